@@ -1,0 +1,91 @@
+"""The assignment's simplified U-Net (after Ronneberger, Fischer and Brox 2015)."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+LEVELS = 4
+MULTIPLE = 2 ** (LEVELS - 1)
+
+
+def _stage(in_channels: int, out_channels: int) -> nn.Sequential:
+    """Two 3x3 convolutions, each with batch norm and leaky ReLU 0.1.
+
+    The convolutions have no bias: batch norm subtracts it again.
+    """
+    return nn.Sequential(
+        nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=False),
+        nn.BatchNorm2d(out_channels),
+        nn.LeakyReLU(0.1, inplace=True),
+        nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False),
+        nn.BatchNorm2d(out_channels),
+        nn.LeakyReLU(0.1, inplace=True),
+    )
+
+
+class UNet(nn.Module):
+    """Four levels of ``width * (1, 2, 4, 8)`` channels, skips concatenated, a 1x1 head.
+
+    Down: two 3x3 convolutions a level, 2x2 max pooling between levels. Up: transposed 4x4
+    convolutions of stride 2 without bias, then ReLU, then the encoder's features of the same size
+    beside them, then two 3x3 convolutions. The head gives logits; the softmax is taken by the loss
+    and by prediction.
+
+    Any picture size is accepted: it is padded at the right and bottom to a multiple of 8 by
+    repeating its border, and the logits are cropped back.
+
+    Args:
+        num_classes: channels of the head, at least 1.
+        width: channels of the first level, at least 1. With 32 and six classes the network has
+            2.44 million weights.
+        in_channels: channels of the picture.
+
+    Raises:
+        ValueError: for a count below 1.
+
+    Source: the assignment (design, section 2); https://arxiv.org/abs/1505.04597.
+
+    >>> net = UNet(num_classes=6, width=32)
+    >>> sum(p.numel() for p in net.parameters())
+    2443046
+    >>> net(torch.zeros(1, 3, 50, 70)).shape
+    torch.Size([1, 6, 50, 70])
+    """
+
+    def __init__(self, num_classes: int, width: int = 32, in_channels: int = 3) -> None:
+        super().__init__()
+        for name, value in [
+            ("num_classes", num_classes),
+            ("width", width),
+            ("in_channels", in_channels),
+        ]:
+            if value < 1:
+                raise ValueError(f"{name} is {value}, expected at least 1")
+        widths = [width * 2**level for level in range(LEVELS)]
+        self.encoder = nn.ModuleList(
+            _stage(i, o) for i, o in zip([in_channels, *widths], widths, strict=False)
+        )
+        self.up = nn.ModuleList(
+            nn.ConvTranspose2d(2 * w, w, 4, stride=2, padding=1, bias=False)
+            for w in reversed(widths[:-1])
+        )
+        self.decoder = nn.ModuleList(_stage(2 * w, w) for w in reversed(widths[:-1]))
+        self.head = nn.Conv2d(width, num_classes, 1)
+
+    def forward(self, image: Float[Tensor, "b c h w"]) -> Float[Tensor, "b k h w"]:
+        """Logits of each class at each pixel; ``image`` is standardised or in ``[0, 1]``."""
+        height, width = image.shape[-2:]
+        pad_h, pad_w = -height % MULTIPLE, -width % MULTIPLE
+        x = F.pad(image, (0, pad_w, 0, pad_h), mode="replicate") if pad_h or pad_w else image
+        skips: list[Tensor] = []
+        for level, stage in enumerate(self.encoder):
+            x = stage(F.max_pool2d(x, 2) if level else x)
+            skips.append(x)
+        for up, stage, skip in zip(self.up, self.decoder, reversed(skips[:-1]), strict=True):
+            x = stage(torch.cat([F.relu(up(x)), skip], dim=1))
+        return cast(Tensor, self.head(x))[..., :height, :width]
