@@ -39,6 +39,9 @@ class UNet(nn.Module):
     Any picture size is accepted: it is padded at the right and bottom to a multiple of 8 by
     repeating its border, and the logits are cropped back.
 
+    The buffers ``mean`` and ``std`` (0 and 1 when new) standardise the picture inside the network,
+    so that weights, wherever they are loaded, expect pictures in ``[0, 1]`` and nothing else.
+
     Args:
         num_classes: channels of the head, at least 1.
         width: channels of the first level, at least 1. With 32 and six classes the network has
@@ -66,6 +69,10 @@ class UNet(nn.Module):
         ]:
             if value < 1:
                 raise ValueError(f"{name} is {value}, expected at least 1")
+        self.mean, self.std = (
+            nn.Buffer(torch.zeros(in_channels, 1, 1)),
+            nn.Buffer(torch.ones(in_channels, 1, 1)),
+        )
         widths = [width * 2**level for level in range(LEVELS)]
         self.encoder = nn.ModuleList(
             _stage(i, o) for i, o in zip([in_channels, *widths], widths, strict=False)
@@ -78,14 +85,16 @@ class UNet(nn.Module):
         self.head = nn.Conv2d(width, num_classes, 1)
 
     def forward(self, image: Float[Tensor, "b c h w"]) -> Float[Tensor, "b k h w"]:
-        """Logits of each class at each pixel; ``image`` is standardised or in ``[0, 1]``."""
+        """Logits of each class at each pixel; ``image`` in ``[0, 1]``."""
         height, width = image.shape[-2:]
         pad_h, pad_w = -height % MULTIPLE, -width % MULTIPLE
-        x = F.pad(image, (0, pad_w, 0, pad_h), mode="replicate") if pad_h or pad_w else image
+        x = (image - self.mean) / self.std
+        if pad_h or pad_w:
+            x = F.pad(x, (0, pad_w, 0, pad_h), mode="replicate")
         skips: list[Tensor] = []
         for level, stage in enumerate(self.encoder):
             x = stage(F.max_pool2d(x, 2) if level else x)
             skips.append(x)
         for up, stage, skip in zip(self.up, self.decoder, reversed(skips[:-1]), strict=True):
             x = stage(torch.cat([F.relu(up(x)), skip], dim=1))
-        return cast(Tensor, self.head(x))[..., :height, :width]
+        return cast("Tensor", self.head(x))[..., :height, :width]

@@ -1,0 +1,32 @@
+"""``headstart evaluate RUN_OR_MASKS DATA``: all the scores."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+
+def evaluate(
+    run_or_masks: Path = typer.Argument(
+        ..., help="A finished run, or a folder of masks named after the frames."
+    ),
+    data: Path = typer.Argument(..., help="The dataset's folder."),
+    split: str = typer.Option("test", help="Which split to score: train, validation or test."),
+    device: str = typer.Option("auto", help="cpu, cuda, or auto."),
+    json: bool = typer.Option(False, "--json", help="The scores as one JSON object on stdout."),
+) -> None:
+    """Score a run, or masks from anywhere, on a split of DATA. Writes nothing.
+
+    Example: headstart evaluate predictions/masks my-data --split test
+    """
+    from headstart.cli.show import show_scores
+    from headstart.data.folders import open_dataset
+    from headstart.predict import evaluate_masks, evaluate_run
+
+    dataset = open_dataset(data)
+    if (run_or_masks / "config.json").exists():
+        scores = evaluate_run(run_or_masks, dataset, split, device)
+    else:
+        scores = evaluate_masks(run_or_masks, dataset, split)
+    show_scores(scores, json)

@@ -1,0 +1,70 @@
+"""The command line: verbs, exit statuses, and what a person sees when something is wrong."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import typer
+
+from headstart.cli.evaluate import evaluate
+from headstart.cli.predict import predict
+from headstart.cli.progress import say
+from headstart.cli.train import train
+from headstart.errors import Finding, HeadstartError
+
+app = typer.Typer(
+    name="headstart",
+    help="A head start for your segmentation model, and proof of whether you needed one.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for verb in (train, evaluate, predict):
+    app.command()(verb)
+
+
+@app.callback(invoke_without_command=True)
+def options(
+    version: bool = typer.Option(False, "--version", help="Print the version and leave."),
+) -> None:
+    """What holds for every verb."""
+    if version:
+        from importlib.metadata import version as installed
+
+        print(f"headstart {installed('headstart')}")  # noqa: T201
+        raise typer.Exit
+
+
+def main() -> None:
+    """Runs one verb and leaves with its exit status; no error of the user's gives a traceback."""
+    try:
+        app()
+    except HeadstartError as error:
+        for finding in error.findings:
+            say(str(finding))
+        _leave(error.exit_status)
+    except KeyboardInterrupt:
+        say("stopped at once; the newest checkpoint stands, and the same command continues from it")
+        _leave(130)
+    except BrokenPipeError:
+        _leave(74)
+    except MemoryError:
+        say(
+            str(
+                Finding(
+                    "memory",
+                    "error",
+                    "out of memory",
+                    "a smaller --size, or a smaller batch in a recipe",
+                )
+            )
+        )
+        _leave(74)
+
+
+def _leave(status: int) -> None:
+    """Ends without the minutes that tearing down a large process can take, and without a word."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)

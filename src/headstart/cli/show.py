@@ -1,0 +1,38 @@
+"""Scores as a person reads them, or as one JSON object."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+
+def show_scores(scores: dict[str, Any], as_json: bool) -> None:
+    """Prints scores on stdout: a table beside the best constant prediction, or JSON."""
+    if as_json:
+        print(json.dumps(scores))  # noqa: T201
+        return
+
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    def shown(value: float | None) -> str:
+        return "-" if value is None else f"{value:.4f}"
+
+    console = Console(highlight=False)
+    table = Table(title=f"{scores['split']} split, {scores['frames']} frames", box=None)
+    table.add_column("score")
+    table.add_column("value", justify="right")
+    table.add_column("best constant prediction", justify="right")
+    for name, trivial in scores["trivial"].items():
+        table.add_row(name, shown(scores[name]), shown(trivial))
+    console.print(table)
+    classes = Table(box=None)
+    for heading in ("class", "dice", "iou", "precision", "recall", "frames"):
+        classes.add_column(heading, justify="left" if heading == "class" else "right")
+    for name, c in scores["classes"].items():
+        values = [shown(c[key]) for key in ("dice", "iou", "precision", "recall")]
+        classes.add_row(escape(name), *values, str(c["frames"]))
+    console.print(classes)
+    if scores["collapsed"]:
+        console.print("collapsed: every pixel of this split is predicted as one class")

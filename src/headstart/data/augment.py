@@ -1,0 +1,150 @@
+"""Augmentation of a whole batch at once: image and mask through one and the same sampling grid.
+
+The parameters of every frame are drawn on the CPU from a numpy generator (so they do not depend on
+the device), the pictures are moved where they are. The mask is looked up, never interpolated: no
+label value is invented.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor
+from torch.nn import functional as F
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """What may be done to a frame; the default does nothing.
+
+    Attributes:
+        flip_horizontal, flip_vertical: mirrored with probability one half.
+        rotation: rotated by an angle uniform in ``[-rotation, rotation]`` degrees.
+        scale: enlarged by a factor log-uniform in ``[1 / scale, scale]``; at least 1.
+        border: what lies outside the frame. ``"zeros"`` is black and background (as torchvision's
+            rotation has it), ``"reflection"`` mirrors image and mask alike.
+        brightness, contrast, saturation: factors uniform in ``[1 - x, 1 + x]``; x in ``[0, 1)``.
+    """
+
+    flip_horizontal: bool = False
+    flip_vertical: bool = False
+    rotation: float = 0.0
+    scale: float = 1.0
+    border: Literal["zeros", "reflection"] = "zeros"
+    brightness: float = 0.0
+    contrast: float = 0.0
+    saturation: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.rotation <= 180:
+            raise ValueError(f"rotation is {self.rotation} degrees, expected 0 to 180")
+        if not self.scale >= 1:
+            raise ValueError(f"scale is {self.scale}, expected at least 1")
+        for name in ("brightness", "contrast", "saturation"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}, expected in [0, 1)")
+
+    @property
+    def moves(self) -> bool:
+        """Whether pixels change place."""
+        return bool(self.flip_horizontal or self.flip_vertical or self.rotation or self.scale != 1)
+
+    @property
+    def recolours(self) -> bool:
+        """Whether values change in place."""
+        return bool(self.brightness or self.contrast or self.saturation)
+
+
+def draw_affine(
+    augmentation: Augmentation, rng: np.random.Generator, count: int, height: int, width: int
+) -> Float[Tensor, "b 2 3"]:
+    """Random affine maps from output to input, in the coordinates of ``F.affine_grid``.
+
+    With ``S = diag(width / 2, height / 2)`` the map is ``S^-1 R(angle) diag(fx, fy) / scale S``: a
+    rotation in pixels, also where the frame is not square. Every frame takes four draws whatever
+    is switched on, so switching one part off does not change the others.
+    """
+    u = rng.random((count, 4))
+    fx = np.where(augmentation.flip_horizontal & (u[:, 0] < 0.5), -1.0, 1.0)
+    fy = np.where(augmentation.flip_vertical & (u[:, 1] < 0.5), -1.0, 1.0)
+    angle = math.radians(augmentation.rotation) * (2 * u[:, 2] - 1)
+    zoom = np.exp(-math.log(augmentation.scale) * (2 * u[:, 3] - 1))
+    cos, sin = np.cos(angle) * zoom, np.sin(angle) * zoom
+    theta = np.zeros((count, 2, 3), dtype=np.float32)
+    theta[:, 0, 0], theta[:, 0, 1] = fx * cos, -fx * sin * (height / width)
+    theta[:, 1, 0], theta[:, 1, 1] = fy * sin * (width / height), fy * cos
+    return torch.from_numpy(theta)
+
+
+def draw_colour(
+    augmentation: Augmentation, rng: np.random.Generator, count: int
+) -> Float[Tensor, "b 3"]:
+    """Random factors of brightness, contrast and saturation for each frame."""
+    spread = np.array([augmentation.brightness, augmentation.contrast, augmentation.saturation])
+    factors = 1 + spread * (2 * rng.random((count, 3)) - 1)
+    return torch.from_numpy(factors.astype(np.float32))
+
+
+def warp(
+    image: Float[Tensor, "b c h w"],
+    mask: UInt8[Tensor, "b h w"],
+    theta: Float[Tensor, "b 2 3"],
+    border: Literal["zeros", "reflection"],
+) -> tuple[Float[Tensor, "b c h w"], UInt8[Tensor, "b h w"]]:
+    """Image (bilinear) and mask (nearest) sampled at the same places."""
+    grid = F.affine_grid(theta, list(image.shape), align_corners=False)
+    moved = F.grid_sample(image, grid, "bilinear", border, align_corners=False)
+    labels = F.grid_sample(
+        mask[:, None].to(image.dtype), grid, "nearest", border, align_corners=False
+    )
+    return moved, labels[:, 0].to(torch.uint8)
+
+
+_LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as Pillow's and torchvision's grey
+
+
+def recolour(
+    image: Float[Tensor, "b 3 h w"], factors: Float[Tensor, "b 3"]
+) -> Float[Tensor, "b 3 h w"]:
+    """Brightness, then contrast (about the frame's mean grey), then saturation (about its grey).
+
+    ``image`` in ``[0, 1]``; the result is clipped to ``[0, 1]`` once, at the end. The three are
+    blends ``factor * image + (1 - factor) * anchor`` as in torchvision's v2 transforms.
+    """
+    brightness, contrast, saturation = factors[:, :, None, None, None].unbind(1)
+    luma = image.new_tensor(_LUMA)[:, None, None]
+    image = image * brightness
+    mean = (image * luma).sum(1, keepdim=True).mean((2, 3), keepdim=True)
+    image = torch.lerp(mean, image, contrast)
+    grey = (image * luma).sum(1, keepdim=True)
+    return torch.lerp(grey, image, saturation).clamp_(0, 1)
+
+
+def augment(
+    image: Float[Tensor, "b 3 h w"],
+    mask: UInt8[Tensor, "b h w"],
+    augmentation: Augmentation,
+    rng: np.random.Generator,
+) -> tuple[Float[Tensor, "b 3 h w"], UInt8[Tensor, "b h w"]]:
+    """One batch, augmented; the same ``rng`` state gives the same result on every device.
+
+    Args:
+        image: in ``[0, 1]``.
+        mask: class indices.
+        augmentation: what may be done.
+        rng: where the parameters are drawn from.
+    """
+    count, _, height, width = image.shape
+    theta = draw_affine(augmentation, rng, count, height, width)
+    factors = draw_colour(augmentation, rng, count)
+    if augmentation.moves:
+        theta = theta.to(image.device, non_blocking=True)
+        image, mask = warp(image, mask, theta, augmentation.border)
+    if augmentation.recolours:
+        image = recolour(image, factors.to(image.device, non_blocking=True))
+    return image, mask

@@ -1,0 +1,120 @@
+"""Opening a file that a stranger may have put there: never hangs, reads no device, stays inside."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+from typing import BinaryIO
+
+from headstart.errors import DataError, Finding
+
+MAX_BYTES = 1 << 29  # a picture of 64 million pixels of 8 bytes
+
+
+def shown(path: Path, root: Path) -> str:
+    """The path as findings name it: relative to the dataset where it is inside it.
+
+    >>> shown(Path("data/train/images/a.png"), Path("data"))
+    'train/images/a.png'
+    """
+    return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)
+
+
+def open_regular(path: Path, root: Path, max_bytes: int = MAX_BYTES) -> BinaryIO:
+    """Open a regular file for reading; its bytes lie inside ``root``, links followed.
+
+    A pipe does not hang and a device is not read: the file is opened without blocking and looked at
+    before the first byte is read. The check is made on what was opened, so that nothing can be put
+    in its place between the two.
+
+    Args:
+        path: the file.
+        root: the folder that a link must not leave.
+        max_bytes: a larger file is refused.
+
+    Raises:
+        DataError: missing, unreadable, no regular file, too large, or outside ``root``. Names it.
+    """
+    name = shown(path, root)
+
+    def refuse(code: str, message: str, hint: str) -> DataError:
+        return DataError(Finding(code, "error", message, hint, (name,)))
+
+    try:
+        real = path.resolve(strict=True)
+        if not real.is_relative_to(root.resolve()):
+            raise refuse(
+                "link-leaves-dataset",
+                "a link leads out of the dataset; files are read from inside it only",
+                "copy the file into the dataset in place of the link",
+            )
+        descriptor = os.open(real, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
+    except (OSError, RuntimeError) as error:  # RuntimeError: a loop of links, before Python 3.13
+        reason = (isinstance(error, OSError) and error.strerror) or "links that lead in a circle"
+        raise refuse(
+            "unreadable-file",
+            f"the file cannot be opened: {reason}",
+            "check that it exists and that you may read it",
+        ) from error
+    file = os.fdopen(descriptor, "rb")
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        file.close()
+        raise refuse(
+            "not-a-file",
+            "a folder, pipe or device stands where a file is expected",
+            "remove it, or put the file there",
+        )
+    if status.st_size > max_bytes:
+        file.close()
+        raise refuse(
+            "file-too-large",
+            f"the file has {status.st_size:,} bytes, expected at most {max_bytes:,}",
+            "check that it is what its name says",
+        )
+    return file
+
+
+def read_file(path: Path, root: Path, max_bytes: int = MAX_BYTES) -> bytes:
+    """The contents of a regular file inside ``root``.
+
+    Raises:
+        DataError: as [`open_regular`][].
+    """
+    with open_regular(path, root, max_bytes) as file:
+        return file.read()
+
+
+def merged(findings: list[Finding]) -> tuple[Finding, ...]:
+    """One finding per kind of problem (code and severity), with all its files.
+
+    Where the messages of one kind differ, the first five are given, each with its first file.
+
+    >>> a = Finding("empty", "error", "0 bytes", files=("a.png",))
+    >>> b = Finding("empty", "error", "0 bytes", files=("b.png",))
+    >>> merged([a, b])[0].files
+    ('a.png', 'b.png')
+    """
+    kinds: dict[tuple[str, str], list[Finding]] = {}
+    for finding in findings:
+        kinds.setdefault((finding.code, finding.severity), []).append(finding)
+    return tuple(_merge(kind) for kind in kinds.values())
+
+
+def _merge(kind: list[Finding]) -> Finding:
+    messages: dict[str, list[str]] = {}
+    for finding in kind:
+        messages.setdefault(finding.message, []).extend(finding.files)
+    first = kind[0]
+    message = first.message
+    if len(messages) > 1:
+        details = []
+        for text, files in list(messages.items())[:5]:
+            more = f" and {len(files) - 1} more" if len(files) > 1 else ""
+            details.append(f"{text} ({files[0]}{more})" if files else text)
+        if len(messages) > 5:
+            details.append(f"and {len(messages) - 5} more like these")
+        message = "; ".join(details)
+    named = tuple(dict.fromkeys(file for finding in kind for file in finding.files))
+    return Finding(first.code, first.severity, message, first.hint, named)

@@ -1,0 +1,382 @@
+"""Which files of a folder form a dataset; nothing is decoded, all faults are found at once.
+
+The assignment's layout, recognised by its folder ``segmentation``::
+
+    mapping.json
+    segmentation/{train,validation,test}/<k>/<k>_input.jpg  <k>_mask.png
+    colorization/{train_cor,validation_cor}/<k>/<k>_input.jpg      (optional)
+
+The plain layout, in which an image and its mask share their stem::
+
+    mapping.json
+    {train,validation,test}/{images,masks}/<stem>.*     or    {images,masks}/<stem>.*
+    unlabelled/<stem>.*                                            (optional)
+    groups.csv                                                     (optional)
+
+``images`` and ``masks`` alone are split by the tool, see [`headstart.data.groups`][].
+``groups.csv`` has the columns ``stem`` (after its split where the folder has splits: ``train/17``)
+and ``group``: the video or patient that a frame comes from. Names that start with a dot are passed
+over.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from headstart.data.files import merged, shown
+from headstart.data.groups import read_groups, split
+from headstart.data.label_map import LabelMap, read_label_map
+from headstart.data.pictures import SUFFIXES, read_mask
+from headstart.errors import DataError, Finding, Severity
+
+SPLITS = ("train", "validation", "test")
+
+_ARRANGE = (
+    "arrange it as segmentation/{train,validation,test}/<k>/<k>_input.jpg and <k>_mask.png, "
+    "as {train,validation,test}/{images,masks}/, or as images/ and masks/"
+)
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One picture of a dataset.
+
+    Attributes:
+        name: unique in its split: the stem, or the folder's name.
+        image: where the picture is.
+        mask: where its mask is; ``None`` for an unlabelled picture.
+        group: the video or patient it comes from, where ``groups.csv`` tells.
+    """
+
+    name: str
+    image: Path
+    mask: Path | None = None
+    group: str | None = None
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """What a folder holds.
+
+    Attributes:
+        root: the folder.
+        layout: ``"assignment"`` or ``"plain"``.
+        label_map: classes and grey levels.
+        splits: labelled frames by split, in natural order (2 before 10).
+        unlabelled: pictures for pre-training: ``"train"``, and ``"validation"`` where there are.
+        findings: warnings met on the way.
+    """
+
+    root: Path
+    layout: str
+    label_map: LabelMap
+    splits: dict[str, tuple[Frame, ...]]
+    unlabelled: dict[str, tuple[Frame, ...]]
+    findings: tuple[Finding, ...]
+
+
+@dataclass
+class _Search:
+    """What has been found so far, wrong or right."""
+
+    root: Path
+    splits: dict[str, tuple[Frame, ...]] = field(default_factory=dict)
+    unlabelled: dict[str, tuple[Frame, ...]] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
+
+    def found(
+        self, code: str, severity: Severity, message: str, hint: str, paths: Iterable[Path] = ()
+    ) -> None:
+        files = tuple(shown(path, self.root) for path in paths)
+        self.findings.append(Finding(code, severity, message, hint, files))
+
+
+def open_dataset(root: Path) -> Dataset:
+    """Find the frames of a dataset in either layout.
+
+    Raises:
+        DataError: with every fault of the folders, the label map and the groups that can be seen
+            without decoding a picture.
+    """
+    _require_folder(root)
+    search = _Search(root)
+    label_map = None
+    try:
+        if (root / "segmentation").is_dir():
+            layout = "assignment"
+            _find_assignment(search)
+        elif any((root / name / "images").is_dir() for name in (*SPLITS, ".")):
+            layout = "plain"
+            _find_plain(search)
+        else:
+            raise DataError(_unrecognised(root))
+        _require_splits(search)
+        label_map = _find_label_map(search)
+    except DataError as error:
+        search.findings += error.findings
+    errors = [finding for finding in search.findings if finding.severity == "error"]
+    if errors or label_map is None:
+        raise DataError(merged(errors))
+    findings = merged(search.findings)
+    return Dataset(root, layout, label_map, search.splits, search.unlabelled, findings)
+
+
+def natural_key(name: str) -> tuple[tuple[int, str], ...]:
+    """Sorts 2 before 10.
+
+    >>> sorted(["a10", "a2", "b1"], key=natural_key)
+    ['a2', 'a10', 'b1']
+    """
+    return tuple(
+        (int(part), "") if "0" <= part[:1] <= "9" else (-1, part)
+        for part in re.split("([0-9]+)", name)
+    )
+
+
+def _require_folder(root: Path) -> None:
+    try:
+        if root.is_dir():
+            return
+        message = f"{root} is not a folder" if root.exists() else f"there is no folder {root}"
+    except OSError as error:
+        message = f"{root} cannot be looked at: {error.strerror}"
+    hint = "give the folder of the dataset, unpacked"
+    raise DataError(Finding("no-such-folder", "error", message, hint))
+
+
+def _unrecognised(root: Path) -> Finding:
+    names = _names(root, root)
+    inside = [n for n in names if any((root / n / sub).is_dir() for sub in _MARKS)]
+    listed = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
+    message = f"{root} has none of the known layouts; it holds {listed or 'nothing'}"
+    hint = f"did you mean {root / inside[0]}? Otherwise {_ARRANGE}" if inside else _ARRANGE
+    return Finding("layout", "error", message, hint)
+
+
+_MARKS = ("segmentation", "images", "train/images")
+
+
+def _names(folder: Path, root: Path) -> list[str]:
+    """What is in a folder, in natural order; nothing where there is no such folder."""
+    try:
+        names = [path.name for path in folder.iterdir()]
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        message = f"the folder cannot be listed: {error.strerror}"
+        hint = "check that it is a folder and that you may read it"
+        raise DataError(
+            Finding("unreadable-folder", "error", message, hint, (shown(folder, root),))
+        ) from error
+    return sorted((name for name in names if not name.startswith(".")), key=natural_key)
+
+
+def _composed(stem: str) -> str:
+    """With accents composed: file systems differ in how they write them."""
+    return unicodedata.normalize("NFC", stem)
+
+
+def _by_stem(
+    search: _Search, folder: Path, wanted: tuple[str, ...] | None = None
+) -> dict[str, Path]:
+    """The pictures of a folder by stem, those ``wanted`` or all; a stem must be unique."""
+    pictures: dict[str, list[Path]] = {}
+    others = []
+    for name in _names(folder, search.root):
+        path = folder / name
+        if wanted is None or path.stem in wanted:
+            if path.suffix.lower() in SUFFIXES:
+                pictures.setdefault(_composed(path.stem), []).append(path)
+            else:
+                others.append(path)
+    if others:
+        known = " ".join(SUFFIXES)
+        message = f"passed over what does not end in {known}"
+        search.found("passed-over", "warning", message, "convert it, or move it away", others)
+    for paths in pictures.values():
+        if len(paths) > 1:
+            search.found(
+                "same-stem",
+                "error",
+                "several pictures have one stem; it cannot be told which is meant",
+                "keep one of them",
+                paths,
+            )
+    return {stem: paths[0] for stem, paths in pictures.items()}
+
+
+def _pair(
+    search: _Search, images: dict[str, Path], masks: dict[str, Path], folder: Path
+) -> tuple[Frame, ...]:
+    """Frames of images and masks with the same stem; those without a partner are faults."""
+    if images and not masks:
+        search.found(
+            "no-masks",
+            "error",
+            f"{folder} has {len(images)} images but no masks",
+            f"give each image a mask of the same name: {_ARRANGE}",
+        )
+        return ()
+    if alone := [path for stem, path in images.items() if stem not in masks]:
+        search.found("image-without-mask", "error", *_ALONE["image"], alone)
+    if alone := [path for stem, path in masks.items() if stem not in images]:
+        search.found("mask-without-image", "error", *_ALONE["mask"], alone)
+    return tuple(Frame(stem, images[stem], masks[stem]) for stem in images if stem in masks)
+
+
+_ALONE = {
+    "image": ("an image has no mask", "add the mask, or move the image to the unlabelled ones"),
+    "mask": ("a mask has no image", "add the image, or remove the mask; names are case-sensitive"),
+}
+
+
+def _find_assignment(search: _Search) -> None:
+    for name in SPLITS:
+        folder = search.root / "segmentation" / name
+        images, masks = _numbered(search, folder)
+        search.splits[name] = _pair(search, images, masks, folder)
+    for name in ("train", "validation"):
+        pictures, _ = _numbered(search, search.root / "colorization" / f"{name}_cor")
+        if pictures:
+            search.unlabelled[name] = tuple(Frame(k, path) for k, path in pictures.items())
+
+
+def _numbered(search: _Search, folder: Path) -> tuple[dict[str, Path], dict[str, Path]]:
+    """``<k>/<k>_input.*`` and ``<k>/<k>_mask.*`` by k. A folder with neither is a fault."""
+    images: dict[str, Path] = {}
+    masks: dict[str, Path] = {}
+    empty = []
+    for k in _names(folder, search.root):
+        if not (folder / k).is_dir():
+            continue
+        pictures = _by_stem(search, folder / k, (f"{k}_input", f"{k}_mask"))
+        if not pictures:
+            empty.append(folder / k)
+        for kind, found in (("input", images), ("mask", masks)):
+            if path := pictures.get(_composed(f"{k}_{kind}")):
+                found[k] = path
+    if empty:
+        search.found(
+            "no-picture",
+            "error",
+            "a frame's folder <k> holds no <k>_input picture",
+            "add the picture, or remove the folder",
+            empty,
+        )
+    return images, masks
+
+
+def _find_plain(search: _Search) -> None:
+    root = search.root
+    with_splits = any((root / name / "images").is_dir() for name in SPLITS)
+    for name in SPLITS if with_splits else ("",):
+        folder = root / name
+        images, masks = (_by_stem(search, folder / kind) for kind in ("images", "masks"))
+        search.splits[name] = _pair(search, images, masks, folder)
+    pictures = _by_stem(search, root / "unlabelled")
+    if pictures:
+        search.unlabelled["train"] = tuple(Frame(stem, path) for stem, path in pictures.items())
+    _group(search)
+    if not with_splits and search.splits[""]:
+        _split(search)
+
+
+def _group(search: _Search) -> None:
+    """Give each labelled frame its group, where there is a ``groups.csv``."""
+    path = search.root / "groups.csv"
+    if not path.exists():
+        return
+    groups = read_groups(path)
+    missing: list[Path] = []
+    for name, frames in search.splits.items():
+        keys = [f"{name}/{frame.name}" if name else frame.name for frame in frames]
+        missing += [f.image for f, key in zip(frames, keys, strict=True) if key not in groups]
+        search.splits[name] = tuple(
+            replace(f, group=groups.pop(key, None)) for f, key in zip(frames, keys, strict=True)
+        )
+    if missing:
+        message = "a labelled image has no line in groups.csv"
+        search.found("groups", "error", message, "give every labelled image its group", missing)
+    if groups:
+        few = ", ".join(list(groups)[:5])
+        message = f"groups.csv names {len(groups)} stems that are no labelled images: {few}"
+        hint = "check their spelling; with splits a stem is written train/17"
+        search.found("groups-unused", "warning", message, hint, [path])
+
+
+def _split(search: _Search) -> None:
+    frames = {frame.name: frame for frame in search.splits.pop("")}
+    grouped = any(frame.group is not None for frame in frames.values())
+    kind = "groups" if grouped else "frames"
+    try:
+        parts = split({name: frame.group for name, frame in frames.items()})
+    except ValueError:
+        message = f"{len(frames)} labelled images are fewer than three {kind}"
+        hint = "label more, or make the folders train, validation and test yourself"
+        search.found("too-few-frames", "error", message, hint)
+        return
+    for part, names in parts.items():
+        search.splits[part] = tuple(frames[n] for n in sorted(names, key=natural_key))
+    counts = ", ".join(f"{len(names)} {part}" for part, names in parts.items())
+    search.found(
+        "split-by-tool",
+        "info",
+        f"the folder has no splits; it was split by the names of its {kind}: {counts}",
+        ""
+        if grouped
+        else "frames of one video or patient may be in several splits: "
+        "name them in groups.csv, or make the folders train, validation and test",
+    )
+
+
+def _require_splits(search: _Search) -> None:
+    if any(finding.severity == "error" for finding in search.findings):
+        return  # what is missing has been said
+    if not any(search.splits.values()):
+        search.found("no-frames", "error", f"{search.root} has no labelled images", _ARRANGE)
+        return
+    for name in SPLITS:
+        if not search.splits.get(name):
+            search.splits.pop(name, None)
+            search.found(
+                "empty-split",
+                "warning" if name == "test" else "error",
+                f"the {name} split has no frames"
+                + ("; nothing can be tested on it" if name == "test" else ""),
+                f"add frames to the {name} split",
+            )
+
+
+def _find_label_map(search: _Search) -> LabelMap | None:
+    path = search.root / "mapping.json"
+    if os.path.lexists(path):
+        label_map, findings = read_label_map(path)
+        search.findings += findings
+        return label_map
+    message = "there is no mapping.json to say which grey level means which class"
+    search.found("no-label-map", "error", message, _suggest(search))
+    return None
+
+
+def _suggest(search: _Search) -> str:
+    """A label map for the levels in some of the masks, ready to be named."""
+    masks = [f.mask for frames in search.splits.values() for f in frames if f.mask is not None]
+    levels: set[int] = set()
+    for mask in masks[:: max(1, len(masks) // 20)]:
+        try:
+            levels.update(np.unique(read_mask(mask, search.root)).tolist())
+        except DataError:
+            continue  # its own fault, which a check of the pictures names
+    if not 2 <= len(levels) <= 32:
+        return 'write one: {"background": 0, "forceps": 32}'
+    names = ["background", *(f"class_{i}" for i in range(1, len(levels)))]
+    example = json.dumps(dict(zip(names, sorted(levels), strict=True)))
+    return f"write one; by the levels in some of the masks: {example}"

@@ -1,0 +1,301 @@
+"""Safe decoding: a file becomes an array by stated rules, or an error that names it.
+
+The content decides what a file is, not its extension. Decoders exist for five formats and no
+others; the size in the header is checked before a pixel is decoded.
+
+| found | an image | a mask (grey levels) |
+|---|---|---|
+| PNG, BMP, TIFF | read | read |
+| JPEG, WEBP, TIFF with JPEG or WEBP inside | read | refused: lossy, labels are smeared |
+| anything else (HTML, SVG, PDF, GIF, ...) | refused | refused |
+| more than 64 million pixels, or none | refused | refused |
+| truncated, or a checksum that is wrong | refused | refused |
+| animated or of several pages | refused | refused |
+| JPEG with previews (MPO of a phone) | the photograph itself | refused |
+| EXIF orientation | applied, as people see it | applied too |
+| grey, 8 bit or fewer | three equal channels | as shown: 1 bit is 0 and 255 |
+| palette | its colours | coloured palette: the index is the level; grey palette: refused \
+unless index and grey agree |
+| RGB | read | channels equal: that level; else refused (colour-coded) |
+| alpha, all of it opaque | dropped | dropped |
+| alpha, some of it transparent | refused | refused |
+| CMYK | ``R = (255 - C)(255 - K) / 255``, no colour profile | refused |
+| 16 or 32 bit whole numbers | refused | read if no level is above 255 |
+| floating point, LAB, others | refused | refused |
+
+A JPEG has no checksum: a flipped byte in one cannot always be seen, by anyone.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from jaxtyping import UInt8
+from PIL import (
+    BmpImagePlugin,
+    ExifTags,
+    Image,
+    ImageFile,
+    ImageOps,
+    JpegImagePlugin,
+    PngImagePlugin,
+    TiffImagePlugin,
+    WebPImagePlugin,
+)
+
+from headstart.data.files import open_regular, shown
+from headstart.errors import DataError, Finding
+
+MAX_PIXELS = 64_000_000
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
+
+# Pillow's Image.open would warn about large headers through a process-wide switch, and would follow
+# a JPEG's previews; its decoders used directly do neither.
+_DECODERS: dict[str, type[ImageFile.ImageFile]] = {
+    "PNG": PngImagePlugin.PngImageFile,
+    "JPEG": JpegImagePlugin.JpegImageFile,
+    "WEBP": WebPImagePlugin.WebPImageFile,
+    "BMP": BmpImagePlugin.BmpImageFile,
+    "TIFF": TiffImagePlugin.TiffImageFile,
+}
+_MAGIC = (
+    (b"\x89PNG\r\n\x1a\n", "PNG"),
+    (b"\xff\xd8\xff", "JPEG"),
+    (b"BM", "BMP"),
+    (b"II*\0", "TIFF"),
+    (b"MM\0*", "TIFF"),
+    (b"II+\0", "TIFF"),
+    (b"MM\0+", "TIFF"),
+)
+_OTHERS = (
+    (b"<!doctype html", "an HTML page"),
+    (b"<html", "an HTML page"),
+    (b"<svg", "an SVG drawing"),
+    (b"<?xml", "an XML or SVG file"),
+    (b"%pdf", "a PDF document"),
+    (b"%!ps", "a PostScript document"),
+    (b"gif8", "a GIF"),
+    (b"pk\x03\x04", "a zip archive"),
+)
+_LOSSY_IN_TIFF = {"jpeg", "tiff_jpeg", "webp"}
+_FORMATS = "expected PNG, JPEG, WEBP, BMP or TIFF"
+
+
+def read_image(path: Path, root: Path) -> UInt8[np.ndarray, "h w 3"]:
+    """An image as people see it, by the rules in this module's table.
+
+    Args:
+        path: the file.
+        root: the dataset's folder, which a link must not leave.
+
+    Raises:
+        DataError: the file cannot be read by these rules; names it, relative to ``root``.
+    """
+    with open_regular(path, root) as file:
+        picture, _, _ = _decode(file, shown(path, root))
+        return _image_pixels(picture, shown(path, root))
+
+
+def read_mask(path: Path, root: Path) -> UInt8[np.ndarray, "h w"]:
+    """A mask's grey levels, by the rules in this module's table.
+
+    Args:
+        path: the file.
+        root: the dataset's folder, which a link must not leave.
+
+    Raises:
+        DataError: the file cannot be read by these rules; names it, relative to ``root``.
+    """
+    name = shown(path, root)
+    with open_regular(path, root) as file:
+        picture, container, compression = _decode(file, name)
+    if container in ("JPEG", "WEBP") or compression in _LOSSY_IN_TIFF:
+        found = len(np.unique(np.asarray(picture.convert("L"))))
+        raise _refusal(
+            name,
+            "lossy-mask",
+            f"the mask is saved as {container}, which changes label values "
+            f"({found} different grey levels found)",
+            "export the masks as PNG from the tool they were drawn in; converting this file "
+            "cannot restore the labels",
+        )
+    return _mask_levels(picture, name)
+
+
+def exif_orientation(path: Path, root: Path) -> int:
+    """The orientation a file's EXIF asks for, 1 (as stored) to 8; reads the header only.
+
+    Raises:
+        DataError: as [`read_image`][], as far as the header shows it.
+    """
+    name = shown(path, root)
+    with open_regular(path, root) as file:
+        picture, _ = _open(file, name)
+        try:
+            return int(picture.getexif().get(ExifTags.Base.Orientation, 1))
+        except Exception as error:
+            raise _damaged(name, error) from error
+
+
+def _refusal(name: str, code: str, message: str, hint: str) -> DataError:
+    return DataError(Finding(code, "error", message, hint, (name,)))
+
+
+def _damaged(name: str, error: Exception) -> DataError:
+    return _refusal(
+        name,
+        "damaged-picture",
+        f"the picture is damaged or cut short: {error or type(error).__name__}",
+        "copy or download it again from where it came",
+    )
+
+
+def _open(file: BinaryIO, name: str) -> tuple[ImageFile.ImageFile, str]:
+    """The opened picture, nothing decoded yet, and its format."""
+    head = file.read(512)
+    if not head:
+        raise _refusal(
+            name, "empty-file", "the file is empty (0 bytes)", "copy it again or remove it"
+        )
+    container = next((format_ for magic, format_ in _MAGIC if head.startswith(magic)), None)
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        container = "WEBP"
+    if container is None:
+        raise _refusal(
+            name,
+            "not-a-picture",
+            f"the file is {_resemblance(head)}; {_FORMATS}",
+            "replace it by the picture it should be, or remove it",
+        )
+    file.seek(0)
+    try:
+        picture = _DECODERS[container](file)
+    except Exception as error:  # decoders raise nearly everything on nearly random bytes
+        raise _damaged(name, error) from error
+    width, height = picture.size
+    if not 0 < width * height <= MAX_PIXELS:
+        raise _refusal(
+            name,
+            "picture-size",
+            f"the header claims {width} x {height} pixels, expected 1 to {MAX_PIXELS:,} in all",
+            "cut or scale the picture; if that is not its size, the file is damaged",
+        )
+    if getattr(picture, "is_animated", False):
+        raise _refusal(
+            name,
+            "several-pages",
+            "the file holds several pictures (animated, or pages); expected one",
+            "save each as a file of its own",
+        )
+    return picture, container
+
+
+def _resemblance(head: bytes) -> str:
+    start = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    for magic, description in _OTHERS:
+        if start.startswith(magic):
+            return description
+    if b"\0" not in head and all(byte >= 32 or byte in b"\t\r\n" for byte in head):
+        return "text"
+    return "of no known format"
+
+
+def _decode(file: BinaryIO, name: str) -> tuple[Image.Image, str, object]:
+    """The decoded upright picture, its format, and a TIFF's compression."""
+    picture, container = _open(file, name)
+    sixteen = any(";16" in str(tile.args) for tile in picture.tile)
+    if sixteen and not picture.mode.startswith("I"):
+        # Pillow would drop the lower eight bits of each channel in silence.
+        raise _depth(name, f"16-bit {picture.mode}")
+    try:
+        picture.load()
+        ImageOps.exif_transpose(picture, in_place=True)
+    except Exception as error:
+        raise _damaged(name, error) from error
+    return picture, container, picture.info.get("compression")
+
+
+def _depth(name: str, found: str) -> DataError:
+    return _refusal(
+        name,
+        "picture-depth",
+        f"the picture is {found}; expected 8 bits per channel",
+        "convert it to 8 bits: only you know which range of values to keep",
+    )
+
+
+def _without_alpha(picture: Image.Image, name: str) -> Image.Image:
+    """The picture as grey or RGB, which loses nothing: all of its alpha is opaque."""
+    if not picture.has_transparency_data:
+        return picture
+    rgba = picture.convert("RGBA")
+    lowest, _ = rgba.getchannel("A").getextrema()
+    if lowest != 255:
+        raise _refusal(
+            name,
+            "transparent-picture",
+            "the picture is transparent in places; what is behind it is not known",
+            "save it without transparency, on the ground it should have",
+        )
+    return rgba.convert("RGB")
+
+
+def _image_pixels(picture: Image.Image, name: str) -> UInt8[np.ndarray, "h w 3"]:
+    readable = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr")
+    if picture.mode not in readable:
+        raise _depth(name, _mode_in_words(picture.mode))
+    return np.array(_without_alpha(picture, name).convert("RGB"))
+
+
+def _mode_in_words(mode: str) -> str:
+    words = {"F": "floating point", "I": "32-bit grey", "LAB": "in LAB colours", "CMYK": "CMYK"}
+    return "16-bit grey" if mode.startswith("I;16") else words.get(mode, f"of mode {mode}")
+
+
+def _mask_levels(picture: Image.Image, name: str) -> UInt8[np.ndarray, "h w"]:
+    if picture.mode == "P":
+        return _palette_levels(picture, name)
+    if picture.mode in ("1", "L") and not picture.has_transparency_data:
+        return np.array(picture.convert("L"))
+    if picture.mode == "I" or picture.mode.startswith("I;16"):
+        levels = np.array(picture)
+        if levels.min() < 0 or levels.max() > 255:
+            raise _refusal(
+                name,
+                "mask-depth",
+                f"the mask has levels from {levels.min()} to {levels.max()}, expected 0 to 255",
+                "save the labels as 8-bit grey levels",
+            )
+        return levels.astype(np.uint8)
+    if picture.mode not in ("1", "L", "LA", "RGB", "RGBA", "RGBX"):
+        raise _depth(name, _mode_in_words(picture.mode))
+    pixels = np.array(_without_alpha(picture, name).convert("RGB"))
+    if (pixels != pixels[..., :1]).any():
+        raise _refusal(
+            name,
+            "coloured-mask",
+            "the mask is coloured; expected grey levels",
+            "replace each colour by its class's grey level in mapping.json; save as 8-bit grey",
+        )
+    return np.ascontiguousarray(pixels[..., 0])
+
+
+def _palette_levels(picture: Image.Image, name: str) -> UInt8[np.ndarray, "h w"]:
+    """The indices. A grey palette that shows other levels than they are could mean either."""
+    _without_alpha(picture, name)
+    indices = np.array(picture)
+    palette = np.array(picture.getpalette("RGB"), dtype=np.uint8).reshape(-1, 3)
+    grey = bool((palette == palette[:, :1]).all())
+    used = np.unique(indices)
+    shown_as = palette[used[used < len(palette)], 0]
+    if grey and not np.array_equal(shown_as, used):
+        raise _refusal(
+            name,
+            "ambiguous-mask",
+            f"the mask's palette shows its indices {used[:5].tolist()} as the grey levels "
+            f"{shown_as[:5].tolist()}; either could be meant",
+            "save it as plain 8-bit grey without a palette",
+        )
+    return indices

@@ -1,0 +1,208 @@
+"""Pictures for reports: training curves, and predictions beside the truth.
+
+Drawn on canvases of their own, without pyplot: no state is shared, nothing opens a window.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, UInt8
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+# Okabe and Ito's colours, told apart by people who do not see red and green as others do, then
+# others of even lightness. Background has none.
+COLOURS = (
+    (230, 159, 0),
+    (86, 180, 233),
+    (0, 158, 115),
+    (240, 228, 66),
+    (213, 94, 0),
+    (204, 121, 167),
+    (0, 114, 178),
+    (170, 255, 195),
+    (145, 30, 180),
+    (250, 190, 212),
+    (128, 128, 0),
+    (70, 240, 240),
+)
+_INK, _FAINT = "#222222", "#999999"
+
+
+def colour(k: int) -> tuple[int, int, int]:
+    """RGB of foreground class ``k`` (1 and up); repeats after twelve."""
+    return COLOURS[(k - 1) % len(COLOURS)]
+
+
+def overlay(
+    image: UInt8[np.ndarray, "h w 3"], classes: UInt8[np.ndarray, "h w"], opacity: float = 0.5
+) -> UInt8[np.ndarray, "h w 3"]:
+    """The picture with its foreground classes in colour, their outlines opaque.
+
+    Args:
+        image: RGB.
+        classes: class indices of the same size; 0 is left as it is.
+        opacity: of the colour inside the outlines, in ``[0, 1]``.
+    """
+    palette = np.array([(0, 0, 0), *(colour(k) for k in range(1, 256))], dtype=np.float32)
+    inside = classes > 0
+    edge = np.zeros_like(inside)
+    for axis in (0, 1):
+        differs = np.diff(classes, axis=axis) != 0
+        ahead = [slice(None)] * 2
+        behind = [slice(None)] * 2
+        ahead[axis], behind[axis] = slice(1, None), slice(None, -1)
+        edge[tuple(ahead)] |= differs
+        edge[tuple(behind)] |= differs
+    alpha = np.where(inside & edge, 1.0, np.where(inside, opacity, 0.0))[..., None]
+    mixed = (1 - alpha) * image + alpha * palette[classes]
+    return mixed.round().astype(np.uint8)
+
+
+def _png(figure: Figure, dpi: int = 150) -> bytes:
+    buffer = io.BytesIO()
+    FigureCanvasAgg(figure)
+    figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def _plain(text: str) -> str:
+    """Text in which matplotlib finds no formula: class names may hold dollar signs."""
+    return text.replace("$", r"\$")
+
+
+def _bare(axes: Axes) -> None:
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color(_FAINT)
+    axes.tick_params(colors=_INK, labelsize=8)
+    axes.grid(axis="y", color="#e5e5e5", linewidth=0.6)
+    axes.set_axisbelow(True)
+
+
+def curves(history: Sequence[dict[str, Any]], best_epoch: int, title: str) -> bytes:
+    """Training and validation loss per epoch in one picture, validation Dice below, as PNG.
+
+    Args:
+        history: rows of ``metrics.jsonl``.
+        best_epoch: the epoch whose weights were kept; marked.
+        title: above the picture.
+    """
+    epochs = [row["epoch"] for row in history]
+    figure = Figure(figsize=(6.4, 5.0), layout="constrained")
+    above, below = figure.subplots(2, 1, sharex=True, height_ratios=[3, 2])
+    marker = "o" if len(epochs) < 3 else ""
+    above.plot(
+        epochs, [r["train_loss"] for r in history], "#0072b2", marker=marker, label="training"
+    )
+    above.plot(
+        epochs,
+        [r["validation_loss"] for r in history],
+        "#d55e00",
+        marker=marker,
+        label="validation",
+    )
+    above.set_ylabel("loss")
+    above.legend(frameon=False, fontsize=9)
+    dice = [row["validation_dice"] for row in history]
+    below.plot(epochs, dice, "#009e73", marker=marker)
+    below.set_ylim(0, 1)
+    below.set_ylabel("validation Dice")
+    below.set_xlabel("epoch")
+    for axes in (above, below):
+        _bare(axes)
+        axes.axvline(best_epoch, color=_FAINT, linewidth=0.8, linestyle=":")
+    at_best = dice[epochs.index(best_epoch)]
+    below.annotate(
+        f"kept: epoch {best_epoch}, {at_best:.3f}",
+        (best_epoch, at_best),
+        xytext=(-6, -12),
+        textcoords="offset points",
+        ha="right" if best_epoch > len(epochs) / 2 else "left",
+        va="top",
+        fontsize=8,
+    )
+    figure.suptitle(_plain(title), fontsize=10)
+    return _png(figure)
+
+
+@dataclass(frozen=True)
+class Example:
+    """One frame of a sheet: its caption, picture, and class maps."""
+
+    caption: str
+    image: UInt8[np.ndarray, "h w 3"]
+    truth: UInt8[np.ndarray, "h w"]
+    prediction: UInt8[np.ndarray, "h w"]
+
+
+def predictions(examples: Sequence[Example], names: Sequence[str], title: str) -> bytes:
+    """Rows of picture, truth and prediction, with a legend of the classes to be seen, as PNG.
+
+    Args:
+        examples: the rows, at least one.
+        names: of all classes, background first.
+        title: above the sheet.
+    """
+    height, width = examples[0].image.shape[:2]
+    row = 6.6 / 3 * height / width + 0.12
+    figure = Figure(figsize=(7.2, row * len(examples) + 1.1), layout="constrained")
+    grid = figure.subplots(len(examples), 3, squeeze=False)
+    seen: set[int] = set()
+    for axes, example in zip(grid, examples, strict=True):
+        seen |= set(np.unique(example.truth).tolist()) | set(np.unique(example.prediction).tolist())
+        pictures = (
+            example.image,
+            overlay(example.image, example.truth),
+            overlay(example.image, example.prediction),
+        )
+        for ax, picture in zip(axes, pictures, strict=True):
+            ax.imshow(picture, interpolation="nearest")
+            ax.set_xticks([])
+            ax.set_yticks([])
+            for spine in ax.spines.values():
+                spine.set_visible(False)
+        axes[0].set_ylabel(_plain(example.caption), fontsize=8)
+    for ax, heading in zip(grid[0], ("picture", "truth", "prediction"), strict=True):
+        ax.set_title(heading, fontsize=9)
+    patches = [
+        Patch(color=np.array(colour(k)) / 255, label=_plain(names[k].replace("_", " ")))
+        for k in sorted(seen - {0})
+    ]
+    if patches:
+        figure.legend(
+            handles=patches, loc="outside lower center", ncols=4, frameon=False, fontsize=8
+        )
+    figure.suptitle(_plain(title), fontsize=10)
+    return _png(figure)
+
+
+def choose_examples(dice_per_frame: Float[np.ndarray, "n"], each: int = 2) -> list[tuple[str, int]]:
+    """Frames for a sheet: the best, the most typical (about the median) and the worst.
+
+    Args:
+        dice_per_frame: NaN where a frame has no foreground in truth and prediction; those are
+            not chosen unless there is nothing else.
+        each: how many of each kind.
+
+    Returns:
+        Pairs of ``"best"``, ``"typical"`` or ``"worst"`` and the frame's index; none twice.
+    """
+    order = np.argsort(-dice_per_frame, kind="stable")
+    order = order[~np.isnan(dice_per_frame[order])]
+    if len(order) == 0:
+        return [("no foreground", i) for i in range(min(len(dice_per_frame), 3 * each))]
+    if len(order) <= 3 * each:
+        return [("frame", int(i)) for i in order]
+    middle = (len(order) - each) // 2
+    return [
+        *(("best", int(i)) for i in order[:each]),
+        *(("typical", int(i)) for i in order[middle : middle + each]),
+        *(("worst", int(i)) for i in order[-each:]),
+    ]

@@ -1,0 +1,452 @@
+"""One run: start, fit, score once, figures, card; all its records in one folder."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+import os
+import platform
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Int64
+
+from headstart import figures, metrics
+from headstart.checkpoint import (
+    disk_errors,
+    load_weights,
+    locked,
+    save_weights,
+    write_atomic,
+    write_json,
+)
+from headstart.config import RunConfig, differences, read_run_config, to_json
+from headstart.data.batches import steps_per_epoch
+from headstart.data.decoded import Decoded, decode
+from headstart.data.folders import Dataset, open_dataset
+from headstart.data.label_map import LabelMap
+from headstart.data.pictures import read_image
+from headstart.data.splits import label_budget
+from headstart.errors import DataError, Finding, InterruptedRun, UsageError
+from headstart.fit import Listener, Row, State, Stopping, fit
+from headstart.models.unet import UNet
+from headstart.seeding import key
+from headstart.tasks import count_frames, segment, segmentation
+
+
+@dataclass(frozen=True)
+class Segmenter:
+    """A trained network with what it takes to use it.
+
+    Attributes:
+        model: maps pictures in ``[0, 1]`` to logits.
+        size: height and width it was trained at, to which pictures are brought.
+        label_map: its classes.
+        digest: SHA-256 of the weights file.
+    """
+
+    model: UNet
+    size: tuple[int, int]
+    label_map: LabelMap
+    digest: str
+
+
+def load_segmenter(run: Path, device: torch.device) -> Segmenter:
+    """The network a finished run has trained.
+
+    Raises:
+        DataError: ``run`` is no finished run of a segmentation.
+    """
+    path = run / "weights.safetensors"
+    if not run.is_dir():
+        message = f"there is no run folder {run}"
+        raise DataError(Finding("no-run", "error", message, "train one: headstart train DATA"))
+    if not path.exists():
+        message = f"{run} holds no weights.safetensors; expected a finished run"
+        hint = "give the same train command again: it continues"
+        raise DataError(Finding("no-weights", "error", message, hint))
+    weights, facts = load_weights(path)
+    label_map = LabelMap(tuple(facts["names"]), tuple(facts["greys"]))
+    model = UNet(len(label_map.names), facts["width"])
+    model.load_state_dict(weights)
+    model = model.to(device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    return Segmenter(model, (facts["size"][0], facts["size"][1]), label_map, digest)
+
+
+def pick_device(name: str) -> torch.device:
+    """``"cpu"``, ``"cuda"``, or ``"auto"``: CUDA where there is a device.
+
+    Raises:
+        UsageError: another name, or CUDA where there is none.
+    """
+    if name not in ("auto", "cpu", "cuda"):
+        message = f"there is no device {name}; expected cpu, cuda or auto"
+        raise UsageError(Finding("unknown-device", "error", message))
+    if name == "cuda" and not torch.cuda.is_available():
+        message = f"no CUDA device is available to torch {torch.__version__}"
+        raise UsageError(Finding("no-cuda", "error", message, "use --device cpu"))
+    cuda = name != "cpu" and torch.cuda.is_available()
+    return torch.device("cuda" if cuda else "cpu")
+
+
+def fresh_folder(out: Path) -> Path:
+    """``out``, or the first of ``out-2``, ``out-3``, ... that does not exist."""
+    candidates = (out if n == 1 else out.with_name(f"{out.name}-{n}") for n in range(1, 10_000))
+    return next(path for path in candidates if not path.exists())
+
+
+def train(
+    config: RunConfig,
+    out: Path,
+    listener: Listener,
+    checkpoint_seconds: float = 10.0,
+) -> dict[str, Any]:
+    """Trains and scores one run in ``out``; continues what is there; answers at once if finished.
+
+    Args:
+        config: all that decides the result.
+        out: the run folder; made if need be.
+        listener: told how it goes.
+        checkpoint_seconds: at most about this much work is lost by a kill.
+
+    Returns:
+        The content of ``scores.json``.
+
+    Raises:
+        DataError: the data cannot be used, or are not those the run began with.
+        UsageError: ``out`` holds a run with other settings, or something else.
+        LockedError: another process works there.
+        InterruptedRun: SIGINT or SIGTERM came; the state is saved.
+    """
+    dataset = open_dataset(Path(config.data))  # before anything is made
+    _check_folder(config, out)
+    with locked(out), Stopping() as stopping:
+        _check_folder(config, out)
+        done = out / "scores.json"
+        if done.exists():
+            scores: dict[str, Any] = json.loads(done.read_bytes())
+            return scores
+        torch.set_num_threads(config.threads)
+        train_split, validation = _read_training_data(dataset, config, out)
+        whole = len(train_split.names)
+        budget = train_split.subset(_budget(train_split, config))
+        write_atomic(out / "config.json", to_json(config))
+        device = torch.device(config.device)
+        model = _new_model(dataset.label_map, config, budget, device)
+        _record_environment(out, config, train_split, validation, len(budget.names))
+        state = _fit(
+            model,
+            budget,
+            validation,
+            whole,
+            config,
+            out,
+            listener,
+            stopping.asked,
+            checkpoint_seconds,
+        )
+        if stopping.signal is not None:
+            raise InterruptedRun(_how_to_continue(out, state, config), stopping.signal)
+        assert state.best is not None and state.best_weights is not None
+        model.load_state_dict(state.best_weights)
+        facts = {
+            "model": config.model,
+            "width": config.width,
+            "size": config.size,
+            "names": dataset.label_map.names,
+            "greys": dataset.label_map.greys,
+        }
+        save_weights(out / "weights.safetensors", model.state_dict(), facts)
+        return _score(model, dataset, config, out, state, device)
+
+
+def _check_folder(config: RunConfig, out: Path) -> None:
+    """Refuses a folder that holds another run, or something that is no run."""
+    path = out / "config.json"
+    with disk_errors(out):
+        if not path.exists():
+            strangers = (
+                [p.name for p in out.iterdir() if p.name not in (".lock", "cache")]
+                if out.exists()
+                else []
+            )
+            if not strangers:
+                return
+            message = f"{out} is not empty and holds no run"
+            hint = "choose another --out, or give --fresh to start beside it"
+            raise UsageError(Finding("not-a-run", "error", message, hint, tuple(strangers)))
+    changed = [d for d in differences(read_run_config(path), config) if not d.startswith("data: ")]
+    if changed:
+        message = f"{out} holds a run with other settings (old -> new): {'; '.join(changed)}"
+        hint = "choose another --out, or give --fresh to start beside it"
+        raise UsageError(Finding("settings-differ", "error", message, hint))
+
+
+def _read_training_data(dataset: Dataset, config: RunConfig, out: Path) -> tuple[Decoded, Decoded]:
+    missing = [s for s in ("train", "validation", config.score) if not dataset.splits.get(s)]
+    if missing:
+        message = f"{dataset.root} has no frames for {', '.join(missing)}"
+        raise DataError(Finding("empty-split", "error", message))
+    read = (dataset.label_map, dataset.root, out / "cache")
+    findings: list[Finding] = []
+    parts = []
+    for split in ("train", "validation"):
+        try:
+            keep = split == "validation"
+            parts.append(decode(dataset.splits[split], config.size, *read, keep_truth=keep))
+        except DataError as e:
+            findings.extend(e.findings)
+    if findings:
+        raise DataError(findings)
+    return parts[0], parts[1]
+
+
+def _budget(train_split: Decoded, config: RunConfig) -> Int64[np.ndarray, "m"]:
+    try:
+        return label_budget(train_split.present, config.labels, config.seed)
+    except ValueError:
+        message = (
+            f"a budget of {config.labels} labels was asked for, "
+            f"but the training split has {len(train_split.names)} labelled frames"
+        )
+        hint = f"--labels takes 1 to {len(train_split.names)}, or all"
+        raise DataError(Finding("budget-too-large", "error", message, hint)) from None
+
+
+def _new_model(
+    label_map: LabelMap, config: RunConfig, budget: Decoded, device: torch.device
+) -> UNet:
+    """New weights from the seed; standardisation, where the recipe wants it, from the pictures."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(key(config.seed, "weights"))
+        model = UNet(len(label_map.names), config.width)
+    if config.recipe.standardise:
+        mean, std = channel_statistics(budget)
+        model.mean.copy_(torch.tensor(mean)[:, None, None])
+        model.std.copy_(torch.tensor(std)[:, None, None])
+    return model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+
+
+def channel_statistics(data: Decoded) -> tuple[list[float], list[float]]:
+    """Mean and standard deviation of each channel over all pictures, in ``[0, 1]``.
+
+    From exact integer sums, so that they do not depend on the order of summation.
+    """
+    levels = np.arange(256)
+    means, stds = [], []
+    for c in range(3):
+        histogram = sum(np.bincount(image[c].ravel(), minlength=256) for image in data.images)
+        total = int(histogram.sum())
+        mean = int((histogram * levels).sum()) / total
+        square = int((histogram * levels**2).sum()) / total
+        means.append(mean / 255)
+        stds.append(max((square - mean**2) ** 0.5 / 255, 1 / 255))
+    return means, stds
+
+
+def _fit(
+    model: UNet,
+    budget: Decoded,
+    validation: Decoded,
+    whole: int,
+    config: RunConfig,
+    out: Path,
+    listener: Listener,
+    stop: Callable[[], bool],
+    checkpoint_seconds: float,
+) -> State:
+    recipe, device = config.recipe, torch.device(config.device)
+    classes = model.head.out_channels
+    task = segmentation(budget, validation, recipe, classes, config.seed, device)
+    passes = whole if recipe.epoch == "steps" else task.count
+    return fit(
+        model,
+        task,
+        recipe,
+        seed=config.seed,
+        steps=steps_per_epoch(passes, recipe.batch),
+        device=device,
+        folder=out / "checkpoint",
+        stop=stop,
+        listener=_Recording(listener, out),
+        checkpoint_seconds=checkpoint_seconds,
+    )
+
+
+class _Recording:
+    """Passes on what it hears and writes ``metrics.jsonl`` and ``timing.jsonl``.
+
+    ``metrics.jsonl`` says what was computed: it is brought back to the checkpoint when a run goes
+    on. ``timing.jsonl`` says what was spent: it keeps also what had to be repeated.
+    """
+
+    def __init__(self, listener: Listener, out: Path) -> None:
+        self._listener, self._out = listener, out
+        self._history: list[Row] = []
+        self._write()
+
+    def _write(self) -> None:
+        text = "".join(json.dumps(row) + "\n" for row in self._history)
+        write_atomic(self._out / "metrics.jsonl", text)
+
+    def step(self, done: int, total: int) -> None:
+        self._listener.step(done, total)
+
+    def epoch(self, row: Row, timing: Row) -> None:
+        self._history.append(row)
+        for name, line in (("metrics.jsonl", row), ("timing.jsonl", timing)):
+            path = self._out / name
+            with disk_errors(path), path.open("a") as f:
+                f.write(json.dumps(line) + "\n")
+        self._listener.epoch(row, timing)
+
+    def resumed(self, step: int, history: list[Row]) -> None:
+        self._history = list(history)
+        self._write()
+        self._listener.resumed(step, history)
+
+    def warning(self, finding: Finding) -> None:
+        self._listener.warning(finding)
+
+
+def environment(device: torch.device) -> dict[str, Any]:
+    """Versions and hardware, for the record."""
+    cpu = platform.processor() or platform.machine()
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        lines = [ln for ln in info.read_text().splitlines() if ln.startswith("model name")]
+        cpu = lines[0].split(":", 1)[1].strip() if lines else cpu
+    packages = ("headstart", "torch", "numpy", "pillow")
+    return {
+        "versions": {"python": platform.python_version(), **{p: version(p) for p in packages}},
+        "system": platform.system(),
+        "cpu": cpu,
+        "cores": os.cpu_count(),
+        "gpu": torch.cuda.get_device_name(device) if device.type == "cuda" else None,
+    }
+
+
+def _record_environment(
+    out: Path, config: RunConfig, train_split: Decoded, validation: Decoded, labelled: int
+) -> None:
+    """Writes ``environment.json``; on going on, refuses data that changed under the run."""
+    path = out / "environment.json"
+    data = {"train": train_split.digest, "validation": validation.digest}
+    if path.exists():
+        before = json.loads(path.read_bytes())["data"]
+        if before != data:
+            changed = ", ".join(s for s in data if before.get(s) != data[s])
+            message = f"the files of {changed} are not those {out} was begun with"
+            hint = "restore them, or give --fresh to start beside it"
+            raise DataError(Finding("data-changed", "error", message, hint))
+    record = {
+        **environment(torch.device(config.device)),
+        "threads": config.threads,
+        "data": data,
+        "start": config.start,
+        "labels": {"train": labelled, "validation": len(validation.names)},
+    }
+    write_json(path, record)
+
+
+def _how_to_continue(out: Path, state: State, config: RunConfig) -> Finding:
+    message = (
+        f"stopped after epoch {len(state.history)} of at most {config.recipe.epochs}, step "
+        f"{state.step}; everything is saved in {out}"
+    )
+    return Finding("interrupted", "info", message, "the same command again continues exactly there")
+
+
+def frames_csv(
+    counts: Int64[np.ndarray, "n k 3"], frames: tuple[str, ...], names: tuple[str, ...]
+) -> str:
+    """``frame,class,TP,FP,FN``: all a score can be taken from again, or resampled."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["frame", "class", "TP", "FP", "FN"])
+    for frame, per_class in zip(frames, counts.tolist(), strict=True):
+        writer.writerows([frame, name, *c] for name, c in zip(names, per_class, strict=True))
+    return text.getvalue()
+
+
+def _score(
+    model: UNet, dataset: Dataset, config: RunConfig, out: Path, state: State, device: torch.device
+) -> dict[str, Any]:
+    """Reads the scored split for the first time, and once; writes ``scores.json`` last of all."""
+    names = dataset.label_map.names
+    frames = dataset.splits[config.score]
+    data = decode(frames, config.size, dataset.label_map, dataset.root, out / "cache")
+    counts = count_frames(model, data, len(names), device)
+    scores = {"split": config.score, **metrics.score(counts, names)}
+    write_atomic(out / "frames.csv", frames_csv(counts, data.names, names))
+    assert state.best is not None
+    title = f"{config.recipe.name} recipe, {config.start}, seed {config.seed}"
+    write_atomic(out / "curves.png", figures.curves(state.history, state.best["epoch"], title))
+    chosen = figures.choose_examples(metrics.dice_of_frames(counts))
+    some = data.subset([i for _, i in chosen])
+    maps = segment(model, some.images, some.sizes, device)
+    examples = [
+        figures.Example(
+            f"{kind}: {frames[i].name}",
+            read_image(frames[i].image, dataset.root),
+            truth,
+            m.cpu().numpy(),
+        )
+        for (kind, i), truth, m in zip(chosen, some.truth, maps, strict=True)
+    ]
+    sheet = figures.predictions(examples, names, f"{config.score} frames")
+    write_atomic(out / "predictions.png", sheet)
+    write_atomic(out / "README.md", _card(config, dataset, scores, state))
+    write_json(out / "scores.json", scores)
+    return scores
+
+
+def _card(config: RunConfig, dataset: Dataset, scores: dict[str, Any], state: State) -> str:
+    """The run's README: what it is, how good beside a constant prediction, where it is weak."""
+
+    def shown(value: float | None) -> str:
+        return "-" if value is None else f"{value:.4f}"
+
+    assert state.best is not None
+    lines = [
+        f"# {config.model}, {config.recipe.name} recipe, start `{config.start}`",
+        "",
+        f"Segmentation into {len(dataset.label_map.names)} classes, trained at "
+        f"{config.size[0]} x {config.size[1]} with {config.labels or 'all'} labelled frames, seed {config.seed}. "
+        f"Kept: epoch {state.best['epoch']} of {len(state.history)}.",
+        "",
+        f"Scores on the {scores['split']} split ({scores['frames']} frames), read once, beside the best "
+        "constant prediction:",
+        "",
+        "| score | this model | constant prediction |",
+        "|---|--:|--:|",
+        *(f"| `{n}` | {shown(scores[n])} | {shown(t)} |" for n, t in scores["trivial"].items()),
+        "",
+        "| class | dice | precision | recall | frames |",
+        "|---|--:|--:|--:|--:|",
+        *(
+            f"| {n} | {shown(c['dice'])} | {shown(c['precision'])} | {shown(c['recall'])} | {c['frames']} |"
+            for n, c in scores["classes"].items()
+        ),
+        "",
+    ]
+    if scores["collapsed"]:
+        lines += ["**Collapsed: every pixel of this split is predicted as one class.**", ""]
+    lines += [
+        "![training and validation loss](curves.png)",
+        "",
+        "![predictions](predictions.png)",
+        "",
+        "Not a medical device. Scores are on frames drawn like the training frames; without groups",
+        "(patients, videos) they say nothing about new patients.",
+        "",
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,166 @@
+"""What a training is about: which batch, which loss, what is validated.
+
+A [`Task`][] is all that [`fit`][headstart.fit.fit] knows of the data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int64, UInt8
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from headstart import metrics
+from headstart.config import Recipe
+from headstart.data.augment import augment
+from headstart.data.decoded import Decoded
+from headstart.losses import dice_cross_entropy_loss, dice_loss
+from headstart.seeding import generator
+
+Batch = tuple[Tensor, Tensor]
+
+
+@dataclass(frozen=True)
+class Task:
+    """One training's data and question.
+
+    Attributes:
+        count: training pictures.
+        names: theirs.
+        batch: indices and step to input and target, augmented, on the device.
+        loss: output and target to a scalar.
+        validate: model to ``{"loss": ..., score: ...}`` on the validation split. Asks ``stop``
+            between batches and gives None when told to.
+    """
+
+    count: int
+    names: tuple[str, ...]
+    batch: Callable[[Int64[np.ndarray, "b"], int], Batch]
+    loss: Callable[[Tensor, Tensor], Tensor]
+    validate: Callable[[nn.Module, Callable[[], bool]], dict[str, float] | None]
+
+
+def to_input(images: UInt8[Tensor, "b c h w"], device: torch.device) -> Float[Tensor, "b c h w"]:
+    """Pictures in ``[0, 1]`` on the device, channels last."""
+    images = images.to(device, non_blocking=True)
+    return images.to(torch.float32, memory_format=torch.channels_last).div_(255)
+
+
+def class_maps(
+    logits: Float[Tensor, "b k h w"], sizes: Sequence[tuple[int, int]]
+) -> list[UInt8[Tensor, "h2 w2"]]:
+    """The most probable class of each pixel, at each frame's own size.
+
+    Probabilities are resized (bilinear) *before* the argmax, so that a model trained at 64 x 80 and
+    one trained at 256 x 320 are judged on the same pixels.
+    """
+    probs = logits.float().softmax(1)
+    if len(set(sizes)) == 1:
+        return list(_resized(probs, sizes[0]).argmax(1).to(torch.uint8))
+    return [
+        _resized(p[None], size).argmax(1)[0].to(torch.uint8)
+        for p, size in zip(probs, sizes, strict=True)
+    ]
+
+
+def _resized(probs: Tensor, size: tuple[int, int]) -> Tensor:
+    if probs.shape[-2:] == size:
+        return probs
+    return F.interpolate(probs, size=size, mode="bilinear", align_corners=False)
+
+
+@torch.no_grad()
+def segment(
+    model: nn.Module,
+    images: UInt8[np.ndarray, "n c h w"],
+    sizes: Sequence[tuple[int, int]],
+    device: torch.device,
+    batch: int = 8,
+) -> Iterator[UInt8[Tensor, "h2 w2"]]:
+    """Class maps of pictures at the model's size, each at its own size, batch by batch.
+
+    Scoring and prediction both come through here, so that masks written to files score exactly
+    what the run scored.
+    """
+    model.eval()
+    for start in range(0, len(images), batch):
+        chunk = torch.from_numpy(np.ascontiguousarray(images[start : start + batch]))
+        yield from class_maps(model(to_input(chunk, device)), sizes[start : start + batch])
+
+
+def _frame_counts(maps: Sequence[Tensor], truth: Sequence[Tensor], num_classes: int) -> Tensor:
+    if len({m.shape for m in maps}) == 1:
+        return metrics.count(torch.stack(list(maps)), torch.stack(list(truth)), num_classes)
+    parts = [metrics.count(m[None], t[None], num_classes) for m, t in zip(maps, truth, strict=True)]
+    return torch.cat(parts)
+
+
+def count_frames(
+    model: nn.Module, data: Decoded, num_classes: int, device: torch.device
+) -> Int64[np.ndarray, "n k 3"]:
+    """TP, FP, FN of every frame and class, at every mask's own size."""
+    maps = segment(model, data.images, data.sizes, device)
+    parts = []
+    for m, t in zip(maps, data.truth, strict=True):
+        truth = torch.from_numpy(np.array(t)).to(device)
+        parts.append(metrics.count(m[None], truth[None], num_classes))
+    return torch.cat(parts).cpu().numpy()
+
+
+def segmentation(
+    train: Decoded,
+    validation: Decoded,
+    recipe: Recipe,
+    num_classes: int,
+    seed: int,
+    device: torch.device,
+) -> Task:
+    """Frames to class maps, with the recipe's loss and augmentation; validated on Dice.
+
+    ``validate`` gives the loss at the training size, and ``dice`` (the headline score) and
+    ``collapsed`` at the masks' own size.
+    """
+    assert train.masks is not None and validation.masks is not None
+    images, masks = torch.from_numpy(train.images), torch.from_numpy(train.masks)
+    held_out = torch.from_numpy(validation.images), torch.from_numpy(validation.masks)
+    if device.type == "cuda":
+        images, masks = images.to(device), masks.to(device)
+    truth = [torch.from_numpy(np.array(t)).to(device) for t in validation.truth]
+
+    def batch(indices: Int64[np.ndarray, "b"], step: int) -> Batch:
+        chosen = torch.from_numpy(indices).to(images.device)
+        image, mask = to_input(images[chosen], device), masks[chosen].to(device)
+        return augment(image, mask, recipe.augmentation, generator(seed, "augment", step))
+
+    def loss(logits: Tensor, mask: Tensor) -> Tensor:
+        if recipe.loss == "dice":
+            return dice_loss(logits.float().softmax(1), mask, absent=recipe.absent)
+        return dice_cross_entropy_loss(logits, mask, absent=recipe.absent)
+
+    @torch.no_grad()
+    def validate(model: nn.Module, stop: Callable[[], bool]) -> dict[str, float] | None:
+        model.eval()
+        total = torch.zeros((), dtype=torch.float64, device=device)
+        counts = []
+        for start in range(0, len(truth), recipe.batch):
+            if stop():
+                return None
+            part = slice(start, start + recipe.batch)
+            mask = held_out[1][part].to(device)
+            logits = model(to_input(held_out[0][part], device))
+            total += loss(logits, mask).double() * len(mask)
+            maps = class_maps(logits, validation.sizes[part])
+            counts.append(_frame_counts(maps, truth[part], num_classes))
+        per_frame = torch.cat(counts).cpu().numpy()
+        dice = metrics.dice(per_frame)
+        return {
+            "loss": total.item() / len(truth),
+            "dice": 0.0 if dice is None else dice,
+            "collapsed": metrics.collapsed(per_frame),
+        }
+
+    return Task(len(train.names), train.names, batch, loss, validate)
