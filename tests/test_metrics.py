@@ -254,6 +254,15 @@ def test_no_constant_prediction_beats_trivial(
             assert trivial <= value if name == "absent_fp_rate" else trivial >= value
 
 
+@few
+@given(some_counts)
+def test_frames_average_to_dice_frame(counts: np.ndarray) -> None:
+    each = metrics.dice_of_frames(counts)
+    assert np.isnan(each).sum() == metrics.left_out(counts)
+    expected = None if np.isnan(each).all() else pytest.approx(np.nanmean(each))
+    assert metrics.dice_frame(counts) == expected
+
+
 def test_collapsed_means_one_class_in_the_whole_split() -> None:
     background = [[6, 4, 0], [0, 0, 4], [0, 0, 0]]
     assert score(np.array([background, EMPTY]), ["background", "a", "b"])["collapsed"]
@@ -301,7 +310,13 @@ def test_refuses_what_makes_no_sense() -> None:
 def test_predicting_background_on_endovis(split: str, expected: float) -> None:
     masks = [np.asarray(Image.open(path)) // 32 for path in HW6.glob(f"{split}/*/*_mask.png")]
     pixels = np.stack([np.bincount(m.ravel(), minlength=8) for m in masks])
-    assert round(trivial_scores(pixels)["dice_assignment"] or 0, 4) == expected
+    trivial = trivial_scores(pixels)
+    assert trivial["dice_assignment"] == pytest.approx(expected, abs=5e-5)
+    background = score(constant_counts(pixels, 0), [str(c) for c in range(8)])
+    assert background["dice_assignment"] == trivial["dice_assignment"]
+    assert background["dice"] == 0
+    if split == "test":  # as docs/scores.md says
+        assert trivial["dice"] == pytest.approx(0.0211, abs=5e-5)
 
 
 def test_imports_no_torch() -> None:

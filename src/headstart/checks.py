@@ -1,4 +1,4 @@
-"""What is in this dataset, and what is wrong with it: every picture is decoded, all is said at once.
+"""What is in this dataset, and what is wrong with it: every file is read, all is said at once.
 
 An *error* keeps frames from being used; a *warning* may make a score say less than it seems to; an
 *info* is for knowing. What is an error here stops a training too.
@@ -239,7 +239,7 @@ def _classes(splits: Mapping[str, _Seen], names: tuple[str, ...]) -> list[Findin
     """Classes that a split does not show, and those that the test split hardly shows."""
     absent = []
     for name, seen in splits.items():
-        missing = [c for c, shows in zip(names, seen.pixels.any(0), strict=True) if not shows]
+        missing = [c for c, n in zip(names, seen.pixels.sum(0), strict=True) if n == 0]
         if missing and seen.files:
             absent.append(f"{name} has no {', '.join(missing)}")
     findings = []

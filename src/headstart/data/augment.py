@@ -43,8 +43,8 @@ class Augmentation:
     def __post_init__(self) -> None:
         if not 0 <= self.rotation <= 180:
             raise ValueError(f"rotation is {self.rotation} degrees, expected 0 to 180")
-        if not self.scale >= 1:
-            raise ValueError(f"scale is {self.scale}, expected at least 1")
+        if not 1 <= self.scale < math.inf:
+            raise ValueError(f"scale is {self.scale}, expected at least 1, and finite")
         for name in ("brightness", "contrast", "saturation"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}, expected in [0, 1)")
@@ -65,9 +65,10 @@ def draw_affine(
 ) -> Float[Tensor, "b 2 3"]:
     """Random affine maps from output to input, in the coordinates of ``F.affine_grid``.
 
-    With ``S = diag(width / 2, height / 2)`` the map is ``S^-1 R(angle) diag(fx, fy) / scale S``: a
-    rotation in pixels, also where the frame is not square. Every frame takes four draws whatever
-    is switched on, so switching one part off does not change the others.
+    With ``S = diag(width / 2, height / 2)`` the map is ``S^-1 diag(fx, fy) R(angle) / scale S``: a
+    rotation in pixels, also where the frame is not square. What is seen is flipped first, then
+    turned counter-clockwise by the angle. Every frame takes four draws whatever is switched on, so
+    switching one part off does not change the others.
     """
     u = rng.random((count, 4))
     fx = np.where(augmentation.flip_horizontal & (u[:, 0] < 0.5), -1.0, 1.0)
@@ -105,7 +106,18 @@ def warp(
     return moved, labels[:, 0].to(torch.uint8)
 
 
-_LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as Pillow's and torchvision's grey
+def flip(
+    image: Float[Tensor, "b c h w"], mask: UInt8[Tensor, "b h w"], theta: Float[Tensor, "b 2 3"]
+) -> tuple[Float[Tensor, "b c h w"], UInt8[Tensor, "b h w"]]:
+    """What [`warp`][] does for maps that only flip; exact, where sampling is off by rounding."""
+    for axis, row in ((-1, 0), (-2, 1)):
+        mirrored = theta[:, row, row, None, None] < 0
+        image = torch.where(mirrored[..., None], image.flip(axis), image)
+        mask = torch.where(mirrored, mask.flip(axis), mask)
+    return image, mask
+
+
+_LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as Pillow's grey
 
 
 def recolour(
@@ -144,7 +156,10 @@ def augment(
     factors = draw_colour(augmentation, rng, count)
     if augmentation.moves:
         theta = theta.to(image.device, non_blocking=True)
-        image, mask = warp(image, mask, theta, augmentation.border)
+        if augmentation.rotation or augmentation.scale != 1:
+            image, mask = warp(image, mask, theta, augmentation.border)
+        else:
+            image, mask = flip(image, mask, theta)
     if augmentation.recolours:
         image = recolour(image, factors.to(image.device, non_blocking=True))
     return image, mask

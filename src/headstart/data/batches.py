@@ -43,6 +43,6 @@ def batch_indices(
     """
     if epoch == "pass":
         number, place = divmod(step, steps)
-        return _order(seed, count, number)[place * batch : (place + 1) * batch]
+        return _order(seed, count, number)[place * batch : (place + 1) * batch].copy()
     positions = np.arange(step * batch, (step + 1) * batch)
     return np.array([_order(seed, count, int(p) // count)[p % count] for p in positions])

@@ -42,7 +42,7 @@ class Fingerprints:
 def fingerprint(image: UInt8[np.ndarray, "h w 3"]) -> Fingerprints:
     """Of one image; see [`joined`][]."""
     content = hashlib.sha256(repr(image.shape).encode())
-    content.update(np.ascontiguousarray(image))
+    content.update(np.ascontiguousarray(image).data)
     small = Image.fromarray(image).resize((40, 32), Image.Resampling.BOX)
     return Fingerprints((content.hexdigest(),), np.asarray(small)[None])
 

@@ -57,23 +57,22 @@ def open_regular(path: Path, root: Path, max_bytes: int = MAX_BYTES) -> BinaryIO
             f"the file cannot be opened: {reason}",
             "check that it exists and that you may read it",
         ) from error
-    file = os.fdopen(descriptor, "rb")
     status = os.fstat(descriptor)
     if not stat.S_ISREG(status.st_mode):
-        file.close()
+        os.close(descriptor)
         raise refuse(
             "not-a-file",
             "a folder, pipe or device stands where a file is expected",
             "remove it, or put the file there",
         )
     if status.st_size > max_bytes:
-        file.close()
+        os.close(descriptor)
         raise refuse(
             "file-too-large",
             f"the file has {status.st_size:,} bytes, expected at most {max_bytes:,}",
             "check that it is what its name says",
         )
-    return file
+    return os.fdopen(descriptor, "rb")
 
 
 def read_file(path: Path, root: Path, max_bytes: int = MAX_BYTES) -> bytes:

@@ -118,7 +118,6 @@ def open_dataset(root: Path) -> Dataset:
             _find_plain(search)
         else:
             raise DataError(_unrecognised(root))
-        _require_splits(search)
         label_map = _find_label_map(search)
     except DataError as error:
         search.findings += error.findings
@@ -214,22 +213,25 @@ def _by_stem(
 
 
 def _pair(
-    search: _Search, images: dict[str, Path], masks: dict[str, Path], folder: Path
-) -> tuple[Frame, ...]:
-    """Frames of images and masks with the same stem; those without a partner are faults."""
-    if images and not masks:
-        search.found(
-            "no-masks",
-            "error",
-            f"{folder} has {len(images)} images but no masks",
-            f"give each image a mask of the same name: {_ARRANGE}",
-        )
-        return ()
-    if alone := [path for stem, path in images.items() if stem not in masks]:
-        search.found("image-without-mask", "error", *_ALONE["image"], alone)
-    if alone := [path for stem, path in masks.items() if stem not in images]:
-        search.found("mask-without-image", "error", *_ALONE["mask"], alone)
-    return tuple(Frame(stem, images[stem], masks[stem]) for stem in images if stem in masks)
+    search: _Search, split_name: str, images: dict[str, Path], masks: dict[str, Path]
+) -> None:
+    """Fill a split with the images and masks of one stem; those without a partner are faults."""
+    if not images and not masks:
+        severity: Severity = "warning" if split_name == "test" else "error"
+        message = f"the {split_name} split has no frames" if split_name else "there are no images"
+        search.found("empty-split", severity, message, f"add some; {_ARRANGE}")
+    elif not masks:
+        where = f"the {split_name} split" if split_name else str(search.root)
+        message = f"{where} has {len(images)} images but no masks"
+        search.found("no-masks", "error", message, f"give each its mask; {_ARRANGE}")
+    else:
+        if alone := [path for stem, path in images.items() if stem not in masks]:
+            search.found("image-without-mask", "error", *_ALONE["image"], alone)
+        if alone := [path for stem, path in masks.items() if stem not in images]:
+            search.found("mask-without-image", "error", *_ALONE["mask"], alone)
+    frames = tuple(Frame(stem, images[stem], masks[stem]) for stem in images if stem in masks)
+    if frames:
+        search.splits[split_name] = frames
 
 
 _ALONE = {
@@ -240,9 +242,7 @@ _ALONE = {
 
 def _find_assignment(search: _Search) -> None:
     for name in SPLITS:
-        folder = search.root / "segmentation" / name
-        images, masks = _numbered(search, folder)
-        search.splits[name] = _pair(search, images, masks, folder)
+        _pair(search, name, *_numbered(search, search.root / "segmentation" / name))
     for name in ("train", "validation"):
         pictures, _ = _numbered(search, search.root / "colorization" / f"{name}_cor")
         if pictures:
@@ -278,14 +278,13 @@ def _find_plain(search: _Search) -> None:
     root = search.root
     with_splits = any((root / name / "images").is_dir() for name in SPLITS)
     for name in SPLITS if with_splits else ("",):
-        folder = root / name
-        images, masks = (_by_stem(search, folder / kind) for kind in ("images", "masks"))
-        search.splits[name] = _pair(search, images, masks, folder)
+        images, masks = (_by_stem(search, root / name / kind) for kind in ("images", "masks"))
+        _pair(search, name, images, masks)
     pictures = _by_stem(search, root / "unlabelled")
     if pictures:
         search.unlabelled["train"] = tuple(Frame(stem, path) for stem, path in pictures.items())
     _group(search)
-    if not with_splits and search.splits[""]:
+    if "" in search.splits:
         _split(search)
 
 
@@ -335,24 +334,6 @@ def _split(search: _Search) -> None:
         else "frames of one video or patient may be in several splits: "
         "name them in groups.csv, or make the folders train, validation and test",
     )
-
-
-def _require_splits(search: _Search) -> None:
-    if any(finding.severity == "error" for finding in search.findings):
-        return  # what is missing has been said
-    if not any(search.splits.values()):
-        search.found("no-frames", "error", f"{search.root} has no labelled images", _ARRANGE)
-        return
-    for name in SPLITS:
-        if not search.splits.get(name):
-            search.splits.pop(name, None)
-            search.found(
-                "empty-split",
-                "warning" if name == "test" else "error",
-                f"the {name} split has no frames"
-                + ("; nothing can be tested on it" if name == "test" else ""),
-                f"add frames to the {name} split",
-            )
 
 
 def _find_label_map(search: _Search) -> LabelMap | None:

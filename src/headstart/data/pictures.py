@@ -175,11 +175,11 @@ def _open(file: BinaryIO, name: str) -> tuple[ImageFile.ImageFile, str]:
     except Exception as error:  # decoders raise nearly everything on nearly random bytes
         raise _damaged(name, error) from error
     width, height = picture.size
-    if not 0 < width * height <= MAX_PIXELS:
+    if width * height > MAX_PIXELS:
         raise _refusal(
             name,
             "picture-size",
-            f"the header claims {width} x {height} pixels, expected 1 to {MAX_PIXELS:,} in all",
+            f"the header claims {width} x {height} pixels, expected at most {MAX_PIXELS:,} in all",
             "cut or scale the picture; if that is not its size, the file is damaged",
         )
     if getattr(picture, "is_animated", False):

@@ -12,8 +12,9 @@ def label_order(present: Bool[np.ndarray, "n k"], seed: int) -> Int64[np.ndarray
     """The order in which frames are labelled; a budget of *m* is its first *m* frames.
 
     A random permutation, in which one frame of each class, the rarest class first, is brought to
-    the front unless a frame already there shows it. So every budget that can show every class
-    does, budgets are nested, and the order depends on the seed and the labels alone.
+    the front unless a frame already there shows it. So a budget of as many frames as there are
+    classes shows each class that any frame shows, budgets are nested, and the order depends on the
+    seed and the labels alone.
 
     Args:
         present: which frame shows which class.

@@ -1,0 +1,384 @@
+"""Pictures per second of ``fit``, beside what arithmetic allows and what students write.
+
+Three parts take turns in one process, a round each, because single readings drift by a tenth:
+
+``fit``
+    One epoch of `headstart.fit.fit` itself: choosing the batch, casting, augmenting, forward, loss,
+    backward, checks for NaN, step. Validation and checkpoints are timed beside it, not in it.
+``bound``
+    The same number of batches of forward, loss, backward and optimizer step, on one augmented batch
+    that stays where it is; in both memory layouts, of which the faster is *the* bound.
+``students``
+    The same pictures through `student_loop.py`, once for each number of loader processes, of which
+    the fastest counts.
+
+Every ratio is taken within a round; the median over rounds is reported with the extremes. The first
+round warms up and is dropped; ``fit``'s peak memory is read in it, before another part exists.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from student_loop import Frames, train_epoch
+from torch import nn
+from torch.utils.data import DataLoader
+from torch.utils.flop_counter import FlopCounterMode
+
+from headstart.config import Recipe, available_threads, parse_size, read_recipe
+from headstart.data.batches import steps_per_epoch
+from headstart.data.decoded import decode
+from headstart.data.folders import Dataset, Frame, open_dataset
+from headstart.data.synthetic import write_dataset
+from headstart.errors import Finding, HeadstartError, UsageError
+from headstart.fit import Row, fit, make_optimizer
+from headstart.models.unet import UNet
+from headstart.run import environment, pick_device
+from headstart.seeding import key
+from headstart.tasks import Task, segmentation
+
+Part = Callable[[], int]  # trains for one round, returns the number of pictures
+
+_SEED = 1
+_LAYOUTS = {"channels_last": torch.channels_last, "contiguous": torch.contiguous_format}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What is measured."""
+
+    data: str
+    recipe: Recipe
+    classes: int
+    size: tuple[int, int]
+    width: int
+    pictures: int
+    validation: int
+    rounds: int
+    threads: int
+    device: torch.device
+
+    @property
+    def steps(self) -> int:
+        """Optimizer steps a round."""
+        return steps_per_epoch(self.pictures, self.recipe.batch)
+
+    def new_model(self, layout: torch.memory_format) -> UNet:
+        """The same initial weights for every part."""
+        torch.manual_seed(key(_SEED, "weights"))
+        model = UNet(self.classes, self.width)
+        return model.to(self.device, memory_format=layout)  # type: ignore[call-overload,no-any-return]
+
+
+def synchronise(device: torch.device) -> None:
+    """Waits for what was only asked of a GPU so far."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def peak_memory(device: torch.device) -> dict[str, float | None]:
+    """Highest resident memory of this process, and memory allocated on the GPU, in MB (10^6)."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    resident = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    cuda = torch.cuda.max_memory_allocated(device) if device.type == "cuda" else None
+    return {"process_mb": resident / 1e6, "gpu_mb": None if cuda is None else cuda / 1e6}
+
+
+def bound_round(settings: Settings, task: Task, layout: torch.memory_format) -> Part:
+    """Forward, loss, backward and step, and nothing else."""
+    device = settings.device
+    model = settings.new_model(layout).train()
+    optimizer = make_optimizer(model, settings.recipe)
+    for group in optimizer.param_groups:
+        # The arithmetic is the same at any rate, but a batch learned by heart would have gradients
+        # that underflow, on which CPUs are slow: the bound would be lower than it is.
+        group["lr"] = 0.0
+    image, target = task.batch(np.arange(min(settings.recipe.batch, task.count)), 0)
+    image = image.contiguous(memory_format=layout)
+
+    def train() -> int:
+        for _ in range(settings.steps):
+            with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+                output = model(image)
+            task.loss(output, target).backward()
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+        return settings.steps * len(image)
+
+    return train
+
+
+def students_round(
+    settings: Settings, frames: tuple[Frame, ...], greys: tuple[int, ...], workers: int
+) -> Part:
+    """One pass of the students' loop, with its own copy of the network."""
+    recipe = settings.recipe
+    data = Frames(frames, greys, settings.size, recipe.augmentation)
+    loader = DataLoader(data, recipe.batch, shuffle=True, num_workers=workers)
+    model = nn.Sequential(settings.new_model(torch.contiguous_format), nn.Softmax(dim=1))
+    optimizer = torch.optim.Adam(model.parameters(), lr=recipe.learning_rate)
+
+    def train() -> int:
+        train_epoch(model, loader, optimizer, settings.device)
+        return len(frames)
+
+    return train
+
+
+@dataclass
+class TakingTurns:
+    """Listens to ``fit``, times its epochs, and after each gives every other part its round."""
+
+    settings: Settings
+    make_parts: Callable[[], dict[str, Part]]
+    rounds: list[dict[str, float]] = field(default_factory=list)
+    fit_memory: dict[str, float | None] = field(default_factory=dict)
+    trained: float = 0.0
+    resting: float = field(default_factory=time.perf_counter)
+    parts: dict[str, Part] = field(default_factory=dict)
+
+    def step(self, done: int, total: int) -> None:
+        """Stops the clock at the end of an epoch's training, before validation."""
+        if done % self.settings.steps == 0:
+            synchronise(self.settings.device)
+            self.trained = time.perf_counter()
+
+    def epoch(self, row: Row, timing: Row) -> None:
+        """Reads the clock and lets the others run."""
+        seconds, validated = self.trained - self.resting, time.perf_counter()
+        steps = self.settings.steps * self.settings.recipe.batch
+        pictures = steps if self.settings.recipe.epoch == "steps" else self.settings.pictures
+        reading = {"fit": pictures / seconds, "validation_seconds": validated - self.trained}
+        if not self.parts:
+            self.fit_memory = peak_memory(self.settings.device)
+            self.parts = self.make_parts()
+        for name, part in self.parts.items():
+            synchronise(self.settings.device)
+            began = time.perf_counter()
+            done = part()
+            synchronise(self.settings.device)
+            reading[name] = done / (time.perf_counter() - began)
+        shown = "  ".join(f"{n} {v:.1f}" for n, v in reading.items() if n != "validation_seconds")
+        which = f"round {len(self.rounds)}" if self.rounds else "warming up"
+        print(f"{which}: pictures per second: {shown}", file=sys.stderr, flush=True)
+        self.rounds.append(reading)
+        self.resting = time.perf_counter()
+
+    def resumed(self, step: int, history: list[Row]) -> None:
+        """Cannot be: the folder is new."""
+        raise AssertionError(step)
+
+    def warning(self, finding: Finding) -> None:
+        """Passed on."""
+        print(finding, file=sys.stderr)
+
+
+def spread(values: list[float]) -> dict[str, float]:
+    """Median and extremes."""
+    return {"median": statistics.median(values), "min": min(values), "max": max(values)}
+
+
+def summary(rounds: list[dict[str, float]]) -> dict[str, Any]:
+    """Rates and ratios over rounds; the best variant of a part is the one with the best median.
+
+    >>> rounds = [{"fit": 9, "bound a": 10, "bound b": 8, "students 0": 5}] * 3
+    >>> summary(rounds)["ratios"]["fit / bound"]["median"], summary(rounds)["bound"]
+    (0.9, 'bound a')
+    """
+    rates = {name: [r[name] for r in rounds] for name in rounds[0] if name != "validation_seconds"}
+
+    def best(prefix: str) -> str:
+        return max(
+            (n for n in rates if n.startswith(prefix)), key=lambda n: spread(rates[n])["median"]
+        )
+
+    bound, students = best("bound"), best("students")
+    pairs = {
+        "fit / bound": ("fit", bound),
+        "students / bound": (students, bound),
+        "fit / students": ("fit", students),
+    }
+    ratios = {
+        name: spread([a / b for a, b in zip(rates[over], rates[under], strict=True)])
+        for name, (over, under) in pairs.items()
+    }
+    rates_spread = {name: spread(values) for name, values in rates.items()}
+    return {
+        "bound": bound,
+        "students": students,
+        "ratios": ratios,
+        "pictures_per_second": rates_spread,
+    }
+
+
+def gflop_per_picture(classes: int, width: int, size: tuple[int, int]) -> float:
+    """Forward and backward of one picture, a multiplication and an addition counted as two.
+
+    >>> round(gflop_per_picture(6, 32, (256, 320)), 1)
+    78.1
+    """
+    with torch.device("meta"):
+        model, image = UNet(classes, width), torch.zeros(1, 3, *size)
+    with FlopCounterMode(display=False) as counter:
+        model(image).sum().backward()
+    return counter.get_total_flops() / 1e9
+
+
+def measure(
+    settings: Settings, dataset: Dataset, folder: Path, workers: list[int]
+) -> dict[str, Any]:
+    """All rounds; ``folder`` takes the decoded pictures and the checkpoint."""
+    torch.set_num_threads(settings.threads)
+    frames = dataset.splits["train"][: settings.pictures]
+    held_out = dataset.splits["validation"][: settings.validation]
+    read = (settings.size, dataset.label_map, dataset.root, folder / "cache")
+    train, validation = decode(frames, *read, keep_truth=False), decode(held_out, *read)
+    recipe, device = settings.recipe, settings.device
+    task = segmentation(train, validation, recipe, settings.classes, _SEED, device)
+
+    def make_parts() -> dict[str, Part]:
+        bounds = {f"bound {n}": bound_round(settings, task, f) for n, f in _LAYOUTS.items()}
+        greys = dataset.label_map.greys
+        loops = {f"students {n}": students_round(settings, frames, greys, n) for n in workers}
+        return bounds | loops
+
+    turns = TakingTurns(settings, make_parts)
+    fit(
+        settings.new_model(torch.channels_last),
+        task,
+        recipe,
+        seed=_SEED,
+        steps=settings.steps,
+        device=device,
+        folder=folder / "checkpoint",
+        stop=lambda: False,
+        listener=turns,
+        checkpoint_seconds=float("inf"),  # none but the one at the end, which is timed
+    )
+    checkpoint_seconds = time.perf_counter() - turns.resting
+    rounds = turns.rounds[1:]
+    result = summary(rounds)
+    floor = gflop_per_picture(settings.classes, settings.width, settings.size)
+    reached = {n: floor * s["median"] for n, s in result["pictures_per_second"].items()}
+    return {
+        **result,
+        "floor": {"gflop_per_picture": floor, "gflop_per_second": reached},
+        "beside_training": {
+            "validation_frames": len(held_out),
+            "validation_seconds": spread([r["validation_seconds"] for r in rounds]),
+            "checkpoint_seconds": checkpoint_seconds,
+        },
+        "peak_memory": {"fit": turns.fit_memory, "all": peak_memory(device)},
+        "rounds": rounds,
+    }
+
+
+def open_or_draw(data: Path | None, pictures: int, folder: Path) -> Dataset:
+    """The dataset in ``data``, or scenes of 256 x 320 drawn into ``folder``."""
+    if data is None:
+        counts = {
+            "train": pictures,
+            "validation": max(pictures // 6, 1),
+            "test": 0,
+            "unlabelled": 0,
+        }
+        data = write_dataset(folder / "drawn", **counts, height=256, width=320)
+    dataset = open_dataset(data)
+    missing = [s for s in ("train", "validation") if not dataset.splits.get(s)]
+    if missing:
+        message = f"{data} has no labelled frames for {', '.join(missing)}"
+        raise UsageError(Finding("empty-split", "error", message, "choose another --data"))
+    return dataset
+
+
+def parse_arguments() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description="Pictures per second of fit, as ratios.")
+    add = partial(parser.add_argument, metavar="")
+    whole = partial(add, type=int)
+    add("--data", type=Path, help="a dataset's folder [default: scenes drawn at 256x320]")
+    add("--recipe", default="assignment-augmented", help="a name or a .toml or .json file")
+    add("--size", default="64x80", help="HEIGHTxWIDTH [default: %(default)s]")
+    whole("--width", default=16, help="of the network [default: %(default)s]")
+    whole("--batch", default=10, help="pictures a step [default: %(default)s]")
+    whole("--pictures", default=300, help="training pictures a round [default: %(default)s]")
+    whole("--rounds", default=10, help="after one to warm up [default: %(default)s]")
+    whole("--threads", default=available_threads(), help="CPU threads [default: %(default)s]")
+    add("--workers", default="0,2", help="loader processes of the students' loop to try")
+    add("--device", default="auto", help="cpu, cuda, or auto")
+    add("--out", type=Path, help="a JSON file [default: standard output]")
+    options = parser.parse_args()
+    for name in ("width", "batch", "pictures", "rounds", "threads"):
+        if getattr(options, name) < 1:
+            parser.error(f"--{name} is {getattr(options, name)}, expected at least 1")
+    try:
+        options.workers = [int(n) for n in options.workers.split(",")]
+    except ValueError:
+        parser.error(f"--workers is {options.workers}, expected numbers such as 0,2")
+    return options
+
+
+def run(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    """The whole record, as it is written."""
+    device, size = pick_device(options.device), parse_size(options.size)
+    changes = {"batch": options.batch, "epochs": options.rounds + 1, "patience": None}
+    recipe = read_recipe(options.recipe).model_copy(update=changes)
+    dataset = open_or_draw(options.data, options.pictures, folder)
+    settings = Settings(
+        data="drawn" if options.data is None else str(options.data),
+        recipe=recipe,
+        classes=len(dataset.label_map.names),
+        size=size,
+        width=options.width,
+        pictures=min(options.pictures, len(dataset.splits["train"])),
+        validation=min(max(options.pictures // 6, 1), len(dataset.splits["validation"])),
+        rounds=options.rounds,
+        threads=options.threads,
+        device=device,
+    )
+    measured = measure(settings, dataset, folder, options.workers)
+    shown = {**vars(settings), "recipe": recipe.model_dump(mode="json"), "device": device.type}
+    return {
+        "schema": 1,
+        "benchmark": "throughput",
+        "hardware": environment(device),
+        "settings": {**shown, "workers": options.workers},
+        **measured,
+    }
+
+
+def main() -> None:
+    """Measures, writes JSON, and says the ratios on standard error."""
+    options = parse_arguments()
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            record = run(options, Path(folder))
+    except HeadstartError as error:
+        print(error, file=sys.stderr)
+        sys.exit(error.exit_status)
+    for name, ratio in record["ratios"].items():
+        extremes = f"({ratio['min']:.3f} to {ratio['max']:.3f})"
+        print(f"{name}: {ratio['median']:.3f} {extremes}", file=sys.stderr)
+    text = json.dumps(record, indent=2, allow_nan=False) + "\n"
+    if options.out is None:
+        sys.stdout.write(text)
+    else:
+        options.out.parent.mkdir(parents=True, exist_ok=True)
+        options.out.write_text(text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,81 @@
+"""What several tests stand on: a small drawn dataset, and a run trained on it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from headstart.config import ASSIGNMENT_AUGMENTED, DEFAULT, RunConfig
+from headstart.data.synthetic import write_dataset
+
+REAL = Path(__file__).parents[2] / "shared" / "data" / "hw6"
+
+
+torch.set_num_threads(1)  # as the runs in tests are; and the suite runs on several processes
+
+
+class Silent:
+    """Listens and remembers."""
+
+    def __init__(self) -> None:
+        self.rows: list[dict] = []
+        self.warnings: list = []
+        self.resumed_at: list[int] = []
+        self.steps: list[int] = []
+
+    def step(self, done: int, total: int) -> None:
+        self.steps.append(done)
+
+    def epoch(self, row: dict, timing: dict) -> None:
+        self.rows.append(row)
+
+    def resumed(self, step: int, history: list) -> None:
+        self.resumed_at.append(step)
+
+    def warning(self, finding) -> None:
+        self.warnings.append(finding)
+
+
+@pytest.fixture
+def listener() -> Silent:
+    return Silent()
+
+
+@pytest.fixture(scope="session")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twelve, four and five labelled frames, 32 x 40, as headstart draws them."""
+    root = tmp_path_factory.mktemp("drawn") / "data"
+    return write_dataset(root, train=12, validation=4, test=5, unlabelled=3, height=32, width=40)
+
+
+@pytest.fixture(scope="session")
+def real() -> Path:
+    """The frames of EndoVis 2017 that the assignment came with."""
+    if not REAL.is_dir():
+        pytest.skip(f"the real frames are not at {REAL}; they are not part of the project")
+    return REAL
+
+
+def tiny(data: Path, **changes: object) -> RunConfig:
+    """A configuration that trains in about a second."""
+    recipe = DEFAULT.model_copy(update={"batch": 4, "epochs": 3})
+    settings = {
+        "schema": 1, "data": str(data), "width": 2, "size": (16, 24), "threads": 1,
+        "recipe": recipe, "seed": 3, **changes,
+    }  # fmt: skip
+    return RunConfig.model_validate(settings)
+
+
+ASSIGNMENT_TINY = ASSIGNMENT_AUGMENTED.model_copy(update={"batch": 4, "epochs": 3})
+
+
+@pytest.fixture(scope="session")
+def trained(drawn: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run on the drawn data."""
+    from headstart.run import train
+
+    out = tmp_path_factory.mktemp("trained") / "run"
+    train(tiny(drawn), out, Silent())
+    return out

@@ -1,0 +1,166 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from headstart.data.label_map import LabelMap, read_label_map
+from headstart.errors import DataError
+
+LEVELS = st.lists(st.integers(0, 255), min_size=2, max_size=256, unique=True).map(sorted)
+
+
+def written(folder: Path, content: str | bytes) -> Path:
+    path = folder / "mapping.json"
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return path
+
+
+@given(LEVELS, st.integers(0, 2**32 - 1))
+def test_indices_and_greys_are_inverse(levels: list[int], seed: int) -> None:
+    label_map = LabelMap(tuple(f"c{level}" for level in levels), tuple(levels))
+    grey = np.random.default_rng(seed).choice(np.array(levels, np.uint8), (4, 5))
+    indices = label_map.to_indices(grey)
+    assert np.array_equal(label_map.to_greys(indices), grey)
+    assert [label_map.greys[i] for i in indices.ravel()] == grey.ravel().tolist()
+
+
+@given(LEVELS, st.integers(0, 255))
+def test_unknown_level_is_told(levels: list[int], level: int) -> None:
+    label_map = LabelMap(tuple(f"c{level}" for level in levels), tuple(levels))
+    grey = np.full((2, 2), level, np.uint8)
+    if level in levels:
+        assert label_map.unknown_levels(grey) == ()
+    else:
+        assert label_map.unknown_levels(grey) == (level,)
+        with pytest.raises(ValueError, match=str(level)):
+            label_map.to_indices(grey)
+
+
+def test_index_that_is_no_class() -> None:
+    with pytest.raises(ValueError, match="index 2"):
+        LabelMap(("a", "b"), (0, 1)).to_greys(np.full((1, 1), 2, np.uint8))
+
+
+@pytest.mark.parametrize(
+    ("names", "greys"),
+    [(("a",), (0, 1)), (("a", "a"), (0, 1)), (("a", "b"), (1, 0)), (("a", "b"), (0, 256))],
+)
+def test_label_map_refuses_nonsense(names: tuple[str, ...], greys: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError):
+        LabelMap(names, greys)
+
+
+def test_classes_are_sorted_by_level(tmp_path: Path) -> None:
+    label_map, findings = read_label_map(written(tmp_path, '{"tool": 32, "tissue": 0}'))
+    assert label_map == LabelMap(("tissue", "tool"), (0, 32))
+    assert findings == ()
+
+
+def test_byte_order_mark_is_tolerated(tmp_path: Path) -> None:
+    path = written(tmp_path, b"\xef\xbb\xbf" + b'{"a": 0, "b": 1}')
+    assert read_label_map(path)[0].names == ("a", "b")
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ('{\n"a": 0\n"b": 1\n}', "line 2"),
+        ('{"a": 0 "b": 1}', "line 1"),
+        ('{\n"a": 0,\n"b": 1\n"c": 2\n\n"d": 3}', "lines 3, 4"),
+        ('{"Tool 1 ": 0\r\n"say \\"5\\" ": 1}', "line 1"),
+    ],
+)
+def test_missing_commas_are_understood_and_named(tmp_path: Path, text: str, lines: str) -> None:
+    label_map, (finding,) = read_label_map(written(tmp_path, text))
+    assert label_map.greys == tuple(range(len(label_map.greys)))
+    assert finding.code == "label-map-commas"
+    assert finding.severity == "warning"
+    assert f"end of {lines} of mapping.json" in finding.message
+
+
+@given(
+    st.dictionaries(
+        st.text(min_size=1, max_size=100).filter(lambda n: n.strip() and n.isprintable()),
+        st.integers(0, 255),
+        min_size=2,
+    ).filter(lambda d: len(set(d.values())) == len(d)),
+    st.sampled_from([None, 1]),
+)
+def test_any_map_without_commas_reads_as_with_them(
+    tmp_path_factory: pytest.TempPathFactory, mapping: dict[str, int], indent: int | None
+) -> None:
+    folder = tmp_path_factory.mktemp("map")
+    whole = read_label_map(written(folder, json.dumps(mapping)))[0]
+    assert dict(zip(whole.names, whole.greys, strict=True)) == mapping
+    entries = [f"{json.dumps(name)}: {grey}" for name, grey in mapping.items()]
+    separator = " " if indent is None else "\n "
+    repaired, findings = read_label_map(written(folder, "{" + separator.join(entries) + "}"))
+    assert repaired == whole
+    assert [f.code for f in findings] == ["label-map-commas"]
+
+
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [
+        ('{"a": 0, "a": 1, "b": 2}', "given twice: a"),
+        ('{"a": 0, "b": true}', "no whole numbers: b (true)"),
+        ('{"a": 0, "b": 32.0}', "no whole numbers: b (32.0)"),
+        ('{"a": 0, "b": "32"}', "no whole numbers: b (text)"),
+        ('{"a": 0, "b": null}', "no whole numbers: b (null)"),
+        ('{"a": 0, "b": [1]}', "no whole numbers: b (array)"),
+        ('{"a": 0, "b": {"c": 1}}', "no whole numbers: b (object)"),
+        ('{"a": 0, "b": NaN}', "no whole numbers: b (NaN)"),
+        ('{"a": 0, "b": 1e999}', "no whole numbers: b (Infinity)"),
+        ('{"a": 0, "b": -1}', "outside 0 to 255: b (-1)"),
+        ('{"a": 0, "b": 256}', "outside 0 to 255: b (256)"),
+        ('{"a": 0, "b": 1' + "0" * 4000 + "}", "outside 0 to 255: b (10000"),
+        ('{"a": 0, "b": 1' + "0" * 5000 + "}", "not valid JSON"),
+        ('{"a": 7, "b": 7}', "several classes: 7"),
+        ("{}", "0 classes, expected at least two"),
+        ('{"a": 0}', "1 classes, expected at least two"),
+        ("[0, 1]", "not a JSON object"),
+        ("7", "not a JSON object"),
+        ("", "not valid JSON"),
+        ('{"a": 0, "b"}', "not valid JSON"),
+        ('{"a": 0, "b": 1', "not valid JSON"),
+        ('{"": 0, "b": 1}', "cannot be used: ''"),
+        ('{" ": 0, "b": 1}', "cannot be used: ' '"),
+        ('{"a\\u001b[31m": 0, "b": 1}', "cannot be used: 'a\\x1b[31m'"),
+        ('{"a\\ud800": 0, "b": 1}', "cannot be used: 'a\\ud800'"),
+        (json.dumps({"n" * 101: 0, "b": 1}), "cannot be used: 'nnn"),
+        ('{"caf\xe9": 0, "b": 1}'.encode("latin-1"), "not UTF-8"),
+        ('{"a": 0, "b": 1}'.encode("utf-16"), "not UTF-8"),
+        ('{"a":' * 100_000 + "1" + "}" * 100_000, "nested too deeply"),
+        ("[" * 100_000, "nested too deeply"),
+        (" " * (1 << 20) + '{"a": 0, "b": 1}', "expected at most"),
+    ],
+)
+def test_what_cannot_be_understood_is_refused(
+    tmp_path: Path, content: str | bytes, found: str
+) -> None:
+    with pytest.raises(DataError) as caught:
+        read_label_map(written(tmp_path, content))
+    (finding,) = caught.value.findings
+    assert found in finding.message
+    assert finding.files == ("mapping.json",)
+    assert finding.hint
+    assert caught.value.exit_status == 65
+    assert len(str(caught.value)) < 1000
+
+
+def test_all_problems_at_once(tmp_path: Path) -> None:
+    with pytest.raises(DataError) as caught:
+        read_label_map(written(tmp_path, '{"a": 0, "a": 1, "b": 1.5, "c": 300, "": 0}'))
+    assert len(caught.value.findings) == 5
+
+
+def test_the_assignments_own_file(real: Path) -> None:
+    label_map, (finding,) = read_label_map(real / "mapping.json")
+    assert label_map.greys == tuple(range(0, 256, 32))
+    assert label_map.names[0] == "Background_Tissue"
+    assert "lines 2, 3, 4, 5, 6, 7, 8" in finding.message
