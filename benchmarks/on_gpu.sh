@@ -76,7 +76,8 @@ chosen=("${@:3}")
 
 cd "$(dirname "$0")/.."
 export PYTHONPATH="src${PYTHONPATH:+:$PYTHONPATH}"
-"$python" -c 'import headstart.run' || fail 69 "$python cannot import headstart and what it needs (see above)"
+"$python" -c 'import torch; from headstart.run import environment; environment(torch.device("cpu"))' ||
+  fail 69 "$python cannot run headstart (see above)"
 gpu=$("$python" -c 'import torch; print(torch.cuda.get_device_name() if torch.cuda.is_available() else "")')
 [[ -n $gpu ]] || fail 69 "torch finds no CUDA device; these stages are of use on one only"
 echo "on $gpu" >&2

@@ -1,9 +1,9 @@
 """The training loop as it is usually handed in: what `throughput.py` compares ``fit`` with.
 
-Each picture is opened, resized, augmented and one-hot encoded when it is asked for; the Dice loss is
-a Python loop over classes; Adam is the default one; the loss is read back every step. It is written
-to be right, not to be slow: image and mask move together, labels are never interpolated, and the
-network is the same. On a GPU it computes in float32, as nobody told it otherwise.
+Each picture is opened, resized, augmented and one-hot encoded when it is asked for; the Dice loss
+is a Python loop over classes; Adam is the default one; the loss is read back every step. It is
+written to be right, not to be slow: image and mask move together, labels are never interpolated,
+and the network is the same. On a GPU it computes in float32, as nobody told it otherwise.
 """
 
 from __future__ import annotations
@@ -82,14 +82,14 @@ def train_epoch(
     optimizer: torch.optim.Optimizer,
     device: torch.device,
 ) -> float:
-    """One pass over the loader; ``model`` ends in a softmax. Returns the mean loss of the batches."""
+    """One pass over the loader, for a ``model`` that ends in a softmax; the batches' mean loss."""
     model.train()
     running = 0.0
     for image, one_hot in loader:
         image, one_hot = image.to(device), one_hot.to(device)
         optimizer.zero_grad()
         loss = dice_loss(model(image), one_hot)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         running += loss.item()
     return running / len(loader)

@@ -113,7 +113,7 @@ def bound_round(settings: Settings, task: Task, layout: torch.memory_format) -> 
         for _ in range(settings.steps):
             with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
                 output = model(image)
-            task.loss(output, target).backward()
+            task.loss(output, target).backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
         return settings.steps * len(image)
@@ -150,13 +150,13 @@ class TakingTurns:
     resting: float = field(default_factory=time.perf_counter)
     parts: dict[str, Part] = field(default_factory=dict)
 
-    def step(self, done: int, total: int) -> None:
+    def step(self, done: int, total: int) -> None:  # noqa: ARG002
         """Stops the clock at the end of an epoch's training, before validation."""
         if done % self.settings.steps == 0:
             synchronise(self.settings.device)
             self.trained = time.perf_counter()
 
-    def epoch(self, row: Row, timing: Row) -> None:
+    def epoch(self, row: Row, timing: Row) -> None:  # noqa: ARG002
         """Reads the clock and lets the others run."""
         seconds, validated = self.trained - self.resting, time.perf_counter()
         steps = self.settings.steps * self.settings.recipe.batch
@@ -177,7 +177,7 @@ class TakingTurns:
         self.rounds.append(reading)
         self.resting = time.perf_counter()
 
-    def resumed(self, step: int, history: list[Row]) -> None:
+    def resumed(self, step: int, history: list[Row]) -> None:  # noqa: ARG002
         """Cannot be: the folder is new."""
         raise AssertionError(step)
 
@@ -234,7 +234,7 @@ def gflop_per_picture(classes: int, width: int, size: tuple[int, int]) -> float:
         model, image = UNet(classes, width), torch.zeros(1, 3, *size)
     with FlopCounterMode(display=False) as counter:
         model(image).sum().backward()
-    return counter.get_total_flops() / 1e9
+    return float(counter.get_total_flops()) / 1e9
 
 
 def measure(

@@ -161,7 +161,7 @@ class RunConfig(_Frozen):
 
 def to_json(config: BaseModel) -> str:
     """The whole value, defaults included, as indented JSON with a final newline."""
-    return json.dumps(config.model_dump(mode="json", by_alias=True), indent=2) + "\n"
+    return json.dumps(config.model_dump(by_alias=True), indent=2) + "\n"
 
 
 def differences(old: BaseModel, new: BaseModel) -> list[str]:
@@ -177,13 +177,13 @@ def differences(old: BaseModel, new: BaseModel) -> list[str]:
         parts = [flat(v, f"{prefix}.{k}" if prefix else k) for k, v in value.items()]
         return {k: v for part in parts for k, v in part.items()}
 
-    a, b = (flat(c.model_dump(mode="json", by_alias=True)) for c in (old, new))
+    a, b = (flat(c.model_dump(by_alias=True)) for c in (old, new))
     return [f"{k}: {a.get(k)} -> {b.get(k)}" for k in {**a, **b} if a.get(k) != b.get(k)]
 
 
 def _explain(error: ValidationError, where: str) -> list[Finding]:
     def one(name: str, message: str, kind: str) -> Finding:
-        if kind != "extra_forbidden":
+        if kind not in ("extra_forbidden", "unexpected_keyword_argument"):
             return Finding("bad-setting", "error", f"{where}: {name}: {message}")
         known = [*Recipe.model_fields, *RunConfig.model_fields, *Augmentation.__annotations__]
         near = difflib.get_close_matches(name.rsplit(".", 1)[-1], known, 1)
@@ -212,7 +212,8 @@ def _read_settings(path: Path) -> dict[str, Any]:
 def read_recipe(name_or_path: str) -> Recipe:
     """A recipe by its name, or from a TOML or JSON file.
 
-    A file holds a recipe's fields; ``base = "default"`` takes all others from a named recipe.
+    A file holds a recipe's fields; ``base = "default"`` takes all others, those of the augmentation
+    among them, from a named recipe. Numbers are numbers there: neither ``"10"`` nor ``true`` is 10.
 
     Raises:
         UsageError: there is neither such a recipe nor such a file.
@@ -230,9 +231,16 @@ def read_recipe(name_or_path: str) -> Recipe:
     settings = _read_settings(path)
     base = settings.pop("base", None)
     if base is not None:
-        settings = {**read_recipe(str(base)).model_dump(), "name": path.stem, **settings}
+        if str(base) not in RECIPES:
+            message = f"{path}: there is no recipe {base} to be the base"
+            hint = f"one of {', '.join(RECIPES)}"
+            raise DataError(Finding("unknown-recipe", "error", message, hint))
+        inherited = RECIPES[str(base)].model_dump()
+        if isinstance(changes := settings.get("augmentation"), dict):
+            settings["augmentation"] = {**inherited["augmentation"], **changes}
+        settings = {**inherited, "name": path.stem, **settings}
     try:
-        return Recipe.model_validate(settings)
+        return Recipe.model_validate_json(json.dumps(settings, default=str), strict=True)
     except ValidationError as e:
         raise DataError(_explain(e, str(path))) from None
 

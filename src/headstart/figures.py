@@ -6,16 +6,21 @@ Drawn on canvases of their own, without pyplot: no state is shared, nothing open
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import matplotlib.style
 import numpy as np
 from jaxtyping import Float, UInt8
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
+
+from headstart.errors import printable
 
 # Okabe and Ito's colours, told apart by people who do not see red and green as others do, then
 # others of even lightness. Background has none.
@@ -63,18 +68,22 @@ def overlay(
         edge[tuple(behind)] |= differs
     alpha = np.where(inside & edge, 1.0, np.where(inside, opacity, 0.0))[..., None]
     mixed = (1 - alpha) * image + alpha * palette[classes]
-    return mixed.round().astype(np.uint8)
+    return np.asarray(mixed.round(), dtype=np.uint8)
 
 
 def _png(figure: Figure, dpi: int = 150) -> bytes:
     buffer = io.BytesIO()
     FigureCanvasAgg(figure)
-    figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")  # a box is drawn for it
+        figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
     return buffer.getvalue()
 
 
-def _plain(text: str) -> str:
-    """Text in which matplotlib finds no formula: class names may hold dollar signs."""
+def _plain(text: str, longest: int = 80) -> str:
+    """Text in one line, in which matplotlib finds no formula: names may hold dollar signs."""
+    text = printable(text)
+    text = text if len(text) <= longest else f"{text[: longest - 1]}…"
     return text.replace("$", r"\$")
 
 
@@ -86,6 +95,7 @@ def _bare(axes: Axes) -> None:
     axes.set_axisbelow(True)
 
 
+@matplotlib.style.context("default")
 def curves(history: Sequence[dict[str, Any]], best_epoch: int, title: str) -> bytes:
     """Training and validation loss per epoch in one picture, validation Dice below, as PNG.
 
@@ -97,37 +107,33 @@ def curves(history: Sequence[dict[str, Any]], best_epoch: int, title: str) -> by
     epochs = [row["epoch"] for row in history]
     figure = Figure(figsize=(6.4, 5.0), layout="constrained")
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=[3, 2])
-    marker = "o" if len(epochs) < 3 else ""
-    above.plot(
-        epochs, [r["train_loss"] for r in history], "#0072b2", marker=marker, label="training"
-    )
-    above.plot(
-        epochs,
-        [r["validation_loss"] for r in history],
-        "#d55e00",
-        marker=marker,
-        label="validation",
-    )
+    marker = "o" if len(epochs) < 10 else ""
+    # Not clipped, so that a line at the very edge, where collapse has it, is seen whole.
+    style: dict[str, Any] = {"marker": marker, "markersize": 4, "clip_on": False, "zorder": 3}
+    for key, ink, label in (
+        ("train_loss", "#0072b2", "training"),
+        ("validation_loss", "#d55e00", "validation"),
+    ):
+        above.plot(epochs, [row[key] for row in history], ink, label=label, **style)
+    above.set_ylim(bottom=0)
     above.set_ylabel("loss")
-    above.legend(frameon=False, fontsize=9)
+    above.legend(
+        loc="lower right", bbox_to_anchor=(1, 1), ncols=2, frameon=False, fontsize=8, borderpad=0
+    )
     dice = [row["validation_dice"] for row in history]
-    below.plot(epochs, dice, "#009e73", marker=marker)
+    below.plot(epochs, dice, "#009e73", **style)
     below.set_ylim(0, 1)
     below.set_ylabel("validation Dice")
     below.set_xlabel("epoch")
+    at_best = dice[epochs.index(best_epoch)]
+    below.plot(best_epoch, at_best, "o", mfc="white", mec="#009e73", clip_on=False, zorder=4)
+    below.set_title(f"kept: epoch {best_epoch}, Dice {at_best:.3f}", loc="right", fontsize=8)
+    room = max(0.5, 0.02 * len(epochs))
+    below.set_xlim(epochs[0] - 0.5, epochs[-1] + room)
+    below.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     for axes in (above, below):
         _bare(axes)
         axes.axvline(best_epoch, color=_FAINT, linewidth=0.8, linestyle=":")
-    at_best = dice[epochs.index(best_epoch)]
-    below.annotate(
-        f"kept: epoch {best_epoch}, {at_best:.3f}",
-        (best_epoch, at_best),
-        xytext=(-6, -12),
-        textcoords="offset points",
-        ha="right" if best_epoch > len(epochs) / 2 else "left",
-        va="top",
-        fontsize=8,
-    )
     figure.suptitle(_plain(title), fontsize=10)
     return _png(figure)
 
@@ -142,6 +148,7 @@ class Example:
     prediction: UInt8[np.ndarray, "h w"]
 
 
+@matplotlib.style.context("default")
 def predictions(examples: Sequence[Example], names: Sequence[str], title: str) -> bytes:
     """Rows of picture, truth and prediction, with a legend of the classes to be seen, as PNG.
 
@@ -150,9 +157,9 @@ def predictions(examples: Sequence[Example], names: Sequence[str], title: str) -
         names: of all classes, background first.
         title: above the sheet.
     """
-    height, width = examples[0].image.shape[:2]
-    row = 6.6 / 3 * height / width + 0.12
-    figure = Figure(figsize=(7.2, row * len(examples) + 1.1), layout="constrained")
+    steepest = max(example.image.shape[0] / example.image.shape[1] for example in examples)
+    row = 6.6 / 3 * min(steepest, 2.0) + 0.12  # inches
+    figure = Figure(figsize=(7.2, row * len(examples) + 0.9), layout="constrained")
     grid = figure.subplots(len(examples), 3, squeeze=False)
     seen: set[int] = set()
     for axes, example in zip(grid, examples, strict=True):
@@ -163,21 +170,25 @@ def predictions(examples: Sequence[Example], names: Sequence[str], title: str) -
             overlay(example.image, example.prediction),
         )
         for ax, picture in zip(axes, pictures, strict=True):
-            ax.imshow(picture, interpolation="nearest")
+            ax.imshow(picture, interpolation="auto")
             ax.set_xticks([])
             ax.set_yticks([])
             for spine in ax.spines.values():
                 spine.set_visible(False)
-        axes[0].set_ylabel(_plain(example.caption), fontsize=8)
+        axes[0].set_ylabel(_plain(example.caption, int(14 * row)), fontsize=8)
     for ax, heading in zip(grid[0], ("picture", "truth", "prediction"), strict=True):
         ax.set_title(heading, fontsize=9)
     patches = [
-        Patch(color=np.array(colour(k)) / 255, label=_plain(names[k].replace("_", " ")))
+        Patch(
+            color="#{:02x}{:02x}{:02x}".format(*colour(k)), label=_plain(names[k].replace("_", " "))
+        )
         for k in sorted(seen - {0})
     ]
     if patches:
+        longest = max(len(str(patch.get_label())) for patch in patches)
+        columns = max(1, min(4, int(7.2 / (0.6 + 0.07 * longest))))
         figure.legend(
-            handles=patches, loc="outside lower center", ncols=4, frameon=False, fontsize=8
+            handles=patches, loc="outside lower center", ncols=columns, frameon=False, fontsize=8
         )
     figure.suptitle(_plain(title), fontsize=10)
     return _png(figure)

@@ -1,3 +1,3 @@
-"""Keeps pytest's search for doctests from importing a script that needs other libraries."""
+"""Keeps pytest's search for doctests from importing scripts that need other libraries."""
 
-collect_ignore = ["make_scores.py"]
+collect_ignore_glob = ["make_*.py"]

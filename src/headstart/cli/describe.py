@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -15,7 +14,9 @@ def describe(report: Report) -> None:
     """Print a report on stdout; the tables fit 80 columns."""
     console = Console(highlight=False, emoji=False, markup=False)
     console.print(_splits(report))
+    console.print()
     console.print(_classes(report))
+    console.print()
     for finding in report.findings:
         # A terminal breaks lines at words; a pipe gets each line whole, for grep.
         console.print(
@@ -28,8 +29,9 @@ def describe(report: Report) -> None:
 def _splits(report: Report) -> Table:
     table = Table(
         title="Frames (width x height), and what a constant prediction scores",
-        box=box.SIMPLE_HEAD,
+        box=None,
         pad_edge=False,
+        padding=(0, 2, 0, 0),
     )
     table.add_column("split", no_wrap=True)
     for heading in ("frames", "size", "dice", "dice_frame", "dice_assignment"):
@@ -38,15 +40,16 @@ def _splits(report: Report) -> Table:
         scores = ["-" if score is None else f"{score:.4f}" for score in split.trivial.values()]
         table.add_row(name, str(split.frames), _size(split.width, split.height), *scores)
     for name, part in report.unlabelled.items():
-        table.add_row(f"pool: {name}", str(part.frames), _size(part.width, part.height))
+        table.add_row(f"unlabelled {name}", str(part.frames), _size(part.width, part.height))
     return table
 
 
 def _classes(report: Report) -> Table:
     table = Table(
         title="Share of the pixels, and number of frames with the class",
-        box=box.SIMPLE_HEAD,
+        box=None,
         pad_edge=False,
+        padding=(0, 2, 0, 0),
     )
     table.add_column("class", overflow="fold", max_width=28)
     for heading in ("grey", *report.splits):

@@ -8,6 +8,7 @@ import sys
 import typer
 
 from headstart.cli.check import check
+from headstart.cli.demo import demo
 from headstart.cli.evaluate import evaluate
 from headstart.cli.predict import predict
 from headstart.cli.progress import say
@@ -21,7 +22,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (check, train, evaluate, predict):
+for verb in (demo, check, train, evaluate, predict):
     app.command()(verb)
 
 

@@ -6,14 +6,16 @@ patients' pictures.
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import hashlib
 import json
-import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Bool, UInt8
@@ -23,10 +25,12 @@ from headstart.data.files import merged, read_file, shown
 from headstart.data.folders import Frame
 from headstart.data.label_map import LabelMap
 from headstart.data.pictures import read_image, read_mask
-from headstart.errors import DataError, Finding
+from headstart.errors import DataError, DiskError, Finding
 
-_VERSION = 1  # of what is cached; raise it when decoding or resizing changes
+_VERSION = 2  # of what is cached; raise it when decoding or resizing changes
 _IN_MEMORY = 4 << 30  # larger arrays are read from the disk as they are needed
+_FILES = ("images.npy", "masks.npy", "truth.u8")  # the last two only with labels
+_INDEX = "sha256.json"  # of all other files
 
 
 @dataclass(frozen=True)
@@ -47,13 +51,18 @@ class Decoded:
     images: UInt8[np.ndarray, "n 3 h w"]
     masks: UInt8[np.ndarray, "n h w"] | None
     present: Bool[np.ndarray, "n k"]
-    truth: tuple[UInt8[np.ndarray, "h2 w2"], ...]
+    truth: tuple[UInt8[np.ndarray, "_ _"], ...]
     sizes: tuple[tuple[int, int], ...]
     digest: str
 
     def subset(self, indices: Sequence[int]) -> Decoded:
-        """The frames at ``indices``, in that order; the digest stays that of the whole."""
+        """The frames at ``indices``, in that order; the digest stays that of the whole.
+
+        Arrays are copied, except where it is all frames in their order.
+        """
         chosen = np.asarray(indices, dtype=np.int64)
+        if np.array_equal(chosen, np.arange(len(self.names))):
+            return self
         return Decoded(
             names=tuple(self.names[i] for i in chosen),
             images=self.images[chosen],
@@ -118,7 +127,8 @@ def read_labelled(
     unknown = label_map.unknown_levels(grey)
     if unknown:
         levels = ", ".join(map(str, unknown[:8])) + (", ..." if len(unknown) > 8 else "")
-        message = f"grey levels {levels} are not in the label map {dict(zip(label_map.names, label_map.greys, strict=True))}"
+        known = ", ".join(f"{g} {n}" for n, g in zip(label_map.names, label_map.greys, strict=True))
+        message = f"grey levels {levels} are not in the label map ({known})"
         hint = "correct the mask, or name the level in mapping.json"
         findings.append(Finding("unknown-grey", "error", message, hint, where))
     if findings:
@@ -149,19 +159,40 @@ def decode(
 
     Raises:
         DataError: one or more files cannot be used; every one is named.
+        DiskError: the cache cannot be written.
+        ValueError: no frames, or some with labels and some without.
     """
+    labelled = [f.mask is not None for f in frames]
+    if not frames or any(labelled) != all(labelled):
+        raise ValueError(
+            f"{sum(labelled)} of {len(frames)} frames have labels, expected all or none"
+        )
     with ThreadPoolExecutor() as pool:
         digest = _digest(pool, frames, root)
-        key = hashlib.sha256(
-            json.dumps([_VERSION, digest, size, label_map.greys, keep_truth]).encode()
-        ).hexdigest()[:32]
+        made_from = [_VERSION, digest, labelled[0], size, label_map.greys, keep_truth]
+        key = hashlib.sha256(json.dumps(made_from).encode()).hexdigest()[:32]
         names = tuple(f.name for f in frames)
-        found = _read_cache(cache / key, names, digest)
-        if found is None:
-            _write_cache(cache / key, pool, frames, size, label_map, root, keep_truth)
+        with _alone(cache, key):
             found = _read_cache(cache / key, names, digest)
+            if found is None:
+                _write_cache(cache / key, pool, frames, size, label_map, root, keep_truth)
+                found = _read_cache(cache / key, names, digest)
     assert found is not None
     return found
+
+
+@contextlib.contextmanager
+def _alone(cache: Path, key: str) -> Iterator[None]:
+    """Lets one process at a time decode the same frames; the others then find them decoded."""
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        with (cache / f"{key}.lock").open("a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+    except OSError as e:
+        message = f"cannot write the decoded frames to {cache}: {e.strerror or e}"
+        hint = "make room or choose another --out, then run the same command"
+        raise DiskError(Finding("disk", "error", message, hint)) from e
 
 
 def _digest(pool: ThreadPoolExecutor, frames: Sequence[Frame], root: Path) -> str:
@@ -189,61 +220,77 @@ def _write_cache(
     root: Path,
     keep_truth: bool,
 ) -> None:
-    """Decodes into memory-mapped files in a folder that gets its name when it is complete."""
-    labelled, classes = all(f.mask is not None for f in frames), len(label_map.names)
-    partial = folder.with_name(f"{folder.name}.tmp-{os.getpid()}")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    shape = (len(frames), *size)
-    images = np.lib.format.open_memmap(
-        partial / "images.npy", "w+", np.uint8, (len(frames), 3, *size)
-    )
-    masks = None
-    if labelled:
-        masks = np.lib.format.open_memmap(partial / "masks.npy", "w+", np.uint8, shape)
+    """Decodes into a folder that gets its name when it is complete.
 
-    def one(i: int) -> tuple[UInt8[np.ndarray, "h w"] | None, tuple[int, int]] | DataError:
-        try:
-            if masks is None:
-                image, truth = read_image(frames[i].image, root), None
-            else:
-                image, truth = read_labelled(frames[i], label_map, root)
-                masks[i] = resize_mask(truth, size)
-            images[i] = resize_image(image, size).transpose(2, 0, 1)
-            return truth, (image.shape[0], image.shape[1])
-        except DataError as e:
-            return e
-
+    The files are appended to rather than mapped into memory: a full disk is then an error, where a
+    map would end the process.
+    """
+    classes = len(label_map.names)
+    partial = folder.with_name(f"{folder.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)  # a killed process left it
+    partial.mkdir()
     findings: list[Finding] = []
     sizes, present = [], []
     try:
-        with (partial / "truth.u8").open("wb") as f:
-            for result in pool.map(one, range(len(frames))):
-                if isinstance(result, DataError):
-                    findings.extend(result.findings)
+        with contextlib.ExitStack() as stack:
+            files = {
+                name: stack.enter_context((partial / name).open("wb"))
+                for name in (_FILES if frames[0].mask else _FILES[:1])
+            }
+            for name, shape in (("images.npy", (3, *size)), ("masks.npy", size)):
+                if name in files:
+                    whole = {"descr": "|u1", "fortran_order": False, "shape": (len(frames), *shape)}
+                    np.lib.format.write_array_header_1_0(files[name], whole)
+            for frame in pool.map(lambda f: _decode_one(f, size, label_map, root), frames):
+                if isinstance(frame, DataError):
+                    findings.extend(frame.findings)
                     continue
-                truth, original = result
-                sizes.append(original)
-                pixels = np.bincount([] if truth is None else truth.ravel(), minlength=classes)
-                present.append((pixels > 0).tolist())
-                if truth is not None and keep_truth:
-                    f.write(truth.tobytes())
+                sizes.append(frame.size)
+                files["images.npy"].write(frame.image.tobytes())
+                shows = np.zeros(classes, dtype=bool)
+                if frame.mask is not None and frame.truth is not None:
+                    files["masks.npy"].write(frame.mask.tobytes())
+                    files["truth.u8"].write(frame.truth.tobytes() if keep_truth else b"")
+                    shows = np.bincount(frame.truth.ravel(), minlength=classes) > 0
+                present.append(shows.tolist())
         if findings:
             raise DataError(merged(findings))
-        for array in (images, masks):
-            if array is not None:
-                array.flush()
-        index = {"sizes": sizes, "present": present, "sha256": _hashes(partial)}
-        (partial / "index.json").write_text(json.dumps(index))
+        (partial / "frames.json").write_text(json.dumps({"sizes": sizes, "present": present}))
+        (partial / _INDEX).write_text(json.dumps(_hashes(partial)))
         partial.rename(folder)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
 
+@dataclass(frozen=True)
+class _Frame:
+    """One frame decoded: at the training size, and its labels at their own."""
+
+    size: tuple[int, int]
+    image: UInt8[np.ndarray, "3 h w"]
+    mask: UInt8[np.ndarray, "h w"] | None
+    truth: UInt8[np.ndarray, "h2 w2"] | None
+
+
+def _decode_one(
+    frame: Frame, size: tuple[int, int], label_map: LabelMap, root: Path
+) -> _Frame | DataError:
+    try:
+        if frame.mask is None:
+            image, truth = read_image(frame.image, root), None
+        else:
+            image, truth = read_labelled(frame, label_map, root)
+    except DataError as e:
+        return e
+    mask = None if truth is None else resize_mask(truth, size)
+    height, width, _ = image.shape
+    return _Frame((height, width), resize_image(image, size).transpose(2, 0, 1), mask, truth)
+
+
 def _hashes(folder: Path) -> dict[str, str]:
     hashes = {}
     for path in sorted(folder.iterdir()):
-        if path.name != "index.json":
+        if path.name != _INDEX:
             with path.open("rb") as f:
                 hashes[path.name] = hashlib.file_digest(f, "sha256").hexdigest()
     return hashes
@@ -252,18 +299,18 @@ def _hashes(folder: Path) -> dict[str, str]:
 def _read_cache(folder: Path, names: tuple[str, ...], digest: str) -> Decoded | None:
     """The cached arrays, or None where there are none; a damaged cache is removed."""
     try:
-        index = json.loads((folder / "index.json").read_bytes())
-        if _hashes(folder) != index["sha256"]:
-            raise ValueError("damaged")
-    except FileNotFoundError:
-        return None
-    except (ValueError, KeyError):
+        intact = json.loads((folder / _INDEX).read_bytes()) == _hashes(folder)
+    except (FileNotFoundError, ValueError):
+        intact = False
+    if not intact:
         shutil.rmtree(folder, ignore_errors=True)
         return None
-    sizes = tuple((int(h), int(w)) for h, w in index["sizes"])
-    truth: tuple[UInt8[np.ndarray, "h w"], ...] = ()
-    if (folder / "truth.u8").stat().st_size:
-        flat = np.memmap(folder / "truth.u8", np.uint8, "r")
+    about = json.loads((folder / "frames.json").read_bytes())
+    sizes = tuple((int(h), int(w)) for h, w in about["sizes"])
+    labels, whole = folder / "masks.npy", folder / "truth.u8"
+    truth: tuple[UInt8[np.ndarray, "_ _"], ...] = ()
+    if whole.exists() and whole.stat().st_size:
+        flat = np.memmap(whole, np.uint8, "r")
         ends = np.cumsum([h * w for h, w in sizes])
         truth = tuple(
             flat[end - h * w : end].reshape(h, w) for end, (h, w) in zip(ends, sizes, strict=True)
@@ -271,8 +318,8 @@ def _read_cache(folder: Path, names: tuple[str, ...], digest: str) -> Decoded | 
     return Decoded(
         names=names,
         images=_open(folder / "images.npy"),
-        masks=_open(folder / "masks.npy") if (folder / "masks.npy").exists() else None,
-        present=np.array(index["present"], dtype=bool),
+        masks=_open(labels) if labels.exists() else None,
+        present=np.array(about["present"], dtype=bool),
         truth=truth,
         sizes=sizes,
         digest=digest,
@@ -280,6 +327,6 @@ def _read_cache(folder: Path, names: tuple[str, ...], digest: str) -> Decoded | 
 
 
 def _open(path: Path) -> UInt8[np.ndarray, "..."]:
-    if path.stat().st_size < _IN_MEMORY:
-        return np.load(path)  # type: ignore[no-any-return]
-    return np.load(path, mmap_mode="r")  # type: ignore[no-any-return]
+    # Mapped privately (copy on write): torch wants arrays that it may write to.
+    mode: Literal["c"] | None = "c" if path.stat().st_size >= _IN_MEMORY else None
+    return np.load(path, mmap_mode=mode)  # type: ignore[no-any-return]

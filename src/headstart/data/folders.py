@@ -293,7 +293,11 @@ def _group(search: _Search) -> None:
     path = search.root / "groups.csv"
     if not path.exists():
         return
-    groups = read_groups(path)
+    try:
+        groups = read_groups(path)
+    except DataError as error:
+        search.findings += error.findings
+        return
     missing: list[Path] = []
     for name, frames in search.splits.items():
         keys = [f"{name}/{frame.name}" if name else frame.name for frame in frames]
@@ -318,22 +322,19 @@ def _split(search: _Search) -> None:
     try:
         parts = split({name: frame.group for name, frame in frames.items()})
     except ValueError:
-        message = f"{len(frames)} labelled images are fewer than three {kind}"
+        message = f"the labelled images ({len(frames)}) are fewer than three {kind}"
         hint = "label more, or make the folders train, validation and test yourself"
         search.found("too-few-frames", "error", message, hint)
         return
     for part, names in parts.items():
         search.splits[part] = tuple(frames[n] for n in sorted(names, key=natural_key))
     counts = ", ".join(f"{len(names)} {part}" for part, names in parts.items())
-    search.found(
-        "split-by-tool",
-        "info",
-        f"the folder has no splits; it was split by the names of its {kind}: {counts}",
-        ""
-        if grouped
-        else "frames of one video or patient may be in several splits: "
-        "name them in groups.csv, or make the folders train, validation and test",
+    message = f"the folder has no splits; it was split by the names of its {kind}: {counts}"
+    hint = (
+        "frames of one video or patient may be in several splits: name them in groups.csv, or "
+        "make the folders train, validation and test"
     )
+    search.found("split-by-tool", "info", message, "" if grouped else hint)
 
 
 def _find_label_map(search: _Search) -> LabelMap | None:

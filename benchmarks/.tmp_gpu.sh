@@ -1,0 +1,99 @@
+#!/usr/bin/env bash
+# What needs a CUDA device, in stages of under nine minutes. Each can be run alone; a stage that was
+# stopped, by its limit or by a signal, goes on when it is run again, and one that is done is left.
+set -euo pipefail
+
+stages=(throughput assignment-a assignment-b default)
+limit=25 # seconds a stage, and 10 more to save
+
+usage() {
+  cat <<END
+usage: benchmarks/on_gpu.sh DATA OUT [STAGE...]
+       benchmarks/on_gpu.sh --list
+
+Runs all stages, or those named, on the dataset DATA and writes OUT/STAGE.json. Nothing has to be
+installed beside headstart's dependencies; PYTHON names the interpreter (default: python3).
+Ends with 124 where a stage met its limit of $limit s: the same command goes on with it.
+END
+}
+
+fail() { # status message
+  echo "on_gpu.sh: $2" >&2
+  exit "$1"
+}
+
+limited() { # command...: within what is left of the stage's time
+  local left=$((deadline - SECONDS)) status=0
+  ((left > 0)) || fail 124 "$stage met its limit; the same command goes on with it"
+  timeout --foreground --kill-after=10 "$left" "$@" || status=$?
+  ((status != 124 && status != 137)) || fail 124 "$stage met its limit; the same command goes on with it"
+  ((status == 0)) || fail "$status" "$stage failed with status $status"
+}
+
+measure_throughput() {
+  # Written under another name first: what bears the stage's name is complete.
+  limited "$python" benchmarks/throughput.py --data "$data" --device cuda --size 256x320 --width 32 \
+    --pictures 300 --rounds 5 --workers 0,2,8 --threads 4 --out "$out/throughput.json.part"
+  mv "$out/throughput.json.part" "$out/throughput.json"
+}
+
+train_seeds() { # recipe
+  local seed runs=()
+  for seed in 1 2 3; do
+    runs+=("$out/runs/$stage-$seed")
+    # The thread count is part of a run's settings, so it must not follow the machine.
+    limited "$python" -m headstart train "$data" --recipe "$1" --size 256x320 --width 32 \
+      --seed "$seed" --device cuda --threads 4 --out "${runs[-1]}"
+  done
+  limited "$python" benchmarks/collect.py "$out/$stage.json" "${runs[@]}"
+}
+
+case "${1:-}" in
+  --list)
+    printf '%s\n' "${stages[@]}"
+    exit
+    ;;
+  -h | --help)
+    usage
+    exit
+    ;;
+esac
+if (($# < 2)); then
+  usage >&2
+  exit 2
+fi
+[[ -d $1 ]] || fail 65 "there is no dataset folder $1"
+for stage in "${@:3}"; do
+  [[ " ${stages[*]} " == *" $stage "* ]] || fail 2 "there is no stage $stage; expected one of: ${stages[*]}"
+done
+
+python=${PYTHON:-python3}
+data=$(realpath "$1")
+mkdir -p "$2"
+out=$(realpath "$2")
+chosen=("${@:3}")
+((${#chosen[@]})) || chosen=("${stages[@]}")
+
+cd "$(dirname "$0")/.."
+export PYTHONPATH="src${PYTHONPATH:+:$PYTHONPATH}"
+"$python" -c 'import torch; from headstart.run import environment; environment(torch.device("cpu"))' ||
+  fail 69 "$python cannot run headstart (see above)"
+gpu=$("$python" -c 'import torch; print(torch.cuda.get_device_name() if torch.cuda.is_available() else "")')
+[[ -n $gpu ]] || fail 69 "torch finds no CUDA device; these stages are of use on one only"
+echo "on $gpu" >&2
+
+for stage in "${chosen[@]}"; do
+  if [[ -e $out/$stage.json ]]; then
+    echo "$stage: done before; remove $out/$stage.json to repeat it" >&2
+    continue
+  fi
+  echo "$stage: begins" >&2
+  deadline=$((SECONDS + limit))
+  case "$stage" in
+    throughput) measure_throughput ;;
+    assignment-a) train_seeds assignment ;;
+    assignment-b) train_seeds assignment-augmented ;;
+    default) train_seeds default ;;
+  esac
+  echo "$stage: wrote $out/$stage.json" >&2
+done
