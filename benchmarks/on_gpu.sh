@@ -41,6 +41,7 @@ train_seeds() { # recipe
   local seed runs=()
   for seed in 1 2 3; do
     runs+=("$out/runs/$stage-$seed")
+    [[ -e ${runs[-1]}/scores.json ]] && continue
     # The thread count is part of a run's settings, so it must not follow the machine.
     limited "$python" -m headstart train "$data" --recipe "$1" --size 256x320 --width 32 \
       --seed "$seed" --device cuda --threads 4 --out "${runs[-1]}"
@@ -76,7 +77,7 @@ chosen=("${@:3}")
 
 cd "$(dirname "$0")/.."
 export PYTHONPATH="src${PYTHONPATH:+:$PYTHONPATH}"
-"$python" -c 'import torch; from headstart.run import environment; environment(torch.device("cpu"))' ||
+"$python" -c 'import torch; import headstart.run; from headstart.record import environment; environment(torch.device("cpu"))' ||
   fail 69 "$python cannot run headstart (see above)"
 gpu=$("$python" -c 'import torch; print(torch.cuda.get_device_name() if torch.cuda.is_available() else "")')
 [[ -n $gpu ]] || fail 69 "torch finds no CUDA device; these stages are of use on one only"

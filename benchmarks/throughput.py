@@ -46,7 +46,8 @@ from headstart.data.synthetic import write_dataset
 from headstart.errors import Finding, HeadstartError, UsageError
 from headstart.fit import Row, fit, make_optimizer
 from headstart.models.unet import UNet
-from headstart.run import environment, pick_device
+from headstart.record import environment
+from headstart.run import pick_device
 from headstart.seeding import key
 from headstart.tasks import Task, segmentation
 

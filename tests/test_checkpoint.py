@@ -107,7 +107,9 @@ def test_an_interrupted_save_leaves_the_older_checkpoint(
 ) -> None:
     """Between the two files of a checkpoint, as a kill there would leave it."""
     _save(tmp_path, 10)
-    monkeypatch.setattr(checkpoint, "write_json", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    monkeypatch.setattr(
+        checkpoint, "write_json", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt)
+    )
     with pytest.raises(KeyboardInterrupt):
         _save(tmp_path, 20)
     state, _ = load_checkpoint(tmp_path)
@@ -149,7 +151,10 @@ def test_temporary_files_of_dead_processes_are_swept(tmp_path: Path) -> None:
 
 
 def test_weights_come_back_with_their_facts_and_the_same_bytes(tmp_path: Path) -> None:
-    weights = {"b": torch.randn(3, 4, 2, 2).contiguous(memory_format=torch.channels_last), "a": torch.ones(2)}
+    weights = {
+        "b": torch.randn(3, 4, 2, 2).contiguous(memory_format=torch.channels_last),
+        "a": torch.ones(2),
+    }
     facts = {"names": ["x", "y"], "width": 4}
     for name in ("one", "two"):
         save_weights(tmp_path / name, weights, facts)

@@ -56,7 +56,9 @@ def _task(nan_at: int | None = None) -> Task:
 
 def _model() -> nn.Module:
     torch.manual_seed(0)
-    return nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Dropout(0.2), nn.Linear(8, 1))
+    return nn.Sequential(
+        nn.Linear(4, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Dropout(0.2), nn.Linear(8, 1)
+    )
 
 
 def _recipe(base: Recipe = DEFAULT, **changes: object) -> Recipe:
@@ -92,7 +94,9 @@ RECIPES = [
 
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=range(len(RECIPES)))
-@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(stops=st.lists(st.integers(0, 7), max_size=4))
 def test_stopped_anywhere_and_continued_gives_the_same_bits(
     tmp_path_factory: pytest.TempPathFactory, recipe: Recipe, stops: list[int]
@@ -141,7 +145,13 @@ def test_a_loss_that_is_no_number_changes_no_weight(tmp_path: Path) -> None:
 
 def test_a_gradient_that_is_not_finite_is_caught_where_the_loss_is_fine(tmp_path: Path) -> None:
     task = _task()
-    explode = Task(task.count, task.names, task.batch, lambda o, t: (o - o.detach()).abs().sqrt().sum(), task.validate)
+    explode = Task(
+        task.count,
+        task.names,
+        task.batch,
+        lambda o, t: (o - o.detach()).abs().sqrt().sum(),
+        task.validate,
+    )
     with pytest.raises(DataError, match="NaN or infinite at step 0"):
         _train(tmp_path, _recipe(), task=explode)
 

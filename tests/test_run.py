@@ -216,7 +216,9 @@ def test_test_is_read_once_and_only_at_the_end(
     decoded: list[int] = []
     original = run.decode
     monkeypatch.setattr(
-        run, "decode", lambda frames, *a, **k: (decoded.append(len(frames)), original(frames, *a, **k))[1]
+        run,
+        "decode",
+        lambda frames, *a, **k: (decoded.append(len(frames)), original(frames, *a, **k))[1],
     )
 
     class Order(Silent):
@@ -236,7 +238,9 @@ def test_scored_on_validation_the_test_split_is_never_read(drawn: Path, tmp_path
     assert json.loads((tmp_path / "run" / "scores.json").read_text())["split"] == "validation"
 
 
-def test_seeds_differ_and_standardisation_is_in_the_weights(drawn: Path, tmp_path: Path, trained: Path) -> None:
+def test_seeds_differ_and_standardisation_is_in_the_weights(
+    drawn: Path, tmp_path: Path, trained: Path
+) -> None:
     train(tiny(drawn, seed=4), tmp_path / "run", Silent())
     a, _ = load_weights(trained / "weights.safetensors")
     b, facts = load_weights(tmp_path / "run" / "weights.safetensors")

@@ -158,7 +158,7 @@ def load_checkpoint(folder: Path) -> tuple[dict[str, Any] | None, list[Finding]]
         DataError: there are checkpoints, and every one is damaged. Training is never begun again
             in silence.
     """
-    findings = []
+    findings: list[Finding] = []
     for meta in sorted(folder.glob("step-*.json"), reverse=True):
         path = meta.with_suffix(".pt")
         try:

@@ -202,7 +202,7 @@ def fit(
             with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
                 output = model(image)
             loss = task.loss(output, target)
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             norm = nn.utils.get_total_norm(
                 [p.grad for p in model.parameters() if p.grad is not None]
             )
@@ -304,7 +304,8 @@ def _check_finite(
     indices = batch_indices(seed, task.count, recipe.batch, last, steps, recipe.epoch)
     message = (
         f"the loss or a gradient became NaN or infinite at {where} (learning rate "
-        f"{learning_rate(recipe, last, steps):.3g}); that step changed no weight, and no checkpoint was written"
+        f"{learning_rate(recipe, last, steps):.3g}); that step changed no weight, and nothing was "
+        "saved after it"
     )
     hint = "a lower learning rate in a recipe of your own, with --fresh"
     files = tuple(task.names[i] for i in indices) if exact else ()

@@ -58,8 +58,10 @@ def predict(
     device: torch.device,
     done: Callable[[int], None] = lambda _: None,
 ) -> None:
-    """Writes ``out/masks/<name>.png`` (the dataset's grey levels, the picture's own size) and
-    ``out/overlays/<name>.png`` (with a legend).
+    """Writes a mask and an overlay of every picture.
+
+    ``out/masks/<name>.png`` holds the dataset's grey levels at the picture's own size,
+    ``out/overlays/<name>.png`` the classes over the picture, with a legend.
 
     Args:
         segmenter: the trained network.
@@ -144,10 +146,12 @@ def overlay_with_legend(
     picture = picture.resize(
         (picture.width * factor, picture.height * factor), Image.Resampling.NEAREST
     )
-    font = ImageFont.load_default(size=max(12, picture.width // 32))
-    line = round(font.size * 1.5)
+    side = max(12, picture.width // 32)
+    font = ImageFont.load_default(size=side)
+    line = round(side * 1.5)
     seen = [int(k) for k in np.unique(classes) if k] or [0]
-    places, x, y = [], line // 2, line // 4
+    places: list[tuple[int, int, int, str]] = []
+    x, y = line // 2, line // 4
     for k in seen:
         label = names[k].replace("_", " ") if k else "background only"
         wide = round(font.getlength(label)) + 2 * line
@@ -161,7 +165,6 @@ def overlay_with_legend(
     for x, y, k, label in places:
         top = picture.height + y
         if k:
-            side = round(font.size)
             box = (x, top + (line - side) // 2, x + side, top + (line + side) // 2)
             draw.rectangle(box, fill=figures.colour(k))
         draw.text((x + line, top + line // 2), label, fill="#222222", font=font, anchor="lm")
@@ -259,8 +262,8 @@ def _scores(
             )
             findings.append(Finding("size-differs", "error", message, files=(frame.name,)))
             continue
-        pair = (torch.from_numpy(m.astype(np.int64))[None] for m in (predicted, truth))
-        counts.append(metrics.count(*pair, len(names)).numpy())
+        maps = [torch.from_numpy(m.astype(np.int64))[None] for m in (predicted, truth)]
+        counts.append(metrics.count(maps[0], maps[1], len(names)).numpy())
     if findings:
         raise DataError(merged(findings))
     return {"split": split, **metrics.score(np.concatenate(counts), names)}

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import json
-import os
-import platform
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +30,9 @@ from headstart.data.label_map import LabelMap
 from headstart.data.pictures import read_image
 from headstart.data.splits import label_budget
 from headstart.errors import DataError, Finding, InterruptedRun, UsageError
-from headstart.fit import Listener, Row, State, Stopping, fit
+from headstart.fit import Listener, State, Stopping, fit
 from headstart.models.unet import UNet
+from headstart.record import Recording, frames_csv, model_card, record_environment
 from headstart.seeding import key
 from headstart.tasks import count_frames, segment, segmentation
 
@@ -141,7 +137,7 @@ def train(
         write_atomic(out / "config.json", to_json(config))
         device = torch.device(config.device)
         model = _new_model(dataset.label_map, config, budget, device)
-        _record_environment(out, config, train_split, validation, len(budget.names))
+        record_environment(out, config, train_split, validation, len(budget.names))
         state = _fit(
             model,
             budget,
@@ -243,7 +239,9 @@ def channel_statistics(data: Decoded) -> tuple[list[float], list[float]]:
     levels = np.arange(256)
     means, stds = [], []
     for c in range(3):
-        histogram = sum(np.bincount(image[c].ravel(), minlength=256) for image in data.images)
+        histogram = np.zeros(256, dtype=np.int64)
+        for image in data.images:
+            histogram += np.bincount(image[c].ravel(), minlength=256)
         total = int(histogram.sum())
         mean = int((histogram * levels).sum()) / total
         square = int((histogram * levels**2).sum()) / total
@@ -276,85 +274,9 @@ def _fit(
         device=device,
         folder=out / "checkpoint",
         stop=stop,
-        listener=_Recording(listener, out),
+        listener=Recording(listener, out),
         checkpoint_seconds=checkpoint_seconds,
     )
-
-
-class _Recording:
-    """Passes on what it hears and writes ``metrics.jsonl`` and ``timing.jsonl``.
-
-    ``metrics.jsonl`` says what was computed: it is brought back to the checkpoint when a run goes
-    on. ``timing.jsonl`` says what was spent: it keeps also what had to be repeated.
-    """
-
-    def __init__(self, listener: Listener, out: Path) -> None:
-        self._listener, self._out = listener, out
-        self._history: list[Row] = []
-        self._write()
-
-    def _write(self) -> None:
-        text = "".join(json.dumps(row) + "\n" for row in self._history)
-        write_atomic(self._out / "metrics.jsonl", text)
-
-    def step(self, done: int, total: int) -> None:
-        self._listener.step(done, total)
-
-    def epoch(self, row: Row, timing: Row) -> None:
-        self._history.append(row)
-        for name, line in (("metrics.jsonl", row), ("timing.jsonl", timing)):
-            path = self._out / name
-            with disk_errors(path), path.open("a") as f:
-                f.write(json.dumps(line) + "\n")
-        self._listener.epoch(row, timing)
-
-    def resumed(self, step: int, history: list[Row]) -> None:
-        self._history = list(history)
-        self._write()
-        self._listener.resumed(step, history)
-
-    def warning(self, finding: Finding) -> None:
-        self._listener.warning(finding)
-
-
-def environment(device: torch.device) -> dict[str, Any]:
-    """Versions and hardware, for the record."""
-    cpu = platform.processor() or platform.machine()
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        lines = [ln for ln in info.read_text().splitlines() if ln.startswith("model name")]
-        cpu = lines[0].split(":", 1)[1].strip() if lines else cpu
-    packages = ("headstart", "torch", "numpy", "pillow")
-    return {
-        "versions": {"python": platform.python_version(), **{p: version(p) for p in packages}},
-        "system": platform.system(),
-        "cpu": cpu,
-        "cores": os.cpu_count(),
-        "gpu": torch.cuda.get_device_name(device) if device.type == "cuda" else None,
-    }
-
-
-def _record_environment(
-    out: Path, config: RunConfig, train_split: Decoded, validation: Decoded, labelled: int
-) -> None:
-    """Writes ``environment.json``; on going on, refuses data that changed under the run."""
-    path = out / "environment.json"
-    data = {"train": train_split.digest, "validation": validation.digest}
-    if path.exists():
-        before = json.loads(path.read_bytes())["data"]
-        if before != data:
-            changed = ", ".join(s for s in data if before.get(s) != data[s])
-            message = f"the files of {changed} are not those {out} was begun with"
-            hint = "restore them, or give --fresh to start beside it"
-            raise DataError(Finding("data-changed", "error", message, hint))
-    record = {
-        **environment(torch.device(config.device)),
-        "threads": config.threads,
-        "data": data,
-        "start": config.start,
-        "labels": {"train": labelled, "validation": len(validation.names)},
-    }
-    write_json(path, record)
 
 
 def _how_to_continue(out: Path, state: State, config: RunConfig) -> Finding:
@@ -363,18 +285,6 @@ def _how_to_continue(out: Path, state: State, config: RunConfig) -> Finding:
         f"{state.step}; everything is saved in {out}"
     )
     return Finding("interrupted", "info", message, "the same command again continues exactly there")
-
-
-def frames_csv(
-    counts: Int64[np.ndarray, "n k 3"], frames: tuple[str, ...], names: tuple[str, ...]
-) -> str:
-    """``frame,class,TP,FP,FN``: all a score can be taken from again, or resampled."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["frame", "class", "TP", "FP", "FN"])
-    for frame, per_class in zip(frames, counts.tolist(), strict=True):
-        writer.writerows([frame, name, *c] for name, c in zip(names, per_class, strict=True))
-    return text.getvalue()
 
 
 def _score(
@@ -404,49 +314,6 @@ def _score(
     ]
     sheet = figures.predictions(examples, names, f"{config.score} frames")
     write_atomic(out / "predictions.png", sheet)
-    write_atomic(out / "README.md", _card(config, dataset, scores, state))
+    write_atomic(out / "README.md", model_card(config, names, scores, state))
     write_json(out / "scores.json", scores)
     return scores
-
-
-def _card(config: RunConfig, dataset: Dataset, scores: dict[str, Any], state: State) -> str:
-    """The run's README: what it is, how good beside a constant prediction, where it is weak."""
-
-    def shown(value: float | None) -> str:
-        return "-" if value is None else f"{value:.4f}"
-
-    assert state.best is not None
-    lines = [
-        f"# {config.model}, {config.recipe.name} recipe, start `{config.start}`",
-        "",
-        f"Segmentation into {len(dataset.label_map.names)} classes, trained at "
-        f"{config.size[0]} x {config.size[1]} with {config.labels or 'all'} labelled frames, seed {config.seed}. "
-        f"Kept: epoch {state.best['epoch']} of {len(state.history)}.",
-        "",
-        f"Scores on the {scores['split']} split ({scores['frames']} frames), read once, beside the best "
-        "constant prediction:",
-        "",
-        "| score | this model | constant prediction |",
-        "|---|--:|--:|",
-        *(f"| `{n}` | {shown(scores[n])} | {shown(t)} |" for n, t in scores["trivial"].items()),
-        "",
-        "| class | dice | precision | recall | frames |",
-        "|---|--:|--:|--:|--:|",
-        *(
-            f"| {n} | {shown(c['dice'])} | {shown(c['precision'])} | {shown(c['recall'])} | {c['frames']} |"
-            for n, c in scores["classes"].items()
-        ),
-        "",
-    ]
-    if scores["collapsed"]:
-        lines += ["**Collapsed: every pixel of this split is predicted as one class.**", ""]
-    lines += [
-        "![training and validation loss](curves.png)",
-        "",
-        "![predictions](predictions.png)",
-        "",
-        "Not a medical device. Scores are on frames drawn like the training frames; without groups",
-        "(patients, videos) they say nothing about new patients.",
-        "",
-    ]
-    return "\n".join(lines)

@@ -282,7 +282,9 @@ def test_switching_one_part_off_leaves_the_others():
     flips, turns = {"flip_horizontal": True}, {"rotation": 30.0}
     flipped, turned_, both = theta(**flips), theta(**turns), theta(**flips, **turns)
     torch.testing.assert_close(flipped @ turned_, both)
-    torch.testing.assert_close(theta(**turns, scale=1.5)[:, 0].norm(dim=-1), theta(scale=1.5)[:, 0, 0])
+    torch.testing.assert_close(
+        theta(**turns, scale=1.5)[:, 0].norm(dim=-1), theta(scale=1.5)[:, 0, 0]
+    )
 
     image, mask = batch(4, 20, 30)
     colour = {"brightness": 0.3, "contrast": 0.3, "saturation": 0.3}

@@ -29,7 +29,9 @@ def main() -> None:
     mask = torch.from_numpy(rng.integers(0, 256, (HEIGHT, WIDTH), dtype=np.uint8))
     x = image.float() / 255
     arrays = {
-        "versions": np.array([f"torch {torch.__version__}", f"torchvision {torchvision.__version__}"]),
+        "versions": np.array(
+            [f"torch {torch.__version__}", f"torchvision {torchvision.__version__}"]
+        ),
         "angles": np.array(ANGLES),
         "factors": np.array(FACTORS),
         "image": image.numpy(),

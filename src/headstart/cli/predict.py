@@ -18,7 +18,9 @@ def predict(
     split: str | None = typer.Option(None, help="INPUT is a dataset: this split of it."),
     device: str = typer.Option("auto", help="cpu, cuda, or auto."),
 ) -> None:
-    """Write a mask (the dataset's own grey levels, the picture's own size) and an overlay a picture.
+    """Write a mask and an overlay of every picture, at the picture's own size.
+
+    Masks hold the grey levels of the dataset that the run was trained on.
 
     Example: headstart predict runs/first photos/ --out predictions
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import typer
 
@@ -11,21 +12,34 @@ from headstart.cli.progress import Display, say
 
 def train(
     data: Path = typer.Argument(..., help="The dataset's folder."),
-    out: Path | None = typer.Option(None, help="The run's folder. [default: runs/DATA's name]"),
-    recipe: str = typer.Option(
-        "default", help="default, assignment, assignment-augmented, or a .toml or .json file."
+    out: Path | None = typer.Option(None, help="The run's folder. [default: runs/NAME-OF-DATA]"),
+    recipe: str | None = typer.Option(
+        None,
+        help="default, assignment, assignment-augmented, or a .toml or .json file. "
+        "[default: default]",
     ),
-    size: str = typer.Option("256x320", help="Train at HEIGHTxWIDTH, or one number for both."),
-    width: int = typer.Option(32, help="Channels of the network's first level."),
+    size: str | None = typer.Option(
+        None, help="Train at HEIGHTxWIDTH, or one number for both. [default: 256x320]"
+    ),
+    width: int | None = typer.Option(
+        None, help="Channels of the network's first level. [default: 32]"
+    ),
     epochs: int | None = typer.Option(None, help="At most this many. [default: the recipe's]"),
-    labels: str = typer.Option("all", help="How many labelled training frames to use."),
-    seed: int = typer.Option(0, help="Fixes subset, order, augmentation and new weights."),
-    score: str = typer.Option(
-        "test", help="The split scored once, at the end: test or validation."
+    labels: str | None = typer.Option(
+        None, help="How many labelled training frames to use. [default: all]"
+    ),
+    seed: int | None = typer.Option(
+        None, help="Fixes subset, order, augmentation and new weights. [default: 0]"
+    ),
+    score: str | None = typer.Option(
+        None, help="The split scored once, at the end: test or validation. [default: test]"
     ),
     device: str = typer.Option("auto", help="cpu, cuda, or auto."),
     threads: int | None = typer.Option(
         None, help="CPU threads. [default: all this process may use]"
+    ),
+    config: Path | None = typer.Option(
+        None, help="A run's config.json: its settings, where no option here says otherwise."
     ),
     checkpoint_seconds: float = typer.Option(
         10.0, help="At most about this much work is lost by a kill.", min=0
@@ -37,36 +51,47 @@ def train(
 ) -> None:
     """Train a network on DATA and score it once.
 
-    The same command again continues a run that was stopped, exactly where it was; a finished run answers at once.
+    The same command again continues a run that was stopped, exactly where it was; a finished run
+    answers at once.
 
     Example: headstart train my-data --size 128x160 --width 16 --out runs/first
     """
     from headstart import config as configs
 
-    # Everything the command line can be wrong about is said before torch takes its seconds to load.
-    chosen = configs.read_recipe(recipe)
-    settings = {
-        "schema": 1,
+    # All that a command line can be wrong about is said before torch takes its seconds to load.
+    out = out or Path("runs") / (data.resolve().name or "run")
+    settings: dict[str, Any] = {"schema": 1, "threads": configs.available_threads()}
+    begun = None if fresh else out / "config.json"
+    if config is not None:
+        settings = configs.read_run_config(config).model_dump(by_alias=True)
+    elif begun is not None and begun.exists():  # going on elsewhere, with other cores or devices
+        settings["threads"] = configs.read_run_config(begun).threads
+        device = configs.read_run_config(begun).device if device == "auto" else device
+    given = {
         "data": str(data),
-        "size": configs.parse_size(size),
-        "labels": configs.parse_labels(labels),
+        "recipe": None if recipe is None else configs.read_recipe(recipe),
+        "size": None if size is None else configs.parse_size(size),
         "width": width,
         "seed": seed,
         "score": score,
-        "threads": threads or configs.available_threads(),
-        "recipe": chosen if epochs is None else {**chosen.model_dump(), "epochs": epochs},
+        "threads": threads,
     }
-    configs.make_run_config(**settings)
+    settings |= {name: value for name, value in given.items() if value is not None}
+    if labels is not None:
+        settings["labels"] = configs.parse_labels(labels)
+    chosen = configs.make_run_config(**settings)
+    if epochs is not None:
+        longer = {**chosen.recipe.model_dump(), "epochs": epochs}
+        chosen = configs.make_run_config(**{**settings, "recipe": longer})
 
     from headstart.cli.show import show_scores
     from headstart.run import fresh_folder, pick_device
     from headstart.run import train as train_run
 
-    config = configs.make_run_config(**settings, device=pick_device(device).type)
-    out = out or Path("runs") / (data.resolve().name or "run")
+    chosen = chosen.model_copy(update={"device": pick_device(device).type})
     if fresh:
         out = fresh_folder(out)
     with Display(out.name) as display:
-        scores = train_run(config, out, display, checkpoint_seconds)
-    say(f"run written to {out}: curves.png, predictions.png, README.md, scores.json")
+        scores = train_run(chosen, out, display, checkpoint_seconds)
     show_scores(scores, json)
+    say(f"in {out}: curves.png, predictions.png, README.md, scores.json")

@@ -15,10 +15,9 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
-from jaxtyping import Bool, UInt8
+from jaxtyping import Bool, Int64, UInt8
 from PIL import Image
 
 from headstart.data.files import merged, read_file, shown
@@ -55,7 +54,7 @@ class Decoded:
     sizes: tuple[tuple[int, int], ...]
     digest: str
 
-    def subset(self, indices: Sequence[int]) -> Decoded:
+    def subset(self, indices: Sequence[int] | Int64[np.ndarray, "m"]) -> Decoded:
         """The frames at ``indices``, in that order; the digest stays that of the whole.
 
         Arrays are copied, except where it is all frames in their order.
@@ -310,7 +309,7 @@ def _read_cache(folder: Path, names: tuple[str, ...], digest: str) -> Decoded | 
     labels, whole = folder / "masks.npy", folder / "truth.u8"
     truth: tuple[UInt8[np.ndarray, "_ _"], ...] = ()
     if whole.exists() and whole.stat().st_size:
-        flat = np.memmap(whole, np.uint8, "r")
+        flat = np.memmap(whole, np.uint8, "c") if _mapped(whole) else np.fromfile(whole, np.uint8)
         ends = np.cumsum([h * w for h, w in sizes])
         truth = tuple(
             flat[end - h * w : end].reshape(h, w) for end, (h, w) in zip(ends, sizes, strict=True)
@@ -327,6 +326,9 @@ def _read_cache(folder: Path, names: tuple[str, ...], digest: str) -> Decoded | 
 
 
 def _open(path: Path) -> UInt8[np.ndarray, "..."]:
-    # Mapped privately (copy on write): torch wants arrays that it may write to.
-    mode: Literal["c"] | None = "c" if path.stat().st_size >= _IN_MEMORY else None
-    return np.load(path, mmap_mode=mode)  # type: ignore[no-any-return]
+    # Copied on write, because torch wants arrays that it may write to.
+    return np.load(path, mmap_mode="c" if _mapped(path) else None)  # type: ignore[no-any-return]
+
+
+def _mapped(path: Path) -> bool:
+    return path.stat().st_size >= _IN_MEMORY

@@ -1,0 +1,161 @@
+"""What a run writes down beside its weights: epochs, environment, counts, figures, card."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import platform
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Int64
+
+from headstart.checkpoint import disk_errors, write_atomic, write_json
+from headstart.config import RunConfig
+from headstart.data.decoded import Decoded
+from headstart.errors import DataError, Finding
+from headstart.fit import Listener, Row, State
+
+
+class Recording:
+    """A listener that passes on what it hears and writes ``metrics.jsonl`` and ``timing.jsonl``.
+
+    ``metrics.jsonl`` says what was computed: it is brought back to the checkpoint when a run goes
+    on. ``timing.jsonl`` says what was spent: it keeps also what had to be repeated.
+    """
+
+    def __init__(self, listener: Listener, out: Path) -> None:
+        self._listener, self._out = listener, out
+        self._history: list[Row] = []
+        self._write()
+
+    def _write(self) -> None:
+        text = "".join(json.dumps(row) + "\n" for row in self._history)
+        write_atomic(self._out / "metrics.jsonl", text)
+
+    def step(self, done: int, total: int) -> None:
+        """Passed on."""
+        self._listener.step(done, total)
+
+    def epoch(self, row: Row, timing: Row) -> None:
+        """Written to both files, then passed on."""
+        self._history.append(row)
+        for name, line in (("metrics.jsonl", row), ("timing.jsonl", timing)):
+            path = self._out / name
+            with disk_errors(path), path.open("a") as f:
+                f.write(json.dumps(line) + "\n")
+        self._listener.epoch(row, timing)
+
+    def resumed(self, step: int, history: list[Row]) -> None:
+        """``metrics.jsonl`` brought back to these epochs, then passed on."""
+        self._history = list(history)
+        self._write()
+        self._listener.resumed(step, history)
+
+    def warning(self, finding: Finding) -> None:
+        """Passed on."""
+        self._listener.warning(finding)
+
+
+def environment(device: torch.device) -> dict[str, Any]:
+    """Versions and hardware, for the record."""
+    cpu = platform.processor() or platform.machine()
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        lines = [ln for ln in info.read_text().splitlines() if ln.startswith("model name")]
+        cpu = lines[0].split(":", 1)[1].strip() if lines else cpu
+    packages = ("headstart", "torch", "numpy", "pillow")
+    return {
+        "versions": {"python": platform.python_version(), **{p: version(p) for p in packages}},
+        "system": platform.system(),
+        "cpu": cpu,
+        "cores": os.cpu_count(),
+        "gpu": torch.cuda.get_device_name(device) if device.type == "cuda" else None,
+    }
+
+
+def record_environment(
+    out: Path, config: RunConfig, train_split: Decoded, validation: Decoded, labelled: int
+) -> None:
+    """Writes ``environment.json``; on going on, refuses data that changed under the run."""
+    path = out / "environment.json"
+    data = {"train": train_split.digest, "validation": validation.digest}
+    if path.exists():
+        before = json.loads(path.read_bytes())["data"]
+        if before != data:
+            changed = ", ".join(s for s in data if before.get(s) != data[s])
+            message = f"the files of {changed} are not those {out} was begun with"
+            hint = "restore them, or give --fresh to start beside it"
+            raise DataError(Finding("data-changed", "error", message, hint))
+    record = {
+        **environment(torch.device(config.device)),
+        "threads": config.threads,
+        "data": data,
+        "start": config.start,
+        "labels": {"train": labelled, "validation": len(validation.names)},
+    }
+    write_json(path, record)
+
+
+def frames_csv(
+    counts: Int64[np.ndarray, "n k 3"], frames: tuple[str, ...], names: tuple[str, ...]
+) -> str:
+    """``frame,class,TP,FP,FN``: all a score can be taken from again, or resampled."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["frame", "class", "TP", "FP", "FN"])
+    for frame, per_class in zip(frames, counts.tolist(), strict=True):
+        writer.writerows([frame, name, *c] for name, c in zip(names, per_class, strict=True))
+    return text.getvalue()
+
+
+def model_card(
+    config: RunConfig, names: tuple[str, ...], scores: dict[str, Any], state: State
+) -> str:
+    """The run's README: what it is, how good beside a constant prediction, where it is weak."""
+
+    def row(name: str, *values: float | int | None) -> str:
+        shown = ("-" if v is None else f"{v:.4f}" if isinstance(v, float) else v for v in values)
+        return f"| {name} | {' | '.join(map(str, shown))} |"
+
+    assert state.best is not None
+    height, width = config.size
+    lines = [
+        f"# {config.model}, {config.recipe.name} recipe, start `{config.start}`",
+        "",
+        f"Segmentation into {len(names)} classes, trained at {height} x {width} with "
+        f"{config.labels or 'all'} labelled frames, seed {config.seed}. "
+        f"Kept: epoch {state.best['epoch']} of {len(state.history)}.",
+        "",
+        f"Scores on the {scores['split']} split ({scores['frames']} frames), read once, beside the "
+        "best that a constant prediction (one class everywhere) reaches:",
+        "",
+        "| score | this model | constant prediction |",
+        "|---|--:|--:|",
+        *(row(f"`{n}`", scores[n], trivial) for n, trivial in scores["trivial"].items()),
+        "",
+        "| class | dice | precision | recall | frames |",
+        "|---|--:|--:|--:|--:|",
+        *(
+            row(n.replace("|", "/"), c["dice"], c["precision"], c["recall"], c["frames"])
+            for n, c in scores["classes"].items()
+        ),
+        "",
+    ]
+    if scores["collapsed"]:
+        lines += ["**Collapsed: every pixel of this split is predicted as one class.**", ""]
+    lines += [
+        "![training and validation loss](curves.png)",
+        "",
+        "![predictions](predictions.png)",
+        "",
+        "Not a medical device. The scored frames are drawn like the training frames; unless whole",
+        "patients or videos were kept apart, the scores say nothing about new ones.",
+        "",
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,201 @@
+"""The command line as users start it: through a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from headstart.checkpoint import locked
+
+TINY = ("--size", "16x24", "--width", "2", "--epochs", "1", "--threads", "1", "--device", "cpu")
+
+
+def headstart(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "COLUMNS": "80", "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "headstart", *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=environment)
+    assert "Traceback" not in done.stdout + done.stderr, done.stderr
+    return done
+
+
+@pytest.fixture(scope="module")
+def run(drawn: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("cli") / "run"
+    done = headstart("train", drawn, "--out", out, *TINY, "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == json.loads((out / "scores.json").read_text())
+    assert "epoch   1" in done.stderr and "\x1b" not in done.stderr
+    return out
+
+
+def test_predicted_masks_score_what_the_run_scored(drawn: Path, run: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    done = headstart("predict", run, drawn, "--split", "test", "--out", out, "--device", "cpu")
+    assert done.returncode == 0, done.stderr
+    masks = sorted((out / "masks").iterdir())
+    assert len(masks) == 5 and len(list((out / "overlays").iterdir())) == 5
+    for path in masks:
+        mask = Image.open(path)
+        assert mask.mode == "L" and mask.size == (40, 32)
+        assert set(np.unique(np.array(mask))) <= {0, 60, 120, 180, 240}
+    scored = headstart("evaluate", out / "masks", drawn, "--split", "test", "--json")
+    assert json.loads(scored.stdout) == json.loads((run / "scores.json").read_text())
+    again = headstart("evaluate", run, drawn, "--json", "--device", "cpu")
+    assert json.loads(again.stdout) == json.loads((run / "scores.json").read_text())
+
+
+def test_check_has_one_object_on_stdout(drawn: Path) -> None:
+    done = headstart("check", drawn, "--json")
+    report = json.loads(done.stdout)
+    assert done.returncode == 0 and report["schema"] == 1
+    assert report["splits"]["train"]["frames"] == 12
+
+
+def test_help_is_quick_and_has_an_example() -> None:
+    """Half a second is the target; the limit here is loose, the machine may be busy."""
+    times = []
+    for _ in range(3):
+        began = time.monotonic()
+        assert "check" in headstart("--help").stdout
+        times.append(time.monotonic() - began)
+    assert min(times) < 2
+    for verb in ("demo", "check", "train", "evaluate", "predict"):
+        assert "Example: headstart" in headstart(verb, "--help").stdout
+
+
+def test_a_help_page_or_a_check_loads_no_torch(drawn: Path) -> None:
+    script = (
+        "import sys; sys.argv = ['headstart', *sys.argv[1:]]\n"
+        "from headstart.cli.main import app\n"
+        "try: app()\n"
+        "except SystemExit: pass\n"
+        "assert 'torch' not in sys.modules"
+    )
+    for arguments in (["--help"], ["train", "--help"], ["check", str(drawn)]):
+        done = subprocess.run(
+            [sys.executable, "-c", script, *arguments], capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+
+
+WRONG = {
+    "an option misspelt": (["train", "DATA", "--epcohs", "3"], "--epochs"),
+    "a size that is none": (["train", "DATA", "--size", "64by80"], "--size 64x80"),
+    "a size too small": (["train", "DATA", "--size", "4x4"], "8 to 8192"),
+    "a recipe misspelt": (["train", "DATA", "--recipe", "asignment"], "did you mean assignment?"),
+    "a width that is no number": (["train", "DATA", "--width", "wide"], "wide"),
+    "a width of none": (["train", "DATA", "--width", "0"], "width"),
+    "epochs below one": (["train", "DATA", "--epochs", "0"], "epochs"),
+    "labels that are none": (["train", "DATA", "--labels", "few"], "a number from 1, or all"),
+    "a negative seed": (["train", "DATA", "--seed", "-1"], "seed"),
+    "no such device": (["train", "DATA", "--device", "tpu"], "expected cpu, cuda or auto"),
+    "no such verb": (["trian", "DATA"], "train"),
+    "no such split": (["evaluate", "DATA", "DATA", "--split", "tset"], "train, validation, test"),
+    "no out": (["predict", "RUN", "DATA"], "--out"),
+}
+
+
+@pytest.mark.parametrize(("arguments", "said"), WRONG.values(), ids=WRONG.keys())
+def test_wrong_use_ends_with_2(
+    drawn: Path, tmp_path: Path, arguments: list[str], said: str
+) -> None:
+    done = headstart(*[drawn if a == "DATA" else a for a in arguments], cwd=tmp_path)
+    assert done.returncode == 2, done.stderr
+    assert said in done.stderr and done.stdout == ""
+    assert not list(tmp_path.iterdir())
+
+
+def _unknown_grey(data: Path) -> str:
+    path = data / "segmentation/train/3/3_mask.png"
+    Image.fromarray(np.full((32, 40), 77, np.uint8)).save(path)
+    return "77"
+
+
+def _no_validation(data: Path) -> str:
+    shutil.rmtree(data / "segmentation/validation")
+    return "validation"
+
+
+def _truncated(data: Path) -> str:
+    path = data / "segmentation/test/1/1_input.jpg"
+    path.write_bytes(path.read_bytes()[:300])
+    return "segmentation/test/1/1_input.jpg"
+
+
+def _no_folder(data: Path) -> str:
+    shutil.rmtree(data)
+    return "no such folder"
+
+
+BAD_DATA = {
+    f.__name__.strip("_"): f for f in (_unknown_grey, _no_validation, _truncated, _no_folder)
+}
+
+
+@pytest.mark.parametrize("spoil", BAD_DATA.values(), ids=BAD_DATA.keys())
+def test_bad_data_end_with_65_and_write_no_run(drawn: Path, tmp_path: Path, spoil) -> None:
+    """Each fault has its tests beside its module; these show the way through the whole."""
+    shutil.copytree(drawn, tmp_path / "data")
+    said = spoil(tmp_path / "data")
+    done = headstart("train", "data", "--out", "run", *TINY, cwd=tmp_path)
+    assert done.returncode == 65, done.stderr
+    assert said in done.stderr.lower() and "hint:" in done.stderr
+    assert not (tmp_path / "run" / "scores.json").exists()
+
+
+def test_a_budget_above_the_data_ends_with_65(drawn: Path, tmp_path: Path) -> None:
+    done = headstart("train", drawn, "--out", tmp_path / "run", *TINY, "--labels", "13")
+    assert done.returncode == 65 and "12 labelled frames" in done.stderr
+
+
+def test_a_folder_in_use_ends_with_75(drawn: Path, tmp_path: Path) -> None:
+    with locked(tmp_path / "run"):
+        done = headstart("train", drawn, "--out", tmp_path / "run", *TINY)
+    assert done.returncode == 75 and str(os.getpid()) in done.stderr
+
+
+def test_an_interrupt_ends_with_130_and_the_same_command_goes_on(
+    drawn: Path, tmp_path: Path
+) -> None:
+    command = [sys.executable, "-m", "headstart", "train", str(drawn), "--out", "run", *TINY]
+    command[command.index("--epochs") + 1] = "2000"
+    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    for line in process.stderr:
+        if line.startswith("epoch   2"):
+            process.send_signal(2)
+            break
+    said = process.stderr.read()
+    assert process.wait() == 130 and "the same command again continues" in said
+    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    first = process.stderr.readline()
+    assert first.startswith("going on from step")
+    process.terminate()
+    process.stderr.read()
+    assert process.wait() == 143
+
+
+def test_predictions_are_not_written_over_something_else(
+    run: Path, drawn: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "thesis.tex").write_text("years of work")
+    done = headstart("predict", run, drawn, "--split", "test", "--out", tmp_path)
+    assert done.returncode == 2 and "nothing is overwritten" in done.stderr
+    assert [p.name for p in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_a_config_makes_the_run_again(run: Path, drawn: Path, tmp_path: Path) -> None:
+    done = headstart("train", drawn, "--config", run / "config.json", "--out", tmp_path / "again")
+    assert done.returncode == 0, done.stderr
+    for name in ("weights.safetensors", "scores.json", "config.json"):
+        assert (tmp_path / "again" / name).read_bytes() == (run / name).read_bytes()
