@@ -21,6 +21,7 @@ from __future__ import annotations
 import argparse
 import json
 import resource
+import signal
 import statistics
 import sys
 import tempfile
@@ -364,6 +365,7 @@ def run(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
 def main() -> None:
     """Measures, writes JSON, and says the ratios on standard error."""
     options = parse_arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the folder is removed
     try:
         with tempfile.TemporaryDirectory() as folder:
             record = run(options, Path(folder))

@@ -248,10 +248,10 @@ def test_values_out_of_range(tmp_path, setting, value):
 )  # fmt: skip
 def test_files_that_are_not_understood(tmp_path, name, text):
     path = written(tmp_path, text, name)
-    with pytest.raises(DataError, match="a.(toml|json)"):
+    with pytest.raises(DataError, match=r"a\.(toml|json)"):
         read_recipe(path)
     if name == "a.json":
-        with pytest.raises(DataError, match="a.json"):
+        with pytest.raises(DataError, match=r"a\.json"):
             read_run_config(Path(path))
 
 
@@ -271,7 +271,7 @@ def test_a_byte_order_mark_is_no_harm(tmp_path):
 
 
 def test_a_recipe_that_is_not_there():
-    with pytest.raises(UsageError, match="did you mean default?") as excinfo:
+    with pytest.raises(UsageError, match=r"did you mean default\?") as excinfo:
         read_recipe("defualt")
     assert excinfo.value.exit_status == 2
 

@@ -52,7 +52,7 @@ def opened(png: bytes) -> np.ndarray:
     assert picture.format == "PNG"
     assert set(picture.info) <= {"dpi"}  # no program, no date
     pixels = np.asarray(picture.convert("RGB"))
-    assert len(np.unique(pixels.reshape(-1, 3), axis=0)) > 20
+    assert len(np.unique(pixels @ np.array([1, 256, 65536]))) > 20
     return pixels
 
 
@@ -95,7 +95,7 @@ def test_colours_are_told_apart_and_repeat():
 
 @pytest.mark.parametrize(
     ("epochs", "best", "dice"),
-    [(1, 1, 0.8), (2, 2, 0.8), (46, 42, 0.8), (46, 1, 0.8), (3, 2, 0.0), (12, 12, 9.0)],
+    [(1, 1, 0.8), (46, 42, 0.8), (3, 2, 0.0), (12, 12, 9.0)],
 )
 def test_curves_of_any_length(epochs, best, dice):
     pixels = opened(curves(history(epochs, dice), best, "default recipe, scratch, seed 0"))
@@ -137,7 +137,7 @@ def test_predictions_are_rows_of_three():
     one = opened(predictions([example()], NAMES, "test frames"))
     three = opened(predictions([example()] * 3, NAMES, "test frames"))
     assert one.shape[1] == three.shape[1] == 1080
-    assert 2.5 < (three.shape[0] - one.shape[0]) / (1080 / 3.3 * 24 / 32) * 1.0 + 0.5 < 3.5
+    assert 1.9 < (three.shape[0] - one.shape[0]) / (1080 / 3.1 * 24 / 32) < 2.1
     for k in (1, 3):  # in truth, in prediction, and in the legend
         assert (one == colour(k)).all(-1).sum() > 100
     assert not (one == colour(2)).all(-1).any()
@@ -154,13 +154,22 @@ def test_predictions_without_foreground():
     opened(predictions([Example("frame: 1", example().image, nothing, nothing)], NAMES, ""))
 
 
-@pytest.mark.parametrize(
-    "name",
-    [r"$\frac", r"\frac{1}{2}", "$x$", "$$", "a_b_c", "^{", "%#&", "x" * 300, "鉗子", "a\nb", "\udcff", " "],
-)  # fmt: skip
-def test_any_class_name_caption_and_title(name):
-    opened(predictions([example(caption=name)], ("ground", name, "b", name), name))
+ODD = (
+    *(r"$\frac", r"\frac{1}{2}", "$x$", "$$", "a_b_c", "^{", "%#&", "x" * 300, "鉗子", "a\nb"),
+    *("\udcff", " "),
+)
+
+
+@pytest.mark.parametrize("name", [r"$\frac", "$x$", "x" * 300, "鉗子\n\udcff"])
+def test_any_caption_and_title(name):
+    opened(predictions([example(caption=name)], NAMES, name))
     opened(curves(history(3), 2, name))
+
+
+def test_any_class_name():
+    classes = np.arange(len(ODD) + 1, dtype=np.uint8).repeat(3)[None].repeat(20, 0)
+    image = np.zeros((*classes.shape, 3), np.uint8)
+    opened(predictions([Example("best: 1", image, classes, classes)], ("ground", *ODD), "t"))
 
 
 def test_twelve_long_names_fit(monkeypatch):
@@ -199,7 +208,7 @@ def test_no_frame_twice(dice, each):
 
 def test_best_typical_and_worst():
     dice = np.array([0.5, 0.9, np.nan, 0.1, 0.7, 0.3, 0.8, 0.2, 0.6])
-    assert choose_examples(dice, 1) == [("best", 1), ("typical", 0), ("worst", 3)]
+    assert choose_examples(dice, 1) == [("best", 1), ("typical", 8), ("worst", 3)]
     assert choose_examples(dice, 2) == [
         *(("best", 1), ("best", 6)),
         *(("typical", 8), ("typical", 0)),

@@ -157,13 +157,19 @@ def predictions(examples: Sequence[Example], names: Sequence[str], title: str) -
         names: of all classes, background first.
         title: above the sheet.
     """
+    maps = [m for example in examples for m in (example.truth, example.prediction)]
+    labels = {
+        int(k): _plain(names[k].replace("_", " "), 50)
+        for k in np.unique(np.concatenate([np.unique(m) for m in maps]))
+        if k
+    }
+    columns = max(1, min(4, int(7.2 / (0.6 + 0.07 * max(map(len, labels.values()), default=0)))))
     steepest = max(example.image.shape[0] / example.image.shape[1] for example in examples)
     row = 6.6 / 3 * min(steepest, 2.0) + 0.12  # inches
-    figure = Figure(figsize=(7.2, row * len(examples) + 0.9), layout="constrained")
+    around = 0.7 + 0.2 * -(-len(labels) // columns)
+    figure = Figure(figsize=(7.2, row * len(examples) + around), layout="constrained")
     grid = figure.subplots(len(examples), 3, squeeze=False)
-    seen: set[int] = set()
     for axes, example in zip(grid, examples, strict=True):
-        seen |= set(np.unique(example.truth).tolist()) | set(np.unique(example.prediction).tolist())
         pictures = (
             example.image,
             overlay(example.image, example.truth),
@@ -178,17 +184,16 @@ def predictions(examples: Sequence[Example], names: Sequence[str], title: str) -
         axes[0].set_ylabel(_plain(example.caption, int(14 * row)), fontsize=8)
     for ax, heading in zip(grid[0], ("picture", "truth", "prediction"), strict=True):
         ax.set_title(heading, fontsize=9)
-    patches = [
-        Patch(
-            color="#{:02x}{:02x}{:02x}".format(*colour(k)), label=_plain(names[k].replace("_", " "))
-        )
-        for k in sorted(seen - {0})
-    ]
-    if patches:
-        longest = max(len(str(patch.get_label())) for patch in patches)
-        columns = max(1, min(4, int(7.2 / (0.6 + 0.07 * longest))))
+    if labels:
         figure.legend(
-            handles=patches, loc="outside lower center", ncols=columns, frameon=False, fontsize=8
+            handles=[
+                Patch(color="#{:02x}{:02x}{:02x}".format(*colour(k)), label=label)
+                for k, label in labels.items()
+            ],
+            loc="outside lower center",
+            ncols=columns,
+            frameon=False,
+            fontsize=8,
         )
     figure.suptitle(_plain(title), fontsize=10)
     return _png(figure)
