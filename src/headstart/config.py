@@ -54,6 +54,8 @@ class Recipe(_Frozen):
             and kept; 0: the weights themselves.
         standardise: subtract mean and divide by standard deviation of the training pictures, per
             channel (else pictures are in ``[0, 1]``).
+        min_area: a foreground class that covers a smaller share of a frame is not predicted in it;
+            see [`class_maps`][headstart.tasks.class_maps].
         augmentation: see [`Augmentation`][headstart.data.augment.Augmentation].
     """
 
@@ -74,6 +76,7 @@ class Recipe(_Frozen):
     choose: Literal["loss", "dice"]
     average: Annotated[float, Field(ge=0, lt=1)] = 0.0
     standardise: bool = False
+    min_area: Annotated[float, Field(ge=0, lt=1)] = 0.0
     augmentation: Augmentation = Augmentation()
 
 

@@ -127,7 +127,7 @@ def class_maps_of(
     """The most probable class of each pixel, at each picture's own size."""
     inputs = [resize_image(image, segmenter.size).transpose(2, 0, 1) for image in pictures]
     sizes = [(image.shape[0], image.shape[1]) for image in pictures]
-    maps = segment(segmenter.model, np.stack(inputs), sizes, device)
+    maps = segment(segmenter.model, np.stack(inputs), sizes, device, segmenter.min_area)
     return [m.cpu().numpy() for m in maps]
 
 

@@ -45,12 +45,14 @@ class Segmenter:
         model: maps pictures in ``[0, 1]`` to logits.
         size: height and width it was trained at, to which pictures are brought.
         label_map: its classes.
+        min_area: see [`class_maps`][headstart.tasks.class_maps].
         digest: SHA-256 of the weights file.
     """
 
     model: UNet
     size: tuple[int, int]
     label_map: LabelMap
+    min_area: float
     digest: str
 
 
@@ -74,7 +76,9 @@ def load_segmenter(run: Path, device: torch.device) -> Segmenter:
     model.load_state_dict(weights)
     model = model.to(device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    return Segmenter(model, (facts["size"][0], facts["size"][1]), label_map, digest)
+    return Segmenter(
+        model, (facts["size"][0], facts["size"][1]), label_map, facts["min_area"], digest
+    )
 
 
 def pick_device(name: str) -> torch.device:
@@ -159,6 +163,7 @@ def train(
             "size": config.size,
             "names": dataset.label_map.names,
             "greys": dataset.label_map.greys,
+            "min_area": config.recipe.min_area,
         }
         save_weights(out / "weights.safetensors", model.state_dict(), facts)
         return _score(model, dataset, config, out, state, device)
@@ -294,7 +299,7 @@ def _score(
     names = dataset.label_map.names
     frames = dataset.splits[config.score]
     data = decode(frames, config.size, dataset.label_map, dataset.root, out / "cache")
-    counts = count_frames(model, data, len(names), device)
+    counts = count_frames(model, data, len(names), device, config.recipe.min_area)
     scores = {"split": config.score, **metrics.score(counts, names)}
     write_atomic(out / "frames.csv", frames_csv(counts, data.names, names))
     assert state.best is not None
@@ -302,7 +307,7 @@ def _score(
     write_atomic(out / "curves.png", figures.curves(state.history, state.best["epoch"], title))
     chosen = figures.choose_examples(metrics.dice_of_frames(counts))
     some = data.subset([i for _, i in chosen])
-    maps = segment(model, some.images, some.sizes, device)
+    maps = segment(model, some.images, some.sizes, device, config.recipe.min_area)
     examples = [
         figures.Example(
             f"{kind}: {frames[i].name}",

@@ -51,20 +51,36 @@ def to_input(images: UInt8[Tensor, "b c h w"], device: torch.device) -> Float[Te
 
 
 def class_maps(
-    logits: Float[Tensor, "b k h w"], sizes: Sequence[tuple[int, int]]
+    logits: Float[Tensor, "b k h w"], sizes: Sequence[tuple[int, int]], min_area: float
 ) -> list[UInt8[Tensor, "h2 w2"]]:
     """The most probable class of each pixel, at each frame's own size.
 
     Probabilities are resized (bilinear) *before* the argmax, so that a model trained at 64 x 80 and
     one trained at 256 x 320 are judged on the same pixels.
+
+    Args:
+        logits: of a batch of frames.
+        sizes: height and width of each frame.
+        min_area: a foreground class that is the most probable on a smaller share of a frame is not
+            predicted there; its pixels go to what is the most probable without it. In ``[0, 1)``.
     """
     probs = logits.float().softmax(1)
     if len(set(sizes)) == 1:
-        return list(_resized(probs, sizes[0]).argmax(1).to(torch.uint8))
+        return list(_classes(_resized(probs, sizes[0]), min_area))
     return [
-        _resized(p[None], size).argmax(1)[0].to(torch.uint8)
-        for p, size in zip(probs, sizes, strict=True)
+        _classes(_resized(p[None], size), min_area)[0] for p, size in zip(probs, sizes, strict=True)
     ]
+
+
+def _classes(probs: Tensor, min_area: float) -> Tensor:
+    classes = probs.argmax(1)
+    if min_area:
+        num_classes = probs.shape[1]
+        area = torch.stack([(classes == k).float().mean((1, 2)) for k in range(num_classes)], dim=1)
+        too_small = area < min_area
+        too_small[:, 0] = False
+        classes = probs.masked_fill(too_small[:, :, None, None], -1).argmax(1)
+    return classes.to(torch.uint8)
 
 
 def _resized(probs: Tensor, size: tuple[int, int]) -> Tensor:
@@ -79,6 +95,7 @@ def segment(
     images: UInt8[np.ndarray, "n c h w"],
     sizes: Sequence[tuple[int, int]],
     device: torch.device,
+    min_area: float,
     batch: int = 8,
 ) -> Iterator[UInt8[Tensor, "h2 w2"]]:
     """Class maps of pictures at the model's size, each at its own size, batch by batch.
@@ -89,7 +106,8 @@ def segment(
     model.eval()
     for start in range(0, len(images), batch):
         chunk = torch.from_numpy(np.ascontiguousarray(images[start : start + batch]))
-        yield from class_maps(model(to_input(chunk, device)), sizes[start : start + batch])
+        logits = model(to_input(chunk, device))
+        yield from class_maps(logits, sizes[start : start + batch], min_area)
 
 
 def _frame_counts(maps: Sequence[Tensor], truth: Sequence[Tensor], num_classes: int) -> Tensor:
@@ -100,10 +118,10 @@ def _frame_counts(maps: Sequence[Tensor], truth: Sequence[Tensor], num_classes: 
 
 
 def count_frames(
-    model: nn.Module, data: Decoded, num_classes: int, device: torch.device
+    model: nn.Module, data: Decoded, num_classes: int, device: torch.device, min_area: float
 ) -> Int64[np.ndarray, "n k 3"]:
     """TP, FP, FN of every frame and class, at every mask's own size."""
-    maps = segment(model, data.images, data.sizes, device)
+    maps = segment(model, data.images, data.sizes, device, min_area)
     parts = []
     for m, t in zip(maps, data.truth, strict=True):
         truth = torch.from_numpy(np.array(t)).to(device)
@@ -153,7 +171,7 @@ def segmentation(
             mask = held_out[1][part].to(device)
             logits = model(to_input(held_out[0][part], device))
             total += loss(logits, mask).double() * len(mask)
-            maps = class_maps(logits, validation.sizes[part])
+            maps = class_maps(logits, validation.sizes[part], recipe.min_area)
             counts.append(_frame_counts(maps, truth[part], num_classes))
         per_frame = torch.cat(counts).cpu().numpy()
         dice = metrics.dice(per_frame)

@@ -92,7 +92,7 @@ WRONG = {
     "a size that is none": (["train", "DATA", "--size", "64by80"], "--size 64x80"),
     "a size too small": (["train", "DATA", "--size", "4x4"], "8 to 8192"),
     "a recipe misspelt": (["train", "DATA", "--recipe", "asignment"], "did you mean assignment?"),
-    "a width that is no number": (["train", "DATA", "--width", "wide"], "wide"),
+    "a width that is no number": (["train", "DATA", "--width", "wide"], "--width"),
     "a width of none": (["train", "DATA", "--width", "0"], "width"),
     "epochs below one": (["train", "DATA", "--epochs", "0"], "epochs"),
     "labels that are none": (["train", "DATA", "--labels", "few"], "a number from 1, or all"),
