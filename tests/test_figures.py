@@ -113,7 +113,7 @@ def test_epochs_are_whole_numbers_and_nothing_lies_on_the_axes(monkeypatch):
         return b""
 
     monkeypatch.setattr("headstart.figures._png", keep)
-    for epochs in (1, 2, 3, 7, 46, 200):
+    for epochs in (1, 2, 7, 200):
         curves(history(epochs, dice=0.0), epochs, "title")
         above, below = drawn[-1].axes
         ticks = below.get_xticks()
@@ -143,7 +143,7 @@ def test_predictions_are_rows_of_three():
     assert not (one == colour(2)).all(-1).any()
 
 
-@pytest.mark.parametrize("size", [(24, 200), (200, 24), (128, 160), (24, 24)])
+@pytest.mark.parametrize("size", [(24, 200), (200, 24)])
 def test_predictions_of_any_shape(size):
     pixels = opened(predictions([example(*size), example()], NAMES, "test frames"))
     assert max(pixels.shape) < 3000

@@ -48,7 +48,7 @@ def close(a: Tensor, b: Tensor, tolerance: float = 1e-5) -> bool:
 def turned(angle: float, height: int, width: int, count: int = 1) -> Tensor:
     """The map that turns by ``angle`` degrees and does nothing else."""
     rng = Drawing([0.9, 0.9, 1.0 if angle >= 0 else 0.0, 0.5])
-    return draw_affine(Augmentation(rotation=abs(angle)), rng, count, height, width)
+    return draw_affine(Augmentation(rotation=float(abs(angle))), rng, count, height, width)
 
 
 def in_pixels(theta: Tensor, height: int, width: int) -> Tensor:
