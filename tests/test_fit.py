@@ -51,7 +51,7 @@ def _task(nan_at: int | None = None) -> Task:
         value = nn.functional.mse_loss(model(x), y).item()
         return {"loss": value, "dice": 1 / (1 + value), "collapsed": False}
 
-    return Task(COUNT, tuple(f"frame{i}" for i in range(COUNT)), batch, loss, validate)
+    return Task(COUNT, tuple(f"frame{i}" for i in range(COUNT)), None, batch, loss, validate)
 
 
 def _model() -> nn.Module:
@@ -148,6 +148,7 @@ def test_a_gradient_that_is_not_finite_is_caught_where_the_loss_is_fine(tmp_path
     explode = Task(
         task.count,
         task.names,
+        None,
         task.batch,
         lambda o, t: (o - o.detach()).abs().sqrt().sum(),
         task.validate,

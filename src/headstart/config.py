@@ -45,6 +45,8 @@ class Recipe(_Frozen):
             ``"steps"``: as many full batches as the *whole* training split has, whatever the label
             budget, drawn from passes over the labelled pictures; so every budget gets the same
             number of optimizer steps and the same schedule.
+        balance: how much more often frames with rare classes are drawn, 0 (all alike) to 1; see
+            [`rarity_weights`][headstart.data.batches.rarity_weights].
         schedule: ``"constant"``; ``"step"``: times ``gamma`` every ``step_size`` epochs;
             ``"one-cycle"``: linear from 0 over the share ``warmup`` of all steps, then half a
             cosine to 0.
@@ -68,6 +70,7 @@ class Recipe(_Frozen):
     batch: Annotated[int, Field(ge=1, le=65536)]
     epochs: Annotated[int, Field(ge=1, le=1_000_000)]
     epoch: Literal["pass", "steps"]
+    balance: Annotated[float, Field(ge=0, le=1)] = 0.0
     schedule: Literal["constant", "step", "one-cycle"]
     step_size: Annotated[int, Field(ge=1)] = 10
     gamma: Annotated[float, Field(gt=0, le=1)] = 0.1

@@ -17,7 +17,9 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Protocol, Self
 
+import numpy as np
 import torch
+from jaxtyping import Int64
 from torch import Tensor, nn
 
 from headstart.checkpoint import load_checkpoint, save_checkpoint
@@ -194,7 +196,7 @@ def fit(
         began, first = time.perf_counter(), state.step
         model.train()
         while state.step < (len(state.history) + 1) * steps and not stop():
-            indices = batch_indices(seed, task.count, recipe.batch, state.step, steps, recipe.epoch)
+            indices = _indices(task, recipe, seed, state.step, steps)
             torch.manual_seed(key(seed, "step", state.step))
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate(recipe, state.step, steps)
@@ -252,6 +254,13 @@ def finished(state: State, recipe: Recipe) -> bool:
     return _ended(state, recipe)
 
 
+def _indices(
+    task: Task, recipe: Recipe, seed: int, step: int, steps: int
+) -> Int64[np.ndarray, "b"]:
+    args = (seed, task.count, recipe.batch, step, steps, recipe.epoch, task.weights)
+    return batch_indices(*args)
+
+
 def _save(
     folder: Path,
     state: State,
@@ -301,7 +310,7 @@ def _check_finite(
     exact = not_finite.device.type == "cpu"
     last = state.step - 1
     where = f"step {last}" if exact else f"one of the {_POLL} steps up to {last}"
-    indices = batch_indices(seed, task.count, recipe.batch, last, steps, recipe.epoch)
+    indices = _indices(task, recipe, seed, last, steps)
     message = (
         f"the loss or a gradient became NaN or infinite at {where} (learning rate "
         f"{learning_rate(recipe, last, steps):.3g}); that step changed no weight, and nothing was "

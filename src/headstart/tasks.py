@@ -17,6 +17,7 @@ from torch.nn import functional as F
 from headstart import metrics
 from headstart.config import Recipe
 from headstart.data.augment import augment
+from headstart.data.batches import rarity_weights
 from headstart.data.decoded import Decoded
 from headstart.losses import dice_cross_entropy_loss, dice_loss
 from headstart.seeding import generator
@@ -31,6 +32,7 @@ class Task:
     Attributes:
         count: training pictures.
         names: theirs.
+        weights: how often each is drawn, in proportion; None: all alike.
         batch: indices and step to input and target, augmented, on the device.
         loss: output and target to a scalar.
         validate: model to ``{"loss": ..., score: ...}`` on the validation split. Asks ``stop``
@@ -39,6 +41,7 @@ class Task:
 
     count: int
     names: tuple[str, ...]
+    weights: tuple[float, ...] | None
     batch: Callable[[Int64[np.ndarray, "b"], int], Batch]
     loss: Callable[[Tensor, Tensor], Tensor]
     validate: Callable[[nn.Module, Callable[[], bool]], dict[str, float] | None]
@@ -181,4 +184,5 @@ def segmentation(
             "collapsed": metrics.collapsed(per_frame),
         }
 
-    return Task(len(train.names), train.names, batch, loss, validate)
+    weights = rarity_weights(train.present, recipe.balance) if recipe.balance else None
+    return Task(len(train.names), train.names, weights, batch, loss, validate)

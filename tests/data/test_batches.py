@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headstart.data.batches import _order, batch_indices, steps_per_epoch
+from headstart.data.batches import _order, batch_indices, rarity_weights, steps_per_epoch
 
 COUNTS, BATCHES, SEEDS = st.integers(1, 40), st.integers(1, 60), st.integers(0, 2**40)
 
@@ -39,6 +39,18 @@ def test_no_window_of_steps_favours_a_frame(count, batch, first, length):
     window = [batch_indices(0, count, batch, s, 3, "steps") for s in range(first, first + length)]
     drawn = np.bincount(np.concatenate(window), minlength=count)
     assert drawn.max() - drawn.min() <= 2  # the end of one pass and the beginning of another
+
+
+def test_rare_classes_are_drawn_more_often():
+    present = np.zeros((50, 3), dtype=bool)
+    present[:, 0] = present[:40, 1] = present[0, 2] = True
+    weights = rarity_weights(present, 0.5)
+    assert weights[0] == 50**0.5 and weights[1] == weights[39] == (50 / 40) ** 0.5
+    assert weights[49] == 1
+    drawn = np.concatenate([batch_indices(0, 50, 10, s, 5, "steps", weights) for s in range(2000)])
+    share = np.bincount(drawn, minlength=50) / len(drawn)
+    assert np.allclose(share, np.array(weights) / sum(weights), rtol=0.25)
+    assert rarity_weights(present, 0) == (1.0,) * 50
 
 
 @pytest.mark.parametrize("epoch", ["pass", "steps"])

@@ -6,14 +6,23 @@ import functools
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Int64
+from jaxtyping import Bool, Int64
 
 from headstart.seeding import generator
 
 
+Weights = tuple[float, ...]
+
+
 @functools.lru_cache(maxsize=8)
-def _order(seed: int, count: int, number: int) -> Int64[np.ndarray, "n"]:
-    return generator(seed, "order", number).permutation(count)
+def _order(
+    seed: int, count: int, number: int, weights: Weights | None = None
+) -> Int64[np.ndarray, "n"]:
+    rng = generator(seed, "order", number)
+    if weights is None:
+        return rng.permutation(count)
+    p = np.array(weights) / np.sum(weights)
+    return rng.choice(count, count, p=p)
 
 
 def steps_per_epoch(count: int, batch: int) -> int:
@@ -21,8 +30,33 @@ def steps_per_epoch(count: int, batch: int) -> int:
     return -(-count // batch)
 
 
+def rarity_weights(present: Bool[np.ndarray, "n k"], balance: float) -> Weights:
+    """How often each frame is to be drawn, so that rare classes are seen more often.
+
+    ``max over the foreground classes k in frame i of (share of frames with k) ** -balance``; 1 for
+    a frame without foreground. 0 draws all alike, 1 draws all classes about equally often.
+
+    Args:
+        present: which frame shows which class, background first.
+        balance: the exponent, in ``[0, 1]``.
+
+    >>> rarity_weights(np.array([[True, True], [True, False], [True, False], [True, False]]), 0.5)
+    (2.0, 1.0, 1.0, 1.0)
+    """
+    foreground = present[:, 1:]
+    share = np.maximum(foreground.mean(0), 1 / max(1, len(present)))
+    weights = np.where(foreground, share**-balance, 1.0).max(1, initial=1.0)
+    return tuple(weights.tolist())
+
+
 def batch_indices(
-    seed: int, count: int, batch: int, step: int, steps: int, epoch: Literal["pass", "steps"]
+    seed: int,
+    count: int,
+    batch: int,
+    step: int,
+    steps: int,
+    epoch: Literal["pass", "steps"],
+    weights: Weights | None = None,
 ) -> Int64[np.ndarray, "b"]:
     """The frames of one step, as indices in ``[0, count)``.
 
@@ -35,6 +69,7 @@ def batch_indices(
         epoch: ``"pass"``: epoch *e* is permutation *e*, cut into batches, the last one what is
             left. ``"steps"``: the permutations follow one another without gap and every batch is
             full, so a batch may hold the end of one pass and the beginning of the next.
+        weights: with them a pass is as many draws with replacement, in proportion to them.
 
     >>> [batch_indices(0, 5, 2, s, 3, "pass").size for s in range(6)]
     [2, 2, 1, 2, 2, 1]
@@ -43,6 +78,7 @@ def batch_indices(
     """
     if epoch == "pass":
         number, place = divmod(step, steps)
-        return _order(seed, count, number)[place * batch : (place + 1) * batch].copy()
+        return _order(seed, count, number, weights)[place * batch : (place + 1) * batch].copy()
     positions = np.arange(step * batch, (step + 1) * batch)
-    return np.array([_order(seed, count, int(p) // count)[p % count] for p in positions])
+    passes = {n: _order(seed, count, n, weights) for n in np.unique(positions // count).tolist()}
+    return np.array([passes[p // count][p % count] for p in positions.tolist()])
