@@ -7,7 +7,7 @@ import io
 import json
 import os
 import platform
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +62,14 @@ class Recording:
         self._listener.warning(finding)
 
 
+def _version(package: str) -> str:
+    """The installed version; headstart also runs from a checkout that is not installed."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
+
+
 def environment(device: torch.device) -> dict[str, Any]:
     """Versions and hardware, for the record."""
     cpu = platform.processor() or platform.machine()
@@ -71,7 +79,7 @@ def environment(device: torch.device) -> dict[str, Any]:
         cpu = lines[0].split(":", 1)[1].strip() if lines else cpu
     packages = ("headstart", "torch", "numpy", "pillow")
     return {
-        "versions": {"python": platform.python_version(), **{p: version(p) for p in packages}},
+        "versions": {"python": platform.python_version(), **{p: _version(p) for p in packages}},
         "system": platform.system(),
         "cpu": cpu,
         "cores": os.cpu_count(),
