@@ -18,7 +18,7 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from headstart.data.augment import Augmentation
+from headstart.data.augmentation import Augmentation
 from headstart.data.folders import Frame
 
 

@@ -14,7 +14,7 @@ import pytest
 import torch
 from PIL import Image
 
-from headstart.data.augment import Augmentation
+from headstart.data.augmentation import Augmentation
 from headstart.data.folders import Frame
 from headstart.losses import dice_loss
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import json
 import math
 import os
@@ -18,7 +19,7 @@ from torch import nn
 
 from headstart.config import ASSIGNMENT, DEFAULT, Recipe
 from headstart.errors import DataError
-from headstart.fit import Stopping, State, finished, fit, learning_rate, make_optimizer
+from headstart.fit import State, Stopping, finished, fit, learning_rate, make_optimizer
 from headstart.seeding import generator
 from headstart.tasks import Task
 
@@ -65,8 +66,14 @@ def _recipe(base: Recipe = DEFAULT, **changes: object) -> Recipe:
     return base.model_copy(update={"batch": 4, "epochs": 5, **changes})
 
 
-def _train(folder: Path, recipe: Recipe, stop_at: int | None = None, task: Task | None = None,
-           listener: Silent | None = None, seconds: float = 1e9) -> tuple[State, nn.Module]:  # fmt: skip
+def _train(
+    folder: Path,
+    recipe: Recipe,
+    stop_at: int | None = None,
+    task: Task | None = None,
+    listener: Silent | None = None,
+    seconds: float = 1e9,
+) -> tuple[State, nn.Module]:
     model, listener = _model(), listener or Silent()
     state = fit(
         model, task or _task(), recipe, seed=1, steps=STEPS, device=CPU, folder=folder,
@@ -128,7 +135,7 @@ def test_a_checkpoint_is_due_by_time(tmp_path: Path) -> None:
 def test_a_loss_that_is_no_number_changes_no_weight(tmp_path: Path) -> None:
     """The weights are those of the step before; the message names step and frames."""
     listener = Silent()
-    before, model = _train(tmp_path / "before", _recipe(), stop_at=4)
+    _, model = _train(tmp_path / "before", _recipe(), stop_at=4)
     broken = _model()
     with pytest.raises(DataError) as caught:
         fit(
@@ -194,8 +201,8 @@ def test_schedules_against_torch() -> None:
     peak = int(np.argmax(cycle))
     assert math.isclose(max(cycle), DEFAULT.learning_rate, rel_tol=0.02)
     assert math.isclose(peak / len(cycle), DEFAULT.warmup, abs_tol=0.01)
-    assert all(a <= b for a, b in zip(cycle[:peak], cycle[1 : peak + 1], strict=True))
-    assert all(a >= b for a, b in zip(cycle[peak:], cycle[peak + 1 :], strict=False))
+    assert all(a <= b for a, b in itertools.pairwise(cycle[: peak + 1]))
+    assert all(a >= b for a, b in itertools.pairwise(cycle[peak:]))
     assert 0 <= cycle[-1] < 1e-3 * DEFAULT.learning_rate
 
 

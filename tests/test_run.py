@@ -194,7 +194,7 @@ def test_a_moved_dataset_and_a_moved_run_go_on(drawn: Path, tmp_path: Path) -> N
 
 
 def test_a_budget_above_the_data(drawn: Path, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="13 labels was asked for.*12 labelled"):
+    with pytest.raises(DataError, match=r"13 labels was asked for.*12 labelled"):
         train(tiny(drawn, labels=13), tmp_path / "run", Silent())
     assert not (tmp_path / "run" / "config.json").exists()
 

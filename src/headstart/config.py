@@ -17,7 +17,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from headstart.data.augment import Augmentation
+from headstart.data.augmentation import Augmentation
 from headstart.errors import DataError, Finding, UsageError
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -58,7 +58,7 @@ class Recipe(_Frozen):
             channel (else pictures are in ``[0, 1]``).
         min_area: a foreground class that covers a smaller share of a frame is not predicted in it;
             see [`class_maps`][headstart.tasks.class_maps].
-        augmentation: see [`Augmentation`][headstart.data.augment.Augmentation].
+        augmentation: see [`Augmentation`][headstart.data.augmentation.Augmentation].
     """
 
     name: Annotated[str, Field(min_length=1, max_length=100)]

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
-from typing import Any, Protocol, Self
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -35,6 +35,7 @@ Weights = dict[str, Tensor]
 _POLL = 50  # steps between looks at the device's NaN flag, each of which waits for the device
 
 
+@runtime_checkable
 class Listener(Protocol):
     """Who is told how a training goes."""
 
@@ -58,7 +59,7 @@ class Stopping:
         self.signal: int | None = None
         self._before: dict[int, Any] = {}
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> Stopping:
         for number in (signal.SIGINT, signal.SIGTERM):
             self._before[number] = signal.signal(number, self._note)
         return self

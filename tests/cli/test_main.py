@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -133,7 +134,7 @@ def _truncated(data: Path) -> str:
 
 def _no_folder(data: Path) -> str:
     shutil.rmtree(data)
-    return "no such folder"
+    return "no folder data"
 
 
 BAD_DATA = {
@@ -168,21 +169,20 @@ def test_an_interrupt_ends_with_130_and_the_same_command_goes_on(
 ) -> None:
     command = [sys.executable, "-m", "headstart", "train", str(drawn), "--out", "run", *TINY]
     command[command.index("--epochs") + 1] = "2000"
-    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
-    assert process.stderr is not None
-    for line in process.stderr:
-        if line.startswith("epoch   2"):
-            process.send_signal(2)
-            break
-    said = process.stderr.read()
-    assert process.wait() == 130 and "the same command again continues" in said
-    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
-    assert process.stderr is not None
-    first = process.stderr.readline()
-    assert first.startswith("going on from step")
-    process.terminate()
-    process.stderr.read()
-    assert process.wait() == 143
+    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if line.startswith("epoch   2"):
+                process.send_signal(signal.SIGINT)
+                break
+        said = process.stderr.read()
+    assert process.returncode == 130 and "the same command again continues" in said
+    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        assert process.stderr.readline().startswith("going on from step")
+        process.terminate()
+        process.stderr.read()
+    assert process.returncode == 143
 
 
 def test_predictions_are_not_written_over_something_else(

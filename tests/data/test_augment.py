@@ -14,7 +14,6 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from headstart.data.augment import (
-    Augmentation,
     augment,
     draw_affine,
     draw_colour,
@@ -22,6 +21,7 @@ from headstart.data.augment import (
     recolour,
     warp,
 )
+from headstart.data.augmentation import Augmentation
 
 EVERYTHING = Augmentation(
     flip_horizontal=True, flip_vertical=True, rotation=30.0, scale=1.25, border="reflection",

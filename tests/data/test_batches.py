@@ -50,7 +50,7 @@ def test_rare_classes_are_drawn_more_often():
     drawn = np.concatenate([batch_indices(0, 50, 10, s, 5, "steps", weights) for s in range(2000)])
     share = np.bincount(drawn, minlength=50) / len(drawn)
     assert np.allclose(share, np.array(weights) / sum(weights), rtol=0.25)
-    assert rarity_weights(present, 0) == (1.0,) * 50
+    assert rarity_weights(present, 0.0) == (1.0,) * 50
 
 
 @pytest.mark.parametrize("epoch", ["pass", "steps"])

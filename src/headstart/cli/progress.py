@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from headstart.errors import Finding
 
@@ -26,7 +26,7 @@ class Display:
         self._task: TaskID | None = None
         self._collapsed = 0
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> Display:
         if sys.stderr.isatty():
             from rich.console import Console
             from rich.progress import (

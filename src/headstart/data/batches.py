@@ -10,7 +10,6 @@ from jaxtyping import Bool, Int64
 
 from headstart.seeding import generator
 
-
 Weights = tuple[float, ...]
 
 
