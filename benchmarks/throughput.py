@@ -48,8 +48,8 @@ from headstart.errors import Finding, HeadstartError, UsageError
 from headstart.fit import Row, fit, make_optimizer
 from headstart.models.unet import UNet
 from headstart.record import environment
-from headstart.run import pick_device
 from headstart.seeding import key
+from headstart.segmenter import pick_device
 from headstart.tasks import Task, segmentation
 
 Part = Callable[[], int]  # trains for one round, returns the number of pictures

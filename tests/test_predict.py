@@ -21,7 +21,7 @@ from headstart.predict import (
     overlay_with_legend,
     predict,
 )
-from headstart.run import load_segmenter
+from headstart.segmenter import load_segmenter
 
 CPU = torch.device("cpu")
 

@@ -21,7 +21,8 @@ from headstart import metrics
 from headstart.checkpoint import load_weights, locked
 from headstart.config import read_run_config, to_json
 from headstart.errors import DataError, InterruptedRun, LockedError, UsageError
-from headstart.run import fresh_folder, load_segmenter, pick_device, train
+from headstart.run import fresh_folder, train
+from headstart.segmenter import load_segmenter, pick_device
 
 from .conftest import ASSIGNMENT_TINY, Silent, tiny
 
@@ -37,7 +38,7 @@ def test_what_a_run_folder_holds(trained: Path) -> None:
     rows = [json.loads(line) for line in (trained / "metrics.jsonl").read_text().splitlines()]
     assert [r["epoch"] for r in rows] == [1, 2, 3]
     environment = json.loads((trained / "environment.json").read_text())
-    assert set(environment["data"]) == {"train", "validation"}
+    assert set(environment["data"]) == {"train", "validation", "test"}
     assert environment["labels"] == {"train": 12, "validation": 4}
 
 
@@ -207,26 +208,36 @@ def test_a_budget_is_kept(drawn: Path, tmp_path: Path) -> None:
     assert rows[-1]["step"] == 9  # as many steps as twelve labels get
 
 
-def test_test_is_read_once_and_only_at_the_end(
+def test_test_is_predicted_once_and_only_at_the_end(
     drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With the test split out of reach, everything up to the end runs the same."""
     from headstart import run
 
-    decoded: list[int] = []
-    original = run.decode
-    monkeypatch.setattr(
-        run,
-        "decode",
-        lambda frames, *a, **k: (decoded.append(len(frames)), original(frames, *a, **k))[1],
-    )
+    predicted: list[int] = []
+    original = run.count_frames
+
+    def counting(model, data, *rest):
+        predicted.append(len(data.names))
+        return original(model, data, *rest)
+
+    monkeypatch.setattr(run, "count_frames", counting)
 
     class Order(Silent):
         def epoch(self, row: dict, timing: dict) -> None:
-            assert decoded == [12, 4]
+            assert predicted == []
 
     run.train(tiny(drawn), tmp_path / "run", Order())
-    assert decoded == [12, 4, 5]
+    assert predicted == [5]
+
+
+def test_a_bad_test_picture_is_known_before_the_training(drawn: Path, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    shutil.copytree(drawn, data)
+    (data / "segmentation/test/1/1_input.jpg").write_bytes(b"no picture")
+    listener = Silent()
+    with pytest.raises(DataError, match=r"1_input\.jpg"):
+        train(tiny(data), tmp_path / "run", listener)
+    assert listener.steps == []
 
 
 def test_scored_on_validation_the_test_split_is_never_read(drawn: Path, tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ _WHERE = {
     "RunConfig": "config",
     "read_recipe": "config",
     "train": "run",
-    "load_segmenter": "run",
+    "load_segmenter": "segmenter",
     "predict": "predict",
     "evaluate_run": "predict",
     "evaluate_masks": "predict",

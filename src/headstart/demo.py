@@ -12,7 +12,8 @@ from headstart.data.folders import open_dataset
 from headstart.data.synthetic import write_dataset
 from headstart.fit import Listener
 from headstart.predict import frames_of, predict
-from headstart.run import load_segmenter, train
+from headstart.run import train
+from headstart.segmenter import load_segmenter
 
 SIZE = (64, 80)
 EPOCHS = 50

@@ -20,7 +20,7 @@ from headstart.data.folders import Dataset, Frame
 from headstart.data.label_map import LabelMap
 from headstart.data.pictures import read_image, read_mask
 from headstart.errors import DataError, Finding, UsageError
-from headstart.run import Segmenter, load_segmenter, pick_device
+from headstart.segmenter import Segmenter, load_segmenter, pick_device
 from headstart.tasks import segment
 
 _SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")

@@ -88,11 +88,11 @@ def environment(device: torch.device) -> dict[str, Any]:
 
 
 def record_environment(
-    out: Path, config: RunConfig, train_split: Decoded, validation: Decoded, labelled: int
+    out: Path, config: RunConfig, splits: dict[str, Decoded], labelled: int
 ) -> None:
     """Writes ``environment.json``; on going on, refuses data that changed under the run."""
     path = out / "environment.json"
-    data = {"train": train_split.digest, "validation": validation.digest}
+    data = {name: split.digest for name, split in splits.items()}
     if path.exists():
         before = json.loads(path.read_bytes())["data"]
         if before != data:
@@ -105,7 +105,7 @@ def record_environment(
         "threads": config.threads,
         "data": data,
         "start": config.start,
-        "labels": {"train": labelled, "validation": len(validation.names)},
+        "labels": {"train": labelled, "validation": len(splits["validation"].names)},
     }
     write_json(path, record)
 

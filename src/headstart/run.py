@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +14,6 @@ from jaxtyping import Int64
 from headstart import figures, metrics
 from headstart.checkpoint import (
     disk_errors,
-    load_weights,
     locked,
     save_weights,
     write_atomic,
@@ -25,6 +22,7 @@ from headstart.checkpoint import (
 from headstart.config import RunConfig, differences, read_run_config, to_json
 from headstart.data.batches import steps_per_epoch
 from headstart.data.decoded import Decoded, decode
+from headstart.data.files import merged
 from headstart.data.folders import Dataset, open_dataset
 from headstart.data.label_map import LabelMap
 from headstart.data.pictures import read_image
@@ -35,66 +33,6 @@ from headstart.models.unet import UNet
 from headstart.record import Recording, frames_csv, model_card, record_environment
 from headstart.seeding import key
 from headstart.tasks import count_frames, segment, segmentation
-
-
-@dataclass(frozen=True)
-class Segmenter:
-    """A trained network with what it takes to use it.
-
-    Attributes:
-        model: maps pictures in ``[0, 1]`` to logits.
-        size: height and width it was trained at, to which pictures are brought.
-        label_map: its classes.
-        min_area: see [`class_maps`][headstart.tasks.class_maps].
-        digest: SHA-256 of the weights file.
-    """
-
-    model: UNet
-    size: tuple[int, int]
-    label_map: LabelMap
-    min_area: float
-    digest: str
-
-
-def load_segmenter(run: Path, device: torch.device) -> Segmenter:
-    """The network a finished run has trained.
-
-    Raises:
-        DataError: ``run`` is no finished run of a segmentation.
-    """
-    path = run / "weights.safetensors"
-    if not run.is_dir():
-        message = f"there is no run folder {run}"
-        raise DataError(Finding("no-run", "error", message, "train one: headstart train DATA"))
-    if not path.exists():
-        message = f"{run} holds no weights.safetensors; expected a finished run"
-        hint = "give the same train command again: it continues"
-        raise DataError(Finding("no-weights", "error", message, hint))
-    weights, facts = load_weights(path)
-    label_map = LabelMap(tuple(facts["names"]), tuple(facts["greys"]))
-    model = UNet(len(label_map.names), facts["width"])
-    model.load_state_dict(weights)
-    model = model.to(device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    return Segmenter(
-        model, (facts["size"][0], facts["size"][1]), label_map, facts["min_area"], digest
-    )
-
-
-def pick_device(name: str) -> torch.device:
-    """``"cpu"``, ``"cuda"``, or ``"auto"``: CUDA where there is a device.
-
-    Raises:
-        UsageError: another name, or CUDA where there is none.
-    """
-    if name not in ("auto", "cpu", "cuda"):
-        message = f"there is no device {name}; expected cpu, cuda or auto"
-        raise UsageError(Finding("unknown-device", "error", message))
-    if name == "cuda" and not torch.cuda.is_available():
-        message = f"no CUDA device is available to torch {torch.__version__}"
-        raise UsageError(Finding("no-cuda", "error", message, "use --device cpu"))
-    cuda = name != "cpu" and torch.cuda.is_available()
-    return torch.device("cuda" if cuda else "cpu")
 
 
 def fresh_folder(out: Path) -> Path:
@@ -135,13 +73,14 @@ def train(
             scores: dict[str, Any] = json.loads(done.read_bytes())
             return scores
         torch.set_num_threads(config.threads)
-        train_split, validation = _read_training_data(dataset, config, out)
+        train_split, validation, scored = _read(dataset, config, out)
         whole = len(train_split.names)
         budget = train_split.subset(_budget(train_split, config))
         write_atomic(out / "config.json", to_json(config))
         device = torch.device(config.device)
         model = _new_model(dataset.label_map, config, budget, device)
-        record_environment(out, config, train_split, validation, len(budget.names))
+        splits = {"train": train_split, "validation": validation, config.score: scored}
+        record_environment(out, config, splits, len(budget.names))
         state = _fit(
             model,
             budget,
@@ -166,7 +105,7 @@ def train(
             "min_area": config.recipe.min_area,
         }
         save_weights(out / "weights.safetensors", model.state_dict(), facts)
-        return _score(model, dataset, config, out, state, device)
+        return _score(model, dataset, scored, config, out, state, device)
 
 
 def _check_folder(config: RunConfig, out: Path) -> None:
@@ -191,7 +130,12 @@ def _check_folder(config: RunConfig, out: Path) -> None:
         raise UsageError(Finding("settings-differ", "error", message, hint))
 
 
-def _read_training_data(dataset: Dataset, config: RunConfig, out: Path) -> tuple[Decoded, Decoded]:
+def _read(dataset: Dataset, config: RunConfig, out: Path) -> tuple[Decoded, Decoded, Decoded]:
+    """Training, validation and scored split.
+
+    All are decoded now, so that a file that cannot be read is known before hours of training; the
+    scored one is looked at when they are over.
+    """
     missing = [s for s in ("train", "validation", config.score) if not dataset.splits.get(s)]
     if missing:
         message = f"{dataset.root} has no frames for {', '.join(missing)}"
@@ -199,15 +143,15 @@ def _read_training_data(dataset: Dataset, config: RunConfig, out: Path) -> tuple
     read = (dataset.label_map, dataset.root, out / "cache")
     findings: list[Finding] = []
     parts = []
-    for split in ("train", "validation"):
+    for split in ("train", "validation", config.score):
         try:
-            keep = split == "validation"
+            keep = split != "train"
             parts.append(decode(dataset.splits[split], config.size, *read, keep_truth=keep))
         except DataError as e:
             findings.extend(e.findings)
     if findings:
-        raise DataError(findings)
-    return parts[0], parts[1]
+        raise DataError(merged(findings))
+    return parts[0], parts[1], parts[2]
 
 
 def _budget(train_split: Decoded, config: RunConfig) -> Int64[np.ndarray, "m"]:
@@ -293,12 +237,17 @@ def _how_to_continue(out: Path, state: State, config: RunConfig) -> Finding:
 
 
 def _score(
-    model: UNet, dataset: Dataset, config: RunConfig, out: Path, state: State, device: torch.device
+    model: UNet,
+    dataset: Dataset,
+    data: Decoded,
+    config: RunConfig,
+    out: Path,
+    state: State,
+    device: torch.device,
 ) -> dict[str, Any]:
-    """Reads the scored split for the first time, and once; writes ``scores.json`` last of all."""
+    """Predicts the scored split for the first and only time; writes ``scores.json`` last."""
     names = dataset.label_map.names
     frames = dataset.splits[config.score]
-    data = decode(frames, config.size, dataset.label_map, dataset.root, out / "cache")
     counts = count_frames(model, data, len(names), device, config.recipe.min_area)
     scores = {"split": config.score, **metrics.score(counts, names)}
     write_atomic(out / "frames.csv", frames_csv(counts, data.names, names))

@@ -27,7 +27,7 @@ def predict(
     from headstart.data.folders import open_dataset
     from headstart.predict import find_pictures, frames_of
     from headstart.predict import predict as write_predictions
-    from headstart.run import load_segmenter, pick_device
+    from headstart.segmenter import load_segmenter, pick_device
 
     if split is None:
         frames = find_pictures(source)

@@ -85,8 +85,9 @@ def train(
         chosen = configs.make_run_config(**{**settings, "recipe": longer})
 
     from headstart.cli.show import show_scores
-    from headstart.run import fresh_folder, pick_device
+    from headstart.run import fresh_folder
     from headstart.run import train as train_run
+    from headstart.segmenter import pick_device
 
     chosen = chosen.model_copy(update={"device": pick_device(device).type})
     if fresh:
