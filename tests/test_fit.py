@@ -127,7 +127,7 @@ def test_a_finished_training_is_not_trained_again(tmp_path: Path) -> None:
 
 
 def test_a_checkpoint_is_due_by_time(tmp_path: Path) -> None:
-    _train(tmp_path / "often", _recipe(epochs=2), seconds=0, stop_at=None)
+    _train(tmp_path / "often", _recipe(epochs=2), seconds=0.0, stop_at=None)
     names = sorted(p.name for p in (tmp_path / "often").glob("*.json"))
     assert names == ["step-00000005.json", "step-00000006.json"]
 

@@ -109,7 +109,7 @@ def _claim(out: Path, digest: str) -> None:
 
 def _predict_some(
     segmenter: Segmenter,
-    pictures: Sequence[tuple[str, UInt8[np.ndarray, "h w 3"]]],
+    pictures: Sequence[tuple[str, UInt8[np.ndarray, "_ _ 3"]]],
     out: Path,
     device: torch.device,
 ) -> None:
@@ -122,8 +122,8 @@ def _predict_some(
 
 
 def class_maps_of(
-    segmenter: Segmenter, pictures: Sequence[UInt8[np.ndarray, "h w 3"]], device: torch.device
-) -> list[UInt8[np.ndarray, "h w"]]:
+    segmenter: Segmenter, pictures: Sequence[UInt8[np.ndarray, "_ _ 3"]], device: torch.device
+) -> list[UInt8[np.ndarray, "_ _"]]:
     """The most probable class of each pixel, at each picture's own size."""
     inputs = [resize_image(image, segmenter.size).transpose(2, 0, 1) for image in pictures]
     sizes = [(image.shape[0], image.shape[1]) for image in pictures]
@@ -201,7 +201,7 @@ def evaluate_run(run: Path, dataset: Dataset, split: str, device: str = "auto") 
         )
         raise DataError(Finding("other-classes", "error", message))
     frames = frames_of(dataset, split)
-    maps: dict[str, UInt8[np.ndarray, "h w"]] = {}
+    maps: dict[str, UInt8[np.ndarray, "_ _"]] = {}
     for start in range(0, len(frames), _BATCH):
         some = frames[start : start + _BATCH]
         pictures = [read_image(frame.image, dataset.root) for frame in some]

@@ -55,7 +55,7 @@ def to_input(images: UInt8[Tensor, "b c h w"], device: torch.device) -> Float[Te
 
 def class_maps(
     logits: Float[Tensor, "b k h w"], sizes: Sequence[tuple[int, int]], min_area: float
-) -> list[UInt8[Tensor, "h2 w2"]]:
+) -> list[UInt8[Tensor, "_ _"]]:
     """The most probable class of each pixel, at each frame's own size.
 
     Probabilities are resized (bilinear) *before* the argmax, so that a model trained at 64 x 80 and
@@ -100,7 +100,7 @@ def segment(
     device: torch.device,
     min_area: float,
     batch: int = 8,
-) -> Iterator[UInt8[Tensor, "h2 w2"]]:
+) -> Iterator[UInt8[Tensor, "_ _"]]:
     """Class maps of pictures at the model's size, each at its own size, batch by batch.
 
     Scoring and prediction both come through here, so that masks written to files score exactly
