@@ -51,6 +51,11 @@ def main() -> None:
         _leave(130)
     except BrokenPipeError:
         _leave(74)
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        hint = "check that the place exists, is not full, and that you may read and write there"
+        say(str(Finding("disk", "error", f"{where}{error.strerror or error}", hint)))
+        _leave(74)
     except MemoryError:
         say(
             str(
@@ -66,7 +71,7 @@ def main() -> None:
 
 
 def _leave(status: int) -> None:
-    """Ends without the minutes that tearing down a large process can take, and without a word."""
+    """Ends now: what torch and its threads still hold need not be taken down in order."""
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(status)
