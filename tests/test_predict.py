@@ -90,9 +90,19 @@ def test_another_runs_predictions_are_not_overwritten(
 ) -> None:
     out = tmp_path / "out"
     out.mkdir()
-    (out / "weights.sha256").write_text("0" * 64)
+    (out / "made-of.txt").write_text("weights 0\npictures 0\n")
     with pytest.raises(UsageError, match="not made with these weights"):
         predict(load_segmenter(trained, CPU), find_pictures(pictures), pictures, out, CPU)
+
+
+def test_another_inputs_predictions_are_not_overwritten(
+    trained: Path, drawn: Path, tmp_path: Path
+) -> None:
+    """Frames of two splits bear the same names."""
+    segmenter, dataset, out = load_segmenter(trained, CPU), open_dataset(drawn), tmp_path / "out"
+    predict(segmenter, frames_of(dataset, "validation"), drawn, out, CPU)
+    with pytest.raises(UsageError, match="of these pictures"):
+        predict(segmenter, frames_of(dataset, "test"), drawn, out, CPU)
 
 
 def test_the_run_scores_again_what_it_scored(trained: Path, drawn: Path) -> None:

@@ -39,7 +39,7 @@ def test_what_a_run_folder_holds(trained: Path) -> None:
     rows = [json.loads(line) for line in (trained / "metrics.jsonl").read_text().splitlines()]
     assert [r["epoch"] for r in rows] == [1, 2, 3]
     environment = json.loads((trained / "environment.json").read_text())
-    assert set(environment["data"]) == {"train", "validation", "test"}
+    assert set(environment["data"]) == {"train", "validation", "test", "label map"}
     assert environment["labels"] == {"train": 12, "validation": 4}
 
 
@@ -180,8 +180,33 @@ def test_data_that_changed_under_the_run_are_refused(drawn: Path, tmp_path: Path
     pixels = np.array(Image.open(mask))
     pixels[:4] = 60
     Image.fromarray(pixels).save(mask)
-    with pytest.raises(DataError, match="the files of train are not those"):
+    with pytest.raises(DataError, match="changed since: train"):
         train(tiny(data), tmp_path / "run", Silent())
+
+
+def test_a_label_map_that_changed_under_the_run_is_refused(drawn: Path, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    shutil.copytree(drawn, data)
+
+    class Stop(Silent):
+        def step(self, done: int, total: int) -> None:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with pytest.raises(InterruptedRun):
+        train(tiny(data), tmp_path / "run", Stop())
+    greys = json.loads((data / "mapping.json").read_text())
+    (data / "mapping.json").write_text(json.dumps({**greys, "Drawn_Stapler": 250}))
+    with pytest.raises(DataError, match="changed since: label map"):
+        train(tiny(data), tmp_path / "run", Silent())
+
+
+def test_a_kill_while_the_config_was_written_does_not_lock_anyone_out(
+    drawn: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "config.json.tmp-999999999").touch()
+    train(tiny(drawn), tmp_path / "run", Silent())
+    assert not list((tmp_path / "run").glob("*.tmp-*"))
 
 
 def test_a_moved_dataset_and_a_moved_run_go_on(drawn: Path, tmp_path: Path) -> None:

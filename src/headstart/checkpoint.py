@@ -140,13 +140,17 @@ def save_checkpoint(folder: Path, step: int, state: dict[str, Any], facts: dict[
     with disk_errors(folder):
         folder.mkdir(exist_ok=True)
     path = folder / f"step-{step:08d}.pt"
+    with disk_errors(path):  # one of this step stops to exist before its content changes
+        path.with_suffix(".json").unlink(missing_ok=True)
     write_atomic(path, content)
     digest = hashlib.sha256(content).hexdigest()
     facts = {"step": step, "bytes": len(content), "sha256": digest, **facts}
     write_json(path.with_suffix(".json"), facts)
     for old in sorted(folder.glob("step-*.json"))[:-KEEP]:
         old.unlink(missing_ok=True)  # first the JSON: without it the checkpoint does not exist
-        old.with_suffix(".pt").unlink(missing_ok=True)
+    for part in folder.glob("step-*.pt"):
+        if not part.with_suffix(".json").exists():
+            part.unlink(missing_ok=True)
 
 
 def load_checkpoint(folder: Path) -> tuple[dict[str, Any] | None, list[Finding]]:

@@ -158,7 +158,7 @@ class RunConfig(_Frozen):
     data: str
     task: Literal["segmentation"] = "segmentation"
     model: Literal["unet"] = "unet"
-    start: str = "scratch"
+    start: Literal["scratch"] = "scratch"
     tune: Literal["all"] = "all"
     width: Annotated[int, Field(ge=1, le=1024)] = 32
     size: Size = (256, 320)

@@ -218,13 +218,15 @@ def fit(
                 _average(averaged, model, recipe.average, state.step)
             listener.step(state.step, steps * recipe.epochs)
             due = time.monotonic() - saved > checkpoint_seconds
-            if device.type == "cpu" or due or state.step % min(_POLL, steps) == 0:
+            at_end = state.step % steps == 0
+            if device.type == "cpu" or due or at_end or state.step % _POLL == 0:
                 _check_finite(not_finite, task, recipe, state, seed, steps)
             if due:
                 saved = _save(folder, state, model, averaged, optimizer)
         trained = time.perf_counter()
         scores = None if stop() else task.validate(averaged, stop)
         if scores is None:
+            _check_finite(not_finite, task, recipe, state, seed, steps)
             _save(folder, state, model, averaged, optimizer)
             return state
         row = {

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,12 +20,11 @@ from headstart.data.decoded import read_labelled, resize_image
 from headstart.data.files import merged
 from headstart.data.folders import Dataset, Frame
 from headstart.data.label_map import LabelMap
-from headstart.data.pictures import read_image, read_mask
+from headstart.data.pictures import SUFFIXES, read_image, read_mask
 from headstart.errors import DataError, Finding, UsageError
 from headstart.segmenter import Segmenter, load_segmenter, pick_device
 from headstart.tasks import segment
 
-_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 _BATCH = 8
 _LEGIBLE = 320  # an overlay is enlarged by whole factors until it is this wide
 
@@ -35,15 +36,19 @@ def find_pictures(source: Path) -> tuple[Frame, ...]:
         DataError: there is nothing, or two pictures share a stem (their masks would too).
     """
     if source.is_dir():
-        paths = sorted(p for p in source.iterdir() if p.suffix.lower() in _SUFFIXES)
+        paths = sorted(
+            p
+            for p in source.iterdir()
+            if p.suffix.lower() in SUFFIXES and not p.name.startswith(".")
+        )
     else:
         paths = [source] if source.exists() else []
     if not paths:
         message = f"{source} is no picture and no folder with pictures"
-        hint = f"expected files ending in {', '.join(_SUFFIXES)}; a dataset needs --split"
+        hint = f"expected files ending in {', '.join(SUFFIXES)}; a dataset needs --split"
         raise DataError(Finding("no-pictures", "error", message, hint))
-    stems = [p.stem for p in paths]
-    twice = tuple(p.name for p in paths if stems.count(p.stem) > 1)
+    stems = Counter(p.stem for p in paths)
+    twice = tuple(p.name for p in paths if stems[p.stem] > 1)
     if twice:
         message = "pictures share a name up to their ending, so their masks would too"
         raise DataError(Finding("same-stem", "error", message, "rename one of them", twice))
@@ -76,7 +81,7 @@ def predict(
         DataError: pictures cannot be read; every one is named, after the others are written.
         DiskError: a file cannot be written.
     """
-    _claim(out, segmenter.digest)
+    _claim(out, segmenter.digest, frames)
     findings: list[Finding] = []
     for start in range(0, len(frames), _BATCH):
         pictures = []
@@ -92,19 +97,24 @@ def predict(
         raise DataError(findings)
 
 
-def _claim(out: Path, digest: str) -> None:
-    """Marks ``out`` as made by these weights, or refuses a folder that holds anything else."""
-    mark = out / "weights.sha256"
+def _claim(out: Path, weights: str, frames: Sequence[Frame]) -> None:
+    """Marks ``out`` as made by these weights of these pictures, or refuses what it holds.
+
+    The mark comes first, so that a kill right after it leaves a folder that can be gone on with.
+    """
+    pictures = hashlib.sha256("\n".join(ascii(str(f.image)) for f in frames).encode())
+    made_of = f"weights {weights}\npictures {pictures.hexdigest()}\n"
+    mark = out / "made-of.txt"
     with disk_errors(out):
-        if mark.exists() and mark.read_text().strip() == digest:
-            return
-        if out.exists() and any(out.iterdir()):
-            message = f"{out} is not empty and was not made with these weights"
+        out.mkdir(parents=True, exist_ok=True)
+        there = [path for path in out.iterdir() if ".tmp-" not in path.name]
+        if there and not (mark.exists() and mark.read_text() == made_of):
+            message = f"{out} is not empty and was not made with these weights of these pictures"
             hint = "choose another --out: nothing is overwritten"
             raise UsageError(Finding("not-empty", "error", message, hint))
+        write_atomic(mark, made_of)
         for name in ("masks", "overlays"):
-            (out / name).mkdir(parents=True, exist_ok=True)
-    write_atomic(mark, digest + "\n")
+            (out / name).mkdir(exist_ok=True)
 
 
 def _predict_some(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
 import os
@@ -18,7 +19,8 @@ from jaxtyping import Int64
 from headstart.checkpoint import disk_errors, write_atomic, write_json
 from headstart.config import RunConfig
 from headstart.data.decoded import Decoded
-from headstart.errors import DataError, Finding
+from headstart.data.label_map import LabelMap
+from headstart.errors import DataError, Finding, printable
 from headstart.fit import Listener, Row, State
 
 
@@ -88,16 +90,18 @@ def environment(device: torch.device) -> dict[str, Any]:
 
 
 def record_environment(
-    out: Path, config: RunConfig, splits: dict[str, Decoded], labelled: int
+    out: Path, config: RunConfig, classes: LabelMap, splits: dict[str, Decoded], labelled: int
 ) -> None:
     """Writes ``environment.json``; on going on, refuses data that changed under the run."""
     path = out / "environment.json"
     data = {name: split.digest for name, split in splits.items()}
+    named = [list(pair) for pair in zip(classes.names, classes.greys, strict=True)]
+    data["label map"] = hashlib.sha256(json.dumps(named).encode()).hexdigest()
     if path.exists():
         before = json.loads(path.read_bytes())["data"]
         if before != data:
             changed = ", ".join(s for s in data if before.get(s) != data[s])
-            message = f"the files of {changed} are not those {out} was begun with"
+            message = f"{out} was begun with other data; changed since: {changed}"
             hint = "restore them, or give --fresh to start beside it"
             raise DataError(Finding("data-changed", "error", message, hint))
     record = {
@@ -118,7 +122,9 @@ def frames_csv(
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["frame", "class", "TP", "FP", "FN"])
     for frame, per_class in zip(frames, counts.tolist(), strict=True):
-        writer.writerows([frame, name, *c] for name, c in zip(names, per_class, strict=True))
+        writer.writerows(
+            [printable(frame), name, *c] for name, c in zip(names, per_class, strict=True)
+        )
     return text.getvalue()
 
 

@@ -80,7 +80,7 @@ def train(
         device = torch.device(config.device)
         model = _new_model(dataset.label_map, config, budget, device)
         splits = {"train": train_split, "validation": validation, config.score: scored}
-        record_environment(out, config, splits, len(budget.names))
+        record_environment(out, config, dataset.label_map, splits, len(budget.names))
         state = _fit(
             model,
             budget,
@@ -114,7 +114,11 @@ def _check_folder(config: RunConfig, out: Path) -> None:
     with disk_errors(out):
         if not path.exists():
             strangers = (
-                [p.name for p in out.iterdir() if p.name not in (".lock", "cache")]
+                [
+                    p.name
+                    for p in out.iterdir()
+                    if p.name not in (".lock", "cache") and ".tmp-" not in p.name
+                ]
                 if out.exists()
                 else []
             )
@@ -233,7 +237,8 @@ def _how_to_continue(out: Path, state: State, config: RunConfig) -> Finding:
         f"stopped after epoch {len(state.history)} of at most {config.recipe.epochs}, step "
         f"{state.step}; everything is saved in {out}"
     )
-    return Finding("interrupted", "info", message, "the same command again continues exactly there")
+    hint = f"the same command again continues exactly there (--out {out}, without --fresh)"
+    return Finding("interrupted", "info", message, hint)
 
 
 def _score(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 
@@ -40,33 +41,28 @@ def options(
 
 def main() -> None:
     """Runs one verb and leaves with its exit status; no error of the user's gives a traceback."""
+    for stream in (sys.stdout, sys.stderr):  # names may hold what a terminal cannot show
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         app()
     except HeadstartError as error:
         for finding in error.findings:
             say(str(finding))
         _leave(error.exit_status)
-    except KeyboardInterrupt:
-        say("stopped at once; the newest checkpoint stands, and the same command continues from it")
-        _leave(130)
-    except BrokenPipeError:
-        _leave(74)
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         hint = "check that the place exists, is not full, and that you may read and write there"
         say(str(Finding("disk", "error", f"{where}{error.strerror or error}", hint)))
         _leave(74)
-    except MemoryError:
-        say(
-            str(
-                Finding(
-                    "memory",
-                    "error",
-                    "out of memory",
-                    "a smaller --size, or a smaller batch in a recipe",
-                )
-            )
-        )
+    except (MemoryError, RuntimeError) as error:
+        # torch says so by RuntimeError on a CPU and by a child of it on a GPU
+        words = str(error).lower()
+        memory = isinstance(error, MemoryError) or "out of memory" in words
+        if not memory and "can't allocate memory" not in words:
+            raise
+        hint = "a smaller --size, or a smaller batch in a recipe of your own"
+        say(str(Finding("memory", "error", "out of memory", hint)))
         _leave(74)
 
 

@@ -64,6 +64,7 @@ def train(
     begun = None if fresh else out / "config.json"
     if config is not None:
         settings = configs.read_run_config(config).model_dump(by_alias=True)
+        device = settings["device"] if device == "auto" else device
     elif begun is not None and begun.exists():  # going on elsewhere, with other cores or devices
         settings["threads"] = configs.read_run_config(begun).threads
         device = configs.read_run_config(begun).device if device == "auto" else device
