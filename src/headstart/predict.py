@@ -61,7 +61,6 @@ def predict(
     root: Path,
     out: Path,
     device: torch.device,
-    done: Callable[[int], None] = lambda _: None,
 ) -> None:
     """Writes a mask and an overlay of every picture.
 
@@ -74,7 +73,6 @@ def predict(
         root: their folder, for messages; links that leave it are refused.
         out: where to; the same command again writes the same files.
         device: where to compute.
-        done: told how many pictures are written.
 
     Raises:
         UsageError: ``out`` holds what this would overwrite and did not come from these weights.
@@ -92,7 +90,6 @@ def predict(
                 findings.extend(e.findings)
         if pictures:
             _predict_some(segmenter, pictures, out, device)
-        done(min(start + _BATCH, len(frames)))
     if findings:
         raise DataError(findings)
 
