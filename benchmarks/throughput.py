@@ -39,7 +39,8 @@ from torch import nn
 from torch.utils.data import DataLoader
 from torch.utils.flop_counter import FlopCounterMode
 
-from headstart.config import Recipe, available_threads, parse_size, read_recipe
+from headstart.config import available_threads, parse_size
+from headstart.recipes import Recipe, read_recipe
 from headstart.data.batches import steps_per_epoch
 from headstart.data.decoded import decode
 from headstart.data.folders import Dataset, Frame, open_dataset

@@ -12,11 +12,11 @@ from PIL import Image
 
 from headstart.data.folders import open_dataset
 from headstart.data.label_map import LabelMap
+from headstart.data.folders import find_pictures
 from headstart.errors import DataError, UsageError
 from headstart.predict import (
     evaluate_masks,
     evaluate_run,
-    find_pictures,
     frames_of,
     overlay_with_legend,
     predict,

@@ -1,175 +1,149 @@
-"""Recipes and run configurations: frozen values, in and out of TOML and JSON.
+"""Configurations: all that decides the result of a run, a pretext or a study.
 
-A *recipe* holds the hyper-parameters of a training and nothing about data, network or seed. A *run
-configuration* holds all that decides a run's result; written as ``config.json`` it is enough to
-make the run again.
+Frozen values, written as ``config.json``: each is enough to make its folder again.
 """
 
 from __future__ import annotations
 
-import difflib
 import json
 import os
 import re
-import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from headstart.data.augmentation import Augmentation
 from headstart.errors import DataError, Finding, UsageError
+from headstart.recipes import (
+    DEFAULT,
+    PRETEXT_DEFAULT,
+    PRETEXT_RECIPES,
+    Frozen,
+    PretextRecipe,
+    Recipe,
+    explain,
+    read_settings,
+)
 
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Size = tuple[Annotated[int, Field(ge=8, le=8192)], Annotated[int, Field(ge=8, le=8192)]]
+PretextName = Literal["colorization", "chroma", "masked-denoising", "masked-colorization"]
+PRETEXTS: tuple[str, ...] = get_args(PretextName)
+SCRATCH, SCRATCH_LONGER = "scratch", "scratch-longer"
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Recipe(_Frozen):
-    """The hyper-parameters of one training.
+class _Run(Frozen):
+    """What a run is made of, whatever it is about.
 
     Attributes:
-        name: what it is called in tables.
-        loss: ``"dice"`` (soft Dice alone) or ``"dice+cross-entropy"`` (their sum).
-        absent: whether a class absent from a batch enters the soft Dice; see
-            [`dice_loss`][headstart.losses.dice_loss].
-        optimizer: ``"adam"`` or ``"adamw"``.
-        learning_rate: the highest.
-        weight_decay: decoupled, for ``"adamw"``.
-        batch: pictures a step.
-        epochs: at most this many; what an epoch is says ``epoch``.
-        epoch: ``"pass"``: one pass over the labelled pictures, the last batch possibly smaller.
-            ``"steps"``: as many full batches as the *whole* training split has, whatever the label
-            budget, drawn from passes over the labelled pictures; so every budget gets the same
-            number of optimizer steps and the same schedule.
-        balance: how much more often frames with rare classes are drawn, 0 (all alike) to 1; see
-            [`rarity_weights`][headstart.data.batches.rarity_weights].
-        schedule: ``"constant"``; ``"step"``: times ``gamma`` every ``step_size`` epochs;
-            ``"one-cycle"``: linear from 0 over the share ``warmup`` of all steps, then half a
-            cosine to 0.
-        patience: stop after this many epochs without a better ``choose``; null: never.
-        choose: whose best epoch gives the weights, on the validation split.
-        average: decay per step of the exponential moving average of the weights that is validated
-            and kept; 0: the weights themselves.
-        standardise: subtract mean and divide by standard deviation of the training pictures, per
-            channel (else pictures are in ``[0, 1]``).
-        min_area: a foreground class that covers a smaller share of a frame is not predicted in it;
-            see [`class_maps`][headstart.tasks.class_maps].
-        augmentation: see [`Augmentation`][headstart.data.augmentation.Augmentation].
+        data: the folder with the pictures, as it was given.
+        model: the network.
+        width: channels of its first level.
+        size: height and width, in pixels, the pictures are trained at.
+        seed: fixes subset, order, augmentation and new weights.
+        device: ``"cpu"`` or ``"cuda"``.
+        threads: CPU threads; sums in other order differ in the last bits.
     """
 
-    name: Annotated[str, Field(min_length=1, max_length=100)]
-    loss: Literal["dice", "dice+cross-entropy"]
-    absent: Literal["count", "skip"]
-    optimizer: Literal["adam", "adamw"]
-    learning_rate: Positive
-    weight_decay: Annotated[float, Field(ge=0, le=1)] = 0.0
-    batch: Annotated[int, Field(ge=1, le=65536)]
-    epochs: Annotated[int, Field(ge=1, le=1_000_000)]
-    epoch: Literal["pass", "steps"]
-    balance: Annotated[float, Field(ge=0, le=1)] = 0.0
-    schedule: Literal["constant", "step", "one-cycle"]
-    step_size: Annotated[int, Field(ge=1)] = 10
-    gamma: Annotated[float, Field(gt=0, le=1)] = 0.1
-    warmup: Annotated[float, Field(ge=0, lt=1)] = 0.1
-    patience: Annotated[int, Field(ge=1)] | None = None
-    choose: Literal["loss", "dice"]
-    average: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    standardise: bool = False
-    min_area: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    augmentation: Augmentation = Augmentation()
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+    schema_: Literal[1] = Field(1, alias="schema")
+    data: str
+    model: Literal["unet"] = "unet"
+    width: Annotated[int, Field(ge=1, le=1024)] = 32
+    size: Size = (256, 320)
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    device: Literal["cpu", "cuda"] = "cpu"
+    threads: Annotated[int, Field(ge=1, le=1024)] = 1
 
 
-_FLIPS_AND_ROTATION = Augmentation(flip_horizontal=True, flip_vertical=True, rotation=30.0)
+class PretextConfig(_Run):
+    """All that decides the result of a pretext, apart from the pictures' content.
 
-ASSIGNMENT = Recipe(
-    name="assignment",
-    loss="dice",
-    absent="count",
-    optimizer="adam",
-    learning_rate=1e-3,
-    batch=10,
-    epochs=200,
-    epoch="pass",
-    schedule="step",
-    step_size=10,
-    gamma=0.1,
-    patience=4,
-    choose="loss",
-)
-"""Part 1(a) of the assignment, to the letter: no augmentation."""
+    Attributes:
+        pretext: what the network has to restore; see [`headstart.pretexts`][].
+        drop_leaks: leave out pictures that are, exactly or nearly, validation or test frames.
+        recipe: the hyper-parameters, in full.
+    """
 
-ASSIGNMENT_AUGMENTED = ASSIGNMENT.model_copy(
-    update={"name": "assignment-augmented", "augmentation": _FLIPS_AND_ROTATION}
-)
-"""Part 1(b): the same with flips and rotation up to 30 degrees."""
-
-DEFAULT = Recipe(
-    name="default",
-    loss="dice+cross-entropy",
-    absent="skip",
-    optimizer="adamw",
-    learning_rate=6e-3,
-    weight_decay=1e-4,
-    batch=5,
-    epochs=40,
-    epoch="steps",
-    balance=0.5,
-    schedule="one-cycle",
-    warmup=0.1,
-    choose="dice",
-    average=0.995,
-    standardise=True,
-    min_area=0.01,
-    augmentation=Augmentation(
-        rotation=10.0,
-        scale=1.2,
-        border="reflection",
-        brightness=0.2,
-        contrast=0.2,
-        saturation=0.2,
-    ),
-)
-"""Ours; tuned on the validation split of hw6: docs/decisions/0001-default-recipe.md."""
-
-RECIPES = {r.name: r for r in (DEFAULT, ASSIGNMENT, ASSIGNMENT_AUGMENTED)}
+    task: Literal["pretext"] = "pretext"
+    pretext: PretextName
+    drop_leaks: bool = False
+    recipe: PretextRecipe = PRETEXT_DEFAULT
 
 
-class RunConfig(_Frozen):
+class RunConfig(_Run):
     """All that decides the result of one run, apart from the data's content.
 
     Attributes:
-        data: the dataset's folder, as it was given.
-        task, model, start, tune: as on the command line.
-        width: channels of the network's first level.
-        size: height and width, in pixels, the pictures are trained at.
+        start: where the initial weights come from: ``"scratch"``, a pretext, a run's folder or a
+            file of weights.
+        pretext: that pretext in full, where ``start`` is one; of the same seed, width and size.
+        tune: which layers train.
         labels: how many labelled training frames; null: all.
-        seed: fixes subset, order, augmentation and new weights.
         score: the split that is scored once, at the end.
-        device: ``"cpu"`` or ``"cuda"``.
-        threads: CPU threads; sums in other order differ in the last bits.
         recipe: the hyper-parameters, in full.
     """
+
+    task: Literal["segmentation"] = "segmentation"
+    start: Annotated[str, Field(min_length=1)] = SCRATCH
+    pretext: PretextConfig | None = None
+    tune: Literal["all"] = "all"
+    labels: Annotated[int, Field(ge=1)] | None = None
+    score: Literal["test", "validation"] = "test"
+    recipe: Recipe = DEFAULT
+
+    @model_validator(mode="after")
+    def _pretext_of_start(self) -> Self:
+        """The pretext is that of ``start`` and has the run's network, or there is none."""
+        named = self.start if self.start in PRETEXTS else None
+        if (self.pretext.pretext if self.pretext else None) != named:
+            raise ValueError(f"start is {self.start}, but pretext does not say how it is trained")
+        for name in ("model", "width", "size", "seed", "device", "threads"):
+            if self.pretext and getattr(self.pretext, name) != getattr(self, name):
+                raise ValueError(f"pretext.{name} differs from the run's")
+        return self
+
+
+class StudyConfig(Frozen):
+    """All that decides the result of a study, apart from the data's content.
+
+    Attributes:
+        starts: what is compared; the first of them, or ``"scratch"`` where it is among them, is
+            what the others are compared with.
+        tunes, labels, seeds: crossed with the starts.
+        score: the split that is scored once per run.
+        drop_leaks: see [`PretextConfig`][].
+        recipe, pretext_recipe: the hyper-parameters, in full.
+        data, task, model, width, size, device, threads: as in [`RunConfig`][].
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
     schema_: Literal[1] = Field(1, alias="schema")
     data: str
     task: Literal["segmentation"] = "segmentation"
+    starts: Annotated[tuple[str, ...], Field(min_length=1)]
+    tunes: Annotated[tuple[Literal["all"], ...], Field(min_length=1)] = ("all",)
+    labels: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)]
+    seeds: Annotated[tuple[Annotated[int, Field(ge=0, lt=2**63)], ...], Field(min_length=1)]
     model: Literal["unet"] = "unet"
-    start: Literal["scratch"] = "scratch"
-    tune: Literal["all"] = "all"
     width: Annotated[int, Field(ge=1, le=1024)] = 32
     size: Size = (256, 320)
-    labels: Annotated[int, Field(ge=1)] | None = None
-    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     score: Literal["test", "validation"] = "test"
+    drop_leaks: bool = False
     device: Literal["cpu", "cuda"] = "cpu"
     threads: Annotated[int, Field(ge=1, le=1024)] = 1
     recipe: Recipe = DEFAULT
+    pretext_recipe: PretextRecipe = PRETEXT_DEFAULT
 
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+    @model_validator(mode="after")
+    def _nothing_twice(self) -> Self:
+        for name in ("starts", "tunes", "labels", "seeds"):
+            values = getattr(self, name)
+            if len(set(values)) != len(values):
+                raise ValueError(f"{name} names something twice")
+        return self
 
 
 def to_json(config: BaseModel) -> str:
@@ -194,80 +168,89 @@ def differences(old: BaseModel, new: BaseModel) -> list[str]:
     return [f"{k}: {a.get(k)} -> {b.get(k)}" for k in {**a, **b} if a.get(k) != b.get(k)]
 
 
-def _explain(error: ValidationError, where: str) -> list[Finding]:
-    def one(name: str, message: str, kind: str) -> Finding:
-        if kind not in ("extra_forbidden", "unexpected_keyword_argument"):
-            return Finding("bad-setting", "error", f"{where}: {name}: {message}")
-        known = [*Recipe.model_fields, *RunConfig.model_fields, *Augmentation.__annotations__]
-        near = difflib.get_close_matches(name.rsplit(".", 1)[-1], known, 1)
-        hint = f"did you mean {near[0]}?" if near else ""
-        return Finding("bad-setting", "error", f"{where}: there is no setting {name}", hint)
-
-    return [one(".".join(map(str, e["loc"])), e["msg"], e["type"]) for e in error.errors()]
-
-
-def _read_settings(path: Path) -> dict[str, Any]:
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-        parsed = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
-    except OSError as e:
-        raise DataError(Finding("unreadable", "error", f"{path}: {e.strerror}")) from None
-    except (ValueError, RecursionError) as e:
-        kind = "JSON" if path.suffix == ".json" else "TOML"
-        raise DataError(
-            Finding("bad-setting", "error", f"{path} is not valid {kind}: {e}")
-        ) from None
-    if not isinstance(parsed, dict):
-        raise DataError(Finding("bad-setting", "error", f"{path}: expected settings by name"))
-    return parsed
-
-
-def read_recipe(name_or_path: str) -> Recipe:
-    """A recipe by its name, or from a TOML or JSON file.
-
-    A file holds a recipe's fields; ``base = "default"`` takes all others, those of the augmentation
-    among them, from a named recipe. Numbers are numbers there: neither ``"10"`` nor ``true`` is 10.
+def weights_file(start: str) -> Path:
+    """The file of weights that a start names: a run's folder, or the file itself.
 
     Raises:
-        UsageError: there is neither such a recipe nor such a file.
-        DataError: the file cannot be read or understood; every wrong setting is named.
+        UsageError: it is neither.
     """
-    if name_or_path in RECIPES:
-        return RECIPES[name_or_path]
-    path = Path(name_or_path)
-    if path.suffix not in (".toml", ".json"):
-        near = difflib.get_close_matches(name_or_path, RECIPES, 1)
-        hint = f"did you mean {near[0]}? " if near else ""
-        message = f"there is no recipe {name_or_path}; expected one of {', '.join(RECIPES)}"
-        hint += "a recipe of your own is a .toml or .json file"
-        raise UsageError(Finding("unknown-recipe", "error", message, hint))
-    settings = _read_settings(path)
-    base = settings.pop("base", None)
-    if base is not None:
-        if str(base) not in RECIPES:
-            message = f"{path}: there is no recipe {base} to be the base"
-            hint = f"one of {', '.join(RECIPES)}"
-            raise DataError(Finding("unknown-recipe", "error", message, hint))
-        inherited = RECIPES[str(base)].model_dump()
-        if isinstance(changes := settings.get("augmentation"), dict):
-            settings["augmentation"] = {**inherited["augmentation"], **changes}
-        settings = {**inherited, "name": path.stem, **settings}
-    try:
-        return Recipe.model_validate_json(json.dumps(settings, default=str), strict=True)
-    except ValidationError as e:
-        raise DataError(_explain(e, str(path))) from None
+    path = Path(start)
+    if path.is_dir():
+        if (path / "weights.safetensors").exists():
+            return path / "weights.safetensors"
+        message = f"the start {start} is a folder without weights.safetensors"
+        hint = "expected a finished run: give its own command again, it continues"
+        raise UsageError(Finding("no-weights", "error", message, hint))
+    if path.exists():
+        return path
+    known = ", ".join((SCRATCH, *PRETEXTS))
+    message = f"there is no start {start}; expected {known}, a run's folder or a file of weights"
+    raise UsageError(Finding("unknown-start", "error", message))
 
 
-def read_run_config(path: Path) -> RunConfig:
+def pretext_recipe_for(recipe: Recipe) -> PretextRecipe:
+    """The pretext recipe that goes with a recipe: the assignment's with the assignment's."""
+    return PRETEXT_RECIPES["assignment" if recipe.name.startswith("assignment") else "default"]
+
+
+def pretext_settings(settings: dict[str, Any]) -> dict[str, Any]:
+    """A run's settings without what only a segmentation has."""
+    names = ("schema", *_Run.model_fields)
+    return {name: settings[name] for name in names if name in settings}
+
+
+def on_device(config: RunConfig, device: str) -> RunConfig:
+    """The same run on another device, its pretext with it."""
+    pretext = config.pretext and config.pretext.model_copy(update={"device": device})
+    return config.model_copy(update={"device": device, "pretext": pretext})
+
+
+_KNOWN = sorted(
+    {
+        *Augmentation.__annotations__,
+        *(n for kind in (Recipe, PretextRecipe, RunConfig, StudyConfig) for n in kind.model_fields),
+    }
+)
+
+
+def read_config(path: Path) -> RunConfig | PretextConfig:
     """A run's ``config.json``.
 
     Raises:
         DataError: it cannot be read or understood.
     """
+    settings = read_settings(path)
+    kind = PretextConfig if settings.get("task") == "pretext" else RunConfig
     try:
-        return RunConfig.model_validate(_read_settings(path))
+        return kind.model_validate(settings)
     except ValidationError as e:
-        raise DataError(_explain(e, str(path))) from None
+        raise DataError(explain(e, str(path), _KNOWN)) from None
+
+
+def read_run_config(path: Path) -> RunConfig:
+    """The ``config.json`` of a segmentation.
+
+    Raises:
+        DataError: it cannot be read or understood, or is that of a pretext.
+    """
+    config = read_config(path)
+    if isinstance(config, PretextConfig):
+        message = f"{path.parent} holds a pretext ({config.pretext}), no segmentation"
+        hint = f"start a training from it: headstart train DATA --start {path.parent}"
+        raise DataError(Finding("is-a-pretext", "error", message, hint))
+    return config
+
+
+def read_study_config(path: Path) -> StudyConfig:
+    """A study's ``config.json``.
+
+    Raises:
+        DataError: it cannot be read or understood.
+    """
+    try:
+        return StudyConfig.model_validate(read_settings(path))
+    except ValidationError as e:
+        raise DataError(explain(e, str(path), _KNOWN)) from None
 
 
 def make_run_config(**settings: Any) -> RunConfig:
@@ -276,10 +259,27 @@ def make_run_config(**settings: Any) -> RunConfig:
     Raises:
         UsageError: a value is out of its range; every one is named.
     """
+    return _make(RunConfig, settings)
+
+
+def make_pretext_config(**settings: Any) -> PretextConfig:
+    """As [`make_run_config`][], of a pretext."""
+    return _make(PretextConfig, settings)
+
+
+def make_study_config(**settings: Any) -> StudyConfig:
+    """As [`make_run_config`][], of a study."""
+    return _make(StudyConfig, settings)
+
+
+_Config = TypeVar("_Config", bound=BaseModel)
+
+
+def _make(kind: type[_Config], settings: dict[str, Any]) -> _Config:
     try:
-        return RunConfig.model_validate(settings)
+        return kind.model_validate(settings)
     except ValidationError as e:
-        raise UsageError(_explain(e, "command line")) from None
+        raise UsageError(explain(e, "command line", _KNOWN)) from None
 
 
 def parse_size(text: str) -> tuple[int, int]:

@@ -7,11 +7,12 @@ from typing import Any
 
 import torch
 
-from headstart.config import DEFAULT, RunConfig
+from headstart.config import RunConfig
 from headstart.data.folders import open_dataset
 from headstart.data.synthetic import write_dataset
 from headstart.fit import Listener
 from headstart.predict import frames_of, predict
+from headstart.recipes import DEFAULT
 from headstart.run import train
 from headstart.segmenter import load_segmenter
 

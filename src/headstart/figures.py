@@ -97,7 +97,9 @@ def _bare(axes: Axes) -> None:
 
 @matplotlib.style.context("default")
 def curves(history: Sequence[dict[str, Any]], best_epoch: int, title: str) -> bytes:
-    """Training and validation loss per epoch in one picture, validation Dice below, as PNG.
+    """Training and validation loss per epoch in one picture, as PNG.
+
+    Validation Dice stands below them, where the rows have one.
 
     Args:
         history: rows of ``metrics.jsonl``.
@@ -105,8 +107,10 @@ def curves(history: Sequence[dict[str, Any]], best_epoch: int, title: str) -> by
         title: above the picture.
     """
     epochs = [row["epoch"] for row in history]
-    figure = Figure(figsize=(6.4, 5.0), layout="constrained")
-    above, below = figure.subplots(2, 1, sharex=True, height_ratios=[3, 2])
+    with_dice = "validation_dice" in history[0]
+    figure = Figure(figsize=(6.4, 5.0 if with_dice else 3.6), layout="constrained")
+    panels = figure.subplots(2, 1, sharex=True, height_ratios=[3, 2]) if with_dice else None
+    above = figure.subplots() if panels is None else panels[0]
     marker = "o" if len(epochs) < 10 else ""
     # Not clipped, so that a line at the very edge, where collapse has it, is seen whole.
     style: dict[str, Any] = {"marker": marker, "markersize": 4, "clip_on": False, "zorder": 3}
@@ -120,22 +124,64 @@ def curves(history: Sequence[dict[str, Any]], best_epoch: int, title: str) -> by
     above.legend(
         loc="lower right", bbox_to_anchor=(1, 1), ncols=2, frameon=False, fontsize=8, borderpad=0
     )
-    dice = [row["validation_dice"] for row in history]
-    below.plot(epochs, dice, "#009e73", **style)
-    below.set_ylim(0, 1)
-    below.set_ylabel("validation Dice")
-    below.set_xlabel("epoch")
-    at_best = dice[epochs.index(best_epoch)]
-    below.plot(best_epoch, at_best, "o", mfc="white", mec="#009e73", clip_on=False, zorder=4)
-    below.set_title(f"kept: epoch {best_epoch}, Dice {at_best:.3f}", loc="right", fontsize=8)
+    lowest, kept = above, f"kept: epoch {best_epoch}"
+    if panels is not None:
+        lowest = panels[1]
+        dice = [row["validation_dice"] for row in history]
+        lowest.plot(epochs, dice, "#009e73", **style)
+        lowest.set_ylim(0, 1)
+        lowest.set_ylabel("validation Dice")
+        at_best = dice[epochs.index(best_epoch)]
+        lowest.plot(best_epoch, at_best, "o", mfc="white", mec="#009e73", clip_on=False, zorder=4)
+        kept = f"{kept}, Dice {at_best:.3f}"
+    lowest.set_xlabel("epoch")
+    lowest.set_title(kept, loc="left" if panels is None else "right", fontsize=8)
     room = max(0.5, 0.02 * len(epochs))
-    below.set_xlim(epochs[0] - 0.5, epochs[-1] + room)
-    below.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-    for axes in (above, below):
+    lowest.set_xlim(epochs[0] - 0.5, epochs[-1] + room)
+    lowest.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    for axes in (above, lowest):
         _bare(axes)
         axes.axvline(best_epoch, color=_FAINT, linewidth=0.8, linestyle=":")
     figure.suptitle(_plain(title), fontsize=10)
     return _png(figure)
+
+
+Restoration = tuple[
+    str,
+    Float[np.ndarray, "h w 3"],
+    Float[np.ndarray, "h w 3"],
+    Float[np.ndarray, "h w 3"],
+]
+
+
+@matplotlib.style.context("default")
+def restorations(rows: Sequence[Restoration], title: str) -> bytes:
+    """Rows of what a pretext's network sees, what it answers, and the picture itself, as PNG.
+
+    Args:
+        rows: the picture's name, and the three pictures in ``[0, 1]``; at least one row.
+        title: above the sheet.
+    """
+    height, width = rows[0][1].shape[:2]
+    row = 6.6 / 3 * min(height / width, 2.0) + 0.12  # inches
+    figure = Figure(figsize=(7.2, row * len(rows) + 0.7), layout="constrained")
+    grid = figure.subplots(len(rows), 3, squeeze=False)
+    for axes, (name, *pictures) in zip(grid, rows, strict=True):
+        for ax, picture in zip(axes, pictures, strict=True):
+            ax.imshow(picture, interpolation="auto")
+            _frameless(ax)
+        axes[0].set_ylabel(_plain(name, int(14 * row)), fontsize=8)
+    for ax, heading in zip(grid[0], ("seen", "answered", "true"), strict=True):
+        ax.set_title(heading, fontsize=9)
+    figure.suptitle(_plain(title), fontsize=10)
+    return _png(figure)
+
+
+def _frameless(ax: Axes) -> None:
+    ax.set_xticks([])
+    ax.set_yticks([])
+    for spine in ax.spines.values():
+        spine.set_visible(False)
 
 
 @dataclass(frozen=True)
@@ -177,10 +223,7 @@ def predictions(examples: Sequence[Example], names: Sequence[str], title: str) -
         )
         for ax, picture in zip(axes, pictures, strict=True):
             ax.imshow(picture, interpolation="auto")
-            ax.set_xticks([])
-            ax.set_yticks([])
-            for spine in ax.spines.values():
-                spine.set_visible(False)
+            _frameless(ax)
         axes[0].set_ylabel(_plain(example.caption, int(14 * row)), fontsize=8)
     for ax, heading in zip(grid[0], ("picture", "truth", "prediction"), strict=True):
         ax.set_title(heading, fontsize=9)

@@ -23,9 +23,9 @@ from jaxtyping import Int64
 from torch import Tensor, nn
 
 from headstart.checkpoint import load_checkpoint, save_checkpoint
-from headstart.config import Recipe
 from headstart.data.batches import batch_indices
 from headstart.errors import DataError, Finding
+from headstart.recipes import Training
 from headstart.seeding import key
 from headstart.tasks import Task
 
@@ -38,6 +38,9 @@ _POLL = 50  # steps between looks at the device's NaN flag, each of which waits 
 @runtime_checkable
 class Listener(Protocol):
     """Who is told how a training goes."""
+
+    def begins(self, what: str) -> None:
+        """What the next steps are about, in words."""
 
     def step(self, done: int, total: int) -> None:
         """One step is done, of ``total`` (early stopping aside)."""
@@ -98,7 +101,7 @@ class State:
     best_weights: Weights | None = None
 
 
-def learning_rate(recipe: Recipe, step: int, steps: int) -> float:
+def learning_rate(recipe: Training, step: int, steps: int) -> float:
     """The rate at one step, a function of the step alone.
 
     Args:
@@ -117,7 +120,7 @@ def learning_rate(recipe: Recipe, step: int, steps: int) -> float:
     return recipe.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - rise) / (total - rise)))
 
 
-def make_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+def make_optimizer(model: nn.Module, recipe: Training) -> torch.optim.Optimizer:
     """Adam or AdamW over the weights that train, in one fused kernel."""
     weights = [p for p in model.parameters() if p.requires_grad]
     kind = torch.optim.AdamW if recipe.optimizer == "adamw" else torch.optim.Adam
@@ -133,7 +136,7 @@ def _average(averaged: nn.Module, model: nn.Module, decay: float, step: int) -> 
     torch._foreach_lerp_(old, new, 1 - decay)
 
 
-def _ended(state: State, recipe: Recipe) -> bool:
+def _ended(state: State, recipe: Training) -> bool:
     """All epochs done, or ``patience`` of them without a better one."""
     done = len(state.history)
     if done >= recipe.epochs:
@@ -153,7 +156,7 @@ def _better(row: Row, best: Row | None, choose: str) -> bool:
 def fit(
     model: nn.Module,
     task: Task,
-    recipe: Recipe,
+    recipe: Training,
     *,
     seed: int,
     steps: int,
@@ -252,13 +255,13 @@ def fit(
     return state
 
 
-def finished(state: State, recipe: Recipe) -> bool:
+def finished(state: State, recipe: Training) -> bool:
     """Whether a training ended by its own rules, rather than by a signal."""
     return _ended(state, recipe)
 
 
 def _indices(
-    task: Task, recipe: Recipe, seed: int, step: int, steps: int
+    task: Task, recipe: Training, seed: int, step: int, steps: int
 ) -> Int64[np.ndarray, "b"]:
     args = (seed, task.count, recipe.batch, step, steps, recipe.epoch, task.weights)
     return batch_indices(*args)
@@ -306,7 +309,7 @@ def _resume(
 
 
 def _check_finite(
-    not_finite: Tensor, task: Task, recipe: Recipe, state: State, seed: int, steps: int
+    not_finite: Tensor, task: Task, recipe: Training, state: State, seed: int, steps: int
 ) -> None:
     if not not_finite.item():
         return

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,39 +19,13 @@ from headstart.data.decoded import read_labelled, resize_image
 from headstart.data.files import merged
 from headstart.data.folders import Dataset, Frame
 from headstart.data.label_map import LabelMap
-from headstart.data.pictures import SUFFIXES, read_image, read_mask
+from headstart.data.pictures import read_image, read_mask
 from headstart.errors import DataError, Finding, UsageError
 from headstart.segmenter import Segmenter, load_segmenter, pick_device
 from headstart.tasks import segment
 
 _BATCH = 8
 _LEGIBLE = 320  # an overlay is enlarged by whole factors until it is this wide
-
-
-def find_pictures(source: Path) -> tuple[Frame, ...]:
-    """The pictures of ``source``: itself, or the files of a folder, by name.
-
-    Raises:
-        DataError: there is nothing, or two pictures share a stem (their masks would too).
-    """
-    if source.is_dir():
-        paths = sorted(
-            p
-            for p in source.iterdir()
-            if p.suffix.lower() in SUFFIXES and not p.name.startswith(".")
-        )
-    else:
-        paths = [source] if source.exists() else []
-    if not paths:
-        message = f"{source} is no picture and no folder with pictures"
-        hint = f"expected files ending in {', '.join(SUFFIXES)}; a dataset needs --split"
-        raise DataError(Finding("no-pictures", "error", message, hint))
-    stems = Counter(p.stem for p in paths)
-    twice = tuple(p.name for p in paths if stems[p.stem] > 1)
-    if twice:
-        message = "pictures share a name up to their ending, so their masks would too"
-        raise DataError(Finding("same-stem", "error", message, "rename one of them", twice))
-    return tuple(Frame(p.stem, p) for p in paths)
 
 
 def predict(

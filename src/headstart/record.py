@@ -17,8 +17,7 @@ import torch
 from jaxtyping import Int64
 
 from headstart.checkpoint import disk_errors, write_atomic, write_json
-from headstart.config import RunConfig
-from headstart.data.decoded import Decoded
+from headstart.config import PretextConfig, RunConfig
 from headstart.data.label_map import LabelMap
 from headstart.errors import DataError, Finding, printable
 from headstart.fit import Listener, Row, State
@@ -39,6 +38,10 @@ class Recording:
     def _write(self) -> None:
         text = "".join(json.dumps(row) + "\n" for row in self._history)
         write_atomic(self._out / "metrics.jsonl", text)
+
+    def begins(self, what: str) -> None:
+        """Passed on."""
+        self._listener.begins(what)
 
     def step(self, done: int, total: int) -> None:
         """Passed on."""
@@ -89,14 +92,27 @@ def environment(device: torch.device) -> dict[str, Any]:
     }
 
 
+def hash_of_label_map(label_map: LabelMap) -> str:
+    """SHA-256 of names and grey levels."""
+    named = [list(pair) for pair in zip(label_map.names, label_map.greys, strict=True)]
+    return hashlib.sha256(json.dumps(named).encode()).hexdigest()
+
+
 def record_environment(
-    out: Path, config: RunConfig, classes: LabelMap, splits: dict[str, Decoded], labelled: int
+    out: Path,
+    config: RunConfig | PretextConfig,
+    data: dict[str, str],
+    facts: dict[str, Any],
 ) -> None:
-    """Writes ``environment.json``; on going on, refuses data that changed under the run."""
+    """Writes ``environment.json``; on going on, refuses data that changed under the run.
+
+    Args:
+        out: the run's folder.
+        config: its configuration.
+        data: hashes of what it is made from, by name.
+        facts: what else is worth knowing.
+    """
     path = out / "environment.json"
-    data = {name: split.digest for name, split in splits.items()}
-    named = [list(pair) for pair in zip(classes.names, classes.greys, strict=True)]
-    data["label map"] = hashlib.sha256(json.dumps(named).encode()).hexdigest()
     if path.exists():
         before = json.loads(path.read_bytes())["data"]
         if before != data:
@@ -104,14 +120,8 @@ def record_environment(
             message = f"{out} was begun with other data; changed since: {changed}"
             hint = "restore them, or give --fresh to start beside it"
             raise DataError(Finding("data-changed", "error", message, hint))
-    record = {
-        **environment(torch.device(config.device)),
-        "threads": config.threads,
-        "data": data,
-        "start": config.start,
-        "labels": {"train": labelled, "validation": len(splits["validation"].names)},
-    }
-    write_json(path, record)
+    machine = environment(torch.device(config.device))
+    write_json(path, {**machine, "threads": config.threads, "data": data, **facts})
 
 
 def frames_csv(
@@ -170,6 +180,28 @@ def model_card(
         "",
         "Not a medical device. The scored frames are drawn like the training frames; unless whole",
         "patients or videos were kept apart, the scores say nothing about new ones.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def pretext_card(config: PretextConfig, scores: dict[str, Any]) -> str:
+    """The README of a pretext's folder."""
+    height, width = config.size
+    lines = [
+        f"# {config.model}, pretext `{config.pretext}`, {config.recipe.name} recipe",
+        "",
+        f"Trained at {height} x {width} on pictures without labels, seed {config.seed}, "
+        f"{scores['steps']} steps. Kept: epoch {scores['epoch']}.",
+        "",
+        f"Loss on {scores['pictures']} validation pictures: {scores['loss']:.5f}; without having "
+        f"learned anything: {scores['trivial']['loss']:.5f}.",
+        "",
+        "These weights are a start, no result: `headstart train DATA --start THIS_FOLDER`.",
+        "",
+        "![training and validation loss](curves.png)",
+        "",
+        "![seen, restored, true](restorations.png)",
         "",
     ]
     return "\n".join(lines)

@@ -12,33 +12,30 @@ import torch
 from jaxtyping import Int64
 
 from headstart import figures, metrics
-from headstart.checkpoint import (
-    disk_errors,
-    locked,
-    save_weights,
-    write_atomic,
-    write_json,
-)
-from headstart.config import RunConfig, differences, read_run_config, to_json
+from headstart.checkpoint import locked, save_weights, write_atomic, write_json
+from headstart.config import SCRATCH, RunConfig, to_json, weights_file
 from headstart.data.batches import steps_per_epoch
-from headstart.data.decoded import Decoded, decode
+from headstart.data.decoded import Decoded, channel_statistics, decode
 from headstart.data.files import merged
 from headstart.data.folders import Dataset, open_dataset
 from headstart.data.label_map import LabelMap
 from headstart.data.pictures import read_image
 from headstart.data.splits import label_budget
-from headstart.errors import DataError, Finding, InterruptedRun, UsageError
+from headstart.errors import DataError, Finding, InterruptedRun
 from headstart.fit import Listener, State, Stopping, fit
 from headstart.models.unet import UNet
-from headstart.record import Recording, frames_csv, model_card, record_environment
+from headstart.pretrain import pretrain
+from headstart.record import (
+    Recording,
+    frames_csv,
+    hash_of_label_map,
+    model_card,
+    record_environment,
+)
+from headstart.run_folder import budget_too_large, check_folder, how_to_continue
 from headstart.seeding import key
+from headstart.starts import Moved, Source, move, read_source
 from headstart.tasks import count_frames, segment, segmentation
-
-
-def fresh_folder(out: Path) -> Path:
-    """``out``, or the first of ``out-2``, ``out-3``, ... that does not exist."""
-    candidates = (out if n == 1 else out.with_name(f"{out.name}-{n}") for n in range(1, 10_000))
-    return next(path for path in candidates if not path.exists())
 
 
 def train(
@@ -46,6 +43,8 @@ def train(
     out: Path,
     listener: Listener,
     checkpoint_seconds: float = 10.0,
+    cache: Path | None = None,
+    pretext_run: Path | None = None,
 ) -> dict[str, Any]:
     """Trains and scores one run in ``out``; continues what is there; answers at once if finished.
 
@@ -54,33 +53,45 @@ def train(
         out: the run folder; made if need be.
         listener: told how it goes.
         checkpoint_seconds: at most about this much work is lost by a kill.
+        cache: where decoded frames are kept; by default inside ``out``.
+        pretext_run: where the pretext of the start is trained, if it is not yet; by default
+            ``out/start``.
 
     Returns:
         The content of ``scores.json``.
 
     Raises:
-        DataError: the data cannot be used, or are not those the run began with.
+        DataError: data or start cannot be used, or are not those the run began with.
         UsageError: ``out`` holds a run with other settings, or something else.
         LockedError: another process works there.
         InterruptedRun: SIGINT or SIGTERM came; the state is saved.
     """
     dataset = open_dataset(Path(config.data))  # before anything is made
-    _check_folder(config, out)
+    check_folder(config, out)
     with locked(out), Stopping() as stopping:
-        _check_folder(config, out)
+        check_folder(config, out)
         done = out / "scores.json"
         if done.exists():
             scores: dict[str, Any] = json.loads(done.read_bytes())
             return scores
         torch.set_num_threads(config.threads)
-        train_split, validation, scored = _read(dataset, config, out)
+        cache = cache or out / "cache"
+        train_split, validation, scored = _read(dataset, config, cache)
         whole = len(train_split.names)
         budget = train_split.subset(_budget(train_split, config))
         write_atomic(out / "config.json", to_json(config))
+        source = _source(config, pretext_run or out / "start", listener, checkpoint_seconds, cache)
+        listener.begins(f"segmentation from {config.start}")
         device = torch.device(config.device)
-        model = _new_model(dataset.label_map, config, budget, device)
+        model, moved = _new_model(dataset.label_map, config, budget, source, device)
         splits = {"train": train_split, "validation": validation, config.score: scored}
-        record_environment(out, config, dataset.label_map, splits, len(budget.names))
+        data = {name: split.digest for name, split in splits.items()}
+        data["label map"] = hash_of_label_map(dataset.label_map)
+        if moved.weights_sha256 is not None:
+            data["start"] = moved.weights_sha256
+        labelled = {"train": len(budget.names), "validation": len(validation.names)}
+        began_with = {"start": moved.to_json(), "labels": labelled}
+        record_environment(out, config, data, began_with)
         state = _fit(
             model,
             budget,
@@ -93,10 +104,12 @@ def train(
             checkpoint_seconds,
         )
         if stopping.signal is not None:
-            raise InterruptedRun(_how_to_continue(out, state, config), stopping.signal)
+            finding = how_to_continue(out, state, config.recipe.epochs)
+            raise InterruptedRun(finding, stopping.signal)
         assert state.best is not None and state.best_weights is not None
         model.load_state_dict(state.best_weights)
         facts = {
+            "task": config.task,
             "model": config.model,
             "width": config.width,
             "size": config.size,
@@ -108,33 +121,7 @@ def train(
         return _score(model, dataset, scored, config, out, state, device)
 
 
-def _check_folder(config: RunConfig, out: Path) -> None:
-    """Refuses a folder that holds another run, or something that is no run."""
-    path = out / "config.json"
-    with disk_errors(out):
-        if not path.exists():
-            strangers = (
-                [
-                    p.name
-                    for p in out.iterdir()
-                    if p.name not in (".lock", "cache") and ".tmp-" not in p.name
-                ]
-                if out.exists()
-                else []
-            )
-            if not strangers:
-                return
-            message = f"{out} is not empty and holds no run"
-            hint = "choose another --out, or give --fresh to start beside it"
-            raise UsageError(Finding("not-a-run", "error", message, hint, tuple(strangers)))
-    changed = [d for d in differences(read_run_config(path), config) if not d.startswith("data: ")]
-    if changed:
-        message = f"{out} holds a run with other settings (old -> new): {'; '.join(changed)}"
-        hint = "choose another --out, or give --fresh to start beside it"
-        raise UsageError(Finding("settings-differ", "error", message, hint))
-
-
-def _read(dataset: Dataset, config: RunConfig, out: Path) -> tuple[Decoded, Decoded, Decoded]:
+def _read(dataset: Dataset, config: RunConfig, cache: Path) -> tuple[Decoded, Decoded, Decoded]:
     """Training, validation and scored split.
 
     All are decoded now, so that a file that cannot be read is known before hours of training; the
@@ -144,13 +131,12 @@ def _read(dataset: Dataset, config: RunConfig, out: Path) -> tuple[Decoded, Deco
     if missing:
         message = f"{dataset.root} has no frames for {', '.join(missing)}"
         raise DataError(Finding("empty-split", "error", message))
-    read = (dataset.label_map, dataset.root, out / "cache")
     findings: list[Finding] = []
     parts = []
     for split in ("train", "validation", config.score):
         try:
-            keep = split != "train"
-            parts.append(decode(dataset.splits[split], config.size, *read, keep_truth=keep))
+            read = (dataset.splits[split], config.size, dataset.label_map, dataset.root, cache)
+            parts.append(decode(*read, keep_truth=split != "train"))
         except DataError as e:
             findings.extend(e.findings)
     if findings:
@@ -162,45 +148,47 @@ def _budget(train_split: Decoded, config: RunConfig) -> Int64[np.ndarray, "m"]:
     try:
         return label_budget(train_split.present, config.labels, config.seed)
     except ValueError:
-        message = (
-            f"a budget of {config.labels} labels was asked for, "
-            f"but the training split has {len(train_split.names)} labelled frames"
-        )
-        hint = f"--labels takes 1 to {len(train_split.names)}, or all"
-        raise DataError(Finding("budget-too-large", "error", message, hint)) from None
+        assert config.labels is not None
+        raise budget_too_large(config.labels, len(train_split.names)) from None
+
+
+def _source(
+    config: RunConfig,
+    pretext_run: Path,
+    listener: Listener,
+    checkpoint_seconds: float,
+    cache: Path,
+) -> Source | None:
+    """The weights to start from; a pretext is trained now unless it was before."""
+    if config.start == SCRATCH:
+        return None
+    if config.pretext is None:
+        return read_source(weights_file(config.start), config.start)
+    pretrain(config.pretext, pretext_run, listener, checkpoint_seconds, cache)
+    return read_source(pretext_run / "weights.safetensors", config.start)
 
 
 def _new_model(
-    label_map: LabelMap, config: RunConfig, budget: Decoded, device: torch.device
-) -> UNet:
-    """New weights from the seed; standardisation, where the recipe wants it, from the pictures."""
+    label_map: LabelMap,
+    config: RunConfig,
+    budget: Decoded,
+    source: Source | None,
+    device: torch.device,
+) -> tuple[UNet, Moved]:
+    """New weights from the seed, the source's over them, and the recipe's standardisation.
+
+    What no start brings is the same for all starts of a seed.
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(key(config.seed, "weights"))
         model = UNet(len(label_map.names), config.width)
+    moved = Moved(SCRATCH) if source is None else move(model, source, label_map.names)
     if config.recipe.standardise:
-        mean, std = channel_statistics(budget)
+        mean, std = channel_statistics(budget.images)
         model.mean.copy_(torch.tensor(mean)[:, None, None])
         model.std.copy_(torch.tensor(std)[:, None, None])
-    return model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
-
-
-def channel_statistics(data: Decoded) -> tuple[list[float], list[float]]:
-    """Mean and standard deviation of each channel over all pictures, in ``[0, 1]``.
-
-    From exact integer sums, so that they do not depend on the order of summation.
-    """
-    levels = np.arange(256)
-    means, stds = [], []
-    for c in range(3):
-        histogram = np.zeros(256, dtype=np.int64)
-        for image in data.images:
-            histogram += np.bincount(image[c].ravel(), minlength=256)
-        total = int(histogram.sum())
-        mean = int((histogram * levels).sum()) / total
-        square = int((histogram * levels**2).sum()) / total
-        means.append(mean / 255)
-        stds.append(max((square - mean**2) ** 0.5 / 255, 1 / 255))
-    return means, stds
+    model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return model, moved
 
 
 def _fit(
@@ -230,15 +218,6 @@ def _fit(
         listener=Recording(listener, out),
         checkpoint_seconds=checkpoint_seconds,
     )
-
-
-def _how_to_continue(out: Path, state: State, config: RunConfig) -> Finding:
-    message = (
-        f"stopped after epoch {len(state.history)} of at most {config.recipe.epochs}, step "
-        f"{state.step}; everything is saved in {out}"
-    )
-    hint = f"the same command again continues exactly there (--out {out}, without --fresh)"
-    return Finding("interrupted", "info", message, hint)
 
 
 def _score(

@@ -48,6 +48,10 @@ def load_segmenter(run: Path, device: torch.device) -> Segmenter:
         hint = "give the same train command again: it continues"
         raise DataError(Finding("no-weights", "error", message, hint))
     weights, facts = load_weights(path)
+    if facts.get("task") == "pretext":
+        message = f"{run} holds a pretext ({facts['pretext']}), which segments nothing"
+        hint = f"train from it: headstart train DATA --start {run}"
+        raise DataError(Finding("is-a-pretext", "error", message, hint))
     label_map = LabelMap(tuple(facts["names"]), tuple(facts["greys"]))
     model = UNet(len(label_map.names), facts["width"])
     model.load_state_dict(weights)

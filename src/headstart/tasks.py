@@ -15,11 +15,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from headstart import metrics
-from headstart.config import Recipe
 from headstart.data.augment import augment
 from headstart.data.batches import rarity_weights
 from headstart.data.decoded import Decoded
 from headstart.losses import dice_cross_entropy_loss, dice_loss
+from headstart.recipes import Recipe
 from headstart.seeding import generator
 
 Batch = tuple[Tensor, Tensor]

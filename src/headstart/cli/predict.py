@@ -24,8 +24,8 @@ def predict(
 
     Example: headstart predict runs/first photos/ --out predictions
     """
-    from headstart.data.folders import open_dataset
-    from headstart.predict import find_pictures, frames_of
+    from headstart.data.folders import find_pictures, open_dataset
+    from headstart.predict import frames_of
     from headstart.predict import predict as write_predictions
     from headstart.segmenter import load_segmenter, pick_device
 

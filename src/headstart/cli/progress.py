@@ -63,6 +63,13 @@ class Display:
         else:
             say(text)
 
+    def begins(self, what: str) -> None:
+        self._line(what)
+        self._label, self._collapsed = what, 0
+        if self._bar is not None and self._task is not None:
+            self._bar.remove_task(self._task)
+            self._task = None
+
     def step(self, done: int, total: int) -> None:
         if self._bar is None:
             return
@@ -72,11 +79,12 @@ class Display:
 
     def epoch(self, row: dict[str, Any], timing: dict[str, Any]) -> None:
         seconds = timing["train_seconds"] + timing["validation_seconds"]
+        dice = f"dice {row['validation_dice']:.4f}  " if "validation_dice" in row else ""
         self._line(
             f"epoch {row['epoch']:3d}  training loss {row['train_loss']:.4f}  validation loss "
-            f"{row['validation_loss']:.4f}  dice {row['validation_dice']:.4f}  {seconds:.1f} s"
+            f"{row['validation_loss']:.4f}  {dice}{seconds:.1f} s"
         )
-        self._collapsed = self._collapsed + 1 if row["validation_collapsed"] else 0
+        self._collapsed = self._collapsed + 1 if row.get("validation_collapsed") else 0
         if self._collapsed in (3, 30):
             message = (
                 f"for {self._collapsed} epochs the model has predicted one class everywhere on "

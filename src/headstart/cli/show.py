@@ -6,10 +6,15 @@ import json
 from typing import Any
 
 
+def print_json(value: Any) -> None:
+    """One object on stdout."""
+    print(json.dumps(value))  # noqa: T201
+
+
 def show_scores(scores: dict[str, Any], as_json: bool) -> None:
     """Prints scores on stdout: a table beside the best constant prediction, or JSON."""
     if as_json:
-        print(json.dumps(scores))  # noqa: T201
+        print_json(scores)
         return
 
     from rich.console import Console

@@ -13,6 +13,12 @@ from headstart.cli.progress import Display, say
 def train(
     data: Path = typer.Argument(..., help="The dataset's folder."),
     out: Path | None = typer.Option(None, help="The run's folder. [default: runs/NAME-OF-DATA]"),
+    start: str | None = typer.Option(
+        None,
+        help="Where the initial weights come from: scratch, a pretext (colorization, chroma, "
+        "masked-denoising, masked-colorization), a run's folder, or a file of weights. "
+        "[default: scratch]",
+    ),
     recipe: str | None = typer.Option(
         None,
         help="default, assignment, assignment-augmented, or a .toml or .json file. "
@@ -38,6 +44,17 @@ def train(
     threads: int | None = typer.Option(
         None, help="CPU threads. [default: all this process may use]"
     ),
+    pretext_recipe: str | None = typer.Option(
+        None, help="Of a pretext that is the start. [default: default, or assignment]"
+    ),
+    pretext_epochs: int | None = typer.Option(
+        None, help="At most this many. [default: the pretext recipe's]", min=1
+    ),
+    drop_leaks: bool | None = typer.Option(
+        None,
+        "--drop-leaks/--keep-leaks",
+        help="Leave pictures out of the pretext that are validation or test frames too.",
+    ),
     config: Path | None = typer.Option(
         None, help="A run's config.json: its settings, where no option here says otherwise."
     ),
@@ -57,6 +74,7 @@ def train(
     Example: headstart train my-data --size 128x160 --width 16 --out runs/first
     """
     from headstart import config as configs
+    from headstart import recipes
 
     # All that a command line can be wrong about is said before torch takes its seconds to load.
     out = out or Path("runs") / (data.resolve().name or "run")
@@ -68,9 +86,10 @@ def train(
     elif begun is not None and begun.exists():  # going on elsewhere, with other cores or devices
         settings["threads"] = configs.read_run_config(begun).threads
         device = configs.read_run_config(begun).device if device == "auto" else device
+    before = settings.pop("pretext", None)
     given = {
         "data": str(data),
-        "recipe": None if recipe is None else configs.read_recipe(recipe),
+        "recipe": None if recipe is None else recipes.read_recipe(recipe),
         "size": None if size is None else configs.parse_size(size),
         "width": width,
         "seed": seed,
@@ -80,17 +99,33 @@ def train(
     settings |= {name: value for name, value in given.items() if value is not None}
     if labels is not None:
         settings["labels"] = configs.parse_labels(labels)
+    begin_with = start or settings.pop("start", configs.SCRATCH)
     chosen = configs.make_run_config(**settings)
     if epochs is not None:
-        longer = {**chosen.recipe.model_dump(), "epochs": epochs}
-        chosen = configs.make_run_config(**{**settings, "recipe": longer})
+        settings["recipe"] = {**chosen.recipe.model_dump(), "epochs": epochs}
+    if begin_with in configs.PRETEXTS:
+        its = configs.pretext_recipe_for(chosen.recipe)
+        if before is not None and before["pretext"] == begin_with:
+            its = recipes.PretextRecipe.model_validate(before["recipe"])
+            drop_leaks = before["drop_leaks"] if drop_leaks is None else drop_leaks
+        if pretext_recipe is not None:
+            its = recipes.read_pretext_recipe(pretext_recipe)
+        settings["pretext"] = {
+            **configs.pretext_settings({**chosen.model_dump(by_alias=True), **settings}),
+            "pretext": begin_with,
+            "drop_leaks": bool(drop_leaks),
+            "recipe": {**its.model_dump(), "epochs": pretext_epochs or its.epochs},
+        }
+    elif begin_with != configs.SCRATCH:
+        configs.weights_file(begin_with)  # an error if there is none
+    chosen = configs.make_run_config(**{**settings, "start": begin_with})
 
     from headstart.cli.show import show_scores
-    from headstart.run import fresh_folder
     from headstart.run import train as train_run
+    from headstart.run_folder import fresh_folder
     from headstart.segmenter import pick_device
 
-    chosen = chosen.model_copy(update={"device": pick_device(device).type})
+    chosen = configs.on_device(chosen, pick_device(device).type)
     if fresh:
         out = fresh_folder(out)
     with Display(out.name) as display:

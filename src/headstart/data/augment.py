@@ -52,13 +52,15 @@ def draw_colour(
 
 def warp(
     image: Float[Tensor, "b c h w"],
-    mask: UInt8[Tensor, "b h w"],
+    mask: UInt8[Tensor, "b h w"] | None,
     theta: Float[Tensor, "b 2 3"],
     border: Literal["zeros", "reflection"],
-) -> tuple[Float[Tensor, "b c h w"], UInt8[Tensor, "b h w"]]:
-    """Image (bilinear) and mask (nearest) sampled at the same places."""
+) -> tuple[Float[Tensor, "b c h w"], UInt8[Tensor, "b h w"] | None]:
+    """Image (bilinear) and mask (nearest), where there is one, sampled at the same places."""
     grid = F.affine_grid(theta, list(image.shape), align_corners=False)
     moved = F.grid_sample(image, grid, "bilinear", border, align_corners=False)
+    if mask is None:
+        return moved, None
     labels = F.grid_sample(
         mask[:, None].to(image.dtype), grid, "nearest", border, align_corners=False
     )
@@ -66,17 +68,24 @@ def warp(
 
 
 def flip(
-    image: Float[Tensor, "b c h w"], mask: UInt8[Tensor, "b h w"], theta: Float[Tensor, "b 2 3"]
-) -> tuple[Float[Tensor, "b c h w"], UInt8[Tensor, "b h w"]]:
+    image: Float[Tensor, "b c h w"],
+    mask: UInt8[Tensor, "b h w"] | None,
+    theta: Float[Tensor, "b 2 3"],
+) -> tuple[Float[Tensor, "b c h w"], UInt8[Tensor, "b h w"] | None]:
     """What [`warp`][] does for maps that only flip; exact, where sampling is off by rounding."""
     for axis, row in ((-1, 0), (-2, 1)):
         mirrored = theta[:, row, row, None, None] < 0
         image = torch.where(mirrored[..., None], image.flip(axis), image)
-        mask = torch.where(mirrored, mask.flip(axis), mask)
+        mask = None if mask is None else torch.where(mirrored, mask.flip(axis), mask)
     return image, mask
 
 
 _LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as Pillow's grey
+
+
+def to_grey(image: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 1 h w"]:
+    """The weighted sum of the channels that Pillow, too, calls grey; not rounded."""
+    return (image * image.new_tensor(_LUMA)[:, None, None]).sum(1, keepdim=True)
 
 
 def recolour(
@@ -88,12 +97,9 @@ def recolour(
     blends ``factor * image + (1 - factor) * anchor`` as in torchvision's v2 transforms.
     """
     brightness, contrast, saturation = factors[:, :, None, None, None].unbind(1)
-    luma = image.new_tensor(_LUMA)[:, None, None]
     image = image * brightness
-    mean = (image * luma).sum(1, keepdim=True).mean((2, 3), keepdim=True)
-    image = torch.lerp(mean, image, contrast)
-    grey = (image * luma).sum(1, keepdim=True)
-    return torch.lerp(grey, image, saturation).clamp_(0, 1)
+    image = torch.lerp(to_grey(image).mean((2, 3), keepdim=True), image, contrast)
+    return torch.lerp(to_grey(image), image, saturation).clamp_(0, 1)
 
 
 def augment(
@@ -110,6 +116,21 @@ def augment(
         augmentation: what may be done.
         rng: where the parameters are drawn from.
     """
+    image, moved = _augment(image, mask, augmentation, rng)
+    assert moved is not None
+    return image, moved
+
+
+def augment_image(
+    image: Float[Tensor, "b 3 h w"], augmentation: Augmentation, rng: np.random.Generator
+) -> Float[Tensor, "b 3 h w"]:
+    """As [`augment`][], of pictures without masks; the same ``rng`` state moves them alike."""
+    return _augment(image, None, augmentation, rng)[0]
+
+
+def _augment(
+    image: Tensor, mask: Tensor | None, augmentation: Augmentation, rng: np.random.Generator
+) -> tuple[Tensor, Tensor | None]:
     count, _, height, width = image.shape
     theta = draw_affine(augmentation, rng, count, height, width)
     factors = draw_colour(augmentation, rng, count)

@@ -11,7 +11,7 @@ import fcntl
 import hashlib
 import json
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -332,3 +332,25 @@ def _open(path: Path) -> UInt8[np.ndarray, "..."]:
 
 def _mapped(path: Path) -> bool:
     return path.stat().st_size >= _IN_MEMORY
+
+
+def channel_statistics(
+    images: Iterable[UInt8[np.ndarray, "3 h w"]],
+) -> tuple[list[float], list[float]]:
+    """Mean and standard deviation of each channel over all pictures, in ``[0, 1]``.
+
+    From exact integer sums, so that they do not depend on the order of summation.
+    """
+    histogram = np.zeros((3, 256), dtype=np.int64)
+    for image in images:
+        for c in range(3):
+            histogram[c] += np.bincount(image[c].ravel(), minlength=256)
+    levels = np.arange(256)
+    means, stds = [], []
+    for counts in histogram:
+        total = int(counts.sum())
+        mean = int((counts * levels).sum()) / total
+        square = int((counts * levels**2).sum()) / total
+        means.append(mean / 255)
+        stds.append(max((square - mean**2) ** 0.5 / 255, 1 / 255))
+    return means, stds

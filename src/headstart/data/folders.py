@@ -25,6 +25,7 @@ import json
 import os
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -110,11 +111,10 @@ def open_dataset(root: Path) -> Dataset:
     search = _Search(root)
     label_map = None
     try:
-        if (root / "segmentation").is_dir():
-            layout = "assignment"
+        layout = layout_of(root)
+        if layout == "assignment":
             _find_assignment(search)
-        elif any((root / name / "images").is_dir() for name in (*SPLITS, ".")):
-            layout = "plain"
+        elif layout == "plain":
             _find_plain(search)
         else:
             raise DataError(_unrecognised(root))
@@ -124,8 +124,44 @@ def open_dataset(root: Path) -> Dataset:
     errors = [finding for finding in search.findings if finding.severity == "error"]
     if errors or label_map is None:
         raise DataError(merged(errors))
+    assert layout is not None
     findings = merged(search.findings)
     return Dataset(root, layout, label_map, search.splits, search.unlabelled, findings)
+
+
+def layout_of(root: Path) -> str | None:
+    """How a folder arranges its frames; None: it is no dataset, perhaps a folder of pictures."""
+    if (root / "segmentation").is_dir():
+        return "assignment"
+    if any((root / name / "images").is_dir() for name in (*SPLITS, ".")):
+        return "plain"
+    return None
+
+
+def find_pictures(source: Path) -> tuple[Frame, ...]:
+    """The pictures of ``source``: itself, or the files of a folder, by name.
+
+    Raises:
+        DataError: there is nothing, or two pictures share a stem (their masks would too).
+    """
+    if source.is_dir():
+        paths = sorted(
+            p
+            for p in source.iterdir()
+            if p.suffix.lower() in SUFFIXES and not p.name.startswith(".")
+        )
+    else:
+        paths = [source] if source.exists() else []
+    if not paths:
+        message = f"{source} is no picture and no folder with pictures"
+        hint = f"expected files ending in {', '.join(SUFFIXES)}; a dataset needs --split"
+        raise DataError(Finding("no-pictures", "error", message, hint))
+    stems = Counter(p.stem for p in paths)
+    twice = tuple(p.name for p in paths if stems[p.stem] > 1)
+    if twice:
+        message = "pictures share a name up to their ending, so their masks would too"
+        raise DataError(Finding("same-stem", "error", message, "rename one of them", twice))
+    return tuple(Frame(p.stem, p) for p in paths)
 
 
 def natural_key(name: str) -> tuple[tuple[int, str], ...]:

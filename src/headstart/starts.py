@@ -1,0 +1,198 @@
+"""Starts: from where the initial weights come, and what of them moved.
+
+Weights move by name and shape. What moved, what was adapted, what stayed fresh and what was not
+used is told; a start that moves nothing, or that belongs to another network, is an error.
+
+The head moves only where it means the same: from a segmentation into the same classes, or from a
+file that does not say what it is. The standardisation of pictures (the network's ``mean`` and
+``std``) is the recipe's and never moves: starts that are compared see the same pictures.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load as load_safetensors
+from torch import Tensor, nn
+
+from headstart.errors import DataError, Finding
+
+_NOT_WEIGHTS = ("mean", "std")
+_WRAPPERS = ("state_dict", "model_state_dict", "model")
+_SHOWN = 3
+
+
+@dataclass(frozen=True)
+class Source:
+    """Weights from somewhere.
+
+    Attributes:
+        name: how they are called in messages and tables.
+        weights: by name, on the CPU.
+        classes: names of the classes its head tells apart; empty for a pretext, None where the
+            file does not say.
+        sha256: of the file.
+    """
+
+    name: str
+    weights: dict[str, Tensor]
+    classes: tuple[str, ...] | None
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Moved:
+    """What became of a source's weights; names of tensors, in the network's order.
+
+    Attributes:
+        name: of the source.
+        weights_sha256: of its file; None for ``scratch``.
+        moved: taken over as they are.
+        adapted: taken over in another shape (a first layer for grey pictures into one for colour).
+        fresh: new, as from scratch.
+        unused: in the source, without a place here.
+    """
+
+    name: str
+    weights_sha256: str | None = None
+    moved: tuple[str, ...] = ()
+    adapted: tuple[str, ...] = ()
+    fresh: tuple[str, ...] = ()
+    unused: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """As an object, the names as lists."""
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
+
+    def __str__(self) -> str:
+        if self.weights_sha256 is None:
+            return "start: scratch, all weights are new"
+        parts = [f"{len(self.moved)} tensors moved"]
+        for word, names in (("adapted", self.adapted), ("fresh", self.fresh)):
+            if names:
+                parts.append(f"{len(names)} {word} ({_few(names)})")
+        if self.unused:
+            parts.append(f"{len(self.unused)} unused ({_few(self.unused)})")
+        return f"start: {self.name}: {', '.join(parts)}"
+
+
+def _few(names: Sequence[str]) -> str:
+    rest = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + rest
+
+
+def read_source(path: Path, name: str) -> Source:
+    """Weights from a safetensors file, or from a ``.pth`` or ``.pt`` file that holds weights only.
+
+    Raises:
+        DataError: the file cannot be read, or holds anything but tensors by name.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as e:
+        message = f"the start {path}: {e.strerror}"
+        raise DataError(Finding("no-weights", "error", message)) from None
+    digest = hashlib.sha256(content).hexdigest()
+    if path.suffix in (".pth", ".pt"):
+        return Source(name, _read_pickled(content, path), None, digest)
+    try:
+        weights = load_safetensors(content)
+        header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+    except (SafetensorError, ValueError):
+        message = f"the start {path} is damaged, or no safetensors file"
+        hint = "expected .safetensors, or .pth or .pt with weights only"
+        raise DataError(Finding("bad-weights", "error", message, hint)) from None
+    classes = None
+    if (ours := header.get("__metadata__", {}).get("headstart")) is not None:
+        facts = json.loads(ours)
+        classes = tuple(facts["names"]) if "names" in facts else ()
+    return Source(name, _plain_names(weights), classes, digest)
+
+
+def _read_pickled(content: bytes, path: Path) -> dict[str, Tensor]:
+    hint = "save it as safetensors, or with torch.save(model.state_dict(), path)"
+    try:
+        found = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    except Exception as e:  # unpickling raises nearly everything on nearly random bytes
+        reason = str(e).strip().splitlines()[0][:120] if str(e).strip() else type(e).__name__
+        message = f"the start {path} cannot be read as weights only: {reason}"
+        raise DataError(Finding("bad-weights", "error", message, hint)) from None
+    for wrapper in _WRAPPERS:
+        if isinstance(found, dict) and isinstance(found.get(wrapper), dict):
+            found = found[wrapper]
+    tensors = isinstance(found, dict) and all(
+        isinstance(k, str) and isinstance(v, Tensor) for k, v in found.items()
+    )
+    if not tensors or not found:
+        message = f"the start {path} holds no tensors by name"
+        raise DataError(Finding("bad-weights", "error", message, hint))
+    return _plain_names(found)
+
+
+def _plain_names(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Without what DataParallel puts before every name."""
+    if weights and all(name.startswith("module.") for name in weights):
+        return {name.removeprefix("module."): t for name, t in weights.items()}
+    return weights
+
+
+def move(model: nn.Module, source: Source, classes: tuple[str, ...]) -> Moved:
+    """Puts a source's weights into ``model``, by name and shape.
+
+    Args:
+        model: with new weights; changed in place.
+        source: where the weights come from.
+        classes: what the model's head tells apart.
+
+    Returns:
+        What moved.
+
+    Raises:
+        DataError: nothing moves, or tensors of one name differ in shape outside the head; the
+            first few are named, with both shapes. The model is then as it was.
+    """
+    own = {n: t for n, t in model.state_dict().items() if n not in _NOT_WEIGHTS}
+    same_head = source.classes is None or source.classes == classes
+    report = Moved(source.name, source.sha256)
+    taken: dict[str, Tensor] = {}
+    wrong = []
+    for name, tensor in own.items():
+        given = source.weights.get(name)
+        head = name.startswith("head.")
+        if given is None or (head and (not same_head or given.shape != tensor.shape)):
+            report = replace(report, fresh=(*report.fresh, name))
+        elif given.shape == tensor.shape:
+            taken[name] = given
+            report = replace(report, moved=(*report.moved, name))
+        elif name == "encoder.0.0.weight" and given.shape == (
+            tensor.shape[0],
+            1,
+            *tensor.shape[2:],
+        ):
+            taken[name] = given.expand_as(tensor) / tensor.shape[1]
+            report = replace(report, adapted=(*report.adapted, name))
+        else:
+            wrong.append(f"{name} {tuple(given.shape)}, expected {tuple(tensor.shape)}")
+    if wrong:
+        rest = f" and {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else ""
+        message = (
+            f"the start {source.name} is of another network: {'; '.join(wrong[:_SHOWN])}{rest}"
+        )
+        hint = "train with the --width (and --model) the start was made with, or make it anew"
+        raise DataError(Finding("shapes-differ", "error", message, hint))
+    if not any(n.endswith("weight") for n in taken):
+        there, here = list(source.weights)[:_SHOWN], list(own)[:_SHOWN]
+        message = f"nothing of the start {source.name} fits: it holds {there}, expected {here}"
+        hint = "the names must be those of headstart's U-Net"
+        raise DataError(Finding("nothing-moved", "error", message, hint))
+    model.load_state_dict({n: t.to(own[n].dtype) for n, t in taken.items()}, strict=False)
+    unused = (n for n in source.weights if n not in taken and n not in _NOT_WEIGHTS)
+    return replace(report, unused=tuple(unused))
