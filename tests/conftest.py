@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from headstart.config import ASSIGNMENT_AUGMENTED, DEFAULT, RunConfig
+from headstart.config import RunConfig
 from headstart.data.synthetic import write_dataset
+from headstart.recipes import ASSIGNMENT_AUGMENTED, DEFAULT
 
 REAL = Path(__file__).parents[2] / "shared" / "data" / "hw6"
 
@@ -24,6 +25,10 @@ class Silent:
         self.warnings: list = []
         self.resumed_at: list[int] = []
         self.steps: list[int] = []
+        self.begun: list[str] = []
+
+    def begins(self, what: str) -> None:
+        self.begun.append(what)
 
     def step(self, done: int, total: int) -> None:
         self.steps.append(done)

@@ -13,23 +13,25 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from headstart.config import (
-    ASSIGNMENT,
-    ASSIGNMENT_AUGMENTED,
-    DEFAULT,
-    RECIPES,
-    Recipe,
     RunConfig,
     available_threads,
     differences,
     make_run_config,
     parse_labels,
     parse_size,
-    read_recipe,
     read_run_config,
     to_json,
 )
 from headstart.data.augmentation import Augmentation
 from headstart.errors import DataError, UsageError
+from headstart.recipes import (
+    ASSIGNMENT,
+    ASSIGNMENT_AUGMENTED,
+    DEFAULT,
+    RECIPES,
+    Recipe,
+    read_recipe,
+)
 
 
 def written(folder: Path, text: str, name: str = "mine.toml") -> str:

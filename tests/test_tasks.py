@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from headstart.config import ASSIGNMENT, DEFAULT
+from headstart.recipes import ASSIGNMENT, DEFAULT
 from headstart.data.decoded import Decoded, decode
 from headstart.data.folders import open_dataset
 from headstart.losses import dice_cross_entropy_loss, dice_loss

@@ -20,8 +20,9 @@ from jaxtyping import Bool, Int64
 from headstart.data.decoded import read_labelled
 from headstart.data.duplicates import NEAR, Fingerprints, copies, fingerprint, joined, nearest
 from headstart.data.files import merged, shown
-from headstart.data.folders import Dataset, Frame, open_dataset
-from headstart.data.pictures import exif_orientation, read_image
+from headstart.data.folders import Dataset, open_dataset
+from headstart.data.frame import Frame, read_frame
+from headstart.data.pictures import exif_orientation
 from headstart.errors import DataError, Finding
 from headstart.metrics import trivial_scores
 
@@ -71,7 +72,7 @@ class Report:
     """What [`check_dataset`][] found.
 
     Attributes:
-        layout: ``"assignment"`` or ``"plain"``.
+        layout: ``"assignment"``, ``"plain"`` or ``"endovis"``.
         classes: grey level by name, background first.
         splits: by name: ``train``, ``validation``, ``test``, those there are.
         unlabelled: by name: ``train``, ``validation``, those there are.
@@ -152,7 +153,7 @@ def _see(
         try:
             pixels = np.zeros((1, classes), dtype=np.int64)
             if frame.mask is None:
-                image = read_image(frame.image, dataset.root)
+                image = read_frame(frame, dataset.root)
             else:
                 image, mask = read_labelled(frame, dataset.label_map, dataset.root)
                 pixels[0] = np.bincount(mask.ravel(), minlength=classes)
@@ -188,7 +189,7 @@ def _turned(frame: Frame, root: Path) -> list[Finding]:
     if frame.mask is None:
         return []
     asked = exif_orientation(frame.image, root)
-    if asked == exif_orientation(frame.mask, root):
+    if all(asked == exif_orientation(mask, root) for mask in frame.masks):
         return []
     return [
         Finding(

@@ -75,6 +75,9 @@ class HeadstartError(Exception):
         self.findings = (findings,) if isinstance(findings, Finding) else tuple(findings)
         super().__init__("\n".join(str(f) for f in self.findings))
 
+    def __reduce__(self) -> tuple[type, tuple[object, ...]]:  # comes home from worker processes
+        return type(self), (self.findings,)
+
 
 class UsageError(HeadstartError):
     """The command was asked for something that cannot be meant (exit status 2)."""
@@ -112,3 +115,6 @@ class InterruptedRun(HeadstartError):  # noqa: N818 - being stopped is no error
     def __init__(self, finding: Finding, signal_number: int) -> None:
         super().__init__(finding)
         self.exit_status = 128 + signal_number
+
+    def __reduce__(self) -> tuple[type, tuple[object, ...]]:
+        return type(self), (self.findings[0], self.exit_status - 128)

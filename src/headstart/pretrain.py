@@ -85,9 +85,7 @@ def find_pretext_pictures(data: Path) -> Pictures:
 
 def _set_aside(frames: tuple[Frame, ...]) -> tuple[tuple[Frame, ...], tuple[Frame, ...]]:
     if len(frames) < 2:
-        message = (
-            f"{len(frames)} pictures, but a pretext needs two: one of them to validate"
-        )
+        message = f"{len(frames)} pictures, but a pretext needs two: one of them to validate"
         raise DataError(Finding("too-few-pictures", "error", message, "add pictures"))
     count = min(_MOST_HELD_OUT, max(1, len(frames) // 10))
     chosen = set(generator(0, "pretext validation").permutation(len(frames))[:count].tolist())

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import json
 import os
 import platform
@@ -12,14 +10,12 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from jaxtyping import Int64
 
 from headstart.checkpoint import disk_errors, write_atomic, write_json
 from headstart.config import PretextConfig, RunConfig
 from headstart.data.label_map import LabelMap
-from headstart.errors import DataError, Finding, printable
+from headstart.errors import DataError, Finding
 from headstart.fit import Listener, Row, State
 
 
@@ -122,20 +118,6 @@ def record_environment(
             raise DataError(Finding("data-changed", "error", message, hint))
     machine = environment(torch.device(config.device))
     write_json(path, {**machine, "threads": config.threads, "data": data, **facts})
-
-
-def frames_csv(
-    counts: Int64[np.ndarray, "n k 3"], frames: tuple[str, ...], names: tuple[str, ...]
-) -> str:
-    """``frame,class,TP,FP,FN``: all a score can be taken from again, or resampled."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["frame", "class", "TP", "FP", "FN"])
-    for frame, per_class in zip(frames, counts.tolist(), strict=True):
-        writer.writerows(
-            [printable(frame), name, *c] for name, c in zip(names, per_class, strict=True)
-        )
-    return text.getvalue()
 
 
 def model_card(

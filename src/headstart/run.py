@@ -23,11 +23,11 @@ from headstart.data.pictures import read_image
 from headstart.data.splits import label_budget
 from headstart.errors import DataError, Finding, InterruptedRun
 from headstart.fit import Listener, State, Stopping, fit
+from headstart.frames import frames_csv
 from headstart.models.unet import UNet
 from headstart.pretrain import pretrain
 from headstart.record import (
     Recording,
-    frames_csv,
     hash_of_label_map,
     model_card,
     record_environment,

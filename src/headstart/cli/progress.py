@@ -20,8 +20,9 @@ def say(text: str = "") -> None:
 class Display:
     """Listens to a training and shows it; see [`Listener`][headstart.fit.Listener]."""
 
-    def __init__(self, label: str) -> None:
+    def __init__(self, label: str, epochs: bool = True) -> None:
         self._label = label
+        self._epochs = epochs  # whether each gets a line
         self._bar: Progress | None = None
         self._task: TaskID | None = None
         self._collapsed = 0
@@ -63,8 +64,13 @@ class Display:
         else:
             say(text)
 
+    def tell(self, text: str) -> None:
+        """A line of its own."""
+        self._line(text)
+
     def begins(self, what: str) -> None:
-        self._line(what)
+        if self._epochs:
+            self._line(what)
         self._label, self._collapsed = what, 0
         if self._bar is not None and self._task is not None:
             self._bar.remove_task(self._task)
@@ -79,6 +85,8 @@ class Display:
 
     def epoch(self, row: dict[str, Any], timing: dict[str, Any]) -> None:
         seconds = timing["train_seconds"] + timing["validation_seconds"]
+        if not self._epochs:
+            return
         dice = f"dice {row['validation_dice']:.4f}  " if "validation_dice" in row else ""
         self._line(
             f"epoch {row['epoch']:3d}  training loss {row['train_loss']:.4f}  validation loss "

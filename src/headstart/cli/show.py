@@ -41,3 +41,36 @@ def show_scores(scores: dict[str, Any], as_json: bool) -> None:
     console.print(classes)
     if scores["collapsed"]:
         console.print("collapsed: every pixel of this split is predicted as one class")
+
+
+def show_study(study: dict[str, Any]) -> None:
+    """Prints what a study found: mean scores by start and budget, then the verdicts in words."""
+    from statistics import fmean
+
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    from headstart.verdicts import sentences
+
+    console = Console(highlight=False)
+    table = Table(title="mean dice over seeds (seeds; collapsed runs)", box=None)
+    budgets = sorted({r["labels"] for r in study["records"]})
+    table.add_column("start")
+    for budget in budgets:
+        table.add_column(f"{budget} labels", justify="right")
+    for start in dict.fromkeys(r["start"] for r in study["records"]):
+        row = []
+        for budget in budgets:
+            scores = [
+                r["scores"]
+                for r in study["records"]
+                if (r["start"], r["labels"]) == (start, budget) and r["scores"]["dice"] is not None
+            ]
+            mean = f"{fmean(s['dice'] for s in scores):.3f}" if scores else "-"
+            collapsed = sum(s["collapsed"] for s in scores)
+            row.append(f"{mean} ({len(scores)}; {collapsed})")
+        table.add_row(escape(start), *row)
+    console.print(table)
+    for sentence in sentences(study):
+        console.print(escape(sentence))

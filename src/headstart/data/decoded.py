@@ -13,7 +13,7 @@ import json
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,14 +21,15 @@ from jaxtyping import Bool, Int64, UInt8
 from PIL import Image
 
 from headstart.data.files import merged, read_file, shown
-from headstart.data.folders import Frame
+from headstart.data.frame import Crop, Frame, Layer, read_frame
 from headstart.data.label_map import LabelMap
-from headstart.data.pictures import read_image, read_mask
+from headstart.data.pictures import read_luma, read_mask
 from headstart.errors import DataError, DiskError, Finding
 
 _VERSION = 2  # of what is cached; raise it when decoding or resizing changes
 _IN_MEMORY = 4 << 30  # larger arrays are read from the disk as they are needed
 _FILES = ("images.npy", "masks.npy", "truth.u8")  # the last two only with labels
+_PIXELS = ("coloured-mask", "transparent-picture")  # which a layer may say how to read
 _INDEX = "sha256.json"  # of all other files
 
 
@@ -43,7 +44,8 @@ class Decoded:
         present: which frame shows which class, at the mask's own size.
         truth: class indices at each mask's own size; empty where it was not kept.
         sizes: height and width of each original picture.
-        digest: SHA-256 of all the files' contents, in order.
+        digest: SHA-256 of all the files' contents, in order, and of how they are read where
+            they are cut or laid over each other.
     """
 
     names: tuple[str, ...]
@@ -102,37 +104,75 @@ def read_labelled(
 
     Raises:
         DataError: either cannot be read, their sizes differ, or the mask holds a grey level that
-            is not in the label map.
+            is not in the label map, nor what a layer knows.
     """
     assert frame.mask is not None
     findings: list[Finding] = []
-    arrays = []
-    for path, read in ((frame.image, read_image), (frame.mask, read_mask)):
+    image = None
+    try:
+        image = read_frame(frame, root)
+    except DataError as e:
+        findings.extend(e.findings)
+    size = None if image is None else image.shape[:2]
+    below = None
+    for layer in _layers(frame, label_map):
         try:
-            arrays.append(read(path, root))
+            grey = _read_layer(layer, frame.crop, size, root)
         except DataError as e:
             findings.extend(e.findings)
+            continue
+        below = grey if below is None else np.where(grey == label_map.greys[0], below, grey)
     if findings:
-        raise DataError(findings)
-    image, grey = arrays
-    where = (shown(frame.mask, root),)
-    if image.shape[:2] != grey.shape:
-        (h, w), (mh, mw) = image.shape[:2], grey.shape
+        raise DataError(merged(findings))
+    assert image is not None and below is not None
+    return image, label_map.to_indices(below)
+
+
+def _layers(frame: Frame, label_map: LabelMap) -> tuple[Layer, ...]:
+    """The layers of a frame's mask; a mask in one file is one whose levels are the label map's."""
+    if isinstance(frame.mask, tuple):
+        return frame.mask
+    assert frame.mask is not None
+    known = ", ".join(f"{g} {n}" for n, g in zip(label_map.names, label_map.greys, strict=True))
+    levels = tuple((g, g) for g in label_map.greys)
+    return (Layer(frame.mask, levels, f"the label map ({known})"),)
+
+
+def _read_layer(
+    layer: Layer, crop: Crop | None, size: tuple[int, ...] | None, root: Path
+) -> UInt8[np.ndarray, "h w"]:
+    """One mask, cut as its image is, in the label map's grey levels."""
+    where = (shown(layer.path, root),)
+    try:
+        grey = (read_mask if layer.others is None else read_luma)(layer.path, root)
+    except DataError as e:
+        if layer.hint and all(f.code in _PIXELS for f in e.findings):
+            raise DataError([replace(f, hint=layer.hint) for f in e.findings]) from e
+        raise
+    findings = []
+    if crop is not None:
+        size = crop.full
+    if size is not None and grey.shape != size:
+        (h, w), (mh, mw) = size, grey.shape
         message = (
             f"mask is {mw} wide and {mh} high, its image {w} wide and {h} high; expected the same"
         )
         hint = "export the mask again at the image's size"
         findings.append(Finding("size-differs", "error", message, hint, where))
-    unknown = label_map.unknown_levels(grey)
-    if unknown:
+    elif crop is not None:
+        grey = grey[crop.window]
+    table = np.full(256, layer.others or 0, dtype=np.uint8)
+    known, meant = np.array(layer.levels).T
+    table[known] = meant
+    unknown = np.setdiff1d(np.flatnonzero(np.bincount(grey.ravel())), known).tolist()
+    if unknown and layer.others is None:
         levels = ", ".join(map(str, unknown[:8])) + (", ..." if len(unknown) > 8 else "")
-        known = ", ".join(f"{g} {n}" for n, g in zip(label_map.names, label_map.greys, strict=True))
-        message = f"grey levels {levels} are not in the label map ({known})"
-        hint = "correct the mask, or name the level in mapping.json"
+        message = f"grey levels {levels} are not in {layer.known}"
+        hint = layer.hint or "correct the mask, or name the level in mapping.json"
         findings.append(Finding("unknown-grey", "error", message, hint, where))
     if findings:
         raise DataError(findings)
-    return image, label_map.to_indices(grey)
+    return np.take(table, grey)
 
 
 def decode(
@@ -194,8 +234,18 @@ def _alone(cache: Path, key: str) -> Iterator[None]:
         raise DiskError(Finding("disk", "error", message, hint)) from e
 
 
+def digest(frames: Sequence[Frame], root: Path) -> str:
+    """SHA-256 of all the files' contents, in order; see [`Decoded`][].
+
+    Raises:
+        DataError: files cannot be read; every one is named.
+    """
+    with ThreadPoolExecutor() as pool:
+        return _digest(pool, frames, root)
+
+
 def _digest(pool: ThreadPoolExecutor, frames: Sequence[Frame], root: Path) -> str:
-    paths = [p for f in frames for p in (f.image, f.mask) if p is not None]
+    paths = [p for f in frames for p in (f.image, *f.masks)]
 
     def one(path: Path) -> bytes | DataError:
         try:
@@ -207,7 +257,13 @@ def _digest(pool: ThreadPoolExecutor, frames: Sequence[Frame], root: Path) -> st
     findings = [f for d in digests if isinstance(d, DataError) for f in d.findings]
     if findings:
         raise DataError(merged(findings))
-    return hashlib.sha256(b"".join(d for d in digests if isinstance(d, bytes))).hexdigest()
+    whole = hashlib.sha256(b"".join(d for d in digests if isinstance(d, bytes)))
+    for frame in frames:
+        if frame.crop is not None or isinstance(frame.mask, tuple):
+            layers = frame.mask if isinstance(frame.mask, tuple) else ()
+            meant = [(layer.levels, layer.others) for layer in layers]
+            whole.update(repr((frame.crop, frame.mask is None, meant)).encode())
+    return whole.hexdigest()
 
 
 def _write_cache(
@@ -276,7 +332,7 @@ def _decode_one(
 ) -> _Frame | DataError:
     try:
         if frame.mask is None:
-            image, truth = read_image(frame.image, root), None
+            image, truth = read_frame(frame, root), None
         else:
             image, truth = read_labelled(frame, label_map, root)
     except DataError as e:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from pathlib import Path
 from typing import BinaryIO
@@ -83,6 +84,39 @@ def read_file(path: Path, root: Path, max_bytes: int = MAX_BYTES) -> bytes:
     """
     with open_regular(path, root, max_bytes) as file:
         return file.read()
+
+
+def natural_key(name: str) -> tuple[tuple[int, str], ...]:
+    """Sorts 2 before 10.
+
+    >>> sorted(["a10", "a2", "b1"], key=natural_key)
+    ['a2', 'a10', 'b1']
+    """
+    return tuple(
+        (int(part), "") if "0" <= part[:1] <= "9" else (-1, part)
+        for part in re.split("([0-9]+)", name)
+    )
+
+
+def listing(folder: Path, root: Path) -> list[str]:
+    """What is in a folder, in natural order; nothing where there is no such folder.
+
+    Names that start with a dot are passed over.
+
+    Raises:
+        DataError: it cannot be listed. Names it.
+    """
+    try:
+        names = [path.name for path in folder.iterdir()]
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        message = f"the folder cannot be listed: {error.strerror}"
+        hint = "check that it is a folder and that you may read it"
+        raise DataError(
+            Finding("unreadable-folder", "error", message, hint, (shown(folder, root),))
+        ) from error
+    return sorted((name for name in names if not name.startswith(".")), key=natural_key)
 
 
 def merged(findings: list[Finding]) -> tuple[Finding, ...]:

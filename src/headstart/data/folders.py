@@ -16,14 +16,14 @@ The plain layout, in which an image and its mask share their stem::
 ``images`` and ``masks`` alone are split by the tool, see [`headstart.data.groups`][].
 ``groups.csv`` has the columns ``stem`` (after its split where the folder has splits: ``train/17``)
 and ``group``: the video or patient that a frame comes from. Names that start with a dot are passed
-over.
+over. The third layout is EndoVis 2017 as the challenge released it, see
+[`headstart.data.endovis`][].
 """
 
 from __future__ import annotations
 
 import json
 import os
-import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable
@@ -32,7 +32,9 @@ from pathlib import Path
 
 import numpy as np
 
-from headstart.data.files import merged, shown
+from headstart.data import endovis
+from headstart.data.files import listing, merged, natural_key, shown
+from headstart.data.frame import Frame as Frame  # what a dataset is made of, for its users
 from headstart.data.groups import read_groups, split
 from headstart.data.label_map import LabelMap, read_label_map
 from headstart.data.pictures import SUFFIXES, read_mask
@@ -42,25 +44,9 @@ SPLITS = ("train", "validation", "test")
 
 _ARRANGE = (
     "arrange it as segmentation/{train,validation,test}/<k>/<k>_input.jpg and <k>_mask.png, "
-    "as {train,validation,test}/{images,masks}/, or as images/ and masks/"
+    "as {train,validation,test}/{images,masks}/, as images/ and masks/, or as the EndoVis 2017 "
+    "challenge's instrument_dataset_<k>/"
 )
-
-
-@dataclass(frozen=True)
-class Frame:
-    """One picture of a dataset.
-
-    Attributes:
-        name: unique in its split: the stem, or the folder's name.
-        image: where the picture is.
-        mask: where its mask is; ``None`` for an unlabelled picture.
-        group: the video or patient it comes from, where ``groups.csv`` tells.
-    """
-
-    name: str
-    image: Path
-    mask: Path | None = None
-    group: str | None = None
 
 
 @dataclass(frozen=True)
@@ -69,7 +55,7 @@ class Dataset:
 
     Attributes:
         root: the folder.
-        layout: ``"assignment"`` or ``"plain"``.
+        layout: ``"assignment"``, ``"plain"`` or ``"endovis"``.
         label_map: classes and grey levels.
         splits: labelled frames by split, in natural order (2 before 10).
         unlabelled: pictures for pre-training: ``"train"``, and ``"validation"`` where there are.
@@ -101,12 +87,22 @@ class _Search:
 
 
 def open_dataset(root: Path) -> Dataset:
-    """Find the frames of a dataset in either layout.
+    """Find the frames of a dataset, whatever its layout.
+
+    Args:
+        root: its folder; of EndoVis 2017 as released also ``folder/target-foldN``.
 
     Raises:
         DataError: with every fault of the folders, the label map and the groups that can be seen
             without decoding a picture.
     """
+    if release := endovis.recognise(root):
+        folder, choice = release
+        found = endovis.find(folder, choice)
+        splits, unlabelled = found.splits, found.unlabelled
+        return Dataset(
+            folder, "endovis", found.label_map, splits, unlabelled, tuple(found.findings)
+        )
     _require_folder(root)
     search = _Search(root)
     label_map = None
@@ -130,7 +126,13 @@ def open_dataset(root: Path) -> Dataset:
 
 
 def layout_of(root: Path) -> str | None:
-    """How a folder arranges its frames; None: it is no dataset, perhaps a folder of pictures."""
+    """How a folder arranges its frames; None: it is no dataset, perhaps a folder of pictures.
+
+    Raises:
+        DataError: it is EndoVis 2017 with a target or fold that there is not.
+    """
+    if endovis.recognise(root):
+        return "endovis"
     if (root / "segmentation").is_dir():
         return "assignment"
     if any((root / name / "images").is_dir() for name in (*SPLITS, ".")):
@@ -164,18 +166,6 @@ def find_pictures(source: Path) -> tuple[Frame, ...]:
     return tuple(Frame(p.stem, p) for p in paths)
 
 
-def natural_key(name: str) -> tuple[tuple[int, str], ...]:
-    """Sorts 2 before 10.
-
-    >>> sorted(["a10", "a2", "b1"], key=natural_key)
-    ['a2', 'a10', 'b1']
-    """
-    return tuple(
-        (int(part), "") if "0" <= part[:1] <= "9" else (-1, part)
-        for part in re.split("([0-9]+)", name)
-    )
-
-
 def _require_folder(root: Path) -> None:
     try:
         if root.is_dir():
@@ -188,30 +178,12 @@ def _require_folder(root: Path) -> None:
 
 
 def _unrecognised(root: Path) -> Finding:
-    names = _names(root, root)
-    inside = [n for n in names if any((root / n / sub).is_dir() for sub in _MARKS)]
+    names = listing(root, root)
+    inside = [n for n in names if layout_of(root / n)]
     listed = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
     message = f"{root} has none of the known layouts; it holds {listed or 'nothing'}"
     hint = f"did you mean {root / inside[0]}? Otherwise {_ARRANGE}" if inside else _ARRANGE
     return Finding("layout", "error", message, hint)
-
-
-_MARKS = ("segmentation", "images", "train/images")
-
-
-def _names(folder: Path, root: Path) -> list[str]:
-    """What is in a folder, in natural order; nothing where there is no such folder."""
-    try:
-        names = [path.name for path in folder.iterdir()]
-    except FileNotFoundError:
-        return []
-    except OSError as error:
-        message = f"the folder cannot be listed: {error.strerror}"
-        hint = "check that it is a folder and that you may read it"
-        raise DataError(
-            Finding("unreadable-folder", "error", message, hint, (shown(folder, root),))
-        ) from error
-    return sorted((name for name in names if not name.startswith(".")), key=natural_key)
 
 
 def _composed(stem: str) -> str:
@@ -225,7 +197,7 @@ def _by_stem(
     """The pictures of a folder by stem, those ``wanted`` or all; a stem must be unique."""
     pictures: dict[str, list[Path]] = {}
     others = []
-    for name in _names(folder, search.root):
+    for name in listing(folder, search.root):
         path = folder / name
         if wanted is None or path.stem in wanted:
             if path.suffix.lower() in SUFFIXES:
@@ -290,7 +262,7 @@ def _numbered(search: _Search, folder: Path) -> tuple[dict[str, Path], dict[str,
     images: dict[str, Path] = {}
     masks: dict[str, Path] = {}
     empty = []
-    for k in _names(folder, search.root):
+    for k in listing(folder, search.root):
         if not (folder / k).is_dir():
             continue
         pictures = _by_stem(search, folder / k, (f"{k}_input", f"{k}_mask"))
@@ -386,7 +358,9 @@ def _find_label_map(search: _Search) -> LabelMap | None:
 
 def _suggest(search: _Search) -> str:
     """A label map for the levels in some of the masks, ready to be named."""
-    masks = [f.mask for frames in search.splits.values() for f in frames if f.mask is not None]
+    masks = [
+        f.mask for frames in search.splits.values() for f in frames if isinstance(f.mask, Path)
+    ]
     levels: set[int] = set()
     for mask in masks[:: max(1, len(masks) // 20)]:
         try:

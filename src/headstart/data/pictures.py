@@ -80,6 +80,7 @@ _OTHERS = (
     (b"pk\x03\x04", "a zip archive"),
 )
 _LOSSY_IN_TIFF = {"jpeg", "tiff_jpeg", "webp"}
+_READABLE = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr")
 _FORMATS = "expected PNG, JPEG, WEBP, BMP or TIFF"
 
 
@@ -122,6 +123,22 @@ def read_mask(path: Path, root: Path) -> UInt8[np.ndarray, "h w"]:
             "cannot restore the labels",
         )
     return _mask_levels(picture, name)
+
+
+def read_luma(path: Path, root: Path) -> UInt8[np.ndarray, "h w"]:
+    """The brightness of a mask that others read more freely than [`read_mask`][] does.
+
+    ``(19595 R + 38470 G + 7471 B + 32768) >> 16``, which of grey is its level; alpha is left out.
+
+    Raises:
+        DataError: as [`read_image`][], apart from transparency.
+    """
+    name = shown(path, root)
+    with open_regular(path, root) as file:
+        picture, _, _ = _decode(file, name)
+    if picture.mode not in _READABLE:
+        raise _depth(name, _mode_in_words(picture.mode))
+    return np.array(picture.convert("RGB").convert("L"))
 
 
 def exif_orientation(path: Path, root: Path) -> int:
@@ -243,8 +260,7 @@ def _without_alpha(picture: Image.Image, name: str) -> Image.Image:
 
 
 def _image_pixels(picture: Image.Image, name: str) -> UInt8[np.ndarray, "h w 3"]:
-    readable = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr")
-    if picture.mode not in readable:
+    if picture.mode not in _READABLE:
         raise _depth(name, _mode_in_words(picture.mode))
     return np.array(_without_alpha(picture, name).convert("RGB"))
 

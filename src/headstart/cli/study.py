@@ -1,0 +1,162 @@
+"""``headstart study DATA``: which start is better, for how many labels."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from headstart.cli.progress import Display, say
+from headstart.errors import Finding, UsageError
+
+
+def study(
+    data: Path = typer.Argument(..., help="The dataset's folder."),
+    starts: str = typer.Option(
+        "scratch,colorization",
+        help="scratch, colorization, chroma, masked-denoising, masked-colorization, "
+        "scratch-longer, runs or files of weights; with commas.",
+    ),
+    labels: str = typer.Option("all", help="Label budgets, for example 30,75,all."),
+    seeds: str = typer.Option("5", help="How many, or which: 5 is 1,2,3,4,5."),
+    out: Path | None = typer.Option(
+        None, help="The study's folder. [default: studies/NAME-OF-DATA]"
+    ),
+    recipe: str = typer.Option(
+        "default", help="default, assignment, assignment-augmented, or a .toml or .json file."
+    ),
+    epochs: int | None = typer.Option(
+        None, help="At most this many. [default: the recipe's]", min=1
+    ),
+    pretext_recipe: str | None = typer.Option(
+        None, help="Of the pretexts. [default: default, or assignment]"
+    ),
+    pretext_epochs: int | None = typer.Option(
+        None, help="At most this many. [default: the pretext recipe's]", min=1
+    ),
+    size: str = typer.Option("256x320", help="Train at HEIGHTxWIDTH, or one number for both."),
+    width: int = typer.Option(32, help="Channels of the network's first level."),
+    score: str = typer.Option("test", help="The split scored once per run: test or validation."),
+    drop_leaks: bool = typer.Option(
+        False, "--drop-leaks", help="Leave pictures out of pretexts that are validation or test."
+    ),
+    jobs: int = typer.Option(1, help="Runs at a time, each in its own process.", min=1),
+    device: str = typer.Option("auto", help="cpu, cuda, or auto."),
+    threads: int | None = typer.Option(
+        None, help="CPU threads of a run. [default: all this process may use, shared by the jobs]"
+    ),
+    checkpoint_seconds: float = typer.Option(
+        10.0, help="At most about this much work is lost by a kill.", min=0
+    ),
+    dry_run: bool = typer.Option(
+        False, "--dry-run", help="Say what would be done, how long and how large; do nothing."
+    ),
+    json: bool = typer.Option(False, "--json", help="study.json on stdout."),
+) -> None:
+    """Compare starts over label budgets and seeds, everything else held fixed.
+
+    The same command again continues; seeds, budgets and starts may be added. A finished run is
+    never run again.
+
+    Example: headstart study my-data --starts scratch,colorization --labels 30,all --seeds 5
+    """
+    from headstart import config as configs
+    from headstart import recipes
+    from headstart.data.folders import open_dataset
+
+    out = out or Path("studies") / (data.resolve().name or "study")
+    whole = len(open_dataset(data).splits.get("train", ()))
+    chosen = recipes.read_recipe(recipe)
+    its = (
+        configs.pretext_recipe_for(chosen)
+        if pretext_recipe is None
+        else recipes.read_pretext_recipe(pretext_recipe)
+    )
+    settings: dict[str, Any] = {
+        "schema": 1,
+        "data": str(data),
+        "starts": _listed(starts),
+        "labels": sorted({configs.parse_labels(n) or whole for n in _listed(labels)}),
+        "seeds": _seeds(seeds),
+        "width": width,
+        "size": configs.parse_size(size),
+        "score": score,
+        "drop_leaks": drop_leaks,
+        "threads": threads or max(1, configs.available_threads() // jobs),
+        "recipe": {**chosen.model_dump(), "epochs": epochs or chosen.epochs},
+        "pretext_recipe": {**its.model_dump(), "epochs": pretext_epochs or its.epochs},
+    }
+    begun = out / "config.json"
+    if begun.exists():  # going on elsewhere, with other cores or devices
+        before = configs.read_study_config(begun)
+        settings["threads"] = threads or before.threads
+        device = before.device if device == "auto" else device
+    config = configs.make_study_config(**settings)
+
+    from headstart.cli.show import print_json, show_study
+    from headstart.segmenter import pick_device
+    from headstart.study import plan
+    from headstart.study import study as run_study
+
+    config = config.model_copy(update={"device": pick_device(device).type})
+    if dry_run:
+        _show_plan(plan(config, out), jobs)
+        return
+    with Display("study", epochs=False) as display:
+        record = run_study(config, out, display, display.tell, jobs, checkpoint_seconds)
+    if json:
+        print_json(record)
+    else:
+        show_study(record)
+    say(f"in {out}: study.json; next: headstart report {out}")
+
+
+def _listed(text: str) -> list[str]:
+    parts = [part.strip() for part in text.split(",")]
+    if not all(parts) or len(set(parts)) != len(parts):
+        message = f"{text!r} is not understood; expected different values with commas between them"
+        raise UsageError(Finding("bad-list", "error", message))
+    return parts
+
+
+def _seeds(text: str) -> list[int]:
+    """``"5"`` as 1 to 5, ``"2,7"`` as itself."""
+    parts = _listed(text)
+    if not all(re.fullmatch(r"\d{1,18}", part, re.ASCII) for part in parts):
+        message = f"--seeds {text} is not understood; expected a number, or several with commas"
+        raise UsageError(Finding("bad-seeds", "error", message, "for example --seeds 5"))
+    numbers = [int(part) for part in parts]
+    if len(numbers) > 1:
+        return numbers
+    if not 1 <= numbers[0] <= 1000:
+        message = f"--seeds {text}: expected 1 to 1000 of them"
+        raise UsageError(Finding("bad-seeds", "error", message))
+    return list(range(1, numbers[0] + 1))
+
+
+def _show_plan(plan: Any, jobs: int) -> None:
+    from headstart.data.folders import open_dataset
+    from headstart.forecast import bytes_of_run, seconds_per_step
+    from headstart.study import expected_steps, pretext_config, run_config
+
+    config = plan.config
+    classes = len(open_dataset(Path(config.data)).label_map.names)
+    say(f"{len(plan.done)} runs are done, {len(plan.todo)} are to do: starts x budgets x seeds")
+    say(f"  starts  {', '.join(config.starts)}")
+    say(f"  labels  {', '.join(map(str, config.labels))}")
+    say(f"  seeds   {', '.join(map(str, config.seeds))}")
+    if not plan.todo:
+        return
+    steps, pretext_steps, pretexts = expected_steps(plan)
+    one = run_config(config, plan.todo[0])
+    seconds = steps * seconds_per_step(one, classes)
+    size = len(plan.todo) * bytes_of_run(one, classes)
+    if pretexts:
+        name, seed = next(iter(plan.folders))
+        its = pretext_config(config, name, seed)
+        seconds += pretext_steps * seconds_per_step(its, classes)
+        size += pretexts * bytes_of_run(its, classes)
+    say(f"  at most {steps} steps of runs, and {pretext_steps} of {pretexts} pretexts")
+    say(f"  about {seconds / 3600 / jobs:.1f} hours here, and {size / 1e6:.0f} MB")

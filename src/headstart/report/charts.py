@@ -1,0 +1,235 @@
+"""The report's figures, drawn once: as SVG for the page, as PNG and PDF for other documents.
+
+The same records give the same bytes: no date, no program, names in the SVG from a fixed salt.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import matplotlib.style
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FixedLocator, LogLocator, MaxNLocator, NullLocator, StrMethodFormatter
+from matplotlib.transforms import offset_copy
+
+from headstart.errors import printable
+from headstart.figures import COLOURS
+from headstart.report.summary import Point
+
+# On a phone a figure is about 358 px wide; 400 points wide, its text is then 9 px high or more.
+_WIDTH = 400 / 72  # inches
+_TEXT = 10.5  # points
+_APART = 9.0  # points between the lines of a figure
+_INK, _FAINT, _GRID = "#222222", "#767676", "#e5e5e5"
+# Of the palette those that are seen as thin lines on white, and a mark each for print in grey.
+_LINES = tuple("#{:02x}{:02x}{:02x}".format(*COLOURS[i]) for i in (6, 4, 2, 5, 0, 8, 1, 10))
+_MARKS = "osD^vPX*"
+_RULES: dict[str, Any] = {
+    "font.size": _TEXT,
+    "text.parse_math": False,  # names may hold dollar signs
+    "svg.fonttype": "none",  # text stays text: to be read aloud, searched and copied
+    "pdf.fonttype": 42,
+    "axes.edgecolor": _FAINT,
+    "axes.labelcolor": _INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "xtick.color": _FAINT,
+    "ytick.color": _FAINT,
+    "xtick.labelcolor": _INK,
+    "ytick.labelcolor": _INK,
+    "axes.grid": True,
+    "axes.grid.axis": "y",
+    "grid.color": _GRID,
+    "axes.axisbelow": True,
+    "legend.frameon": False,
+}
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Losses to be seen together.
+
+    Attributes:
+        title: above them.
+        runs: which line of the legend, and the rows of ``metrics.jsonl``, of each run.
+        trivial: the loss of somebody who has not learned anything.
+    """
+
+    title: str
+    runs: tuple[tuple[int, Sequence[dict[str, Any]]], ...]
+    trivial: float | None = None
+
+
+def colour(i: int) -> str:
+    """Of the ``i``-th start, in every figure; repeats after eight."""
+    return _LINES[i % len(_LINES)]
+
+
+def label_efficiency(
+    lines: Sequence[tuple[str, Sequence[Point]]], trivial: float | None, score: str
+) -> Figure:
+    """A score over the number of labels, a line for each start.
+
+    Args:
+        lines: name and points of each.
+        trivial: what the best constant prediction reaches.
+        score: how the axis is called.
+    """
+    with matplotlib.style.context(["default", _RULES]):
+        figure = Figure(figsize=(_WIDTH, 3.9), layout="constrained")
+        axes = figure.subplots()
+        budgets = sorted({p.labels for _, points in lines for p in points})
+        for i, (_, points) in enumerate(lines):
+            _draw(axes, points, i, _APART * (i - (len(lines) - 1) / 2))
+        if trivial is not None:
+            axes.axhline(trivial, color=_FAINT, lw=1, ls=(0, (4, 3)))
+        axes.set_xscale("log")
+        axes.xaxis.set_major_locator(FixedLocator(budgets))
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.set_xticks(budgets, [str(b) for b in budgets])
+        axes.set_xlim(budgets[0] / 1.25, budgets[-1] * 1.25)
+        axes.set_ylim(0, 1)
+        axes.set_xlabel("labelled training frames")
+        axes.set_ylabel(score)
+        entries = [
+            Line2D([], [], color=colour(i), marker=_MARKS[i % len(_MARKS)], label=_plain(name))
+            for i, (name, _) in enumerate(lines)
+        ]
+        _legend(figure, entries, trivial is not None, "best constant prediction")
+        return figure
+
+
+def _draw(axes: Axes, points: Sequence[Point], i: int, aside: float) -> None:
+    """One line, moved aside so that intervals do not hide each other; its seeds beside it."""
+    assert isinstance(axes.figure, Figure)
+    at = offset_copy(axes.transData, axes.figure, aside, units="points")
+    beside = offset_copy(axes.transData, axes.figure, aside + 0.45 * _APART, units="points")
+    style: dict[str, Any] = {"color": colour(i), "marker": _MARKS[i % len(_MARKS)]}
+    for p in points:
+        x = [p.labels] * len(p.seeds)
+        axes.plot(x, p.seeds, ls="", clip_on=False, alpha=0.45, ms=3.5, mew=0, transform=beside, **style)
+        if p.low is not None and p.high is not None:
+            axes.plot([p.labels] * 2, [p.low, p.high], color=colour(i), lw=1.6, transform=at)
+    x, y = [p.labels for p in points], [p.mean for p in points]
+    axes.plot(x, y, lw=1.4, ms=6, zorder=3, transform=at, **style)
+
+
+def losses(panels: Sequence[Panel], names: Sequence[str], share: bool) -> Figure:
+    """Training loss beside validation loss per epoch: a row for each panel, a line for each run.
+
+    Args:
+        panels: at least one.
+        names: of the lines' colours.
+        share: whether all rows have the same axes.
+    """
+    with matplotlib.style.context(["default", _RULES]):
+        height = 1.65 * len(panels) + 0.75
+        figure = Figure(figsize=(_WIDTH, height), layout="constrained")
+        grid = figure.subplots(
+            len(panels), 2, squeeze=False, sharex=share, sharey=True if share else "row"
+        )
+        for (left, right), panel in zip(grid, panels, strict=True):
+            for axes, key in ((left, "train_loss"), (right, "validation_loss")):
+                _loss_lines(axes, panel, key)
+            left.set_title(f"{_plain(panel.title)}: training", loc="left", fontsize=_TEXT)
+            right.set_title("validation", loc="left", fontsize=_TEXT)
+            left.set_ylabel("loss")
+        for axes in grid[-1]:
+            axes.set_xlabel("epoch")
+        shown = sorted({i for panel in panels for i, _ in panel.runs})
+        entries = [Line2D([], [], color=colour(i), label=_plain(names[i])) for i in shown]
+        trivial = any(panel.trivial is not None for panel in panels)
+        _legend(
+            figure, entries if len(names) > 1 else [], trivial, "loss of having learned nothing"
+        )
+        return figure
+
+
+def _loss_lines(axes: Axes, panel: Panel, key: str) -> None:
+    for i, history in panel.runs:
+        epochs = [row["epoch"] for row in history]
+        marker = "." if len(epochs) < 5 else ""
+        values = [row[key] for row in history]
+        axes.plot(epochs, values, color=colour(i), lw=0.9, alpha=0.8, marker=marker)
+    if panel.trivial is not None:
+        axes.axhline(panel.trivial, color=_FAINT, lw=1, ls=(0, (4, 3)))
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=4, integer=True, min_n_ticks=1))
+    if all(row[key] > 0 for _, history in panel.runs for row in history):
+        axes.set_yscale("log")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+        axes.yaxis.set_minor_locator(NullLocator())
+
+
+def _legend(figure: Figure, entries: list[Line2D], trivial: bool, called: str) -> None:
+    if trivial:
+        entries.append(Line2D([], [], color=_FAINT, lw=1, ls=(0, (4, 3)), label=called))
+    if not entries:
+        return
+    longest = max(len(str(entry.get_label())) for entry in entries)
+    columns = max(1, min(3, len(entries), 60 // (longest + 6)))
+    figure.legend(handles=entries, loc="outside upper left", ncols=columns, borderpad=0)
+
+
+def _plain(text: str, longest: int = 44) -> str:
+    """Text in one line."""
+    text = printable(text)
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
+
+
+def png(figure: Figure) -> bytes:
+    """At 200 dots an inch."""
+    return _written(figure, "png", {"Software": None}, "")
+
+
+def pdf(figure: Figure) -> bytes:
+    """With its fonts, and no date."""
+    return _written(figure, "pdf", {"Creator": None, "Producer": None, "CreationDate": None}, "")
+
+
+def svg(figure: Figure, called: str, alt: str) -> str:
+    """To stand inside an HTML page: an ``<svg>`` that names nothing outside the page.
+
+    Args:
+        figure: what to draw.
+        called: makes its inner names differ from those of the page's other figures.
+        alt: what the figure shows, for those who do not see it; HTML-escaped here.
+    """
+    nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+    text = _written(figure, "svg", nothing, called).decode()
+    text = text[text.index("<svg") :].rstrip()
+    text = re.sub(r"\s*<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
+    text = re.sub(r'(<g) id="[^"]*"', r"\1", text)  # figure_1, axes_1: the same in each figure
+    head, body = text.split(">", 1)
+    box = re.search(r'viewBox="[^"]*"', head)
+    assert box is not None
+    body = re.sub(r"<defs>\s*<style.*?</style>\s*</defs>", "", body, flags=re.DOTALL)
+    body = re.sub(r" font-family: [^;\"]*;", "", body)  # the page's own
+    body = body.replace("xlink:href=", "href=")
+    look = 'stroke-linejoin="round" stroke-linecap="butt"'
+    return f'<svg {box[0]} {look} role="img" aria-label="{_escaped(alt)}">{body}'
+
+
+def _escaped(text: str) -> str:
+    for character, entity in (("&", "&amp;"), ('"', "&quot;"), ("<", "&lt;"), (">", "&gt;")):
+        text = text.replace(character, entity)
+    return text
+
+
+def _written(figure: Figure, kind: str, metadata: dict[str, Any], salt: str) -> bytes:
+    buffer = io.BytesIO()
+    FigureCanvasAgg(figure)
+    rules = {**_RULES, "svg.hashsalt": f"headstart {salt}"}
+    with warnings.catch_warnings(), matplotlib.style.context(["default", rules]):
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")  # a box is drawn for it
+        dpi = 72 if kind == "svg" else 200
+        figure.savefig(buffer, format=kind, dpi=dpi, metadata=metadata)
+    return buffer.getvalue()

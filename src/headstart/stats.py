@@ -1,0 +1,525 @@
+"""What a study may say: differences between starts with intervals, verdicts, labels saved.
+
+A start at one label budget is known by counts of shape ``(seeds, frames, classes, 3)``: true
+positive, false positive and false negative pixels of every run on every frame. Its score is taken
+per seed from counts summed over the frames, then averaged over the seeds. Two things make it
+uncertain, and they are crossed, not nested: another seed would have trained another network, and
+other frames would have been easier or harder, for all seeds alike.
+
+**The interval.** Leaving one frame out at a time gives each seed's jackknife pseudo-values
+``F * score - (F - 1) * score_without_f``, a seeds by frames matrix whose spread is that of the
+score. A two-way analysis of variance splits it into seeds, frames and the rest, and
+
+    ``Var(mean) = (MS_seeds + MS_frames - MS_rest) / (seeds * frames)``
+
+A component whose estimate is not above zero (its mean square is not above ``MS_rest``) is taken as
+none, and its mean square joins the rest. Student's t with Satterthwaite's degrees of freedom makes
+the interval: four of them where five seeds decide. Where frames come in groups (videos, patients),
+groups take the place of frames, for the frames of a video err together. `benchmarks/coverage.py`
+measures how often such intervals hold the truth.
+
+Sources: Cornfield and Tukey 1956 (the variance of a two-way mean), Satterthwaite 1946, Efron and
+Stein 1981 (the jackknife), Holm 1979, Fieller 1954 (the interval of a crossing).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Bool, Float64, Int64
+
+Verdict = Literal["helps", "hurts", "no difference shown", "too few seeds"]
+Score = Callable[[Int64[np.ndarray, "*any k 3"]], Float64[np.ndarray, "*any"]]
+
+MIN_SEEDS = 5  # of a verdict; docs/decisions/0009-interval.md
+MIN_FRAMES = 5  # that hold a class, for it to enter a verdict
+LEVEL = 0.95  # of an interval, and of all verdicts of a study together
+
+_STEPS = 64  # between two budgets, where the interval of a crossing is looked for
+
+
+@dataclass(frozen=True)
+class Usable:
+    """The classes a verdict is taken over.
+
+    Attributes:
+        classes: indices of the classes that enter the mean.
+        left_out: foreground classes that the truth holds, but too rarely.
+        fallback: true where no class is held often enough, so that ``classes`` are those that
+            hold the least there must be: such a verdict stands on very few frames.
+    """
+
+    classes: tuple[int, ...]
+    left_out: tuple[int, ...]
+    fallback: bool
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A score or a difference of two, with its standard error.
+
+    Attributes:
+        value: the mean over seeds.
+        se: its standard error over seeds and frames; ``None`` with a single seed.
+        df: the degrees of freedom of ``se``; ``None`` with a single seed.
+        seeds: how many.
+        units: frames, or groups of frames.
+    """
+
+    value: float
+    se: float | None
+    df: float | None
+    seeds: int
+    units: int
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What is said of one difference among several.
+
+    Attributes:
+        difference: the mean over seeds.
+        low: end of the interval; ``None`` with too few seeds.
+        high: end of the interval; ``None`` with too few seeds.
+        level: of the interval, after Holm; see [`holm`][headstart.stats.holm].
+        among: comparisons adjusted together.
+        seeds: how many.
+        verdict: made from ``low`` and ``high``.
+    """
+
+    difference: float
+    low: float | None
+    high: float | None
+    level: float
+    among: int
+    seeds: int
+    verdict: Verdict
+
+
+@dataclass(frozen=True)
+class LabelsSaved:
+    """The budget at which a start reaches what another reaches with all labels.
+
+    Attributes:
+        labels: the largest budget.
+        smallest: the smallest budget. What equals it means "at most".
+        reaches: the budget; ``None`` is "more than ``labels``".
+        low: end of its interval; ``None`` as in ``reaches``, and with too few seeds.
+        high: end of its interval; ``None`` as in ``reaches``, and with too few seeds.
+        seeds: how many.
+    """
+
+    labels: int
+    smallest: int
+    reaches: float | None
+    low: float | None
+    high: float | None
+    seeds: int
+
+
+def usable_classes(
+    counts: Int64[np.ndarray, "n k 3"], groups: Int64[np.ndarray, " n"] | None = None
+) -> Usable:
+    """The foreground classes that a verdict's mean is taken over.
+
+    A class enters if the truth of at least five frames holds it; where there are groups, these must
+    lie in at least two of them, for one group says nothing about the next. If no class does, all
+    classes on at least two frames (in two groups) enter, and ``fallback`` says so.
+
+    Args:
+        counts: of any one run; the truth is the same in all. Class 0 is background.
+        groups: the group of each frame.
+
+    Raises:
+        ValueError: no foreground class is on two frames (in two groups), or shapes do not match.
+
+    >>> counts = np.zeros((6, 4, 3), dtype=np.int64)
+    >>> counts[:, :2, 0] = counts[:2, 2, 0] = 9
+    >>> usable_classes(counts)
+    Usable(classes=(1,), left_out=(2,), fallback=False)
+    """
+    _check(counts[None], "counts")
+    held = counts[..., 0] + counts[..., 2] > 0
+    units = _sum_groups(held[None, ..., None].astype(np.int64), groups)[0, ..., 0] > 0
+    frames = held.sum(0)
+    repeated = units.sum(0) >= 2
+    present = [c for c in range(1, counts.shape[1]) if frames[c] > 0]
+    classes = [c for c in present if frames[c] >= MIN_FRAMES and repeated[c]]
+    fallback = not classes
+    if fallback:
+        classes = [c for c in present if repeated[c]]
+    if not classes:
+        unit = "frames" if groups is None else "groups"
+        raise ValueError(f"no foreground class is in the truth of two {unit}: nothing to compare")
+    left_out = tuple(c for c in present if c not in classes)
+    return Usable(tuple(classes), left_out, fallback)
+
+
+def pooled_dice(counts: Int64[np.ndarray, "*any k 3"]) -> Float64[np.ndarray, "*any"]:
+    """Mean over classes of ``2 TP / (2 TP + FP + FN)``, of counts already summed over frames.
+
+    All classes given enter that the truth holds; leave background out before.
+
+    Raises:
+        ValueError: the truth holds none of the classes.
+
+    >>> pooled_dice(np.array([[6, 2, 2], [0, 4, 0]])).item()
+    0.75
+    """
+    tp, fp, fn = np.moveaxis(counts, -1, 0)
+    held: Bool[np.ndarray, "*any k"] = tp + fn > 0
+    if not held.any(-1).all():
+        raise ValueError("the truth holds none of the classes: there is no dice")
+    dice = 2 * tp / np.maximum(2 * tp + fp + fn, 1)
+    mean: Float64[np.ndarray, "*any"] = (dice * held).sum(-1) / held.sum(-1)
+    return mean
+
+
+def mean_score(
+    counts: Int64[np.ndarray, "s n k 3"],
+    classes: Sequence[int],
+    groups: Int64[np.ndarray, " n"] | None = None,
+    score: Score = pooled_dice,
+) -> Estimate:
+    """The score of one start at one budget, over seeds and frames.
+
+    Args:
+        counts: of all seeds on the same frames.
+        classes: indices that enter the score; see
+            [`usable_classes`][headstart.stats.usable_classes].
+        groups: the group (video, patient) of each frame; without, each frame is its own.
+        score: from counts ``(..., k, 3)`` summed over frames to scores ``(...)``.
+
+    Raises:
+        ValueError: shapes do not match, counts are negative, seeds disagree about the truth, a
+            class is unknown, or there are fewer than two frames (groups).
+    """
+    _check(counts, "counts")
+    return _estimate(*_pseudo_values(counts, classes, groups, score))
+
+
+def paired_difference(
+    a: Int64[np.ndarray, "s n k 3"],
+    b: Int64[np.ndarray, "s n k 3"],
+    classes: Sequence[int],
+    groups: Int64[np.ndarray, " n"] | None = None,
+    score: Score = pooled_dice,
+) -> Estimate:
+    """How much higher ``a`` scores than ``b``: the mean over seeds of ``score(a_s) - score(b_s)``.
+
+    Args:
+        a: counts of a start; seed by seed and frame by frame the same as in ``b``.
+        b: counts of what it is compared with.
+        classes: as in [`mean_score`][headstart.stats.mean_score].
+        groups: as in [`mean_score`][headstart.stats.mean_score].
+        score: as in [`mean_score`][headstart.stats.mean_score].
+
+    Raises:
+        ValueError: as in [`mean_score`][headstart.stats.mean_score], or ``a`` and ``b`` differ in
+            shape or in truth: they are not the same frames.
+
+    >>> a = np.array([[[[8, 1, 1]], [[7, 2, 2]]], [[[9, 0, 1]], [[6, 1, 3]]]])
+    >>> b = np.array([[[[5, 2, 4]], [[4, 2, 5]]], [[[6, 3, 3]], [[4, 2, 5]]]])
+    >>> round(paired_difference(a, b, classes=[0]).value, 4)
+    0.2777
+    """
+    return _estimate(*_pair(a, b, classes, groups, score))
+
+
+def interval(estimate: Estimate, level: float = LEVEL) -> tuple[float, float] | tuple[None, None]:
+    """``value -+ t * se``, or ``(None, None)`` with fewer than five seeds.
+
+    >>> low, high = interval(Estimate(0.05, se=0.01, df=4.0, seeds=5, units=50))
+    >>> round(low, 4), round(high, 4)
+    (0.0222, 0.0778)
+    >>> interval(Estimate(0.05, se=0.01, df=2.0, seeds=3, units=50))
+    (None, None)
+    """
+    if estimate.seeds < MIN_SEEDS or estimate.se is None or estimate.df is None:
+        return None, None
+    from scipy.special import stdtrit  # Student's quantile; scipy.stats takes a second to load
+
+    half = float(stdtrit(estimate.df, 0.5 + level / 2)) * estimate.se
+    return estimate.value - half, estimate.value + half
+
+
+def p_value(estimate: Estimate) -> float | None:
+    """Two-sided, of no difference; ``None`` with fewer than five seeds.
+
+    >>> round(p_value(Estimate(0.05, se=0.01, df=4.0, seeds=5, units=50)), 4)
+    0.0075
+    """
+    if estimate.seeds < MIN_SEEDS or estimate.se is None or estimate.df is None:
+        return None
+    if estimate.se == 0:
+        return 1.0 if estimate.value == 0 else 0.0
+    from scipy.special import stdtr
+
+    return 2 * float(stdtr(estimate.df, -abs(estimate.value) / estimate.se))
+
+
+def verdict(low: float | None, high: float | None) -> Verdict:
+    """What an interval of a difference says.
+
+    >>> verdict(0.01, 0.09), verdict(-0.09, -0.01), verdict(-0.01, 0.09), verdict(None, None)
+    ('helps', 'hurts', 'no difference shown', 'too few seeds')
+    """
+    if low is None or high is None:
+        return "too few seeds"
+    if low > 0:
+        return "helps"
+    return "hurts" if high < 0 else "no difference shown"
+
+
+def holm(estimates: Sequence[Estimate]) -> list[Comparison]:
+    """All comparisons of a study, so that with 95 % none of its verdicts is wrong (Holm 1979).
+
+    From the smallest p-value on, the interval of the ``r``-th of ``m`` comparisons (from 0) has the
+    level ``1 - 0.05 / (m - r)``. The first that holds 0 ends it: that one and all after it get the
+    level of this step. An interval therefore excludes 0 exactly where Holm's test rejects. Each is
+    an interval at its own level; that all hold the truth together is promised at ``1 - 0.05 / m``
+    only. Comparisons with too few seeds are no tests and do not count in ``m``.
+
+    Returns:
+        In the order given.
+    """
+    p_values = [p_value(e) for e in estimates]
+    order = sorted((p, i) for i, p in enumerate(p_values) if p is not None)
+    among = len(order)
+    said: dict[int, Comparison] = {}
+    level, stopped = LEVEL, False
+    for rank, (_, i) in enumerate(order):
+        if not stopped:
+            level = 1 - (1 - LEVEL) / (among - rank)
+        said[i] = _comparison(estimates[i], level, among)
+        stopped = stopped or said[i].verdict == "no difference shown"
+    return [said.get(i) or _comparison(e, LEVEL, among) for i, e in enumerate(estimates)]
+
+
+def labels_saved(
+    start: Mapping[int, Int64[np.ndarray, "s n k 3"]],
+    against: Int64[np.ndarray, "s n k 3"],
+    classes: Sequence[int],
+    groups: Int64[np.ndarray, " n"] | None = None,
+    score: Score = pooled_dice,
+) -> LabelsSaved:
+    """The budget at which a start reaches the mean score that another has with all labels.
+
+    Between two budgets tried, scores are taken as linear in the logarithm of the budget; where the
+    curve is not monotone, the first crossing counts. At each budget ``x`` the curve's lead over the
+    other start is a paired difference with a two-way interval of its own; the interval of the
+    crossing holds the budgets at which that difference may be 0 (Fieller): from the first ``x``
+    where the upper end reaches 0 to the first where the lower end does.
+
+    Args:
+        start: counts by budget.
+        against: counts of the other start at its largest budget; the same seeds and frames.
+        classes: as in [`mean_score`][headstart.stats.mean_score].
+        groups: as in [`mean_score`][headstart.stats.mean_score].
+        score: as in [`mean_score`][headstart.stats.mean_score].
+
+    Raises:
+        ValueError: as in [`paired_difference`][headstart.stats.paired_difference], or there is no
+            budget, or one below 1.
+    """
+    budgets = sorted(start)
+    if not budgets or budgets[0] < 1:
+        raise ValueError(f"there must be budgets, each of 1 label or more; found {budgets}")
+    leads = [_pair(start[budget], against, classes, groups, score) for budget in budgets]
+    places = np.linspace(0, len(budgets) - 1, _STEPS * (len(budgets) - 1) + 1)
+    tried = np.exp(np.interp(places, np.arange(len(budgets)), np.log(budgets)))
+    tried[::_STEPS] = budgets
+    estimates = []
+    for place in places:
+        left, right = math.floor(place), math.ceil(place)
+        pairs = zip(leads[left], leads[right], strict=True)
+        estimates.append(_estimate(*(a + (place - left) * (b - a) for a, b in pairs)))
+    ends = [interval(e) for e in estimates]
+    return LabelsSaved(
+        labels=budgets[-1],
+        smallest=budgets[0],
+        reaches=_crossing(tried.tolist(), [e.value for e in estimates]),
+        low=_crossing(tried.tolist(), [high for _, high in ends]),
+        high=_crossing(tried.tolist(), [low for low, _ in ends]),
+        seeds=len(against),
+    )
+
+
+def sentence(comparison: Comparison, start: str, against: str, labels: int) -> str:
+    """The verdict in words, with the interval it is made from.
+
+    >>> told = Comparison(0.054, 0.012, 0.096, 0.95, 1, 5, "helps")
+    >>> print(sentence(told, "colorization", "scratch", 30))
+    With 30 labels, starting from colorization helps: dice 0.054 higher than from scratch \
+    (95 % interval 0.012 to 0.096, 5 seeds).
+    """
+    c = comparison
+    opening = f"With {labels} labels, "
+    if c.low is None or c.high is None:
+        return (
+            f"{opening}no verdict on starting from {start} against {against}: "
+            f"too few seeds: {c.seeds}, a verdict needs {MIN_SEEDS}."
+        )
+    holm_says = f" after Holm among {c.among} comparisons" if c.among > 1 else ""
+    ends = f"{_decimal(c.low)} to {_decimal(c.high)}"
+    support = f"({100 * c.level:.4g} % interval {ends}{holm_says}, {c.seeds} seeds)"
+    direction = "lower" if c.difference < 0 else "higher"
+    amount = f"dice {_decimal(abs(c.difference))} {direction}"
+    if c.verdict == "no difference shown":
+        return (
+            f"{opening}no difference shown between starting from {start} and from {against} "
+            f"(which is not the same as equal): {amount} {support}."
+        )
+    return f"{opening}starting from {start} {c.verdict}: {amount} than from {against} {support}."
+
+
+def labels_sentence(saved: LabelsSaved, start: str, against: str) -> str:
+    """Labels saved in words.
+
+    >>> print(labels_sentence(LabelsSaved(300, 30, 120.5, 80.1, None, 5), "imagenet", "scratch"))
+    Starting from imagenet reaches with 120 labels what scratch reaches with 300 \
+    (95 % interval 80 to more than 300 labels, 5 seeds).
+    """
+    if saved.seeds < MIN_SEEDS:
+        support = f"no interval: too few seeds: {saved.seeds}, it needs {MIN_SEEDS}"
+    else:
+        ends = f"{_budget(saved.low, saved)} to {_budget(saved.high, saved)}"
+        support = f"95 % interval {ends} labels, {saved.seeds} seeds"
+    reaches = _budget(saved.reaches, saved)
+    return (
+        f"Starting from {start} reaches with {reaches} labels what {against} reaches with "
+        f"{saved.labels} ({support})."
+    )
+
+
+def _truth(counts: Int64[np.ndarray, "*any 3"]) -> Int64[np.ndarray, "*any"]:
+    pixels: Int64[np.ndarray, "*any"] = counts[..., 0] + counts[..., 2]
+    return pixels
+
+
+def _check(counts: Int64[np.ndarray, "s n k 3"], name: str) -> None:
+    if counts.ndim != 4 or counts.shape[-1] != 3 or not counts.size:
+        raise ValueError(
+            f"{name} must have the shape (seeds, frames, classes, 3), none of them 0; "
+            f"found {counts.shape}"
+        )
+    if (counts < 0).any():
+        raise ValueError(f"{name} holds negative counts")
+    if (_truth(counts) != _truth(counts[:1])).any():
+        raise ValueError(f"the seeds of {name} do not have the same frames: true pixels differ")
+
+
+def _sum_groups(
+    counts: Int64[np.ndarray, "s n k m"], groups: Int64[np.ndarray, " g"] | None
+) -> Int64[np.ndarray, "s u k m"]:
+    """Counts per unit: the frame, or the group where there are groups."""
+    if groups is None:
+        return counts
+    if groups.shape != counts.shape[1:2]:
+        raise ValueError(f"{counts.shape[1]} frames need as many groups; found {groups.shape}")
+    members = [groups == group for group in np.unique(groups)]
+    return np.stack([counts[:, those].sum(1) for those in members], axis=1)
+
+
+def _pseudo_values(
+    counts: Int64[np.ndarray, "s n k 3"],
+    classes: Sequence[int],
+    groups: Int64[np.ndarray, " n"] | None,
+    score: Score,
+) -> tuple[Float64[np.ndarray, " s"], Float64[np.ndarray, "s u"]]:
+    """Each seed's score, and what each unit contributes to it."""
+    known = range(counts.shape[2])
+    if not classes or any(c not in known for c in classes):
+        raise ValueError(f"classes must be some of 0 to {len(known) - 1}; found {list(classes)}")
+    units = _sum_groups(counts[:, :, list(classes)], groups)
+    n = units.shape[1]
+    if n < 2:
+        raise ValueError(f"an interval needs two frames (groups) or more; found {n}")
+    total = units.sum(1)
+    values = score(total)
+    return values, n * values[:, None] - (n - 1) * score(total[:, None] - units)
+
+
+def _pair(
+    a: Int64[np.ndarray, "s n k 3"],
+    b: Int64[np.ndarray, "s n k 3"],
+    classes: Sequence[int],
+    groups: Int64[np.ndarray, " n"] | None,
+    score: Score,
+) -> tuple[Float64[np.ndarray, " s"], Float64[np.ndarray, "s u"]]:
+    """The differences per seed, and what each unit contributes to them."""
+    _check(a, "a")
+    _check(b, "b")
+    if a.shape != b.shape:
+        raise ValueError(f"a and b must have one shape; found {a.shape} and {b.shape}")
+    if (_truth(a[0]) != _truth(b[0])).any():
+        raise ValueError("a and b do not have the same frames: their true pixels differ")
+    values_a, pseudo_a = _pseudo_values(a, classes, groups, score)
+    values_b, pseudo_b = _pseudo_values(b, classes, groups, score)
+    return values_a - values_b, pseudo_a - pseudo_b
+
+
+def _estimate(values: Float64[np.ndarray, " s"], pseudo: Float64[np.ndarray, "s u"]) -> Estimate:
+    """The mean over seeds with its two-way standard error: see the head of this module."""
+    s, u = pseudo.shape
+    value = float(values.mean())
+    if s < 2:
+        return Estimate(value, None, None, s, u)
+    mean = pseudo.mean()
+    by_seed, by_unit = pseudo.mean(1) - mean, pseudo.mean(0) - mean
+    rest = pseudo - mean - by_seed[:, None] - by_unit
+    squares, df = float((rest**2).sum()), (s - 1) * (u - 1)
+    main = [(u * float((by_seed**2).sum()), s - 1), (s * float((by_unit**2).sum()), u - 1)]
+    floor = squares / df
+    kept = [(sum_, d) for sum_, d in main if sum_ / d > floor]
+    for sum_, d in main:
+        if sum_ / d <= floor:  # no such component: it measures the rest
+            squares, df = squares + sum_, df + d
+    # MS_a + MS_b - MS_rest if both are there, the one that is, or MS_rest
+    terms = [(sum_ / d, d) for sum_, d in kept]
+    terms += [((1 - len(kept)) * squares / df, df)]
+    variance = sum(ms for ms, _ in terms)
+    spread = sum(ms**2 / d for ms, d in terms)
+    freedom = variance**2 / spread if spread > 0 else df
+    lowest = min((d for _, d in kept), default=df)
+    return Estimate(value, math.sqrt(variance / (s * u)), max(freedom, lowest), s, u)
+
+
+def _comparison(estimate: Estimate, level: float, among: int) -> Comparison:
+    low, high = interval(estimate, level)
+    says = verdict(low, high)
+    return Comparison(estimate.value, low, high, level, among, estimate.seeds, says)
+
+
+def _crossing(budgets: Sequence[float], leads: Sequence[float | None]) -> float | None:
+    """Where a lead first reaches 0; linear in the logarithm, exact at the budgets' ends."""
+    for i, lead in enumerate(leads):
+        if lead is None:
+            return None
+        if lead >= 0:
+            if i == 0:
+                return float(budgets[0])
+            before = leads[i - 1]
+            assert before is not None and before < 0
+            share = before / (before - lead)
+            return float(budgets[i - 1] * (budgets[i] / budgets[i - 1]) ** share)
+    return None
+
+
+def _decimal(value: float) -> str:
+    """Three decimals, or the first digit that is not 0, so that no end of an interval is hidden.
+
+    >>> _decimal(0.0544), _decimal(-0.00021), _decimal(-0.0)
+    ('0.054', '-0.0002', '0.000')
+    """
+    return f"{value:.1g}" if 0 < abs(value) < 0.0005 else f"{value + 0.0:.3f}"
+
+
+def _budget(value: float | None, saved: LabelsSaved) -> str:
+    if value is None:
+        return f"more than {saved.labels}"
+    return f"{saved.smallest} or fewer" if value <= saved.smallest else f"{value:.0f}"

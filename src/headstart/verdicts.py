@@ -1,0 +1,143 @@
+"""From a study's finished runs to its comparisons and the labels saved."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Int64
+
+from headstart import stats
+from headstart.config import PRETEXTS, SCRATCH, SCRATCH_LONGER, StudyConfig
+from headstart.data.folders import Frame
+from headstart.frames import read_frames_csv
+
+Counts = Int64[np.ndarray, "n k 3"]
+Runs = dict[tuple[str, str, int], dict[int, Counts]]
+"""Counts by start, tuning and budget, then by seed."""
+
+METRIC = "dice"
+
+
+def reference(config: StudyConfig) -> str:
+    """The start that the others are compared with: scratch, else the first."""
+    return SCRATCH if SCRATCH in config.starts else config.starts[0]
+
+
+def pairs(config: StudyConfig) -> list[tuple[str, str]]:
+    """Which start is compared with which.
+
+    Each with the reference; a pretext with ``scratch-longer`` too, where that is in the study: it
+    had as many steps.
+    """
+    first = reference(config)
+    found = [(start, first) for start in config.starts if start != first]
+    if SCRATCH_LONGER in config.starts:
+        found += [(start, SCRATCH_LONGER) for start in config.starts if start in PRETEXTS]
+    return found
+
+
+def read_runs(records: list[dict[str, Any]], out: Path) -> Runs:
+    """The counts of each record's ``frames.csv``."""
+    runs: Runs = {}
+    for record in records:
+        counts = read_frames_csv(out / record["run"] / "frames.csv").counts
+        key = (record["start"], record["tune"], record["labels"])
+        runs.setdefault(key, {})[record["seed"]] = counts
+    return runs
+
+
+def groups_of(frames: tuple[Frame, ...]) -> Int64[np.ndarray, " n"] | None:
+    """Which video or patient each frame comes from, as numbers; None where it is not known."""
+    names = [frame.group for frame in frames]
+    known = sorted({name for name in names if name is not None})
+    if None in names or len(known) < 2:
+        return None
+    return np.array([known.index(name) for name in names if name is not None], dtype=np.int64)
+
+
+def of_seeds(runs: Mapping[int, Counts], seeds: list[int]) -> Int64[np.ndarray, "s n k 3"]:
+    """The counts of these seeds, one above the other."""
+    return np.stack([runs[seed] for seed in seeds])
+
+
+def compare(
+    records: list[dict[str, Any]], out: Path, config: StudyConfig, frames: tuple[Frame, ...]
+) -> dict[str, Any]:
+    """``comparisons`` and ``labels_saved`` of ``study.json``, from the runs there are.
+
+    Runs are paired by seed; a seed that only one of two starts has is left out.
+
+    Args:
+        records: the study's finished runs.
+        out: its folder.
+        config: its settings.
+        frames: of the scored split, for their groups.
+    """
+    runs, groups = read_runs(records, out), groups_of(frames)
+    if not runs:
+        return {"classes": None, "comparisons": [], "labels_saved": []}
+    some = next(iter(next(iter(runs.values())).values()))
+    try:
+        usable = stats.usable_classes(some, groups)
+    except ValueError as e:
+        return {"classes": {"reason": str(e)}, "comparisons": [], "labels_saved": []}
+    asked, estimates = [], []
+    for tune in config.tunes:
+        for labels in config.labels:
+            for start, against in pairs(config):
+                a = runs.get((start, tune, labels), {})
+                b = runs.get((against, tune, labels), {})
+                if seeds := sorted(a.keys() & b.keys()):
+                    counts = of_seeds(a, seeds), of_seeds(b, seeds)
+                    estimates.append(stats.paired_difference(*counts, usable.classes, groups))
+                    about = {"labels": labels, "tune": tune, "start": start, "against": against}
+                    asked.append(about)
+    told = stats.holm(estimates)
+    comparisons = [
+        {**about, "metric": METRIC, **asdict(c)} for about, c in zip(asked, told, strict=True)
+    ]
+    return {
+        "classes": asdict(usable),
+        "comparisons": comparisons,
+        "labels_saved": _labels_saved(runs, config, usable, groups),
+    }
+
+
+def _labels_saved(
+    runs: Runs,
+    config: StudyConfig,
+    usable: stats.Usable,
+    groups: Int64[np.ndarray, " n"] | None,
+) -> list[dict[str, Any]]:
+    """For each start and what it is compared with, where both have run with several budgets."""
+    found = []
+    for tune in config.tunes:
+        for start, against in pairs(config):
+            mine = {n: runs[start, tune, n] for n in config.labels if (start, tune, n) in runs}
+            others = runs.get((against, tune, max(config.labels)), {})
+            if len(mine) < 2 or len(mine) < len(config.labels):
+                continue
+            seeds = sorted(set(others).intersection(*mine.values()))
+            if not seeds:
+                continue
+            curve = {n: of_seeds(by_seed, seeds) for n, by_seed in mine.items()}
+            saved = stats.labels_saved(curve, of_seeds(others, seeds), usable.classes, groups)
+            found.append({"start": start, "against": against, "tune": tune, **asdict(saved)})
+    return found
+
+
+def sentences(study: dict[str, Any]) -> list[str]:
+    """What a ``study.json`` says, in words: comparisons, then labels saved."""
+    words = []
+    for c in study["comparisons"]:
+        fields = {f: c[f] for f in stats.Comparison.__dataclass_fields__}
+        told = stats.Comparison(**fields)
+        words.append(stats.sentence(told, c["start"], c["against"], c["labels"]))
+    for s in study["labels_saved"]:
+        saved = stats.LabelsSaved(**{f: s[f] for f in stats.LabelsSaved.__dataclass_fields__})
+        words.append(stats.labels_sentence(saved, s["start"], s["against"]))
+    return words
