@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from headstart.config import RunConfig
+from headstart.config import PRETEXTS, PretextConfig, RunConfig
 from headstart.data.synthetic import write_dataset
-from headstart.recipes import ASSIGNMENT_AUGMENTED, DEFAULT
+from headstart.recipes import ASSIGNMENT_AUGMENTED, DEFAULT, PRETEXT_DEFAULT
 
 REAL = Path(__file__).parents[2] / "shared" / "data" / "hw6"
 
@@ -71,6 +71,24 @@ def tiny(data: Path, **changes: object) -> RunConfig:
         "recipe": recipe, "seed": 3, **changes,
     }  # fmt: skip
     return RunConfig.model_validate(settings)
+
+
+PRETEXT_TINY = PRETEXT_DEFAULT.model_copy(update={"batch": 4, "epochs": 2})
+
+
+def tiny_pretext(data: Path, **changes: object) -> PretextConfig:
+    """The same for a pretext, colorization unless another is named."""
+    settings = {
+        "schema": 1, "data": str(data), "width": 2, "size": (16, 24), "threads": 1, "seed": 3,
+        "pretext": "colorization", "recipe": PRETEXT_TINY, **changes,
+    }  # fmt: skip
+    return PretextConfig.model_validate(settings)
+
+
+def started(data: Path, start: str, **changes: object) -> RunConfig:
+    """``tiny`` from a start; a pretext is the tiny one."""
+    pretext = tiny_pretext(data, pretext=start) if start in PRETEXTS else None
+    return tiny(data, **{"start": start, "pretext": pretext, **changes})
 
 
 ASSIGNMENT_TINY = ASSIGNMENT_AUGMENTED.model_copy(update={"batch": 4, "epochs": 3})

@@ -22,7 +22,8 @@ from headstart import metrics
 from headstart.checkpoint import load_weights, locked
 from headstart.config import read_run_config, to_json
 from headstart.errors import DataError, InterruptedRun, LockedError, UsageError
-from headstart.run import fresh_folder, train
+from headstart.run import train
+from headstart.run_folder import fresh_folder
 from headstart.segmenter import load_segmenter, pick_device
 
 from .conftest import ASSIGNMENT_TINY, Silent, tiny

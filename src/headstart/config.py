@@ -9,7 +9,7 @@ import json
 import os
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeVar, get_args
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -94,7 +94,7 @@ class RunConfig(_Run):
     recipe: Recipe = DEFAULT
 
     @model_validator(mode="after")
-    def _pretext_of_start(self) -> Self:
+    def _pretext_of_start(self) -> RunConfig:
         """The pretext is that of ``start`` and has the run's network, or there is none."""
         named = self.start if self.start in PRETEXTS else None
         if (self.pretext.pretext if self.pretext else None) != named:
@@ -138,7 +138,7 @@ class StudyConfig(Frozen):
     pretext_recipe: PretextRecipe = PRETEXT_DEFAULT
 
     @model_validator(mode="after")
-    def _nothing_twice(self) -> Self:
+    def _nothing_twice(self) -> StudyConfig:
         for name in ("starts", "tunes", "labels", "seeds"):
             values = getattr(self, name)
             if len(set(values)) != len(values):

@@ -164,6 +164,7 @@ def pretrain(
         if done.exists() and weights.exists():  # records may have travelled without their weights
             scores: dict[str, Any] = json.loads(done.read_bytes())
             return scores
+        listener.begins(f"pretext {config.pretext}")
         torch.set_num_threads(config.threads)
         device = torch.device(config.device)
         pictures = _record_leaks(pictures, config, out)

@@ -13,7 +13,7 @@ score. A two-way analysis of variance splits it into seeds, frames and the rest,
     ``Var(mean) = (MS_seeds + MS_frames - MS_rest) / (seeds * frames)``
 
 A component whose estimate is not above zero (its mean square is not above ``MS_rest``) is taken as
-none, and its mean square joins the rest. Student's t with Satterthwaite's degrees of freedom makes
+none, and its mean square joins the rest; not so with two groups or two seeds, which cannot tell. Student's t with Satterthwaite's degrees of freedom makes
 the interval: four of them where five seeds decide. Where frames come in groups (videos, patients),
 groups take the place of frames, for the frames of a video err together. `benchmarks/coverage.py`
 measures how often such intervals hold the truth.
@@ -143,7 +143,7 @@ def usable_classes(
     Usable(classes=(1,), left_out=(2,), fallback=False)
     """
     _check(counts[None], "counts")
-    held = counts[..., 0] + counts[..., 2] > 0
+    held = _truth(counts) > 0
     units = _sum_groups(held[None, ..., None].astype(np.int64), groups)[0, ..., 0] > 0
     frames = held.sum(0)
     repeated = units.sum(0) >= 2
@@ -186,6 +186,10 @@ def mean_score(
     score: Score = pooled_dice,
 ) -> Estimate:
     """The score of one start at one budget, over seeds and frames.
+
+    Its interval is less reliable than that of a difference, from which the frames' own difficulty
+    cancels: with 50 frames, and classes on as few as 9 of them, it held the truth in 89 % of the
+    simulations, with 200 frames in 94 %. No verdict is made from it.
 
     Args:
         counts: of all seeds on the same frames.
@@ -241,7 +245,7 @@ def interval(estimate: Estimate, level: float = LEVEL) -> tuple[float, float] | 
     """
     if estimate.seeds < MIN_SEEDS or estimate.se is None or estimate.df is None:
         return None, None
-    from scipy.special import stdtrit  # Student's quantile; scipy.stats takes a second to load
+    from scipy.special import stdtrit  # type: ignore[import-untyped]  # Student's quantile; scipy.stats takes a second to load
 
     half = float(stdtrit(estimate.df, 0.5 + level / 2)) * estimate.se
     return estimate.value - half, estimate.value + half
@@ -433,7 +437,7 @@ def _pseudo_values(
 ) -> tuple[Float64[np.ndarray, " s"], Float64[np.ndarray, "s u"]]:
     """Each seed's score, and what each unit contributes to it."""
     known = range(counts.shape[2])
-    if not classes or any(c not in known for c in classes):
+    if not classes or len(set(classes)) < len(classes) or not set(classes) <= set(known):
         raise ValueError(f"classes must be some of 0 to {len(known) - 1}; found {list(classes)}")
     units = _sum_groups(counts[:, :, list(classes)], groups)
     n = units.shape[1]
@@ -475,18 +479,20 @@ def _estimate(values: Float64[np.ndarray, " s"], pseudo: Float64[np.ndarray, "s 
     squares, df = float((rest**2).sum()), (s - 1) * (u - 1)
     main = [(u * float((by_seed**2).sum()), s - 1), (s * float((by_unit**2).sum()), u - 1)]
     floor = squares / df
-    kept = [(sum_, d) for sum_, d in main if sum_ / d > floor]
+    kept = []
     for sum_, d in main:
-        if sum_ / d <= floor:  # no such component: it measures the rest
+        if sum_ / d > floor or d == 1:  # one degree of freedom cannot show that there is none
+            kept.append((sum_, d))
+        else:
             squares, df = squares + sum_, df + d
-    # MS_a + MS_b - MS_rest if both are there, the one that is, or MS_rest
+    # MS_seeds + MS_units - MS_rest if both are there, the one that is, or MS_rest.
     terms = [(sum_ / d, d) for sum_, d in kept]
-    terms += [((1 - len(kept)) * squares / df, df)]
-    variance = sum(ms for ms, _ in terms)
+    terms.append(((1 - len(kept)) * squares / df, df))
+    variance = max(sum(ms for ms, _ in terms), *(ms for ms, _ in terms))
     spread = sum(ms**2 / d for ms, d in terms)
     freedom = variance**2 / spread if spread > 0 else df
     lowest = min((d for _, d in kept), default=df)
-    return Estimate(value, math.sqrt(variance / (s * u)), max(freedom, lowest), s, u)
+    return Estimate(value, math.sqrt(variance / (s * u)), float(max(freedom, lowest)), s, u)
 
 
 def _comparison(estimate: Estimate, level: float, among: int) -> Comparison:

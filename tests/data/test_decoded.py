@@ -69,13 +69,13 @@ def read(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     def read(size=SIZE, labelled=True, keep_truth=True) -> Decoded:
         return decode(frames(root, labelled), size, MAP, root, tmp_path / "cache", keep_truth)
 
-    def counted(path, root):
+    def counted(frame, root):
         read.decoded += 1
-        return read_image(path, root)
+        return read_frame(frame, root)
 
     read.decoded = 0
-    read_image = decoded.read_image
-    monkeypatch.setattr(decoded, "read_image", counted)
+    read_frame = decoded.read_frame
+    monkeypatch.setattr(decoded, "read_frame", counted)
     return read
 
 

@@ -57,7 +57,10 @@ def make_study(
     history = [json.loads(x) for x in (template / "metrics.jsonl").read_text().splitlines()]
     timing = [json.loads(x) for x in (template / "timing.jsonl").read_text().splitlines()]
     environment = json.loads((template / "environment.json").read_text())
-    shared = {k: config[k] for k in ("data", "task", "model", "width", "size", "score", "device", "threads")}
+    shared = {
+        k: config[k]
+        for k in ("data", "task", "model", "width", "size", "score", "device", "threads")
+    }
     pretexts = [s for s in starts if s in PRETEXTS]
     out.mkdir(parents=True)
     study = StudyConfig.model_validate(

@@ -8,7 +8,9 @@ import typer
 
 
 def check(
-    data: Path = typer.Argument(..., help="The dataset's folder."),
+    data: Path = typer.Argument(
+        ..., help="The dataset's folder; of EndoVis 2017 also FOLDER/type-fold0."
+    ),
     json: bool = typer.Option(False, "--json", help="One JSON object on stdout."),
 ) -> None:
     """Describe DATA and find its faults: pairs, sizes, labels, balance, duplicates.

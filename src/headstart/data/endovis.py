@@ -49,11 +49,12 @@ from pathlib import Path
 from headstart.data.files import listing, merged, shown
 from headstart.data.frame import Crop, Frame, Layer
 from headstart.data.label_map import LabelMap
-from headstart.errors import DataError, Finding, Severity
+from headstart.errors import DataError, Finding
 
 CROP = Crop(full=(1080, 1920), top=28, left=320, height=1024, width=1280)
 FOLDS = ((1, 3), (2, 5), (4, 8), (6, 7))  # the sequences that are held out
-PARTS = {10: 85, 20: 170, 30: 255, 40: 0}  # grey levels as released, and as in the label map
+_NUMBERS = {k for fold in FOLDS for k in fold}
+_PARTS = {10: 85, 20: 170, 30: 255, 40: 0}  # grey levels as released, and as in the label map
 
 _TYPES = (  # in the order of the challenge's numbers, 1 to 7
     "Bipolar_Forceps",
@@ -159,7 +160,7 @@ def find(root: Path, choice: Choice) -> Found:
     found.findings += _about(root, choice) + _complete(root, sequences, choice)
     test, train, validation, unlabelled = [], [], [], []
     for k, folder in sequences:
-        if not 1 <= k <= sum(map(len, FOLDS)):
+        if k not in _NUMBERS:
             continue
         frames = _labelled(root, k, folder, choice, found.findings)
         if k in FOLDS[choice.fold]:
@@ -204,20 +205,20 @@ def _complete(root: Path, sequences: list[tuple[int, Path]], choice: Choice) -> 
 
     findings = []
     counts = Counter(k for k, _ in sequences)
-    known = {k for fold in FOLDS for k in fold}
     if twice := {k for k, count in counts.items() if count > 1}:
         message = "a sequence is there twice"
         hint = "keep one; the release for testing does not belong beside that for training"
         findings.append(Finding("sequence-twice", "error", message, hint, files(twice)))
-    if others := set(counts) - known:
+    if others := set(counts) - _NUMBERS:
         message = "sequences that are in no fold were passed over"
         hint = "the folds are made of sequences 1 to 8, the release for training"
         findings.append(Finding("passed-over", "warning", message, hint, files(others)))
-    missing = known - set(counts)
+    missing = _NUMBERS - set(counts)
     held_out = set(FOLDS[choice.fold])
-    if missing and (held_out <= missing or known - held_out <= missing):
+    if held_out <= missing or _NUMBERS - held_out <= missing:
         part = "test" if held_out <= missing else "train"
-        message = f"the {part} split has no frames: fold {choice.fold} tests on {held_out}"
+        tested = " and ".join(map(str, FOLDS[choice.fold]))
+        message = f"the {part} split has no frames: fold {choice.fold} tests on sequences {tested}"
         hint = "add the sequences, or choose another fold"
         findings.append(Finding("empty-split", "error", message, hint))
     elif missing:
@@ -273,7 +274,7 @@ def _labelled(
 def _layer(path: Path, kind: str, choice: Choice, root: Path) -> Layer:
     label_map = LABEL_MAPS[choice.target]
     grey = label_map.greys[label_map.names.index(kind) if choice.target == "type" else -1]
-    levels = PARTS if choice.target == "parts" else dict.fromkeys(PARTS, grey)
+    levels = _PARTS if choice.target == "parts" else dict.fromkeys(_PARTS, grey)
     others = (0 if choice.target == "parts" else grey) if choice.lenient else None
     lenient = root / str(Choice(choice.target, choice.fold, lenient=True))
     hint = f"correct the mask, or read it as the publications do: {lenient}"
@@ -285,9 +286,8 @@ def _pictures(folder: Path, root: Path, findings: list[Finding]) -> dict[str, Pa
     names = listing(folder, root)
     frames = [name for name in names if re.fullmatch(r"frame[0-9]+\.png", name)]
     if others := tuple(shown(folder / name, root) for name in names if name not in frames):
-        severity: Severity = "warning"
         message = "passed over what is not called frame<nnn>.png"
-        findings.append(Finding("passed-over", severity, message, "move it away", others))
+        findings.append(Finding("passed-over", "warning", message, "move it away", others))
     return {name.removesuffix(".png"): folder / name for name in frames}
 
 

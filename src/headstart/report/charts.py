@@ -115,7 +115,9 @@ def _draw(axes: Axes, points: Sequence[Point], i: int, aside: float) -> None:
     style: dict[str, Any] = {"color": colour(i), "marker": _MARKS[i % len(_MARKS)]}
     for p in points:
         x = [p.labels] * len(p.seeds)
-        axes.plot(x, p.seeds, ls="", clip_on=False, alpha=0.45, ms=3.5, mew=0, transform=beside, **style)
+        axes.plot(
+            x, p.seeds, ls="", clip_on=False, alpha=0.45, ms=3.5, mew=0, transform=beside, **style
+        )
         if p.low is not None and p.high is not None:
             axes.plot([p.labels] * 2, [p.low, p.high], color=colour(i), lw=1.6, transform=at)
     x, y = [p.labels for p in points], [p.mean for p in points]
@@ -127,7 +129,7 @@ def losses(panels: Sequence[Panel], names: Sequence[str], share: bool) -> Figure
 
     Args:
         panels: at least one.
-        names: of the lines' colours.
+        names: of the lines' colours; with fewer than two there is no legend of them.
         share: whether all rows have the same axes.
     """
     with matplotlib.style.context(["default", _RULES]):
@@ -144,12 +146,10 @@ def losses(panels: Sequence[Panel], names: Sequence[str], share: bool) -> Figure
             left.set_ylabel("loss")
         for axes in grid[-1]:
             axes.set_xlabel("epoch")
-        shown = sorted({i for panel in panels for i, _ in panel.runs})
+        shown = sorted({i for panel in panels for i, _ in panel.runs}) if len(names) > 1 else []
         entries = [Line2D([], [], color=colour(i), label=_plain(names[i])) for i in shown]
         trivial = any(panel.trivial is not None for panel in panels)
-        _legend(
-            figure, entries if len(names) > 1 else [], trivial, "loss of having learned nothing"
-        )
+        _legend(figure, entries, trivial, "loss of having learned nothing")
         return figure
 
 

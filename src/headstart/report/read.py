@@ -101,7 +101,9 @@ def read_records(folder: Path) -> Records:
             return _study(folder, read_study_config(path))
         config = read_config(path)
         if isinstance(config, PretextConfig):
-            return Records(folder, config, 0, (), 0, None, (_pretext(folder, folder.resolve().name),))
+            return Records(
+                folder, config, 0, (), 0, None, (_pretext(folder, folder.resolve().name),)
+            )
         return Records(folder, config, 1, (_run(folder, config),), 0, None, ())
     except OSError as e:
         message = f"{e.filename or folder}: {e.strerror}"

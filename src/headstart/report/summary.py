@@ -8,10 +8,13 @@ from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
+from jaxtyping import Int64
 
 from headstart.config import StudyConfig
+from headstart.errors import DataError, Finding
+from headstart.metrics import constant_counts
 from headstart.report.read import Records, Run
-from headstart.stats import Usable, interval, mean_score, usable_classes
+from headstart.stats import Usable, interval, mean_score, pooled_dice
 
 SCORES = (
     "dice",
@@ -122,13 +125,24 @@ def cells(records: Records) -> list[Cell]:
 
 
 def verdict_classes(records: Records) -> Usable | None:
-    """The classes the verdict's mean is over; ``None`` where no mean can be taken."""
-    if not records.runs:
+    """The classes the verdict's mean is over; None where the study has (as yet) no verdict."""
+    found = records.study.get("classes") if records.study else None
+    if not found or "reason" in found:
         return None
-    try:
-        return usable_classes(records.runs[0].frames.counts)
-    except ValueError:
-        return None
+    return Usable(tuple(found["classes"]), tuple(found["left_out"]), found["fallback"])
+
+
+def trivial_dice(run: Run, classes: Sequence[int]) -> float:
+    """What the best constant prediction reaches, of the verdict's score.
+
+    Args:
+        run: any; the truth is the same in all.
+        classes: that the mean is over.
+    """
+    counts = run.frames.counts
+    pixels = counts[..., 0] + counts[..., 2]
+    constant = (constant_counts(pixels, c).sum(0) for c in range(pixels.shape[1]))
+    return max(float(pooled_dice(each[list(classes)])) for each in constant)
 
 
 @dataclass(frozen=True)
@@ -149,10 +163,18 @@ class Point:
     seeds: tuple[float, ...]
 
 
-def point(cell: Cell, classes: Sequence[int]) -> Point:
-    """The dice over ``classes``, with its interval."""
-    counts = np.stack([run.frames.counts for run in cell.runs])
-    estimate = mean_score(counts, classes)
+def point(cell: Cell, classes: Sequence[int], groups: Int64[np.ndarray, " n"] | None) -> Point:
+    """The dice over ``classes``, with its interval.
+
+    Raises:
+        DataError: the runs were not scored on the same frames.
+    """
+    try:
+        counts = np.stack([run.frames.counts for run in cell.runs])
+        estimate = mean_score(counts, classes, groups)
+    except ValueError as e:
+        message = f"the runs of {cell.name} with {cell.labels} labels do not fit together: {e}"
+        raise DataError(Finding("bad-record", "error", message)) from None
     low, high = interval(estimate)
-    each = tuple(mean_score(one[None], classes).value for one in counts)
+    each = tuple(mean_score(one[None], classes, groups).value for one in counts)
     return Point(cell.labels, estimate.value, low, high, each)

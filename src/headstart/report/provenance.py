@@ -1,0 +1,172 @@
+"""Where a report comes from: data, settings, weights, machines; as plain values for its page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from headstart.config import RunConfig, StudyConfig
+from headstart.errors import Finding, printable
+from headstart.report.command import again
+from headstart.report.dataset import Seen
+from headstart.report.read import Records
+from headstart.report.words import Entry, Table, flat, listed, plural
+
+_GROUPS = {
+    "no-groups": "It is not known which video or patient a frame comes from. Without groups the "
+    "score says nothing about new patients.",
+    "group-across-splits": "Some videos or patients are on both sides of a split: the score says "
+    "less about new patients than it seems to.",
+}
+
+
+def of_data(records: Records, seen: Seen) -> dict[str, Any]:
+    """Leaks, what a check of the dataset finds, and what is known of patients."""
+    said = [_GROUPS[f.code] for f in seen.findings if f.code in _GROUPS]
+    if not said and seen.missing:
+        said = [
+            "Whether the splits keep whole videos or patients apart is not known here. Without "
+            "groups the score says nothing about new patients."
+        ]
+    order = list(records.config.starts) if isinstance(records.config, StudyConfig) else []
+    return {
+        "missing": seen.missing,
+        "groups": said or ["No video or patient is on both sides of a split."],
+        "findings": [_finding(f) for f in seen.findings],
+        "leaks": [leak for name in _pretexts(records, order) for leak in _leaks(records, name)],
+    }
+
+
+def _finding(finding: Finding) -> dict[str, Any]:
+    return {
+        "severity": finding.severity,
+        "code": finding.code,
+        "message": printable(finding.message),
+        "hint": printable(finding.hint),
+        "files": [printable(f) for f in finding.files],
+    }
+
+
+def _pretexts(records: Records, order: Sequence[str]) -> list[str]:
+    names = dict.fromkeys(p.pretext for p in records.pretexts)
+    return sorted(names, key=lambda name: order.index(name) if name in order else len(order))
+
+
+def _leaks(records: Records, pretext: str) -> list[dict[str, Any]]:
+    """What the runs of a pretext found; once, for all seeds see the same pictures."""
+    found: list[dict[str, Any]] = []
+    for p in records.pretexts:
+        if p.pretext != pretext or p.leaks in [f["record"] for f in found]:
+            continue
+        same, near = p.leaks["copies"], p.leaks["near"]
+        if not p.leaks["compared_with"]:
+            words = "its pictures come without labelled frames to compare them with."
+        elif not same and not near:
+            words = (
+                f"none of its {p.leaks['pictures']} pictures is, exactly or nearly, a validation "
+                "or test frame."
+            )
+        else:
+            fate = "they were left out." if p.leaks["dropped"] else (
+                "they were not left out (--drop-leaks leaves them out), so this start has seen "
+                "frames it is judged by."
+            )  # fmt: skip
+            words = (
+                f"of its {p.leaks['pictures']} pictures {len(same)} are validation or test frames "
+                f"too, and {len(near)} nearly; {fate}"
+            )
+        files = [*(f"{printable(f)} (the same)" for f in same), *map(printable, near)]
+        found.append({"pretext": pretext, "words": words, "files": files, "record": p.leaks})
+    return found
+
+
+def of_settings(records: Records) -> dict[str, Any]:
+    """Every hyper-parameter."""
+    config = records.config
+    whole = config.model_dump(by_alias=True)
+    recipes = {name: whole.pop(name, None) for name in ("recipe", "pretext_recipe")}
+    if isinstance(config, RunConfig):
+        its = whole.pop("pretext")
+        recipes["pretext_recipe"] = its["recipe"] if its else None
+    if isinstance(config, StudyConfig) and not records.pretexts:
+        recipes["pretext_recipe"] = None
+    size = whole.pop("size")
+    whole["size"] = f"{size[0]} high, {size[1]} wide"
+    whole.pop("schema")
+
+    def table(caption: str, settings: dict[str, Any]) -> Table:
+        rows = tuple((printable(name), printable(value)) for name, value in flat(settings))
+        return Table(caption, ("setting", "value"), rows, left=(1,))
+
+    captions = {"recipe": "Hyper-parameters", "pretext_recipe": "Hyper-parameters of the pretexts"}
+    return {
+        "run": table("What was run.", whole),
+        "recipes": [
+            table(f"{captions[name]} (recipe “{recipe['name']}”).", recipe)
+            for name, recipe in recipes.items()
+            if recipe is not None
+        ],
+    }
+
+
+def of_starts(records: Records) -> list[dict[str, Any]]:
+    """What of each start's weights moved into the network."""
+    told: dict[str, dict[str, Any]] = {}
+    for run in records.runs:
+        start = run.environment["start"]
+        if run.start in told or not isinstance(start, dict):
+            continue
+        name = printable(run.start)
+        parts = {k: list(map(printable, start.get(k) or ())) for k in _PARTS}
+        if not parts["moved"] and not parts["adapted"]:
+            words = f"{name}: all weights are new."
+        else:
+            counts = [f"{plural(len(v), 'tensor')} {k}" for k, v in parts.items() if v]
+            words = f"{name}: {listed(counts)}."
+        told[run.start] = {"words": words, "parts": {k: v for k, v in parts.items() if v}}
+    return list(told.values())
+
+
+_PARTS = ("moved", "adapted", "fresh", "unused")
+
+
+def of_machines(records: Records) -> dict[str, Any]:
+    """Hardware, versions and hashes, each value once; and the command."""
+    environments = [p.environment for p in records.pretexts] + [r.environment for r in records.runs]
+    rows: dict[str, list[str]] = {}
+    for environment in environments:
+        facts = {
+            "processor": environment["cpu"],
+            "cores": environment["cores"],
+            "threads": environment["threads"],
+            "GPU": environment["gpu"] or "none",
+            "system": environment["system"],
+            **environment["versions"],
+        }
+        for name, value in facts.items():
+            rows.setdefault(name, []).append(str(value))
+    hashes: dict[str, list[str]] = {}
+    for kind, members in (("pictures of pretexts", records.pretexts), ("frames", records.runs)):
+        for member in members:
+            for part, value in member.environment["data"].items():
+                hashes.setdefault(f"{kind}: {part}", []).append(value)
+    for run in records.runs:
+        start = run.environment["start"]
+        if isinstance(start, dict) and start.get("weights_sha256"):
+            name = f"start {run.start}, seed {run.seed}"
+            hashes.setdefault(name, []).append(start["weights_sha256"])
+    command, files = again(records.config, records.folder.resolve().name)
+    return {
+        "machines": _distinct("Hardware and versions.", rows),
+        "hashes": _distinct("SHA-256 of what went in.", hashes),
+        "command": printable(command),
+        "files": files,
+    }
+
+
+def _distinct(caption: str, values: dict[str, list[str]]) -> Table:
+    rows: tuple[tuple[Entry, ...], ...] = tuple(
+        (printable(name), printable(", ".join(dict.fromkeys(each))))
+        for name, each in values.items()
+    )
+    return Table(caption, ("what", "value"), rows, left=(1,))
