@@ -220,9 +220,16 @@ class Tally:
 
 
 def differences(
-    effects: Effects, shift: float, truth: np.ndarray, seeds: int, frames: int, studies: int
+    effects: Effects,
+    shift: float,
+    truth: np.ndarray,
+    seeds: int,
+    frames: int,
+    studies: int,
+    *,
+    others: bool = True,
 ) -> dict[str, dict[str, float]]:
-    """Coverage of the true difference ``truth`` (per class) by each method."""
+    """Coverage of the true difference ``truth`` (per class), also by other methods."""
     rng = np.random.default_rng([1, seeds, frames])
     runs = simulate(rng, effects, [shift, 0.0], studies, seeds, frames)
     groups = np.arange(frames) // effects.per_group
@@ -241,6 +248,8 @@ def differences(
         tally.add(ours, *ends, true)
         given = stats.interval(estimate)
         assert given == ((None, None) if seeds < stats.MIN_SEEDS else ends)
+        if not others:
+            continue
         if grouped is None:
             for method, ends in alternatives(rng, a[:, :, classes], b[:, :, classes]).items():
                 tally.add(method, *ends, true)

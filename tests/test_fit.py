@@ -17,9 +17,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from headstart.recipes import ASSIGNMENT, DEFAULT, Recipe
 from headstart.errors import DataError
 from headstart.fit import State, Stopping, finished, fit, learning_rate, make_optimizer
+from headstart.recipes import ASSIGNMENT, DEFAULT, Recipe
 from headstart.seeding import generator
 from headstart.tasks import Task
 

@@ -10,9 +10,8 @@ import pytest
 import torch
 from PIL import Image
 
-from headstart.data.folders import open_dataset
+from headstart.data.folders import find_pictures, open_dataset
 from headstart.data.label_map import LabelMap
-from headstart.data.folders import find_pictures
 from headstart.errors import DataError, UsageError
 from headstart.predict import (
     evaluate_masks,

@@ -11,7 +11,6 @@ import pytest
 import torch
 from PIL import Image
 
-
 from headstart.config import PretextName
 from headstart.data.augment import augment, augment_image, to_grey
 from headstart.data.augmentation import Augmentation
@@ -159,7 +158,7 @@ def test_pictures_to_look_at(pictures):
     model = torch.nn.Conv2d(3, 3, 1)
     seen, answer, clean = restored(model, PRETEXTS["colorization"], pictures, RECIPE, 1, CPU)
     assert seen.shape == answer.shape == clean.shape == (5, 16, 24, 3)
-    assert 0 <= min(answer.min(), seen.min()) and max(answer.max(), clean.max()) <= 1
+    assert min(answer.min(), seen.min()) >= 0 and max(answer.max(), clean.max()) <= 1
 
 
 def test_a_picture_alone_moves_as_with_its_mask():

@@ -129,7 +129,7 @@ def test_a_damaged_safetensors_file(tmp_path):
 
 
 def test_which_file_a_start_names(tmp_path):
-    with pytest.raises(UsageError, match="there is no start colorisation.*colorization"):
+    with pytest.raises(UsageError, match=r"there is no start colorisation.*colorization"):
         weights_file("colorisation")
     with pytest.raises(UsageError, match="without weights"):
         weights_file(str(tmp_path))

@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from headstart.recipes import ASSIGNMENT, DEFAULT
 from headstart.data.decoded import Decoded, decode
 from headstart.data.folders import open_dataset
 from headstart.losses import dice_cross_entropy_loss, dice_loss
 from headstart.models.unet import UNet
+from headstart.recipes import ASSIGNMENT, DEFAULT
 from headstart.tasks import class_maps, count_frames, segment, segmentation, to_input
 
 CPU = torch.device("cpu")

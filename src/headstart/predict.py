@@ -18,8 +18,9 @@ from headstart.checkpoint import disk_errors, write_atomic
 from headstart.data.decoded import read_labelled, resize_image
 from headstart.data.files import merged
 from headstart.data.folders import Dataset, Frame
+from headstart.data.frame import read_frame
 from headstart.data.label_map import LabelMap
-from headstart.data.pictures import read_image, read_mask
+from headstart.data.pictures import read_mask
 from headstart.errors import DataError, Finding, UsageError
 from headstart.segmenter import Segmenter, load_segmenter, pick_device
 from headstart.tasks import segment
@@ -58,7 +59,7 @@ def predict(
         pictures = []
         for frame in frames[start : start + _BATCH]:
             try:
-                pictures.append((frame.name, read_image(frame.image, root)))
+                pictures.append((frame.name, read_frame(frame, root)))
             except DataError as e:
                 findings.extend(e.findings)
         if pictures:
@@ -184,7 +185,7 @@ def evaluate_run(run: Path, dataset: Dataset, split: str, device: str = "auto") 
     maps: dict[str, UInt8[np.ndarray, "_ _"]] = {}
     for start in range(0, len(frames), _BATCH):
         some = frames[start : start + _BATCH]
-        pictures = [read_image(frame.image, dataset.root) for frame in some]
+        pictures = [read_frame(frame, dataset.root) for frame in some]
         found = class_maps_of(segmenter, pictures, where)
         maps |= {frame.name: m for frame, m in zip(some, found, strict=True)}
     return _scores(dataset, split, lambda frame: maps[frame.name])

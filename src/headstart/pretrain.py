@@ -108,12 +108,12 @@ class Leaks:
 
 def find_leaks(pictures: Pictures) -> Leaks:
     """Compares every pretext picture with every validation and test frame."""
-    pool = [f.image for f in (*pictures.train, *pictures.validation)]
+    pool = (*pictures.train, *pictures.validation)
     if not pictures.labelled:
         return Leaks((), ())
     with ThreadPoolExecutor(os.cpu_count() or 1) as threads:
         of = fingerprints(pool, pictures.root, threads)
-        among = fingerprints([f.image for f in pictures.labelled], pictures.root, threads)
+        among = fingerprints(pictures.labelled, pictures.root, threads)
     same = copies(of, among) >= 0
     near = ~same & (nearest(of, among)[1] <= NEAR)
     return Leaks(tuple(np.flatnonzero(same).tolist()), tuple(np.flatnonzero(near).tolist()))

@@ -94,6 +94,18 @@ def hash_of_label_map(label_map: LabelMap) -> str:
     return hashlib.sha256(json.dumps(named).encode()).hexdigest()
 
 
+def refuse_changed_data(out: Path, before: dict[str, str], now: dict[str, str]) -> None:
+    """Compares hashes by name.
+
+    Raises:
+        DataError: one of ``now`` is not what it was.
+    """
+    if changed := [name for name in now if before.get(name) != now[name]]:
+        message = f"{out} was begun with other data; changed since: {', '.join(changed)}"
+        hint = "restore them, or give --fresh to start beside it"
+        raise DataError(Finding("data-changed", "error", message, hint))
+
+
 def record_environment(
     out: Path,
     config: RunConfig | PretextConfig,
@@ -110,12 +122,7 @@ def record_environment(
     """
     path = out / "environment.json"
     if path.exists():
-        before = json.loads(path.read_bytes())["data"]
-        if before != data:
-            changed = ", ".join(s for s in data if before.get(s) != data[s])
-            message = f"{out} was begun with other data; changed since: {changed}"
-            hint = "restore them, or give --fresh to start beside it"
-            raise DataError(Finding("data-changed", "error", message, hint))
+        refuse_changed_data(out, json.loads(path.read_bytes())["data"], data)
     machine = environment(torch.device(config.device))
     write_json(path, {**machine, "threads": config.threads, "data": data, **facts})
 

@@ -15,11 +15,11 @@ from headstart import figures, metrics
 from headstart.checkpoint import locked, save_weights, write_atomic, write_json
 from headstart.config import SCRATCH, RunConfig, to_json, weights_file
 from headstart.data.batches import steps_per_epoch
-from headstart.data.decoded import Decoded, channel_statistics, decode
+from headstart.data.decoded import Decoded, channel_statistics, decode, digest
 from headstart.data.files import merged
 from headstart.data.folders import Dataset, open_dataset
+from headstart.data.frame import read_frame
 from headstart.data.label_map import LabelMap
-from headstart.data.pictures import read_image
 from headstart.data.splits import label_budget
 from headstart.errors import DataError, Finding, InterruptedRun
 from headstart.fit import Listener, State, Stopping, fit
@@ -31,6 +31,7 @@ from headstart.record import (
     hash_of_label_map,
     model_card,
     record_environment,
+    refuse_changed_data,
 )
 from headstart.run_folder import budget_too_large, check_folder, how_to_continue
 from headstart.seeding import key
@@ -72,6 +73,7 @@ def train(
         check_folder(config, out)
         done = out / "scores.json"
         if done.exists():
+            _check_same_data(dataset, config, out)
             scores: dict[str, Any] = json.loads(done.read_bytes())
             return scores
         torch.set_num_threads(config.threads)
@@ -121,19 +123,30 @@ def train(
         return _score(model, dataset, scored, config, out, state, device)
 
 
+def _check_same_data(dataset: Dataset, config: RunConfig, out: Path) -> None:
+    """A finished run does not answer for other pictures than its own."""
+    before = json.loads((out / "environment.json").read_bytes())["data"]
+    now = {s: digest(dataset.splits.get(s, ()), dataset.root) for s in _splits(config)}
+    refuse_changed_data(out, before, {**now, "label map": hash_of_label_map(dataset.label_map)})
+
+
+def _splits(config: RunConfig) -> tuple[str, str, str]:
+    return "train", "validation", config.score
+
+
 def _read(dataset: Dataset, config: RunConfig, cache: Path) -> tuple[Decoded, Decoded, Decoded]:
     """Training, validation and scored split.
 
     All are decoded now, so that a file that cannot be read is known before hours of training; the
     scored one is looked at when they are over.
     """
-    missing = [s for s in ("train", "validation", config.score) if not dataset.splits.get(s)]
+    missing = [s for s in _splits(config) if not dataset.splits.get(s)]
     if missing:
         message = f"{dataset.root} has no frames for {', '.join(missing)}"
         raise DataError(Finding("empty-split", "error", message))
     findings: list[Finding] = []
     parts = []
-    for split in ("train", "validation", config.score):
+    for split in _splits(config):
         try:
             read = (dataset.splits[split], config.size, dataset.label_map, dataset.root, cache)
             parts.append(decode(*read, keep_truth=split != "train"))
@@ -244,7 +257,7 @@ def _score(
     examples = [
         figures.Example(
             f"{kind}: {frames[i].name}",
-            read_image(frames[i].image, dataset.root),
+            read_frame(frames[i], dataset.root),
             truth,
             m.cpu().numpy(),
         )

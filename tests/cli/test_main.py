@@ -1,31 +1,90 @@
-"""The command line as users start it: through a process of its own."""
+"""The command line: what goes in, what is on which stream, and how it ends."""
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
+import traceback
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from headstart.checkpoint import locked
+from headstart.cli.main import main
 
+VERBS = ("demo", "check", "train", "pretrain", "study", "report", "evaluate", "predict")
 TINY = ("--size", "16x24", "--width", "2", "--epochs", "1", "--threads", "1", "--device", "cpu")
 
 
-def headstart(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "COLUMNS": "80", "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "headstart", *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=environment)
+@pytest.fixture(scope="module", autouse=True)
+def loaded() -> None:
+    """What a first optimizer step and a first figure load is loaded once, for all children."""
+    import headstart.report.write
+    import headstart.study  # noqa: F401
+    from headstart.fit import make_optimizer
+    from headstart.recipes import DEFAULT
+
+    layer = torch.nn.Linear(1, 1)
+    layer(torch.zeros(1, 1)).sum().backward()
+    make_optimizer(layer, DEFAULT).step()
+
+
+@dataclass(frozen=True)
+class Done:
+    """How a command ended."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def headstart(*arguments: object, cwd: Path | None = None) -> Done:
+    """``headstart ARGUMENTS`` in a process of its own, forked: torch need not be loaded again."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        child = os.fork()
+        if child == 0:
+            _become_headstart(out.fileno(), err.fileno(), [str(a) for a in arguments], cwd)
+        _, status = os.waitpid(child, 0)
+        out.seek(0)
+        err.seek(0)
+        done = Done(os.waitstatus_to_exitcode(status), out.read().decode(), err.read().decode())
     assert "Traceback" not in done.stdout + done.stderr, done.stderr
     return done
+
+
+def _become_headstart(out: int, err: int, arguments: list[str], cwd: Path | None) -> None:
+    status = 70
+    try:
+        os.dup2(out, 1)
+        os.dup2(err, 2)
+        sys.stdout = io.TextIOWrapper(os.fdopen(1, "wb", closefd=False), write_through=True)
+        sys.stderr = io.TextIOWrapper(os.fdopen(2, "wb", closefd=False), write_through=True)
+        os.environ["COLUMNS"] = "80"
+        os.chdir(cwd or Path.cwd())
+        sys.argv = ["headstart", *arguments]
+        main()
+        status = 0
+    except SystemExit as left:
+        status = left.code if isinstance(left.code, int) else 1
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
 
 
 @pytest.fixture(scope="module")
@@ -66,10 +125,11 @@ def test_help_is_quick_and_has_an_example() -> None:
     times = []
     for _ in range(3):
         began = time.monotonic()
-        assert "check" in headstart("--help").stdout
+        command = [sys.executable, "-m", "headstart", "--help"]
+        assert "check" in subprocess.run(command, capture_output=True, text=True).stdout
         times.append(time.monotonic() - began)
     assert min(times) < 2
-    for verb in ("demo", "check", "train", "evaluate", "predict"):
+    for verb in VERBS:
         assert "Example: headstart" in headstart(verb, "--help").stdout
 
 
@@ -81,7 +141,7 @@ def test_a_help_page_or_a_check_loads_no_torch(drawn: Path) -> None:
         "except SystemExit: pass\n"
         "assert 'torch' not in sys.modules"
     )
-    for arguments in (["--help"], ["train", "--help"], ["check", str(drawn)]):
+    for arguments in (["--help"], ["study", "--help"], ["check", str(drawn)]):
         done = subprocess.run(
             [sys.executable, "-c", script, *arguments], capture_output=True, text=True
         )
@@ -101,6 +161,13 @@ WRONG = {
     "no such device": (["train", "DATA", "--device", "tpu"], "expected cpu, cuda or auto"),
     "no such verb": (["trian", "DATA"], "train"),
     "no such split": (["evaluate", "DATA", "DATA", "--split", "tset"], "train, validation, test"),
+    "no such start": (["train", "DATA", "--start", "colorisation"], "expected scratch, color"),
+    "a start with no weights": (["train", "DATA", "--start", "DATA"], "without weights"),
+    "no such pretext": (["pretrain", "DATA", "--pretext", "jigsaw"], "masked-denoising"),
+    "no such start in a study": (["study", "DATA", "--starts", "scratch,jigsaw"], "jigsaw"),
+    "a start twice": (["study", "DATA", "--starts", "scratch,scratch"], "different values"),
+    "seeds that are none": (["study", "DATA", "--seeds", "some"], "--seeds 5"),
+    "a budget above the data": (["study", "DATA", "--labels", "13"], "12 labelled frames"),
     "no out": (["predict", "RUN", "DATA"], "--out"),
 }
 
@@ -166,6 +233,7 @@ def test_an_interrupt_ends_with_130_and_the_same_command_goes_on(
     assert process.returncode == 130 and "the same command again continues" in said
     with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
+        assert process.stderr.readline().startswith("segmentation from scratch")
         assert process.stderr.readline().startswith("going on from step")
         process.terminate()
         process.stderr.read()
@@ -186,3 +254,39 @@ def test_a_config_makes_the_run_again(run: Path, drawn: Path, tmp_path: Path) ->
     assert done.returncode == 0, done.stderr
     for name in ("weights.safetensors", "scores.json", "config.json"):
         assert (tmp_path / "again" / name).read_bytes() == (run / name).read_bytes()
+
+
+def test_from_pictures_to_a_start_to_a_run(drawn: Path, tmp_path: Path) -> None:
+    start = tmp_path / "start"
+    done = headstart("pretrain", drawn, "--pretext", "chroma", "--out", start, *TINY, "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == json.loads((start / "scores.json").read_text())
+    assert "without having learned anything" in done.stderr
+    done = headstart("train", drawn, "--start", start, "--out", tmp_path / "run", *TINY)
+    assert done.returncode == 0, done.stderr
+    wide = headstart("train", drawn, "--start", start, "--out", tmp_path / "w", *TINY, "--width", 3)
+    assert wide.returncode == 65 and "(2, 3, 3, 3), expected (3, 3, 3, 3)" in wide.stderr
+    both = ("--start", "masked-denoising", "--pretext-epochs", "1")
+    done = headstart("train", drawn, *both, "--out", tmp_path / "both", *TINY)
+    assert done.returncode == 0 and "pretext masked-denoising" in done.stderr
+    assert (tmp_path / "both" / "start" / "weights.safetensors").exists()
+    again = headstart("train", drawn, *both, "--out", tmp_path / "both", *TINY)
+    assert again.returncode == 0 and "epoch" not in again.stderr.split("in ")[0]
+
+
+def test_a_study_its_plan_and_its_report(drawn: Path, tmp_path: Path) -> None:
+    out = tmp_path / "study"
+    study = ("study", drawn, "--labels", "6,all", "--seeds", "1", "--out", out, *TINY)
+    plan = headstart(*study, "--pretext-epochs", "1", "--dry-run")
+    assert plan.returncode == 0 and "4 are to do" in plan.stderr and "hours here" in plan.stderr
+    assert not out.exists()
+    done = headstart(*study, "--pretext-epochs", "1")
+    assert done.returncode == 0, done.stderr
+    assert "too few seeds" in " ".join(done.stdout.split()) and "[4/4]" in done.stderr
+    again = headstart(*study, "--pretext-epochs", "1", "--json")
+    assert json.loads(again.stdout) == json.loads((out / "study.json").read_text())
+    report = headstart("report", out)
+    assert report.returncode == 0, report.stderr
+    assert (out / "report.html").exists()
+    other = headstart(*study, "--pretext-epochs", "2")
+    assert other.returncode == 2 and "pretext_recipe.epochs: 1 -> 2" in other.stderr

@@ -19,6 +19,7 @@ from headstart.data.duplicates import (
     joined,
     nearest,
 )
+from headstart.data.frame import Frame
 
 
 def some(count: int, seed: int) -> Fingerprints:
@@ -66,6 +67,6 @@ def test_files_in_another_format_are_copies(tmp_path: Path) -> None:
     for path in paths:
         image.save(path)
     with ThreadPoolExecutor(2) as pool:
-        prints = fingerprints(paths, tmp_path, pool)
+        prints = fingerprints([Frame(p.stem, p) for p in paths], tmp_path, pool)
     assert copies(prints, prints).tolist() == [0, 0]
     assert prints.thumbnails.shape == (2, 32, 40, 3)

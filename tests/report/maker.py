@@ -1,11 +1,12 @@
-"""A study's folder made from one trained run: its counts worsened, its losses shifted."""
+"""A study's folder made from one trained run: its frames, with counts and losses made up."""
 
 from __future__ import annotations
 
 import csv
 import json
+import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,7 @@ def make_study(
     names: Sequence[str] | None = None,
     collapsed: Sequence[tuple[str, int, int]] = (),
     data: str | None = None,
+    held: Mapping[int, int] | None = None,
 ) -> Path:
     """Writes a study's folder.
 
@@ -49,11 +51,19 @@ def make_study(
         names: other names for the classes.
         collapsed: start, labels and seed of runs that predict background everywhere.
         data: another place of the data.
+        held: classes, and how many frames may hold them.
     """
     config = json.loads((template / "config.json").read_text())
     config["data"] = data or config["data"]
     counts, frames, own_names = _read_counts(template / "frames.csv")
+    counts = np.stack([counts[..., 0] + counts[..., 2], *np.zeros((2, *counts.shape[:2]), int)], -1)
     names = tuple(names or own_names)
+    counts = np.concatenate([counts] * 4)  # enough frames for a verdict
+    frames = tuple(f"{frame}-{i}" for i in range(4) for frame in frames)
+    for k, most in (held or {}).items():
+        beyond = np.flatnonzero(counts[:, k, 0])[most:]
+        counts[beyond, 0] += counts[beyond, k]
+        counts[beyond, k] = 0
     history = [json.loads(x) for x in (template / "metrics.jsonl").read_text().splitlines()]
     timing = [json.loads(x) for x in (template / "timing.jsonl").read_text().splitlines()]
     environment = json.loads((template / "environment.json").read_text())
@@ -76,11 +86,11 @@ def make_study(
         _pretext(out / "starts" / f"{name}-{seed}-0a1b2c3d", pretext, environment, template)
     records, ledger = [], []
     for start, budget, seed in product(starts, labels, seeds):
-        run = f"runs/{start}-all-{budget}-{seed}"
+        run = f"runs/{re.sub(r'[^a-z-]', '_', start)}-all-{budget}-{seed}"
         folder = out / run
         folder.mkdir(parents=True)
         rng = generator(seed, "made", start, budget)
-        loss = 0.75 * (30 / budget) ** 0.5 * (1 - GAIN.get(start, 0)) * rng.uniform(0.8, 1.2)
+        loss = 0.7 * (labels[0] / budget) ** 0.5 * (1 - GAIN.get(start, 0)) * rng.uniform(0.8, 1.2)
         worse = _worsen(counts, 0.05 + loss, generator(seed, "made frames"))
         if (start, budget, seed) in collapsed:
             worse = metrics.constant_counts(counts[..., 0] + counts[..., 2], 0)
@@ -97,10 +107,9 @@ def make_study(
             "labels": {"train": budget, "validation": environment["labels"]["validation"]},
         })  # fmt: skip
         write_lines(folder / "metrics.jsonl", [
-            {**row, "train_loss": row["train_loss"] * (1 - 0.3 * GAIN.get(start, 0)) * (budget / 300) ** 0.1
-             * float(rng.uniform(0.97, 1.03)),
-             "validation_loss": row["validation_loss"] * (1 + loss) * float(rng.uniform(0.95, 1.05))}
-            for row in history
+            {**row, "train_loss": row["train_loss"] * (1 - loss / 3) * noise,
+             "validation_loss": row["validation_loss"] * (1 + loss) / noise}
+            for row, noise in zip(history, rng.uniform(0.97, 1.03, len(history)), strict=True)
         ])  # fmt: skip
         write_lines(folder / "timing.jsonl", timing)
         shutil.copy(template / "predictions.png", folder / "predictions.png")
@@ -124,7 +133,7 @@ def _read_counts(path: Path) -> tuple[np.ndarray, tuple[str, ...], tuple[str, ..
 
 
 def _worsen(counts: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarray:
-    """Foreground pixels predicted as background: that share of them, more or less by frame."""
+    """Of perfect counts: that share of the foreground is missed, more or less of it by frame."""
     worse = counts.copy()
     lost = counts[:, 1:, 0] * np.clip(share * rng.uniform(0.3, 1.7, counts[:, 1:, 0].shape), 0, 1)
     lost = lost.astype(np.int64)
@@ -151,8 +160,10 @@ def _pretext(folder: Path, config: dict[str, Any], environment: dict, template: 
     write_json(folder / "config.json", config)
     write_json(folder / "environment.json", {**environment, "source": "the unlabelled pictures",
                "pictures": {"train": 1584, "validation": 50}})  # fmt: skip
-    rows = [{"epoch": int(e), "step": int(e) * 159, "learning_rate": 0.001, "train_loss": float(x),
-             "validation_loss": float(x * 1.1)} for e, x in zip(epochs, losses, strict=True)]  # fmt: skip
+    rows = [
+        {"epoch": e, "step": e * 159, "train_loss": x, "validation_loss": x * 1.1}
+        for e, x in zip(epochs.tolist(), losses.tolist(), strict=True)
+    ]
     write_lines(folder / "metrics.jsonl", rows)
     spent = {"train_seconds": 6.1, "validation_seconds": 0.4, "steps": 159}
     write_lines(folder / "timing.jsonl", [{"epoch": int(e), **spent} for e in epochs])

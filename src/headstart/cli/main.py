@@ -14,6 +14,7 @@ from headstart.cli.evaluate import evaluate
 from headstart.cli.predict import predict
 from headstart.cli.pretrain import pretrain
 from headstart.cli.progress import say
+from headstart.cli.report import report
 from headstart.cli.study import study
 from headstart.cli.train import train
 from headstart.errors import Finding, HeadstartError
@@ -25,7 +26,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (demo, check, train, pretrain, study, evaluate, predict):
+for verb in (demo, check, train, pretrain, study, report, evaluate, predict):
     app.command()(verb)
 
 

@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import Float32, Int64, UInt8
 from PIL import Image
 
-from headstart.data.pictures import read_image
+from headstart.data.frame import Frame, read_frame
 
 NEAR = 5.0
 
@@ -55,13 +55,13 @@ def joined(parts: Iterable[Fingerprints]) -> Fingerprints:
     return Fingerprints(digests, np.concatenate([none, *(part.thumbnails for part in parts)]))
 
 
-def fingerprints(paths: Iterable[Path], root: Path, pool: Executor) -> Fingerprints:
-    """Of image files, decoded in parallel.
+def fingerprints(frames: Iterable[Frame], root: Path, pool: Executor) -> Fingerprints:
+    """Of the frames' pictures, decoded in parallel.
 
     Raises:
         DataError: of the first picture that cannot be read.
     """
-    return joined(pool.map(lambda path: fingerprint(read_image(path, root)), paths))
+    return joined(pool.map(lambda frame: fingerprint(read_frame(frame, root)), frames))
 
 
 def copies(of: Fingerprints, among: Fingerprints) -> Int64[np.ndarray, "n"]:

@@ -215,7 +215,7 @@ def svg(figure: Figure, called: str, alt: str) -> str:
     body = re.sub(r" font-family: [^;\"]*;", "", body)  # the page's own
     body = body.replace("xlink:href=", "href=")
     look = 'stroke-linejoin="round" stroke-linecap="butt"'
-    return f'<svg {box[0]} {look} role="img" aria-label="{_escaped(alt)}">{body}'
+    return f'<svg {box[0]} {look} role="img" aria-label="{_escaped(printable(alt))}">{body}'
 
 
 def _escaped(text: str) -> str:

@@ -27,7 +27,7 @@ def again(config: StudyConfig | RunConfig | PretextConfig, name: str) -> tuple[s
     >>> config = make_study_config(data="my data", starts=["scratch"], labels=[30], seeds=[1, 2])
     >>> print(again(config, "S")[0])
     headstart study 'my data' --starts scratch --labels 30 --seeds 2 --recipe default \
---size 256x320 --width 32 --device cpu --threads 1 --out S
+--pretext-recipe default --size 256x320 --width 32 --device cpu --threads 1 --out S
     """
     files: dict[str, str] = {}
     if isinstance(config, StudyConfig):

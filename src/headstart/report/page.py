@@ -17,7 +17,8 @@ from PIL import Image
 
 from headstart.config import PretextConfig, StudyConfig
 from headstart.errors import printable
-from headstart.report import charts, provenance, sections
+from headstart.figures import colour
+from headstart.report import charts, provenance, sections, verdict
 from headstart.report.dataset import Seen
 from headstart.report.read import Records
 from headstart.report.summary import Cell, line_names, point, trivial_dice, verdict_classes
@@ -91,14 +92,16 @@ def render(
     return environment.from_string(template).render(
         title=_title(records),
         about=_about(records),
-        verdict=sections.verdict(records, cells),
-        means=sections.verdict_means(records) if has_runs else "",
+        verdict=verdict.verdict(records, cells),
+        means=verdict.verdict_means(records, seen.groups is not None) if has_runs else "",
         figures=_drawn(figures),
         scores=sections.of_scores(records, cells) if has_runs else None,
         comparisons=sections.of_comparisons(records),
         classes=sections.of_classes(records, cells) if has_runs else None,
         pictures=pictures,
         predictions=_predictions(cells, pictures),
+        legend=_legend(records.runs[0].frames.names[1:]) if has_runs else [],
+        validation=records.runs[0].environment["labels"]["validation"] if has_runs else None,
         pretexts=sections.of_pretexts(records),
         restorations=_restorations(records, pictures),
         data=provenance.of_data(records, seen),
@@ -136,10 +139,10 @@ def _about(records: Records) -> str:
             f"Segmentation into {classes} classes: {network}, {plural(run.labels, 'label')}, "
             f"start {printable(run.start)}, seed {run.seed}."
         )
+    labels = listed([str(n) for n in config.labels])
     return (
-        f"Segmentation into {classes} classes: {listed([printable(s) for s in config.starts])}; "
-        f"{listed([str(n) for n in config.labels])} labels; {plural(len(config.seeds), 'seed')}; "
-        f"{network}."
+        f"Segmentation into {classes} classes: {network}; {labels} labels, "
+        f"{plural(len(config.seeds), 'seed')}."
     )
 
 
@@ -178,6 +181,11 @@ def _predictions(cells: Sequence[Cell], pictures: bool) -> list[dict[str, Any]]:
             }
         )
     return told
+
+
+def _legend(classes: Sequence[str]) -> list[tuple[str, str]]:
+    """Name and colour of the foreground classes, as in the pictures."""
+    return [(printable(n), "rgb({}, {}, {})".format(*colour(k))) for k, n in enumerate(classes, 1)]
 
 
 def _restorations(records: Records, pictures: bool) -> list[dict[str, Any]]:

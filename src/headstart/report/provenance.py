@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
 from typing import Any
 
 from headstart.config import RunConfig, StudyConfig
@@ -10,7 +10,7 @@ from headstart.errors import Finding, printable
 from headstart.report.command import again
 from headstart.report.dataset import Seen
 from headstart.report.read import Records
-from headstart.report.words import Entry, Table, flat, listed, plural
+from headstart.report.words import Entry, Table, duration, flat, listed, plural
 
 _GROUPS = {
     "no-groups": "It is not known which video or patient a frame comes from. Without groups the "
@@ -23,17 +23,20 @@ _GROUPS = {
 def of_data(records: Records, seen: Seen) -> dict[str, Any]:
     """Leaks, what a check of the dataset finds, and what is known of patients."""
     said = [_GROUPS[f.code] for f in seen.findings if f.code in _GROUPS]
-    if not said and seen.missing:
+    if not records.runs:
+        said = []
+    elif not said and seen.missing:
         said = [
             "Whether the splits keep whole videos or patients apart is not known here. Without "
             "groups the score says nothing about new patients."
         ]
-    order = list(records.config.starts) if isinstance(records.config, StudyConfig) else []
+    elif not said:
+        said = ["No video or patient is on both sides of a split."]
     return {
         "missing": seen.missing,
-        "groups": said or ["No video or patient is on both sides of a split."],
+        "groups": said,
         "findings": [_finding(f) for f in seen.findings],
-        "leaks": [leak for name in _pretexts(records, order) for leak in _leaks(records, name)],
+        "leaks": _leaks(records),
     }
 
 
@@ -47,37 +50,30 @@ def _finding(finding: Finding) -> dict[str, Any]:
     }
 
 
-def _pretexts(records: Records, order: Sequence[str]) -> list[str]:
-    names = dict.fromkeys(p.pretext for p in records.pretexts)
-    return sorted(names, key=lambda name: order.index(name) if name in order else len(order))
-
-
-def _leaks(records: Records, pretext: str) -> list[dict[str, Any]]:
-    """What the runs of a pretext found; once, for all seeds see the same pictures."""
-    found: list[dict[str, Any]] = []
+def _leaks(records: Records) -> list[dict[str, Any]]:
+    """What the pretexts found; once for all that saw the same pictures."""
+    told: list[dict[str, Any]] = []
+    found: dict[str, tuple[dict[str, Any], list[str]]] = {}
     for p in records.pretexts:
-        if p.pretext != pretext or p.leaks in [f["record"] for f in found]:
-            continue
-        same, near = p.leaks["copies"], p.leaks["near"]
-        if not p.leaks["compared_with"]:
-            words = "its pictures come without labelled frames to compare them with."
+        found.setdefault(json.dumps(p.leaks), (p.leaks, []))[1].append(p.pretext)
+    for leaks, pretexts in found.values():
+        same, near = leaks["copies"], leaks["near"]
+        words = f"{plural(leaks['pictures'], 'picture')} without labels. "
+        if not leaks["compared_with"]:
+            words += "There are no labelled frames beside them to compare them with."
         elif not same and not near:
-            words = (
-                f"none of its {p.leaks['pictures']} pictures is, exactly or nearly, a validation "
-                "or test frame."
-            )
+            words += "None is, exactly or nearly, a validation or test frame."
         else:
-            fate = "they were left out." if p.leaks["dropped"] else (
-                "they were not left out (--drop-leaks leaves them out), so this start has seen "
-                "frames it is judged by."
+            words += f"Also validation or test frames: {len(same)} exactly, {len(near)} nearly. "
+            words += "They were left out." if leaks["dropped"] else (
+                "They were not left out (--drop-leaks does), so that this start has seen frames "
+                "it is judged by."
             )  # fmt: skip
-            words = (
-                f"of its {p.leaks['pictures']} pictures {len(same)} are validation or test frames "
-                f"too, and {len(near)} nearly; {fate}"
-            )
         files = [*(f"{printable(f)} (the same)" for f in same), *map(printable, near)]
-        found.append({"pretext": pretext, "words": words, "files": files, "record": p.leaks})
-    return found
+        told.append(
+            {"pretexts": listed(list(dict.fromkeys(pretexts))), "words": words, "files": files}
+        )
+    return told
 
 
 def of_settings(records: Records) -> dict[str, Any]:
@@ -88,6 +84,7 @@ def of_settings(records: Records) -> dict[str, Any]:
     if isinstance(config, RunConfig):
         its = whole.pop("pretext")
         recipes["pretext_recipe"] = its["recipe"] if its else None
+        whole["labels"] = whole["labels"] or "all"
     if isinstance(config, StudyConfig) and not records.pretexts:
         recipes["pretext_recipe"] = None
     size = whole.pop("size")
@@ -121,8 +118,8 @@ def of_starts(records: Records) -> list[dict[str, Any]]:
         if not parts["moved"] and not parts["adapted"]:
             words = f"{name}: all weights are new."
         else:
-            counts = [f"{plural(len(v), 'tensor')} {k}" for k, v in parts.items() if v]
-            words = f"{name}: {listed(counts)}."
+            counts = [f"{len(v)} {k}" for k, v in parts.items() if v]
+            words = f"{name}: of the network’s tensors {listed(counts)}."
         told[run.start] = {"words": words, "parts": {k: v for k, v in parts.items() if v}}
     return list(told.values())
 
@@ -155,12 +152,16 @@ def of_machines(records: Records) -> dict[str, Any]:
         if isinstance(start, dict) and start.get("weights_sha256"):
             name = f"start {run.start}, seed {run.seed}"
             hashes.setdefault(name, []).append(start["weights_sha256"])
+    spent = [sum(m.seconds for m in members) for members in (records.runs, records.pretexts)]
+    kinds = ("runs", "pretexts")
+    took = [f"{duration(s)} ({kind})" for s, kind in zip(spent, kinds, strict=True) if s]
     command, files = again(records.config, records.folder.resolve().name)
     return {
         "machines": _distinct("Hardware and versions.", rows),
         "hashes": _distinct("SHA-256 of what went in.", hashes),
         "command": printable(command),
         "files": files,
+        "took": f"Computing time: {listed(took)}.",
     }
 
 

@@ -7,23 +7,20 @@ from typing import Any
 
 from headstart.config import StudyConfig
 from headstart.errors import printable
-from headstart.report.read import Pretext, Records, Run
+from headstart.report.read import Records
 from headstart.report.summary import SCORES, Cell, verdict_classes
 from headstart.report.words import (
     NONE,
     Entry,
     Table,
     duration,
-    listed,
     number,
     over_seeds,
     plural,
     signed,
 )
 from headstart.stats import MIN_FRAMES
-from headstart.verdicts import sentences
 
-_KINDS = {"helps": "helps", "hurts": "hurts"}
 _MEANINGS = (
     ("dice", "per class 2 TP / (2 TP + FP + FN) of the pixels of all frames together; mean over "
      "the foreground classes that the truth holds. The headline"),
@@ -41,88 +38,6 @@ _MEANINGS = (
 )  # fmt: skip
 
 
-def verdict(records: Records, cells: Sequence[Cell]) -> dict[str, Any]:
-    """What is said first: a sentence for each comparison, or what the one run reaches."""
-    told = []
-    study = records.study or {"comparisons": [], "labels_saved": []}
-    words = sentences(study)
-    for comparison, sentence in zip(study["comparisons"], words, strict=False):
-        head, colon, rest = printable(sentence).partition(": ")
-        kind = _KINDS.get(comparison["verdict"], "open")
-        told.append({"kind": kind, "head": head + colon.strip(), "rest": rest})
-    saved = [printable(sentence) for sentence in words[len(study["comparisons"]) :]]
-    if not isinstance(records.config, StudyConfig):
-        told = [_of_run(run) for run in records.runs] + [_of_pretext(p) for p in records.pretexts]
-    collapsed = sum(cell.collapsed for cell in cells)
-    return {
-        "told": told,
-        "saved": saved,
-        "notes": [
-            *_progress(records),
-            *(
-                [
-                    f"{plural(collapsed, 'run')} of {len(records.runs)} collapsed: one class is "
-                    "predicted everywhere."
-                ]
-                if collapsed and isinstance(records.config, StudyConfig)
-                else []
-            ),
-        ],
-    }
-
-
-def _progress(records: Records) -> list[str]:
-    if not isinstance(records.config, StudyConfig):
-        return []
-    notes = []
-    there = len(records.runs)
-    if there < records.expected:
-        notes.append(
-            f"This study is not complete: {there} of its {records.expected} runs are here. "
-            "What stands below may change."
-        )
-    if records.since:
-        notes.append(
-            f"{plural(records.since, 'more run')} finished since the comparisons were made; the "
-            "study's own command, given again, brings them in."
-        )
-    if records.study is None:
-        notes.append("There is no verdict yet: no seed is complete.")
-    elif "reason" in (records.study.get("classes") or {}):
-        notes.append(f"There is no verdict: {records.study['classes']['reason']}.")
-    elif not records.study["comparisons"] and there == records.expected:
-        notes.append("There is one start only: nothing is compared.")
-    return notes
-
-
-def _of_run(run: Run) -> dict[str, str]:
-    scores = run.scores
-    split = f"{scores['frames']} {scores['split']} frames"
-    if scores["dice"] is None:
-        why = scores["reasons"]["dice"]
-        return {"kind": "open", "head": f"There is no dice on the {split}:", "rest": f"{why}."}
-    trivial = f"the best constant prediction reaches {number(scores['trivial']['dice'])}"
-    if scores["collapsed"]:
-        head = f"Collapsed: on the {split} one class is predicted everywhere."
-        return {"kind": "hurts", "head": head, "rest": f"Its dice is {number(scores['dice'])}."}
-    head = f"Dice {number(scores['dice'])} on the {split};"
-    rest = (
-        f"{trivial}. One run: another seed would give another number. A study says how much of "
-        "it is chance (headstart study)."
-    )
-    return {"kind": "open", "head": head, "rest": rest}
-
-
-def _of_pretext(pretext: Pretext) -> dict[str, str]:
-    scores = pretext.scores
-    head = f"Validation loss {scores['loss']:.4g} on {scores['pictures']} pictures;"
-    rest = (
-        f"of somebody who has not learned anything {scores['trivial']['loss']:.4g}. These weights "
-        "are a start, no result: whether they help, a study says (headstart study)."
-    )
-    return {"kind": "open", "head": head, "rest": rest}
-
-
 def of_scores(records: Records, cells: Sequence[Cell]) -> dict[str, Any]:
     """All eight scores of every start and budget, and of every run."""
     rows: list[tuple[Entry, ...]] = []
@@ -131,7 +46,7 @@ def of_scores(records: Records, cells: Sequence[Cell]) -> dict[str, Any]:
             rows.append((plural(cell.labels, "label"),))
         rows.append((_name_and_mark(cell), *(over_seeds(cell.spread(s)) for s in SCORES)))
     some = records.runs[0].scores
-    rows.append(("Any number of labels",))
+    rows.append(("Without learning",))
     best = (number(some["trivial"][score]) for score in SCORES)
     rows.append(("best constant prediction", *best))
     several = any(len(cell.runs) > 1 for cell in cells)
@@ -189,7 +104,7 @@ def of_comparisons(records: Records) -> dict[str, Any] | None:
     rows: list[tuple[Entry, ...]] = []
     for c in records.study["comparisons"]:
         tune = f", tune {c['tune']}" if len(records.config.tunes) > 1 else ""
-        pair = f"{printable(c['start'])} against {printable(c['against'])}{tune}"
+        pair = printable(c["start"]) + tune, f"against {printable(c['against'])}"
         ends = NONE if c["low"] is None else f"{signed(c['low'])} to {signed(c['high'])}"
         level = f"{100 * c['level']:.4g} %"
         interval = ends if ends == NONE else (ends, level)
@@ -217,27 +132,7 @@ def of_comparisons(records: Records) -> dict[str, Any] | None:
     head = ("start", "labels", "difference", "interval", "seeds", "verdict")
     return {
         "table": Table(caption, head, tuple(rows), left=(5,)) if rows else None,
-        "classes": verdict_means(records),
     }
-
-
-def verdict_means(records: Records) -> str:
-    """Which classes the verdict's dice is over, in words."""
-    usable = verdict_classes(records)
-    if usable is None:
-        return ""
-    names = [printable(n) for n in records.runs[0].frames.names]
-    over = f"The verdict's dice is the mean over {listed([names[c] for c in usable.classes])}."
-    if usable.left_out:
-        over += (
-            f" Left out of it, being on fewer than {MIN_FRAMES} frames (or in one group only): "
-            f"{listed([names[c] for c in usable.left_out])}."
-        )
-    if usable.fallback:
-        over += (
-            f" No class is on {MIN_FRAMES} frames or more: the verdict stands on very few frames."
-        )
-    return over
 
 
 def of_classes(records: Records, cells: Sequence[Cell]) -> dict[str, Any]:

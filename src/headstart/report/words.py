@@ -43,10 +43,13 @@ def number(value: float | None) -> str:
 def signed(value: float | None) -> str:
     """With its sign.
 
-    >>> signed(0.0541), signed(-0.012)
-    ('+0.054', '−0.012')
+    >>> signed(0.0541), signed(-0.012), signed(-0.0002)
+    ('+0.054', '−0.012', '−0.0002')
     """
-    return NONE if value is None else f"{value:+.3f}".replace("-", "−")
+    if value is None:
+        return NONE
+    hidden = 0 < abs(value) < 0.0005  # three decimals would show neither size nor sign
+    return (f"{value:+.1g}" if hidden else f"{value + 0.0:+.3f}").replace("-", "−")
 
 
 def over_seeds(spread: Spread | None) -> Entry:
@@ -55,13 +58,13 @@ def over_seeds(spread: Spread | None) -> Entry:
         return NONE
     if len(spread.values) == 1:
         return number(spread.mean)
-    return number(spread.mean), f"{number(spread.low)} to {number(spread.high)}"
+    return number(spread.mean), f"{spread.low:.2f}–{spread.high:.2f}"
 
 
 def duration(seconds: float) -> str:
     """Two units at most.
 
-    >>> duration(12.34), duration(200), duration(15000)
+    >>> duration(12.34), duration(200.0), duration(15000.0)
     ('12.3 s', '3 min 20 s', '4 h 10 min')
     """
     if seconds < 60:

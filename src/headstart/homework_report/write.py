@@ -1,0 +1,130 @@
+"""From a homework's folder to its report, written beside its parts."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from headstart.checkpoint import disk_errors, write_atomic, write_json
+from headstart.errors import printable
+from headstart.homework_report import figures, latex, page, parts, sections, words
+from headstart.homework_report.results import Results, kept, read_results, to_json
+from headstart.report import charts
+
+
+@dataclass(frozen=True)
+class Written:
+    """What was written.
+
+    Attributes:
+        record: the content of ``homework.json``.
+        files: the page, the document, and the PDF where there is one.
+        no_pdf: why there is none; empty where there is.
+    """
+
+    record: dict[str, Any]
+    files: tuple[Path, ...]
+    no_pdf: str
+
+
+def write_homework(out: Path, command: str, pictures: bool = True) -> Written:
+    """Writes ``report.html``, ``report.tex``, ``report.pdf``, ``homework.json`` and ``figures/``.
+
+    The same records give the same bytes. Pictures of an earlier report are removed where this one
+    has none.
+
+    Args:
+        out: the homework's folder, its parts finished.
+        command: the command that makes it.
+        pictures: whether frames of the dataset may stand in it.
+
+    Raises:
+        DataError: a part is not finished, or a record is damaged.
+        DiskError: a file could not be written; what was there before still is.
+    """
+    results = read_results(out)
+    content = contents(results, command, pictures)
+    drawn = _draw(results)
+    sheets = _pictures(results) if pictures else {}
+    beside = out / "figures"
+    with disk_errors(beside):
+        beside.mkdir(exist_ok=True)
+        for section in content["sections"]:
+            if section.picture not in sheets:
+                (beside / f"{section.picture}.jpg").unlink(missing_ok=True)
+    for name, figure in drawn.items():
+        write_atomic(beside / f"{name}.png", charts.png(figure))
+        write_atomic(beside / f"{name}.pdf", charts.pdf(figure))
+    for name, picture in sheets.items():
+        write_atomic(beside / f"{name}.jpg", picture)
+    record = to_json(
+        results,
+        parts.record(results),
+        sections.in_order(content["answers"], content["headline"]),
+    )
+    write_json(out / "homework.json", record)
+    write_atomic(out / "report.html", page.render(content, drawn, sheets))
+    write_atomic(out / "report.tex", latex.render(content, sheets))
+    pdf, no_pdf = latex.make_pdf(out)
+    there = [out / "report.html", out / "report.tex"]
+    if pdf is None:
+        (out / "report.pdf").unlink(missing_ok=True)  # it would be of an earlier report
+    else:
+        write_atomic(out / "report.pdf", pdf)
+        there.append(out / "report.pdf")
+    return Written(record, tuple(there), no_pdf)
+
+
+def contents(results: Results, command: str, pictures: bool) -> dict[str, Any]:
+    """What both documents are made of."""
+    verdicts = {e.told.verdict for e in results.effects if e.of == "colorization"}
+    data = printable(Path(results.steplr.config.data).resolve().name)
+    return {
+        "title": f"Part 1 of the assignment, on {data}",
+        "about": sections.about(results),
+        "headline": words.headline(results.effects, results.no_effects),
+        "kind": verdicts.pop() if len(verdicts) == 1 else "open",
+        "single": words.single(
+            results.b.scores["dice_assignment"], results.d.scores["dice_assignment"]
+        ),
+        "deviations": sections.deviations(results),
+        "summary": sections.summary(results),
+        "network": parts.network(results),
+        "sections": parts.of_parts(results),
+        "answers": sections.answers(results),
+        "effects": sections.of_effects(results),
+        "seeds": sections.of_seeds(results),
+        "classes": sections.of_classes(results),
+        "limits": sections.limits(results),
+        "machines": sections.machines(results),
+        "command": printable(command),
+        "with_pictures": pictures,
+    }
+
+
+def _draw(results: Results) -> dict[str, Any]:
+    drawn = {}
+    for letter in parts.PARTS:
+        part = getattr(results, letter)
+        trivial = part.scores["trivial"]["loss"] if letter == "c" else None
+        label = "mean squared error" if letter == "c" else "soft Dice loss"
+        drawn[f"1{letter}-losses"] = figures.losses(part.history, kept(part), label, trivial)
+    drawn["1d-seeds"] = figures.seeds(results.pairs, results.a.scores["trivial"])
+    return drawn
+
+
+def _pictures(results: Results) -> dict[str, bytes]:
+    """The sheets of the assignment's own runs as JPEG, a tenth as large; those that are there."""
+    found = {}
+    for section in parts.of_parts(results):
+        sheet = getattr(results, section.letter).folder / f"{section.picture.split('-')[1]}.png"
+        if sheet.exists():
+            buffer = io.BytesIO()
+            with Image.open(sheet, formats=["PNG"]) as picture:
+                picture.convert("RGB").save(buffer, "JPEG", quality=90, optimize=True)
+            found[section.picture] = buffer.getvalue()
+    return found

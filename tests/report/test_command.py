@@ -1,0 +1,102 @@
+"""The command that a report gives, understood by the command line, is the same configuration."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from headstart.cli.main import app
+from headstart.config import (
+    PretextConfig,
+    RunConfig,
+    StudyConfig,
+    make_pretext_config,
+    make_run_config,
+    make_study_config,
+)
+from headstart.recipes import ASSIGNMENT, DEFAULT, PRETEXT_ASSIGNMENT, PRETEXT_DEFAULT
+from headstart.report.command import again
+
+OWN = DEFAULT.model_copy(update={"name": "my own", "learning_rate": 0.00123, "batch": 3})
+SMALL: dict[str, Any] = {"schema": 1, "width": 3, "size": (24, 16), "threads": 1}
+
+
+def understood(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    config: StudyConfig | RunConfig | PretextConfig,
+) -> Any:
+    """What the verb would run if the command were typed."""
+    command, files = again(config, "again")
+    (tmp_path / "again" / "report").mkdir(parents=True)
+    for name, text in files.items():
+        (tmp_path / "again" / "report" / name).write_text(text)
+    caught = []
+
+    def note(config: Any, *_: object, **__: object) -> None:
+        caught.append(config)
+        raise InterruptedError
+
+    for verb in ("study.study", "run.train", "pretrain.pretrain"):
+        monkeypatch.setattr(f"headstart.{verb}", note)
+    monkeypatch.chdir(tmp_path)
+    program, *words = shlex.split(command)
+    assert program == "headstart"
+    result = CliRunner().invoke(app, words)
+    assert caught, (command, result.output, result.exception)
+    return caught[0]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"seeds": (1, 2, 3)},
+        {"seeds": (2, 7), "score": "validation", "drop_leaks": True},
+        {"recipe": ASSIGNMENT, "pretext_recipe": PRETEXT_ASSIGNMENT},
+        {"recipe": DEFAULT.model_copy(update={"epochs": 7})},
+        {"recipe": OWN, "pretext_recipe": PRETEXT_DEFAULT.model_copy(update={"noise": 0.2})},
+    ],
+)
+def test_a_study(
+    drawn: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, changes: dict[str, Any]
+) -> None:
+    settings = {"starts": ("scratch", "colorization"), "labels": (3, 12), "seeds": (1,), **SMALL}
+    config = make_study_config(**{**settings, "data": str(drawn), **changes})
+    assert understood(monkeypatch, tmp_path, config) == config
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"labels": 5, "seed": 9, "recipe": OWN},
+        {"start": "colorization", "recipe": ASSIGNMENT, "score": "validation"},
+    ],
+)
+def test_a_run(
+    drawn: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, changes: dict[str, Any]
+) -> None:
+    settings = {**SMALL, "data": str(drawn), **changes}
+    if settings.get("start") == "colorization":
+        own = {key: settings[key] for key in (*SMALL, "data")}
+        settings["pretext"] = {**own, "pretext": "colorization", "drop_leaks": True}
+    config = make_run_config(**settings)
+    assert understood(monkeypatch, tmp_path, config) == config
+
+
+def test_a_pretext(drawn: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    settings = {**SMALL, "data": str(drawn), "pretext": "chroma", "seed": 4, "drop_leaks": True}
+    config = make_pretext_config(**settings, recipe=PRETEXT_ASSIGNMENT)
+    assert understood(monkeypatch, tmp_path, config) == config
+
+
+def test_names_are_quoted(drawn: Path) -> None:
+    own = make_run_config(**SMALL, data="my data; rm -rf ~ 'x'", start="a b/$HOME.pth")
+    command, _ = again(own, "the 'run'")
+    words = shlex.split(command)
+    assert own.data in words and own.start in words and words[-1] == "the 'run'"
