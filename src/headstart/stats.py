@@ -31,7 +31,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Bool, Float64, Int64
+from jaxtyping import Float64, Int64
 
 Counts = Int64[np.ndarray, "s n k 3"]  # seeds, frames, classes; true pos., false pos., false neg.
 Groups = Int64[np.ndarray, " n"]  # the group of each frame
@@ -133,16 +133,14 @@ def usable_classes(counts: Int64[np.ndarray, "n k 3"], groups: Groups | None = N
 def pooled_dice(counts: Int64[np.ndarray, "*any k 3"]) -> Float64[np.ndarray, "*any"]:
     """Mean over classes of ``2 TP / (2 TP + FP + FN)``, of counts already summed over frames.
 
-    All classes given enter that the truth holds; leave background out before.
-
-    Raises:
-        ValueError: the truth holds none of the classes.
+    All classes given enter that the truth holds; leave background out before. Raises ``ValueError``
+    where the truth holds none of them.
 
     >>> pooled_dice(np.array([[6, 2, 2], [0, 4, 0]])).item()
     0.75
     """
     tp, fp, fn = np.moveaxis(counts, -1, 0)
-    held: Bool[np.ndarray, "*any k"] = tp + fn > 0
+    held = tp + fn > 0
     if not held.any(-1).all():
         raise ValueError("the truth holds none of the classes: there is no dice")
     dice = 2 * tp / np.maximum(2 * tp + fp + fn, 1)
@@ -186,12 +184,11 @@ def paired_difference(
         a: counts of a start; seed by seed and frame by frame the same as in ``b``.
         b: counts of what it is compared with.
         classes: as in [`mean_score`][headstart.stats.mean_score].
-        groups: as in [`mean_score`][headstart.stats.mean_score].
-        score: as in [`mean_score`][headstart.stats.mean_score].
+        groups: as there.
+        score: as there.
 
     Raises:
-        ValueError: as in [`mean_score`][headstart.stats.mean_score], or ``a`` and ``b`` differ in
-            shape or in truth: they are not the same frames.
+        ValueError: as there, or ``a`` and ``b`` differ in shape or in truth.
 
     >>> a = np.array([[[[8, 1, 1]], [[7, 2, 2]]], [[[9, 0, 0]], [[6, 1, 3]]]])
     >>> b = np.array([[[[5, 2, 4]], [[4, 2, 5]]], [[[6, 3, 3]], [[4, 2, 5]]]])
@@ -207,8 +204,6 @@ def interval(estimate: Estimate, level: float = LEVEL) -> tuple[float, float] | 
     >>> low, high = interval(Estimate(0.05, se=0.01, df=4.0, seeds=5, units=50))
     >>> round(low, 4), round(high, 4)
     (0.0222, 0.0778)
-    >>> interval(Estimate(0.05, se=0.01, df=2.0, seeds=3, units=50))
-    (None, None)
     """
     if estimate.seeds < MIN_SEEDS or estimate.se is None or estimate.df is None:
         return None, None
@@ -227,7 +222,7 @@ def p_value(estimate: Estimate) -> float | None:
     if estimate.seeds < MIN_SEEDS or estimate.se is None or estimate.df is None:
         return None
     if estimate.se == 0:
-        return 1.0 if estimate.value == 0 else 0.0
+        return float(estimate.value == 0)
     from scipy.special import stdtr
 
     return 2 * float(stdtr(estimate.df, -abs(estimate.value) / estimate.se))
@@ -254,21 +249,23 @@ def holm(estimates: Sequence[Estimate]) -> list[Comparison]:
     level of this step. An interval therefore excludes 0 exactly where Holm's test rejects. Each is
     an interval at its own level; that all hold the truth together is promised at ``1 - 0.05 / m``
     only. Comparisons with too few seeds are no tests and do not count in ``m``.
-
-    Returns:
-        In the order given.
+    The result is in the order given.
     """
     p_values = [p_value(e) for e in estimates]
     order = sorted((p, i) for i, p in enumerate(p_values) if p is not None)
     among = len(order)
-    said: dict[int, Comparison] = {}
+    levels = [LEVEL] * len(estimates)
     level, stopped = LEVEL, False
     for rank, (_, i) in enumerate(order):
         if not stopped:
             level = 1 - (1 - LEVEL) / (among - rank)
-        said[i] = _comparison(estimates[i], level, among)
-        stopped = stopped or said[i].verdict == "no difference shown"
-    return [said.get(i) or _comparison(e, LEVEL, among) for i, e in enumerate(estimates)]
+            stopped = verdict(*interval(estimates[i], level)) == "no difference shown"
+        levels[i] = level
+    said = []
+    for e, level in zip(estimates, levels, strict=True):
+        low, high = interval(e, level)
+        said.append(Comparison(e.value, low, high, level, among, e.seeds, verdict(low, high)))
+    return said
 
 
 def labels_saved(
@@ -280,22 +277,20 @@ def labels_saved(
 ) -> LabelsSaved:
     """The budget at which a start reaches the mean score that another has with all labels.
 
-    Between two budgets tried, scores are taken as linear in the logarithm of the budget; where the
-    curve is not monotone, the first crossing counts. At each budget ``x`` the curve's lead over the
-    other start is a paired difference with a two-way interval of its own; the interval of the
-    crossing holds the budgets at which that difference may be 0 (Fieller): from the first ``x``
-    where the upper end reaches 0 to the first where the lower end does.
+    Between budgets, scores are taken as linear in the budget's logarithm; where the curve is not
+    monotone, the first crossing counts. At each budget ``x`` the lead over the other start has a
+    two-way interval; the crossing's own (Fieller) holds the budgets at which the lead may be 0:
+    from the first ``x`` where the lead's upper end reaches 0 to the first where its lower end does.
 
     Args:
         start: counts by budget.
         against: counts of the other start at its largest budget; the same seeds and frames.
         classes: as in [`mean_score`][headstart.stats.mean_score].
-        groups: as in [`mean_score`][headstart.stats.mean_score].
-        score: as in [`mean_score`][headstart.stats.mean_score].
+        groups: as there.
+        score: as there.
 
     Raises:
-        ValueError: as in [`paired_difference`][headstart.stats.paired_difference], or there is no
-            budget, or one below 1.
+        ValueError: as in [`paired_difference`][headstart.stats.paired_difference]; no budgets.
     """
     budgets = sorted(start)
     if not budgets or budgets[0] < 1:
@@ -331,20 +326,16 @@ def sentence(comparison: Comparison, start: str, against: str, labels: int) -> s
     c = comparison
     opening = f"With {labels} labels, "
     if c.low is None or c.high is None:
-        return (
-            f"{opening}no verdict on starting from {start} against {against}: "
-            f"too few seeds: {c.seeds}, a verdict needs {MIN_SEEDS}."
-        )
+        why = f"too few seeds: {c.seeds}, a verdict needs {MIN_SEEDS}"
+        return f"{opening}no verdict on starting from {start} against {against}: {why}."
     holm_says = f" after Holm among {c.among} comparisons" if c.among > 1 else ""
     ends = f"{_decimal(c.low)} to {_decimal(c.high)}"
     support = f"({100 * c.level:.4g} % interval {ends}{holm_says}, {c.seeds} seeds)"
     direction = "lower" if c.difference < 0 else "higher"
     amount = f"dice {_decimal(abs(c.difference))} {direction}"
     if c.verdict == "no difference shown":
-        return (
-            f"{opening}no difference shown between starting from {start} and from {against} "
-            f"(which is not the same as equal): {amount} {support}."
-        )
+        both = f"between starting from {start} and from {against} (which is not the same as equal)"
+        return f"{opening}no difference shown {both}: {amount} {support}."
     return f"{opening}starting from {start} {c.verdict}: {amount} than from {against} {support}."
 
 
@@ -356,29 +347,22 @@ def labels_sentence(saved: LabelsSaved, start: str, against: str) -> str:
     Starting from imagenet reaches with 120 labels what scratch reaches with 300
     (95 % interval 80 to more than 300 labels, 5 seeds).
     """
+    reaches, low, high = (_budget(x, saved) for x in (saved.reaches, saved.low, saved.high))
+    support = f"95 % interval {low} to {high} labels, {saved.seeds} seeds"
     if saved.seeds < MIN_SEEDS:
         support = f"no interval: too few seeds: {saved.seeds}, it needs {MIN_SEEDS}"
-    else:
-        ends = f"{_budget(saved.low, saved)} to {_budget(saved.high, saved)}"
-        support = f"95 % interval {ends} labels, {saved.seeds} seeds"
-    reaches = _budget(saved.reaches, saved)
-    return (
-        f"Starting from {start} reaches with {reaches} labels what {against} reaches with "
-        f"{saved.labels} ({support})."
-    )
+    there = f"what {against} reaches with {saved.labels}"
+    return f"Starting from {start} reaches with {reaches} labels {there} ({support})."
 
 
 def _truth(counts: Int64[np.ndarray, "*any 3"]) -> Int64[np.ndarray, "*any"]:
-    pixels: Int64[np.ndarray, "*any"] = counts[..., 0] + counts[..., 2]
-    return pixels
+    return np.asarray(counts[..., 0] + counts[..., 2])
 
 
 def _check(counts: Counts, name: str) -> None:
     if counts.ndim != 4 or counts.shape[-1] != 3 or not counts.size:
-        raise ValueError(
-            f"{name} must have the shape (seeds, frames, classes, 3), none of them 0; "
-            f"found {counts.shape}"
-        )
+        expected = "(seeds, frames, classes, 3), none of them 0"
+        raise ValueError(f"{name} must have the shape {expected}; found {counts.shape}")
     if (counts < 0).any():
         raise ValueError(f"{name} holds negative counts")
     if (_truth(counts) != _truth(counts[:1])).any():
@@ -419,10 +403,9 @@ def _pair(
     """The differences per seed, and what each unit contributes to them."""
     _check(a, "a")
     _check(b, "b")
-    if a.shape != b.shape:
-        raise ValueError(f"a and b must have one shape; found {a.shape} and {b.shape}")
-    if (_truth(a[0]) != _truth(b[0])).any():
-        raise ValueError("a and b do not have the same frames: their true pixels differ")
+    if a.shape != b.shape or (_truth(a[0]) != _truth(b[0])).any():
+        shapes = f"found shapes {a.shape} and {b.shape}"
+        raise ValueError(f"a and b must have the same seeds, frames and true pixels; {shapes}")
     values_a, pseudo_a = _pseudo_values(a, classes, groups, score)
     values_b, pseudo_b = _pseudo_values(b, classes, groups, score)
     return values_a - values_b, pseudo_a - pseudo_b
@@ -456,26 +439,14 @@ def _estimate(values: Float64[np.ndarray, " s"], pseudo: Float64[np.ndarray, "s 
     return Estimate(value, math.sqrt(variance / (s * u)), float(max(freedom, lowest)), s, u)
 
 
-def _comparison(estimate: Estimate, level: float, among: int) -> Comparison:
-    low, high = interval(estimate, level)
-    says = verdict(low, high)
-    return Comparison(estimate.value, low, high, level, among, estimate.seeds, says)
-
-
 def _crossing(budgets: Sequence[float], leads: Sequence[float | None]) -> float | None:
     """Where a lead first reaches 0; linear in the logarithm of the budget."""
-    for i, lead in enumerate(leads):
-        if lead is None:
-            return None
-        if lead >= 0:
-            if i == 0:
-                return float(budgets[0])
-            before = leads[i - 1]
-            assert before is not None and before < 0
-            share = before / (before - lead)
-            reached = budgets[i - 1] * (budgets[i] / budgets[i - 1]) ** share
-            return float(min(reached, budgets[i]))
-    return None
+    known = [lead for lead in leads if lead is not None]  # all or, with too few seeds, none
+    i = next((i for i, lead in enumerate(known) if lead >= 0), None)
+    if i is None or i == 0:
+        return None if i is None else float(budgets[0])
+    share = known[i - 1] / (known[i - 1] - known[i])
+    return float(min(budgets[i - 1] * (budgets[i] / budgets[i - 1]) ** share, budgets[i]))
 
 
 def _decimal(value: float) -> str:

@@ -115,6 +115,21 @@ def test_the_verdict_comes_first(text: str, study: Path) -> None:
     assert "adjusted for 2 comparisons (Holm)" in words
 
 
+def test_leaks_are_told_beside_the_verdict(study: Path, tmp_path: Path) -> None:
+    out = Path(shutil.copytree(study, tmp_path / "study"))
+    told = "Pre-training has seen 3 pictures that, exactly or nearly, are validation or test frames"
+    assert told in Page(page(out)).words
+    for path in out.glob("starts/*/leaks.json"):
+        path.write_text(path.read_text().replace('"dropped": false', '"dropped": true'))
+    words = Page(page(out)).words
+    assert told not in words and "They were left out." in words
+    for path in out.glob("starts/*/leaks.json"):
+        nothing = {**json.loads(path.read_text()), "copies": [], "near": []}
+        path.write_text(json.dumps(nothing))
+    words = Page(page(out)).words
+    assert "None is, exactly or nearly, a validation or test frame." in words
+
+
 def test_other_verdicts(study: Path, tmp_path: Path) -> None:
     told = {"verdict": "no difference shown", "difference": 0.0001, "low": -0.01, "high": 0.02}
     words = changed(study, tmp_path / "a", **told)
@@ -144,7 +159,7 @@ def test_all_of_it_is_there(text: str) -> None:
     for needed in (
         "best constant prediction", "dice_assignment", "absent_fp_rate", "Not a medical device",
         "reaches with", "without labels. Also validation or test frames: 1 exactly, 2 nearly",
-        "this start has seen frames it is judged by", "Without groups the score says nothing",
+        "pre-training has seen frames that scores are taken on", "Without groups the score says nothing",
         "no-groups", "learning_rate", "hidden", "head.weight", "headstart study ", "--labels 3,12",
         "4770", "0.0311", "Computing time", "processor", "label map", "on fewer than 5 frames",
         "recipe “default”", "4 labelled validation frames",

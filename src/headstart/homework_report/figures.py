@@ -74,7 +74,7 @@ def losses(
         if min(drawn) > 0 and max(drawn) > 20 * min(drawn):
             axes.set_yscale("log")
         else:
-            axes.set_ylim(bottom=0)
+            axes.set_ylim(0, 1.05 * max(*drawn, trivial or 0))
         axes.set_xlim(epochs[0] - 0.5, epochs[-1] + max(0.5, 0.02 * len(epochs)))
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         axes.set_xlabel("epoch")

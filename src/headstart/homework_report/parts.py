@@ -143,7 +143,7 @@ def _answers(results: Results, letter: str) -> tuple[str, ...]:
     if letter == "b":
         answers.append(
             "The reported figures of (a) and (b), two different trainings, agree to the last "
-            "digit, as those of two networks do that have collapsed to the same class."
+            "digit, as they would of two networks that have collapsed to the same class."
         )
     if letter == "d":
         answers.append(words.single(results.b.scores["dice_assignment"], own))
@@ -225,8 +225,11 @@ def _scores(run: Run, part: Part) -> Table:
         reported = f"{part.reported}" if own and part.reported else NONE
         constant = number(run.scores["trivial"][name])
         rows.append((name, number(run.scores[name]), expected, reported, constant))
-    caption = f"Scores on {plural(run.scores['frames'], 'test frame')}."
-    head = ("score", "here", "expected", "reported", "one class everywhere")
+    caption = (
+        f"Scores on {plural(run.scores['frames'], 'test frame')}; constant: the best that one "
+        "class everywhere reaches."
+    )
+    head = ("score", "here", "expected", "reported", "constant")
     return Table(caption, head, tuple(rows))
 
 

@@ -10,7 +10,7 @@ from headstart.homework_report.parts import PARTS
 from headstart.homework_report.results import CONSTANT, STEPLR, Pair, Results, values
 from headstart.recipes import ASSIGNMENT
 from headstart.report.read import Run
-from headstart.report.sections import verdict_means
+from headstart.report.verdict import verdict_means
 from headstart.report.words import NONE, Entry, Table, duration, number, plural, signed
 
 _SIZE, _WIDTH = (256, 320), 32  # of the assignment
@@ -24,15 +24,15 @@ def summary(results: Results) -> Table:
         score = number(ran.scores["dice_assignment"]) if isinstance(ran, Run) else NONE
         expected = f"> {part.expected}" if part.expected else NONE
         reported = f"{part.reported}" if part.reported else NONE
+        own: Entry = score
         if isinstance(ran, Run) and ran.scores["collapsed"]:
-            score = f"{score} collapsed"
-        done = str(len(ran.history))
-        title = f"({letter}) {part.title.lower()}"
-        rows.append((title, score, expected, reported, done, str(part.epochs)))
+            own = (score, "collapsed")
+        done = (str(len(ran.history)), f"reported {part.epochs}")
+        rows.append((f"({letter}) {part.title.lower()}", own, expected, reported, done))
     trivial = number(results.a.scores["trivial"]["dice_assignment"])
-    rows.append(("one class everywhere", trivial, NONE, NONE, NONE, NONE))
+    rows.append(("one class everywhere", trivial, NONE, NONE, NONE))
     caption = "Test Dice as the assignment counts it, and epochs, beside what was reported."
-    head = ("part", "Dice", "expected", "reported", "epochs", "reported")
+    head = ("part", "Dice", "expected", "reported", "epochs")
     return Table(caption, head, tuple(rows))
 
 
@@ -59,7 +59,7 @@ def of_seeds(results: Results) -> list[Table]:
             )
             if len(mine) > 1:
                 rows += _over_seeds(mine, score)
-        head = ("", "(b) scratch", "(d) colorization", "(d) − (b)")
+        head = ("", "(b)", "(d)", "(d) − (b)")
         tables.append(Table(caption, head, tuple(rows)))
     return tables
 
@@ -81,19 +81,28 @@ def _over_seeds(pairs: tuple[Pair, ...], score: str) -> list[tuple[Entry, ...]]:
 def of_effects(results: Results) -> Table | None:
     """The four differences with their intervals; None where there are none."""
     rows: list[tuple[Entry, ...]] = []
+    of = ""
     for effect in results.effects:
+        if effect.of != of:
+            of = effect.of
+            rows.append((_CHANGED[of],))
         c = effect.told
-        what = "(d) instead of (b)" if effect.of == "colorization" else "constant, not StepLR"
-        held = effect.given if effect.of == "schedule" else effect.given.removeprefix("a ")
-        interval = NONE if c.low is None else f"{signed(c.low)} to {signed(c.high)}"
-        rows.append((what, held, signed(c.difference), interval, str(c.seeds), c.verdict))
+        interval = "no interval" if c.low is None else f"{signed(c.low)} to {signed(c.high)}"
+        held = f"with {effect.given}" if of == "colorization" else f"from {effect.given}"
+        rows.append((held, (signed(c.difference), interval), str(c.seeds), c.verdict))
     caption = (
         "Differences in dice with their 95 % intervals over seeds and frames, each by itself: of "
         "four such intervals one misses the truth more often than in 5 % of all cases. A verdict "
         "is read off its interval."
     )
-    head = ("changed", "held", "difference", "interval", "seeds", "verdict")
-    return Table(caption, head, tuple(rows), left=(1, 5)) if rows else None
+    head = ("", "difference", "seeds", "verdict")
+    return Table(caption, head, tuple(rows), left=(3,)) if rows else None
+
+
+_CHANGED = {
+    "colorization": "(d) instead of (b)",
+    "schedule": "A constant learning rate instead of StepLR",
+}
 
 
 def of_classes(results: Results) -> Table:
@@ -135,7 +144,7 @@ def about(results: Results) -> str:
     height, width = config.size
     seeds = plural(len({pair.seed for pair in results.pairs}), "seed")
     return (
-        f"Segmentation into {len(results.a.frames.names)} classes: {config.model} of width "
+        f"Segmentation into {len(results.a.frames.names)} classes: U-Net of width "
         f"{config.width} at {height} × {width}, {plural(results.a.labels, 'label')}; (b) to (d) "
         f"with {seeds}, with and without StepLR."
     )
@@ -167,8 +176,7 @@ def limits(results: Results) -> list[str]:
             "about new patients."
         )
     said.append(
-        "The reported figures are of the course’s own data and of one run each; its code counts "
-        "classes that this copy of the data may not have."
+        "The reported figures are of one run each, on a copy of the course’s data with six classes."
     )
     return said
 

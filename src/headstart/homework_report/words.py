@@ -45,15 +45,17 @@ def stray(rate: float | None) -> str:
     """What Dice forgives.
 
     >>> stray(0.2432)
-    'Of the pairs of a frame and a foreground class that is absent from it, 24.3 % have stray \
+    'Of the pairs of a frame and a foreground class that is absent from it, 24 % have stray \
 pixels of the class.'
     """
     if rate is None:
-        return "Every frame holds every class, so that no class can be predicted where it is not."
+        return "Every frame holds every class: none can be predicted where it is not."
+    if rate == 0:
+        return "No class is predicted in a frame that does not hold it."
     return (
         "Of the pairs of a frame and a foreground class that is absent from it, "
-        f"{100 * rate:.1f}\u00a0% have stray pixels of the class."
-    ).replace("\u00a0", " ")
+        f"{100 * rate:.2g} % have stray pixels of the class."
+    )
 
 
 def collapse(collapsed: bool) -> str:
@@ -201,26 +203,20 @@ def of_schedule(effects: Sequence[Effect]) -> str:
 def of_seeds(pairs: Sequence[Pair]) -> str:
     """How far the assignment's score moves when nothing but the seed changes."""
     score = "dice_assignment"
-    own, several = tuple(pairs), len(pairs) > 1
+    own = tuple(pairs)
+    if len(own) < 2:
+        return "One seed: how much of the difference is the seed’s cannot be told from it."
     differences = [x for p in own if (x := p.difference(score)) is not None]
     b, d = values(own, "b", score), values(own, "d", score)
-    if not several or not differences:
-        return "One seed: how much of the difference is the seed’s cannot be told from it."
-    apart = max(differences) - min(differences)
     words = (
         f"With StepLR and {plural(len(own), 'seed')}, everything else alike, (b) scores "
         f"{number(min(b))} to {number(max(b))} and (d) {number(min(d))} to {number(max(d))} by the "
         f"assignment’s Dice, and their difference is {signed(min(differences))} to "
         f"{signed(max(differences))}."
     )
-    first = abs(differences[0])
-    if apart > first:
-        return (
-            f"{words} Another seed changes the difference by up to {number(apart)}, the single "
-            f"runs of seed {own[0].seed} differ by {number(first)}: they could have told another "
-            "story."
-        )
-    return f"{words} Another seed changes the difference by up to {number(apart)}."
+    if min(differences) < 0 < max(differences):
+        return f"{words} The seed decides which of the two comes out above the other."
+    return words
 
 
 def of_metric(pairs: Sequence[Pair], trivial: float | None) -> str:
@@ -235,20 +231,18 @@ def of_metric(pairs: Sequence[Pair], trivial: float | None) -> str:
         ):
             found = [x for p in mine if (x := p.difference(score)) is not None]
             if found:
-                mean = sum(found) / len(found)
+                mean = signed(sum(found) / len(found))
                 above = sum(x > 0 for x in found)
-                said.append(f"in {above} of {len(found)} by {called} ({signed(mean)} on average)")
+                said.append(f"{above} of {len(found)} seeds by {called} ({mean} on average)")
         if said:
-            sentences.append(
-                f"With {schedule}, (d) is above (b) {' and '.join(said)}, counted over seeds."
-            )
+            sentences.append(f"With {schedule}, (d) is above (b) in {' and in '.join(said)}.")
     runs = [run for pair in pairs for run in (pair.b, pair.d)]
-    scores = [run.scores["dice_assignment"] for run in runs]
-    if trivial is not None and scores:
-        below = sum(s is not None and s < trivial for s in scores)
+    if trivial is not None:
+        below = sum(run.scores["dice_assignment"] < trivial for run in runs)
         sentences.append(
-            f"{below} of all {plural(len(scores), 'run')} of (b) and (d) score less by the "
-            f"assignment’s Dice than one class everywhere ({number(trivial)})."
+            f"Of the {plural(len(runs), 'run')} of (b) and (d), {below or 'none'} "
+            f"{'scores' if below < 2 else 'score'} less by the assignment’s Dice than one class "
+            f"everywhere ({number(trivial)})."
         )
     return " ".join(sentences)
 
@@ -258,5 +252,5 @@ def of_collapse(pairs: Sequence[Pair]) -> str:
     runs = [run for pair in pairs for run in (pair.b, pair.d)]
     collapsed = sum(bool(run.scores["collapsed"]) for run in runs)
     if not collapsed:
-        return f"None of these {plural(len(runs), 'run')} has collapsed."
-    return f"{collapsed} of these {plural(len(runs), 'run')} collapsed to one class everywhere."
+        return f"Of these {plural(len(runs), 'run')} none has collapsed."
+    return f"Of these {plural(len(runs), 'run')} {collapsed} collapsed to one class everywhere."

@@ -66,8 +66,8 @@ def _leaks(records: Records) -> list[dict[str, Any]]:
         else:
             words += f"Also validation or test frames: {len(same)} exactly, {len(near)} nearly. "
             words += "They were left out." if leaks["dropped"] else (
-                "They were not left out (--drop-leaks does), so that this start has seen frames "
-                "it is judged by."
+                "They were not left out (--drop-leaks does): pre-training has seen frames that "
+                "scores are taken on."
             )  # fmt: skip
         files = [*(f"{printable(f)} (the same)" for f in same), *map(printable, near)]
         told.append(
@@ -146,7 +146,8 @@ def of_machines(records: Records) -> dict[str, Any]:
     for kind, members in (("pictures of pretexts", records.pretexts), ("frames", records.runs)):
         for member in members:
             for part, value in member.environment["data"].items():
-                hashes.setdefault(f"{kind}: {part}", []).append(value)
+                if part != "start":  # below, by seed
+                    hashes.setdefault(f"{kind}: {part}", []).append(value)
     for run in records.runs:
         start = run.environment["start"]
         if isinstance(start, dict) and start.get("weights_sha256"):

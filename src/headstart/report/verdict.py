@@ -25,6 +25,13 @@ def verdict(records: Records, cells: Sequence[Cell]) -> dict[str, Any]:
             f"{collapsed} of {plural(len(records.runs), 'run')} collapsed (one class predicted "
             "everywhere); such runs count in every mean."
         )
+    kept = (p.leaks for p in records.pretexts if not p.leaks["dropped"])
+    if leaked := max((len(leaks["copies"]) + len(leaks["near"]) for leaks in kept), default=0):
+        notes.append(
+            f"Pre-training has seen {plural(leaked, 'picture')} that, exactly or nearly, "
+            f"{'is a validation or test frame' if leaked == 1 else 'are validation or test frames'}"
+            "; see Data."
+        )
     study = records.study or {"comparisons": [], "labels_saved": []}
     several = len({c["against"] for c in study["comparisons"]}) > 1
     return {
