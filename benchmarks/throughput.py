@@ -40,7 +40,6 @@ from torch.utils.data import DataLoader
 from torch.utils.flop_counter import FlopCounterMode
 
 from headstart.config import available_threads, parse_size
-from headstart.recipes import Recipe, read_recipe
 from headstart.data.batches import steps_per_epoch
 from headstart.data.decoded import decode
 from headstart.data.folders import Dataset, Frame, open_dataset
@@ -48,6 +47,7 @@ from headstart.data.synthetic import write_dataset
 from headstart.errors import Finding, HeadstartError, UsageError
 from headstart.fit import Row, fit, make_optimizer
 from headstart.models.unet import UNet
+from headstart.recipes import Recipe, read_recipe
 from headstart.record import environment
 from headstart.seeding import key
 from headstart.segmenter import pick_device

@@ -14,10 +14,9 @@ score. A two-way analysis of variance splits it into seeds, frames and the rest,
 
 A component whose estimate is not above zero (its mean square is not above ``MS_rest``) is taken as
 none, and its mean square joins the rest; but two groups (one degree of freedom) cannot tell that.
-Student's t with Satterthwaite's degrees of freedom makes the interval: four of them where five
-seeds decide. Where frames come in groups (videos, patients), groups take the place of frames, for
-the frames of a video err together. ``benchmarks/coverage.py`` measures how often such intervals
-hold the truth.
+Student's t with Satterthwaite's degrees of freedom makes the interval: four where five seeds
+decide. Groups of frames (videos, patients) take the place of frames where they are known, for the
+frames of one err together. ``benchmarks/coverage.py`` measures how often it holds the truth.
 
 Sources: Cornfield and Tukey 1956 (the variance of a two-way mean), Satterthwaite 1946, Efron and
 Stein 1981 (the jackknife), Holm 1979, Fieller 1954 (the interval of a crossing).
@@ -116,18 +115,15 @@ def usable_classes(counts: Int64[np.ndarray, "n k 3"], groups: Groups | None = N
     _check(counts[None], "counts")
     held = _truth(counts) > 0
     units = _sum_groups(held[None, ..., None].astype(np.int64), groups)[0, ..., 0] > 0
-    frames = held.sum(0)
-    repeated = units.sum(0) >= 2
+    frames, repeated = held.sum(0), units.sum(0) >= 2
     present = [c for c in range(1, counts.shape[1]) if frames[c] > 0]
     classes = [c for c in present if frames[c] >= MIN_FRAMES and repeated[c]]
     fallback = not classes
-    if fallback:
-        classes = [c for c in present if repeated[c]]
+    classes = classes or [c for c in present if repeated[c]]
     if not classes:
         unit = "frames" if groups is None else "groups"
         raise ValueError(f"no foreground class is in the truth of two {unit}: nothing to compare")
-    left_out = tuple(c for c in present if c not in classes)
-    return Usable(tuple(classes), left_out, fallback)
+    return Usable(tuple(classes), tuple(c for c in present if c not in classes), fallback)
 
 
 def pooled_dice(counts: Int64[np.ndarray, "*any k 3"]) -> Float64[np.ndarray, "*any"]:
@@ -422,13 +418,13 @@ def _estimate(values: Float64[np.ndarray, " s"], pseudo: Float64[np.ndarray, "s 
     rest = pseudo - mean - by_seed[:, None] - by_unit
     squares, df = float((rest**2).sum()), (s - 1) * (u - 1)
     main = [(u * float((by_seed**2).sum()), s - 1), (s * float((by_unit**2).sum()), u - 1)]
-    floor = squares / df
     kept = []
-    for sum_, d in main:
-        if sum_ / d > floor or d == 1:  # one degree of freedom cannot show that there is none
-            kept.append((sum_, d))
-        else:
+    for sum_, d in sorted(main, key=lambda m: m[0] / m[1]):
+        # Equal ones join, whatever rounding says; one degree of freedom cannot show an absence.
+        if sum_ / d <= squares / df * (1 + 1e-9) and d > 1:
             squares, df = squares + sum_, df + d
+        else:
+            kept.append((sum_, d))
     # MS_seeds + MS_units - MS_rest if both are there, the one that is, or MS_rest.
     terms = [(sum_ / d, d) for sum_, d in kept]
     terms.append(((1 - len(kept)) * squares / df, df))

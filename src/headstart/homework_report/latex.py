@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -28,7 +29,9 @@ _TYPESET = {
     "’": "'",
     "\u00a0": "~",
     "_": r"\_\allowbreak{}",
+    "\u200b": r"\allowbreak{}",
 }
+_UNBROKEN = re.compile(r"(\S{24})(?=\S)")
 
 
 class Tex(str):
@@ -45,7 +48,8 @@ def tex(value: object) -> str:
     """
     if isinstance(value, Tex):
         return value
-    return "".join(_TYPESET.get(c) or latex(c) for c in str(value))
+    breakable = _UNBROKEN.sub("\\1\u200b", str(value))
+    return "".join(_TYPESET.get(c) or latex(c) for c in breakable)
 
 
 def tabular(table: Table) -> Tex:
@@ -71,7 +75,8 @@ def tabular(table: Table) -> Tex:
             title = rf"\emph{{{_entry(row[0])}}}"
             lines += [*space, rf"\multicolumn{{{len(table.head)}}}{{@{{}}l}}{{{title}}} \\"]
         else:
-            lines.append(" & ".join(map(_entry, row)) + r" \\")
+            # without {} a name that begins with * or [ would be an argument of the line before
+            lines.append("{}" + " & ".join(map(_entry, row)) + r" \\")
     return Tex("\n".join([*lines, r"\bottomrule", r"\end{tabular}", r"\end{shown}"]))
 
 
@@ -82,7 +87,7 @@ def _plain(entry: Entry) -> str:
 def _entry(entry: Entry) -> str:
     if isinstance(entry, str):
         return tex(entry)
-    return rf"{tex(entry[0])} {{\scriptsize {tex(entry[1])}}}"
+    return rf"{tex(entry[0])} {{\scriptsize ({tex(entry[1])})}}"
 
 
 def render(content: Mapping[str, Any], pictures: Mapping[str, bytes]) -> str:

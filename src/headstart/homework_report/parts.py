@@ -220,17 +220,17 @@ def _augmentation(recipe: Training) -> str:
 def _scores(run: Run, part: Part) -> Table:
     rows: list[tuple[Entry, ...]] = []
     for name in ("dice_assignment", "dice", "absent_fp_rate"):
-        own = name == "dice_assignment"
-        expected = f"> {part.expected}" if own and part.expected else NONE
-        reported = f"{part.reported}" if own and part.reported else NONE
-        constant = number(run.scores["trivial"][name])
-        rows.append((name, number(run.scores[name]), expected, reported, constant))
+        reported: Entry = NONE
+        if name == "dice_assignment":
+            reported = str(part.reported)
+            reported = (reported, f"expected > {part.expected}") if part.expected else reported
+        trivial = number(run.scores["trivial"][name])
+        rows.append((name, number(run.scores[name]), trivial, reported))
     caption = (
         f"Scores on {plural(run.scores['frames'], 'test frame')}; constant: the best that one "
         "class everywhere reaches."
     )
-    head = ("score", "here", "expected", "reported", "constant")
-    return Table(caption, head, tuple(rows))
+    return Table(caption, ("score", "here", "constant", "reported"), tuple(rows))
 
 
 def record(results: Results) -> dict[str, Any]:

@@ -21,18 +21,17 @@ def summary(results: Results) -> Table:
     rows: list[tuple[Entry, ...]] = []
     for letter, part in PARTS.items():
         ran = getattr(results, letter)
-        score = number(ran.scores["dice_assignment"]) if isinstance(ran, Run) else NONE
+        score, done = NONE, f"{len(ran.history)} epochs"
+        if isinstance(ran, Run):
+            score = number(ran.scores["dice_assignment"])
+            done += ", collapsed" if ran.scores["collapsed"] else ""
         expected = f"> {part.expected}" if part.expected else NONE
-        reported = f"{part.reported}" if part.reported else NONE
-        own: Entry = score
-        if isinstance(ran, Run) and ran.scores["collapsed"]:
-            own = (score, "collapsed")
-        done = (str(len(ran.history)), f"reported {part.epochs}")
-        rows.append((f"({letter}) {part.title.lower()}", own, expected, reported, done))
+        reported = f"{part.reported or NONE}", f"{part.epochs} epochs"
+        rows.append((f"({letter}) {part.title.lower()}", (score, done), expected, reported))
     trivial = number(results.a.scores["trivial"]["dice_assignment"])
-    rows.append(("one class everywhere", trivial, NONE, NONE, NONE))
+    rows.append(("one class everywhere", trivial, NONE, NONE))
     caption = "Test Dice as the assignment counts it, and epochs, beside what was reported."
-    head = ("part", "Dice", "expected", "reported", "epochs")
+    head = ("part", "Dice", "expected", "reported")
     return Table(caption, head, tuple(rows))
 
 
