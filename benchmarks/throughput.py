@@ -51,7 +51,7 @@ from headstart.recipes import Recipe, read_recipe
 from headstart.record import environment
 from headstart.seeding import key
 from headstart.segmenter import pick_device
-from headstart.tasks import Task, segmentation
+from headstart.tasks import Task, low_precision, segmentation
 
 Part = Callable[[], int]  # trains for one round, returns the number of pictures
 
@@ -114,7 +114,7 @@ def bound_round(settings: Settings, task: Task, layout: torch.memory_format) -> 
 
     def train() -> int:
         for _ in range(settings.steps):
-            with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+            with torch.autocast(device.type, torch.bfloat16, enabled=low_precision(device)):
                 output = model(image)
             task.loss(output, target).backward()  # type: ignore[no-untyped-call]
             optimizer.step()

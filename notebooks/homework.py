@@ -44,6 +44,7 @@ from headstart.homework_report import figures, words
 from headstart.homework_report.parts import PARTS
 from headstart.homework_report.results import STEPLR, read_results
 from headstart.homework_report.write import write_homework
+from headstart.report import charts
 from headstart.run import train
 from headstart.segmenter import pick_device
 from headstart.study import Cell, study
@@ -99,8 +100,8 @@ show(out / "a", "predictions.png")
 # Horizontal flip, vertical flip, rotation up to 30 degrees, of picture and mask alike. *Is the Dice
 # now above 0.6?*
 #
-# From here on everything is done with every seed, and (b), (c), (d) together: they are a study of two
-# starts. The assignment's own runs are those of seed 1.
+# From here on everything is done with every seed, and (b), (c), (d) together: they are a study of
+# two starts. The assignment's own runs are those of seed 1.
 
 # %%
 steplr = with_steplr(homework)
@@ -150,7 +151,7 @@ if results.effects:
     display(Markdown(words.of_schedule(results.effects)))
 display(Markdown(words.of_seeds(results.of(STEPLR))))
 display(Markdown(words.of_metric(results.pairs, results.a.scores["trivial"]["dice_assignment"])))
-figures.seeds(results.pairs, results.a.scores["trivial"])
+display(Image(charts.png(figures.seeds(results.pairs, results.a.scores["trivial"]))))
 
 # %% [markdown]
 # ## The report

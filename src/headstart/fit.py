@@ -27,7 +27,7 @@ from headstart.data.batches import batch_indices
 from headstart.errors import DataError, Finding
 from headstart.recipes import Training
 from headstart.seeding import key
-from headstart.tasks import Task
+from headstart.tasks import Task, low_precision
 
 Row = dict[str, Any]
 Weights = dict[str, Tensor]
@@ -194,7 +194,7 @@ def fit(
     state = _resume(folder, model, averaged, optimizer, device, listener)
     not_finite = torch.zeros((), device=device)  # once 1, the fused optimizer changes nothing more
     optimizer.found_inf, optimizer.grad_scale = not_finite, None  # type: ignore[attr-defined]
-    saved = time.monotonic()
+    saved, half = time.monotonic(), low_precision(device)
 
     while not _ended(state, recipe):
         began, first = time.perf_counter(), state.step
@@ -205,7 +205,7 @@ def fit(
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate(recipe, state.step, steps)
             image, target = task.batch(indices, state.step)
-            with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+            with torch.autocast(device.type, torch.bfloat16, enabled=half):
                 output = model(image)
             loss = task.loss(output, target)
             loss.backward()  # type: ignore[no-untyped-call]

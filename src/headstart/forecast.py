@@ -10,6 +10,7 @@ from headstart.config import PretextConfig, RunConfig
 from headstart.fit import make_optimizer
 from headstart.models.unet import UNet
 from headstart.pretexts import PRETEXTS
+from headstart.tasks import low_precision
 
 _WARM_UP, _TIMED = 1, 3
 _FIGURES = 1_500_000  # bytes of curves, predictions and records, about
@@ -38,7 +39,7 @@ def seconds_per_step(config: RunConfig | PretextConfig, num_classes: int) -> flo
             if device.type == "cuda":
                 torch.cuda.synchronize()
             began = time.perf_counter()
-        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+        with torch.autocast(device.type, torch.bfloat16, enabled=low_precision(device)):
             model(image).square().mean().backward()
         optimizer.step()
         optimizer.zero_grad()

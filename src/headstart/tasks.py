@@ -53,6 +53,19 @@ def to_input(images: UInt8[Tensor, "b c h w"], device: torch.device) -> Float[Te
     return images.to(torch.float32, memory_format=torch.channels_last).div_(255)
 
 
+def resident(data: Tensor, device: torch.device) -> Tensor:
+    """The data on the device if they take at most a quarter of what is free there, else pinned."""
+    if device.type != "cuda":
+        return data
+    free, _ = torch.cuda.mem_get_info(device)
+    return data.to(device) if data.nbytes <= free // 4 else data.pin_memory()
+
+
+def low_precision(device: torch.device) -> bool:
+    """Whether to train in bfloat16: where the hardware has it; emulated it is slower."""
+    return device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+
+
 def class_maps(
     logits: Float[Tensor, "b k h w"], sizes: Sequence[tuple[int, int]], min_area: float
 ) -> list[UInt8[Tensor, "_ _"]]:
@@ -68,9 +81,7 @@ def class_maps(
             predicted there; its pixels go to what is the most probable without it. In ``[0, 1)``.
     """
     probs = logits.float().softmax(1)
-    if len(set(sizes)) == 1:
-        return list(_classes(_resized(probs, sizes[0]), min_area))
-    return [
+    return [  # frame by frame: a batch of large photographs would take gigabytes
         _classes(_resized(p[None], size), min_area)[0] for p, size in zip(probs, sizes, strict=True)
     ]
 
@@ -148,8 +159,7 @@ def segmentation(
     assert train.masks is not None and validation.masks is not None
     images, masks = torch.from_numpy(train.images), torch.from_numpy(train.masks)
     held_out = torch.from_numpy(validation.images), torch.from_numpy(validation.masks)
-    if device.type == "cuda":
-        images, masks = images.to(device), masks.to(device)
+    images, masks = resident(images, device), resident(masks, device)
     truth = [torch.from_numpy(np.array(t)).to(device) for t in validation.truth]
 
     def batch(indices: Int64[np.ndarray, "b"], step: int) -> Batch:

@@ -84,6 +84,11 @@ def test_any_name_can_be_drawn(name: str) -> None:
     assert "<script" not in text
 
 
+def test_a_dollar_is_a_dollar() -> None:
+    name = r"$\alpha$ & 5$"
+    assert r"$\alpha$ &amp; 5$" in charts.svg(curves((name, "b")), "a", "b")
+
+
 def test_one_budget_one_seed_no_interval() -> None:
     lines = [("scratch", [Point(300, 0.5, None, None, (0.5,))])]
     assert "300" in charts.svg(charts.label_efficiency(lines, None, "dice"), "a", "b")
