@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from headstart.checkpoint import write_json
+from headstart.disk import write_json
 
 
 def collect(run: Path) -> dict[str, Any]:

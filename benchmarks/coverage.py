@@ -24,7 +24,7 @@ import numpy as np
 from scipy.special import stdtrit
 
 from headstart import stats
-from headstart.checkpoint import write_json
+from headstart.disk import write_json
 
 # The test split of hw6: which of its four usable classes (bipolar forceps, prograsp forceps, needle
 # driver, other) are on a frame together, and on how many of the 50; the logarithm of their pixels.

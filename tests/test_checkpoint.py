@@ -2,26 +2,14 @@
 
 from __future__ import annotations
 
-import errno
-import json
-import multiprocessing
-import os
 from pathlib import Path
 
 import pytest
 import torch
 
 from headstart import checkpoint
-from headstart.checkpoint import (
-    load_checkpoint,
-    load_weights,
-    locked,
-    save_checkpoint,
-    save_weights,
-    write_atomic,
-    write_json,
-)
-from headstart.errors import DataError, DiskError, LockedError
+from headstart.checkpoint import load_checkpoint, load_weights, save_checkpoint, save_weights
+from headstart.errors import DataError
 
 
 def _save(folder: Path, *steps: int) -> None:
@@ -81,27 +69,6 @@ def test_all_damaged_is_an_error_and_never_a_new_beginning(tmp_path: Path) -> No
         assert len(caught.value.findings[0].files) == 2
 
 
-@pytest.mark.parametrize("failing", ["fsync", "replace"])
-@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO, errno.EROFS])
-def test_a_write_that_fails_leaves_what_was_there(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: str, code: int
-) -> None:
-    path = tmp_path / "scores.json"
-    write_json(path, {"dice": 0.5})
-
-    def fail(*_: object) -> None:
-        raise OSError(code, os.strerror(code))
-
-    target = checkpoint.os if failing == "fsync" else Path
-    monkeypatch.setattr(target, failing, fail)
-    with pytest.raises(DiskError) as caught:
-        write_json(path, {"dice": 0.6})
-    assert caught.value.exit_status == 74
-    assert os.strerror(code) in str(caught.value) and "MB are free" in str(caught.value)
-    assert json.loads(path.read_text()) == {"dice": 0.5}
-    assert [p.name for p in tmp_path.iterdir()] == ["scores.json"]
-
-
 def test_an_interrupted_save_leaves_the_older_checkpoint(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -114,40 +81,6 @@ def test_an_interrupted_save_leaves_the_older_checkpoint(
         _save(tmp_path, 20)
     state, _ = load_checkpoint(tmp_path)
     assert state is not None and state["weights"][0] == 10
-
-
-def test_nan_is_refused_rather_than_written(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="not JSON compliant"):
-        write_json(tmp_path / "x.json", {"dice": float("nan")})
-
-
-def _hold(folder: Path, ready, release) -> None:
-    with locked(folder):
-        ready.set()
-        release.wait(20)
-
-
-def test_a_folder_in_use_is_refused_naming_the_process(tmp_path: Path) -> None:
-    context = multiprocessing.get_context("fork")
-    ready, release = context.Event(), context.Event()
-    holder = context.Process(target=_hold, args=(tmp_path, ready, release))
-    holder.start()
-    assert ready.wait(20)
-    with pytest.raises(LockedError) as caught, locked(tmp_path):
-        pass
-    assert caught.value.exit_status == 75 and str(holder.pid) in str(caught.value)
-    holder.kill()  # the kernel lets go of a dead process's lock
-    holder.join()
-    with locked(tmp_path):
-        pass
-
-
-def test_temporary_files_of_dead_processes_are_swept(tmp_path: Path) -> None:
-    dead, alive = tmp_path / "a.json.tmp-999999999", tmp_path / f"b.json.tmp-{os.getpid()}"
-    dead.touch()
-    alive.touch()
-    with locked(tmp_path):
-        assert not dead.exists() and alive.exists()
 
 
 def test_weights_come_back_with_their_facts_and_the_same_bytes(tmp_path: Path) -> None:
@@ -171,15 +104,3 @@ def test_weights_that_are_none(tmp_path: Path, content: bytes) -> None:
         load_weights(path)
     with pytest.raises(DataError, match="expected the weights of a finished run"):
         load_weights(tmp_path / "absent")
-
-
-def test_content_is_flushed_before_it_gets_its_name(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Power may fail: the file's bytes, then its name, then the folder reach the disk."""
-    calls: list[str] = []
-    fsync, replace = os.fsync, Path.replace
-    monkeypatch.setattr(checkpoint.os, "fsync", lambda fd: (calls.append("fsync"), fsync(fd))[1])
-    monkeypatch.setattr(Path, "replace", lambda a, b: (calls.append("replace"), replace(a, b))[1])
-    write_atomic(tmp_path / "x", "content")
-    assert calls == ["fsync", "replace", "fsync"]

@@ -19,8 +19,9 @@ import torch
 from PIL import Image
 
 from headstart import metrics
-from headstart.checkpoint import load_weights, locked
+from headstart.checkpoint import load_weights
 from headstart.config import read_run_config, to_json
+from headstart.disk import locked
 from headstart.errors import DataError, InterruptedRun, LockedError, UsageError
 from headstart.run import train
 from headstart.run_folder import fresh_folder

@@ -1,7 +1,6 @@
-"""What a run folder holds, and how it is written so that no kill can damage it.
+"""Checkpoints and weights, written so that no kill can damage them.
 
-Every file that matters is written to a temporary name in the same folder, flushed to the disk and
-renamed; the folder is flushed after it. A checkpoint is two files, ``step-00001200.pt`` and
+A checkpoint is two files, ``step-00001200.pt`` and
 ``step-00001200.json``; **it exists if its JSON exists and the SHA-256 in it matches**. There is no
 "latest" file to tear: the newest valid checkpoint is continued, a damaged one is set aside by name.
 """
@@ -9,15 +8,9 @@ renamed; the folder is flushed after it. A checkpoint is two files, ``step-00001
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import io
 import json
-import os
-import re
-import shutil
-import socket
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,99 +20,10 @@ from safetensors.torch import load as load_safetensors
 from safetensors.torch import save as save_safetensors
 from torch import Tensor
 
-from headstart.errors import DataError, DiskError, Finding, LockedError
+from headstart.disk import disk_errors, write_atomic, write_json
+from headstart.errors import DataError, Finding
 
 KEEP = 2
-_TEMPORARY = re.compile(r".*\.tmp-(\d+)$")
-
-
-@contextlib.contextmanager
-def disk_errors(path: Path) -> Iterator[None]:
-    """Turns what the operating system says about ``path`` into a [`DiskError`][]."""
-    try:
-        yield
-    except OSError as e:
-        free = ""
-        with contextlib.suppress(OSError):
-            parent = next(p for p in (path, *path.parents) if p.exists())
-            free = f"; {shutil.disk_usage(parent).free / 1e6:.0f} MB are free there"
-        message = f"cannot write {path}: {e.strerror or e}{free}"
-        hint = "make room or choose another --out, then run the same command: it continues"
-        raise DiskError(Finding("disk", "error", message, hint)) from e
-
-
-def write_atomic(path: Path, content: bytes | str) -> None:
-    """``path`` holds its old content or the new one, whenever the process or the machine dies.
-
-    Raises:
-        DiskError: it could not be written; what was there before still is.
-    """
-    data = content.encode() if isinstance(content, str) else content
-    temporary = path.with_name(f"{path.name}.tmp-{os.getpid()}")
-    with disk_errors(path):
-        try:
-            with temporary.open("wb") as f:
-                f.write(data)
-                f.flush()
-                os.fsync(f.fileno())
-            temporary.replace(path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-
-
-def write_json(path: Path, value: Any) -> None:
-    """``value`` as indented JSON, atomically; NaN is refused rather than written."""
-    write_atomic(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
-@contextlib.contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Holds ``folder`` (made if need be) for this process alone.
-
-    The lock is the kernel's, so one left by a killed process does not exist. Temporary files of
-    dead processes are swept once it is held.
-
-    Raises:
-        LockedError: another process holds it; says which.
-        DiskError: the folder cannot be made or written.
-    """
-    with disk_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = (folder / ".lock").open("a+")
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            lock.seek(0)
-            holder = lock.read(200).strip() or "another process"
-            message = f"{folder} is in use by {holder}"
-            hint = "wait for it, or choose another --out"
-            raise LockedError(Finding("locked", "error", message, hint)) from None
-        with disk_errors(folder):
-            lock.truncate(0)
-            lock.write(f"process {os.getpid()} on {socket.gethostname()}\n")
-            lock.flush()
-            for path in [*folder.glob("*.tmp-*"), *folder.glob("checkpoint/*.tmp-*")]:
-                match = _TEMPORARY.match(path.name)
-                if match and not _alive(int(match[1])):
-                    path.unlink(missing_ok=True)
-        yield
 
 
 def save_checkpoint(folder: Path, step: int, state: dict[str, Any], facts: dict[str, Any]) -> None:

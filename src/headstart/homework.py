@@ -19,7 +19,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from headstart.checkpoint import disk_errors, locked
 from headstart.config import (
     SCRATCH,
     RunConfig,
@@ -30,6 +29,7 @@ from headstart.config import (
 )
 from headstart.data.batches import steps_per_epoch
 from headstart.data.folders import open_dataset
+from headstart.disk import disk_errors, locked
 from headstart.errors import DataError, Finding, InterruptedRun, UsageError
 from headstart.fit import Listener, Stopping
 from headstart.forecast import bytes_of_run, seconds_per_step
@@ -62,20 +62,19 @@ class Scale:
         size: height and width of the pictures.
         width: channels of the network's first level.
         seeds: how many, unless somebody says otherwise.
-        epochs, pretext_epochs: at most this many; None: as many as the assignment has.
+        epochs: at most this many; None: as many as the assignment has.
     """
 
     size: tuple[int, int]
     width: int
     seeds: int = 5
     epochs: int | None = None
-    pretext_epochs: int | None = None
 
 
 SCALES: dict[ScaleName, Scale] = {
     "full": Scale((256, 320), 32),
     "small": Scale((64, 80), 16),
-    "tiny": Scale((32, 40), 4, seeds=1, epochs=4, pretext_epochs=2),
+    "tiny": Scale((32, 40), 4, seeds=1, epochs=4),
 }
 """``full`` is the assignment's; ``tiny`` shows that the machinery works, in seconds."""
 
@@ -145,7 +144,7 @@ def _study(homework: Homework, recipe: Training) -> StudyConfig:
         labels=(labels,),
         seeds=tuple(range(1, homework.seeds + 1)),
         recipe=_shortened(recipe, scale.epochs),
-        pretext_recipe=_shortened(PRETEXT_ASSIGNMENT, scale.pretext_epochs),
+        pretext_recipe=_shortened(PRETEXT_ASSIGNMENT, scale.epochs),
     )
 
 

@@ -14,13 +14,13 @@ from jaxtyping import UInt8
 from PIL import Image, ImageDraw, ImageFont
 
 from headstart import figures, metrics
-from headstart.checkpoint import disk_errors, write_atomic
 from headstart.data.decoded import read_labelled, resize_image
 from headstart.data.files import merged
 from headstart.data.folders import Dataset, Frame
 from headstart.data.frame import read_frame
 from headstart.data.label_map import LabelMap
 from headstart.data.pictures import read_mask
+from headstart.disk import disk_errors, write_atomic
 from headstart.errors import DataError, Finding, UsageError
 from headstart.segmenter import Segmenter, load_segmenter, pick_device
 from headstart.tasks import segment

@@ -14,7 +14,7 @@ import torch
 from jaxtyping import UInt8
 
 from headstart import figures
-from headstart.checkpoint import locked, save_weights, write_atomic, write_json
+from headstart.checkpoint import save_weights
 from headstart.config import PretextConfig, to_json
 from headstart.data.batches import steps_per_epoch
 from headstart.data.decoded import Decoded, channel_statistics, decode
@@ -22,6 +22,7 @@ from headstart.data.duplicates import NEAR, copies, fingerprints, nearest
 from headstart.data.files import merged, shown
 from headstart.data.folders import Frame, find_pictures, layout_of, open_dataset
 from headstart.data.label_map import LabelMap
+from headstart.disk import locked, write_atomic, write_json
 from headstart.errors import DataError, Finding, InterruptedRun
 from headstart.fit import Listener, State, Stopping, fit
 from headstart.models.unet import UNet

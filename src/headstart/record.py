@@ -12,9 +12,9 @@ from typing import Any
 
 import torch
 
-from headstart.checkpoint import disk_errors, write_atomic, write_json
 from headstart.config import PretextConfig, RunConfig
 from headstart.data.label_map import LabelMap
+from headstart.disk import disk_errors, write_atomic, write_json
 from headstart.errors import DataError, Finding
 from headstart.fit import Listener, Row, State
 

@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Int64
 
 from headstart import figures, metrics
-from headstart.checkpoint import locked, save_weights, write_atomic, write_json
+from headstart.checkpoint import save_weights
 from headstart.config import SCRATCH, RunConfig, to_json, weights_file
 from headstart.data.batches import steps_per_epoch
 from headstart.data.decoded import Decoded, channel_statistics, decode, digest
@@ -21,6 +21,7 @@ from headstart.data.folders import Dataset, open_dataset
 from headstart.data.frame import read_frame
 from headstart.data.label_map import LabelMap
 from headstart.data.splits import label_budget
+from headstart.disk import locked, write_atomic, write_json
 from headstart.errors import DataError, Finding, InterruptedRun
 from headstart.fit import Listener, State, Stopping, fit
 from headstart.frames import frames_csv

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from headstart.checkpoint import disk_errors
 from headstart.config import PretextConfig, RunConfig, differences, read_config
+from headstart.disk import disk_errors
 from headstart.errors import DataError, Finding, UsageError
 from headstart.fit import State
 

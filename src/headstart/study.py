@@ -25,7 +25,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from headstart.checkpoint import locked, write_atomic, write_json
 from headstart.config import (
     PRETEXTS,
     SCRATCH,
@@ -41,6 +40,7 @@ from headstart.config import (
 from headstart.data.batches import steps_per_epoch
 from headstart.data.decoded import digest
 from headstart.data.folders import Dataset, open_dataset
+from headstart.disk import locked, write_atomic, write_json
 from headstart.errors import DataError, Finding, InterruptedRun, UsageError
 from headstart.fit import Listener, Stopping
 from headstart.pretrain import find_pretext_pictures

@@ -20,8 +20,8 @@ import pytest
 import torch
 from PIL import Image
 
-from headstart.checkpoint import locked
 from headstart.cli.main import main
+from headstart.disk import locked
 
 VERBS = ("demo", "check", "train", "pretrain", "study", "report", "evaluate", "predict")
 TINY = ("--size", "16x24", "--width", "2", "--epochs", "1", "--threads", "1", "--device", "cpu")

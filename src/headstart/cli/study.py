@@ -122,13 +122,13 @@ def _listed(text: str) -> list[str]:
 
 
 def _seeds(text: str) -> list[int]:
-    """``"5"`` as 1 to 5, ``"2,7"`` as itself."""
-    parts = _listed(text)
+    """``"5"`` as 1 to 5, ``"2,7"`` as itself, ``"7,"`` as 7 alone."""
+    parts = _listed(text.removesuffix(","))
     if not all(re.fullmatch(r"\d{1,18}", part, re.ASCII) for part in parts):
         message = f"--seeds {text} is not understood; expected a number, or several with commas"
         raise UsageError(Finding("bad-seeds", "error", message, "for example --seeds 5"))
     numbers = [int(part) for part in parts]
-    if len(numbers) > 1:
+    if "," in text:
         return numbers
     if not 1 <= numbers[0] <= 1000:
         message = f"--seeds {text}: expected 1 to 1000 of them"

@@ -151,17 +151,16 @@ def about(results: Results) -> str:
 
 def deviations(results: Results) -> str:
     """Where this is not the assignment's scale; empty where it is."""
-    config, begin = results.configs["b"], results.configs["c"]
+    config = results.configs["b"]
     found = []
     if config.size != _SIZE:
         found.append(f"pictures are {config.size[0]} × {config.size[1]} (there 256 × 320)")
     if config.width != _WIDTH:
         found.append(f"the first level has {plural(config.width, 'channel')} (there {_WIDTH})")
-    most = min(config.recipe.epochs, begin.recipe.epochs)
-    if most != ASSIGNMENT.epochs:
+    if config.recipe.epochs != ASSIGNMENT.epochs:
         found.append(
-            f"trainings end after {plural(most, 'epoch')} at most (there {ASSIGNMENT.epochs}), "
-            "which shows that the machinery works and nothing else"
+            f"trainings end after {config.recipe.epochs} epochs at most (there "
+            f"{ASSIGNMENT.epochs}), which shows that the machinery works and nothing else"
         )
     return f"This is not the assignment’s own scale: {'; '.join(found)}." if found else ""
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from PIL import Image
 
-from headstart.checkpoint import disk_errors, write_atomic, write_json
+from headstart.disk import disk_errors, write_atomic, write_json
 from headstart.errors import printable
 from headstart.homework_report import figures, latex, page, parts, sections, words
 from headstart.homework_report.results import Results, kept, read_results, to_json

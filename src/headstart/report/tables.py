@@ -117,13 +117,14 @@ def _tabular(columns: str, head: Sequence[Sequence[str]], body: Sequence[str], n
     lines = [
         r"% \usepackage{booktabs}, \usepackage[T1]{fontenc}",
         f"% {note}",
+        r"\begingroup\setlength{\tabcolsep}{2.5pt}%",  # for a text 345 pt wide
         rf"\begin{{tabular}}{{@{{}}{columns}@{{}}}}",
         r"\toprule",
         *(" & ".join(row) + r" \\" for row in head),
         r"\midrule",
         *body,
         r"\bottomrule",
-        r"\end{tabular}",
+        r"\end{tabular}\endgroup",
     ]
     return "\n".join(lines) + "\n"
 
@@ -139,12 +140,10 @@ def scores_tex(records: Records, cells: Sequence[Cell]) -> str:
                 body.append(r"\addlinespace")
             body.append(rf"\multicolumn{{9}}{{@{{}}l}}{{\emph{{{cell.labels} labels}}}} \\")
         spreads = [cell.spread(score) for score in SCORES]
-        mark = f" ({cell.collapsed} of {len(cell.runs)} collapsed)" if cell.collapsed else ""
-        body.append(
-            _row(latex(cell.name) + mark, [_number(s.mean if s else None) for s in spreads])
-        )
-        if any(s and s.sd is not None for s in spreads):
-            body.append(_row("", [_deviation(s) for s in spreads]))
+        body.append(_row(latex(cell.name), [_number(s.mean if s else None) for s in spreads]))
+        mark = f"{cell.collapsed} of {len(cell.runs)} collapsed" if cell.collapsed else ""
+        if mark or any(s and s.sd is not None for s in spreads):
+            body.append(_row(_small(mark), [_deviation(s) for s in spreads]))
     trivial = records.runs[0].scores["trivial"]
     body += [r"\midrule", _row("best constant", [_number(trivial[s]) for s in SCORES])]
     note = "Means over seeds; standard deviations over seeds in brackets."
@@ -153,17 +152,22 @@ def scores_tex(records: Records, cells: Sequence[Cell]) -> str:
 
 def comparisons_tex(study: dict[str, Any]) -> str:
     """Differences with their intervals."""
-    body = []
+    body: list[str] = []
+    above = ""
     for c in study["comparisons"]:
+        heading = f"{c['labels']} labels, against {latex(c['against'])}"
+        if heading != above:
+            body += [r"\addlinespace"] if above else []
+            body.append(rf"\multicolumn{{6}}{{@{{}}l}}{{\emph{{{heading}}}}} \\")
+            above = heading
         low, high = (_signed(c[end]) for end in ("low", "high"))
         interval = "--" if c["low"] is None else rf"{low} to {high}"
         level = rf"{100 * c['level']:.4g}\,\%" if c["low"] is not None else "--"
-        pair = f"{latex(c['start'])} against {latex(c['against'])}"
-        fields = [str(c["labels"]), _signed(c["difference"]), interval, level, str(c["seeds"])]
-        body.append(_row(pair, [*fields, latex(c["verdict"])]))
-    head = [["start", "labels", "difference", "interval", "level", "seeds", "verdict"]]
+        fields = [_signed(c["difference"]), interval, level, str(c["seeds"])]
+        body.append(_row(latex(c["start"]), [*fields, latex(c["verdict"])]))
+    head = [["start", "difference", "interval", "level", "seeds", "verdict"]]
     note = "Differences in dice; intervals over seeds and frames, levels after Holm."
-    return _tabular("lrrrrrl", head, body, note)
+    return _tabular("lrrrrl", head, body, note)
 
 
 def _row(name: str, fields: Sequence[str]) -> str:
@@ -179,4 +183,8 @@ def _signed(value: float | None) -> str:
 
 
 def _deviation(spread: Spread | None) -> str:
-    return "" if spread is None or spread.sd is None else rf"{{\scriptsize ({spread.sd:.3f})}}"
+    return "" if spread is None or spread.sd is None else _small(f"({spread.sd:.3f})")
+
+
+def _small(text: str) -> str:
+    return rf"{{\scriptsize {text}}}" if text else ""

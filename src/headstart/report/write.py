@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from headstart.disk import disk_errors, write_atomic
 from headstart.report import charts, tables
 from headstart.report.dataset import look
 from headstart.report.page import Figures, draw, render
@@ -28,8 +29,6 @@ def write_report(folder: Path, pictures: bool = True) -> list[Path]:
         DataError: there is nothing to report on, or a record is damaged.
         DiskError: a file could not be written; what was there before still is.
     """
-    from headstart.checkpoint import disk_errors, write_atomic
-
     records = read_records(folder)
     its = cells(records)
     seen = look(records)
