@@ -3,7 +3,7 @@
 # stopped, by its limit or by a signal, goes on when it is run again, and one that is done is left.
 set -euo pipefail
 
-stages=(throughput assignment-a assignment-b default)
+stages=(throughput assignment-a assignment-b default study homework)
 limit=525 # seconds a stage, and 10 more to save
 
 usage() {
@@ -49,6 +49,20 @@ train_seeds() { # recipe
   limited "$python" benchmarks/collect.py "$out/$stage.json" "${runs[@]}"
 }
 
+study_starts() {
+  # A study goes on by itself; the report of a study that met the stage's limit comes with the last call.
+  limited "$python" -m headstart study "$data" --starts scratch,colorization,masked-colorization \
+    --labels 30,75,all --seeds 5 --size 256x320 --width 32 --device cuda --threads 4 --out "$out/study"
+  limited "$python" -m headstart report "$out/study" --without-pictures
+  cp "$out/study/study.json" "$out/study.json"
+}
+
+do_homework() {
+  limited "$python" -m headstart homework --data "$data" --scale full --seeds 5 --device cuda \
+    --threads 4 --without-pictures --out "$out/homework"
+  cp "$out/homework/homework.json" "$out/homework.json"
+}
+
 case "${1:-}" in
   --list)
     printf '%s\n' "${stages[@]}"
@@ -77,7 +91,7 @@ chosen=("${@:3}")
 
 cd "$(dirname "$0")/.."
 export PYTHONPATH="src${PYTHONPATH:+:$PYTHONPATH}"
-"$python" -c 'import torch; import headstart.run; from headstart.record import environment; environment(torch.device("cpu"))' ||
+"$python" -c 'import torch; import headstart.cli.main; import headstart.homework; from headstart.record import environment; environment(torch.device("cpu"))' ||
   fail 69 "$python cannot run headstart (see above)"
 gpu=$("$python" -c 'import torch; print(torch.cuda.get_device_name() if torch.cuda.is_available() else "")')
 [[ -n $gpu ]] || fail 69 "torch finds no CUDA device; these stages are of use on one only"
@@ -95,6 +109,8 @@ for stage in "${chosen[@]}"; do
     assignment-a) train_seeds assignment ;;
     assignment-b) train_seeds assignment-augmented ;;
     default) train_seeds default ;;
+    study) study_starts ;;
+    homework) do_homework ;;
   esac
   echo "$stage: wrote $out/$stage.json" >&2
 done

@@ -51,7 +51,7 @@ from headstart.recipes import Recipe, read_recipe
 from headstart.record import environment
 from headstart.seeding import key
 from headstart.segmenter import pick_device
-from headstart.tasks import Task, low_precision, segmentation
+from headstart.tasks import Task, layout, low_precision, segmentation
 
 Part = Callable[[], int]  # trains for one round, returns the number of pictures
 
@@ -260,7 +260,7 @@ def measure(
 
     turns = TakingTurns(settings, make_parts)
     fit(
-        settings.new_model(torch.channels_last),
+        settings.new_model(layout(settings.device)),
         task,
         recipe,
         seed=_SEED,

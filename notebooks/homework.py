@@ -23,6 +23,7 @@ DATA = None  # the folder hw6 of the course; None: scenes that a program draws, 
 OUT = "homework-notebook"  # gets everything that is written
 SCALE = "tiny"  # "full" is the assignment's own: 256 x 320, width 32; "small": 64 x 80, width 16
 SEEDS = 1  # a verdict needs 5
+THREADS = None  # CPU threads; None: all there are
 
 # %%
 import json
@@ -53,7 +54,9 @@ from headstart.workers import Silent
 data, out = Path(DATA or Path(OUT) / "data"), Path(OUT) / "homework"
 if DATA is None and not data.exists():
     write_dataset(data, train=30, validation=6, test=10, unlabelled=10, height=32, width=40)
-homework = Homework(str(data), SCALE, SEEDS, pick_device("auto").type, available_threads())
+homework = Homework(
+    str(data), SCALE, SEEDS, pick_device("auto").type, THREADS or available_threads()
+)
 
 
 def show(run, picture):

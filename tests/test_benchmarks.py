@@ -20,7 +20,7 @@ from headstart.losses import dice_loss
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 ON_GPU = str(BENCHMARKS / "on_gpu.sh")
-STAGES = ["throughput", "assignment-a", "assignment-b", "default"]
+STAGES = ["throughput", "assignment-a", "assignment-b", "default", "study", "homework"]
 
 
 def load(name: str) -> ModuleType:
@@ -84,16 +84,17 @@ def test_on_gpu_runs_every_stage_once(tmp_path: Path) -> None:
     echo "$*" >> {tmp_path}/calls
     [[ $1 == *throughput.py ]] && echo '{{}}' > "${{@: -1}}"
     [[ $1 == *collect.py ]] && echo '{{}}' > "$2"
+    [[ $3 == study || $3 == homework ]] && mkdir -p "${{@: -1}}" && echo '{{}}' > "${{@: -1}}/$3.json"
     exit 0"""
     python = script(tmp_path / "python", body)
     for _ in range(2):
         done = bash(ON_GPU, str(tmp_path), str(tmp_path / "out"), PYTHON=python)
         assert done.returncode == 0, done.stderr
-    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == sorted(
+    assert sorted(p.name for p in (tmp_path / "out").glob("*.json")) == sorted(
         f"{stage}.json" for stage in STAGES
     )
     calls = (tmp_path / "calls").read_text().splitlines()
-    assert len(calls) == 1 + 3 * (3 + 1)  # nothing was repeated the second time
+    assert len(calls) == 1 + 3 * (3 + 1) + 2 + 1  # nothing was repeated the second time
     assert sum("--recipe assignment-augmented " in call for call in calls) == 3
 
 

@@ -194,12 +194,23 @@ def test_a_finished_homework_answers_at_once(drawn: Path, done: Path) -> None:
 
 
 def test_a_plan_writes_nothing(drawn: Path, tmp_path: Path) -> None:
-    options = ["--data", str(drawn), "--scale", "tiny", "--seeds", "2", "--device", "cpu"]
+    options = [
+        "--data",
+        str(drawn),
+        "--scale",
+        "tiny",
+        "--seeds",
+        "2",
+        "--device",
+        "cpu",
+        "--threads",
+        "1",
+    ]
     result = CliRunner().invoke(app(), [*options, "--dry-run", "--out", str(tmp_path / "H")])
     assert result.exit_code == 0, result.output
     lines = result.stderr.splitlines()
     # four epochs, of two batches of ten
-    assert "1 trainings, at most 8 steps" in lines[0]
+    assert "1 training, at most 8 steps" in lines[0]
     assert "6 trainings, at most 48 steps" in lines[1]
     assert "4 trainings, at most 32 steps" in lines[2]
     assert list(tmp_path.iterdir()) == []
@@ -343,7 +354,7 @@ def test_the_metric_in_words() -> None:
     pairs = [*make_pairs((0.8, 0.9), (0.7, 0.6)), *make_pairs((0.5, 0.6), schedule=CONSTANT)]
     told = words.of_metric(pairs, 0.7622)
     assert "With StepLR, (d) is above (b) in 1 of 2 seeds by the assignment’s Dice" in told
-    assert "With a constant learning rate, (d) is above (b) in 1 of 1 seeds" in told
+    assert "With a constant learning rate, (d) is above (b) in 1 of 1 seed by" in told
     assert "Of the 6 runs of (b) and (d), 4 score less" in told and "(0.762)" in told
     assert "none scores less" in words.of_metric(make_pairs((0.8, 0.9)), 0.7622)
 
@@ -354,7 +365,7 @@ def test_collapse_and_constants_in_words() -> None:
     assert "Of these 2 runs 1 collapsed" in words.of_collapse([pair])
     assert words.constant(0.76221, 0.76219, "bg").startswith("above the 0.76219 that")
     assert words.constant(0.76, 0.76, "bg").startswith("exactly the 0.760")
-    assert "by this score no network does better" in words.constant(0.5, 0.76, "bg")
+    assert "by this score no network at all is better" in words.constant(0.5, 0.76, "bg")
     assert words.threshold(0.5, 0.5) == "0.500 is not above the expected 0.5"
     assert words.threshold(0.50004, 0.5) == "0.50004 is above the expected 0.5"
     assert "No class is predicted" in words.stray(0.0) and "every class" in words.stray(None)

@@ -24,7 +24,7 @@ def test_it_runs_and_shows_what_the_assignment_asks_for(
     (at,) = (
         i for i, cell in enumerate(notebook.cells) if "parameters" in cell.metadata.get("tags", [])
     )
-    its = f"DATA, OUT = {str(drawn)!r}, {str(tmp_path)!r}"
+    its = f"DATA, OUT, THREADS = {str(drawn)!r}, {str(tmp_path)!r}, 1"
     notebook.cells.insert(at + 1, nbformat.v4.new_code_cell(its))
     NotebookClient(notebook, timeout=300, kernel_name="python3").execute()
 

@@ -10,7 +10,7 @@ from headstart.config import PretextConfig, RunConfig
 from headstart.fit import make_optimizer
 from headstart.models.unet import UNet
 from headstart.pretexts import PRETEXTS
-from headstart.tasks import low_precision
+from headstart.tasks import layout, low_precision, placed
 
 _WARM_UP, _TIMED = 1, 3
 _FIGURES = 1_500_000  # bytes of curves, predictions and records, about
@@ -29,10 +29,10 @@ def seconds_per_step(config: RunConfig | PretextConfig, num_classes: int) -> flo
     """
     torch.set_num_threads(config.threads)
     device = torch.device(config.device)
-    model = _model(config, num_classes).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    model = placed(_model(config, num_classes), device)
     optimizer = make_optimizer(model, config.recipe)
     image = torch.rand(config.recipe.batch, 3, *config.size, device=device)
-    image = image.contiguous(memory_format=torch.channels_last)
+    image = image.contiguous(memory_format=layout(device))
     began = 0.0
     for step in range(_WARM_UP + _TIMED):
         if step == _WARM_UP:

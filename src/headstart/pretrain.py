@@ -30,6 +30,7 @@ from headstart.pretexts import PRETEXTS, Pretext, restoration, restored, trivial
 from headstart.record import Recording, pretext_card, record_environment
 from headstart.run_folder import check_folder, how_to_continue
 from headstart.seeding import generator, key
+from headstart.tasks import placed
 
 _HELD_OUT = ("validation", "test")
 _MOST_HELD_OUT = 200
@@ -243,7 +244,7 @@ def _new_model(
         mean, std = channel_statistics(seen)
         model.mean.copy_(torch.tensor(mean)[:, None, None])
         model.std.copy_(torch.tensor(std)[:, None, None])
-    return model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+    return placed(model, device)
 
 
 def _finish(

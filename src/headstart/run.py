@@ -37,7 +37,7 @@ from headstart.record import (
 from headstart.run_folder import budget_too_large, check_folder, how_to_continue
 from headstart.seeding import key
 from headstart.starts import Moved, Source, move, read_source
-from headstart.tasks import count_frames, segment, segmentation
+from headstart.tasks import count_frames, placed, segment, segmentation
 
 
 def train(
@@ -201,8 +201,7 @@ def _new_model(
         mean, std = channel_statistics(budget.images)
         model.mean.copy_(torch.tensor(mean)[:, None, None])
         model.std.copy_(torch.tensor(std)[:, None, None])
-    model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return model, moved
+    return placed(model, device), moved
 
 
 def _fit(

@@ -12,6 +12,7 @@ from headstart.checkpoint import load_weights
 from headstart.data.label_map import LabelMap
 from headstart.errors import DataError, Finding, UsageError
 from headstart.models.unet import UNet
+from headstart.tasks import placed
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ def load_segmenter(run: Path, device: torch.device) -> Segmenter:
     label_map = LabelMap(tuple(facts["names"]), tuple(facts["greys"]))
     model = UNet(len(label_map.names), facts["width"])
     model.load_state_dict(weights)
-    model = model.to(device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+    model = placed(model, device).eval()
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     return Segmenter(
         model, (facts["size"][0], facts["size"][1]), label_map, facts["min_area"], digest

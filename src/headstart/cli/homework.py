@@ -77,9 +77,9 @@ def homework(
 
 def _show_costs(costs: Any, jobs: int) -> None:
     for cost in costs:
+        hours = cost.seconds / 3600 / (1 if cost.part == "1(a)" else jobs)
         say(
-            f"{cost.part:<18} {cost.runs:3d} trainings, at most {cost.steps} steps, about "
-            f"{cost.seconds / 3600 / (1 if cost.part == '1(a)' else jobs):.1f} hours here, "
-            f"{cost.size / 1e6:.0f} MB"
+            f"{cost.part:<16} {cost.runs:3d} training{'s' * (cost.runs != 1)}, at most "
+            f"{cost.steps} steps, about {hours:.1f} hours here, {cost.size / 1e6:.0f} MB"
         )
     say("a training that stops early, as the assignment's do, costs less")

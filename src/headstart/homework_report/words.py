@@ -25,11 +25,12 @@ def constant(score: float, trivial: float, everywhere: str) -> str:
     """A score beside that of one class everywhere.
 
     >>> constant(0.612, 0.7622, "tissue")
-    'below the 0.762 that predicting tissue everywhere scores: by this score no network does better'
+    'below the 0.762 that predicting tissue everywhere scores: by this score no network at all \
+is better'
     """
     where = f"the {_precise(trivial, score)} that predicting {everywhere} everywhere scores"
     if score < trivial:
-        return f"below {where}: by this score no network does better"
+        return f"below {where}: by this score no network at all is better"
     return f"above {where}" if score > trivial else f"exactly {where}"
 
 
@@ -233,7 +234,9 @@ def of_metric(pairs: Sequence[Pair], trivial: float | None) -> str:
             if found:
                 mean = signed(sum(found) / len(found))
                 above = sum(x > 0 for x in found)
-                said.append(f"{above} of {len(found)} seeds by {called} ({mean} on average)")
+                said.append(
+                    f"{above} of {plural(len(found), 'seed')} by {called} ({mean} on average)"
+                )
         if said:
             sentences.append(f"With {schedule}, (d) is above (b) in {' and in '.join(said)}.")
     runs = [run for pair in pairs for run in (pair.b, pair.d)]
