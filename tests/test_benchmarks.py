@@ -84,7 +84,8 @@ def test_on_gpu_runs_every_stage_once(tmp_path: Path) -> None:
     echo "$*" >> {tmp_path}/calls
     [[ $1 == *throughput.py ]] && echo '{{}}' > "${{@: -1}}"
     [[ $1 == *collect.py ]] && echo '{{}}' > "$2"
-    [[ $3 == study || $3 == homework ]] && mkdir -p "${{@: -1}}" && echo '{{}}' > "${{@: -1}}/$3.json"
+    [[ $3 == study || $3 == homework ]] && mkdir -p "${{@: -1}}"
+    [[ $3 == study || $3 == homework ]] && echo '{{}}' > "${{@: -1}}/$3.json"
     exit 0"""
     python = script(tmp_path / "python", body)
     for _ in range(2):

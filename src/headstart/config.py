@@ -154,8 +154,8 @@ def to_json(config: BaseModel) -> str:
 def differences(old: BaseModel, new: BaseModel) -> list[str]:
     """Lines ``name: old -> new`` for each setting that differs, nested names with dots.
 
-    >>> differences(ASSIGNMENT, ASSIGNMENT.model_copy(update={"batch": 8}))
-    ['batch: 10 -> 8']
+    >>> differences(DEFAULT, DEFAULT.model_copy(update={"batch": 8}))
+    ['batch: 5 -> 8']
     """
 
     def flat(value: Any, prefix: str = "") -> dict[str, Any]:

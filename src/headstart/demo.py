@@ -22,7 +22,7 @@ SIZE = (64, 80)
 WIDTH = 8
 LABELS = 20
 SEEDS = (1, 2, 3, 4, 5)  # as many as a verdict needs
-EPOCHS, PRETEXT_EPOCHS = 30, 10
+EPOCHS, PRETEXT_EPOCHS = 20, 10
 
 
 def demo(

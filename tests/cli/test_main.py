@@ -23,7 +23,8 @@ from PIL import Image
 from headstart.cli.main import main
 from headstart.disk import locked
 
-VERBS = ("demo", "check", "train", "pretrain", "study", "report", "evaluate", "predict")
+VERBS = ("demo", "check", "train", "pretrain", "study", "report", "evaluate", "predict",
+         "homework")  # fmt: skip
 TINY = ("--size", "16x24", "--width", "2", "--epochs", "1", "--threads", "1", "--device", "cpu")
 
 
