@@ -35,7 +35,7 @@ def demo(
     surgery. What is already in ``out`` is kept, and what was begun is continued.
 
     Args:
-        out: gets ``data/``, ``study/`` and ``predictions/``.
+        out: gets ``drawn-scenes/``, ``study/`` and ``predictions/``.
         cores: CPU cores; as many runs at a time, of one thread each, for networks this small
             gain little from a second thread. What comes out does not depend on it.
         listener: told how the trainings go.
@@ -47,7 +47,7 @@ def demo(
     Raises:
         HeadstartError: as [`study`][headstart.study.study]; ``out`` holds something else.
     """
-    data, folder, predictions = out / "data", out / "study", out / "predictions"
+    data, folder, predictions = out / "drawn-scenes", out / "study", out / "predictions"
     if not data.exists():
         height, width = SIZE
         write_dataset(
