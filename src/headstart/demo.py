@@ -26,9 +26,7 @@ EPOCHS, PRETEXT_EPOCHS = 32, 10
 MOST_JOBS = 4
 
 
-def demo(
-    out: Path, cores: int, listener: Listener, tell: Callable[[str], None]
-) -> dict[str, Any]:
+def demo(out: Path, cores: int, listener: Listener, tell: Callable[[str], None]) -> dict[str, Any]:
     """Draws 210 scenes, compares two starts for 30 labels, writes masks of the 30 test scenes.
 
     The scenes are drawn by a program: the scores say that the machinery works, nothing about
