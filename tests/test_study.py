@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import pickle
 import random
 import shutil
 import signal
@@ -14,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from headstart.config import StudyConfig, differences, read_run_config
-from headstart.errors import DataError, HeadstartError, InterruptedRun, LockedError, UsageError
+from headstart.errors import DataError, Finding, InterruptedRun, LockedError, UsageError
 from headstart.run import train
 from headstart.study import Cell, cells, expected_steps, plan, run_config, study
 from tests.conftest import PRETEXT_TINY, Silent, tiny
@@ -279,11 +280,9 @@ def test_workers_give_the_same_files(done: Path, drawn: Path, tmp_path: Path) ->
         assert (out / path.relative_to(done)).read_bytes() == path.read_bytes()
 
 
-def test_a_workers_error_comes_home(drawn: Path, tmp_path: Path) -> None:
-    root = tmp_path / "data"
-    shutil.copytree(drawn, root)
-    mask = next((root / "segmentation" / "test").rglob("*_mask.png"))
-    mask.write_bytes(mask.read_bytes()[:50])
-    config = tiny_study(root, starts=("scratch",), labels=(6,))
-    with pytest.raises(HeadstartError, match="damaged"):
-        study(config, tmp_path / "S", Silent(), ignore, jobs=2)
+def test_what_a_worker_raises_comes_home_whole() -> None:
+    finding = Finding("code", "error", "what", "hint", ("file",))
+    for error in (DataError([finding, finding]), InterruptedRun(finding, signal.SIGTERM)):
+        home = pickle.loads(pickle.dumps(error))
+        assert type(home) is type(error) and home.findings == error.findings
+        assert home.exit_status == error.exit_status and str(home) == str(error)

@@ -18,6 +18,7 @@ from headstart.report.write import write_report
 from headstart.segmenter import load_segmenter
 from headstart.study import Cell, study
 
+SCENES = {"train": 60, "validation": 20, "test": 30, "unlabelled": 100}
 SIZE = (64, 80)
 WIDTH = 8
 LABELS = 30
@@ -48,9 +49,7 @@ def demo(out: Path, cores: int, listener: Listener, tell: Callable[[str], None])
     data, folder, predictions = out / "drawn-scenes", out / "study", out / "predictions"
     if not data.exists():
         height, width = SIZE
-        write_dataset(
-            data, train=60, validation=20, test=30, unlabelled=100, height=height, width=width
-        )
+        write_dataset(data, **SCENES, height=height, width=width)
     config = StudyConfig.model_validate(
         {
             "schema": 1,
