@@ -222,23 +222,27 @@ def test_a_folder_in_use_ends_with_75(drawn: Path, tmp_path: Path) -> None:
 def test_an_interrupt_ends_with_130_and_the_same_command_goes_on(
     drawn: Path, tmp_path: Path
 ) -> None:
-    command = [sys.executable, "-m", "headstart", "train", str(drawn), "--out", "run", *TINY]
+    command = ["train", str(drawn), "--out", "run", *TINY]
     command[command.index("--epochs") + 1] = "2000"
-    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stderr is not None
-        for line in process.stderr:
-            if line.startswith("epoch   2"):
-                process.send_signal(signal.SIGINT)
-                break
-        said = process.stderr.read()
-    assert process.returncode == 130 and "the same command again continues" in said
-    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stderr is not None
-        assert process.stderr.readline().startswith("segmentation from scratch")
-        assert process.stderr.readline().startswith("going on from step")
-        process.terminate()
-        process.stderr.read()
-    assert process.returncode == 143
+    status, said = _signalled(command, tmp_path, "epoch   2", signal.SIGINT)
+    assert status == 130 and "the same command again continues" in said
+    status, said = _signalled(command, tmp_path, "going on from step", signal.SIGTERM)
+    assert status == 143 and said.startswith("segmentation from scratch\ngoing on from step")
+
+
+def _signalled(command: list[str], cwd: Path, line: str, number: int) -> tuple[int, str]:
+    """Sends a signal once stderr has a line that begins so; exit status and all of stderr."""
+    path = cwd / "stderr.txt"
+    with path.open("w+b") as err, tempfile.TemporaryFile() as out:
+        child = os.fork()
+        if child == 0:
+            _become_headstart(out.fileno(), err.fileno(), command, cwd)
+        until = time.monotonic() + 120
+        while f"\n{line}" not in path.read_text() and time.monotonic() < until:
+            time.sleep(0.01)
+        os.kill(child, number)
+        _, status = os.waitpid(child, 0)
+    return os.waitstatus_to_exitcode(status), path.read_text()
 
 
 def test_predictions_are_not_written_over_something_else(
