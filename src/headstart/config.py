@@ -32,17 +32,16 @@ PRETEXTS: tuple[str, ...] = get_args(PretextName)
 SCRATCH, SCRATCH_LONGER = "scratch", "scratch-longer"
 
 
-class _Run(Frozen):
-    """What a run is made of, whatever it is about.
+class _Settings(Frozen):
+    """What runs, pretexts and studies have in common.
 
     Attributes:
         data: the folder with the pictures, as it was given.
         model: the network.
         width: channels of its first level.
         size: height and width, in pixels, the pictures are trained at.
-        seed: fixes subset, order, augmentation and new weights.
         device: ``"cpu"`` or ``"cuda"``.
-        threads: CPU threads; sums in other order differ in the last bits.
+        threads: CPU threads of a run; sums in other order differ in the last bits.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
@@ -52,9 +51,18 @@ class _Run(Frozen):
     model: Literal["unet"] = "unet"
     width: Annotated[int, Field(ge=1, le=1024)] = 32
     size: Size = (256, 320)
-    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     device: Literal["cpu", "cuda"] = "cpu"
     threads: Annotated[int, Field(ge=1, le=1024)] = 1
+
+
+class _Run(_Settings):
+    """What a run is made of, whatever it is about.
+
+    Attributes:
+        seed: fixes subset, order, augmentation and new weights.
+    """
+
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
 
 
 class PretextConfig(_Run):
@@ -105,7 +113,7 @@ class RunConfig(_Run):
         return self
 
 
-class StudyConfig(Frozen):
+class StudyConfig(_Settings):
     """All that decides the result of a study, apart from the data's content.
 
     Attributes:
@@ -115,25 +123,16 @@ class StudyConfig(Frozen):
         score: the split that is scored once per run.
         drop_leaks: see [`PretextConfig`][].
         recipe, pretext_recipe: the hyper-parameters, in full.
-        data, task, model, width, size, device, threads: as in [`RunConfig`][].
+        task: as in [`RunConfig`][].
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
-
-    schema_: Literal[1] = Field(1, alias="schema")
-    data: str
     task: Literal["segmentation"] = "segmentation"
     starts: Annotated[tuple[str, ...], Field(min_length=1)]
     tunes: Annotated[tuple[Literal["all"], ...], Field(min_length=1)] = ("all",)
     labels: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)]
     seeds: Annotated[tuple[Annotated[int, Field(ge=0, lt=2**63)], ...], Field(min_length=1)]
-    model: Literal["unet"] = "unet"
-    width: Annotated[int, Field(ge=1, le=1024)] = 32
-    size: Size = (256, 320)
     score: Literal["test", "validation"] = "test"
     drop_leaks: bool = False
-    device: Literal["cpu", "cuda"] = "cpu"
-    threads: Annotated[int, Field(ge=1, le=1024)] = 1
     recipe: Recipe = DEFAULT
     pretext_recipe: PretextRecipe = PRETEXT_DEFAULT
 

@@ -283,6 +283,9 @@ _ALL: dict[str, Callable[[Integer[np.ndarray, "n k 3"]], float | None]] = {
     "mc_iou": mc_iou,
     "absent_fp_rate": absent_fp_rate,
 }
+SCORES = tuple(_ALL)
+"""The names of the eight, in the order of every table."""
+
 _NO_TRUTH = "no frame's truth holds a foreground class"
 _NO_FOREGROUND = "no frame holds a foreground class, neither in truth nor in prediction"
 _WHY_NONE = {

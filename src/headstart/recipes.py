@@ -110,21 +110,21 @@ class PretextRecipe(Training):
 
 _FLIPS_AND_ROTATION = Augmentation(flip_horizontal=True, flip_vertical=True, rotation=30.0)
 
-ASSIGNMENT = Recipe(
-    name="assignment",
-    loss="dice",
-    absent="count",
-    optimizer="adam",
-    learning_rate=1e-3,
-    batch=10,
-    epochs=200,
-    epoch="pass",
-    schedule="step",
-    step_size=10,
-    gamma=0.1,
-    patience=4,
-    choose="loss",
-)
+_OF_THE_COURSE: dict[str, Any] = {
+    "name": "assignment",
+    "optimizer": "adam",
+    "learning_rate": 1e-3,
+    "batch": 10,
+    "epochs": 200,
+    "epoch": "pass",
+    "schedule": "step",
+    "step_size": 10,
+    "gamma": 0.1,
+    "patience": 4,
+    "choose": "loss",
+}
+
+ASSIGNMENT = Recipe(**_OF_THE_COURSE, loss="dice", absent="count")
 """Part 1(a) of the assignment, to the letter: no augmentation."""
 
 ASSIGNMENT_AUGMENTED = ASSIGNMENT.model_copy(
@@ -160,18 +160,7 @@ DEFAULT = Recipe(
 )
 """Ours; tuned on the validation split of hw6: docs/decisions/0001-default-recipe.md."""
 
-PRETEXT_ASSIGNMENT = PretextRecipe(
-    name="assignment",
-    optimizer="adam",
-    learning_rate=1e-3,
-    batch=10,
-    epochs=200,
-    epoch="pass",
-    schedule="step",
-    step_size=10,
-    gamma=0.1,
-    patience=4,
-)
+PRETEXT_ASSIGNMENT = PretextRecipe(**_OF_THE_COURSE)
 """Part 1(c): the hyper-parameters of the other parts; pictures as they are."""
 
 PRETEXT_DEFAULT = PretextRecipe(

@@ -57,7 +57,7 @@ def to_input(images: UInt8[Tensor, "b c h w"], device: torch.device) -> Float[Te
 def layout(device: torch.device) -> torch.memory_format:
     """Of pictures and weights in memory: channels last on a GPU.
 
-    On a CPU that gains nothing at 64 x 80 and costs a quarter of the speed at 256 x 320
+    On a CPU that gains nothing at 64 x 80 and costs a fifth of the speed at 256 x 320
     (docs/results/throughput-256x320.json).
     """
     return torch.channels_last if device.type == "cuda" else torch.contiguous_format

@@ -13,9 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from headstart.metrics import SCORES
 from headstart.report import tables
 from headstart.report.read import read_records
-from headstart.report.summary import SCORES, cells
+from headstart.report.summary import cells
 
 from .conftest import HOSTILE, START
 

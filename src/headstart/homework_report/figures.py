@@ -13,29 +13,9 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from headstart.homework_report.results import CONSTANT, SEED, STEPLR, Pair
-from headstart.report.charts import colour
+from headstart.report.charts import FAINT, INK, LOOK, WIDTH, colour
 
-# As wide as those of `headstart report`: on a phone the text is then 9 px high or more.
-_WIDTH = 400 / 72  # inches
-_INK, _FAINT, _GRID = "#222222", "#767676", "#e5e5e5"
 _DASHED = (0, (4, 3))
-_LOOK: dict[str, Any] = {
-    "font.size": 10.5,
-    "text.parse_math": False,
-    "axes.edgecolor": _FAINT,
-    "axes.labelcolor": _INK,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "xtick.color": _FAINT,
-    "ytick.color": _FAINT,
-    "xtick.labelcolor": _INK,
-    "ytick.labelcolor": _INK,
-    "axes.grid": True,
-    "axes.grid.axis": "y",
-    "grid.color": _GRID,
-    "axes.axisbelow": True,
-    "legend.frameon": False,
-}
 
 
 def losses(
@@ -49,8 +29,8 @@ def losses(
         label: which loss it is.
         trivial: the loss of having learned nothing; dashed.
     """
-    with matplotlib.style.context(["default", _LOOK]):
-        figure = Figure(figsize=(_WIDTH, 2.7), layout="constrained")
+    with matplotlib.style.context(["default", LOOK]):
+        figure = Figure(figsize=(WIDTH, 2.7), layout="constrained")
         axes = figure.subplots()
         epochs = [row["epoch"] for row in history]
         entries = []
@@ -66,10 +46,10 @@ def losses(
             axes.plot(epochs, drawn, markersize=4, clip_on=False, zorder=3, **line)
             entries.append(Line2D([], [], label=called, **line))
         if trivial is not None:
-            axes.axhline(trivial, color=_FAINT, lw=1, ls=_DASHED)
-            entries.append(Line2D([], [], color=_FAINT, lw=1, ls=_DASHED, label="nothing learned"))
-        axes.axvline(kept, color=_FAINT, lw=1, ls=":")
-        entries.append(Line2D([], [], color=_FAINT, lw=1, ls=":", label=f"epoch {kept}, kept"))
+            axes.axhline(trivial, color=FAINT, lw=1, ls=_DASHED)
+            entries.append(Line2D([], [], color=FAINT, lw=1, ls=_DASHED, label="nothing learned"))
+        axes.axvline(kept, color=FAINT, lw=1, ls=":")
+        entries.append(Line2D([], [], color=FAINT, lw=1, ls=":", label=f"epoch {kept}, kept"))
         drawn = [row[key] for row in history for key in ("train_loss", "validation_loss")]
         if min(drawn) > 0 and max(drawn) > 20 * min(drawn):
             axes.set_yscale("log")
@@ -90,14 +70,14 @@ def seeds(pairs: Sequence[Pair], trivial: dict[str, float | None]) -> Figure:
         pairs: of both schedules.
         trivial: by score, what one class everywhere reaches; dashed.
     """
-    with matplotlib.style.context(["default", _LOOK]):
-        figure = Figure(figsize=(_WIDTH, 4.6), layout="constrained")
+    with matplotlib.style.context(["default", LOOK]):
+        figure = Figure(figsize=(WIDTH, 4.6), layout="constrained")
         for axes, score in zip(figure.subplots(2, 1), ("dice_assignment", "dice"), strict=True):
             _strip(axes, pairs, score, trivial[score])
         entries = [
             Line2D([], [], color=colour(0), marker="o", lw=1, label="a seed"),
-            Line2D([], [], color=_INK, marker="o", lw=1.6, label="seed 1, the assignment’s own"),
-            Line2D([], [], color=_FAINT, lw=1, ls=_DASHED, label="one class everywhere"),
+            Line2D([], [], color=INK, marker="o", lw=1.6, label="seed 1, the assignment’s own"),
+            Line2D([], [], color=FAINT, lw=1, ls=_DASHED, label="one class everywhere"),
         ]
         figure.legend(handles=entries, loc="outside upper left", ncols=2, borderpad=0)
         return figure
@@ -110,11 +90,11 @@ def _strip(axes: Axes, pairs: Sequence[Pair], score: str, trivial: float | None)
         for pair in sorted(mine, key=lambda p: p.seed == SEED):  # the own one on top
             y = [math.nan if (s := run.scores[score]) is None else s for run in (pair.b, pair.d)]
             own = pair.seed == SEED
-            line: dict[str, Any] = {"color": _INK if own else colour(0), "lw": 1.6 if own else 1.0}
+            line: dict[str, Any] = {"color": INK if own else colour(0), "lw": 1.6 if own else 1.0}
             axes.plot([2.5 * i, 2.5 * i + 1], y, marker="o", ms=5, clip_on=False, **line)
             shown += [value for value in y if not math.isnan(value)]
     if trivial is not None:
-        axes.axhline(trivial, color=_FAINT, lw=1, ls=_DASHED)
+        axes.axhline(trivial, color=FAINT, lw=1, ls=_DASHED)
     if shown:
         room = max(0.02, 0.08 * (max(shown) - min(shown)))
         axes.set_ylim(min(shown) - room, max(shown) + room)

@@ -25,29 +25,29 @@ from headstart.figures import COLOURS
 from headstart.report.summary import Point
 
 # On a phone a figure is about 358 px wide; 400 points wide, its text is then 9 px high or more.
-_WIDTH = 400 / 72  # inches
+WIDTH = 400 / 72  # inches
 _TEXT = 10.5  # points
 _APART = 9.0  # points between the lines of a figure
-_INK, _FAINT, _GRID = "#222222", "#767676", "#e5e5e5"
+INK, FAINT, GRID = "#222222", "#767676", "#e5e5e5"
 # Of the palette those that are seen as thin lines on white, and a mark each for print in grey.
 _LINES = tuple("#{:02x}{:02x}{:02x}".format(*COLOURS[i]) for i in (6, 4, 2, 5, 0, 8, 1, 10))
 _MARKS = "osD^vPX*"
-_RULES: dict[str, Any] = {
+LOOK: dict[str, Any] = {
     "font.size": _TEXT,
     "text.parse_math": False,  # names may hold dollar signs
     "svg.fonttype": "none",  # text stays text: to be read aloud, searched and copied
     "pdf.fonttype": 42,
-    "axes.edgecolor": _FAINT,
-    "axes.labelcolor": _INK,
+    "axes.edgecolor": FAINT,
+    "axes.labelcolor": INK,
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "xtick.color": _FAINT,
-    "ytick.color": _FAINT,
-    "xtick.labelcolor": _INK,
-    "ytick.labelcolor": _INK,
+    "xtick.color": FAINT,
+    "ytick.color": FAINT,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
     "axes.grid": True,
     "axes.grid.axis": "y",
-    "grid.color": _GRID,
+    "grid.color": GRID,
     "axes.axisbelow": True,
     "legend.frameon": False,
 }
@@ -83,14 +83,14 @@ def label_efficiency(
         trivial: what the best constant prediction reaches.
         score: how the axis is called.
     """
-    with matplotlib.style.context(["default", _RULES]):
-        figure = Figure(figsize=(_WIDTH, 3.9), layout="constrained")
+    with matplotlib.style.context(["default", LOOK]):
+        figure = Figure(figsize=(WIDTH, 3.9), layout="constrained")
         axes = figure.subplots()
         budgets = sorted({p.labels for _, points in lines for p in points})
         for i, (_, points) in enumerate(lines):
             _draw(axes, points, i, _APART * (i - (len(lines) - 1) / 2))
         if trivial is not None:
-            axes.axhline(trivial, color=_FAINT, lw=1, ls=(0, (4, 3)))
+            axes.axhline(trivial, color=FAINT, lw=1, ls=(0, (4, 3)))
         axes.set_xscale("log")
         axes.xaxis.set_major_locator(FixedLocator(budgets))
         axes.xaxis.set_minor_locator(NullLocator())
@@ -132,9 +132,9 @@ def losses(panels: Sequence[Panel], names: Sequence[str], share: bool) -> Figure
         names: of the lines' colours; with fewer than two there is no legend of them.
         share: whether all rows have the same axes.
     """
-    with matplotlib.style.context(["default", _RULES]):
+    with matplotlib.style.context(["default", LOOK]):
         height = 1.65 * len(panels) + 0.75
-        figure = Figure(figsize=(_WIDTH, height), layout="constrained")
+        figure = Figure(figsize=(WIDTH, height), layout="constrained")
         grid = figure.subplots(
             len(panels), 2, squeeze=False, sharex=share, sharey=True if share else "row"
         )
@@ -160,7 +160,7 @@ def _loss_lines(axes: Axes, panel: Panel, key: str) -> None:
         values = [row[key] for row in history]
         axes.plot(epochs, values, color=colour(i), lw=0.9, alpha=0.8, marker=marker)
     if panel.trivial is not None:
-        axes.axhline(panel.trivial, color=_FAINT, lw=1, ls=(0, (4, 3)))
+        axes.axhline(panel.trivial, color=FAINT, lw=1, ls=(0, (4, 3)))
     axes.xaxis.set_major_locator(MaxNLocator(nbins=4, integer=True, min_n_ticks=1))
     if all(row[key] > 0 for _, history in panel.runs for row in history):
         axes.set_yscale("log")
@@ -171,7 +171,7 @@ def _loss_lines(axes: Axes, panel: Panel, key: str) -> None:
 
 def _legend(figure: Figure, entries: list[Line2D], trivial: bool, called: str) -> None:
     if trivial:
-        entries.append(Line2D([], [], color=_FAINT, lw=1, ls=(0, (4, 3)), label=called))
+        entries.append(Line2D([], [], color=FAINT, lw=1, ls=(0, (4, 3)), label=called))
     if not entries:
         return
     longest = max(len(str(entry.get_label())) for entry in entries)
@@ -227,7 +227,7 @@ def _escaped(text: str) -> str:
 def _written(figure: Figure, kind: str, metadata: dict[str, Any], salt: str) -> bytes:
     buffer = io.BytesIO()
     FigureCanvasAgg(figure)
-    rules = {**_RULES, "svg.hashsalt": f"headstart {salt}"}
+    rules = {**LOOK, "svg.hashsalt": f"headstart {salt}"}
     with warnings.catch_warnings(), matplotlib.style.context(["default", rules]):
         warnings.filterwarnings("ignore", "Glyph .* missing from font")  # a box is drawn for it
         dpi = 72 if kind == "svg" else 200

@@ -7,8 +7,9 @@ from typing import Any
 
 from headstart.config import StudyConfig
 from headstart.errors import printable
+from headstart.metrics import SCORES
 from headstart.report.read import Records
-from headstart.report.summary import SCORES, Cell, verdict_classes
+from headstart.report.summary import Cell, verdict_classes
 from headstart.report.words import (
     NONE,
     Entry,

@@ -16,17 +16,6 @@ from headstart.metrics import constant_counts
 from headstart.report.read import Records, Run
 from headstart.stats import Usable, interval, mean_score, pooled_dice
 
-SCORES = (
-    "dice",
-    "dice_frame",
-    "dice_assignment",
-    "iou",
-    "endovis_iou",
-    "isi_iou",
-    "mc_iou",
-    "absent_fp_rate",
-)
-
 
 @dataclass(frozen=True)
 class Spread:

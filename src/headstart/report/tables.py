@@ -9,8 +9,9 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from headstart.errors import printable
+from headstart.metrics import SCORES
 from headstart.report.read import Records
-from headstart.report.summary import SCORES, Cell, Spread
+from headstart.report.summary import Cell, Spread
 
 _CLASS_SCORES = ("dice", "iou", "precision", "recall")
 _COMPARED = (
