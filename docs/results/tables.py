@@ -75,17 +75,54 @@ def hardware(record: dict[str, Any]) -> str:
     return f"Hardware: {'; '.join(kinds)}."
 
 
+def study_table(record: dict[str, Any]) -> str:
+    """Mean dice over seeds by start and budget, with each difference below its interval."""
+    runs = record["records"]
+    budgets = sorted({r["labels"] for r in runs})
+    lines = [
+        f"| start | {' | '.join(f'{n} labels' for n in budgets)} | labels for what "
+        "`scratch` reaches with all |",
+        f"|---|{'---|' * (len(budgets) + 1)}",
+    ]
+    for start in dict.fromkeys(r["start"] for r in runs):
+        cells = []
+        for budget in budgets:
+            values = [
+                r["scores"]["dice"] for r in runs if (r["start"], r["labels"]) == (start, budget)
+            ]
+            cells.append(f"{sum(values) / len(values):.3f} ({len(values)} seeds)")
+        lines.append(f"| `{start}` | {' | '.join(cells)} | |")
+    for start in dict.fromkeys(c["start"] for c in record["comparisons"]):
+        cells = [_difference(c) for c in record["comparisons"] if c["start"] == start]
+        saved = [s for s in record["labels_saved"] if s["start"] == start]
+        cells += [_saved(s) for s in saved]
+        lines.append(f"| `{start}` against `scratch`, verdict's dice | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _difference(c: dict[str, Any]) -> str:
+    return f"{c['difference']:+.3f} ({c['low']:+.3f} to {c['high']:+.3f}): {c['verdict']}"
+
+
+def _saved(s: dict[str, Any]) -> str:
+    def shown(value: float | None) -> str:
+        return f"more than {s['labels']}" if value is None else f"{value:.0f}"
+
+    return f"{shown(s['reaches'])} ({shown(s['low'])} to {shown(s['high'])}) of {s['labels']}"
+
+
 def filled(page: str) -> str:
     """The page with what stands between ``<!-- KIND NAME -->`` and ``<!-- end -->`` made anew."""
     make = {"runs": runs_table, "classes": classes_table, "hardware": hardware}
+    make["study"] = study_table
 
     def one(match: re.Match[str]) -> str:
         record = json.loads((HERE / f"{match[2]}.json").read_bytes())
         return f"<!-- {match[1]} {match[2]} -->\n{make[match[1]](record)}\n<!-- end -->"
 
-    return re.sub(r"<!-- (\w+) ([\w-]+) -->\n.*?<!-- end -->", one, page, flags=re.DOTALL)
+    return re.sub(r"<!-- (\w+) ([\w/-]+) -->\n.*?<!-- end -->", one, page, flags=re.DOTALL)
 
 
 if __name__ == "__main__":
-    readme = HERE / "README.md"
-    readme.write_text(filled(readme.read_text()))
+    for readme in (HERE / "README.md", HERE / "hw6" / "README.md"):
+        readme.write_text(filled(readme.read_text()))
