@@ -356,10 +356,10 @@ def test_differences_name_nested_settings():
     assert differences(old, new) == [
         "data: a -> b",
         "size: (256, 320) -> (64, 80)",
-        "labels: None -> 30",
         "recipe.augmentation.flip_horizontal: True -> False",
         "recipe.augmentation.flip_vertical: True -> False",
         "recipe.augmentation.rotation: 30.0 -> 5.0",
+        "labels: None -> 30",
     ]
 
 

@@ -243,22 +243,22 @@ def test_a_budget_is_kept(drawn: Path, tmp_path: Path) -> None:
 def test_test_is_predicted_once_and_only_at_the_end(
     drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from headstart import run
+    from headstart import segmentation
 
     predicted: list[int] = []
-    original = run.count_frames
+    original = segmentation.count_frames
 
     def counting(model, data, *rest):
         predicted.append(len(data.names))
         return original(model, data, *rest)
 
-    monkeypatch.setattr(run, "count_frames", counting)
+    monkeypatch.setattr(segmentation, "count_frames", counting)
 
     class Order(Silent):
         def epoch(self, row: dict, timing: dict) -> None:
             assert predicted == []
 
-    run.train(tiny(drawn), tmp_path / "run", Order())
+    train(tiny(drawn), tmp_path / "run", Order())
     assert predicted == [5]
 
 

@@ -11,25 +11,42 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+    model_validator,
+)
 
 from headstart.data.augmentation import Augmentation
+from headstart.data.question import TaskName
 from headstart.errors import DataError, Finding, UsageError
 from headstart.recipes import (
+    CLASSIFIER_DEFAULT,
     DEFAULT,
     PRETEXT_DEFAULT,
     PRETEXT_RECIPES,
+    ClassifierRecipe,
     Frozen,
     PretextRecipe,
     Recipe,
     explain,
+    read_classifier_recipe,
+    read_recipe,
     read_settings,
 )
 
 Size = tuple[Annotated[int, Field(ge=8, le=8192)], Annotated[int, Field(ge=8, le=8192)]]
 PretextName = Literal["colorization", "chroma", "masked-denoising", "masked-colorization"]
 PRETEXTS: tuple[str, ...] = get_args(PretextName)
-SCRATCH, SCRATCH_LONGER = "scratch", "scratch-longer"
+SCRATCH, SCRATCH_LONGER, IMAGENET = "scratch", "scratch-longer", "imagenet"
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
+Width = Annotated[int, Field(ge=1, le=1024)]
+Tune = Annotated[str, Field(pattern=r"^(all|head|staged|last:[1-9][0-9]{0,2})$")]
+UNET = "unet"
 
 
 class _Settings(Frozen):
@@ -37,8 +54,6 @@ class _Settings(Frozen):
 
     Attributes:
         data: the folder with the pictures, as it was given.
-        model: the network.
-        width: channels of its first level.
         size: height and width, in pixels, the pictures are trained at.
         device: ``"cpu"`` or ``"cuda"``.
         threads: CPU threads of a run; sums in other order differ in the last bits.
@@ -48,62 +63,104 @@ class _Settings(Frozen):
 
     schema_: Literal[1] = Field(1, alias="schema")
     data: str
-    model: Literal["unet"] = "unet"
-    width: Annotated[int, Field(ge=1, le=1024)] = 32
     size: Size = (256, 320)
     device: Literal["cpu", "cuda"] = "cpu"
     threads: Annotated[int, Field(ge=1, le=1024)] = 1
 
 
-class _Run(_Settings):
-    """What a run is made of, whatever it is about.
-
-    Attributes:
-        seed: fixes subset, order, augmentation and new weights.
-    """
-
-    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
-
-
-class PretextConfig(_Run):
+class PretextConfig(_Settings):
     """All that decides the result of a pretext, apart from the pictures' content.
 
     Attributes:
+        model: the network.
+        width: channels of its first level.
+        seed: fixes order, augmentation and new weights.
         pretext: what the network has to restore; see [`headstart.pretexts`][].
         drop_leaks: leave out pictures that are, exactly or nearly, validation or test frames.
         recipe: the hyper-parameters, in full.
     """
 
     task: Literal["pretext"] = "pretext"
+    model: Literal["unet"] = "unet"
+    width: Width = 32
+    seed: Seed = 0
     pretext: PretextName
     drop_leaks: bool = False
     recipe: PretextRecipe = PRETEXT_DEFAULT
 
 
-class RunConfig(_Run):
-    """All that decides the result of one run, apart from the data's content.
+def _kind_of_recipe(recipe: Any) -> str:
+    ours = "head_learning_rate" in recipe if isinstance(recipe, dict) else None
+    return "classification" if ours or isinstance(recipe, ClassifierRecipe) else "segmentation"
+
+
+AnyRecipe = Annotated[
+    Annotated[Recipe, Tag("segmentation")] | Annotated[ClassifierRecipe, Tag("classification")],
+    Discriminator(_kind_of_recipe),
+]
+
+
+class _Supervised(_Settings):
+    """What runs and studies have in common.
 
     Attributes:
-        start: where the initial weights come from: ``"scratch"``, a pretext, a run's folder or a
-            file of weights.
-        pretext: that pretext in full, where ``start`` is one; of the same seed, width and size.
-        tune: which layers train.
-        labels: how many labelled training frames; null: all.
-        score: the split that is scored once, at the end.
+        task: what is learned from the labels.
+        model: the network: ``"unet"``, or one of torchvision's classifiers.
+        width: channels of the U-Net's first level; null for a classifier.
+        score: the split that is scored once per run.
         recipe: the hyper-parameters, in full.
     """
 
-    task: Literal["segmentation"] = "segmentation"
+    task: TaskName = "segmentation"
+    model: Annotated[str, Field(min_length=1)] = UNET
+    width: Width | None = 32
+    score: Literal["test", "validation"] = "test"
+    recipe: AnyRecipe = DEFAULT
+
+    @model_validator(mode="after")
+    def _fits_the_task(self) -> _Supervised:
+        """Network, width and recipe are those of the task."""
+        if (self.model == UNET) != (self.task == "segmentation"):
+            expected = UNET if self.task == "segmentation" else "one of torchvision's classifiers"
+            raise ValueError(f"model is {self.model}, but a {self.task} takes {expected}")
+        if (self.width is None) != (self.task == "classification"):
+            raise ValueError("width is the U-Net's: a segmentation has one, a classification none")
+        if _kind_of_recipe(self.recipe) != self.task:
+            raise ValueError(f"the recipe {self.recipe.name} is not one of a {self.task}")
+        return self
+
+    def _refuse(self, start: str, tune: str) -> None:
+        pretext = start in (*PRETEXTS, SCRATCH_LONGER)
+        if self.task == "segmentation" and tune != "all":
+            raise ValueError(f"tune {tune} is of classifiers; a segmentation trains all")
+        if self.task == "segmentation" and start == IMAGENET:
+            raise ValueError("there are no published weights of the U-Net: no start imagenet")
+        if self.task == "classification" and pretext:
+            raise ValueError(f"the start {start} is the U-Net's, not a classifier's")
+
+
+class RunConfig(_Supervised):
+    """All that decides the result of one run, apart from the data's content.
+
+    Attributes:
+        start: where the initial weights come from: ``"scratch"``, a pretext, ``"imagenet"``, a
+            run's folder or a file of weights.
+        pretext: that pretext in full, where ``start`` is one; of the same seed, width and size.
+        tune: which layers train; see [`headstart.models.tuning`][].
+        labels: how many labelled training frames; null: all.
+        seed: fixes subset, order, augmentation and new weights.
+    """
+
     start: Annotated[str, Field(min_length=1)] = SCRATCH
     pretext: PretextConfig | None = None
-    tune: Literal["all"] = "all"
+    tune: Tune = "all"
     labels: Annotated[int, Field(ge=1)] | None = None
-    score: Literal["test", "validation"] = "test"
-    recipe: Recipe = DEFAULT
+    seed: Seed = 0
 
     @model_validator(mode="after")
     def _pretext_of_start(self) -> RunConfig:
         """The pretext is that of ``start`` and has the run's network, or there is none."""
+        self._refuse(self.start, self.tune)
         named = self.start if self.start in PRETEXTS else None
         if (self.pretext.pretext if self.pretext else None) != named:
             raise ValueError(f"start is {self.start}, but pretext does not say how it is trained")
@@ -113,31 +170,29 @@ class RunConfig(_Run):
         return self
 
 
-class StudyConfig(_Settings):
+class StudyConfig(_Supervised):
     """All that decides the result of a study, apart from the data's content.
 
     Attributes:
         starts: what is compared; the first of them, or ``"scratch"`` where it is among them, is
             what the others are compared with.
         tunes, labels, seeds: crossed with the starts.
-        score: the split that is scored once per run.
         drop_leaks: see [`PretextConfig`][].
-        recipe, pretext_recipe: the hyper-parameters, in full.
-        task: as in [`RunConfig`][].
+        pretext_recipe: the hyper-parameters of pretexts, in full.
     """
 
-    task: Literal["segmentation"] = "segmentation"
     starts: Annotated[tuple[str, ...], Field(min_length=1)]
-    tunes: Annotated[tuple[Literal["all"], ...], Field(min_length=1)] = ("all",)
+    tunes: Annotated[tuple[Tune, ...], Field(min_length=1)] = ("all",)
     labels: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)]
-    seeds: Annotated[tuple[Annotated[int, Field(ge=0, lt=2**63)], ...], Field(min_length=1)]
-    score: Literal["test", "validation"] = "test"
+    seeds: Annotated[tuple[Seed, ...], Field(min_length=1)]
     drop_leaks: bool = False
-    recipe: Recipe = DEFAULT
     pretext_recipe: PretextRecipe = PRETEXT_DEFAULT
 
     @model_validator(mode="after")
     def _nothing_twice(self) -> StudyConfig:
+        for start in self.starts:
+            for tune in self.tunes:
+                self._refuse(start, tune)
         for name in ("starts", "tunes", "labels", "seeds"):
             values = getattr(self, name)
             if len(set(values)) != len(values):
@@ -182,19 +237,19 @@ def weights_file(start: str) -> Path:
         raise UsageError(Finding("no-weights", "error", message, hint))
     if path.exists():
         return path
-    known = ", ".join((SCRATCH, *PRETEXTS))
+    known = ", ".join((SCRATCH, *PRETEXTS, IMAGENET))
     message = f"there is no start {start}; expected {known}, a run's folder or a file of weights"
     raise UsageError(Finding("unknown-start", "error", message))
 
 
-def pretext_recipe_for(recipe: Recipe) -> PretextRecipe:
+def pretext_recipe_for(recipe: Recipe | ClassifierRecipe) -> PretextRecipe:
     """The pretext recipe that goes with a recipe: the assignment's with the assignment's."""
     return PRETEXT_RECIPES["assignment" if recipe.name.startswith("assignment") else "default"]
 
 
 def pretext_settings(settings: dict[str, Any]) -> dict[str, Any]:
     """A run's settings without what only a segmentation has."""
-    names = ("schema", *_Run.model_fields)
+    names = ("schema", "model", "width", "seed", *_Settings.model_fields)
     return {name: settings[name] for name in names if name in settings}
 
 
@@ -204,10 +259,32 @@ def on_device(config: RunConfig, device: str) -> RunConfig:
     return config.model_copy(update={"device": device, "pretext": pretext})
 
 
+CLASSIFIER: dict[str, Any] = {
+    "task": "classification",
+    "model": "resnet18",
+    "width": None,
+    "size": (224, 224),
+    "recipe": CLASSIFIER_DEFAULT,
+}
+"""The settings of a classification where nobody says otherwise."""
+
+
+def read_recipe_for(task: TaskName, name_or_path: str) -> Recipe | ClassifierRecipe:
+    """A recipe of a task, by its name or from a file.
+
+    Raises:
+        UsageError: there is neither such a recipe nor such a file.
+        DataError: the file cannot be read or understood.
+    """
+    read = read_classifier_recipe if task == "classification" else read_recipe
+    return read(name_or_path)
+
+
+_KINDS = (Recipe, ClassifierRecipe, PretextRecipe, RunConfig, StudyConfig)
 _KNOWN = sorted(
     {
         *Augmentation.__annotations__,
-        *(n for kind in (Recipe, PretextRecipe, RunConfig, StudyConfig) for n in kind.model_fields),
+        *(n for kind in _KINDS for n in kind.model_fields),
     }
 )
 
@@ -227,14 +304,14 @@ def read_config(path: Path) -> RunConfig | PretextConfig:
 
 
 def read_run_config(path: Path) -> RunConfig:
-    """The ``config.json`` of a segmentation.
+    """The ``config.json`` of a run that learns from labels.
 
     Raises:
         DataError: it cannot be read or understood, or is that of a pretext.
     """
     config = read_config(path)
     if isinstance(config, PretextConfig):
-        message = f"{path.parent} holds a pretext ({config.pretext}), no segmentation"
+        message = f"{path.parent} holds a pretext ({config.pretext}), which is no answer"
         hint = f"start a training from it: headstart train DATA --start {path.parent}"
         raise DataError(Finding("is-a-pretext", "error", message, hint))
     return config

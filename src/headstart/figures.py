@@ -13,7 +13,7 @@ from typing import Any
 
 import matplotlib.style
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Int64, UInt8
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -99,7 +99,7 @@ def _bare(axes: Axes) -> None:
 def curves(history: Sequence[dict[str, Any]], best_epoch: int, title: str) -> bytes:
     """Training and validation loss per epoch in one picture, as PNG.
 
-    Validation Dice stands below them, where the rows have one.
+    Validation Dice or accuracy stands below them, where the rows have one.
 
     Args:
         history: rows of ``metrics.jsonl``.
@@ -107,9 +107,9 @@ def curves(history: Sequence[dict[str, Any]], best_epoch: int, title: str) -> by
         title: above the picture.
     """
     epochs = [row["epoch"] for row in history]
-    with_dice = "validation_dice" in history[0]
-    figure = Figure(figsize=(6.4, 5.0 if with_dice else 3.6), layout="constrained")
-    panels = figure.subplots(2, 1, sharex=True, height_ratios=[3, 2]) if with_dice else None
+    score = next((s for s in ("dice", "accuracy") if f"validation_{s}" in history[0]), None)
+    figure = Figure(figsize=(6.4, 5.0 if score else 3.6), layout="constrained")
+    panels = figure.subplots(2, 1, sharex=True, height_ratios=[3, 2]) if score else None
     above = figure.subplots() if panels is None else panels[0]
     marker = "o" if len(epochs) < 10 else ""
     # Not clipped, so that a line at the very edge, where collapse has it, is seen whole.
@@ -127,13 +127,14 @@ def curves(history: Sequence[dict[str, Any]], best_epoch: int, title: str) -> by
     lowest, kept = above, f"kept: epoch {best_epoch}"
     if panels is not None:
         lowest = panels[1]
-        dice = [row["validation_dice"] for row in history]
-        lowest.plot(epochs, dice, "#009e73", **style)
+        called = "Dice" if score == "dice" else score
+        reached = [row[f"validation_{score}"] for row in history]
+        lowest.plot(epochs, reached, "#009e73", **style)
         lowest.set_ylim(0, 1)
-        lowest.set_ylabel("validation Dice")
-        at_best = dice[epochs.index(best_epoch)]
+        lowest.set_ylabel(f"validation {called}")
+        at_best = reached[epochs.index(best_epoch)]
         lowest.plot(best_epoch, at_best, "o", mfc="white", mec="#009e73", clip_on=False, zorder=4)
-        kept = f"{kept}, Dice {at_best:.3f}"
+        kept = f"{kept}, {called} {at_best:.3f}"
     lowest.set_xlabel("epoch")
     lowest.set_title(kept, loc="left" if panels is None else "right", fontsize=8)
     room = max(0.5, 0.02 * len(epochs))
@@ -265,3 +266,34 @@ def choose_examples(dice_per_frame: Float[np.ndarray, "n"], each: int = 2) -> li
         *(("typical", int(i)) for i in order[middle : middle + each]),
         *(("worst", int(i)) for i in order[-each:]),
     ]
+
+
+@matplotlib.style.context("default")
+def confusion(matrix: Int64[np.ndarray, "k k"], names: Sequence[str], title: str) -> bytes:
+    """A confusion matrix as PNG: of the pictures of each true class, the share taken for each.
+
+    Args:
+        matrix: pictures by true class (row) and predicted class (column).
+        names: of the classes.
+        title: above the picture.
+    """
+    share = matrix / np.maximum(matrix.sum(1, keepdims=True), 1)
+    side = min(1.6 + 0.46 * len(names), 14.0)
+    figure = Figure(figsize=(side + 0.6, side), layout="constrained")
+    axes = figure.subplots()
+    axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
+    if len(names) <= 20:
+        for (t, p), count in np.ndenumerate(matrix):
+            if count:
+                shown = f"{share[t, p]:.2f}".removeprefix("0")
+                ink = "white" if share[t, p] > 0.5 else _INK
+                axes.text(p, t, shown, ha="center", va="center", fontsize=7, color=ink)
+    labels = [_plain(name, 24) for name in names]
+    axes.set_xticks(range(len(names)), labels, rotation=90)
+    axes.set_yticks(range(len(names)), labels)
+    axes.tick_params(labelsize=8 if len(names) <= 20 else 5, length=0)
+    axes.set_xlabel("predicted")
+    axes.set_ylabel("true")
+    axes.spines[:].set_visible(False)
+    axes.set_title(_plain(title), loc="left", fontsize=9)
+    return _png(figure)

@@ -148,9 +148,8 @@ def _ended(state: State, recipe: Training) -> bool:
 def _better(row: Row, best: Row | None, choose: str) -> bool:
     if best is None:
         return True
-    if choose == "loss":
-        return bool(row["validation_loss"] < best["validation_loss"])
-    return bool(row["validation_dice"] > best["validation_dice"])
+    name = f"validation_{choose}"
+    return bool(row[name] < best[name] if choose == "loss" else row[name] > best[name])
 
 
 def fit(
@@ -178,7 +177,8 @@ def fit(
         folder: for checkpoints.
         stop: asked at every step and validation batch; when true, the state is saved and returned.
         listener: told of every step and epoch.
-        checkpoint_seconds: at most about this much work is lost by a kill.
+        checkpoint_seconds: at most about this much work is lost by a kill; more where a checkpoint
+            takes over a twentieth of it to write. 0: one after every step.
 
     Returns:
         The final state. Its weights are ``best_weights``; where ``stop`` came first,
@@ -195,6 +195,7 @@ def fit(
     not_finite = torch.zeros((), device=device)  # once 1, the fused optimizer changes nothing more
     optimizer.found_inf, optimizer.grad_scale = not_finite, None  # type: ignore[attr-defined]
     saved, half = time.monotonic(), low_precision(device)
+    pause = checkpoint_seconds
 
     while not _ended(state, recipe):
         began, first = time.perf_counter(), state.step
@@ -220,12 +221,15 @@ def fit(
             if recipe.average:
                 _average(averaged, model, recipe.average, state.step)
             listener.step(state.step, steps * recipe.epochs)
-            due = time.monotonic() - saved > checkpoint_seconds
+            due = time.monotonic() - saved > pause
             at_end = state.step % steps == 0
             if device.type == "cpu" or due or at_end or state.step % _POLL == 0:
                 _check_finite(not_finite, task, recipe, state, seed, steps)
             if due:
+                began_saving = time.monotonic()
                 saved = _save(folder, state, model, averaged, optimizer)
+                if checkpoint_seconds:  # of a large network not more than a twentieth of the time
+                    pause = max(checkpoint_seconds, 20 * (saved - began_saving))
         trained = time.perf_counter()
         scores = None if stop() else task.validate(averaged, stop)
         if scores is None:

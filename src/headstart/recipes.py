@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
 
 from headstart.data.augmentation import Augmentation
 from headstart.errors import DataError, Finding, UsageError
@@ -48,8 +49,6 @@ class Training(Frozen):
         choose: whose best epoch gives the weights, on validation.
         average: decay per step of the exponential moving average of the weights that is validated
             and kept; 0: the weights themselves.
-        standardise: subtract mean and divide by standard deviation of the training pictures, per
-            channel (else pictures are in ``[0, 1]``).
         augmentation: see [`Augmentation`][headstart.data.augmentation.Augmentation].
     """
 
@@ -65,9 +64,8 @@ class Training(Frozen):
     gamma: Annotated[float, Field(gt=0, le=1)] = 0.1
     warmup: Annotated[float, Field(ge=0, lt=1)] = 0.1
     patience: Annotated[int, Field(ge=1)] | None = None
-    choose: Literal["loss", "dice"]
+    choose: Literal["loss", "dice", "accuracy"]
     average: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    standardise: bool = False
     augmentation: Augmentation = Augmentation()
 
 
@@ -82,12 +80,32 @@ class Recipe(Training):
             [`rarity_weights`][headstart.data.batches.rarity_weights].
         min_area: a foreground class that covers a smaller share of a frame is not predicted in it;
             see [`class_maps`][headstart.tasks.class_maps].
+        standardise: subtract mean and divide by standard deviation of the training pictures, per
+            channel (else pictures are in ``[0, 1]``).
     """
 
+    choose: Literal["loss", "dice"]
     loss: Literal["dice", "dice+cross-entropy"]
     absent: Literal["count", "skip"]
     balance: Annotated[float, Field(ge=0, le=1)] = 0.0
     min_area: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    standardise: bool = False
+
+
+class ClassifierRecipe(Training):
+    """The hyper-parameters of a classification, beside those of every [`Training`][].
+
+    Attributes:
+        head_learning_rate: the highest while the last layer trains alone (the tunings ``head`` and
+            ``staged``), which stands more than a whole network.
+        head_epochs: how many of those come first with the tuning ``staged``.
+        smoothing: share of each label that is spread over all classes alike.
+    """
+
+    choose: Literal["loss", "accuracy"]
+    head_learning_rate: Positive
+    head_epochs: Annotated[int, Field(ge=1, le=1_000_000)]
+    smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
 
 
 class PretextRecipe(Training):
@@ -100,12 +118,14 @@ class PretextRecipe(Training):
         noise: standard deviation of Gaussian noise, of pictures in ``[0, 1]``.
         hidden: share of the blocks that are hidden.
         block: their side, as a share of the picture's shorter side.
+        standardise: as in [`Recipe`][].
     """
 
     choose: Literal["loss"] = "loss"
     noise: Annotated[float, Field(ge=0, le=1)] = 0.1
     hidden: Annotated[float, Field(ge=0, lt=1)] = 0.5
     block: Annotated[float, Field(gt=0, le=1)] = 0.125
+    standardise: bool = False
 
 
 _FLIPS_AND_ROTATION = Augmentation(flip_horizontal=True, flip_vertical=True, rotation=30.0)
@@ -180,8 +200,41 @@ PRETEXT_DEFAULT = PretextRecipe(
 """Ours: the optimizer, schedule and movements of the recipe ``default``; colours are left alone,
 because they are the answer."""
 
+CLASSIFIER_ASSIGNMENT = ClassifierRecipe(
+    name="assignment",
+    optimizer="adam",
+    learning_rate=1e-4,
+    head_learning_rate=1e-3,
+    batch=64,
+    epochs=10,
+    head_epochs=10,
+    epoch="pass",
+    schedule="constant",
+    choose="loss",
+)
+"""Part 2 of the assignment as plainly as the course means it: ten epochs, no augmentation."""
+
+CLASSIFIER_DEFAULT = ClassifierRecipe(
+    name="default",
+    optimizer="adamw",
+    learning_rate=1e-4,
+    head_learning_rate=1e-3,
+    weight_decay=1e-2,
+    batch=64,
+    epochs=10,
+    head_epochs=5,
+    epoch="steps",
+    schedule="one-cycle",
+    warmup=0.1,
+    choose="accuracy",
+)
+"""Ours."""
+
 RECIPES = {r.name: r for r in (DEFAULT, ASSIGNMENT, ASSIGNMENT_AUGMENTED)}
+CLASSIFIER_RECIPES = {r.name: r for r in (CLASSIFIER_DEFAULT, CLASSIFIER_ASSIGNMENT)}
 PRETEXT_RECIPES = {r.name: r for r in (PRETEXT_DEFAULT, PRETEXT_ASSIGNMENT)}
+
+_TASKS = ("segmentation", "classification")  # which kind of recipe it is; no setting's name
 
 
 def explain(error: ValidationError, where: str, known: Iterable[str]) -> list[Finding]:
@@ -195,7 +248,10 @@ def explain(error: ValidationError, where: str, known: Iterable[str]) -> list[Fi
         hint = f"did you mean {near[0]}?" if near else ""
         return Finding("bad-setting", "error", f"{where}: there is no setting {name}", hint)
 
-    return [one(".".join(map(str, e["loc"])), e["msg"], e["type"]) for e in error.errors()]
+    def place(error: ErrorDetails) -> str:
+        return ".".join(str(part) for part in error["loc"] if part not in _TASKS)
+
+    return [one(place(e), e["msg"], e["type"]) for e in error.errors()]
 
 
 def read_settings(path: Path) -> dict[str, Any]:
@@ -233,6 +289,11 @@ def read_recipe(name_or_path: str) -> Recipe:
         DataError: the file cannot be read or understood; every wrong setting is named.
     """
     return _read(name_or_path, Recipe, RECIPES)
+
+
+def read_classifier_recipe(name_or_path: str) -> ClassifierRecipe:
+    """As [`read_recipe`][], for classifications."""
+    return _read(name_or_path, ClassifierRecipe, CLASSIFIER_RECIPES)
 
 
 def read_pretext_recipe(name_or_path: str) -> PretextRecipe:

@@ -78,7 +78,7 @@ def environment(device: torch.device) -> dict[str, Any]:
     if info.exists():
         lines = [ln for ln in info.read_text().splitlines() if ln.startswith("model name")]
         cpu = lines[0].split(":", 1)[1].strip() if lines else cpu
-    packages = ("headstart", "torch", "numpy", "pillow")
+    packages = ("headstart", "torch", "torchvision", "numpy", "pillow")
     return {
         "versions": {"python": platform.python_version(), **{p: _version(p) for p in packages}},
         "system": platform.system(),
@@ -169,6 +169,58 @@ def model_card(
         "",
         "Not a medical device. The scored frames are drawn like the training frames; unless whole",
         "patients or videos were kept apart, the scores say nothing about new ones.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def classifier_card(config: RunConfig, scores: dict[str, Any], state: State) -> str:
+    """The README of a classification run."""
+
+    def shown(value: float | None) -> str:
+        return "-" if value is None else f"{value:.4f}"
+
+    assert state.best is not None
+    height, width = config.size
+    trivial = scores["trivial"]["accuracy"]
+    lines = [
+        f"# {config.model}, {config.recipe.name} recipe, start `{config.start}`, tune "
+        f"`{config.tune}`",
+        "",
+        f"Classification into {len(scores['classes'])} classes, trained at {height} x {width} with "
+        f"{config.labels or 'all'} labelled pictures, seed {config.seed}. "
+        f"Kept: epoch {state.best['epoch']} of {len(state.history)}.",
+        "",
+        f"Scores on the {scores['split']} split ({scores['pictures']} pictures), read once, beside "
+        "what naming its most frequent class every time reaches:",
+        "",
+        "| score | this model | constant prediction |",
+        "|---|--:|--:|",
+        f"| `accuracy` | {shown(scores['accuracy'])} | {shown(trivial)} |",
+        f"| `macro_f1` | {shown(scores['macro_f1'])} | - |",
+        "",
+        "| class | recall | precision | pictures |",
+        "|---|--:|--:|--:|",
+        *(
+            f"| {n.replace('|', '/')} | {shown(c['recall'])} | {shown(c['precision'])} | "
+            f"{c['pictures']} |"
+            for n, c in scores["classes"].items()
+        ),
+        "",
+    ]
+    if scores["collapsed"]:
+        lines += ["**Collapsed: every picture of this split is taken for one class.**", ""]
+    lines += [
+        "`weights.safetensors` has torchvision's names. Pictures come in as RGB in [0, 1], resized "
+        f"to {height} x {width} (bilinear), minus ImageNet's mean, divided by its deviation.",
+        "",
+        "![training and validation loss](curves.png)",
+        "",
+        "![confusion matrix](confusion.png)",
+        "",
+        "Not a medical device. The scored pictures are drawn like the training pictures; unless "
+        "whole",
+        "patients or sources were kept apart, the scores say nothing about new ones.",
         "",
     ]
     return "\n".join(lines)

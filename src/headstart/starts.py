@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -28,6 +29,7 @@ from headstart.errors import DataError, Finding
 _NOT_WEIGHTS = ("mean", "std")
 _WRAPPERS = ("state_dict", "model_state_dict", "model")
 _SHOWN = 3
+_OLD_DENSENET = re.compile(r"(denselayer\d+\.(?:norm|conv))\.(\d)")
 
 
 @dataclass(frozen=True)
@@ -138,61 +140,91 @@ def _read_pickled(content: bytes, path: Path) -> dict[str, Tensor]:
 
 
 def _plain_names(weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Without what DataParallel puts before every name."""
+    """Without what DataParallel puts before every name; DenseNet's old names as they are now."""
+    weights = {_OLD_DENSENET.sub(r"\1\2", name): t for name, t in weights.items()}
     if weights and all(name.startswith("module.") for name in weights):
         return {name.removeprefix("module."): t for name, t in weights.items()}
     return weights
 
 
-def move(model: nn.Module, source: Source, classes: tuple[str, ...]) -> Moved:
+def move(
+    model: nn.Module,
+    source: Source,
+    classes: tuple[str, ...],
+    head: str = "head.",
+    whole: bool = False,
+) -> Moved:
     """Puts a source's weights into ``model``, by name and shape.
 
     Args:
         model: with new weights; changed in place.
         source: where the weights come from.
         classes: what the model's head tells apart.
+        head: how the names of its tensors begin.
+        whole: every tensor outside the head must have its counterpart, as in published weights.
 
     Returns:
         What moved.
 
     Raises:
-        DataError: nothing moves, or tensors of one name differ in shape outside the head; the
-            first few are named, with both shapes. The model is then as it was.
+        DataError: nothing moves, tensors of one name differ in shape outside the head, or, with
+            ``whole``, some have no counterpart; the first few are named. The model is then as it
+            was.
     """
     own = {n: t for n, t in model.state_dict().items() if n not in _NOT_WEIGHTS}
     same_head = source.classes is None or source.classes == classes
+    head_fits = same_head and all(
+        name in source.weights and source.weights[name].shape == tensor.shape
+        for name, tensor in own.items()
+        if name.startswith(head)
+    )
     report = Moved(source.name, source.sha256)
     taken: dict[str, Tensor] = {}
-    wrong = []
+    wrong, missing = [], []
     for name, tensor in own.items():
         given = source.weights.get(name)
-        head = name.startswith("head.")
-        if given is None or (head and (not same_head or given.shape != tensor.shape)):
+        if given is None or (name.startswith(head) and not head_fits):
             report = replace(report, fresh=(*report.fresh, name))
+            if not name.startswith(head) and not name.endswith(_COUNTER):
+                missing.append(name)
         elif given.shape == tensor.shape:
             taken[name] = given
             report = replace(report, moved=(*report.moved, name))
-        elif name == "encoder.0.0.weight" and given.shape == (
-            tensor.shape[0],
-            1,
-            *tensor.shape[2:],
-        ):
+        elif _of_grey(name, given, tensor):
             taken[name] = given.expand_as(tensor) / tensor.shape[1]
             report = replace(report, adapted=(*report.adapted, name))
         else:
             wrong.append(f"{name} {tuple(given.shape)}, expected {tuple(tensor.shape)}")
+    unused = tuple(n for n in source.weights if n not in taken and n not in _NOT_WEIGHTS)
+    fits = any(n.endswith("weight") for n in taken)
+    if whole and fits:
+        strange = [n for n in unused if not n.startswith((head, *_AUXILIARY))]
+        wrong += [f"{name} is missing" for name in missing]
+        wrong += [f"{name} has no place here" for name in strange if name not in own]
     if wrong:
         rest = f" and {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else ""
         message = (
             f"the start {source.name} is of another network: {'; '.join(wrong[:_SHOWN])}{rest}"
         )
-        hint = "train with the --width (and --model) the start was made with, or make it anew"
+        hint = "train with the --width and --model that the start was made with, or make it anew"
         raise DataError(Finding("shapes-differ", "error", message, hint))
-    if not any(n.endswith("weight") for n in taken):
+    if not fits:
         there, here = list(source.weights)[:_SHOWN], list(own)[:_SHOWN]
         message = f"nothing of the start {source.name} fits: it holds {there}, expected {here}"
-        hint = "the names must be those of headstart's U-Net"
+        hint = "the names of its tensors must be those of this network"
         raise DataError(Finding("nothing-moved", "error", message, hint))
     model.load_state_dict({n: t.to(own[n].dtype) for n, t in taken.items()}, strict=False)
-    unused = (n for n in source.weights if n not in taken and n not in _NOT_WEIGHTS)
-    return replace(report, unused=tuple(unused))
+    return replace(report, unused=unused)
+
+
+_COUNTER = "num_batches_tracked"  # which old files of weights lack, and nothing depends on
+_AUXILIARY = ("AuxLogits.", "aux1.", "aux2.")  # heads of Inception that help to train it, no more
+
+
+def _of_grey(name: str, given: Tensor, tensor: Tensor) -> bool:
+    """Whether it is a first layer for grey pictures, where one for colour is wanted."""
+    return name == "encoder.0.0.weight" and given.shape == (
+        tensor.shape[0],
+        1,
+        *tensor.shape[2:],
+    )

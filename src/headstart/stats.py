@@ -311,7 +311,9 @@ def labels_saved(
     )
 
 
-def sentence(comparison: Comparison, start: str, against: str, labels: int) -> str:
+def sentence(
+    comparison: Comparison, start: str, against: str, labels: int, metric: str = "dice"
+) -> str:
     """The verdict in words, with the interval it is made from.
 
     >>> told = Comparison(0.054, 0.012, 0.096, 0.95, 1, 5, "helps")
@@ -328,7 +330,7 @@ def sentence(comparison: Comparison, start: str, against: str, labels: int) -> s
     ends = f"{_decimal(c.low)} to {_decimal(c.high)}"
     support = f"({100 * c.level:.4g} % interval {ends}{holm_says}, {c.seeds} seeds)"
     direction = "lower" if c.difference < 0 else "higher"
-    amount = f"dice {_decimal(abs(c.difference))} {direction}"
+    amount = f"{metric} {_decimal(abs(c.difference))} {direction}"
     if c.verdict == "no difference shown":
         both = f"between starting from {start} and from {against} (which is not the same as equal)"
         return f"{opening}no difference shown {both}: {amount} {support}."

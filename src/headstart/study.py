@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from headstart.config import (
+    IMAGENET,
     PRETEXTS,
     SCRATCH,
     SCRATCH_LONGER,
@@ -39,13 +40,14 @@ from headstart.config import (
 )
 from headstart.data.batches import steps_per_epoch
 from headstart.data.decoded import digest
-from headstart.data.folders import Dataset, open_dataset
+from headstart.data.folders import Frame, open_dataset
+from headstart.data.question import sizes_of
 from headstart.disk import locked, write_atomic, write_json
 from headstart.errors import DataError, Finding, InterruptedRun, UsageError
 from headstart.fit import Listener, Stopping
 from headstart.pretrain import find_pretext_pictures
 from headstart.run_folder import budget_too_large, strangers
-from headstart.verdicts import compare
+from headstart.verdicts import METRIC, compare
 from headstart.workers import Work, working
 
 _OURS = (
@@ -74,10 +76,12 @@ class Cell:
     @property
     def run(self) -> str:
         """Its folder inside the study's."""
-        return f"runs/{_plain(self.start)}-{self.tune}-{self.labels}-{self.seed}"
+        tune = self.tune.replace(":", "")
+        return f"runs/{_plain(self.start)}-{tune}-{self.labels}-{self.seed}"
 
     def __str__(self) -> str:
-        return f"{self.start}, {self.labels} labels, seed {self.seed}"
+        tune = "" if self.tune == "all" else f", tune {self.tune}"
+        return f"{self.start}{tune}, {self.labels} labels, seed {self.seed}"
 
 
 def _plain(start: str) -> str:
@@ -194,7 +198,7 @@ def plan(config: StudyConfig, out: Path) -> Plan:
         UsageError: ``out`` holds something else, or the starts make no study.
         DataError: the data are at fault, or the ledger and its runs contradict each other.
     """
-    dataset = open_dataset(Path(config.data))
+    whole = sizes_of(Path(config.data), config.task).pictures["train"]
     begun = out / "config.json"
     if begun.exists():
         config = grown(read_study_config(begun), config)
@@ -202,17 +206,17 @@ def plan(config: StudyConfig, out: Path) -> Plan:
         message = f"{out} is not empty and holds no study"
         hint = "choose another --out"
         raise UsageError(Finding("not-a-study", "error", message, hint, found))
-    _check(config, dataset)
+    _check(config, whole)
     done = _read_ledger(out)
     todo = tuple(cell for cell in cells(config) if cell.run not in done)
     return Plan(config, done, todo, _pretext_folders(config))
 
 
-def _check(config: StudyConfig, dataset: Dataset) -> None:
+def _check(config: StudyConfig, whole: int) -> None:
     """Says all that would stop a study later."""
     findings: list[Finding] = []
     for start in config.starts:
-        if start not in (SCRATCH, SCRATCH_LONGER, *PRETEXTS):
+        if start not in (SCRATCH, SCRATCH_LONGER, IMAGENET, *PRETEXTS):
             try:
                 weights_file(start)
             except UsageError as e:
@@ -221,7 +225,6 @@ def _check(config: StudyConfig, dataset: Dataset) -> None:
         message = f"{SCRATCH_LONGER} trains for as many steps more as a pretext takes"
         hint = "name a pretext among the --starts"
         findings.append(Finding("no-pretext", "error", message, hint))
-    whole = len(dataset.splits.get("train", ()))
     findings += [f for n in config.labels if n > whole for f in budget_too_large(n, whole).findings]
     if findings:
         raise UsageError(findings)
@@ -244,15 +247,21 @@ def _pretext_folders(config: StudyConfig) -> dict[tuple[str, int], str]:
     return folders
 
 
-def expected_steps(todo: Plan) -> tuple[int, int, int]:
-    """Optimizer steps of the runs to do and of their pretexts, at most, and how many pretexts."""
+def expected_steps(todo: Plan, tune: str | None = None) -> tuple[int, int, int]:
+    """Optimizer steps of the runs to do and of their pretexts, at most, and how many pretexts.
+
+    Args:
+        todo: the study.
+        tune: of one tuning only; by default of all.
+    """
     config = todo.config
-    whole = len(open_dataset(Path(config.data)).splits["train"])
+    whole = sizes_of(Path(config.data), config.task).pictures["train"]
     recipe = config.recipe
     steps = sum(
         recipe.epochs
         * steps_per_epoch(whole if recipe.epoch == "steps" else cell.labels, recipe.batch)
         for cell in todo.todo
+        if tune in (None, cell.tune)
     )
     needed = {(c.start, c.seed) for c in todo.todo if c.start in PRETEXTS}
     if not needed:
@@ -301,11 +310,12 @@ def study(
             if isinstance(cell, Cell):
                 ledger[cell.run] = _entry(cell, out / cell.run)
                 _write_ledger(out, ledger, todo.config)
-                shutil.rmtree(out / cell.run / "checkpoint", ignore_errors=True)
+                _without_checkpoints(out / cell.run)
                 seconds = ledger[cell.run]["seconds"]
+                metric = METRIC[todo.config.task]
                 tell(
-                    f"[{len(ledger)}/{whole}] {cell}: dice {_shown(scores['dice'])} (constant "
-                    f"{_shown(scores['trivial']['dice'])}), {seconds / 60:.1f} min"
+                    f"[{len(ledger)}/{whole}] {cell}: {metric} {_shown(scores[metric])} (constant "
+                    f"{_shown(scores['trivial'][metric])}), {seconds / 60:.1f} min"
                 )
                 if not any(c.seed == cell.seed and c.run not in ledger for c in todo.todo):
                     _write_study(out, todo.config, ledger)
@@ -321,6 +331,11 @@ def study(
             finding = Finding("interrupted", "info", message, hint)
             raise InterruptedRun(finding, stopping.signal)
         return _write_study(out, todo.config, ledger)
+
+
+def _without_checkpoints(run: Path) -> None:
+    for folder in (run / "checkpoint", *run.glob("*/checkpoint")):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _shown(value: float | None) -> str:
@@ -361,7 +376,7 @@ def _epochs_longer(config: StudyConfig, cell: Cell, pretext: Path | None) -> int
     if cell.start != SCRATCH_LONGER or pretext is None:
         return 0
     steps = json.loads((pretext / "scores.json").read_bytes())["steps"]
-    whole = len(open_dataset(Path(config.data)).splits["train"])
+    whole = sizes_of(Path(config.data), config.task).pictures["train"]
     passes = whole if config.recipe.epoch == "steps" else cell.labels
     return int(-(-steps // steps_per_epoch(passes, config.recipe.batch)))
 
@@ -416,7 +431,9 @@ def _write_study(out: Path, config: StudyConfig, ledger: dict[str, Any]) -> dict
         if cell.run in ledger:
             scores = json.loads((out / cell.run / "scores.json").read_bytes())
             records.append({**asdict(cell), "run": cell.run, "scores": scores})
-    frames = open_dataset(Path(config.data)).splits[config.score]
+    frames: tuple[Frame, ...] = ()
+    if config.task == "segmentation":
+        frames = open_dataset(Path(config.data)).splits[config.score]
     record = {"schema": 1, "records": records, **compare(records, out, config, frames)}
     write_json(out / "study.json", record)
     return record

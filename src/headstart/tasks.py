@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -19,11 +20,11 @@ from headstart.data.augment import augment
 from headstart.data.batches import rarity_weights
 from headstart.data.decoded import Decoded
 from headstart.losses import dice_cross_entropy_loss, dice_loss
-from headstart.models.unet import UNet
 from headstart.recipes import Recipe
 from headstart.seeding import generator
 
 Batch = tuple[Tensor, Tensor]
+AnyModel = TypeVar("AnyModel", bound=nn.Module)
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ def layout(device: torch.device) -> torch.memory_format:
     return torch.channels_last if device.type == "cuda" else torch.contiguous_format
 
 
-def placed(model: UNet, device: torch.device) -> UNet:
+def placed(model: AnyModel, device: torch.device) -> AnyModel:
     """The model on the device, in its layout."""
     return model.to(device, memory_format=layout(device))  # type: ignore[call-overload,no-any-return]
 

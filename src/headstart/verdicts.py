@@ -13,13 +13,15 @@ from jaxtyping import Int64
 from headstart import stats
 from headstart.config import PRETEXTS, SCRATCH, SCRATCH_LONGER, StudyConfig
 from headstart.data.folders import Frame
-from headstart.frames import read_frames_csv
+from headstart.data.question import TaskName
+from headstart.frames import FrameCounts, read_answers_csv, read_frames_csv
 
 Counts = Int64[np.ndarray, "n k 3"]
 Runs = dict[tuple[str, str, int], dict[int, Counts]]
 """Counts by start, tuning and budget, then by seed."""
 
-METRIC = "dice"
+METRIC = {"segmentation": "dice", "classification": "accuracy"}
+"""The score of the verdicts, by task."""
 
 
 def reference(config: StudyConfig) -> str:
@@ -40,11 +42,21 @@ def pairs(config: StudyConfig) -> list[tuple[str, str]]:
     return found
 
 
-def read_runs(records: list[dict[str, Any]], out: Path) -> Runs:
+def read_counts(run: Path, task: TaskName) -> FrameCounts:
+    """The counts of a run's ``frames.csv``, of which the pooled Dice is the score of its task.
+
+    Raises:
+        DataError: the file cannot be read, or is not as it was written.
+    """
+    read = read_answers_csv if task == "classification" else read_frames_csv
+    return read(run / "frames.csv")
+
+
+def read_runs(records: list[dict[str, Any]], out: Path, task: TaskName) -> Runs:
     """The counts of each record's ``frames.csv``."""
     runs: Runs = {}
     for record in records:
-        counts = read_frames_csv(out / record["run"] / "frames.csv").counts
+        counts = read_counts(out / record["run"], task).counts
         key = (record["start"], record["tune"], record["labels"])
         runs.setdefault(key, {})[record["seed"]] = counts
     return runs
@@ -77,7 +89,7 @@ def compare(
         config: its settings.
         frames: of the scored split, for their groups.
     """
-    runs, groups = read_runs(records, out), groups_of(frames)
+    runs, groups = read_runs(records, out, config.task), groups_of(frames)
     if not runs:
         return {"classes": None, "comparisons": [], "labels_saved": []}
     some = next(iter(next(iter(runs.values())).values()))
@@ -98,7 +110,8 @@ def compare(
                     asked.append(about)
     told = stats.holm(estimates)
     comparisons = [
-        {**about, "metric": METRIC, **asdict(c)} for about, c in zip(asked, told, strict=True)
+        {**about, "metric": METRIC[config.task], **asdict(c)}
+        for about, c in zip(asked, told, strict=True)
     ]
     return {
         "classes": asdict(usable),
@@ -132,12 +145,17 @@ def _labels_saved(
 
 def sentences(study: dict[str, Any]) -> list[str]:
     """What a ``study.json`` says, in words: comparisons, then labels saved."""
+    several = len({c["tune"] for c in study["comparisons"]}) > 1
+
+    def names(about: dict[str, Any]) -> tuple[str, str]:
+        tune = f" (tune {about['tune']})" if several else ""
+        return about["start"] + tune, about["against"] + tune
+
     words = []
     for c in study["comparisons"]:
-        fields = {f: c[f] for f in stats.Comparison.__dataclass_fields__}
-        told = stats.Comparison(**fields)
-        words.append(stats.sentence(told, c["start"], c["against"], c["labels"]))
+        told = stats.Comparison(**{f: c[f] for f in stats.Comparison.__dataclass_fields__})
+        words.append(stats.sentence(told, *names(c), c["labels"], c["metric"]))
     for s in study["labels_saved"]:
         saved = stats.LabelsSaved(**{f: s[f] for f in stats.LabelsSaved.__dataclass_fields__})
-        words.append(stats.labels_sentence(saved, s["start"], s["against"]))
+        words.append(stats.labels_sentence(saved, *names(s)))
     return words

@@ -25,22 +25,24 @@ def show_scores(scores: dict[str, Any], as_json: bool) -> None:
         return "-" if value is None else f"{value:.4f}"
 
     console = Console(highlight=False)
-    table = Table(title=f"{scores['split']} split, {scores['frames']} frames", box=None)
+    of_classes = "accuracy" in scores
+    counted, what = ("pictures", "picture") if of_classes else ("frames", "pixel")
+    table = Table(title=f"{scores['split']} split, {scores[counted]} {counted}", box=None)
     table.add_column("score")
     table.add_column("value", justify="right")
     table.add_column("best constant prediction", justify="right")
-    for name, trivial in scores["trivial"].items():
-        table.add_row(name, shown(scores[name]), shown(trivial))
+    for name in ("accuracy", "macro_f1") if of_classes else scores["trivial"]:
+        table.add_row(name, shown(scores[name]), shown(scores["trivial"].get(name)))
     console.print(table)
     classes = Table(box=None)
-    for heading in ("class", "dice", "iou", "precision", "recall", "frames"):
+    its = ("recall", "precision") if of_classes else ("dice", "iou", "precision", "recall")
+    for heading in ("class", *its, counted):
         classes.add_column(heading, justify="left" if heading == "class" else "right")
     for name, c in scores["classes"].items():
-        values = [shown(c[key]) for key in ("dice", "iou", "precision", "recall")]
-        classes.add_row(escape(name), *values, str(c["frames"]))
+        classes.add_row(escape(name), *(shown(c[key]) for key in its), str(c[counted]))
     console.print(classes)
     if scores["collapsed"]:
-        console.print("collapsed: every pixel of this split is predicted as one class")
+        console.print(f"collapsed: every {what} of this split is predicted as one class")
 
 
 def show_study(study: dict[str, Any]) -> None:
@@ -54,23 +56,26 @@ def show_study(study: dict[str, Any]) -> None:
     from headstart.verdicts import sentences
 
     console = Console(highlight=False)
-    table = Table(title="mean dice over seeds (seeds; collapsed runs)", box=None)
+    metric = "accuracy" if "accuracy" in study["records"][0]["scores"] else "dice"
+    table = Table(title=f"mean {metric} over seeds (seeds; collapsed runs)", box=None)
     budgets = sorted({r["labels"] for r in study["records"]})
     table.add_column("start")
     for budget in budgets:
         table.add_column(f"{budget} labels", justify="right")
-    for start in dict.fromkeys(r["start"] for r in study["records"]):
+    tunes = {r["tune"] for r in study["records"]}
+    for start, tune in dict.fromkeys((r["start"], r["tune"]) for r in study["records"]):
         row = []
         for budget in budgets:
             scores = [
                 r["scores"]
                 for r in study["records"]
-                if (r["start"], r["labels"]) == (start, budget) and r["scores"]["dice"] is not None
+                if (r["start"], r["tune"], r["labels"]) == (start, tune, budget)
+                and r["scores"][metric] is not None
             ]
-            mean = f"{fmean(s['dice'] for s in scores):.3f}" if scores else "-"
+            mean = f"{fmean(s[metric] for s in scores):.3f}" if scores else "-"
             collapsed = sum(s["collapsed"] for s in scores)
             row.append(f"{mean} ({len(scores)}; {collapsed})")
-        table.add_row(escape(start), *row)
+        table.add_row(escape(start if len(tunes) == 1 else f"{start}, tune {tune}"), *row)
     console.print(table)
     for sentence in sentences(study):
         console.print(escape(sentence))

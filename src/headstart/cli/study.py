@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import typer
 
@@ -14,10 +14,22 @@ from headstart.errors import Finding, UsageError
 
 def study(
     data: Path = typer.Argument(..., help="The dataset's folder."),
-    starts: str = typer.Option(
-        "scratch,colorization",
+    task: Literal["segmentation", "classification"] | None = typer.Option(
+        None, help="What is learned. [default: what the data have: masks, or classes]"
+    ),
+    model: str | None = typer.Option(
+        None,
+        help="Of a classification, one of torchvision's: vgg16, resnet18, squeezenet1_0, ... "
+        "[default: unet; classification: resnet18]",
+    ),
+    starts: str | None = typer.Option(
+        None,
         help="scratch, colorization, chroma, masked-denoising, masked-colorization, "
-        "scratch-longer, runs or files of weights; with commas.",
+        "scratch-longer, imagenet, runs or files of weights; with commas. "
+        "[default: scratch,colorization; classification: scratch,imagenet]",
+    ),
+    tunes: str = typer.Option(
+        "all", help="Which layers train: all, head, last:N, staged; with commas."
     ),
     labels: str = typer.Option("all", help="Label budgets, for example 30,75,all."),
     seeds: str = typer.Option("5", help="How many, or which: 5 is 1,2,3,4,5."),
@@ -36,8 +48,14 @@ def study(
     pretext_epochs: int | None = typer.Option(
         None, help="At most this many. [default: the pretext recipe's]", min=1
     ),
-    size: str = typer.Option("256x320", help="Train at HEIGHTxWIDTH, or one number for both."),
-    width: int = typer.Option(32, help="Channels of the network's first level."),
+    size: str | None = typer.Option(
+        None,
+        help="Train at HEIGHTxWIDTH, or one number for both. [default: 256x320; classification: "
+        "224]",
+    ),
+    width: int | None = typer.Option(
+        None, help="Channels of the U-Net's first level. [default: 32]"
+    ),
     score: str = typer.Option("test", help="The split scored once per run: test or validation."),
     drop_leaks: bool = typer.Option(
         False, "--drop-leaks", help="Leave pictures out of pretexts that are validation or test."
@@ -64,11 +82,12 @@ def study(
     """
     from headstart import config as configs
     from headstart import recipes
-    from headstart.data.folders import open_dataset
+    from headstart.data.question import sizes_of, task_of
 
     out = out or Path("studies") / (data.resolve().name or "study")
-    whole = len(open_dataset(data).splits.get("train", ()))
-    chosen = recipes.read_recipe(recipe)
+    its_task = task or task_of(data)
+    whole = sizes_of(data, its_task).pictures["train"]
+    chosen = configs.read_recipe_for(its_task, recipe)
     its = (
         configs.pretext_recipe_for(chosen)
         if pretext_recipe is None
@@ -76,18 +95,20 @@ def study(
     )
     settings: dict[str, Any] = {
         "schema": 1,
+        **(configs.CLASSIFIER if its_task == "classification" else {}),
         "data": str(data),
-        "starts": _listed(starts),
+        "starts": _listed(starts or _STARTS[its_task]),
+        "tunes": _listed(tunes),
         "labels": sorted({configs.parse_labels(n) or whole for n in _listed(labels)}),
         "seeds": _seeds(seeds),
-        "width": width,
-        "size": configs.parse_size(size),
         "score": score,
         "drop_leaks": drop_leaks,
         "threads": threads or max(1, configs.available_threads() // jobs),
         "recipe": {**chosen.model_dump(), "epochs": epochs or chosen.epochs},
         "pretext_recipe": {**its.model_dump(), "epochs": pretext_epochs or its.epochs},
     }
+    given = {"model": model, "width": width, "size": size and configs.parse_size(size)}
+    settings |= {name: value for name, value in given.items() if value is not None}
     begun = out / "config.json"
     if begun.exists():  # going on elsewhere, with other cores or devices
         before = configs.read_study_config(begun)
@@ -111,6 +132,9 @@ def study(
     else:
         show_study(record)
     say(f"in {out}: study.json; next: headstart report {out}")
+
+
+_STARTS = {"segmentation": "scratch,colorization", "classification": "scratch,imagenet"}
 
 
 def _listed(text: str) -> list[str]:
@@ -137,26 +161,36 @@ def _seeds(text: str) -> list[int]:
 
 
 def _show_plan(plan: Any, jobs: int) -> None:
-    from headstart.data.folders import open_dataset
-    from headstart.forecast import bytes_of_run, seconds_per_step
+    from headstart.data.question import sizes_of
+    from headstart.forecast import bytes_of_run, seconds_of_features, seconds_per_step
     from headstart.study import expected_steps, pretext_config, run_config
 
     config = plan.config
-    classes = len(open_dataset(Path(config.data)).label_map.names)
-    say(f"{len(plan.done)} runs are done, {len(plan.todo)} are to do: starts x budgets x seeds")
+    its = sizes_of(Path(config.data), config.task)
+    classes = its.classes
+    crossed = "starts x tunings x budgets x seeds"
+    say(f"{len(plan.done)} runs are done, {len(plan.todo)} are to do: {crossed}")
     say(f"  starts  {', '.join(config.starts)}")
+    say(f"  tunes   {', '.join(config.tunes)}")
     say(f"  labels  {', '.join(map(str, config.labels))}")
     say(f"  seeds   {', '.join(map(str, config.seeds))}")
     if not plan.todo:
         return
     steps, pretext_steps, pretexts = expected_steps(plan)
-    one = run_config(config, plan.todo[0])
-    seconds = steps * seconds_per_step(one, classes)
-    size = len(plan.todo) * bytes_of_run(one, classes)
+    seconds, size = 0.0, 0
+    held_out = its.pictures["validation"] + its.pictures[config.score]
+    for tune in config.tunes:
+        mine = [cell for cell in plan.todo if cell.tune == tune]
+        if mine:
+            one = run_config(config, mine[0])
+            seconds += expected_steps(plan, tune)[0] * seconds_per_step(one, classes)
+            pictures = sum(cell.labels + held_out for cell in mine)
+            seconds += seconds_of_features(one, classes, pictures)
+            size += len(mine) * bytes_of_run(one, classes)
     if pretexts:
         name, seed = next(iter(plan.folders))
-        its = pretext_config(config, name, seed)
-        seconds += pretext_steps * seconds_per_step(its, classes)
-        size += pretexts * bytes_of_run(its, classes)
+        begin = pretext_config(config, name, seed)
+        seconds += pretext_steps * seconds_per_step(begin, classes)
+        size += pretexts * bytes_of_run(begin, classes)
     say(f"  at most {steps} steps of runs, and {pretext_steps} of {pretexts} pretexts")
     say(f"  about {seconds / 3600 / jobs:.1f} hours here, and {size / 1e6:.0f} MB")

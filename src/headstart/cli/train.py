@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import typer
 
@@ -13,11 +13,24 @@ from headstart.cli.progress import Display, say
 def train(
     data: Path = typer.Argument(..., help="The dataset's folder."),
     out: Path | None = typer.Option(None, help="The run's folder. [default: runs/NAME-OF-DATA]"),
+    task: Literal["segmentation", "classification"] | None = typer.Option(
+        None, help="What is learned. [default: what the data have: masks, or classes]"
+    ),
+    model: str | None = typer.Option(
+        None,
+        help="Of a classification, one of torchvision's: vgg16, resnet18, squeezenet1_0, ... "
+        "[default: unet; classification: resnet18]",
+    ),
     start: str | None = typer.Option(
         None,
         help="Where the initial weights come from: scratch, a pretext (colorization, chroma, "
-        "masked-denoising, masked-colorization), a run's folder, or a file of weights. "
-        "[default: scratch]",
+        "masked-denoising, masked-colorization), imagenet (a classifier's published weights), a "
+        "run's folder, or a file of weights. [default: scratch]",
+    ),
+    tune: str | None = typer.Option(
+        None,
+        help="Which layers train: all, head, last:N, or staged (the head first); other than all "
+        "for classifiers. [default: all]",
     ),
     recipe: str | None = typer.Option(
         None,
@@ -25,7 +38,9 @@ def train(
         "[default: default]",
     ),
     size: str | None = typer.Option(
-        None, help="Train at HEIGHTxWIDTH, or one number for both. [default: 256x320]"
+        None,
+        help="Train at HEIGHTxWIDTH, or one number for both. [default: 256x320; classification: "
+        "224]",
     ),
     width: int | None = typer.Option(
         None, help="Channels of the network's first level. [default: 32]"
@@ -75,6 +90,7 @@ def train(
     """
     from headstart import config as configs
     from headstart import recipes
+    from headstart.data.question import task_of
 
     # All that a command line can be wrong about is said before torch takes its seconds to load.
     out = out or Path("runs") / (data.resolve().name or "run")
@@ -87,9 +103,15 @@ def train(
         settings["threads"] = configs.read_run_config(begun).threads
         device = configs.read_run_config(begun).device if device == "auto" else device
     before = settings.pop("pretext", None)
+    its_task = task or settings.get("task") or task_of(data)
+    if its_task == "classification":
+        settings = {**configs.CLASSIFIER, **settings}
     given = {
         "data": str(data),
-        "recipe": None if recipe is None else recipes.read_recipe(recipe),
+        "task": its_task,
+        "model": model,
+        "tune": tune,
+        "recipe": None if recipe is None else configs.read_recipe_for(its_task, recipe),
         "size": None if size is None else configs.parse_size(size),
         "width": width,
         "seed": seed,
@@ -116,7 +138,7 @@ def train(
             "drop_leaks": bool(drop_leaks),
             "recipe": {**its.model_dump(), "epochs": pretext_epochs or its.epochs},
         }
-    elif begin_with != configs.SCRATCH:
+    elif begin_with not in (configs.SCRATCH, configs.IMAGENET):
         configs.weights_file(begin_with)  # an error if there is none
     chosen = configs.make_run_config(**{**settings, "start": begin_with})
 
@@ -131,4 +153,5 @@ def train(
     with Display(out.name) as display:
         scores = train_run(chosen, out, display, checkpoint_seconds)
     show_scores(scores, json)
-    say(f"in {out}: curves.png, predictions.png, README.md, scores.json")
+    sheet = "confusion.png" if its_task == "classification" else "predictions.png"
+    say(f"in {out}: curves.png, {sheet}, README.md, scores.json")

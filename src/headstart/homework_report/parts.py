@@ -153,7 +153,7 @@ def _answers(results: Results, letter: str) -> tuple[str, ...]:
 def network(results: Results) -> str:
     """What all parts train."""
     config = results.configs["a"]
-    assert isinstance(config, RunConfig)
+    assert isinstance(config, RunConfig) and config.width is not None
     levels = [str(config.width * 2**level) for level in range(4)]
     classes = len(results.a.frames.names)
     with torch.device("meta"):

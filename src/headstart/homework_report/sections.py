@@ -152,6 +152,7 @@ def about(results: Results) -> str:
 def deviations(results: Results) -> str:
     """Where this is not the assignment's scale; empty where it is."""
     config = results.configs["b"]
+    assert config.width is not None
     found = []
     if config.size != _SIZE:
         found.append(f"pictures are {config.size[0]} × {config.size[1]} (there 256 × 320)")

@@ -1,0 +1,288 @@
+"""Classification as the subject of a run: its pictures, its network, its trainings, its scores."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from headstart import confusion, figures
+from headstart.config import SCRATCH, RunConfig
+from headstart.data.augmentation import Augmentation
+from headstart.data.batches import steps_per_epoch
+from headstart.data.classes import ClassDataset, open_classes
+from headstart.data.files import merged
+from headstart.data.labelled import Labelled, digest_of, read_labelled_pictures
+from headstart.data.splits import label_budget
+from headstart.disk import write_atomic
+from headstart.errors import DataError, Finding
+from headstart.features import cached_features, prepared
+from headstart.fit import State
+from headstart.frames import answers_csv
+from headstart.models.classifiers import (
+    MEAN,
+    STD,
+    Head,
+    check_network,
+    check_size,
+    make_network,
+)
+from headstart.models.tuning import Cut, Frozen, cut, trained_weights
+from headstart.recipes import ClassifierRecipe
+from headstart.record import classifier_card
+from headstart.run_folder import budget_too_large
+from headstart.seeding import generator, key
+from headstart.starts import Moved, Source, move
+from headstart.subject import Stage, Subject
+from headstart.tasks import Batch, Task, placed, resident
+
+_STATISTICS = 1024  # pictures, at most, that the features' mean and deviation are taken from
+_BATCH = 64  # pictures at a time where nothing is learned
+
+
+def check(config: RunConfig) -> None:
+    """Refuses what is known to be wrong before anything is decoded or made.
+
+    Raises:
+        DataError: the folders are at fault.
+        UsageError: there is no such network, or it cannot take pictures of that size.
+    """
+    check_network(config.model)
+    check_size(config.model, config.size)
+    open_classes(Path(config.data))
+
+
+def digests(config: RunConfig) -> dict[str, str]:
+    """Hashes of the data as they are now, by name; nothing is decoded.
+
+    Raises:
+        DataError: the folders are at fault, or a file cannot be read.
+    """
+    dataset = open_classes(Path(config.data))
+    return {name: digest_of(dataset, name) for name in _splits(config)}
+
+
+def read(config: RunConfig, cache: Path) -> Subject:
+    """The subject of a classification run.
+
+    Raises:
+        DataError: data cannot be used; every fault is named.
+    """
+    dataset = open_classes(Path(config.data))
+    splits = _read(dataset, config, cache)
+    whole, validation, scored = splits["train"], splits["validation"], splits[config.score]
+    budget = whole.subset(_budget(whole, dataset, config))
+    recipe, device, names = config.recipe, torch.device(config.device), dataset.names
+    assert isinstance(recipe, ClassifierRecipe)
+
+    def network(source: Source | None) -> tuple[nn.Module, Moved]:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(key(config.seed, "weights"))
+            model, head = make_network(config.model, len(names))
+        moved = Moved(SCRATCH)
+        if source is not None:
+            moved = move(model, source, names, f"{head.name}.", whole=True)
+        model = placed(model, device)
+        new_head = source is None or any(n.startswith(f"{head.name}.") for n in moved.fresh)
+        if head.standardise is not None and new_head:
+            _standardise(model, head, budget, config.size, device)
+        return model, moved
+
+    def stage(model: nn.Module, name: str, tune: str, recipe: ClassifierRecipe) -> Stage:
+        parts = cut(model, trained_weights(model, tune), config.size)
+        task = classification(parts, budget, validation, recipe, config, cache)
+        passes = len(whole.names) if recipe.epoch == "steps" else task.count
+        return Stage(name, parts.rest, task, recipe, steps_per_epoch(passes, recipe.batch))
+
+    def stages(model: nn.Module) -> Iterator[Stage]:
+        alone = {"learning_rate": recipe.head_learning_rate}
+        if config.tune == "staged":
+            first = recipe.model_copy(update={**alone, "epochs": recipe.head_epochs})
+            yield stage(model, "head", "head", first)
+        its = recipe.model_copy(update=alone) if config.tune == "head" else recipe
+        yield stage(model, "", config.tune, its)
+
+    def score(model: nn.Module, state: State, out: Path) -> dict[str, Any]:
+        parts = cut(model, trained_weights(model, config.tune), config.size)
+        inputs = _inputs(parts.frozen, scored, config, cache)
+        predicted = _logits(parts.rest, inputs, config).argmax(1).numpy()
+        return _write_scores(predicted, scored, dataset, config, out, state)
+
+    return Subject(
+        data={name: split.digest for name, split in splits.items()},
+        labels={"train": len(budget.names), "validation": len(validation.names)},
+        facts={
+            "task": config.task,
+            "model": config.model,
+            "size": config.size,
+            "names": names,
+            "mean": MEAN,
+            "std": STD,
+        },
+        network=network,
+        stages=stages,
+        score=score,
+    )
+
+
+def _splits(config: RunConfig) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(("train", "validation", config.score)))
+
+
+def _read(dataset: ClassDataset, config: RunConfig, cache: Path) -> dict[str, Labelled]:
+    missing = [s for s in _splits(config) if s not in dataset.splits]
+    if missing:
+        message = f"{dataset.root} has no pictures for {', '.join(missing)}"
+        raise DataError(Finding("empty-split", "error", message))
+    findings: list[Finding] = []
+    splits = {}
+    for name in _splits(config):
+        try:
+            splits[name] = read_labelled_pictures(dataset, name, config.size, cache)
+        except DataError as e:
+            findings.extend(e.findings)
+    if findings:
+        raise DataError(merged(findings))
+    return splits
+
+
+def _budget(whole: Labelled, dataset: ClassDataset, config: RunConfig) -> Int64[np.ndarray, " m"]:
+    present = whole.labels[:, None] == np.arange(len(dataset.names))
+    try:
+        return label_budget(present, config.labels, config.seed)
+    except ValueError:
+        assert config.labels is not None
+        raise budget_too_large(config.labels, len(whole.names)) from None
+
+
+@torch.no_grad()
+def _standardise(
+    model: nn.Module, head: Head, budget: Labelled, size: tuple[int, int], device: torch.device
+) -> None:
+    """Sets the statistics of the features, as the network gives them before it is trained."""
+    assert head.standardise is not None
+    seen: list[Tensor] = []
+    hook = head.standardise.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+    model.eval()
+    count = len(budget.names)
+    some = np.linspace(0, count - 1, min(count, _STATISTICS)).astype(np.int64)  # of all classes
+    images = torch.from_numpy(budget.images[some])
+    for start in range(0, len(images), _BATCH):
+        model(prepared(images[start : start + _BATCH], size, device))
+    hook.remove()
+    head.standardise.set(torch.cat(seen))
+
+
+def _inputs(frozen: nn.Module | None, data: Labelled, config: RunConfig, cache: Path) -> Tensor:
+    """What the trained part is given of each picture: its features, or the picture itself."""
+    if not isinstance(frozen, Frozen):
+        return torch.from_numpy(np.ascontiguousarray(data.images))
+    whole = hashlib.sha256(data.digest.encode() + "\n".join(data.names).encode())
+    device = torch.device(config.device)
+    args = (np.ascontiguousarray(data.images), whole.hexdigest(), config.size, device, cache)
+    return cached_features(frozen, *args)
+
+
+def _on_device(part: Tensor, config: RunConfig) -> Tensor:
+    """A batch of inputs as the trained part takes it."""
+    device = torch.device(config.device)
+    if part.dtype == torch.uint8:
+        return prepared(part, config.size, device)
+    return part.to(device, non_blocking=True)
+
+
+@torch.no_grad()
+def _logits(rest: nn.Module, inputs: Tensor, config: RunConfig) -> Float[Tensor, "n k"]:
+    rest.eval()
+    parts = (inputs[i : i + _BATCH] for i in range(0, len(inputs), _BATCH))
+    return torch.cat([rest(_on_device(part, config)).float().cpu() for part in parts])
+
+
+def classification(
+    parts: Cut,
+    train: Labelled,
+    validation: Labelled,
+    recipe: ClassifierRecipe,
+    config: RunConfig,
+    cache: Path,
+) -> Task:
+    """Pictures to classes, by cross-entropy; validated on accuracy.
+
+    What the frozen part makes of the pictures is computed once and kept, unless they are augmented:
+    then it is computed for every batch.
+
+    ``validate`` gives ``loss``, ``accuracy``, and ``collapsed``.
+    """
+    device, size = torch.device(config.device), config.size
+    changes = recipe.augmentation if recipe.augmentation != Augmentation() else None
+    kept = None if changes and parts.frozen else parts.frozen
+    inputs = resident(_inputs(kept, train, config, cache), device)
+    held_out = resident(_inputs(parts.frozen, validation, config, cache), device)
+    labels = torch.from_numpy(train.labels).to(device)
+    truth = torch.from_numpy(validation.labels).to(device)
+
+    def batch(indices: Int64[np.ndarray, "b"], step: int) -> Batch:
+        if len(indices) == 1:  # batch norm has no statistics of one; its mean loss is the same
+            indices = np.repeat(indices, 2)
+        chosen = torch.from_numpy(indices)
+        some = inputs[chosen.to(inputs.device)]
+        if changes is None:
+            given = _on_device(some, config)
+        else:
+            given = prepared(some, size, device, changes, generator(config.seed, "augment", step))
+            if parts.frozen is not None:
+                with torch.no_grad():
+                    given = parts.frozen(given)
+        return given, labels[chosen.to(device)]
+
+    def loss(logits: Tensor, target: Tensor) -> Tensor:
+        return F.cross_entropy(logits.float(), target, label_smoothing=recipe.smoothing)
+
+    @torch.no_grad()
+    def validate(model: nn.Module, stop: Callable[[], bool]) -> dict[str, float] | None:
+        model.eval()
+        total = torch.zeros((), dtype=torch.float64, device=device)
+        predicted = []
+        for start in range(0, len(truth), _BATCH):
+            if stop():
+                return None
+            target = truth[start : start + _BATCH]
+            logits = model(_on_device(held_out[start : start + _BATCH], config))
+            total += loss(logits, target).double() * len(target)
+            predicted.append(logits.argmax(1))
+        answers = torch.cat(predicted)
+        return {
+            "loss": total.item() / len(truth),
+            "accuracy": (answers == truth).double().mean().item(),
+            "collapsed": bool((answers == answers[0]).all()),
+        }
+
+    return Task(len(train.names), train.names, None, batch, loss, validate)
+
+
+def _write_scores(
+    predicted: Int64[np.ndarray, " n"],
+    data: Labelled,
+    dataset: ClassDataset,
+    config: RunConfig,
+    out: Path,
+    state: State,
+) -> dict[str, Any]:
+    names = dataset.names
+    matrix = confusion.confusion_matrix(data.labels, predicted, len(names))
+    scores = {"split": config.score, **confusion.score(matrix, names)}
+    write_atomic(out / "frames.csv", answers_csv(data.labels, predicted, data.names, names))
+    assert state.best is not None
+    title = f"{config.model}, {config.start}, tune {config.tune}, seed {config.seed}"
+    write_atomic(out / "curves.png", figures.curves(state.history, state.best["epoch"], title))
+    sheet = figures.confusion(matrix, names, f"{config.score} pictures, share of each true class")
+    write_atomic(out / "confusion.png", sheet)
+    write_atomic(out / "README.md", classifier_card(config, scores, state))
+    return scores

@@ -1,0 +1,266 @@
+"""Labelled pictures: one folder a class, or Fashion-MNIST's four files; nothing is decoded.
+
+One folder a class::
+
+    train/<class>/<picture>   test/<class>/<picture>   validation/<class>/<picture>  (optional)
+    or <class>/<picture> alone, which the tool then splits
+
+Where nobody has set validation pictures aside, a tenth of each class's training pictures is, always
+the same. Names that start with a dot are passed over. The idx files are told in
+[`headstart.data.idx`][].
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Int64, UInt8
+
+from headstart.data.files import listing, merged, natural_key, shown
+from headstart.data.folders import SPLITS, layout_of
+from headstart.data.frame import Frame
+from headstart.data.idx import fetch_fashion_mnist, find_idx, read_idx
+from headstart.data.pictures import SUFFIXES
+from headstart.errors import DataError, Finding
+from headstart.seeding import generator
+
+FASHION_MNIST = "fashion-mnist"
+_MASKS = ("mask", "masks")  # a folder of this name: pictures have masks, not classes
+_HELD_OUT = 10  # of so many pictures of a class one validates, and one tests
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """One split of labelled pictures.
+
+    Attributes:
+        names: of the pictures.
+        labels: index of each one's class.
+        frames: its files; empty where ``pixels`` holds the pictures.
+        pixels: grey pictures; None where they are files.
+    """
+
+    names: tuple[str, ...]
+    labels: Int64[np.ndarray, " n"]
+    frames: tuple[Frame, ...]
+    pixels: UInt8[np.ndarray, "n h w"] | None
+
+    def subset(self, indices: Int64[np.ndarray, " m"]) -> Pictures:
+        """Those at ``indices``, in that order."""
+        return Pictures(
+            tuple(self.names[i] for i in indices),
+            self.labels[indices],
+            tuple(self.frames[i] for i in indices) if self.frames else (),
+            None if self.pixels is None else self.pixels[indices],
+        )
+
+
+@dataclass(frozen=True)
+class ClassDataset:
+    """What a folder holds.
+
+    Attributes:
+        root: the folder.
+        layout: ``"classes"`` or ``"idx"``.
+        names: of the classes.
+        splits: ``"train"``, ``"validation"``, ``"test"``, those there are.
+        findings: warnings met on the way.
+    """
+
+    root: Path
+    layout: str
+    names: tuple[str, ...]
+    splits: dict[str, Pictures]
+    findings: tuple[Finding, ...]
+
+
+@dataclass
+class _Search:
+    """Files by split and class, and what was wrong on the way."""
+
+    root: Path
+    files: dict[str, dict[str, list[Path]]] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
+
+    def error(self, code: str, message: str, hint: str, paths: list[Path]) -> None:
+        files = tuple(shown(path, self.root) for path in paths)
+        self.findings.append(Finding(code, "error", message, hint, files))
+
+
+def classes_layout_of(root: Path) -> str | None:
+    """``"idx"``, ``"classes"``, or None where a folder is neither; looks at names only.
+
+    What may be a dataset of masks is none of classes, a faulty one neither.
+
+    Raises:
+        DataError: a folder cannot be listed; or as [`layout_of`][headstart.data.folders.layout_of].
+    """
+    if str(root) == FASHION_MNIST and not root.exists():
+        return "idx"
+    if not root.is_dir() or layout_of(root) is not None:
+        return None
+    if find_idx(root):
+        return "idx"
+    if any(_has_classes(root / split) for split in SPLITS) or _has_classes(root):
+        return "classes"
+    return None
+
+
+def _folders(folder: Path) -> list[Path]:
+    """Those in ``folder``; none where there is no such folder."""
+    if not folder.is_dir():
+        return []
+    return [folder / name for name in listing(folder, folder) if (folder / name).is_dir()]
+
+
+def _has_classes(folder: Path) -> bool:
+    """Whether one of its folders holds pictures, and none is called masks."""
+    inside = _folders(folder)
+    return not any(inner.name.lower() in _MASKS for inner in inside) and any(
+        Path(name).suffix.lower() in SUFFIXES for inner in inside for name in listing(inner, folder)
+    )
+
+
+def open_classes(root: Path) -> ClassDataset:
+    """Find the labelled pictures of a dataset.
+
+    Args:
+        root: its folder; or the word ``fashion-mnist``, which is fetched if there is no such
+            folder.
+
+    Raises:
+        DataError: with every fault that can be seen without decoding a picture.
+    """
+    layout = classes_layout_of(root)
+    if layout == "idx":
+        root = root if root.exists() else fetch_fashion_mnist()
+        names, arrays = read_idx(root)
+        splits = {
+            split: Pictures(tuple(f"{i:05}" for i in range(len(labels))), labels, (), pixels)
+            for split, (pixels, labels) in arrays.items()
+        }
+        return ClassDataset(root, layout, names, _with_validation(splits), ())
+    if layout is None:
+        message = f"{root} holds neither folders of classes nor idx files"
+        hint = "arrange it as train/<class>/<picture> and test/<class>/<picture>"
+        raise DataError(Finding("layout", "error", message, hint))
+    search = _Search(root)
+    there = [split for split in SPLITS if (root / split).is_dir()]
+    if there and (beside := [path for path in _folders(root) if path.name not in SPLITS]):
+        message = "passed over the folders beside the splits"
+        hint = f"the splits are called {', '.join(SPLITS)}"
+        files = tuple(shown(path, root) for path in beside)
+        search.findings.append(Finding("not-a-split", "warning", message, hint, files))
+    for split in there or [""]:
+        search.files[split] = _classes_of(search, root / split)
+    names = tuple(sorted(search.files.get("train", search.files.get("", {})), key=natural_key))
+    _check(search, names)
+    errors = [f for f in search.findings if f.severity == "error"]
+    if errors:
+        raise DataError(merged(errors))
+    splits = {split: _pictures(search, split, names) for split in search.files}
+    if "" in splits:
+        splits = _split(splits[""])
+        counts = ", ".join(f"{len(its.names)} {split}" for split, its in splits.items())
+        message = f"the folder has no splits; each class was split by the tool: {counts}"
+        hint = "pictures of one source may be in several splits: make train/ and test/ yourself"
+        search.findings.append(Finding("split-by-tool", "info", message, hint))
+    return ClassDataset(root, layout, names, _with_validation(splits), merged(search.findings))
+
+
+def _classes_of(search: _Search, folder: Path) -> dict[str, list[Path]]:
+    """The pictures of each class; what is none is a fault."""
+    classes: dict[str, list[Path]] = {}
+    loose, strange, nested = [], [], []
+    for name in listing(folder, search.root):
+        if not (folder / name).is_dir():
+            loose.append(folder / name)
+            continue
+        classes[name] = []
+        for inner in listing(folder / name, search.root):
+            path = folder / name / inner
+            if path.is_dir():
+                nested.append(path)
+            elif path.suffix.lower() in SUFFIXES:
+                classes[name].append(path)
+            else:
+                strange.append(path)
+    if loose:
+        message = "passed over what lies beside the folders of classes"
+        files = tuple(shown(path, search.root) for path in loose)
+        hint = "move it into its class, or away"
+        search.findings.append(Finding("passed-over", "warning", message, hint, files))
+    if strange:
+        message = f"a class's folder holds what does not end in {' '.join(SUFFIXES)}"
+        search.error("not-a-picture", message, "convert it, or move it away", strange)
+    if nested:
+        message = "a class's folder holds a folder"
+        search.error("nested-folder", message, "put pictures directly into their class", nested)
+    if empty := [folder / name for name, files in classes.items() if not files]:
+        search.error("empty-class", "a class has no picture", "add some, or remove it", empty)
+    return classes
+
+
+def _check(search: _Search, names: tuple[str, ...]) -> None:
+    """What is wrong with the classes of the splits together."""
+    if "" not in search.files and "train" not in search.files:
+        message = f"{search.root} has no train split, but {', '.join(search.files)}"
+        search.error("empty-split", message, "expected train/<class>/<picture>", [])
+        return
+    if len(names) < 2:
+        found = f"only {names[0]} is a class" if names else "there is no class"
+        message = f"{found} to learn, expected at least two"
+        search.error("too-few-classes", message, "make a folder for each class", [])
+    for split, classes in search.files.items():
+        if split not in ("train", "") and (unknown := [c for c in classes if c not in names]):
+            message = f"the {split} split has classes that train has not"
+            paths = [search.root / split / name for name in unknown]
+            search.error("unknown-class", message, "rename them, or add them to train", paths)
+    fewest = 3 if "" in search.files else 1 if "validation" in search.files else 2
+    learned = search.files.get("", search.files.get("train", {}))
+    part = "" if "" in search.files else "train"
+    if few := [name for name, files in learned.items() if 0 < len(files) < fewest]:
+        message = f"a class has too few pictures to be split, expected at least {fewest}"
+        paths = [search.root / part / name for name in few]
+        search.error("too-few-pictures", message, "add pictures, or remove the class", paths)
+    if "test" in search.files and (absent := [n for n in names if n not in search.files["test"]]):
+        message = f"classes that the test split does not have: {', '.join(absent)}"
+        hint = "they are learned, but have no score"
+        search.findings.append(Finding("class-absent", "warning", message, hint))
+
+
+def _pictures(search: _Search, split: str, names: tuple[str, ...]) -> Pictures:
+    frames, labels = [], []
+    for k, name in enumerate(names):
+        for path in search.files[split].get(name, []):
+            frames.append(Frame(f"{name}/{path.name}", path))
+            labels.append(k)
+    return Pictures(
+        tuple(f.name for f in frames), np.array(labels, dtype=np.int64), tuple(frames), None
+    )
+
+
+def _set_aside(pictures: Pictures, purpose: str) -> tuple[Pictures, Pictures]:
+    """Those that stay, and a tenth of each class, at least one of it, always the same."""
+    chosen: list[int] = []
+    for k in np.unique(pictures.labels).tolist():
+        mine = np.flatnonzero(pictures.labels == k)
+        count = max(1, len(mine) // _HELD_OUT)
+        chosen += generator(0, purpose, k).permutation(mine)[:count].tolist()
+    aside = np.sort(np.array(chosen, dtype=np.int64))
+    stay = np.setdiff1d(np.arange(len(pictures.names)), aside)
+    return pictures.subset(stay), pictures.subset(aside)
+
+
+def _split(whole: Pictures) -> dict[str, Pictures]:
+    train, test = _set_aside(whole, "test of classes")
+    return {"train": train, "test": test}
+
+
+def _with_validation(splits: dict[str, Pictures]) -> dict[str, Pictures]:
+    if "train" in splits and "validation" not in splits:
+        train, validation = _set_aside(splits["train"], "validation of classes")
+        splits = {**splits, "train": train, "validation": validation}
+    return {name: splits[name] for name in SPLITS if name in splits}

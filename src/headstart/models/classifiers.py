@@ -1,0 +1,167 @@
+"""Any torchvision classifier, with a new last layer, and pictures as it expects them.
+
+The network stays torchvision's own, with the names of its tensors, so that weights move in and out
+of it unchanged. Pictures come to it prepared: three channels, its size, standardised by the mean
+and deviation of ImageNet, whatever the start: starts that are compared see the same pictures.
+"""
+
+from __future__ import annotations
+
+import difflib
+import functools
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from headstart.errors import Finding, UsageError
+from headstart.models.tuning import used_weights
+
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+"""Of ImageNet, by channel; all of torchvision's published weights were trained with them."""
+
+_AS_PUBLISHED: dict[str, dict[str, Any]] = {
+    # torchvision's builders set these where they are given weights
+    name: {"aux_logits": False, "transform_input": True, "init_weights": True}
+    for name in ("googlenet", "inception_v3")
+}
+_SIZES = (8, 16, 32, 48, 64, 75, 96, 128, 160, 192, 224, 256)  # tried where one is too small
+
+
+class Standardise(nn.Module):
+    """``(x - mean) / std`` of features, ``(B, C)``, with statistics that are set, not learned."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.mean = nn.Buffer(torch.zeros(channels))
+        self.std = nn.Buffer(torch.ones(channels))
+
+    def forward(self, features: Float[Tensor, "b c"]) -> Float[Tensor, "b c"]:
+        """Of a channel that never varies the mean is subtracted, no more."""
+        return (features - self.mean) / self.std
+
+    def set(self, features: Float[Tensor, "n c"]) -> None:
+        """Takes over the statistics of these features."""
+        std = features.std(0, correction=0)
+        self.mean.copy_(features.mean(0))
+        self.std.copy_(torch.where(std > 0, std, torch.ones_like(std)))
+
+
+def network_names() -> tuple[str, ...]:
+    """The networks there are: all of torchvision's classifiers."""
+    from torchvision import models
+
+    return tuple(models.list_models(module=models))
+
+
+def check_network(name: str) -> None:
+    """Refuses a name that no network has.
+
+    Raises:
+        UsageError: with the nearest names.
+    """
+    names = network_names()
+    if name in names:
+        return
+    near = difflib.get_close_matches(name.lower(), names, 3, 0.5)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"for example {', '.join(_WELL_KNOWN)}"
+    message = f"there is no network {name}; expected one of torchvision's classifiers"
+    raise UsageError(Finding("unknown-network", "error", message, hint))
+
+
+_WELL_KNOWN = ("vgg16", "resnet18", "squeezenet1_0", "mobilenet_v3_small")
+
+
+@dataclass(frozen=True)
+class Head:
+    """The new last layer.
+
+    Attributes:
+        name: of the module it is or is in; its tensors' names begin with it.
+        standardise: what brings its input to zero mean and unit deviation; None where the network
+            has a plain linear layer at its end.
+    """
+
+    name: str
+    standardise: Standardise | None = None
+
+
+def make_network(name: str, num_classes: int) -> tuple[nn.Module, Head]:
+    """A network with new weights, drawn from torch's generator, and a last layer for the classes.
+
+    A linear last layer is replaced by one of ``num_classes``. Where there is none (SqueezeNet ends
+    in a convolution), its last part is replaced by: pool, flatten, [`Standardise`][], linear.
+
+    Raises:
+        UsageError: there is no such network.
+    """
+    from torchvision import models
+
+    check_network(name)
+    network = models.get_model(name, weights=None, **_AS_PUBLISHED.get(name, {}))
+    last = used_weights(network)[-1][-1].rpartition(".")[0]
+    layer = network.get_submodule(last)
+    if isinstance(layer, nn.Linear):
+        _put(network, last, nn.Linear(layer.in_features, num_classes))
+        return network, Head(last)
+    assert isinstance(layer, nn.Conv2d), f"{name} ends in {layer}"
+    part = last.partition(".")[0]
+    standardise = Standardise(layer.in_channels)
+    pooled = (nn.AdaptiveAvgPool2d(1), nn.Flatten(), standardise)
+    _put(network, part, nn.Sequential(*pooled, nn.Linear(layer.in_channels, num_classes)))
+    return network, Head(part, standardise)
+
+
+def _put(network: nn.Module, name: str, module: nn.Module) -> None:
+    parent, _, child = name.rpartition(".")
+    setattr(network.get_submodule(parent), child, module)
+
+
+@functools.lru_cache(maxsize=8)
+def check_size(name: str, size: tuple[int, int]) -> None:
+    """Refuses a size of pictures that the network cannot take.
+
+    Raises:
+        UsageError: with the smallest square of some usual sizes that it can.
+    """
+    with torch.random.fork_rng(devices=[]):
+        try:
+            with torch.device("meta"):
+                network = make_network(name, 2)[0]
+        except NotImplementedError:  # RegNet reckons its widths with tensors
+            network = make_network(name, 2)[0].to("meta")
+    network.eval()
+
+    def takes(size: tuple[int, int]) -> bool:
+        try:
+            network(torch.empty(1, 3, *size, device="meta"))
+        except (RuntimeError, AssertionError, ValueError):
+            return False
+        return True
+
+    if takes(size):
+        return
+    working = next((side for side in _SIZES if takes((side, side))), None)
+    message = f"{name} cannot take pictures of {size[0]}x{size[1]}"
+    hint = f"give --size {working}" if working else "give another --size or --model"
+    raise UsageError(Finding("bad-size", "error", message, hint))
+
+
+def prepare(
+    images: Float[Tensor, "b c h w"], size: tuple[int, int]
+) -> Float[Tensor, "b 3 {size[0]} {size[1]}"]:
+    """Pictures in ``[0, 1]``, grey or colour, as the networks expect them.
+
+    Grey is repeated; sizes are changed bilinearly, with the support widened when shrinking.
+    """
+    mean = images.new_tensor(MEAN)[:, None, None]
+    std = images.new_tensor(STD)[:, None, None]
+    if images.shape[-2:] != size:
+        shrinks = images.shape[-2] > size[0] or images.shape[-1] > size[1]
+        images = F.interpolate(
+            images, size=size, mode="bilinear", align_corners=False, antialias=shrinks
+        )
+    return (images - mean) / std  # one channel becomes three
