@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from hypothesis import given
+from hypothesis import settings
 from hypothesis import strategies as st
+from sklearn import metrics
 
 from headstart import confusion
 
@@ -21,10 +23,9 @@ def _names(count: int) -> list[str]:
     return [f"class {k}" for k in range(count)]
 
 
+@settings(deadline=None)
 @given(ANSWERS)
 def test_every_score_is_scikit_learns(answers) -> None:
-    from sklearn import metrics
-
     count, pairs = answers
     truth, predicted = np.array(pairs).T
     matrix = confusion.confusion_matrix(truth, predicted, count)
@@ -52,7 +53,9 @@ def test_every_score_is_scikit_learns(answers) -> None:
 def test_the_trivial_accuracy_is_the_best_of_all_constant_answers(answers) -> None:
     count, pairs = answers
     truth = np.array(pairs)[:, 0]
-    constant = [confusion.confusion_matrix(truth, np.full_like(truth, k), count) for k in range(count)]
+    constant = [
+        confusion.confusion_matrix(truth, np.full_like(truth, k), count) for k in range(count)
+    ]
     assert confusion.trivial_accuracy(constant[0]) == max(map(confusion.accuracy, constant))
     assert all(map(confusion.collapsed, constant))
 
@@ -71,7 +74,11 @@ def test_zero_over_zero_is_none() -> None:
     assert never == {"recall": 0.0, "precision": None, "pictures": 3}
     assert scores["macro_f1"] == pytest.approx((4 / 5 + 0) / 2)  # over the classes in truth
     empty = confusion.score(np.zeros((2, 2), dtype=np.int64), _names(2))
-    assert (empty["accuracy"], empty["macro_f1"], empty["trivial"]) == (None, None, {"accuracy": None})
+    assert (empty["accuracy"], empty["macro_f1"], empty["trivial"]) == (
+        None,
+        None,
+        {"accuracy": None},
+    )
 
 
 def test_what_is_no_confusion_is_refused() -> None:

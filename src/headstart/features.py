@@ -89,7 +89,7 @@ def cached_features(
 
 
 def hash_of(frozen: Frozen) -> str:
-    """SHA-256 of what it computes: its steps, their settings, its weights and statistics by name."""
+    """SHA-256 of what it computes: steps, their settings, weights and statistics by name."""
     whole = hashlib.sha256(f"{frozen.graph_module.code}\n{frozen}".encode())
     for name, tensor in sorted(frozen.state_dict().items()):
         whole.update(name.encode() + np.ascontiguousarray(tensor.detach().cpu().numpy()).tobytes())

@@ -311,9 +311,7 @@ def labels_saved(
     )
 
 
-def sentence(
-    comparison: Comparison, start: str, against: str, labels: int, metric: str = "dice"
-) -> str:
+def sentence(c: Comparison, start: str, against: str, labels: int, metric: str = "dice") -> str:
     """The verdict in words, with the interval it is made from.
 
     >>> told = Comparison(0.054, 0.012, 0.096, 0.95, 1, 5, "helps")
@@ -321,7 +319,6 @@ def sentence(
     With 30 labels, starting from colorization helps: dice 0.054 higher than from scratch
     (95 % interval 0.012 to 0.096, 5 seeds).
     """
-    c = comparison
     opening = f"With {labels} labels, "
     if c.low is None or c.high is None:
         why = f"too few seeds: {c.seeds}, a verdict needs {MIN_SEEDS}"

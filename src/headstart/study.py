@@ -45,6 +45,7 @@ from headstart.data.question import sizes_of
 from headstart.disk import locked, write_atomic, write_json
 from headstart.errors import DataError, Finding, InterruptedRun, UsageError
 from headstart.fit import Listener, Stopping
+from headstart.models.classifiers import check_network, check_size
 from headstart.pretrain import find_pretext_pictures
 from headstart.run_folder import budget_too_large, strangers
 from headstart.verdicts import METRIC, compare
@@ -215,6 +216,9 @@ def plan(config: StudyConfig, out: Path) -> Plan:
 def _check(config: StudyConfig, whole: int) -> None:
     """Says all that would stop a study later."""
     findings: list[Finding] = []
+    if config.task == "classification":
+        check_network(config.model)
+        check_size(config.model, config.size)
     for start in config.starts:
         if start not in (SCRATCH, SCRATCH_LONGER, IMAGENET, *PRETEXTS):
             try:

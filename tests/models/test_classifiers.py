@@ -48,7 +48,11 @@ def test_the_new_last_layer(name: str, head: str, features: int) -> None:
 
 def test_a_name_that_is_none_is_answered_with_the_nearest() -> None:
     assert {"vgg16", "vgg16_bn", "resnet18", "squeezenet1_0"} <= set(network_names())
-    for wrong, right in (("vgg-16", "vgg16"), ("ResNet18", "resnet18"), ("squeezenet", "squeezenet1_")):
+    for wrong, right in (
+        ("vgg-16", "vgg16"),
+        ("ResNet18", "resnet18"),
+        ("squeezenet", "squeezenet1_"),
+    ):
         with pytest.raises(UsageError, match=f"no network {wrong}") as caught:
             check_network(wrong)
         assert right in caught.value.findings[0].hint

@@ -115,7 +115,9 @@ def test_what_is_there_and_right_is_not_fetched_again(
     its.path.write_bytes(CONTENT[:-1])
     with pytest.raises(DataError, match=f"expected {PREFIX}"):
         fetch_published("vgg16")
-    monkeypatch.setattr(module, "published", lambda _: dataclasses.replace(its, hash_prefix="0" * 8))
+    monkeypatch.setattr(
+        module, "published", lambda _: dataclasses.replace(its, hash_prefix="0" * 8)
+    )
     its.path.write_bytes(CONTENT)
     with pytest.raises(DataError, match="expected 00000000"):
         fetch_published("vgg16")

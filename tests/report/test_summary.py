@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from headstart import metrics
 from headstart.errors import DataError
 from headstart.report.read import read_records
-from headstart.report.summary import cells, point, spread, trivial_dice, verdict_classes
+from headstart.report.summary import cells, point, spread, trivial_score, verdict_classes
 
 from .maker import make_study
 
@@ -44,17 +44,17 @@ def test_a_point_is_the_mean_of_its_seeds(study: Path) -> None:
         assert told.low < told.mean < told.high
 
 
-def test_the_trivial_dice_is_that_of_metrics(study: Path) -> None:
+def test_the_trivial_score_is_that_of_metrics(study: Path) -> None:
     run = read_records(study).runs[0]
     held = [c for c, s in enumerate(run.scores["classes"].values()) if c and s["frames"]]
-    assert trivial_dice(run, held) == pytest.approx(run.scores["trivial"]["dice"])
+    assert trivial_score(run, held) == pytest.approx(run.scores["trivial"]["dice"])
 
 
 def test_the_median_run(trained: Path, tmp_path: Path) -> None:
     folder = make_study(trained, tmp_path / "s", labels=(12,), seeds=(1, 2, 3, 4))
     for cell in cells(read_records(folder)):
         values = sorted(run.scores["dice"] for run in cell.runs)
-        assert cell.median.scores["dice"] == values[1]
+        assert cell.median("dice").scores["dice"] == values[1]
 
 
 def test_runs_on_other_frames_are_not_averaged(trained: Path, tmp_path: Path) -> None:

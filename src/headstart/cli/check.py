@@ -9,26 +9,31 @@ import typer
 
 def check(
     data: Path = typer.Argument(
-        ..., help="The dataset's folder; of EndoVis 2017 also FOLDER/type-fold0."
+        ...,
+        help="The dataset's folder; of EndoVis 2017 also FOLDER/type-fold0; "
+        "or the word fashion-mnist, which is fetched.",
     ),
     json: bool = typer.Option(False, "--json", help="One JSON object on stdout."),
 ) -> None:
-    """Describe DATA and find its faults: pairs, sizes, labels, balance, duplicates.
+    """Describe DATA, masks or classes, and find its faults: pairs, sizes, labels, balance, copies.
 
     Ends with 1 if there are errors, with 65 if there is no dataset to look at. Writes nothing.
 
     Example: headstart check my-data
     """
-    from headstart.checks import check_dataset
+    from headstart.checks import Report, check_dataset
+    from headstart.class_checks import check_classes
+    from headstart.data.question import task_of
 
-    report = check_dataset(data)
+    classes = task_of(data) == "classification"
+    report = check_classes(data) if classes else check_dataset(data)
     if json:
         from json import dumps
 
         print(dumps(report.to_json()))  # noqa: T201
     else:
-        from headstart.cli.describe import describe
+        from headstart.cli.describe import describe, describe_classes
 
-        describe(report)
+        describe(report) if isinstance(report, Report) else describe_classes(report)
     if not report.ok:
         raise typer.Exit(1)

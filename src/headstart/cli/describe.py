@@ -6,33 +6,42 @@ from rich.console import Console
 from rich.table import Table
 
 from headstart.checks import Report
+from headstart.class_checks import ClassReport
+from headstart.errors import Finding, printable
 
 _STYLES = {"error": "red", "warning": "yellow", "info": "none"}
 
 
 def describe(report: Report) -> None:
     """Print a report on stdout; the tables fit 80 columns."""
+    _say((_splits(report), _classes(report)), report.findings)
+
+
+def describe_classes(report: ClassReport) -> None:
+    """The same of labelled pictures."""
+    _say((_class_splits(report), _class_counts(report)), report.findings)
+
+
+def _say(tables: tuple[Table, ...], findings: tuple[Finding, ...]) -> None:
     console = Console(highlight=False, emoji=False, markup=False)
-    console.print(_splits(report))
-    console.print()
-    console.print(_classes(report))
-    console.print()
-    for finding in report.findings:
+    for table in tables:
+        console.print(table)
+        console.print()
+    for finding in findings:
         # A terminal breaks lines at words; a pipe gets each line whole, for grep.
         console.print(
             str(finding), style=_STYLES[finding.severity], soft_wrap=not console.is_terminal
         )
-    if not report.findings:
+    if not findings:
         console.print("nothing to remark")
 
 
+def _table(title: str) -> Table:
+    return Table(title=title, box=None, pad_edge=False, padding=(0, 2, 0, 0))
+
+
 def _splits(report: Report) -> Table:
-    table = Table(
-        title="Frames (width x height), and what a constant prediction scores",
-        box=None,
-        pad_edge=False,
-        padding=(0, 2, 0, 0),
-    )
+    table = _table("Frames (width x height), and what a constant prediction scores")
     table.add_column("split", no_wrap=True)
     for heading in ("frames", "size", "dice", "dice_frame", "dice_assignment"):
         table.add_column(heading, justify="right", no_wrap=True)
@@ -45,12 +54,7 @@ def _splits(report: Report) -> Table:
 
 
 def _classes(report: Report) -> Table:
-    table = Table(
-        title="Share of the pixels, and number of frames with the class",
-        box=None,
-        pad_edge=False,
-        padding=(0, 2, 0, 0),
-    )
+    table = _table("Share of the pixels, and number of frames with the class")
     table.add_column("class", overflow="fold", max_width=28)
     for heading in ("grey", *report.splits):
         table.add_column(heading, justify="right", no_wrap=True)
@@ -60,6 +64,29 @@ def _classes(report: Report) -> Table:
             share = split.pixels[name]
             cells.append("-" if share is None else f"{share:.2%} {split.frames_with[name]:5}")
         table.add_row(name, str(grey), *cells)
+    return table
+
+
+def _class_splits(report: ClassReport) -> Table:
+    table = _table("Pictures (width x height); trivial accuracy")
+    table.add_column("split", no_wrap=True)
+    for heading in ("pictures", "size", "accuracy"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("by saying", overflow="fold", max_width=28)
+    for name, split in report.splits.items():
+        size, accuracy = _size(split.width, split.height), f"{split.trivial_accuracy:.4f}"
+        table.add_row(name, str(split.pictures), size, accuracy, printable(split.most_frequent))
+    return table
+
+
+def _class_counts(report: ClassReport) -> Table:
+    table = _table("Number of pictures by class")
+    table.add_column("class", overflow="fold", max_width=28)
+    for heading in report.splits:
+        table.add_column(heading, justify="right", no_wrap=True)
+    for name in report.classes:
+        counts = (str(split.classes[name]) for split in report.splits.values())
+        table.add_row(printable(name), *counts)
     return table
 
 

@@ -162,7 +162,7 @@ def open_classes(root: Path) -> ClassDataset:
         raise DataError(merged(errors))
     splits = {split: _pictures(search, split, names) for split in search.files}
     if "" in splits:
-        splits = _split(splits[""])
+        splits = _with_validation(_split(splits[""]))
         counts = ", ".join(f"{len(its.names)} {split}" for split, its in splits.items())
         message = f"the folder has no splits; each class was split by the tool: {counts}"
         hint = "pictures of one source may be in several splits: make train/ and test/ yourself"

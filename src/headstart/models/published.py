@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
-from urllib.error import URLError
+from urllib.error import HTTPError, URLError
 
 import torch
 
@@ -79,6 +79,8 @@ def _download(its: Published, network: str) -> None:
         its.path.parent.mkdir(parents=True, exist_ok=True)
         torch.hub.download_url_to_file(its.url, str(its.path), its.hash_prefix, progress=False)
     except (URLError, HTTPException, TimeoutError, ConnectionError) as e:
+        if isinstance(e, HTTPError):
+            e.close()  # it is the answer, too, and holds the connection
         reason = getattr(e, "reason", e)
         message = f"the published weights of {network} cannot be downloaded: {reason}"
         raise DataError(Finding("no-network", "error", message, elsewhere)) from None

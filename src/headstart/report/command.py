@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from headstart.config import PretextConfig, RunConfig, StudyConfig, to_json
-from headstart.recipes import PRETEXT_RECIPES, RECIPES, Training
+from headstart.recipes import CLASSIFIER_RECIPES, PRETEXT_RECIPES, RECIPES, Training
 
 _Recipe = TypeVar("_Recipe", bound=Training)
 
@@ -31,17 +31,19 @@ def again(config: StudyConfig | RunConfig | PretextConfig, name: str) -> tuple[s
     """
     files: dict[str, str] = {}
     if isinstance(config, StudyConfig):
-        words = ["study", config.data, "--starts", ",".join(config.starts)]
+        words = ["study", config.data, *_network(config), "--starts", ",".join(config.starts)]
         words += [] if config.tunes == ("all",) else ["--tunes", ",".join(config.tunes)]
         words += ["--labels", ",".join(map(str, config.labels)), "--seeds", _seeds(config.seeds)]
-        words += _recipe("", config.recipe, RECIPES, name, files)
-        words += _recipe("pretext-", config.pretext_recipe, PRETEXT_RECIPES, name, files)
+        words += _recipe("", config.recipe, _KNOWN[config.task], name, files)
+        if config.task == "segmentation":
+            words += _recipe("pretext-", config.pretext_recipe, PRETEXT_RECIPES, name, files)
         words += [] if config.score == "test" else ["--score", config.score]
         leaks = config.drop_leaks
     elif isinstance(config, RunConfig):
-        words = ["train", config.data, "--start", config.start]
+        words = ["train", config.data, *_network(config), "--start", config.start]
+        words += [] if config.tune == "all" else ["--tune", config.tune]
         words += ["--labels", str(config.labels or "all"), "--seed", str(config.seed)]
-        words += _recipe("", config.recipe, RECIPES, name, files)
+        words += _recipe("", config.recipe, _KNOWN[config.task], name, files)
         if config.pretext is not None:
             words += _recipe("pretext-", config.pretext.recipe, PRETEXT_RECIPES, name, files)
         words += [] if config.score == "test" else ["--score", config.score]
@@ -51,10 +53,24 @@ def again(config: StudyConfig | RunConfig | PretextConfig, name: str) -> tuple[s
         words += _recipe("", config.recipe, PRETEXT_RECIPES, name, files)
         leaks = config.drop_leaks
     height, width = config.size
-    words += ["--size", f"{height}x{width}", "--width", str(config.width)]
+    words += ["--size", f"{height}x{width}"]
+    words += [] if config.width is None else ["--width", str(config.width)]
     words += ["--drop-leaks"] if leaks else []
     words += ["--device", config.device, "--threads", str(config.threads), "--out", name]
     return shlex.join(["headstart", *words]), files
+
+
+_KNOWN: dict[str, Mapping[str, Any]] = {
+    "segmentation": RECIPES,
+    "classification": CLASSIFIER_RECIPES,
+}
+
+
+def _network(config: RunConfig | StudyConfig) -> list[str]:
+    """Task and network, where they are not the ones without saying so."""
+    if config.task == "segmentation":
+        return []
+    return ["--task", config.task, "--model", config.model]
 
 
 def _seeds(seeds: tuple[int, ...]) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Int64
 
 from headstart.checks import check_dataset
+from headstart.class_checks import check_classes
 from headstart.config import PretextConfig
 from headstart.data.folders import open_dataset
 from headstart.errors import DataError, Finding, printable
@@ -37,6 +38,8 @@ def look(records: Records) -> Seen:
     if not root.is_dir():
         return Seen(f"The data were not at {printable(str(root))} when this was written.", (), None)
     try:
+        if records.config.task == "classification":
+            return Seen("", check_classes(root).findings, None)
         findings = check_dataset(root).findings
         groups = _groups(records)
     except DataError as error:

@@ -20,8 +20,9 @@ from headstart.errors import printable
 from headstart.figures import colour
 from headstart.report import charts, provenance, sections, verdict
 from headstart.report.dataset import Seen
+from headstart.report.measures import measures_of
 from headstart.report.read import Records
-from headstart.report.summary import Cell, line_names, point, trivial_dice, verdict_classes
+from headstart.report.summary import Cell, line_names, point, trivial_score, verdict_classes
 from headstart.report.words import listed, number, plural
 
 _LARGE = 400_000  # bytes of a PNG, above which a JPEG shows the same
@@ -46,9 +47,11 @@ def draw(records: Records, cells: Sequence[Cell], seen: Seen) -> Figures:
             (name, [point(c, usable.classes, seen.groups) for c in cells if c.line == i])
             for i, name in enumerate(names)
         ]
-        trivial = trivial_dice(records.runs[0], usable.classes)
+        trivial = trivial_score(records.runs[0], usable.classes)
         split = records.runs[0].scores["split"]
-        curves = charts.label_efficiency(lines, trivial, f"dice ({split})")
+        curves = charts.label_efficiency(
+            lines, trivial, f"{measures_of(records).headline} ({split})"
+        )
     panels = [
         charts.Panel(
             plural(labels, "label"),
@@ -99,8 +102,9 @@ def render(
         comparisons=sections.of_comparisons(records),
         classes=sections.of_classes(records, cells) if has_runs else None,
         pictures=pictures,
-        predictions=_predictions(cells, pictures),
+        predictions=_predictions(records, cells, pictures),
         legend=_legend(records.runs[0].frames.names[1:]) if has_runs else [],
+        measures=measures_of(records),
         validation=records.runs[0].environment["labels"]["validation"] if has_runs else None,
         pretexts=sections.of_pretexts(records),
         restorations=_restorations(records, pictures),
@@ -132,16 +136,18 @@ def _about(records: Records) -> str:
     if isinstance(config, PretextConfig):
         return f"A pretext without labels, {config.model} of width {config.width} at {size}."
     run = records.runs[0]
-    classes = len(run.frames.names)
-    network = f"{config.model} of width {config.width} at {size}"
+    classes = len(run.scores["classes"])
+    width = "" if config.width is None else f" of width {config.width}"
+    network = f"{config.model}{width} at {size}"
+    task = config.task.capitalize()
     if not isinstance(config, StudyConfig):
         return (
-            f"Segmentation into {classes} classes: {network}, {plural(run.labels, 'label')}, "
+            f"{task} into {classes} classes: {network}, {plural(run.labels, 'label')}, "
             f"start {printable(run.start)}, seed {run.seed}."
         )
     labels = listed([str(n) for n in config.labels])
     return (
-        f"Segmentation into {classes} classes: {network}; {labels} labels, "
+        f"{task} into {classes} classes: {network}; {labels} labels, "
         f"{plural(len(config.seeds), 'seed')}."
     )
 
@@ -149,8 +155,8 @@ def _about(records: Records) -> str:
 def _drawn(figures: Figures) -> dict[str, Markup | None]:
     """As SVG; what each shows is said in words too, for those who do not see it."""
     alts = {
-        "label_efficiency": "Dice over the number of labels, a line for each start; the numbers "
-        "are in the table of scores.",
+        "label_efficiency": "The score over the number of labels, a line for each start; the "
+        "numbers are in the table of scores.",
         "losses": "Training and validation loss per epoch of every run, a row for each number of "
         "labels.",
         "pretext_losses": "Training and validation loss per epoch of every pretext run, with the "
@@ -164,20 +170,23 @@ def _drawn(figures: Figures) -> dict[str, Markup | None]:
     return drawn
 
 
-def _predictions(cells: Sequence[Cell], pictures: bool) -> list[dict[str, Any]]:
-    """For each start the run with the median dice, with the most labels."""
+def _predictions(records: Records, cells: Sequence[Cell], pictures: bool) -> list[dict[str, Any]]:
+    """For each start the run with the median score, with the most labels."""
+    its = measures_of(records)
     chosen = {cell.line: cell for cell in sorted(cells, key=lambda c: c.labels)}
     told = []
     for _, cell in sorted(chosen.items()):
-        run = cell.median
+        run = cell.median(its.headline)
         median = f", the median of {len(cell.runs)} seeds" if len(cell.runs) > 1 else ""
         told.append(
             {
                 "name": printable(cell.name),
-                "which": f"{plural(run.labels, 'label')}, seed {run.seed}: dice "
-                f"{number(run.scores['dice'])}{median}",
+                "which": f"{plural(run.labels, 'label')}, seed {run.seed}: "
+                f"{its.headline} {number(run.scores[its.headline])}{median}",
                 "split": run.scores["split"],
-                "picture": _embedded(run.folder / "predictions.png") if pictures else None,
+                "picture": _embedded(run.folder / its.sheet)
+                if pictures or its.unit == "picture"  # a confusion matrix shows nobody's picture
+                else None,
             }
         )
     return told

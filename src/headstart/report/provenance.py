@@ -9,6 +9,7 @@ from headstart.config import RunConfig, StudyConfig
 from headstart.errors import Finding, printable
 from headstart.report.command import again
 from headstart.report.dataset import Seen
+from headstart.report.measures import measures_of
 from headstart.report.read import Records
 from headstart.report.words import Entry, Table, duration, flat, listed, plural
 
@@ -90,6 +91,9 @@ def of_settings(records: Records) -> dict[str, Any]:
     size = whole.pop("size")
     whole["size"] = f"{size[0]} high, {size[1]} wide"
     whole.pop("schema")
+    if config.task == "classification":
+        for name in ("width", "drop_leaks"):  # of U-Nets and pretexts
+            whole.pop(name, None)
 
     def table(caption: str, settings: dict[str, Any]) -> Table:
         rows = tuple((printable(name), printable(value)) for name, value in flat(settings))
@@ -143,7 +147,8 @@ def of_machines(records: Records) -> dict[str, Any]:
         for name, value in facts.items():
             rows.setdefault(name, []).append(str(value))
     hashes: dict[str, list[str]] = {}
-    for kind, members in (("pictures of pretexts", records.pretexts), ("frames", records.runs)):
+    scored = measures_of(records).units
+    for kind, members in (("pictures of pretexts", records.pretexts), (scored, records.runs)):
         for member in members:
             for part, value in member.environment["data"].items():
                 if part != "start":  # below, by seed

@@ -14,15 +14,17 @@ from headstart.config import (
     read_config,
     read_study_config,
 )
+from headstart.data.question import TaskName
 from headstart.errors import DataError, Finding
-from headstart.frames import FrameCounts, read_frames_csv
+from headstart.frames import FrameCounts
+from headstart.verdicts import read_counts
 
 Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Run:
-    """A finished segmentation run.
+    """A finished run on labelled pictures.
 
     Attributes:
         name: its folder, seen from the report's.
@@ -171,27 +173,30 @@ def _study(folder: Path, config: StudyConfig) -> Records:
         folder,
         config,
         len(config.starts) * len(config.tunes) * len(config.labels) * len(config.seeds),
-        tuple(_run_of_study(folder, row) for row in rows),
+        tuple(_run_of_study(folder, row, config.task) for row in rows),
         len(finished.keys() - known.keys()),
         study,
         tuple(sorted(pretexts, key=lambda p: (order.get(p.pretext, len(order)), p.seed))),
     )
 
 
-def _run_of_study(folder: Path, row: Row) -> Run:
+def _run_of_study(folder: Path, row: Row, task: TaskName) -> Run:
     inside = folder / row["run"]
     if not inside.resolve().is_relative_to(folder.resolve()):
         raise _damaged(folder / "study.json", f"the run {row['run']} is not inside the study")
-    return _read_run(inside, row["run"], row["start"], row["tune"], row["labels"], row["seed"])
+    about = (row["run"], row["start"], row["tune"], row["labels"], row["seed"])
+    return _read_run(inside, task, *about)
 
 
 def _run(folder: Path, config: RunConfig) -> Run:
     labels = read_json(folder / "environment.json")["labels"]["train"]
     name = folder.resolve().name
-    return _read_run(folder, name, config.start, config.tune, labels, config.seed)
+    return _read_run(folder, config.task, name, config.start, config.tune, labels, config.seed)
 
 
-def _read_run(folder: Path, name: str, start: str, tune: str, labels: int, seed: int) -> Run:
+def _read_run(
+    folder: Path, task: TaskName, name: str, start: str, tune: str, labels: int, seed: int
+) -> Run:
     return Run(
         name,
         folder,
@@ -203,7 +208,7 @@ def _read_run(folder: Path, name: str, start: str, tune: str, labels: int, seed:
         _lines(folder / "metrics.jsonl"),
         read_json(folder / "environment.json"),
         _seconds(folder),
-        read_frames_csv(folder / "frames.csv"),
+        read_counts(folder, task),
     )
 
 

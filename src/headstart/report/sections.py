@@ -7,7 +7,7 @@ from typing import Any
 
 from headstart.config import StudyConfig
 from headstart.errors import printable
-from headstart.metrics import SCORES
+from headstart.report.measures import Measures, measures_of
 from headstart.report.read import Records
 from headstart.report.summary import Cell, verdict_classes
 from headstart.report.words import (
@@ -15,6 +15,7 @@ from headstart.report.words import (
     Entry,
     Table,
     duration,
+    listed,
     number,
     over_seeds,
     plural,
@@ -22,51 +23,36 @@ from headstart.report.words import (
 )
 from headstart.stats import MIN_FRAMES
 
-_MEANINGS = (
-    ("dice", "per class 2 TP / (2 TP + FP + FN) of the pixels of all frames together; mean over "
-     "the foreground classes that the truth holds. The headline"),
-    ("dice_frame", "per frame, over the foreground classes in its truth or prediction (one only "
-     "predicted counts 0); mean over frames"),
-    ("dice_assignment", "per frame, over all classes, background too; a class absent from the "
-     "truth counts 1 if no pixel of it is predicted, else 0; mean over frames"),
-    ("iou", "as dice, with the Jaccard index TP / (TP + FP + FN)"),
-    ("endovis_iou", "per frame, mean IoU over the foreground classes in its truth; mean over "
-     "frames"),
-    ("isi_iou", "as endovis_iou, but classes only predicted enter too, as 0"),
-    ("mc_iou", "per class, mean IoU over the frames that hold it; mean over classes"),
-    ("absent_fp_rate", "share of the pairs of a frame and a foreground class absent from it in "
-     "which any pixel of the class is predicted. Lower is better"),
-)  # fmt: skip
-
 
 def of_scores(records: Records, cells: Sequence[Cell]) -> dict[str, Any]:
-    """All eight scores of every start and budget, and of every run."""
+    """All scores of every start and budget, and of every run."""
+    its = measures_of(records)
     rows: list[tuple[Entry, ...]] = []
     for i, cell in enumerate(cells):
         if i == 0 or cell.labels != cells[i - 1].labels:
             rows.append((plural(cell.labels, "label"),))
-        rows.append((_name_and_mark(cell), *(over_seeds(cell.spread(s)) for s in SCORES)))
+        rows.append((_name_and_mark(cell), *(over_seeds(cell.spread(s)) for s in its.scores)))
     some = records.runs[0].scores
     rows.append(("Without learning",))
-    best = (number(some["trivial"][score]) for score in SCORES)
+    best = (number(some["trivial"].get(score)) for score in its.scores)
     rows.append(("best constant prediction", *best))
     several = any(len(cell.runs) > 1 for cell in cells)
-    split = f"{some['frames']} {some['split']} frames"
+    split = f"{some[its.units]} {some['split']} {its.units}"
     caption = f"Scores on the {split}" + (
         ", mean over seeds with the range below." if several else "."
     )
     caption += " The last row is what one class everywhere reaches at best, by each score."
     return {
-        "table": Table(caption, ("start", *SCORES), tuple(rows)),
+        "table": Table(caption, ("start", *its.scores), tuple(rows)),
         "runs": _every_run(records) if len(records.runs) > 1 else None,
         "reasons": [f"{score}: {why}." for score, why in some.get("reasons", {}).items()],
         "left_out": _left_out(records),
-        "meanings": _MEANINGS,
+        "meanings": its.meanings,
     }
 
 
 def _left_out(records: Records) -> str:
-    most = max(run.scores["frames_left_out"] for run in records.runs)
+    most = max(run.scores.get("frames_left_out", 0) for run in records.runs)
     if not most:
         return ""
     return (
@@ -82,12 +68,12 @@ def _name_and_mark(cell: Cell) -> Entry:
 
 
 def _every_run(records: Records) -> Table:
-    head = ("run", "dice", "dice_assignment", "collapsed", "epochs", "steps", "time")
+    its = measures_of(records)
+    head = ("run", *its.shown, "collapsed", "epochs", "steps", "time")
     rows: list[tuple[Entry, ...]] = [
         (
             printable(run.name),
-            number(run.scores["dice"]),
-            number(run.scores["dice_assignment"]),
+            *(number(run.scores[score]) for score in its.shown),
             "yes" if run.scores["collapsed"] else "no",
             str(len(run.history)),
             str(run.history[-1]["step"]),
@@ -120,8 +106,9 @@ def of_comparisons(records: Records) -> dict[str, Any] | None:
             )
         )
     several = len(rows) > 1
+    its = measures_of(records)
     caption = (
-        "Differences in dice, with their intervals over seeds and frames"
+        f"Differences in {its.headline}, with their intervals over seeds and {its.units}"
         + (
             ", adjusted after Holm so that with 95 % none of the verdicts is wrong"
             if several
@@ -137,36 +124,44 @@ def of_comparisons(records: Records) -> dict[str, Any] | None:
 
 
 def of_classes(records: Records, cells: Sequence[Cell]) -> dict[str, Any]:
-    """Dice by class for each budget, the largest first; then the other scores."""
+    """Dice or recall by class for each budget, the largest first; then the other scores."""
+    its = measures_of(records)
     usable = verdict_classes(records)
-    names = records.runs[0].frames.names
-    left_out = {names[c] for c in usable.left_out} if usable else set()
     truth = records.runs[0].scores["classes"]
+    names = tuple(truth)
+    left_out = {names[c] for c in usable.left_out} if usable else set()
     budgets = sorted({cell.labels for cell in cells}, reverse=True)
     tables = []
     for labels in budgets:
         mine = [cell for cell in cells if cell.labels == labels]
         rows: list[tuple[Entry, ...]] = []
         for name in names:
-            mark = " †" if name in left_out else "" if truth[name]["frames"] else " ‡"
-            dice = (over_seeds(cell.spread_of_class(name, "dice")) for cell in mine)
-            rows.append((printable(name) + mark, str(truth[name]["frames"]), *dice))
-        head = ("class", "frames", *(printable(cell.name) for cell in mine))
-        caption = f"Dice by class with {plural(labels, 'label')}; frames whose truth holds it."
+            mark = " †" if name in left_out else "" if truth[name][its.units] else " ‡"
+            first = (over_seeds(cell.spread_of_class(name, its.by_class[0])) for cell in mine)
+            rows.append((printable(name) + mark, str(truth[name][its.units]), *first))
+        head = ("class", its.units, *(printable(cell.name) for cell in mine))
+        first_score = its.by_class[0].capitalize()
+        caption = f"{first_score} by class with {plural(labels, 'label')}; {its.units} of it."
         tables.append(Table(caption, head, tuple(rows)))
     return {
         "tables": tables,
         "budgets": [plural(labels, "label") for labels in budgets],
-        "more": _precision_and_recall(names, [c for c in cells if c.labels == budgets[0]]),
+        "more": _other_scores(names, [c for c in cells if c.labels == budgets[0]], its),
+        "others": listed([_called(score) for score in its.by_class[1:]]),
+        "unit": its.unit,
         "left_out": bool(left_out),
-        "no_truth": [printable(n) for n in names if not truth[n]["frames"]],
+        "no_truth": [printable(n) for n in names if not truth[n][its.units]],
         "split": records.runs[0].scores["split"],
         "few": MIN_FRAMES,
     }
 
 
-def _precision_and_recall(names: Sequence[str], cells: Sequence[Cell]) -> Table:
-    keys = ("iou", "precision", "recall")
+def _called(score: str) -> str:
+    return {"iou": "IoU"}.get(score, score)
+
+
+def _other_scores(names: Sequence[str], cells: Sequence[Cell], its: Measures) -> Table:
+    keys = its.by_class[1:]
     rows: list[tuple[Entry, ...]] = []
     for name in names:
         rows.append((printable(name),))
@@ -174,7 +169,8 @@ def _precision_and_recall(names: Sequence[str], cells: Sequence[Cell]) -> Table:
             (printable(cell.name), *(over_seeds(cell.spread_of_class(name, k)) for k in keys))
             for cell in cells
         )
-    caption = f"IoU, precision and recall by class, with {plural(cells[0].labels, 'label')}."
+    scores = listed([_called(score) for score in keys])
+    caption = f"{scores[0].upper() + scores[1:]} by class, with {plural(cells[0].labels, 'label')}."
     return Table(caption, ("class, start", *keys), tuple(rows))
 
 

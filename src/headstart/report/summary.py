@@ -64,10 +64,9 @@ class Cell:
         """How many of its runs predict one class everywhere."""
         return sum(bool(run.scores["collapsed"]) for run in self.runs)
 
-    @property
-    def median(self) -> Run:
-        """The run with the median dice; of two in the middle the lower."""
-        order = sorted(self.runs, key=lambda run: (run.scores["dice"] or 0.0, run.seed))
+    def median(self, score: str) -> Run:
+        """The run with the median of a score; of two in the middle the lower."""
+        order = sorted(self.runs, key=lambda run: (run.scores[score] or 0.0, run.seed))
         return order[(len(order) - 1) // 2]
 
 
@@ -121,13 +120,15 @@ def verdict_classes(records: Records) -> Usable | None:
     return Usable(tuple(found["classes"]), tuple(found["left_out"]), found["fallback"])
 
 
-def trivial_dice(run: Run, classes: Sequence[int]) -> float:
+def trivial_score(run: Run, classes: Sequence[int]) -> float:
     """What the best constant prediction reaches, of the verdict's score.
 
     Args:
         run: any; the truth is the same in all.
         classes: that the mean is over.
     """
+    if "accuracy" in run.scores:
+        return float(run.scores["trivial"]["accuracy"])
     counts = run.frames.counts
     pixels = counts[..., 0] + counts[..., 2]
     constant = (constant_counts(pixels, c).sum(0) for c in range(pixels.shape[1]))

@@ -9,11 +9,10 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from headstart.errors import printable
-from headstart.metrics import SCORES
+from headstart.report.measures import measures_of
 from headstart.report.read import Records
 from headstart.report.summary import Cell, Spread
 
-_CLASS_SCORES = ("dice", "iou", "precision", "recall")
 _COMPARED = (
     "labels", "tune", "start", "against", "metric", "difference", "low", "high", "level", "seeds",
     "verdict",
@@ -49,33 +48,26 @@ def _csv(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
 
 def scores_csv(records: Records) -> str:
     """A line for each run, and one for the best constant prediction by each score."""
+    scores = measures_of(records).scores
     rows = [
         [r.start, r.tune, r.labels, r.seed, r.scores["split"], r.scores["collapsed"]]
-        + [r.scores[s] for s in SCORES]
+        + [r.scores[s] for s in scores]
         for r in records.runs
     ]
     some = records.runs[0].scores
     constant = ["best constant prediction", None, None, None, some["split"], None]
-    rows.append(constant + [some["trivial"][s] for s in SCORES])
-    return _csv(["start", "tune", "labels", "seed", "split", "collapsed", *SCORES], rows)
+    rows.append(constant + [some["trivial"].get(s) for s in scores])
+    return _csv(["start", "tune", "labels", "seed", "split", "collapsed", *scores], rows)
 
 
 def classes_csv(records: Records) -> str:
     """A line for each run and class, with the reason where a score is not there."""
-    head = [
-        "start",
-        "tune",
-        "labels",
-        "seed",
-        "class",
-        "frames",
-        "pixels",
-        *_CLASS_SCORES,
-        "reason",
-    ]
+    its = measures_of(records)
+    counted = [its.units] if its.unit == "picture" else [its.units, "pixels"]
+    head = ["start", "tune", "labels", "seed", "class", *counted, *its.by_class, "reason"]
     rows = [
-        [r.start, r.tune, r.labels, r.seed, name, c["frames"], c["pixels"]]
-        + [c[s] for s in _CLASS_SCORES]
+        [r.start, r.tune, r.labels, r.seed, name]
+        + [c[s] for s in (*counted, *its.by_class)]
         + [c.get("reason")]
         for r in records.runs
         for name, c in r.scores["classes"].items()
@@ -132,23 +124,26 @@ def _tabular(columns: str, head: Sequence[Sequence[str]], body: Sequence[str], n
 
 def scores_tex(records: Records, cells: Sequence[Cell]) -> str:
     """Means over seeds, standard deviations below them in brackets."""
-    first, second = zip(*(score.partition("_")[::2] for score in SCORES), strict=True)
+    scores = measures_of(records).scores
+    first, second = zip(*(score.partition("_")[::2] for score in scores), strict=True)
     head = [["start", *first], ["", *(part.replace("_", " ") for part in second)]]
     body = []
     for i, cell in enumerate(cells):
         if i == 0 or cell.labels != cells[i - 1].labels:
             if i:
                 body.append(r"\addlinespace")
-            body.append(rf"\multicolumn{{9}}{{@{{}}l}}{{\emph{{{cell.labels} labels}}}} \\")
-        spreads = [cell.spread(score) for score in SCORES]
+            body.append(
+                rf"\multicolumn{{{len(scores) + 1}}}{{@{{}}l}}{{\emph{{{cell.labels} labels}}}} \\"
+            )
+        spreads = [cell.spread(score) for score in scores]
         body.append(_row(latex(cell.name), [_number(s.mean if s else None) for s in spreads]))
         mark = f"{cell.collapsed} of {len(cell.runs)} collapsed" if cell.collapsed else ""
         if mark or any(s and s.sd is not None for s in spreads):
             body.append(_row(_small(mark), [_deviation(s) for s in spreads]))
     trivial = records.runs[0].scores["trivial"]
-    body += [r"\midrule", _row("best constant", [_number(trivial[s]) for s in SCORES])]
+    body += [r"\midrule", _row("best constant", [_number(trivial.get(s)) for s in scores])]
     note = "Means over seeds; standard deviations over seeds in brackets."
-    return _tabular("l" + "r" * len(SCORES), head, body, note)
+    return _tabular("l" + "r" * len(scores), head, body, note)
 
 
 def comparisons_tex(study: dict[str, Any]) -> str:
@@ -167,7 +162,8 @@ def comparisons_tex(study: dict[str, Any]) -> str:
         fields = [_signed(c["difference"]), interval, level, str(c["seeds"])]
         body.append(_row(latex(c["start"]), [*fields, latex(c["verdict"])]))
     head = [["start", "difference", "interval", "level", "seeds", "verdict"]]
-    note = "Differences in dice; intervals over seeds and frames, levels after Holm."
+    metric = next((c["metric"] for c in study["comparisons"]), "score")
+    note = f"Differences in {metric}; intervals over seeds and what was scored, levels after Holm."
     return _tabular("lrrrrl", head, body, note)
 
 

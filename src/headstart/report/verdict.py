@@ -7,6 +7,7 @@ from typing import Any
 
 from headstart.config import StudyConfig
 from headstart.errors import printable
+from headstart.report.measures import Measures, measures_of
 from headstart.report.read import Pretext, Records, Row, Run
 from headstart.report.summary import Cell, verdict_classes
 from headstart.report.words import listed, number, plural, signed
@@ -17,7 +18,9 @@ from headstart.verdicts import sentences
 def verdict(records: Records, cells: Sequence[Cell]) -> dict[str, Any]:
     """What is said first: a sentence for each comparison, or what the one run reaches."""
     if not isinstance(records.config, StudyConfig):
-        told = [_of_run(run) for run in records.runs] + [_of_pretext(p) for p in records.pretexts]
+        told = [_of_run(run, measures_of(records)) for run in records.runs] + [
+            _of_pretext(p) for p in records.pretexts
+        ]
         return {"told": told, "compared": "", "saved": [], "notes": []}
     notes = _progress(records)
     if collapsed := sum(cell.collapsed for cell in cells):
@@ -36,7 +39,9 @@ def verdict(records: Records, cells: Sequence[Cell]) -> dict[str, Any]:
     several = len({c["against"] for c in study["comparisons"]}) > 1
     return {
         "told": [_of_comparison(c, several, records.config) for c in study["comparisons"]],
-        "compared": _how_compared(study["comparisons"], several, records.runs[0]),
+        "compared": _how_compared(
+            study["comparisons"], several, records.runs[0], measures_of(records)
+        ),
         "saved": list(map(printable, sentences({**study, "comparisons": []}))),
         "notes": notes,
     }
@@ -46,7 +51,7 @@ def _of_comparison(c: Row, several: bool, config: StudyConfig) -> dict[str, str]
     """The verdict in as few words as it has; the whole sentence is `headstart.stats.sentence`."""
     start = printable(c["start"]) + (f" (tune {c['tune']})" if len(config.tunes) > 1 else "")
     with_labels = f"With {plural(c['labels'], 'label')}, "
-    amount = f"dice {signed(c['difference'])}"
+    amount = f"{c['metric']} {signed(c['difference'])}"
     amount += f" against {printable(c['against'])}" if several else ""
     interval = (
         f"({100 * c['level']:.3g}\u00a0% interval {signed(c['low'])} to {signed(c['high'])})."
@@ -65,13 +70,15 @@ def _of_comparison(c: Row, several: bool, config: StudyConfig) -> dict[str, str]
     return {"kind": c["verdict"], "head": head, "rest": f"{amount} {interval}"}
 
 
-def _how_compared(comparisons: Sequence[Row], several: bool, run: Run) -> str:
+def _how_compared(comparisons: Sequence[Row], several: bool, run: Run, its: Measures) -> str:
     if not comparisons:
         return ""
     against = "" if several else f" with {printable(comparisons[0]['against'])}"
     seeds = {c["seeds"] for c in comparisons}
     over = f" over {plural(seeds.pop(), 'seed')}" if len(seeds) == 1 else ""
-    words = f"Compared{against}{over}, on {run.scores['frames']} {run.scores['split']} frames."
+    words = (
+        f"Compared{against}{over}, on {run.scores[its.units]} {run.scores['split']} {its.units}."
+    )
     if (among := max(c["among"] for c in comparisons)) > 1:
         words += f" Intervals are adjusted for {among} comparisons (Holm)."
     if any(c["verdict"] == "no difference shown" for c in comparisons):
@@ -103,17 +110,17 @@ def _progress(records: Records) -> list[str]:
     return notes
 
 
-def _of_run(run: Run) -> dict[str, str]:
-    scores = run.scores
-    split = f"{scores['frames']} {scores['split']} frames"
-    if scores["dice"] is None:
-        why = scores["reasons"]["dice"]
-        return {"kind": "open", "head": f"There is no dice on the {split}:", "rest": f"{why}."}
-    trivial = f"the best constant prediction reaches {number(scores['trivial']['dice'])}"
+def _of_run(run: Run, its: Measures) -> dict[str, str]:
+    scores, name = run.scores, its.headline
+    split = f"{scores[its.units]} {scores['split']} {its.units}"
+    if scores[name] is None:
+        why = scores["reasons"][name]
+        return {"kind": "open", "head": f"There is no {name} on the {split}:", "rest": f"{why}."}
+    trivial = f"the best constant prediction reaches {number(scores['trivial'][name])}"
     if scores["collapsed"]:
         head = f"Collapsed: on the {split} one class is predicted everywhere."
-        return {"kind": "hurts", "head": head, "rest": f"Its dice is {number(scores['dice'])}."}
-    head = f"Dice {number(scores['dice'])} on the {split};"
+        return {"kind": "hurts", "head": head, "rest": f"Its {name} is {number(scores[name])}."}
+    head = f"{name.capitalize()} {number(scores[name])} on the {split};"
     rest = (
         f"{trivial}. One run: another seed would give another number. A study says how much of "
         "it is chance (headstart study)."
@@ -132,10 +139,12 @@ def _of_pretext(pretext: Pretext) -> dict[str, str]:
 
 
 def verdict_means(records: Records, grouped: bool) -> str:
-    """Which classes the verdict's dice is over, in words."""
+    """What the verdict's score is over, in words."""
     usable = verdict_classes(records)
     if usable is None:
         return ""
+    if measures_of(records).unit == "picture":
+        return "The verdict’s accuracy is over all pictures of the split."
     names = [printable(n) for n in records.runs[0].frames.names]
     over = f"The verdict’s dice is the mean over {listed([names[c] for c in usable.classes])}."
     if usable.left_out:
