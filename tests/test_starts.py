@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from headstart.checkpoint import save_weights
 from headstart.config import weights_file
 from headstart.errors import DataError, UsageError
 from headstart.models.unet import UNet
-from headstart.starts import Moved, move, read_source
+from headstart.starts import Moved, Source, move, read_source
 
 NAMES = ("background", "tool", "other")
 
@@ -142,3 +143,76 @@ def test_the_report_is_words_and_json():
     report = Moved("x", "abc", moved=("a", "b"), fresh=("c",) * 5)
     assert "2 tensors moved, 5 fresh (c, c, c and 2 more)" in str(report)
     assert json.loads(json.dumps(report.to_json()))["fresh"] == ["c"] * 5
+
+
+def classifier(classes: int = 3, seed: int = 0) -> torch.nn.Module:
+    """Two layers and a head, named as torchvision's networks are."""
+    torch.manual_seed(seed)
+    parts = {
+        "conv": torch.nn.Conv2d(3, 4, 3),
+        "bn": torch.nn.BatchNorm2d(4),
+        "fc": torch.nn.Linear(4, classes),
+    }
+    return torch.nn.ModuleDict(parts)
+
+
+def published(classes: int = 1000, **changes: torch.Tensor | None) -> Source:
+    """A file of weights that does not say what it tells apart; None takes a tensor away."""
+    weights = {**classifier(classes, seed=1).state_dict(), **changes}
+    return Source("file", {n: t for n, t in weights.items() if t is not None}, None, "abc")
+
+
+def moves(source: Source, classes: tuple[str, ...] = NAMES) -> tuple[torch.nn.Module, Moved]:
+    model = classifier(len(classes), seed=2)
+    return model, move(model, source, classes, "fc.", whole=True)
+
+
+def test_a_head_of_other_classes_stays_new_and_all_else_moves():
+    model, report = moves(published())
+    assert report.fresh == report.unused == ("fc.weight", "fc.bias") and report.adapted == ()
+    new, given = classifier(3, seed=2).state_dict(), published().weights
+    for name, tensor in model.state_dict().items():
+        assert torch.equal(tensor, (new if name in report.fresh else given)[name]), name
+    assert moves(published(classes=3))[1].fresh == ()
+    run = replace(published(classes=3), classes=("background", "a", "b"))
+    assert moves(run)[1].fresh == ("fc.weight", "fc.bias")
+
+
+def test_published_weights_may_lack_counters_and_have_auxiliary_heads():
+    aside = {"AuxLogits.fc.weight": torch.zeros(2, 2), "aux1.fc.bias": torch.zeros(2)}
+    model, report = moves(published(**{"bn.num_batches_tracked": None}, **aside))
+    assert report.fresh == ("bn.num_batches_tracked", "fc.weight", "fc.bias")
+    assert set(aside) < set(report.unused)
+    assert torch.equal(model["bn"].weight, published().weights["bn.weight"])
+
+
+def test_of_another_network_everything_that_differs_is_named_and_nothing_moves():
+    source = published(
+        **{
+            "conv.weight": torch.zeros(5, 3, 3, 3),
+            "bn.running_var": None,
+            "layer4.conv1.weight": torch.zeros(1),
+        }
+    )
+    model, before = classifier(seed=2), classifier(seed=2)
+    with pytest.raises(DataError, match="of another network") as caught:
+        move(model, source, NAMES, "fc.", whole=True)
+    for part in (
+        "conv.weight (5, 3, 3, 3), expected (4, 3, 3, 3)",
+        "bn.running_var is missing",
+        "layer4.conv1.weight has no place here",
+    ):
+        assert part in str(caught.value)
+    assert equal(model, before, model.state_dict())
+
+
+def test_old_names_of_a_densenet(tmp_path):
+    old = {
+        "denselayer1.norm.1.weight": torch.ones(2),
+        "denselayer12.conv.2.weight": torch.ones(2),
+        "denselayer1.other.1.weight": torch.ones(2),
+    }
+    torch.save(old, tmp_path / "old.pth")
+    assert set(read_source(tmp_path / "old.pth", "old").weights) == {
+        "denselayer1.norm1.weight", "denselayer12.conv2.weight", "denselayer1.other.1.weight",
+    }  # fmt: skip

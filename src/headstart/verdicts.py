@@ -143,18 +143,29 @@ def _labels_saved(
     return found
 
 
+def called(start: str) -> str:
+    """A start as people call it: of a path to a run or a file its last part.
+
+    >>> called("colorization"), called("../weights/squeezenet1_0-imagenet.safetensors")
+    ('colorization', 'squeezenet1_0-imagenet')
+    """
+    path = Path(start)
+    return path.name.removesuffix(".safetensors").removesuffix(".pth") or start
+
+
 def sentences(study: dict[str, Any]) -> list[str]:
     """What a ``study.json`` says, in words: comparisons, then labels saved."""
-    several = len({c["tune"] for c in study["comparisons"]}) > 1
+    told = (*study["comparisons"], *study["labels_saved"])
+    several = len({about["tune"] for about in told}) > 1
 
     def names(about: dict[str, Any]) -> tuple[str, str]:
         tune = f" (tune {about['tune']})" if several else ""
-        return about["start"] + tune, about["against"] + tune
+        return called(about["start"]) + tune, called(about["against"]) + tune
 
     words = []
     for c in study["comparisons"]:
-        told = stats.Comparison(**{f: c[f] for f in stats.Comparison.__dataclass_fields__})
-        words.append(stats.sentence(told, *names(c), c["labels"], c["metric"]))
+        its = stats.Comparison(**{f: c[f] for f in stats.Comparison.__dataclass_fields__})
+        words.append(stats.sentence(its, *names(c), c["labels"], c["metric"]))
     for s in study["labels_saved"]:
         saved = stats.LabelsSaved(**{f: s[f] for f in stats.LabelsSaved.__dataclass_fields__})
         words.append(stats.labels_sentence(saved, *names(s)))

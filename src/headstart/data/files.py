@@ -116,7 +116,8 @@ def listing(folder: Path, root: Path) -> list[str]:
         raise DataError(
             Finding("unreadable-folder", "error", message, hint, (shown(folder, root),))
         ) from error
-    return sorted((name for name in names if not name.startswith(".")), key=natural_key)
+    kept = (name for name in names if not name.startswith("."))
+    return sorted(kept, key=lambda name: (natural_key(name), name))
 
 
 def merged(findings: list[Finding]) -> tuple[Finding, ...]:

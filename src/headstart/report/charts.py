@@ -97,7 +97,7 @@ def label_efficiency(
         axes.set_xticks(budgets, [str(b) for b in budgets])
         axes.set_xlim(budgets[0] / 1.25, budgets[-1] * 1.25)
         axes.set_ylim(0, 1)
-        axes.set_xlabel("labelled training frames")
+        axes.set_xlabel("labels to train on")
         axes.set_ylabel(score)
         entries = [
             Line2D([], [], color=colour(i), marker=_MARKS[i % len(_MARKS)], label=_plain(name))

@@ -12,6 +12,7 @@ from headstart.report.dataset import Seen
 from headstart.report.measures import measures_of
 from headstart.report.read import Records
 from headstart.report.words import Entry, Table, duration, flat, listed, plural
+from headstart.verdicts import called
 
 _GROUPS = {
     "no-groups": "It is not known which video or patient a frame comes from. Without groups the "
@@ -117,7 +118,7 @@ def of_starts(records: Records) -> list[dict[str, Any]]:
         start = run.environment["start"]
         if run.start in told or not isinstance(start, dict):
             continue
-        name = printable(run.start)
+        name = printable(called(run.start))
         parts = {k: list(map(printable, start.get(k) or ())) for k in _PARTS}
         if not parts["moved"] and not parts["adapted"]:
             words = f"{name}: all weights are new."

@@ -22,6 +22,7 @@ from headstart.report.words import (
     signed,
 )
 from headstart.stats import MIN_FRAMES
+from headstart.verdicts import called
 
 
 def of_scores(records: Records, cells: Sequence[Cell]) -> dict[str, Any]:
@@ -91,7 +92,7 @@ def of_comparisons(records: Records) -> dict[str, Any] | None:
     rows: list[tuple[Entry, ...]] = []
     for c in records.study["comparisons"]:
         tune = f", tune {c['tune']}" if len(records.config.tunes) > 1 else ""
-        pair = printable(c["start"]) + tune, f"against {printable(c['against'])}"
+        pair = printable(called(c["start"])) + tune, f"against {printable(called(c['against']))}"
         ends = NONE if c["low"] is None else f"{signed(c['low'])} to {signed(c['high'])}"
         level = f"{100 * c['level']:.4g} %"
         interval = ends if ends == NONE else (ends, level)

@@ -15,6 +15,7 @@ from headstart.errors import DataError, Finding
 from headstart.metrics import constant_counts
 from headstart.report.read import Records, Run
 from headstart.stats import Usable, interval, mean_score, pooled_dice
+from headstart.verdicts import called
 
 
 @dataclass(frozen=True)
@@ -89,9 +90,9 @@ def line_names(records: Records) -> list[str]:
     """What is compared, in the order of the study."""
     config = records.config
     if not isinstance(config, StudyConfig):
-        return [run.start for run in records.runs]
+        return [called(run.start) for run in records.runs]
     several = len(config.tunes) > 1
-    pairs = product(config.starts, config.tunes)
+    pairs = product(map(called, config.starts), config.tunes)
     return [f"{start}, tune {tune}" if several else start for start, tune in pairs]
 
 

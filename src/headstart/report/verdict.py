@@ -12,7 +12,7 @@ from headstart.report.read import Pretext, Records, Row, Run
 from headstart.report.summary import Cell, verdict_classes
 from headstart.report.words import listed, number, plural, signed
 from headstart.stats import MIN_FRAMES, MIN_SEEDS
-from headstart.verdicts import sentences
+from headstart.verdicts import called, sentences
 
 
 def verdict(records: Records, cells: Sequence[Cell]) -> dict[str, Any]:
@@ -49,10 +49,12 @@ def verdict(records: Records, cells: Sequence[Cell]) -> dict[str, Any]:
 
 def _of_comparison(c: Row, several: bool, config: StudyConfig) -> dict[str, str]:
     """The verdict in as few words as it has; the whole sentence is `headstart.stats.sentence`."""
-    start = printable(c["start"]) + (f" (tune {c['tune']})" if len(config.tunes) > 1 else "")
+    start = printable(called(c["start"])) + (
+        f" (tune {c['tune']})" if len(config.tunes) > 1 else ""
+    )
     with_labels = f"With {plural(c['labels'], 'label')}, "
     amount = f"{c['metric']} {signed(c['difference'])}"
-    amount += f" against {printable(c['against'])}" if several else ""
+    amount += f" against {printable(called(c['against']))}" if several else ""
     interval = (
         f"({100 * c['level']:.3g}\u00a0% interval {signed(c['low'])} to {signed(c['high'])})."
     )
@@ -73,7 +75,7 @@ def _of_comparison(c: Row, several: bool, config: StudyConfig) -> dict[str, str]
 def _how_compared(comparisons: Sequence[Row], several: bool, run: Run, its: Measures) -> str:
     if not comparisons:
         return ""
-    against = "" if several else f" with {printable(comparisons[0]['against'])}"
+    against = "" if several else f" with {printable(called(comparisons[0]['against']))}"
     seeds = {c["seeds"] for c in comparisons}
     over = f" over {plural(seeds.pop(), 'seed')}" if len(seeds) == 1 else ""
     words = (
