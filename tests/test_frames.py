@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headstart.errors import DataError
@@ -52,6 +52,7 @@ def test_what_is_damaged_is_named(tmp_path: Path, text: str) -> None:
         read_frames_csv(tmp_path / "none.csv")
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.text(max_size=8), min_size=1, max_size=4, unique=True),
     st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=6),
