@@ -131,6 +131,34 @@ def test_copies_across_splits(root: Path) -> None:
     assert told.files == ("test/cat/1.png", "test/cat/2.bmp", "test/dog/0.png")
 
 
+def smooth(level: int) -> np.ndarray:
+    return np.full((8, 10, 3), level, np.uint8)
+
+
+def test_near_copies_across_splits(root: Path) -> None:
+    save(smooth(100), root / "train/cat/near.png")
+    save(smooth(104), root / "test/cat/4.png")
+    save(smooth(106), root / "test/dog/4.png")  # 6 from train: not near
+    save(picture(0), root / "test/cat/5.png")  # an exact copy, told as such
+    report = check_classes(root)
+    told = codes(report)["near-duplicates"]
+    assert told.severity == "warning" and told.files == ("test/cat/4.png",)
+    assert "1 of 11 test pictures in train (test/cat/4.png: train/cat/near.png)" in told.message
+    assert "validation" not in told.message
+    assert codes(report)["copies-across-splits"].files == ("test/cat/5.png",)
+
+
+def test_near_copies_are_not_sought_among_too_many(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save(smooth(100), root / "train/cat/near.png")
+    save(smooth(104), root / "test/cat/4.png")
+    monkeypatch.setattr("headstart.class_checks._NEARLY", 100)
+    found = codes(check_classes(root))
+    assert set(found) == {"near-duplicates-unknown"}
+    assert found["near-duplicates-unknown"].severity == "info"
+
+
 def test_the_same_picture_in_several_classes(root: Path) -> None:
     shutil.copy(root / "train/cat/3.png", root / "train/dog/x.png")
     shutil.copy(root / "test/cat/0.png", root / "test/dog/y.png")

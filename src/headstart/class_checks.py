@@ -19,12 +19,14 @@ import numpy as np
 from jaxtyping import UInt8
 
 from headstart.data.classes import ClassDataset, Pictures, open_classes
+from headstart.data.duplicates import NEAR, Fingerprints, fingerprint, joined, nearest
 from headstart.data.files import merged, shown
 from headstart.data.frame import read_frame
 from headstart.errors import DataError, Finding
 
 _FEW = 5  # pictures; a class with fewer hardly has a score
 _LISTED = 5  # of one kind, in a message
+_NEARLY = 20_000  # pictures; among more, near copies are not looked for: it takes minutes
 _COMPARED = (("validation", "train"), ("test", "train"), ("test", "validation"))
 
 
@@ -92,12 +94,16 @@ class ClassReport:
 
 @dataclass(frozen=True)
 class _Seen:
-    """What is kept of a picture that could be read; ``digest`` is of its size and pixels."""
+    """What is kept of a picture that could be read.
+
+    ``digest`` is of its size and pixels; ``thumbnail`` is None where near copies are not sought.
+    """
 
     file: str
     label: int
     size: tuple[int, int]
     digest: str
+    thumbnail: UInt8[np.ndarray, "32 40 3"] | None = None
 
 
 def check_classes(root: Path) -> ClassReport:
@@ -118,6 +124,8 @@ def check_classes(root: Path) -> ClassReport:
     splits = {name: _describe(its, seen[name], dataset) for name, its in dataset.splits.items()}
     findings += _counts(splits)
     findings += _copies(seen)
+    if any(its.frames for its in dataset.splits.values()):
+        findings += _near(seen)
     findings += _labels(seen, dataset.names)
     findings += _sizes(seen)
     rank = {"error": 0, "warning": 1, "info": 2}
@@ -130,6 +138,7 @@ def _see(
 ) -> list[_Seen]:
     """Reads all pictures of a split; what cannot be read is added to ``findings``."""
     labels = its.labels.tolist()
+    few = sum(len(split.names) for split in dataset.splits.values()) <= _NEARLY
     if its.pixels is not None:
         size = its.pixels.shape[1:]
         return [
@@ -145,7 +154,9 @@ def _see(
             return error
         height, width, _ = image.shape
         file = shown(frame.image, dataset.root)
-        return _Seen(file, labels[index], (height, width), _digest(image))
+        prints = fingerprint(image)
+        (digest,), thumbnail = prints.digests, prints.thumbnails[0] if few else None
+        return _Seen(file, labels[index], (height, width), digest, thumbnail)
 
     seen = []
     for result in pool.map(one, range(len(labels))):
@@ -217,6 +228,45 @@ def _copies(seen: Mapping[str, list[_Seen]]) -> Iterator[Finding]:
         hint = "keep each on one side; until then the score is partly one of remembering"
         unique = tuple(dict.fromkeys(files))
         yield Finding("copies-across-splits", "warning", message, hint, unique)
+
+
+def _near(seen: Mapping[str, list[_Seen]]) -> Iterator[Finding]:
+    """Validation and test pictures that nearly are on the other side too."""
+    pictures = [picture for split in seen.values() for picture in split]
+    if any(picture.thumbnail is None for picture in pictures):
+        message = f"nearly the same pictures were not looked for among more than {_NEARLY:,}"
+        hint = "only exact copies were: look yourself where pictures are of one source"
+        yield Finding("near-duplicates-unknown", "info", message, hint)
+        return
+    prints = {
+        split: joined(
+            Fingerprints((p.digest,), p.thumbnail[None]) for p in its if p.thumbnail is not None
+        )
+        for split, its in seen.items()
+    }
+    told, files = [], []
+    for held_out, among in _COMPARED:
+        if not (seen.get(held_out) and seen.get(among)):
+            continue
+        copies = set(prints[among].digests)
+        partner, distance = nearest(prints[held_out], prints[among])
+        near = [
+            (picture, seen[among][index])
+            for picture, index, far in zip(seen[held_out], partner, distance, strict=True)
+            if far <= NEAR and picture.digest not in copies
+        ]
+        if near:
+            told.append(
+                f"{len(near)} of {len(seen[held_out])} {held_out} pictures in {among} "
+                f"({near[0][0].file}: {near[0][1].file})"
+            )
+            files += [picture.file for picture, _ in near]
+    if told:
+        where = f"on both sides of a split: {'; '.join(told)}"
+        message = f"nearly the same pictures (within {NEAR:g} grey levels) {where}"
+        hint = "keep pictures of one source on one side, or the score says less than it seems to"
+        unique = tuple(dict.fromkeys(files))
+        yield Finding("near-duplicates", "warning", message, hint, unique)
 
 
 def _labels(seen: Mapping[str, list[_Seen]], names: tuple[str, ...]) -> Iterator[Finding]:

@@ -80,11 +80,11 @@ def test_those_set_aside_are_no_block(tmp_path: Path) -> None:
 def test_a_folder_without_splits_is_split(tmp_path: Path) -> None:
     dataset = open_classes(folders(tmp_path, whole={"cat": 30, "dog": 3}))
     splits = dataset.splits
-    assert [counts(splits[name], 2) for name in SPLITS] == [[25, 1], [2, 1], [3, 1]]
+    assert [counts(splits[name], 2) for name in SPLITS] == [[24, 1], [3, 1], [3, 1]]
     names = [name for split in splits.values() for name in split.names]
     assert len(set(names)) == len(names) == 33
     told = {finding.code: finding for finding in dataset.findings}["split-by-tool"]
-    assert told.severity == "info" and "26 train, 3 validation, 4 test" in told.message
+    assert told.severity == "info" and "25 train, 4 validation, 4 test" in told.message
 
 
 def test_a_subset_keeps_files_and_labels_together(tmp_path: Path) -> None:
@@ -106,7 +106,8 @@ def test_a_segmentation_is_not_taken_for_classes(tmp_path: Path) -> None:
         for kind in ("input", "mask"):
             save(picture(k), tmp_path / "hw/segmentation/train" / str(k) / f"{k}_{kind}.png")
     assert classes_layout_of(tmp_path / "hw") is None
-    assert classes_layout_of(tmp_path / "hw/segmentation/train") == "classes"  # it cannot know
+    for inside in ("segmentation", "segmentation/train"):  # frames beside their masks
+        assert classes_layout_of(tmp_path / "hw" / inside) is None
 
 
 @pytest.mark.parametrize("pictures", ["img", "frames"])
@@ -199,16 +200,51 @@ def test_a_class_must_have_a_picture_for_each_split(tmp_path: Path) -> None:
 
 
 def test_what_is_passed_over_is_said(tmp_path: Path) -> None:
-    root = folders(tmp_path, train={"a": 3, "b": 3}, test={"a": 1, "b": 1}, val={"a": 1})
+    root = folders(tmp_path, train={"a": 3, "b": 3}, test={"a": 1, "b": 1}, valid={"a": 1})
     (root / "train" / "readme.txt").write_text("pictures")
     (root / "train" / ".DS_Store").touch()
     (root / "train" / "a" / ".DS_Store").touch()
     told = {f.code: f for f in open_classes(root).findings}
     assert {(f.code, f.severity, f.files) for f in told.values()} == {
         ("passed-over", "warning", ("train/readme.txt",)),
-        ("not-a-split", "warning", ("val",)),
+        ("not-a-split", "warning", ("valid",)),
     }
     assert "validation" in told["not-a-split"].hint
+
+
+def test_val_is_validation_unless_both_are_there(tmp_path: Path) -> None:
+    root = folders(tmp_path, train={"a": 1, "b": 2}, val={"a": 3, "b": 1}, test={"a": 1, "b": 1})
+    dataset = open_classes(root)
+    assert [counts(dataset.splits[name], 2) for name in SPLITS] == [[1, 2], [3, 1], [1, 1]]
+    assert dataset.splits["validation"].frames[0].image == root / "val" / "a" / "0.png"
+    assert not dataset.findings
+    save(picture(0), root / "val" / "newt" / "0.png")
+    assert faults(root)["unknown-class"].files == ("val/newt",)
+    folders(root, validation={"a": 1})
+    assert set(faults(root)["two-validation-splits"].files) == {"validation", "val"}
+
+
+@pytest.mark.parametrize("split", ["test", "validation"])
+def test_a_split_without_classes_is_as_good_as_none(tmp_path: Path, split: str) -> None:
+    root = folders(tmp_path, train={"a": 10, "b": 10})
+    (root / split).mkdir()
+    dataset = open_classes(root)
+    assert list(dataset.splits) == ["train", "validation"]
+    (told,) = dataset.findings
+    assert (told.code, told.severity, told.files) == ("empty-split", "warning", (split,))
+
+
+def test_pictures_of_an_unknown_kind_are_named(tmp_path: Path) -> None:
+    for name in ("a/0.gif", "b/0.gif"):
+        path = tmp_path / "train" / name
+        path.parent.mkdir(parents=True)
+        path.write_bytes(b"GIF89a")
+    assert classes_layout_of(tmp_path) == "classes"
+    assert faults(tmp_path)["not-a-picture"].files == ("train/a/0.gif", "train/b/0.gif")
+
+
+def test_a_name_that_no_folder_can_have() -> None:
+    assert classes_layout_of(Path("n" * 300)) is None
 
 
 def test_neither_folders_nor_idx_files(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import gzip
 import hashlib
 import socket
 import threading
@@ -18,7 +19,7 @@ import pooch
 import pytest
 
 from headstart.data import idx as idx_module
-from headstart.data.idx import FILES, fetch_fashion_mnist, find_idx, read_idx
+from headstart.data.idx import FILES, fetch_fashion_mnist, find_idx, read_idx, unread_idx
 from headstart.errors import DataError, DiskError, Finding
 from tests.data.pictures_of_classes import four_files, idx, images, labels
 
@@ -50,12 +51,18 @@ def test_reads_what_was_written(tmp_path: Path, zipped: bool) -> None:
     assert splits["train"][1].tolist() == [2, 0, 2, 0]
     assert np.array_equal(splits["test"][0], pixels[:2] + 100)
     assert splits["test"][1].tolist() == [0, 2]
+    assert all(its.flags.writeable for its, _ in splits.values()), "torch warns of others"
 
 
 def test_a_plain_file_comes_before_a_gzipped_one(tmp_path: Path) -> None:
     four_files(four_files(tmp_path, zipped=True))
     assert all(path.suffix == "" for path in find_idx(tmp_path).values())
     assert find_idx(tmp_path / "nowhere") == {}
+    (told,) = unread_idx(tmp_path)
+    assert told.severity == "warning" and len(told.files) == 4 and LABELS in told.files
+    (tmp_path / f"{LABELS}.gz").unlink()
+    assert LABELS not in unread_idx(tmp_path)[0].files
+    assert unread_idx(four_files(tmp_path / "plain")) == ()
 
 
 def test_fashion_mnists_classes_are_named() -> None:
@@ -98,6 +105,8 @@ def test_another_kind_of_file(tmp_path: Path) -> None:
     assert "begins with 2051 (pictures), expected 2049 (labels)" in message
     page = four_files(tmp_path / "page", test_labels=b"<!doctype html><html>404</html>")
     assert "nothing known" in faults(page)["idx-magic"].message
+    unnamed = four_files(tmp_path / "unnamed", test_labels=gzip.compress(labels([0, 1])))
+    assert "gzip: its name should end in .gz" in faults(unnamed)["idx-magic"].message
 
 
 def test_a_header_that_promises_too_much_or_nothing(tmp_path: Path) -> None:

@@ -5,9 +5,9 @@ One folder a class::
     train/<class>/<picture>   test/<class>/<picture>   validation/<class>/<picture>  (optional)
     or <class>/<picture> alone, which the tool then splits
 
-Where nobody has set validation pictures aside, a tenth of each class's training pictures is, always
-the same. Names that start with a dot are passed over. The idx files are told in
-[`headstart.data.idx`][].
+``val`` is understood as ``validation``. Where nobody has set validation pictures aside, a tenth of
+each class's training pictures is, always the same. Names that start with a dot are passed over. The
+idx files are told in [`headstart.data.idx`][].
 """
 
 from __future__ import annotations
@@ -21,13 +21,16 @@ from jaxtyping import Int64, UInt8
 from headstart.data.files import listing, merged, natural_key, shown
 from headstart.data.folders import SPLITS, layout_of
 from headstart.data.frame import Frame
-from headstart.data.idx import fetch_fashion_mnist, find_idx, read_idx
+from headstart.data.idx import fetch_fashion_mnist, find_idx, read_idx, unread_idx
 from headstart.data.pictures import SUFFIXES
-from headstart.errors import DataError, Finding
+from headstart.errors import DataError, Finding, Severity
 from headstart.seeding import generator
 
 FASHION_MNIST = "fashion-mnist"
-_MASKS = ("mask", "masks")  # a folder of this name: pictures have masks, not classes
+_FOLDERS = {"train": ("train",), "validation": ("validation", "val"), "test": ("test",)}
+# Folders of these names, files of these endings: pictures have masks, not classes.
+_MASKS = ("mask", "masks", "labels", "annotations", "ground_truth")
+_OF_MASKS = ("_input", "_mask")
 _HELD_OUT = 10  # of so many pictures of a class one validates, and one tests
 
 
@@ -78,15 +81,27 @@ class ClassDataset:
 
 @dataclass
 class _Search:
-    """Files by split and class, and what was wrong on the way."""
+    """Folders of the splits, their files by class, and what was wrong on the way.
+
+    The split of a folder that has none is called ``""``.
+    """
 
     root: Path
+    folders: dict[str, Path] = field(default_factory=dict)
     files: dict[str, dict[str, list[Path]]] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
 
     def error(self, code: str, message: str, hint: str, paths: list[Path]) -> None:
+        self._found(code, "error", message, hint, paths)
+
+    def warning(self, code: str, message: str, hint: str, paths: list[Path]) -> None:
+        self._found(code, "warning", message, hint, paths)
+
+    def _found(
+        self, code: str, severity: Severity, message: str, hint: str, paths: list[Path]
+    ) -> None:
         files = tuple(shown(path, self.root) for path in paths)
-        self.findings.append(Finding(code, "error", message, hint, files))
+        self.findings.append(Finding(code, severity, message, hint, files))
 
 
 def classes_layout_of(root: Path) -> str | None:
@@ -97,13 +112,18 @@ def classes_layout_of(root: Path) -> str | None:
     Raises:
         DataError: a folder cannot be listed; or as [`layout_of`][headstart.data.folders.layout_of].
     """
-    if str(root) == FASHION_MNIST and not root.exists():
-        return "idx"
-    if not root.is_dir() or layout_of(root) is not None:
+    try:
+        if str(root) == FASHION_MNIST and not root.exists():
+            return "idx"
+        if not root.is_dir() or layout_of(root) is not None:
+            return None
+    except OSError:  # a name too long, a folder that may not be entered: no dataset of any kind
         return None
     if find_idx(root):
         return "idx"
-    if any(_has_classes(root / split) for split in SPLITS) or _has_classes(root):
+    # Under train/ a GIF is a class's picture too, and a fault that is then named.
+    splits = [root / name for names in _FOLDERS.values() for name in names]
+    if any(_has_classes(split, True) for split in splits) or _has_classes(root, False):
         return "classes"
     return None
 
@@ -115,11 +135,17 @@ def _folders(folder: Path) -> list[Path]:
     return [folder / name for name in listing(folder, folder) if (folder / name).is_dir()]
 
 
-def _has_classes(folder: Path) -> bool:
-    """Whether one of its folders holds pictures, and none is called masks."""
+def _has_classes(folder: Path, any_file: bool) -> bool:
+    """Whether one of its folders holds pictures, or files of any kind; nothing looks like masks."""
     inside = _folders(folder)
-    return not any(inner.name.lower() in _MASKS for inner in inside) and any(
-        Path(name).suffix.lower() in SUFFIXES for inner in inside for name in listing(inner, folder)
+    if any(inner.name.lower() in _MASKS for inner in inside):
+        return False
+    files = [inner / name for inner in inside for name in listing(inner, folder)]
+    beside_masks = any(
+        path.stem == path.parent.name + ending for path in files for ending in _OF_MASKS
+    )
+    return not beside_masks and any(
+        path.is_file() if any_file else path.suffix.lower() in SUFFIXES for path in files
     )
 
 
@@ -141,20 +167,13 @@ def open_classes(root: Path) -> ClassDataset:
             split: Pictures(tuple(f"{i:05}" for i in range(len(labels))), labels, (), pixels)
             for split, (pixels, labels) in arrays.items()
         }
-        return ClassDataset(root, layout, names, _with_validation(splits), ())
+        return ClassDataset(root, layout, names, _with_validation(splits), unread_idx(root))
     if layout is None:
         message = f"{root} holds neither folders of classes nor idx files"
         hint = "arrange it as train/<class>/<picture> and test/<class>/<picture>"
         raise DataError(Finding("layout", "error", message, hint))
     search = _Search(root)
-    there = [split for split in SPLITS if (root / split).is_dir()]
-    if there and (beside := [path for path in _folders(root) if path.name not in SPLITS]):
-        message = "passed over the folders beside the splits"
-        hint = f"the splits are called {', '.join(SPLITS)}"
-        files = tuple(shown(path, root) for path in beside)
-        search.findings.append(Finding("not-a-split", "warning", message, hint, files))
-    for split in there or [""]:
-        search.files[split] = _classes_of(search, root / split)
+    _find_splits(search)
     names = tuple(sorted(search.files.get("train", search.files.get("", {})), key=natural_key))
     _check(search, names)
     errors = [f for f in search.findings if f.severity == "error"]
@@ -162,12 +181,35 @@ def open_classes(root: Path) -> ClassDataset:
         raise DataError(merged(errors))
     splits = {split: _pictures(search, split, names) for split in search.files}
     if "" in splits:
-        splits = _with_validation(_split(splits[""]))
-        counts = ", ".join(f"{len(its.names)} {split}" for split, its in splits.items())
+        splits = _split(splits[""])
+        counts = ", ".join(f"{len(splits[split].names)} {split}" for split in SPLITS)
         message = f"the folder has no splits; each class was split by the tool: {counts}"
         hint = "pictures of one source may be in several splits: make train/ and test/ yourself"
         search.findings.append(Finding("split-by-tool", "info", message, hint))
     return ClassDataset(root, layout, names, _with_validation(splits), merged(search.findings))
+
+
+def _find_splits(search: _Search) -> None:
+    """Their folders and files; a folder without classes is as good as none, and is said."""
+    root = search.root
+    there = {split: [root / n for n in _FOLDERS[split] if (root / n).is_dir()] for split in SPLITS}
+    if not any(there.values()):
+        there = {"": [root]}
+    known = [path for folders in there.values() for path in folders]
+    if "" not in there and (beside := [path for path in _folders(root) if path not in known]):
+        message = "passed over the folders beside the splits"
+        search.warning("not-a-split", message, f"the splits are called {', '.join(SPLITS)}", beside)
+    for split, folders in there.items():
+        if len(folders) > 1:
+            message = "there are two validation splits, and it cannot be told which is meant"
+            search.error("two-validation-splits", message, "remove one of them", folders)
+        for folder in folders[:1]:
+            classes = _classes_of(search, folder)
+            if classes or split in ("", "train"):
+                search.folders[split], search.files[split] = folder, classes
+            else:
+                message = "passed over a split without folders of classes"
+                search.warning("empty-split", message, "fill it, or remove it", [folder])
 
 
 def _classes_of(search: _Search, folder: Path) -> dict[str, list[Path]]:
@@ -189,9 +231,7 @@ def _classes_of(search: _Search, folder: Path) -> dict[str, list[Path]]:
                 strange.append(path)
     if loose:
         message = "passed over what lies beside the folders of classes"
-        files = tuple(shown(path, search.root) for path in loose)
-        hint = "move it into its class, or away"
-        search.findings.append(Finding("passed-over", "warning", message, hint, files))
+        search.warning("passed-over", message, "move it into its class, or away", loose)
     if strange:
         message = f"a class's folder holds what does not end in {' '.join(SUFFIXES)}"
         search.error("not-a-picture", message, "convert it, or move it away", strange)
@@ -216,14 +256,14 @@ def _check(search: _Search, names: tuple[str, ...]) -> None:
     for split, classes in search.files.items():
         if split not in ("train", "") and (unknown := [c for c in classes if c not in names]):
             message = f"the {split} split has classes that train has not"
-            paths = [search.root / split / name for name in unknown]
+            paths = [search.folders[split] / name for name in unknown]
             search.error("unknown-class", message, "rename them, or add them to train", paths)
     fewest = 3 if "" in search.files else 1 if "validation" in search.files else 2
-    learned = search.files.get("", search.files.get("train", {}))
     part = "" if "" in search.files else "train"
+    learned = search.files[part]
     if few := [name for name, files in learned.items() if 0 < len(files) < fewest]:
         message = f"a class has too few pictures to be split, expected at least {fewest}"
-        paths = [search.root / part / name for name in few]
+        paths = [search.folders[part] / name for name in few]
         search.error("too-few-pictures", message, "add pictures, or remove the class", paths)
     if "test" in search.files and (absent := [n for n in names if n not in search.files["test"]]):
         message = f"classes that the test split does not have: {', '.join(absent)}"
@@ -242,12 +282,12 @@ def _pictures(search: _Search, split: str, names: tuple[str, ...]) -> Pictures:
     )
 
 
-def _set_aside(pictures: Pictures, purpose: str) -> tuple[Pictures, Pictures]:
-    """Those that stay, and a tenth of each class, at least one of it, always the same."""
+def _set_aside(pictures: Pictures, purpose: str, of: Pictures) -> tuple[Pictures, Pictures]:
+    """Those that stay, and a tenth of each class in ``of``, at least one, always the same."""
     chosen: list[int] = []
     for k in np.unique(pictures.labels).tolist():
         mine = np.flatnonzero(pictures.labels == k)
-        count = max(1, len(mine) // _HELD_OUT)
+        count = max(1, int((of.labels == k).sum()) // _HELD_OUT)
         chosen += generator(0, purpose, k).permutation(mine)[:count].tolist()
     aside = np.sort(np.array(chosen, dtype=np.int64))
     stay = np.setdiff1d(np.arange(len(pictures.names)), aside)
@@ -255,12 +295,14 @@ def _set_aside(pictures: Pictures, purpose: str) -> tuple[Pictures, Pictures]:
 
 
 def _split(whole: Pictures) -> dict[str, Pictures]:
-    train, test = _set_aside(whole, "test of classes")
-    return {"train": train, "test": test}
+    rest, test = _set_aside(whole, "test of classes", whole)
+    train, validation = _set_aside(rest, "validation of classes", whole)
+    return {"train": train, "validation": validation, "test": test}
 
 
 def _with_validation(splits: dict[str, Pictures]) -> dict[str, Pictures]:
     if "train" in splits and "validation" not in splits:
-        train, validation = _set_aside(splits["train"], "validation of classes")
+        whole = splits["train"]
+        train, validation = _set_aside(whole, "validation of classes", whole)
         splits = {**splits, "train": train, "validation": validation}
     return {name: splits[name] for name in SPLITS if name in splits}

@@ -26,6 +26,7 @@ FILES = {
 """Pictures and labels, by split."""
 
 _IMAGES, _LABELS = 2051, 2049  # magic numbers
+_GZIP = 0x1F8B  # its first two bytes
 _KINDS = {_IMAGES: "pictures", _LABELS: "labels"}
 _MOST = 1 << 30  # bytes of values
 _CLASSES = (
@@ -63,6 +64,17 @@ def find_idx(root: Path) -> dict[str, Path]:
             if name not in found and path.exists():
                 found[name] = path
     return found
+
+
+def unread_idx(root: Path) -> tuple[Finding, ...]:
+    """A warning where files are there both plain and gzipped: which of the two is read."""
+    found = find_idx(root).values()
+    both = [path.name for path in found if path.suffix != ".gz" and Path(f"{path}.gz").exists()]
+    if not both:
+        return ()
+    message = "a file is there plain and gzipped; the plain one is read"
+    hint = "remove one of the two"
+    return (Finding("idx-twice", "warning", message, hint, tuple(both)),)
 
 
 def read_idx(
@@ -147,7 +159,9 @@ def _read(path: Path, root: Path, magic: int) -> UInt8[np.ndarray, "*any"]:
                 raise refuse("idx-truncated", f"{len(header)} bytes, not even a whole header")
             found, *shape = struct.unpack(f">{1 + dimensions}I", header)
             if found != magic:
-                kind = _KINDS.get(found, "nothing known")
+                zipped = found >> 16 == _GZIP
+                unknown = "gzip: its name should end in .gz" if zipped else "nothing known"
+                kind = _KINDS.get(found, unknown)
                 message = f"the file begins with {found} ({kind}), expected {magic}"
                 raise refuse("idx-magic", f"{message} ({_KINDS[magic]})")
             count = int(np.prod(np.array(shape, dtype=object)))
@@ -159,7 +173,8 @@ def _read(path: Path, root: Path, magic: int) -> UInt8[np.ndarray, "*any"]:
     if len(content) != count:
         got = f"{len(content):,}" if len(content) < count else "more"
         raise refuse("idx-truncated", f"the header promises {count:,} values; there are {got}")
-    return np.frombuffer(content, dtype=np.uint8).reshape(shape)
+    # A copy, because torch wants arrays that it may write to.
+    return np.frombuffer(bytearray(content), dtype=np.uint8).reshape(shape)
 
 
 def fetch_fashion_mnist() -> Path:
