@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from headstart.config import PretextConfig, RunConfig
 from headstart.fit import make_optimizer
-from headstart.models.classifiers import make_network
+from headstart.models.classifiers import make_network, outline
 from headstart.models.tuning import Cut, cut, trained_weights
 from headstart.models.unet import UNet
 from headstart.pretexts import PRETEXTS
@@ -98,6 +98,9 @@ def seconds_of_features(config: Config, num_classes: int, pictures: int) -> floa
 
 def bytes_of_run(config: Config, num_classes: int) -> int:
     """Weights, figures and records of a finished run, without decoded pictures; about."""
-    with torch.device("meta"):
-        weights = sum(t.numel() for t in _network(config, num_classes).state_dict().values())
+    if isinstance(config, PretextConfig) or config.width is not None:
+        network = _network(config, num_classes)
+    else:
+        network = outline(config.model, num_classes)
+    weights = sum(t.numel() for t in network.state_dict().values())
     return int(4 * weights + _FIGURES)

@@ -120,6 +120,20 @@ def _put(network: nn.Module, name: str, module: nn.Module) -> None:
     setattr(network.get_submodule(parent), child, module)
 
 
+def outline(name: str, num_classes: int) -> nn.Module:
+    """The network without values, on the device ``meta``: shapes and counts at no cost.
+
+    Raises:
+        UsageError: there is no such network.
+    """
+    with torch.random.fork_rng(devices=[]):
+        try:
+            with torch.device("meta"):
+                return make_network(name, num_classes)[0]
+        except NotImplementedError:  # RegNet reckons its widths with tensors
+            return make_network(name, num_classes)[0].to("meta")
+
+
 @functools.lru_cache(maxsize=8)
 def check_size(name: str, size: tuple[int, int]) -> None:
     """Refuses a size of pictures that the network cannot take.
@@ -127,13 +141,7 @@ def check_size(name: str, size: tuple[int, int]) -> None:
     Raises:
         UsageError: with the smallest square of some usual sizes that it can.
     """
-    with torch.random.fork_rng(devices=[]):
-        try:
-            with torch.device("meta"):
-                network = make_network(name, 2)[0]
-        except NotImplementedError:  # RegNet reckons its widths with tensors
-            network = make_network(name, 2)[0].to("meta")
-    network.eval()
+    network = outline(name, 2).eval()
 
     def takes(size: tuple[int, int]) -> bool:
         try:
