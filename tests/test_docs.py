@@ -60,9 +60,10 @@ def test_the_tree_in_the_readme_is_the_tree() -> None:
 
 
 def test_tables_are_made_from_the_json_beside_them() -> None:
-    page = ROOT / "docs" / "results" / "README.md"
-    tables = runpy.run_path(str(page.with_name("tables.py")))
-    assert tables["filled"](page.read_text()) == page.read_text()
+    results = ROOT / "docs" / "results"
+    tables = runpy.run_path(str(results / "tables.py"))
+    for page in results.rglob("README.md"):
+        assert tables["filled"](page.read_text()) == page.read_text(), page
 
 
 def test_contributing_is_short() -> None:

@@ -76,28 +76,31 @@ def hardware(record: dict[str, Any]) -> str:
 
 
 def study_table(record: dict[str, Any]) -> str:
-    """Mean dice over seeds by start and budget, with each difference below its interval."""
-    runs = record["records"]
+    """Mean score over seeds by start and budget, then each difference with its interval."""
+    runs, metric = record["records"], record["comparisons"][0]["metric"]
     budgets = sorted({r["labels"] for r in runs})
-    lines = [
-        f"| start | {' | '.join(f'{n} labels' for n in budgets)} | labels for what "
-        "`scratch` reaches with all |",
-        f"|---|{'---|' * (len(budgets) + 1)}",
-    ]
+    head = [f"{n} labels" for n in budgets]
+    if record["labels_saved"]:
+        head.append("labels for what `scratch` reaches with all")
+    lines = [f"| start | {' | '.join(head)} |", f"|---|{'---|' * len(head)}"]
     for start in dict.fromkeys(r["start"] for r in runs):
-        cells = []
-        for budget in budgets:
+        cells = [""] * len(head)
+        for i, budget in enumerate(budgets):
             values = [
-                r["scores"]["dice"] for r in runs if (r["start"], r["labels"]) == (start, budget)
+                r["scores"][metric] for r in runs if (r["start"], r["labels"]) == (start, budget)
             ]
-            cells.append(f"{sum(values) / len(values):.3f} ({len(values)} seeds)")
-        lines.append(f"| `{start}` | {' | '.join(cells)} | |")
+            cells[i] = f"{sum(values) / len(values):.3f} ({len(values)} seeds)"
+        lines.append(f"| `{_called(start)}` | {' | '.join(cells)} |")
     for start in dict.fromkeys(c["start"] for c in record["comparisons"]):
         cells = [_difference(c) for c in record["comparisons"] if c["start"] == start]
-        saved = [s for s in record["labels_saved"] if s["start"] == start]
-        cells += [_saved(s) for s in saved]
-        lines.append(f"| `{start}` against `scratch`, verdict's dice | {' | '.join(cells)} |")
+        cells += [_saved(s) for s in record["labels_saved"] if s["start"] == start]
+        name = f"`{_called(start)}` against `scratch`, verdict's {metric}"
+        lines.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def _called(start: str) -> str:
+    return Path(start).name.removesuffix(".safetensors")
 
 
 def _difference(c: dict[str, Any]) -> str:
@@ -124,5 +127,5 @@ def filled(page: str) -> str:
 
 
 if __name__ == "__main__":
-    for readme in (HERE / "README.md", HERE / "hw6" / "README.md"):
+    for readme in (HERE / "README.md", *sorted(HERE.glob("*/README.md"))):
         readme.write_text(filled(readme.read_text()))

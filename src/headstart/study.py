@@ -48,7 +48,7 @@ from headstart.fit import Listener, Stopping
 from headstart.models.classifiers import check_network, check_size
 from headstart.pretrain import find_pretext_pictures
 from headstart.run_folder import budget_too_large, strangers
-from headstart.verdicts import METRIC, compare
+from headstart.verdicts import METRIC, called, compare
 from headstart.workers import Work, working
 
 _OURS = (
@@ -82,7 +82,7 @@ class Cell:
 
     def __str__(self) -> str:
         tune = "" if self.tune == "all" else f", tune {self.tune}"
-        return f"{self.start}{tune}, {self.labels} labels, seed {self.seed}"
+        return f"{called(self.start)}{tune}, {self.labels} labels, seed {self.seed}"
 
 
 def _plain(start: str) -> str:

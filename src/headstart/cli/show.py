@@ -53,7 +53,7 @@ def show_study(study: dict[str, Any]) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from headstart.verdicts import sentences
+    from headstart.verdicts import called, sentences
 
     console = Console(highlight=False)
     metric = "accuracy" if "accuracy" in study["records"][0]["scores"] else "dice"
@@ -75,7 +75,7 @@ def show_study(study: dict[str, Any]) -> None:
             mean = f"{fmean(s[metric] for s in scores):.3f}" if scores else "-"
             collapsed = sum(s["collapsed"] for s in scores)
             row.append(f"{mean} ({len(scores)}; {collapsed})")
-        table.add_row(escape(start if len(tunes) == 1 else f"{start}, tune {tune}"), *row)
+        table.add_row(escape(called(start) + (f", tune {tune}" if len(tunes) > 1 else "")), *row)
     console.print(table)
     for sentence in sentences(study):
         console.print(escape(sentence))

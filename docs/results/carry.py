@@ -1,6 +1,6 @@
 """Copies what a study needs to go on elsewhere: its ledger and each run's records.
 
-``python docs/results/hw6/carry.py STUDY COPY``; weights, pictures, checkpoints and decoded frames
+``python docs/results/carry.py STUDY COPY``; weights, pictures, checkpoints and decoded frames
 stay behind. The same study command with ``--out COPY`` then continues.
 """
 
