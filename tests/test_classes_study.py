@@ -9,13 +9,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
+from headstart.cli.evaluate import evaluate
 from headstart.config import CLASSIFIER, StudyConfig
-from headstart.errors import UsageError
+from headstart.errors import DataError, UsageError
 from headstart.recipes import CLASSIFIER_DEFAULT
 from headstart.report.command import again
 from headstart.report.write import write_report
+from headstart.segmenter import load_segmenter
 from headstart.study import study
 from headstart.verdicts import read_counts, sentences
 from tests.conftest import Silent
@@ -130,3 +133,11 @@ def test_a_misspelt_network_is_refused_before_anything_is_made(
     with pytest.raises(UsageError, match="squeezenet1_1"):
         study(small_study(coloured, model="squezenet1_1"), tmp_path / "S", Silent(), lambda _: None)
     assert not (tmp_path / "S").exists()
+
+
+def test_what_segments_nothing_says_so(done: tuple[Path, dict], coloured: Path) -> None:
+    out, _ = done
+    with pytest.raises(DataError, match="holds a classifier"):
+        load_segmenter(out / "runs" / "scratch-all-21-1", torch.device("cpu"))
+    with pytest.raises(UsageError, match="segmentations only"):
+        evaluate(out / "runs" / "scratch-all-21-1", coloured, "test", "cpu", False)

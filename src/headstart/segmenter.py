@@ -53,6 +53,10 @@ def load_segmenter(run: Path, device: torch.device) -> Segmenter:
         message = f"{run} holds a pretext ({facts['pretext']}), which segments nothing"
         hint = f"train from it: headstart train DATA --start {run}"
         raise DataError(Finding("is-a-pretext", "error", message, hint))
+    if facts.get("task") == "classification":
+        message = f"{run} holds a classifier ({facts['model']}), which segments nothing"
+        hint = "its scores are in scores.json, its answers in frames.csv"
+        raise DataError(Finding("is-a-classifier", "error", message, hint))
     label_map = LabelMap(tuple(facts["names"]), tuple(facts["greys"]))
     model = UNet(len(label_map.names), facts["width"])
     model.load_state_dict(weights)

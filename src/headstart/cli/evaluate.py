@@ -6,6 +6,8 @@ from pathlib import Path
 
 import typer
 
+from headstart.errors import Finding, UsageError
+
 
 def evaluate(
     run_or_masks: Path = typer.Argument(
@@ -20,6 +22,13 @@ def evaluate(
 
     Example: headstart evaluate predictions/masks my-data --split test
     """
+    from headstart.data.question import task_of
+
+    if task_of(data) == "classification":
+        message = f"{data} has classes; evaluate scores segmentations only"
+        hint = "a classifier's scores are in its run's scores.json (train --score validation)"
+        raise UsageError(Finding("is-a-classifier", "error", message, hint))
+
     from headstart.cli.show import show_scores
     from headstart.data.folders import open_dataset
     from headstart.predict import evaluate_masks, evaluate_run
