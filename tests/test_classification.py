@@ -303,6 +303,20 @@ def test_staged_trains_the_head_then_everything(
     assert scores["accuracy"] > scores["trivial"]["accuracy"]
 
 
+def test_the_weights_of_the_best_epoch_are_kept(data: Path, tmp_path: Path, unseen: None) -> None:
+    """They are those of a run that ends there."""
+    recipe = RECIPE.model_copy(update={"schedule": "constant", "epochs": 8})
+    listener = Silent()
+    train(classifier(data, recipe=recipe), tmp_path / "long", listener)
+    reached = [row["validation_accuracy"] for row in listener.rows]
+    best = 1 + reached.index(max(reached))
+    assert best < 8, "this test says nothing unless it gets no better at the end"
+    shorter = recipe.model_copy(update={"epochs": best})
+    train(classifier(data, recipe=shorter), tmp_path / "short", Silent())
+    long, short = (load_weights(tmp_path / n / "weights.safetensors")[0] for n in ("long", "short"))
+    assert all(torch.equal(tensor, short[name]) for name, tensor in long.items())
+
+
 class _Stop(Silent):
     """Asks to stop after so many steps."""
 
