@@ -11,12 +11,12 @@
 # ---
 
 # %% [markdown]
-# # The assignment, part 1
+# # The assignment
 #
 # `headstart homework` as a notebook: a U-Net for surgical instruments, from scratch and started
-# from colorization. Every training here continues where it was stopped; a finished one answers at
-# once. Open it with Jupyter and jupytext, or make it an `.ipynb`:
-# `jupytext --to ipynb notebooks/homework.py`.
+# from colorization; classifiers, from scratch and started from ImageNet. Every training here
+# continues where it was stopped; a finished one answers at once. Open it with Jupyter and jupytext,
+# or make it an `.ipynb`: `jupytext --to ipynb notebooks/homework.py`.
 
 # %% tags=["parameters"]
 DATA = None  # the folder hw6 of the course; None: scenes that a program draws, to try it
@@ -24,6 +24,10 @@ OUT = "homework-notebook"  # gets everything that is written
 SCALE = "tiny"  # "full" is the assignment's own: 256 x 320, width 32; "small": 64 x 80, width 16
 SEEDS = 1  # a verdict needs 5
 THREADS = None  # CPU threads; None: all there are
+FASHION_MNIST = None  # its folder; "fashion-mnist" fetches it; None: no part 2
+NEW_DATA = None  # an entirely new dataset, one folder a class; None: no 2(c)
+MODEL = "vgg16"  # any of torchvision's classifiers
+WEIGHTS = None  # a file of its ImageNet weights; None: those that torchvision publishes
 
 # %%
 import json
@@ -31,21 +35,26 @@ from pathlib import Path
 
 from IPython.display import Image, Markdown, display
 
-from headstart.config import available_threads
-from headstart.data.synthetic import write_dataset
-from headstart.homework import (
+from headstart.assignment import (
+    CLASSIFIERS,
     Homework,
+    classifier,
     command,
+    new_data,
     part_a,
-    share_starts,
     with_steplr,
     without_steplr,
 )
-from headstart.homework_report import figures, words
+from headstart.config import available_threads
+from headstart.data.synthetic import write_dataset
+from headstart.homework import not_run, share_starts
+from headstart.homework_report import figures, transfer, words
+from headstart.homework_report import new_data as of_new_data
 from headstart.homework_report.parts import PARTS
 from headstart.homework_report.results import STEPLR, read_results
 from headstart.homework_report.write import write_homework
 from headstart.report import charts
+from headstart.report.read import read_records
 from headstart.run import train
 from headstart.segmenter import pick_device
 from headstart.study import Cell, study
@@ -55,8 +64,17 @@ data, out = Path(DATA or Path(OUT) / "data"), Path(OUT) / "homework"
 if DATA is None and not data.exists():
     write_dataset(data, train=30, validation=6, test=10, unlabelled=10, height=32, width=40)
 homework = Homework(
-    str(data), SCALE, SEEDS, pick_device("auto").type, THREADS or available_threads()
+    str(data),
+    SCALE,
+    SEEDS,
+    pick_device("auto").type,
+    THREADS or available_threads(),
+    FASHION_MNIST,
+    NEW_DATA,
+    MODEL,
+    WEIGHTS,
 )
+missing = not_run(homework)
 
 
 def show(run, picture):
@@ -157,17 +175,60 @@ display(Markdown(words.of_metric(results.pairs, results.a.scores["trivial"]["dic
 display(Image(charts.png(figures.seeds(results.pairs, results.a.scores["trivial"]))))
 
 # %% [markdown]
+# ## 2(a) and 2(b) VGG16 on Fashion-MNIST
+#
+# (a) All weights random: is the test accuracy above 85 %? (b) ImageNet's weights, everything frozen
+# but a new last layer: above 60 %? And beyond the assignment: ImageNet's weights with every weight
+# trained, as in (a), for (a) and (b) differ in two things at once.
+
+
+# %%
+def recognised(scores, part):
+    """The test accuracy beside what is expected, reported, and reached without looking."""
+    accuracy, trivial = scores["accuracy"], scores["trivial"]["accuracy"]
+    lines = [
+        f"Test accuracy: **{accuracy:.4f}** (reported: {part.reported or 'nothing'}).",
+        f"The most frequent class every time scores {trivial:.4f}.",
+    ]
+    if part.expected:
+        lines.insert(1, f"{words.threshold(accuracy, part.expected)}.")
+    display(Markdown(" ".join(lines)))
+
+
+for folder in CLASSIFIERS:
+    display(Markdown(f"**{transfer.PARTS[folder].title}**"))
+    if folder in missing:
+        display(Markdown(f"Not run: {missing[folder]}."))
+        continue
+    config = classifier(homework, folder)
+    settings(config.recipe)
+    scores = train(config, out / folder, Silent(), cache=out / "2a" / "cache")
+    recognised(scores, transfer.PARTS[folder])
+    show(out / folder, "confusion.png")
+
+# %% [markdown]
+# ## 2(c) Which is the better start for an entirely new dataset?
+#
+# By measurement: from (a), from (b), which as a start is ImageNet, and from new weights, with
+# several numbers of labels and seeds.
+
+# %%
+if "2c" in missing:
+    display(Markdown(f"Not run: {missing['2c']}."))
+else:
+    study(new_data(homework, out), out / "2c", Silent(), print)
+    compared = read_records(out / "2c")
+    for line in of_new_data.preferred(compared):
+        display(Markdown(line))
+    display(Image(charts.png(of_new_data.draw(compared))))
+
+# %% [markdown]
 # ## The report
 #
 # The same as a page, as LaTeX, and as PDF where a LaTeX is installed.
 
 # %%
-written = write_homework(out, command(homework, out))
+written = write_homework(out, command(homework, out), pictures=True, not_run=missing)
 display(Markdown("\n".join(f"- `{path}`" for path in written.files)))
 if written.no_pdf:
     display(Markdown(f"No `report.pdf`: {written.no_pdf}."))
-
-# %% [markdown]
-# ## Part 2
-#
-# VGG16 on Fashion-MNIST is not part of this version of headstart yet.

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
+from safetensors.torch import save_file
 
 from headstart.config import PRETEXTS, PretextConfig, RunConfig
 from headstart.data.synthetic import write_dataset
@@ -53,6 +56,32 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Twelve, four and five labelled frames, 32 x 40, as headstart draws them."""
     root = tmp_path_factory.mktemp("drawn") / "data"
     return write_dataset(root, train=12, validation=4, test=5, unlabelled=3, height=32, width=40)
+
+
+@pytest.fixture(scope="session")
+def coloured(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three classes that differ in their colour: eight pictures to learn, six to test of each."""
+    root, rng = tmp_path_factory.mktemp("classes") / "photos", np.random.default_rng(0)
+    for split, count in (("train", 8), ("test", 6)):
+        for k, name in enumerate(("ape", "bee", "cat")):
+            (root / split / name).mkdir(parents=True)
+            for i in range(count):
+                pixels = rng.integers(0, 60, (18, 20, 3))
+                pixels[..., k] += 150
+                Image.fromarray(pixels.astype(np.uint8)).save(root / split / name / f"{i}.png")
+    return root
+
+
+@pytest.fixture(scope="session")
+def squeezenet(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Weights with the names and shapes of a SqueezeNet that knows ImageNet's classes."""
+    from torchvision.models import squeezenet1_1
+
+    path = tmp_path_factory.mktemp("weights") / "squeezenet1_1-imagenet.safetensors"
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        save_file(squeezenet1_1().state_dict(), path)
+    return path
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from headstart.cli.evaluate import evaluate
 from headstart.config import CLASSIFIER, StudyConfig
@@ -24,20 +23,6 @@ from headstart.verdicts import read_counts, sentences
 from tests.conftest import Silent
 
 NAMES = ("ape", "bee", "cat")
-
-
-@pytest.fixture(scope="module")
-def coloured(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three classes that differ in their colour: eight pictures to learn, six to test of each."""
-    root, rng = tmp_path_factory.mktemp("classes") / "photos", np.random.default_rng(0)
-    for split, count in (("train", 8), ("test", 6)):
-        for k, name in enumerate(NAMES):
-            (root / split / name).mkdir(parents=True)
-            for i in range(count):
-                pixels = rng.integers(0, 60, (18, 20, 3))
-                pixels[..., k] += 150
-                Image.fromarray(pixels.astype(np.uint8)).save(root / split / name / f"{i}.png")
-    return root
 
 
 def small_study(data: Path, **changes: object) -> StudyConfig:
@@ -141,3 +126,29 @@ def test_what_segments_nothing_says_so(done: tuple[Path, dict], coloured: Path) 
         load_segmenter(out / "runs" / "scratch-all-21-1", torch.device("cpu"))
     with pytest.raises(UsageError, match="segmentations only"):
         evaluate(out / "runs" / "scratch-all-21-1", coloured, "test", "cpu", False)
+
+
+def test_the_time_of_a_run_counts_what_was_computed_once(done: tuple[Path, dict]) -> None:
+    out, _ = done
+    for line in map(json.loads, (out / "ledger.jsonl").read_text().splitlines()):
+        timing = (out / line["run"] / "timing.jsonl").read_text().splitlines()
+        features = [row for row in map(json.loads, timing) if row.get("stage") == "features"]
+        assert bool(features) == (line["tune"] == "head"), line["run"]
+        assert line["seconds"] > sum(row["train_seconds"] for row in features) >= 0
+
+
+def test_the_start_to_compare_with_may_change_and_no_run_is_repeated(
+    coloured: Path, done: tuple[Path, dict]
+) -> None:
+    out, record = done
+    before = {p: p.stat().st_mtime_ns for p in out.rglob("frames.csv")}
+    starts = tuple(dict.fromkeys(row["start"] for row in record["records"]))
+    config = small_study(coloured, starts=starts, against=starts[1])
+    turned = study(config, out, Silent(), lambda _: None)
+    assert [-c["difference"] for c in turned["comparisons"]] == pytest.approx(
+        [c["difference"] for c in record["comparisons"]]
+    )
+    assert {c["against"] for c in turned["comparisons"]} == {starts[1]}
+    again = study(small_study(coloured, starts=starts), out, Silent(), lambda _: None)
+    assert again == record
+    assert {p: p.stat().st_mtime_ns for p in out.rglob("frames.csv")} == before

@@ -106,3 +106,15 @@ def test_nothing_to_compare_is_said(tmp_path, records):
         (tmp_path / r["run"] / "frames.csv").write_text(text)
     found = compare(records, tmp_path, config(), FRAMES)
     assert "no foreground class" in found["classes"]["reason"] and found["comparisons"] == []
+
+
+def test_what_others_are_compared_with_can_be_chosen(tmp_path, records):
+    its = config(against="colorization")
+    assert reference(its) == "colorization" and pairs(its) == [("scratch", "colorization")]
+    few, _ = compare(records, tmp_path, its, FRAMES)["comparisons"]
+    usual, _ = compare(records, tmp_path, config(), FRAMES)["comparisons"]
+    assert few["verdict"] == "hurts" and few["difference"] == pytest.approx(-usual["difference"])
+    with pytest.raises(ValueError, match="imagenet is not among the starts"):
+        config(against="imagenet")
+    longer = config(starts=("scratch", "colorization", "scratch-longer"), against="scratch-longer")
+    assert len(pairs(longer)) == len(set(pairs(longer))) == 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -97,12 +98,15 @@ def read(config: RunConfig, cache: Path) -> Subject:
 
     def stage(model: nn.Module, name: str, tune: str, recipe: ClassifierRecipe) -> Stage:
         parts = cut(model, trained_weights(model, tune), config.size)
+        began = time.perf_counter()
         task = classification(parts, budget, validation, recipe, config, cache)
+        spent = time.perf_counter() - began if parts.frozen is not None else 0.0
         passes = len(whole.names) if recipe.epoch == "steps" else task.count
-        return Stage(name, parts.rest, task, recipe, steps_per_epoch(passes, recipe.batch))
+        return Stage(name, parts.rest, task, recipe, steps_per_epoch(passes, recipe.batch), spent)
 
     def stages(model: nn.Module) -> Iterator[Stage]:
-        alone = {"learning_rate": recipe.head_learning_rate}
+        plain = Augmentation()  # so that what lies before the head is computed once
+        alone = {"learning_rate": recipe.head_learning_rate, "augmentation": plain}
         if config.tune == "staged":
             first = recipe.model_copy(update={**alone, "epochs": recipe.head_epochs})
             yield stage(model, "head", "head", first)

@@ -174,14 +174,16 @@ class StudyConfig(_Supervised):
     """All that decides the result of a study, apart from the data's content.
 
     Attributes:
-        starts: what is compared; the first of them, or ``"scratch"`` where it is among them, is
-            what the others are compared with.
+        starts: what is compared.
+        against: the start that the others are compared with; null: ``"scratch"`` where it is among
+            them, else the first. Decides nothing about the runs.
         tunes, labels, seeds: crossed with the starts.
         drop_leaks: see [`PretextConfig`][].
         pretext_recipe: the hyper-parameters of pretexts, in full.
     """
 
     starts: Annotated[tuple[str, ...], Field(min_length=1)]
+    against: str | None = None
     tunes: Annotated[tuple[Tune, ...], Field(min_length=1)] = ("all",)
     labels: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)]
     seeds: Annotated[tuple[Seed, ...], Field(min_length=1)]
@@ -197,6 +199,8 @@ class StudyConfig(_Supervised):
             values = getattr(self, name)
             if len(set(values)) != len(values):
                 raise ValueError(f"{name} names something twice")
+        if self.against is not None and self.against not in self.starts:
+            raise ValueError(f"{self.against} is not among the starts {', '.join(self.starts)}")
         return self
 
 

@@ -100,6 +100,8 @@ class ClassifierRecipe(Training):
             ``staged``), which stands more than a whole network.
         head_epochs: how many of those come first with the tuning ``staged``.
         smoothing: share of each label that is spread over all classes alike.
+
+    ``augmentation`` rests while the last layer trains alone: what lies before it is computed once.
     """
 
     choose: Literal["loss", "accuracy"]
@@ -217,7 +219,7 @@ CLASSIFIER_ASSIGNMENT = ClassifierRecipe(
 CLASSIFIER_DEFAULT = ClassifierRecipe(
     name="default",
     optimizer="adamw",
-    learning_rate=1e-4,
+    learning_rate=3e-4,
     head_learning_rate=1e-3,
     weight_decay=1e-2,
     batch=64,
@@ -227,8 +229,9 @@ CLASSIFIER_DEFAULT = ClassifierRecipe(
     schedule="one-cycle",
     warmup=0.1,
     choose="accuracy",
+    augmentation=Augmentation(flip_horizontal=True, rotation=10.0, scale=1.2, border="reflection"),
 )
-"""Ours."""
+"""Ours; chosen on validation pictures: docs/decisions/0014-classifier-recipe.md."""
 
 RECIPES = {r.name: r for r in (DEFAULT, ASSIGNMENT, ASSIGNMENT_AUGMENTED)}
 CLASSIFIER_RECIPES = {r.name: r for r in (CLASSIFIER_DEFAULT, CLASSIFIER_ASSIGNMENT)}

@@ -23,11 +23,19 @@ class Recording:
     """A listener that passes on what it hears and writes ``metrics.jsonl`` and ``timing.jsonl``.
 
     ``metrics.jsonl`` says what was computed: it is brought back to the checkpoint when a run goes
-    on. ``timing.jsonl`` says what was spent: it keeps also what had to be repeated.
+    on. ``timing.jsonl`` says what was spent: it keeps also what had to be repeated, and what is
+    not of an epoch.
+
+    Args:
+        listener: whom to tell.
+        out: the run's folder.
+        stage: which training of the run it is; that of its last has no name. The others write
+            their epochs into a folder of that name, and what they spent beside that of the last.
     """
 
-    def __init__(self, listener: Listener, out: Path) -> None:
-        self._listener, self._out = listener, out
+    def __init__(self, listener: Listener, out: Path, stage: str = "") -> None:
+        self._listener, self._stage = listener, stage
+        self._out, self._timing = out / stage, out / "timing.jsonl"
         self._history: list[Row] = []
         self._write()
 
@@ -46,11 +54,18 @@ class Recording:
     def epoch(self, row: Row, timing: Row) -> None:
         """Written to both files, then passed on."""
         self._history.append(row)
-        for name, line in (("metrics.jsonl", row), ("timing.jsonl", timing)):
-            path = self._out / name
-            with disk_errors(path), path.open("a") as f:
-                f.write(json.dumps(line) + "\n")
+        self._append(self._out / "metrics.jsonl", row)
+        self._append(self._timing, {**timing, "stage": self._stage} if self._stage else timing)
         self._listener.epoch(row, timing)
+
+    def features(self, seconds: float) -> None:
+        """What was spent before the first epoch, on what is computed once."""
+        spent = {"epoch": 0, "steps": 0, "train_seconds": seconds, "validation_seconds": 0.0}
+        self._append(self._timing, {**spent, "stage": "features"})
+
+    def _append(self, path: Path, line: Row) -> None:
+        with disk_errors(path), path.open("a") as f:
+            f.write(json.dumps(line) + "\n")
 
     def resumed(self, step: int, history: list[Row]) -> None:
         """``metrics.jsonl`` brought back to these epochs, then passed on."""

@@ -114,9 +114,12 @@ def _fit(
     stop: Callable[[], bool],
     checkpoint_seconds: float,
 ) -> State:
-    folder = out / stage.name if stage.name else out
+    folder = out / stage.name
     with disk_errors(folder):
         folder.mkdir(exist_ok=True)
+    recording = Recording(listener, out, stage.name)
+    if stage.seconds:
+        recording.features(stage.seconds)
     return fit(
         stage.model,
         stage.task,
@@ -126,6 +129,6 @@ def _fit(
         device=torch.device(config.device),
         folder=folder / "checkpoint",
         stop=stop,
-        listener=Recording(listener, folder),
+        listener=recording,
         checkpoint_seconds=checkpoint_seconds,
     )

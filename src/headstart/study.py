@@ -157,6 +157,8 @@ def run_config(config: StudyConfig, cell: Cell, epochs_longer: int = 0) -> RunCo
 def grown(before: StudyConfig, now: StudyConfig) -> StudyConfig:
     """The study with what was added: starts, tunings, budgets and seeds of both.
 
+    What they are compared with may change: no run depends on it.
+
     Raises:
         UsageError: anything else differs; says what.
     """
@@ -166,7 +168,7 @@ def grown(before: StudyConfig, now: StudyConfig) -> StudyConfig:
     }
     both["labels"], both["seeds"] = tuple(sorted(both["labels"])), tuple(sorted(both["seeds"]))
     after = now.model_copy(update=both)
-    same = before.model_copy(update=both)
+    same = before.model_copy(update={**both, "against": now.against})
     changed = [d for d in differences(same, after) if not d.startswith("data: ")]
     if changed:
         message = f"the study was begun with other settings (old -> new): {'; '.join(changed)}"

@@ -25,6 +25,7 @@ class Stage:
         task: data and question.
         recipe: hyper-parameters.
         steps: an epoch.
+        seconds: that were spent on what is computed once, before it: features of frozen parts.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Stage:
     task: Task
     recipe: Training
     steps: int
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,9 @@ METRIC = {"segmentation": "dice", "classification": "accuracy"}
 
 
 def reference(config: StudyConfig) -> str:
-    """The start that the others are compared with: scratch, else the first."""
+    """The start that the others are compared with: that asked for, else scratch, else the first."""
+    if config.against is not None:
+        return config.against
     return SCRATCH if SCRATCH in config.starts else config.starts[0]
 
 
@@ -37,7 +39,7 @@ def pairs(config: StudyConfig) -> list[tuple[str, str]]:
     """
     first = reference(config)
     found = [(start, first) for start in config.starts if start != first]
-    if SCRATCH_LONGER in config.starts:
+    if SCRATCH_LONGER in config.starts and first != SCRATCH_LONGER:
         found += [(start, SCRATCH_LONGER) for start in config.starts if start in PRETEXTS]
     return found
 

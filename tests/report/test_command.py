@@ -56,6 +56,7 @@ def understood(
     [
         {},
         {"seeds": (1, 2, 3)},
+        {"against": "colorization"},
         {"seeds": (2, 7), "score": "validation", "drop_leaks": True},
         {"recipe": ASSIGNMENT, "pretext_recipe": PRETEXT_ASSIGNMENT},
         {"recipe": DEFAULT.model_copy(update={"epochs": 7})},

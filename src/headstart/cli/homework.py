@@ -3,20 +3,37 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import typer
 
 from headstart.cli.progress import Display, say
 
+if TYPE_CHECKING:
+    from headstart.costs import Cost
+
 
 def homework(
     data: Path = typer.Option(..., help="The assignment's folder (hw6), or any dataset."),
     out: Path = typer.Option(Path("homework"), help="Where everything is written."),
+    fashion_mnist: str | None = typer.Option(
+        None,
+        help="Part 2: the folder with Fashion-MNIST's four idx files (the word fashion-mnist "
+        "fetches them), or any folder of pictures with a class.",
+    ),
+    new_data: str | None = typer.Option(
+        None, help="2(c): an entirely new dataset, one folder a class."
+    ),
+    model: str | None = typer.Option(
+        None, help="The classifier, any of torchvision's. [default: vgg16]"
+    ),
+    weights: str | None = typer.Option(
+        None, help="Its ImageNet weights, a file. [default: those that torchvision publishes]"
+    ),
     scale: Literal["full", "small", "tiny"] = typer.Option(
         "full",
-        help="full: 256x320, width 32, as the assignment has it; small: 64x80, width 16; tiny: a "
-        "few steps, to see that it works.",
+        help="full: 256x320, width 32, and 224x224, as the assignment has it; small: 64x80, width "
+        "16, and 64x64 with 3000 labels; tiny: a few steps, to see that it works.",
     ),
     seeds: int | None = typer.Option(
         None, help="How many; a verdict needs 5. [default: 5; tiny: 1]", min=1, max=1000
@@ -34,16 +51,18 @@ def homework(
     ),
     json: bool = typer.Option(False, "--json", help="homework.json on stdout."),
 ) -> None:
-    """Do part 1 of the assignment: its four trainings, its figures, its questions answered.
+    """Do the assignment: its trainings, its figures, its questions answered.
 
-    (b) and (d) are run with several seeds, with and without StepLR, so that their difference has
-    an interval. The report is OUT/report.html, report.tex and, where a LaTeX is installed,
-    report.pdf. The same command again continues; more --seeds may be given later.
+    1(b) and 1(d), and 2(c), are run with several seeds, so that differences have intervals. The
+    report is OUT/report.html, report.tex and, where a LaTeX is installed, report.pdf. A part whose
+    data or weights are not there is marked "not run", with what it takes. The same command again
+    continues; more --seeds, and part 2, may be given later.
 
-    Example: headstart homework --data hw6 --scale small --out handin
+    Example: headstart homework --data hw6 --fashion-mnist fashion-mnist --out handin
     """
+    from headstart.assignment import SCALES, Homework, begun_with, with_what_is_there
     from headstart.config import available_threads
-    from headstart.homework import SCALES, Homework, begun_with, costs, do_homework
+    from headstart.homework import costs, do_homework
     from headstart.segmenter import pick_device
 
     begun = begun_with(out)
@@ -57,7 +76,12 @@ def homework(
         seeds or SCALES[scale].seeds,
         its,
         threads or max(1, available_threads() // jobs),
+        fashion_mnist,
+        new_data,
+        model or "vgg16",
+        weights,
     )
+    chosen = with_what_is_there(chosen, out)
     if dry_run:
         _show_costs(costs(chosen, out), jobs)
         return
@@ -75,11 +99,13 @@ def homework(
         say(f"no report.pdf: {written.no_pdf}; report.tex and figures/ make it elsewhere")
 
 
-def _show_costs(costs: Any, jobs: int) -> None:
-    for cost in costs:
-        hours = cost.seconds / 3600 / (1 if cost.part == "1(a)" else jobs)
+def _show_costs(costs: dict[str, Cost], jobs: int) -> None:
+    for part, cost in costs.items():
+        hours = cost.seconds / 3600 / (1 if part == "1(a)" else jobs)
+        count = cost.runs + cost.pretexts
         say(
-            f"{cost.part:<16} {cost.runs:3d} training{'s' * (cost.runs != 1)}, at most "
-            f"{cost.steps} steps, about {hours:.1f} hours here, {cost.size / 1e6:.0f} MB"
+            f"{part:<16} {count:3d} training{'s' * (count != 1)}, at most "
+            f"{cost.steps + cost.pretext_steps} steps, about {hours:.1f} hours here, "
+            f"{cost.size / 1e6:.0f} MB"
         )
-    say("a training that stops early, as the assignment's do, costs less")
+    say("a training that stops early, as those of part 1 do, costs less")

@@ -28,6 +28,9 @@ def study(
         "scratch-longer, imagenet, runs or files of weights; with commas. "
         "[default: scratch,colorization; classification: scratch,imagenet]",
     ),
+    against: str | None = typer.Option(
+        None, help="The start to compare with. [default: scratch, else the first]"
+    ),
     tunes: str = typer.Option(
         "all", help="Which layers train: all, head, last:N, staged; with commas."
     ),
@@ -98,6 +101,7 @@ def study(
         **(configs.CLASSIFIER if its_task == "classification" else {}),
         "data": str(data),
         "starts": _listed(starts or _STARTS[its_task]),
+        "against": against,
         "tunes": _listed(tunes),
         "labels": sorted({configs.parse_labels(n) or whole for n in _listed(labels)}),
         "seeds": _seeds(seeds),
@@ -161,13 +165,9 @@ def _seeds(text: str) -> list[int]:
 
 
 def _show_plan(plan: Any, jobs: int) -> None:
-    from headstart.data.question import sizes_of
-    from headstart.forecast import bytes_of_run, seconds_of_features, seconds_per_step
-    from headstart.study import expected_steps, pretext_config, run_config
+    from headstart.costs import cost_of_study
 
     config = plan.config
-    its = sizes_of(Path(config.data), config.task)
-    classes = its.classes
     crossed = "starts x tunings x budgets x seeds"
     say(f"{len(plan.done)} runs are done, {len(plan.todo)} are to do: {crossed}")
     say(f"  starts  {', '.join(config.starts)}")
@@ -176,21 +176,7 @@ def _show_plan(plan: Any, jobs: int) -> None:
     say(f"  seeds   {', '.join(map(str, config.seeds))}")
     if not plan.todo:
         return
-    steps, pretext_steps, pretexts = expected_steps(plan)
-    seconds, size = 0.0, 0
-    held_out = its.pictures["validation"] + its.pictures[config.score]
-    for tune in config.tunes:
-        mine = [cell for cell in plan.todo if cell.tune == tune]
-        if mine:
-            one = run_config(config, mine[0])
-            seconds += expected_steps(plan, tune)[0] * seconds_per_step(one, classes)
-            pictures = sum(cell.labels + held_out for cell in mine)
-            seconds += seconds_of_features(one, classes, pictures)
-            size += len(mine) * bytes_of_run(one, classes)
-    if pretexts:
-        name, seed = next(iter(plan.folders))
-        begin = pretext_config(config, name, seed)
-        seconds += pretext_steps * seconds_per_step(begin, classes)
-        size += pretexts * bytes_of_run(begin, classes)
-    say(f"  at most {steps} steps of runs, and {pretext_steps} of {pretexts} pretexts")
-    say(f"  about {seconds / 3600 / jobs:.1f} hours here, and {size / 1e6:.0f} MB")
+    cost = cost_of_study(plan)
+    pretexts = f", and {cost.pretext_steps} of {cost.pretexts} pretexts"
+    say(f"  at most {cost.steps} steps of runs{pretexts if cost.pretexts else ''}")
+    say(f"  about {cost.seconds / 3600 / jobs:.1f} hours here, and {cost.size / 1e6:.0f} MB")

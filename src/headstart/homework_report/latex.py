@@ -1,4 +1,4 @@
-"""The report of part 1 as a LaTeX document, and as PDF where a LaTeX is installed."""
+"""The report as a LaTeX document, and as PDF where a LaTeX is installed."""
 
 from __future__ import annotations
 
@@ -111,9 +111,10 @@ def render(content: Mapping[str, Any], pictures: Mapping[str, bytes]) -> str:
         lstrip_blocks=True,
     )
     template = files("headstart.homework_report").joinpath("report.tex.j2").read_text("utf-8")
-    there = {s.picture: s.picture in pictures for s in content["sections"]}
+    both = (*content["sections"], *content["transfer"])
+    there = {s.picture: s.picture in pictures for s in both}
     document = environment.from_string(template)
-    return document.render({**content, "pictures": there, "tabular": tabular}) + "\n"
+    return document.render({**content, "pictures": there, "tabular": tabular, "Tex": Tex}) + "\n"
 
 
 def make_pdf(folder: Path) -> tuple[bytes | None, str]:

@@ -1,4 +1,4 @@
-"""The report of part 1 as one page that needs nothing else, in the look of ``headstart report``."""
+"""The report as one page that needs nothing else, in the look of ``headstart report``."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from headstart.report import charts
 
 _ALTS = {
     "losses": "Training and validation loss per epoch.",
+    "labels": "Accuracy over the number of labels, a line for each start and tuning; the numbers "
+    "are in the table below.",
     "seeds": "Both scores of (b) and (d) for every seed and schedule; the numbers are in the "
     "tables below.",
 }
@@ -47,7 +49,8 @@ def render(
         name: f"data:image/jpeg;base64,{base64.b64encode(picture).decode()}"
         for name, picture in pictures.items()
     }
-    names = {s.picture: embedded.get(s.picture) for s in content["sections"]}
+    both = (*content["sections"], *content["transfer"])
+    names = {s.picture: embedded.get(s.picture) for s in both}
     page = environment.get_template("page.html")
     return page.render({**content, "figures": drawn, "pictures": names}) + "\n"
 

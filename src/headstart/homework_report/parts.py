@@ -1,8 +1,9 @@
-"""The four parts as plain values: what was asked, what was set, what came of it."""
+"""Part 1 as plain values: what was asked, what was set, what came of it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -12,7 +13,6 @@ from headstart.errors import printable
 from headstart.homework_report import words
 from headstart.homework_report.results import Results, kept
 from headstart.models.unet import UNet
-from headstart.recipes import Training
 from headstart.report.read import Pretext, Run
 from headstart.report.words import NONE, Entry, Table, duration, listed, number, plural
 
@@ -25,15 +25,15 @@ class Part:
         title: of the part.
         question: in a sentence.
         expected: above this.
-        reported: the Dice.
-        epochs: reported too.
+        reported: the score.
+        epochs: reported too; None for what goes beyond the assignment.
     """
 
     title: str
     question: str
     expected: float | None
     reported: float | None
-    epochs: int
+    epochs: int | None
 
 
 PARTS = {
@@ -76,24 +76,40 @@ class Section:
     """One part of the report.
 
     Attributes:
-        letter: of the part.
+        name: of the part, ``"1(a)"``.
+        anchor: what links point at.
         title, question: as in [`Part`][headstart.homework_report.parts.Part].
         answers: paragraphs.
+        not_run: what it takes to run it; empty where it was run.
+        scores: of the test split.
+        figure: name of the figure.
+        caption: what it shows.
+        tables: after it.
         settings: the hyper-parameters.
-        scores: of the test split; None for (c).
-        losses, picture: names of the figure and of the picture.
+        sheet: the run's picture that is shown.
+        picture: how it is called in ``figures/``; empty where there is none.
         shows: what the picture shows.
+        private: whether it shows frames of the dataset.
     """
 
-    letter: str
+    name: str
+    anchor: str
     title: str
     question: str
     answers: tuple[str, ...]
-    settings: Table
-    scores: Table | None
-    losses: str
-    picture: str
-    shows: str
+    not_run: str = ""
+    scores: Table | None = None
+    figure: str = ""
+    caption: str = ""
+    tables: tuple[Table, ...] = ()
+    settings: Table | None = None
+    sheet: Path | None = None
+    picture: str = ""
+    shows: str = ""
+    private: bool = False
+
+
+LOSSES = "Training and validation loss per epoch."
 
 
 def of_parts(results: Results) -> list[Section]:
@@ -105,17 +121,22 @@ def of_parts(results: Results) -> list[Section]:
         sheet = "restorations" if letter == "c" else "predictions"
         found.append(
             Section(
-                letter,
+                f"1({letter})",
+                f"part-1{letter}",
                 part.title,
                 part.question,
                 _answers(results, letter),
-                _settings(ran, config),
-                _scores(ran, part) if isinstance(ran, Run) else None,
-                f"1{letter}-losses",
-                f"1{letter}-{sheet}",
-                "What the network sees, what it makes of it, and what is true; validation pictures."
+                scores=_scores(ran, part) if isinstance(ran, Run) else None,
+                figure=f"1{letter}-losses",
+                caption=LOSSES,
+                settings=_settings(ran, config),
+                sheet=ran.folder / f"{sheet}.png",
+                picture=f"1{letter}-{sheet}",
+                shows="What the network sees, what it makes of it, and what is true; validation "
+                "pictures."
                 if letter == "c"
                 else "Best, typical and worst test frames: picture, truth, prediction.",
+                private=True,
             )
         )
     return found
@@ -194,27 +215,14 @@ def _settings(part: Run | Pretext, config: RunConfig | PretextConfig) -> Table:
         ("loss", "mean squared error" if pretext else "soft Dice, background included"),
         ("optimizer", f"{recipe.optimizer.capitalize()}, learning rate {recipe.learning_rate:g}"),
         ("batch", str(recipe.batch)),
-        ("schedule", _schedule(recipe)),
-        ("augmentation", _augmentation(recipe)),
+        ("schedule", words.schedule(recipe)),
+        ("augmentation", words.augmentation(recipe)),
         ("epochs", words.epochs(len(part.history), recipe.epochs, kept(part), recipe.patience)),
         ("pictures", frames),
         ("seed", str(config.seed)),
         ("time", f"{duration(part.seconds)} on {config.device}"),
     ]
     return Table("Hyper-parameters.", ("setting", "value"), tuple(rows), left=(1,))
-
-
-def _schedule(recipe: Training) -> str:
-    if recipe.schedule == "step":
-        return f"StepLR: times {recipe.gamma:g} every {recipe.step_size} epochs"
-    return f"{recipe.schedule} learning rate"
-
-
-def _augmentation(recipe: Training) -> str:
-    its = recipe.augmentation
-    parts = ["horizontal flip"] * its.flip_horizontal + ["vertical flip"] * its.flip_vertical
-    parts += [f"rotation up to {its.rotation:g} degrees"] if its.rotation else []
-    return listed(parts) or "none"
 
 
 def _scores(run: Run, part: Part) -> Table:

@@ -172,13 +172,16 @@ def kept(part: Run | Pretext) -> int:
     return int(min(part.history, key=lambda row: row["validation_loss"])["epoch"])
 
 
-def to_json(results: Results, parts: Mapping[str, Any], answers: list[str]) -> dict[str, Any]:
+def to_json(
+    results: Results, parts: Mapping[str, Any], answers: list[str], part2: Mapping[str, Any]
+) -> dict[str, Any]:
     """The content of ``homework.json``: no path, no time, the same whenever it is made again.
 
     Args:
         results: as read.
         parts: what is said of each of the four, by letter.
         answers: in words.
+        part2: what is said of it, by folder.
     """
 
     def shown(run: Run) -> dict[str, Any]:
@@ -197,7 +200,7 @@ def to_json(results: Results, parts: Mapping[str, Any], answers: list[str]) -> d
             for e in results.effects
         ],
         "answers": answers,
-        "part2": "not part of this version",
+        "part2": dict(part2),
     }
 
 

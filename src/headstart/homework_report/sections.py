@@ -149,8 +149,8 @@ def about(results: Results) -> str:
     )
 
 
-def deviations(results: Results) -> str:
-    """Where this is not the assignment's scale; empty where it is."""
+def deviations(results: Results) -> list[str]:
+    """Where part 1 is not of the assignment's scale."""
     config = results.configs["b"]
     assert config.width is not None
     found = []
@@ -163,7 +163,7 @@ def deviations(results: Results) -> str:
             f"trainings end after {config.recipe.epochs} epochs at most (there "
             f"{ASSIGNMENT.epochs}), which shows that the machinery works and nothing else"
         )
-    return f"This is not the assignment’s own scale: {'; '.join(found)}." if found else ""
+    return found
 
 
 def limits(results: Results) -> list[str]:

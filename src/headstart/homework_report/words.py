@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from headstart.homework_report.results import CONSTANT, STEPLR, Effect, Pair, values
-from headstart.report.words import number, plural, signed
+from headstart.recipes import Training
+from headstart.report.words import listed, number, plural, signed
 from headstart.stats import MIN_SEEDS, Comparison
 
 _REPORTED = {"b": 0.5295, "d": 0.6991}
@@ -59,14 +60,14 @@ pixels of the class.'
     )
 
 
-def collapse(collapsed: bool) -> str:
+def collapse(collapsed: bool, where: str = "everywhere") -> str:
     """Whether the network predicts one class everywhere.
 
     >>> collapse(True)
     'The network has collapsed: it predicts one class everywhere.'
     """
     if collapsed:
-        return "The network has collapsed: it predicts one class everywhere."
+        return f"The network has collapsed: it predicts one class {where}."
     return "The network has not collapsed: it predicts more than one class."
 
 
@@ -82,6 +83,23 @@ def epochs(done: int, most: int, kept: int, patience: int | None) -> str:
         stopped = f"stopped after {plural(patience or 0, 'epoch')} without a lower validation loss"
         return f"{done} of at most {most} ({stopped}); epoch {kept} kept"
     return f"{done}, as many as there may be; epoch {kept} kept"
+
+
+def schedule(recipe: Training) -> str:
+    """How the learning rate goes."""
+    if recipe.schedule == "step":
+        return f"StepLR: times {recipe.gamma:g} every {recipe.step_size} epochs"
+    if recipe.schedule == "one-cycle":
+        return f"one cycle: up over {100 * recipe.warmup:g} % of the steps, then down a half cosine"
+    return f"{recipe.schedule} learning rate"
+
+
+def augmentation(recipe: Training) -> str:
+    """How training pictures are changed."""
+    its = recipe.augmentation
+    parts = ["horizontal flip"] * its.flip_horizontal + ["vertical flip"] * its.flip_vertical
+    parts += [f"rotation up to {its.rotation:g} degrees"] if its.rotation else []
+    return listed(parts) or "none"
 
 
 def learned(loss: float, trivial: float) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,21 @@ from PIL import Image
 
 from headstart.disk import disk_errors, write_atomic, write_json
 from headstart.errors import printable
-from headstart.homework_report import figures, latex, page, parts, sections, words
+from headstart.homework_report import (
+    figures,
+    latex,
+    new_data,
+    page,
+    parts,
+    sections,
+    transfer,
+    words,
+)
+from headstart.homework_report.parts import Section
 from headstart.homework_report.results import Results, kept, read_results, to_json
+from headstart.homework_report.transfer import Transfer, read_transfer
 from headstart.report import charts
+from headstart.report.words import listed
 
 
 @dataclass(frozen=True)
@@ -31,7 +44,7 @@ class Written:
     no_pdf: str
 
 
-def write_homework(out: Path, command: str, pictures: bool = True) -> Written:
+def write_homework(out: Path, command: str, pictures: bool, not_run: Mapping[str, str]) -> Written:
     """Writes ``report.html``, ``report.tex``, ``report.pdf``, ``homework.json`` and ``figures/``.
 
     The same records give the same bytes. Pictures of an earlier report are removed where this one
@@ -41,20 +54,22 @@ def write_homework(out: Path, command: str, pictures: bool = True) -> Written:
         out: the homework's folder, its parts finished.
         command: the command that makes it.
         pictures: whether frames of the dataset may stand in it.
+        not_run: what it takes to run the parts that were not run, by folder.
 
     Raises:
         DataError: a part is not finished, or a record is damaged.
         DiskError: a file could not be written; what was there before still is.
     """
-    results = read_results(out)
-    content = contents(results, command, pictures)
-    drawn = _draw(results)
-    sheets = _pictures(results) if pictures else {}
+    results, second = read_results(out), read_transfer(out, not_run)
+    content = contents(results, second, command, pictures)
+    drawn = {**_draw(results), **transfer.draw(second)}
+    both = (*content["sections"], *content["transfer"])
+    sheets = _pictures([s for s in both if pictures or not s.private])
     beside = out / "figures"
     with disk_errors(beside):
         beside.mkdir(exist_ok=True)
-        for section in content["sections"]:
-            if section.picture not in sheets:
+        for section in both:
+            if section.picture and section.picture not in sheets:
                 (beside / f"{section.picture}.jpg").unlink(missing_ok=True)
     for name, figure in drawn.items():
         write_atomic(beside / f"{name}.png", charts.png(figure))
@@ -64,7 +79,8 @@ def write_homework(out: Path, command: str, pictures: bool = True) -> Written:
     record = to_json(
         results,
         parts.record(results),
-        sections.in_order(content["answers"], content["headline"]),
+        sections.in_order(content["answers"], content["headline"]) + transfer.answers(second),
+        transfer.record(second),
     )
     write_json(out / "homework.json", record)
     write_atomic(out / "report.html", page.render(content, drawn, sheets))
@@ -79,19 +95,24 @@ def write_homework(out: Path, command: str, pictures: bool = True) -> Written:
     return Written(record, tuple(there), no_pdf)
 
 
-def contents(results: Results, command: str, pictures: bool) -> dict[str, Any]:
+def contents(results: Results, second: Transfer, command: str, pictures: bool) -> dict[str, Any]:
     """What both documents are made of."""
     verdicts = {e.told.verdict for e in results.effects if e.of == "colorization"}
-    data = printable(Path(results.steplr.config.data).resolve().name)
+    data = [results.steplr.config.data]
+    data += [second.configs["2a"].data] if second.configs else []
+    names = [printable(Path(path).resolve().name) for path in data]
+    deviations = sections.deviations(results) + transfer.deviations(second)
     return {
-        "title": f"Part 1 of the assignment, on {data}",
+        "title": f"The assignment, on {listed(names)}",
         "about": sections.about(results),
         "headline": words.headline(results.effects, results.no_effects),
         "kind": verdicts.pop() if len(verdicts) == 1 else "open",
         "single": words.single(
             results.b.scores["dice_assignment"], results.d.scores["dice_assignment"]
         ),
-        "deviations": sections.deviations(results),
+        "deviations": f"This is not the assignment’s own scale: {'; '.join(deviations)}."
+        if deviations
+        else "",
         "summary": sections.summary(results),
         "network": parts.network(results),
         "sections": parts.of_parts(results),
@@ -99,6 +120,9 @@ def contents(results: Results, command: str, pictures: bool) -> dict[str, Any]:
         "effects": sections.of_effects(results),
         "seeds": sections.of_seeds(results),
         "classes": sections.of_classes(results),
+        "transfer": transfer.of_parts(second),
+        "transfer_summary": transfer.summary(second),
+        "chosen": new_data.preferred(second.new) if second.new else [],
         "limits": sections.limits(results),
         "machines": sections.machines(results),
         "command": printable(command),
@@ -117,14 +141,13 @@ def _draw(results: Results) -> dict[str, Any]:
     return drawn
 
 
-def _pictures(results: Results) -> dict[str, bytes]:
+def _pictures(sections: list[Section]) -> dict[str, bytes]:
     """The sheets of the assignment's own runs as JPEG, a tenth as large; those that are there."""
     found = {}
-    for section in parts.of_parts(results):
-        sheet = getattr(results, section.letter).folder / f"{section.picture.split('-')[1]}.png"
-        if sheet.exists():
+    for section in sections:
+        if section.sheet is not None and section.sheet.exists():
             buffer = io.BytesIO()
-            with Image.open(sheet, formats=["PNG"]) as picture:
+            with Image.open(section.sheet, formats=["PNG"]) as picture:
                 picture.convert("RGB").save(buffer, "JPEG", quality=90, optimize=True)
             found[section.picture] = buffer.getvalue()
     return found

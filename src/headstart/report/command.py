@@ -32,6 +32,7 @@ def again(config: StudyConfig | RunConfig | PretextConfig, name: str) -> tuple[s
     files: dict[str, str] = {}
     if isinstance(config, StudyConfig):
         words = ["study", config.data, *_network(config), "--starts", ",".join(config.starts)]
+        words += [] if config.against is None else ["--against", config.against]
         words += [] if config.tunes == ("all",) else ["--tunes", ",".join(config.tunes)]
         words += ["--labels", ",".join(map(str, config.labels)), "--seeds", _seeds(config.seeds)]
         words += _recipe("", config.recipe, _KNOWN[config.task], name, files)

@@ -1,0 +1,233 @@
+"""2(c) as plain values: which network is the better start for an entirely new dataset."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from headstart.assignment import NEW_DATA, called
+from headstart.config import SCRATCH, StudyConfig
+from headstart.errors import printable
+from headstart.homework_report import words
+from headstart.homework_report.parts import Section
+from headstart.recipes import ClassifierRecipe
+from headstart.report import charts
+from headstart.report.read import Records, Run
+from headstart.report.summary import cells, point, verdict_classes
+from headstart.report.words import (
+    NONE,
+    Entry,
+    Table,
+    duration,
+    listed,
+    number,
+    over_seeds,
+    plural,
+    signed,
+)
+
+STARTS = {"2a": "(a)", "2b": "(b), which is ImageNet", SCRATCH: "new weights"}
+"""The starts of 2(c), by the last part of their path."""
+
+TUNES = {"all": "Every weight trained", "head": "The last layer trained alone"}
+
+
+def section(new: Records | None, b: Run | None, not_run: str) -> Section:
+    """2(c).
+
+    Args:
+        new: its study; None where it was not run.
+        b: the run of 2(b).
+        not_run: what it takes to run it, where it was not.
+    """
+    about = (
+        called(NEW_DATA),
+        f"part-{NEW_DATA}",
+        "Which is the better start for new data?",
+        "Is the network of (a) or that of (b) to be preferred as the start for an entirely new "
+        "dataset?",
+    )
+    if new is None or b is None:
+        return Section(*about, (), not_run=not_run)
+    return Section(
+        *about,
+        (
+            *preferred(new),
+            _same_start(new, b),
+            "(a) and (b) are one network each: the intervals are over seeds of the new training "
+            "and over test pictures, and say nothing about another (a).",
+        ),
+        figure="2c-labels",
+        caption="Accuracy over the number of labels of the new dataset, mean and 95 % interval.",
+        tables=(_accuracies(new), _comparisons(new)),
+        settings=_of_study(new),
+    )
+
+
+def _same_start(new: Records, b: Run) -> str:
+    """Whether (b) and ImageNet directly are one start."""
+    from_b = (run for run in new.runs if _name(run.start) == "2b")
+    moved = set(b.environment["start"]["moved"])
+    if all(set(run.environment["start"]["moved"]) == moved for run in from_b):
+        return (
+            "(b) as a start is ImageNet’s weights themselves, to the last bit: only its last layer "
+            "was trained, and that did not move to the new classes. One study answers for both."
+        )
+    return (
+        "(b) as a start is ImageNet’s weights, and the last layer trained in (b) too: the new "
+        "dataset has the same classes, so that it moved."
+    )
+
+
+def preferred(new: Records) -> list[str]:
+    """Which start, for each number of labels: a paragraph for each tuning."""
+    assert isinstance(new.config, StudyConfig) and new.study is not None
+    told = []
+    for tune in new.config.tunes:
+        mine = [c for c in new.study["comparisons"] if c["tune"] == tune]
+        b = [c for c in mine if _name(c["start"]) == "2b"]
+        control = [c for c in mine if c["start"] == SCRATCH]
+        sentences = [f"{TUNES[tune]}: {choices(b, '(b)', '(a)')}."]
+        if control:
+            sentences.append(f"Beside new weights, {choices(control, 'new weights', '(a)')}.")
+        told.append(" ".join(sentences))
+    return told
+
+
+def _name(start: str) -> str:
+    return Path(start).name
+
+
+def _accuracies(new: Records) -> Table:
+    config = new.config
+    assert isinstance(config, StudyConfig)
+    rows: list[tuple[Entry, ...]] = []
+    found = {(c.line, c.labels): c for c in cells(new)}
+    for line, (start, tune) in enumerate(product(config.starts, config.tunes)):
+        its = [found.get((line, labels)) for labels in config.labels]
+        scores = (over_seeds(c.spread("accuracy")) if c else NONE for c in its)
+        rows.append(((STARTS[_name(start)], TUNES[tune].lower()), *scores))
+    rows.append(
+        (
+            "the most frequent class",
+            *[number(new.runs[0].scores["trivial"]["accuracy"])] * len(config.labels),
+        )
+    )
+    seeds = plural(len(config.seeds), "seed")
+    caption = (
+        f"Accuracy on {plural(new.runs[0].scores['pictures'], 'test picture')}, mean over {seeds} "
+        "with the range below."
+    )
+    head = ("start", *(plural(n, "label") for n in config.labels))
+    return Table(caption, head, tuple(rows))
+
+
+def _comparisons(new: Records) -> Table:
+    assert new.study is not None
+    rows: list[tuple[Entry, ...]] = []
+    tune = ""
+    for c in new.study["comparisons"]:
+        if c["tune"] != tune:
+            tune = c["tune"]
+            rows.append((TUNES[tune],))
+        pair = f"{STARTS[_name(c['start'])].split(',')[0]} against (a)"
+        rows.append((pair, str(c["labels"]), difference(c), c["verdict"]))
+    caption = (
+        "Differences in accuracy with their intervals over seeds and pictures, adjusted after Holm "
+        "so that with 95 % none of the verdicts is wrong."
+    )
+    return Table(caption, ("", "labels", "difference", "verdict"), tuple(rows), left=(3,))
+
+
+def _of_study(new: Records) -> Table:
+    config, some = new.config, new.runs[0]
+    assert isinstance(config, StudyConfig)
+    recipe = config.recipe
+    assert isinstance(recipe, ClassifierRecipe)
+    rate = f"{recipe.learning_rate:g} (the last layer alone: {recipe.head_learning_rate:g})"
+    steps = some.history[-1]["step"]
+    rows: list[tuple[Entry, ...]] = [
+        ("dataset", printable(Path(config.data).resolve().name)),
+        ("network", config.model),
+        ("input", f"{config.size[0]} × {config.size[1]}"),
+        ("optimizer", f"{recipe.optimizer}, learning rate {rate}, weight decay "
+         f"{recipe.weight_decay:g}"),
+        ("batch", str(recipe.batch)),
+        ("schedule", words.schedule(recipe)),
+        ("augmentation", words.augmentation(recipe)),
+        ("steps", f"{steps}, whatever the number of labels"),
+        ("labels", listed([str(n) for n in config.labels])
+         + f"; {some.environment['labels']['validation']} to validate"),
+        ("seeds", listed([str(n) for n in config.seeds])),
+        ("time", f"{duration(sum(run.seconds for run in new.runs))} for {len(new.runs)} runs, one "
+         f"after the other, on {config.device}"),
+    ]  # fmt: skip
+    return Table("Hyper-parameters.", ("setting", "value"), tuple(rows), left=(1,))
+
+
+def choices(comparisons: Sequence[Mapping[str, Any]], start: str, against: str) -> str:
+    """Which of two starts is to be preferred, with so many labels.
+
+    Args:
+        comparisons: of the two, in ``study.json``.
+        start: how the one is called.
+        against: how the other is.
+
+    >>> choices([{"labels": 100, "verdict": "helps", "difference": 0.12, "low": 0.08,
+    ...           "high": 0.16, "level": 0.99, "seeds": 5}], "(b)", "(a)")
+    'with 100 labels (b) is to be preferred (accuracy +0.120, interval +0.080 to +0.160)'
+    """
+    told = []
+    for c in comparisons:
+        labels = f"with {plural(c['labels'], 'label')} "
+        if c["verdict"] == "too few seeds":
+            told.append(
+                f"{labels}{plural(c['seeds'], 'seed')} allow no verdict (accuracy "
+                f"{signed(c['difference'])} so far for {start})"
+            )
+            continue
+        ends = f"accuracy {signed(c['difference'])}, interval {signed(c['low'])} to "
+        ends += signed(c["high"])
+        preferred = {"helps": start, "hurts": against}.get(c["verdict"])
+        if preferred is None:
+            told.append(f"{labels}no difference is shown ({ends})")
+        else:
+            told.append(f"{labels}{preferred} is to be preferred ({ends})")
+    return "; ".join(told)
+
+
+def difference(c: Mapping[str, Any]) -> Entry:
+    """A difference with its interval below it, where there is one."""
+    if c["low"] is None:
+        return signed(c["difference"]), "no interval"
+    return signed(c["difference"]), f"{signed(c['low'])} to {signed(c['high'])}"
+
+
+def draw(new: Records) -> Figure:
+    """Accuracy over the number of labels, a line for each start and tuning."""
+    config = new.config
+    assert isinstance(config, StudyConfig)
+    usable = verdict_classes(new)
+    assert usable is not None
+    lines = []
+    for line, (start, tune) in enumerate(product(config.starts, config.tunes)):
+        points = [point(c, usable.classes, None) for c in cells(new) if c.line == line]
+        lines.append((f"{STARTS[_name(start)]}: {TUNES[tune].lower()}", points))
+    trivial = new.runs[0].scores["trivial"]["accuracy"]
+    return charts.label_efficiency(lines, trivial, "accuracy")
+
+
+def record(new: Records) -> dict[str, Any]:
+    """For ``homework.json``: starts by the names of their folders."""
+    assert new.study is not None
+    return {
+        name: [
+            {**row, "start": _name(row["start"]), "against": _name(row["against"])}
+            for row in new.study[name]
+        ]
+        for name in ("comparisons", "labels_saved")
+    }
