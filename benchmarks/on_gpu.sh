@@ -3,7 +3,7 @@
 # stopped, by its limit or by a signal, goes on when it is run again, and one that is done is left.
 set -euo pipefail
 
-stages=(throughput assignment-a assignment-b default study homework)
+stages=(throughput assignment-a assignment-b default study vgg16 homework)
 limit=525 # seconds a stage, and 10 more to save
 
 usage() {
@@ -13,6 +13,8 @@ usage: benchmarks/on_gpu.sh DATA OUT [STAGE...]
 
 Runs all stages, or those named, on the dataset DATA and writes OUT/STAGE.json. Nothing has to be
 installed beside headstart's dependencies; PYTHON names the interpreter (default: python3).
+Part 2 of the assignment is there where FASHION_MNIST names its folder: the stage vgg16, and in the
+stage homework; NEW_DATA, WEIGHTS and MODEL are homework's options --new-data, --weights, --model.
 Ends with 124 where a stage met its limit of $limit s: the same command goes on with it.
 END
 }
@@ -57,9 +59,19 @@ study_starts() {
   cp "$out/study/study.json" "$out/study.json"
 }
 
+train_vgg16() { # 2(a), whole: ten epochs at 224 x 224
+  limited "$python" -m headstart train "$FASHION_MNIST" --task classification --model vgg16 --size 224 \
+    --recipe assignment --seed 1 --device cuda --threads 4 --out "$out/runs/vgg16"
+  limited "$python" benchmarks/collect.py "$out/vgg16.json" "$out/runs/vgg16"
+}
+
 do_homework() {
-  limited "$python" -m headstart homework --data "$data" --scale full --seeds 5 --device cuda \
-    --threads 4 --without-pictures --out "$out/homework"
+  local second=()
+  [[ -n ${FASHION_MNIST:-} ]] && second=(--fashion-mnist "$FASHION_MNIST" --model "${MODEL:-vgg16}")
+  [[ -n ${NEW_DATA:-} ]] && second+=(--new-data "$NEW_DATA")
+  [[ -n ${WEIGHTS:-} ]] && second+=(--weights "$WEIGHTS")
+  limited "$python" -m headstart homework --data "$data" "${second[@]}" --scale full --seeds 5 \
+    --device cuda --threads 4 --without-pictures --out "$out/homework"
   cp "$out/homework/homework.json" "$out/homework.json"
 }
 
@@ -82,6 +94,13 @@ for stage in "${@:3}"; do
   [[ " ${stages[*]} " == *" $stage "* ]] || fail 2 "there is no stage $stage; expected one of: ${stages[*]}"
 done
 
+for name in FASHION_MNIST NEW_DATA WEIGHTS; do
+  path=${!name:-}
+  [[ -z $path || -e $path ]] || fail 65 "$name: there is no $path"
+  [[ -z $path ]] || export "$name=$(realpath "$path")"
+done
+[[ " ${*:3} " != *" vgg16 "* || -n ${FASHION_MNIST:-} ]] || fail 65 "vgg16: FASHION_MNIST names no folder"
+
 python=${PYTHON:-python3}
 data=$(realpath "$1")
 mkdir -p "$2"
@@ -102,6 +121,10 @@ for stage in "${chosen[@]}"; do
     echo "$stage: done before; remove $out/$stage.json to repeat it" >&2
     continue
   fi
+  if [[ $stage == vgg16 && -z ${FASHION_MNIST:-} ]]; then
+    echo "vgg16: left out, FASHION_MNIST names no folder" >&2
+    continue
+  fi
   echo "$stage: begins" >&2
   deadline=$((SECONDS + limit))
   case "$stage" in
@@ -110,6 +133,7 @@ for stage in "${chosen[@]}"; do
     assignment-b) train_seeds assignment-augmented ;;
     default) train_seeds default ;;
     study) study_starts ;;
+    vgg16) train_vgg16 ;;
     homework) do_homework ;;
   esac
   echo "$stage: wrote $out/$stage.json" >&2

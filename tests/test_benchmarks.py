@@ -20,7 +20,7 @@ from headstart.losses import dice_loss
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 ON_GPU = str(BENCHMARKS / "on_gpu.sh")
-STAGES = ["throughput", "assignment-a", "assignment-b", "default", "study", "homework"]
+STAGES = ["throughput", "assignment-a", "assignment-b", "default", "study", "vgg16", "homework"]
 
 
 def load(name: str) -> ModuleType:
@@ -62,6 +62,7 @@ def test_on_gpu_lists_its_stages() -> None:
         ([], 2, "usage"),
         (["no-such-folder", "out"], 65, "no dataset folder"),
         ([str(BENCHMARKS), "out", "no-such-stage"], 2, "expected one of: throughput"),
+        ([str(BENCHMARKS), "out", "vgg16"], 65, "FASHION_MNIST names no folder"),
     ],
 )
 def test_on_gpu_refuses(arguments: list[str], status: int, said: str) -> None:
@@ -88,14 +89,20 @@ def test_on_gpu_runs_every_stage_once(tmp_path: Path) -> None:
     [[ $3 == study || $3 == homework ]] && echo '{{}}' > "${{@: -1}}/$3.json"
     exit 0"""
     python = script(tmp_path / "python", body)
+    done = bash(ON_GPU, str(tmp_path), str(tmp_path / "out"), PYTHON=python)
+    assert done.returncode == 0 and "vgg16: left out" in done.stderr
+    (tmp_path / "out" / "homework.json").unlink()
     for _ in range(2):
-        done = bash(ON_GPU, str(tmp_path), str(tmp_path / "out"), PYTHON=python)
+        its = {"PYTHON": python, "FASHION_MNIST": str(tmp_path), "NEW_DATA": str(tmp_path)}
+        done = bash(ON_GPU, str(tmp_path), str(tmp_path / "out"), **its)
         assert done.returncode == 0, done.stderr
     assert sorted(p.name for p in (tmp_path / "out").glob("*.json")) == sorted(
         f"{stage}.json" for stage in STAGES
     )
     calls = (tmp_path / "calls").read_text().splitlines()
-    assert len(calls) == 1 + 3 * (3 + 1) + 2 + 1  # nothing was repeated the second time
+    assert len(calls) == 1 + 3 * (3 + 1) + 2 + 1 + 2 + 1  # nothing was repeated the third time
+    assert "--size 224 --recipe assignment" in calls[-3]
+    assert f"--fashion-mnist {tmp_path} --model vgg16 --new-data {tmp_path} " in calls[-1]
     assert sum("--recipe assignment-augmented " in call for call in calls) == 3
 
 

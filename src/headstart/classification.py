@@ -30,11 +30,11 @@ from headstart.frames import answers_csv
 from headstart.models.classifiers import (
     MEAN,
     STD,
-    Head,
     check_network,
     check_size,
     make_network,
 )
+from headstart.models.standardise import Standardise
 from headstart.models.tuning import Cut, Frozen, cut, trained_weights
 from headstart.recipes import ClassifierRecipe
 from headstart.record import classifier_card
@@ -83,6 +83,8 @@ def read(config: RunConfig, cache: Path) -> Subject:
     recipe, device, names = config.recipe, torch.device(config.device), dataset.names
     assert isinstance(recipe, ClassifierRecipe)
 
+    spent: list[float] = []  # on features that are computed once
+
     def network(source: Source | None) -> tuple[nn.Module, Moved]:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(key(config.seed, "weights"))
@@ -93,16 +95,21 @@ def read(config: RunConfig, cache: Path) -> Subject:
         model = placed(model, device)
         new_head = source is None or any(n.startswith(f"{head.name}.") for n in moved.fresh)
         if head.standardise is not None and new_head:
-            _standardise(model, head, budget, config.size, device)
+            began = time.perf_counter()
+            _standardise(model, head.standardise, budget, config, cache)
+            spent.append(time.perf_counter() - began)
         return model, moved
 
     def stage(model: nn.Module, name: str, tune: str, recipe: ClassifierRecipe) -> Stage:
         parts = cut(model, trained_weights(model, tune), config.size)
         began = time.perf_counter()
         task = classification(parts, budget, validation, recipe, config, cache)
-        spent = time.perf_counter() - began if parts.frozen is not None else 0.0
+        if parts.frozen is not None:
+            spent.append(time.perf_counter() - began)
         passes = len(whole.names) if recipe.epoch == "steps" else task.count
-        return Stage(name, parts.rest, task, recipe, steps_per_epoch(passes, recipe.batch), spent)
+        steps, seconds = steps_per_epoch(passes, recipe.batch), sum(spent, 0.0)
+        spent.clear()
+        return Stage(name, parts.rest, task, recipe, steps, seconds)
 
     def stages(model: nn.Module) -> Iterator[Stage]:
         plain = Augmentation()  # so that what lies before the head is computed once
@@ -168,20 +175,25 @@ def _budget(whole: Labelled, dataset: ClassDataset, config: RunConfig) -> Int64[
 
 @torch.no_grad()
 def _standardise(
-    model: nn.Module, head: Head, budget: Labelled, size: tuple[int, int], device: torch.device
+    model: nn.Module, standardise: Standardise, budget: Labelled, config: RunConfig, cache: Path
 ) -> None:
     """Sets the statistics of the features, as the network gives them before it is trained."""
-    assert head.standardise is not None
-    seen: list[Tensor] = []
-    hook = head.standardise.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
-    model.eval()
     count = len(budget.names)
     some = np.linspace(0, count - 1, min(count, _STATISTICS)).astype(np.int64)  # of all classes
+    device = torch.device(config.device)
+    if config.tune in ("head", "staged"):  # then they are needed anyway, all of them
+        before = cut(model, trained_weights(model, "head"), config.size).frozen
+        features = _inputs(before, budget, config, cache)[torch.from_numpy(some)]
+        standardise.set(features.to(device))
+        return
+    seen: list[Tensor] = []
+    hook = standardise.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+    model.eval()
     images = torch.from_numpy(budget.images[some])
     for start in range(0, len(images), _BATCH):
-        model(prepared(images[start : start + _BATCH], size, device))
+        model(prepared(images[start : start + _BATCH], config.size, device))
     hook.remove()
-    head.standardise.set(torch.cat(seen))
+    standardise.set(torch.cat(seen))
 
 
 def _inputs(frozen: nn.Module | None, data: Labelled, config: RunConfig, cache: Path) -> Tensor:

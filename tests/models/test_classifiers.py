@@ -10,13 +10,13 @@ from headstart.errors import UsageError
 from headstart.models.classifiers import (
     MEAN,
     STD,
-    Standardise,
     check_network,
     check_size,
     make_network,
     network_names,
     prepare,
 )
+from headstart.models.standardise import Standardise
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from headstart.errors import Finding, UsageError
+from headstart.models.standardise import Standardise
 from headstart.models.tuning import used_weights
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -29,25 +30,6 @@ _AS_PUBLISHED: dict[str, dict[str, Any]] = {
     for name in ("googlenet", "inception_v3")
 }
 _SIZES = (8, 16, 32, 48, 64, 75, 96, 128, 160, 192, 224, 256)  # tried where one is too small
-
-
-class Standardise(nn.Module):
-    """``(x - mean) / std`` of features, ``(B, C)``, with statistics that are set, not learned."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.mean = nn.Buffer(torch.zeros(channels))
-        self.std = nn.Buffer(torch.ones(channels))
-
-    def forward(self, features: Float[Tensor, "b c"]) -> Float[Tensor, "b c"]:
-        """Of a channel that never varies the mean is subtracted, no more."""
-        return (features - self.mean) / self.std
-
-    def set(self, features: Float[Tensor, "n c"]) -> None:
-        """Takes over the statistics of these features."""
-        std = features.std(0, correction=0)
-        self.mean.copy_(features.mean(0))
-        self.std.copy_(torch.where(std > 0, std, torch.ones_like(std)))
 
 
 def network_names() -> tuple[str, ...]:

@@ -22,6 +22,7 @@ from jaxtyping import Float
 from torch import Tensor, fx, nn
 
 from headstart.errors import Finding, UsageError
+from headstart.models.standardise import Standardise
 
 _MATRICES = (nn.Linear, nn.Conv2d, nn.MultiheadAttention)
 
@@ -42,6 +43,12 @@ def _own_weights(network: nn.Module, node: fx.Node) -> tuple[str, ...]:
     if node.op == "get_attr" and str(node.target) in dict(network.named_parameters()):
         return (str(node.target),)
     return ()
+
+
+def _standardises(network: nn.Module, node: fx.Node) -> bool:
+    return node.op == "call_module" and isinstance(
+        network.get_submodule(str(node.target)), Standardise
+    )
 
 
 def used_weights(network: nn.Module) -> tuple[tuple[str, ...], ...]:
@@ -135,6 +142,9 @@ class Cut:
 def cut(network: nn.Module, trained: frozenset[str], size: tuple[int, int]) -> Cut:
     """Cuts a network where the first of the ``trained`` weights is used.
 
+    [`Standardise`][headstart.models.standardise.Standardise] goes with what trains: its statistics
+    are of the labels at hand, and what lies before it is then the same for all of them.
+
     Args:
         network: in two parts afterwards that share its modules; its own ``forward`` stays. Weights
             that do not train no longer take part in a backward pass.
@@ -151,7 +161,8 @@ def cut(network: nn.Module, trained: frozenset[str], size: tuple[int, int]) -> C
     graph = _Tracer().trace(network)
     training: set[fx.Node] = set()
     for node in graph.nodes:
-        if trained.intersection(_own_weights(network, node)) or training & {*node.all_input_nodes}:
+        own = trained.intersection(_own_weights(network, node))
+        if own or _standardises(network, node) or training & {*node.all_input_nodes}:
             training.add(node)
     before = [n for n in graph.nodes if n not in training]
     crossing = [n for n in before if n.op != "get_attr" and training & set(n.users)]

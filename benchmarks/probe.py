@@ -1,0 +1,120 @@
+"""What ten epochs of a linear probe cost, beside one forward pass over the same pictures.
+
+``python benchmarks/probe.py --out probe.json``. Both take turns in one process: the probe is
+``headstart train --tune head`` as it is, without decoding: statistics of the features, features of
+training and validation pictures, ten epochs, validation after each.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import struct
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from headstart.classification import read
+from headstart.config import CLASSIFIER, RunConfig, make_run_config
+from headstart.data.idx import FILES
+from headstart.disk import write_json
+from headstart.features import prepared
+from headstart.fit import fit
+from headstart.models.classifiers import make_network
+from headstart.recipes import CLASSIFIER_DEFAULT
+from headstart.record import environment
+from headstart.subject import Subject
+from headstart.tasks import placed
+from headstart.workers import Silent
+
+_BATCH = 64
+
+
+def draw(root: Path, pictures: int, classes: int = 10) -> Path:
+    """Noise in Fashion-MNIST's format: what a picture shows does not change what it costs."""
+    root.mkdir()
+    rng = np.random.default_rng(0)
+    for split, count in (("train", pictures), ("test", classes)):
+        images = rng.integers(0, 256, (count, 28, 28), dtype=np.uint8)
+        labels = (np.arange(count) % classes).astype(np.uint8)
+        for name, magic, array in zip(FILES[split], (2051, 2049), (images, labels), strict=True):
+            header = struct.pack(f">{1 + array.ndim}I", magic, *array.shape)
+            (root / name.removesuffix(".gz")).write_bytes(header + array.tobytes())
+    return root
+
+
+def probe(subject: Subject, config: RunConfig, folder: Path) -> float:
+    """Seconds of the probe; nothing is cached yet in ``folder``."""
+    began = time.perf_counter()
+    network, _ = subject.network(None)
+    for stage in subject.stages(network):
+        fit(
+            stage.model,
+            stage.task,
+            stage.recipe,
+            seed=config.seed,
+            steps=stage.steps,
+            device=torch.device(config.device),
+            folder=folder / "checkpoint",
+            stop=lambda: False,
+            listener=Silent(),
+        )
+    return time.perf_counter() - began
+
+
+@torch.no_grad()
+def forward(config: RunConfig, images: torch.Tensor, classes: int = 10) -> float:
+    """Seconds of the whole network, once over the pictures."""
+    network = placed(make_network(config.model, classes)[0], torch.device(config.device)).eval()
+    began = time.perf_counter()
+    for start in range(0, len(images), _BATCH):
+        network(prepared(images[start : start + _BATCH], config.size, torch.device(config.device)))
+    return time.perf_counter() - began
+
+
+def main() -> None:
+    """Rounds of both, then the ratio within each."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", default="squeezenet1_0")
+    parser.add_argument("--size", type=int, default=128)
+    parser.add_argument("--pictures", type=int, default=3000)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--out", type=Path, required=True)
+    its = parser.parse_args()
+    torch.set_num_threads(its.threads)
+    recipe = CLASSIFIER_DEFAULT.model_copy(update={"epochs": 10})
+    seconds: dict[str, list[float]] = {"probe": [], "forward": []}
+    with tempfile.TemporaryDirectory() as made:
+        data = draw(Path(made, "data"), its.pictures)
+        settings = {"data": str(data), "model": its.model, "size": (its.size, its.size)}
+        settings |= {"tune": "head", "threads": its.threads, "recipe": recipe}
+        config = make_run_config(**{"schema": 1, **CLASSIFIER, **settings})
+        images = torch.randint(0, 256, (its.pictures, 1, 28, 28), dtype=torch.uint8)
+        for round_ in range(its.rounds):
+            cache = Path(made, str(round_))
+            subject = read(config, cache)
+            seconds["forward"].append(forward(config, images))
+            seconds["probe"].append(probe(subject, config, cache))
+    ratios = [p / f for p, f in zip(seconds["probe"], seconds["forward"], strict=True)]
+    record = {
+        "schema": 1,
+        "benchmark": "probe",
+        "hardware": environment(torch.device("cpu")),
+        "settings": {**config.model_dump(by_alias=True), "data": "noise", "pictures": its.pictures},
+        "seconds": seconds,
+        "ratio": {
+            "median": statistics.median(ratios),
+            "min": min(ratios),
+            "max": max(ratios),
+        },
+    }
+    write_json(its.out, record)
+    print(f"ten epochs of a probe / one forward pass: {record['ratio']}")
+
+
+if __name__ == "__main__":
+    main()
