@@ -24,7 +24,7 @@ from headstart.data.labelled import Labelled, digest_of, read_labelled_pictures
 from headstart.data.splits import label_budget
 from headstart.disk import write_atomic
 from headstart.errors import DataError, Finding
-from headstart.features import cached_features, prepared
+from headstart.features import cached_features, compute, prepared
 from headstart.fit import State
 from headstart.frames import answers_csv
 from headstart.models.classifiers import (
@@ -181,19 +181,14 @@ def _standardise(
     count = len(budget.names)
     some = np.linspace(0, count - 1, min(count, _STATISTICS)).astype(np.int64)  # of all classes
     device = torch.device(config.device)
+    before = cut(model, trained_weights(model, "head"), config.size).frozen
+    assert isinstance(before, Frozen)
     if config.tune in ("head", "staged"):  # then they are needed anyway, all of them
-        before = cut(model, trained_weights(model, "head"), config.size).frozen
         features = _inputs(before, budget, config, cache)[torch.from_numpy(some)]
-        standardise.set(features.to(device))
-        return
-    seen: list[Tensor] = []
-    hook = standardise.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
-    model.eval()
-    images = torch.from_numpy(budget.images[some])
-    for start in range(0, len(images), _BATCH):
-        model(prepared(images[start : start + _BATCH], config.size, device))
-    hook.remove()
-    standardise.set(torch.cat(seen))
+    else:
+        images = torch.from_numpy(budget.images[some])
+        features = torch.cat(list(compute(before, images, config.size, device)))
+    standardise.set(features.to(device))
 
 
 def _inputs(frozen: nn.Module | None, data: Labelled, config: RunConfig, cache: Path) -> Tensor:
