@@ -97,11 +97,14 @@ NEW_DATA = "2c"
 def called(folder: str) -> str:
     """A part of the second half, by its folder.
 
-    >>> called("2a"), called("2b-whole")
-    ('2(a)', '2(b), whole')
+    >>> called("2a"), called("2b-whole"), called("2b-staged")
+    ('2(a)', '2(b′)', '2(b″)')
     """
     letter, _, how = folder.removeprefix("2").partition("-")
-    return f"2({letter})" + (f", {how}" if how else "")
+    return f"2({letter}{_BEYOND[how]})"
+
+
+_BEYOND = {"": "", "whole": "′", "staged": "″"}
 
 
 @dataclass(frozen=True)

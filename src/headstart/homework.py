@@ -72,7 +72,7 @@ def not_run(homework: Homework) -> dict[str, str]:
     """
     if homework.fashion_mnist is None:
         how = "give the folder with its four idx files as --fashion-mnist; the word fashion-mnist "
-        return dict.fromkeys((*CLASSIFIERS, NEW_DATA), f"no data: {how}fetches them")
+        return dict.fromkeys((*CLASSIFIERS, NEW_DATA), f"There are no data: {how}fetches them")
     if homework.fashion_mnist == FASHION_MNIST and not Path(FASHION_MNIST).exists():
         try:
             fetch_fashion_mnist()
@@ -84,7 +84,7 @@ def not_run(homework: Homework) -> dict[str, str]:
     found = {}
     if homework.new_data is None:
         how = "give a folder of pictures, one folder a class, as --new-data"
-        found[NEW_DATA] = f"no data: {how}"
+        found[NEW_DATA] = f"There are no data: {how}"
     if homework.weights is not None:
         weights_file(homework.weights)
         return found
@@ -101,7 +101,7 @@ def _without_network(error: HeadstartError) -> str:
     finding = error.findings[0]
     if finding.code not in ("no-network", "not-published"):
         raise error
-    return f"{finding.message}; {finding.hint}"
+    return f"{finding.message[0].upper()}{finding.message[1:]}; {finding.hint}"
 
 
 def do_homework(
@@ -188,7 +188,7 @@ def _parts(
         study(new_data(homework, out), out / NEW_DATA, listener, tell, jobs)
         yield
     for folder, why in missing.items():
-        tell(f"{called(folder)}: not run: {why}")
+        tell(f"{called(folder)}: not run. {why}")
 
 
 def share_starts(out: Path) -> None:

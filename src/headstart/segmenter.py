@@ -55,7 +55,7 @@ def load_segmenter(run: Path, device: torch.device) -> Segmenter:
         raise DataError(Finding("is-a-pretext", "error", message, hint))
     if facts.get("task") == "classification":
         message = f"{run} holds a classifier ({facts['model']}), which segments nothing"
-        hint = "its scores are in scores.json, its answers in frames.csv"
+        hint = "it can be used on pictures with a class"
         raise DataError(Finding("is-a-classifier", "error", message, hint))
     label_map = LabelMap(tuple(facts["names"]), tuple(facts["greys"]))
     model = UNet(len(label_map.names), facts["width"])

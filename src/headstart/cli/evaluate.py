@@ -24,15 +24,23 @@ def evaluate(
     """
     from headstart.data.question import task_of
 
-    if task_of(data) == "classification":
-        message = f"{data} has classes; evaluate scores segmentations only"
-        hint = "a classifier's scores are in its run's scores.json (train --score validation)"
-        raise UsageError(Finding("is-a-classifier", "error", message, hint))
+    of_classes = task_of(data) == "classification"
+    if of_classes and not (run_or_masks / "config.json").exists():
+        message = f"{data} has classes, and {run_or_masks} is no run"
+        raise UsageError(Finding("not-a-run", "error", message, "give what was --out of a train"))
 
     from headstart.cli.show import show_scores
     from headstart.data.folders import open_dataset
     from headstart.predict import evaluate_masks, evaluate_run
 
+    if of_classes:
+        from headstart.classify import evaluate_classifier
+        from headstart.data.classes import open_classes
+        from headstart.segmenter import pick_device
+
+        its = (run_or_masks, open_classes(data), split, pick_device(device))
+        show_scores(evaluate_classifier(*its), json)
+        return
     dataset = open_dataset(data)
     if (run_or_masks / "config.json").exists():
         scores = evaluate_run(run_or_masks, dataset, split, device)

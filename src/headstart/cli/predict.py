@@ -1,4 +1,4 @@
-"""``headstart predict RUN INPUT``: masks and overlays."""
+"""``headstart predict RUN INPUT``: masks and overlays, or classes."""
 
 from __future__ import annotations
 
@@ -14,16 +14,23 @@ def predict(
     source: Path = typer.Argument(
         ..., metavar="INPUT", help="A picture, a folder of pictures, or a dataset with --split."
     ),
-    out: Path = typer.Option(..., help="Where masks/ and overlays/ are written."),
+    out: Path = typer.Option(..., help="Where masks/ and overlays/, or classes.csv, are written."),
     split: str | None = typer.Option(None, help="INPUT is a dataset: this split of it."),
     device: str = typer.Option("auto", help="cpu, cuda, or auto."),
 ) -> None:
     """Write a mask and an overlay of every picture, at the picture's own size.
 
-    Masks hold the grey levels of the dataset that the run was trained on.
+    Masks hold the grey levels of the dataset that the run was trained on. A classifier's classes
+    and their probabilities stand in classes.csv.
 
     Example: headstart predict runs/first photos/ --out predictions
     """
+    from headstart.config import read_config
+
+    its = run / "config.json"
+    if its.exists() and read_config(its).task == "classification":
+        _classify(run, source, out, split, device)
+        return
     from headstart.data.folders import find_pictures, open_dataset
     from headstart.predict import frames_of
     from headstart.predict import predict as write_predictions
@@ -38,3 +45,30 @@ def predict(
     chosen = pick_device(device)
     write_predictions(load_segmenter(run, chosen), frames, root, out, chosen)
     say(f"{len(frames)} masks written to {out / 'masks'}, overlays to {out / 'overlays'}")
+
+
+def _classify(run: Path, source: Path, out: Path, split: str | None, device: str) -> None:
+    from headstart.classify import (
+        classes_of_pictures,
+        classes_of_split,
+        load_classifier,
+        write_classes,
+    )
+    from headstart.data.classes import open_classes
+    from headstart.data.folders import find_pictures
+    from headstart.segmenter import pick_device
+
+    chosen = pick_device(device)
+    if split is None:
+        frames = find_pictures(source)
+        root = source if source.is_dir() else source.parent
+        classifier = load_classifier(run, chosen)
+        found = classes_of_pictures(classifier, frames, root, chosen)
+        names = tuple(frame.name for frame in frames)
+    else:
+        dataset = open_classes(source)
+        classifier = load_classifier(run, chosen)
+        data, found = classes_of_split(classifier, dataset, split, chosen)
+        names = data.names
+    path = write_classes(out, names, classifier.names, found)
+    say(f"the classes of {len(names)} pictures are in {path}")

@@ -10,7 +10,7 @@ import matplotlib.style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator, StrMethodFormatter
 
 from headstart.homework_report.results import CONSTANT, SEED, STEPLR, Pair
 from headstart.report.charts import FAINT, INK, LOOK, WIDTH, colour
@@ -53,6 +53,9 @@ def losses(
         drawn = [row[key] for row in history for key in ("train_loss", "validation_loss")]
         if min(drawn) > 0 and max(drawn) > 20 * min(drawn):
             axes.set_yscale("log")
+            axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+            axes.yaxis.set_minor_locator(NullLocator())
         else:
             axes.set_ylim(0, 1.05 * max(*drawn, trivial or 0))
         axes.set_xlim(epochs[0] - 0.5, epochs[-1] + max(0.5, 0.02 * len(epochs)))

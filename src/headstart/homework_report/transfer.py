@@ -279,7 +279,7 @@ def answers(its: Transfer) -> list[str]:
         if folder in its.runs:
             told.append(f"{called(folder)}: {_answers(its, folder)[0]}")
         else:
-            told.append(f"{called(folder)}: not run: {its.not_run[folder]}")
+            told.append(f"{called(folder)}: not run. {its.not_run[folder]}")
     if its.new is None:
-        return [*told, f"{called(NEW_DATA)}: not run: {its.not_run[NEW_DATA]}"]
+        return [*told, f"{called(NEW_DATA)}: not run. {its.not_run[NEW_DATA]}"]
     return [*told, *(f"{called(NEW_DATA)}: {line}" for line in new_data.preferred(its.new))]
