@@ -74,7 +74,7 @@ homework = Homework(
     MODEL,
     WEIGHTS,
 )
-missing = not_run(homework)
+missing = not_run(homework, out)
 
 
 def show(run, picture):

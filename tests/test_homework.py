@@ -261,7 +261,7 @@ def test_names_are_set_and_never_obeyed_and_pictures_can_be_left_out(
         for old, new in renamed.items():
             text = text.replace(f",{old},", ',"{}",'.format(new.replace('"', '""')))
         path.write_text(text)
-    missing = not_run(tiny_homework(Path("a_b")))
+    missing = not_run(tiny_homework(Path("a_b")), out)
     written = write_homework(out, "headstart homework --data 'a_b & $(x)' %", False, missing)
     page, tex = read_page(out), (out / "report.tex").read_text()
     assert "script" not in page.tags and "b" in page.tags

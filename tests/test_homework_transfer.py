@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from urllib.error import URLError
 
@@ -24,7 +25,7 @@ from headstart.assignment import (
 )
 from headstart.config import differences, read_run_config, read_study_config
 from headstart.errors import DataError, UsageError
-from headstart.homework import do_homework, not_run
+from headstart.homework import costs, do_homework, not_run
 from headstart.homework_report.new_data import choices
 from headstart.recipes import CLASSIFIER_ASSIGNMENT
 from tests.conftest import Silent
@@ -54,6 +55,7 @@ def done(homework: Homework, tmp_path_factory: pytest.TempPathFactory) -> Path:
     first = Homework(homework.data, "tiny", 1)
     record = do_homework(first, out, Silent(), lambda _: None).record
     assert all("--fashion-mnist" in part["not_run"] for part in record["part2"].values())
+    assert not_run(homework, out) == {}
     before = (out / "a" / "scores.json").stat().st_mtime_ns
     do_homework(homework, out, Silent(), lambda _: None, jobs=2)
     assert (out / "a" / "scores.json").stat().st_mtime_ns == before
@@ -62,7 +64,8 @@ def done(homework: Homework, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_what_is_run_is_the_assignment(done: Path, squeezenet: Path) -> None:
     runs = {folder: read_run_config(done / folder / "config.json") for folder in CLASSIFIERS}
-    assert differences(runs["2a"].recipe, CLASSIFIER_ASSIGNMENT) == ["epochs: 4 -> 10"]
+    changed = differences(runs["2a"].recipe, CLASSIFIER_ASSIGNMENT)
+    assert changed == ["epochs: 4 -> 10", "head_epochs: 4 -> 10"]
     assert [run.start for run in runs.values()] == ["scratch", *[str(squeezenet)] * 3]
     assert [run.tune for run in runs.values()] == ["all", "head", "all", "staged"]
     for folder, run in runs.items():
@@ -110,7 +113,11 @@ def test_the_report_answers_part_2(done: Path) -> None:
         "expected > 0.85",
         "expected > 0.6",
         "above the expected 0.85",
-        "Every weight trained: with 21 labels 1 seed allow no verdict",
+        "Every weight trained: with 21 labels there is no verdict from 1 seed",
+        "the pictures are not Fashion-MNIST",
+        "8 epochs",  # in two stages
+        "enlargement up to 1.2 (the last layer alone: none)",
+        "after pooling and standardisation",
         "The last layer trained alone",
         "to the last bit",
         "the classifier is squeezenet1_1 (there VGG16)",
@@ -142,12 +149,29 @@ def test_part_2_is_not_lost_where_it_is_not_asked_for_again(
     assert "2(c): Every weight trained" in result.stdout
     plan = CliRunner().invoke(app(), [*options, "--dry-run"])
     assert plan.stderr.count("0 trainings, at most 0 steps") == 3 + 4 + 1
-    with pytest.raises(UsageError, match="settings-differ"):
-        do_homework(
-            Homework(homework.data, "tiny", 1, fashion_mnist=homework.fashion_mnist,
-                     model="squeezenet1_0", weights=str(squeezenet)),
-            done, Silent(), lambda _: None,
-        )  # fmt: skip
+    other = Homework(homework.data, "tiny", 1, model="squeezenet1_0")
+    with pytest.raises(UsageError, match="begun with squeezenet1_1, not with squeezenet1_0"):
+        with_what_is_there(other, done)
+
+
+def test_a_folder_that_was_moved_and_whose_weights_are_gone_is_still_the_same(
+    homework: Homework, done: Path, squeezenet: Path, tmp_path: Path
+) -> None:
+    moved, elsewhere = tmp_path / "elsewhere" / "H", tmp_path / "same.safetensors"
+    shutil.copytree(done, moved, symlinks=True)
+    shutil.copy(squeezenet, elsewhere)
+    before = {p: p.stat().st_mtime_ns for p in moved.rglob("frames.csv")}
+    record = json.loads((done / "homework.json").read_text())
+    for weights in (elsewhere, squeezenet):
+        again = replace(homework, weights=str(weights))
+        assert do_homework(again, moved, Silent(), lambda _: None).record == record
+    assert costs(homework, moved)["2(c)"].runs == 0
+    gone = replace(homework, weights=str(tmp_path / "gone.safetensors"))
+    assert not_run(gone, moved) == {}
+    assert {p: p.stat().st_mtime_ns for p in moved.rglob("frames.csv")} == before
+    elsewhere.write_bytes(squeezenet.read_bytes()[:-4] + b"1234")
+    with pytest.raises(DataError, match="begun with other data; changed since: start"):
+        do_homework(replace(homework, weights=str(elsewhere)), moved, Silent(), lambda _: None)
 
 
 def test_without_published_weights_the_rest_is_done_and_what_to_fetch_is_said(
@@ -163,7 +187,7 @@ def test_without_published_weights_the_rest_is_done_and_what_to_fetch_is_said(
                "--new-data", str(homework.new_data), "--model", "squeezenet1_1",
                "--scale", "tiny", "--device", "cpu", "--threads", "1"]  # fmt: skip
     plan = CliRunner().invoke(app(), [*options, "--dry-run", "--out", str(out)])
-    assert plan.exit_code == 0 and "2(a)" in plan.stderr and "2(b)" not in plan.stderr
+    assert plan.exit_code == 0 and "2(a)" in plan.stderr and "2(c)" in plan.stderr
     assert not out.exists()
     result = CliRunner().invoke(app(), [*options, "--out", str(out)])
     assert result.exit_code == 0, result.stderr
@@ -192,12 +216,20 @@ def test_weights_that_are_there_and_wrong_are_no_missing_ones(
         do_homework(without, tmp_path / "H", Silent(), lambda _: None)
     assert not (tmp_path / "H").exists()
     with pytest.raises(UsageError, match="there is no start nowhere"):
-        not_run(
-            Homework("", "tiny", 1, fashion_mnist=homework.fashion_mnist, weights="nowhere",
-                     model="squeezenet1_1")
-        )  # fmt: skip
+        not_run(replace(without, weights="nowhere"), tmp_path)
     with pytest.raises(UsageError, match="vgg16"):
-        not_run(Homework("", "tiny", 1, fashion_mnist=homework.fashion_mnist, model="vgg_16"))
+        not_run(replace(without, model="vgg_16"), tmp_path)
+
+
+def test_what_is_wrong_with_part_2_is_known_before_part_1_is_begun(
+    homework: Homework, squeezenet: Path, tmp_path: Path
+) -> None:
+    for wrong in ({"fashion_mnist": "nowhere"}, {"new_data": "nowhere"}):
+        for scale in ("full", "tiny"):
+            with pytest.raises(DataError, match="nowhere"):
+                not_run(replace(homework, scale=scale, **wrong), tmp_path)
+    with pytest.raises(DataError, match="of another network"):
+        not_run(replace(homework, model="squeezenet1_0"), tmp_path)
 
 
 def test_the_full_scale_is_the_assignments(coloured: Path, drawn: Path) -> None:
@@ -215,16 +247,19 @@ def test_the_full_scale_is_the_assignments(coloured: Path, drawn: Path) -> None:
 def row(verdict: str, difference: float, low: float | None, high: float | None) -> dict:
     return {
         "labels": 100, "verdict": verdict, "difference": difference, "low": low, "high": high,
-        "seeds": 5 if low is not None else 2,
+        "seeds": 5 if low is not None else 2, "level": 0.95,
     }  # fmt: skip
 
 
 def test_choices_in_words() -> None:
     told = choices([row("hurts", -0.1, -0.2, -0.05)], "(b)", "(a)")
     assert told == (
-        "with 100 labels (a) is to be preferred (accuracy −0.100, interval −0.200 to −0.050)"
+        "with 100 labels (a) is to be preferred (accuracy −0.100, 95 % interval −0.200 to −0.050, "
+        "5 seeds)"
     )
     told = choices([row("no difference shown", 0.1, -0.2, 0.3)], "(b)", "(a)")
     assert "no difference is shown" in told and "preferred" not in told
     told = choices([row("too few seeds", 0.1, None, None)], "(b)", "(a)")
-    assert told == "with 100 labels 2 seeds allow no verdict (accuracy +0.100 so far for (b))"
+    assert (
+        told == "with 100 labels there is no verdict from 2 seeds (accuracy +0.100 so far for (b))"
+    )

@@ -118,3 +118,8 @@ def test_what_others_are_compared_with_can_be_chosen(tmp_path, records):
         config(against="imagenet")
     longer = config(starts=("scratch", "colorization", "scratch-longer"), against="scratch-longer")
     assert len(pairs(longer)) == len(set(pairs(longer))) == 2
+    of_pretext = longer.model_copy(update={"against": "colorization"})
+    assert {frozenset(pair) for pair in pairs(of_pretext)} == {
+        frozenset(("scratch", "colorization")), frozenset(("scratch-longer", "colorization"))
+    }  # fmt: skip
+    assert len(pairs(of_pretext)) == 2

@@ -76,26 +76,69 @@ def hardware(record: dict[str, Any]) -> str:
 
 
 def study_table(record: dict[str, Any]) -> str:
-    """Mean score over seeds by start and budget, then each difference with its interval."""
+    """Mean score over seeds by start, tuning and budget, then each difference with its interval."""
     runs, metric = record["records"], record["comparisons"][0]["metric"]
     budgets = sorted({r["labels"] for r in runs})
+    several = len({r["tune"] for r in runs}) > 1
     head = [f"{n} labels" for n in budgets]
     if record["labels_saved"]:
-        head.append("labels for what `scratch` reaches with all")
+        head.append("labels for what the other reaches with all")
     lines = [f"| start | {' | '.join(head)} |", f"|---|{'---|' * len(head)}"]
-    for start in dict.fromkeys(r["start"] for r in runs):
+
+    def named(start: str, tune: str) -> str:
+        return f"`{_called(start)}`" + (f", tune {tune}" if several else "")
+
+    for line in dict.fromkeys((r["start"], r["tune"]) for r in runs):
         cells = [""] * len(head)
         for i, budget in enumerate(budgets):
             values = [
-                r["scores"][metric] for r in runs if (r["start"], r["labels"]) == (start, budget)
+                r["scores"][metric]
+                for r in runs
+                if (r["start"], r["tune"], r["labels"]) == (*line, budget)
             ]
             cells[i] = f"{sum(values) / len(values):.3f} ({len(values)} seeds)"
-        lines.append(f"| `{_called(start)}` | {' | '.join(cells)} |")
-    for start in dict.fromkeys(c["start"] for c in record["comparisons"]):
-        cells = [_difference(c) for c in record["comparisons"] if c["start"] == start]
-        cells += [_saved(s) for s in record["labels_saved"] if s["start"] == start]
-        name = f"`{_called(start)}` against `scratch`, verdict's {metric}"
+        lines.append(f"| {named(*line)} | {' | '.join(cells)} |")
+    pair = ("start", "tune", "against")
+    for start, tune, against in dict.fromkeys(
+        tuple(c[name] for name in pair) for c in record["comparisons"]
+    ):
+        about = (start, tune, against)
+        mine = [c for c in record["comparisons"] if tuple(c[name] for name in pair) == about]
+        saved = [s for s in record["labels_saved"] if tuple(s[name] for name in pair) == about]
+        cells = [_difference(c) for c in mine] + [_saved(s) for s in saved]
+        name = f"{named(start, tune)} against `{_called(against)}`, verdict's {metric}"
         lines.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def homework_table(record: dict[str, Any]) -> str:
+    """Each part beside the constant prediction, what is expected and what was reported."""
+    lines = [
+        "| part | score | here | constant | expected | reported | epochs | reported |",
+        "|---|---|--:|--:|--:|--:|--:|--:|",
+    ]
+    named = {"2b-whole": "2(b′)", "2b-staged": "2(b″)"}
+    parts = {f"1({letter})": part for letter, part in record["parts"].items()}
+    parts |= {named.get(name, f"2({name[1:]})"): part for name, part in record["part2"].items()}
+    for name, part in parts.items():
+        score = next((s for s in ("dice_assignment", "accuracy", "loss") if s in part), None)
+        if score is None:
+            continue
+        beside = [part.get(key) for key in ("expected", "reported")]
+        cells = [f"{part[score]:.4f}", f"{part['trivial'][score]:.4f}"]
+        cells += ["-" if value is None else f"{value:g}" for value in beside]
+        cells += [str(part["epochs"]), str(part["reported_epochs"] or "-")]
+        lines.append(f"| {name} | `{score}` | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def effects_table(record: dict[str, Any]) -> str:
+    """What colorization does under either schedule, and the schedule on either start."""
+    lines = ["| changed | held | difference in `dice` |", "|---|---|---|"]
+    changed = {"colorization": "(d) instead of (b)", "schedule": "no StepLR instead of StepLR"}
+    lines += [
+        f"| {changed[c['of']]} | {c['given']} | {_difference(c)} |" for c in record["comparisons"]
+    ]
     return "\n".join(lines)
 
 
@@ -117,7 +160,7 @@ def _saved(s: dict[str, Any]) -> str:
 def filled(page: str) -> str:
     """The page with what stands between ``<!-- KIND NAME -->`` and ``<!-- end -->`` made anew."""
     make = {"runs": runs_table, "classes": classes_table, "hardware": hardware}
-    make["study"] = study_table
+    make |= {"study": study_table, "homework": homework_table, "effects": effects_table}
 
     def one(match: re.Match[str]) -> str:
         record = json.loads((HERE / f"{match[2]}.json").read_bytes())

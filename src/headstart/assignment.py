@@ -31,13 +31,14 @@ from headstart.config import (
     read_study_config,
 )
 from headstart.data.question import TaskName, sizes_of
-from headstart.errors import DataError, Finding
+from headstart.errors import DataError, Finding, UsageError
 from headstart.recipes import (
     ASSIGNMENT,
     ASSIGNMENT_AUGMENTED,
     CLASSIFIER_ASSIGNMENT,
     CLASSIFIER_DEFAULT,
     PRETEXT_ASSIGNMENT,
+    ClassifierRecipe,
     Training,
 )
 
@@ -93,6 +94,9 @@ CLASSIFIERS: Mapping[str, str] = {
 NEW_DATA = "2c"
 """The folder of the study on new data."""
 
+VGG16 = "vgg16"
+"""The assignment's classifier."""
+
 
 def called(folder: str) -> str:
     """A part of the second half, by its folder.
@@ -119,7 +123,7 @@ class Homework:
         threads: CPU threads of a run.
         fashion_mnist: of part 2, the pictures with classes; None: no part 2.
         new_data: of 2(c), other pictures with classes; None: no 2(c).
-        model: the classifier.
+        model: the classifier; None: ``vgg16``.
         weights: a file of its ImageNet weights; None: those that torchvision publishes.
     """
 
@@ -130,7 +134,7 @@ class Homework:
     threads: int = 1
     fashion_mnist: str | None = None
     new_data: str | None = None
-    model: str = "vgg16"
+    model: str | None = None
     weights: str | None = None
 
 
@@ -166,9 +170,8 @@ def classifier(homework: Homework, folder: str) -> RunConfig:
     """One of [`CLASSIFIERS`][headstart.assignment.CLASSIFIERS]: of 2(a), 2(b) and beyond."""
     scale = SCALES[homework.scale]
     assert homework.fashion_mnist is not None
-    labels = scale.labels
-    if labels is not None and labels >= _labelled(homework.fashion_mnist, "classification"):
-        labels = None
+    whole = _labelled(homework.fashion_mnist, "classification")
+    labels = scale.labels if scale.labels is not None and scale.labels < whole else None
     return make_run_config(
         **_classified(homework, homework.fashion_mnist),
         start=SCRATCH if folder == "2a" else homework.weights or IMAGENET,
@@ -191,7 +194,7 @@ def new_data(homework: Homework, out: Path) -> StudyConfig:
     scale = SCALES[homework.scale]
     assert homework.new_data is not None
     whole = _labelled(homework.new_data, "classification")
-    scratch_trained, of_imagenet = str(out / "2a"), str(out / "2b")
+    scratch_trained, of_imagenet = _networks(out)
     return make_study_config(
         **_classified(homework, homework.new_data),
         starts=(scratch_trained, of_imagenet, SCRATCH),
@@ -201,6 +204,15 @@ def new_data(homework: Homework, out: Path) -> StudyConfig:
         seeds=_seeds(homework),
         recipe=_shortened(CLASSIFIER_DEFAULT, scale.new_epochs),
     )
+
+
+def _networks(out: Path) -> tuple[str, str]:
+    """Where 2(a) and 2(b) are, as the study knows them: a folder that was moved is the same one."""
+    here = str(out / "2a"), str(out / "2b")
+    if not (begun := out / NEW_DATA / "config.json").exists():
+        return here
+    known = {Path(start).name: start for start in read_study_config(begun).starts}
+    return known.get("2a", here[0]), known.get("2b", here[1])
 
 
 def _seeds(homework: Homework) -> tuple[int, ...]:
@@ -221,12 +233,16 @@ def _frames(homework: Homework) -> dict[str, Any]:
 def _classified(homework: Homework, data: str) -> dict[str, Any]:
     """What trainings of part 2 have in common."""
     side = SCALES[homework.scale].square
-    its = {"task": "classification", "model": homework.model, "width": None, "size": (side, side)}
-    return {**_machine(homework), "data": data, **its}
+    its = {"task": "classification", "model": homework.model or VGG16, "width": None}
+    return {**_machine(homework), **its, "data": data, "size": (side, side)}
 
 
 def _shortened(recipe: Training, epochs: int | None) -> dict[str, Any]:
-    return {**recipe.model_dump(), "epochs": epochs or recipe.epochs}
+    most = epochs or recipe.epochs
+    shorter = {"epochs": most}
+    if isinstance(recipe, ClassifierRecipe):
+        shorter["head_epochs"] = min(most, recipe.head_epochs)
+    return {**recipe.model_dump(), **shorter}
 
 
 def _labelled(data: str, task: TaskName) -> int:
@@ -244,7 +260,7 @@ def command(homework: Homework, out: Path) -> str:
     """
     words = ["headstart", "homework", "--data", homework.data]
     if homework.fashion_mnist is not None:
-        words += ["--fashion-mnist", homework.fashion_mnist, "--model", homework.model]
+        words += ["--fashion-mnist", homework.fashion_mnist, "--model", homework.model or VGG16]
         words += ["--new-data", homework.new_data] if homework.new_data is not None else []
         words += ["--weights", homework.weights] if homework.weights is not None else []
     words += ["--scale", homework.scale, "--seeds", str(homework.seeds)]
@@ -262,14 +278,21 @@ def with_what_is_there(homework: Homework, out: Path) -> Homework:
     """The same with the part 2 that a folder was begun with, where this one has none.
 
     A report that is made again thus never loses a part that was run.
+
+    Raises:
+        UsageError: the folder was begun with another network.
     """
-    found: dict[str, str] = {}
-    if (its := out / "2a" / "config.json").exists() and homework.fashion_mnist is None:
+    found: dict[str, Any] = {}
+    if (its := out / "2a" / "config.json").exists():
         run = read_run_config(its)
-        found = {"fashion_mnist": run.data, "model": run.model}
+        if homework.model not in (None, run.model):
+            message = f"{out} was begun with {run.model}, not with {homework.model}"
+            hint = "choose another --out"
+            raise UsageError(Finding("settings-differ", "error", message, hint))
+        found = {"fashion_mnist": homework.fashion_mnist or run.data, "model": run.model}
     if (its := out / "2b" / "config.json").exists() and homework.weights is None:
         start = read_run_config(its).start
         found |= {} if start == IMAGENET else {"weights": start}
     if (its := out / NEW_DATA / "config.json").exists() and homework.new_data is None:
         found["new_data"] = read_study_config(its).data
-    return replace(homework, **found)  # type: ignore[arg-type]
+    return replace(homework, **found)

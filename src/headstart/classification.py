@@ -112,13 +112,16 @@ def read(config: RunConfig, cache: Path) -> Subject:
         return Stage(name, parts.rest, task, recipe, steps, seconds)
 
     def stages(model: nn.Module) -> Iterator[Stage]:
-        plain = Augmentation()  # so that what lies before the head is computed once
-        alone = {"learning_rate": recipe.head_learning_rate, "augmentation": plain}
+        plain = recipe.model_copy(update={"augmentation": Augmentation()})
+        alone = {"learning_rate": recipe.head_learning_rate}
         if config.tune == "staged":
-            first = recipe.model_copy(update={**alone, "epochs": recipe.head_epochs})
+            first = plain.model_copy(update={**alone, "epochs": recipe.head_epochs})
             yield stage(model, "head", "head", first)
-        its = recipe.model_copy(update=alone) if config.tune == "head" else recipe
-        yield stage(model, "", config.tune, its)
+        if config.tune == "head":
+            yield stage(model, "", "head", plain.model_copy(update=alone))
+        else:
+            whole = config.tune in ("all", "staged")
+            yield stage(model, "", config.tune, recipe if whole else plain)
 
     def score(model: nn.Module, state: State, out: Path) -> dict[str, Any]:
         parts = cut(model, trained_weights(model, config.tune), config.size)
@@ -226,15 +229,13 @@ def classification(
 ) -> Task:
     """Pictures to classes, by cross-entropy; validated on accuracy.
 
-    What the frozen part makes of the pictures is computed once and kept, unless they are augmented:
-    then it is computed for every batch.
-
+    What the frozen part makes of the pictures is computed once; then they are not augmented.
     ``validate`` gives ``loss``, ``accuracy``, and ``collapsed``.
     """
     device, size = torch.device(config.device), config.size
     changes = recipe.augmentation if recipe.augmentation != Augmentation() else None
-    kept = None if changes and parts.frozen else parts.frozen
-    inputs = resident(_inputs(kept, train, config, cache), device)
+    assert changes is None or parts.frozen is None
+    inputs = resident(_inputs(parts.frozen, train, config, cache), device)
     held_out = resident(_inputs(parts.frozen, validation, config, cache), device)
     labels = torch.from_numpy(train.labels).to(device)
     truth = torch.from_numpy(validation.labels).to(device)
@@ -248,9 +249,6 @@ def classification(
             given = _on_device(some, config)
         else:
             given = prepared(some, size, device, changes, generator(config.seed, "augment", step))
-            if parts.frozen is not None:
-                with torch.no_grad():
-                    given = parts.frozen(given)
         return given, labels[chosen.to(device)]
 
     def loss(logits: Tensor, target: Tensor) -> Tensor:

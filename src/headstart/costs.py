@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from headstart.config import RunConfig
+from headstart.config import SCRATCH, RunConfig
 from headstart.data.batches import steps_per_epoch
 from headstart.data.question import sizes_of
 from headstart.forecast import bytes_of_run, seconds_of_features, seconds_per_step
@@ -77,7 +77,8 @@ def cost_of_study(planned: Plan, pretexts: bool = True) -> Cost:
             one = run_config(config, mine[0])
             seconds += expected_steps(planned, tune)[0] * seconds_per_step(one, its.classes)
             if config.task == "classification":
-                pictures = sum(cell.labels + held_out for cell in mine)
+                networks = {(c.start, c.seed if c.start == SCRATCH else 0) for c in mine}
+                pictures = sum(cell.labels for cell in mine) + held_out * len(networks)
                 seconds += seconds_of_features(one, its.classes, pictures)
             size += len(mine) * bytes_of_run(one, its.classes)
     if count:

@@ -11,9 +11,12 @@ import functools
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import torch
+
 from headstart.assignment import (
     CLASSIFIERS,
     NEW_DATA,
+    VGG16,
     Homework,
     called,
     classifier,
@@ -23,19 +26,18 @@ from headstart.assignment import (
     with_steplr,
     without_steplr,
 )
-from headstart.config import RunConfig, weights_file
+from headstart.config import IMAGENET, RunConfig, weights_file
 from headstart.costs import NOTHING, Cost, cost_of_run, cost_of_study
-from headstart.data.classes import FASHION_MNIST
-from headstart.data.idx import fetch_fashion_mnist
 from headstart.disk import disk_errors, locked
 from headstart.errors import DataError, Finding, HeadstartError, InterruptedRun, UsageError
 from headstart.fit import Listener, Stopping
 from headstart.homework_report.write import Written, write_homework
-from headstart.models.classifiers import check_network, check_size
+from headstart.models.classifiers import check_network, check_size, make_network
 from headstart.models.published import fetch_published
 from headstart.run import train
 from headstart.run_folder import check_folder, strangers
-from headstart.study import Plan, cells, plan, study
+from headstart.starts import move, read_source
+from headstart.study import Plan, cells, plan, study, without_checkpoints
 from headstart.workers import Work, working
 
 _OURS = (
@@ -62,42 +64,62 @@ def _refuse_strangers(out: Path) -> None:
         raise UsageError(Finding("not-a-homework", "error", message, hint, found))
 
 
-def not_run(homework: Homework) -> dict[str, str]:
-    """The parts that cannot be run, by folder, each with what it takes.
+def not_run(homework: Homework, out: Path, fetch: bool = True) -> dict[str, str]:
+    """The parts that cannot be run, by folder, each with what it takes; a finished one never is.
 
-    What can be downloaded is downloaded, and checked by hash.
+    What is there is looked at now: a wrong folder or file should not be found after hours.
+
+    Args:
+        homework: all that decides the result.
+        out: its folder.
+        fetch: whether weights that are not there are downloaded, and checked by hash.
 
     Raises:
         HeadstartError: data or weights are there and at fault, or there is no such network.
     """
+    to_do = [f for f in CLASSIFIERS if not (out / f / "scores.json").exists()]
     if homework.fashion_mnist is None:
         how = "give the folder with its four idx files as --fashion-mnist; the word fashion-mnist "
-        return dict.fromkeys((*CLASSIFIERS, NEW_DATA), f"There are no data: {how}fetches them")
-    if homework.fashion_mnist == FASHION_MNIST and not Path(FASHION_MNIST).exists():
-        try:
-            fetch_fashion_mnist()
-        except DataError as e:
-            return dict.fromkeys((*CLASSIFIERS, NEW_DATA), _without_network(e))
-    check_network(homework.model)
-    config = classifier(homework, "2a")
+        return dict.fromkeys((*to_do, NEW_DATA), f"There are no data: {how}fetches them")
+    try:
+        config = classifier(homework, "2a")
+    except DataError as e:
+        why = _missing(e)
+        if len(to_do) < len(CLASSIFIERS):
+            raise  # what was run cannot be shown as not run
+        return dict.fromkeys((*to_do, NEW_DATA), why)
+    check_network(config.model)
     check_size(config.model, config.size)
-    found = {}
+    found: dict[str, list[str]] = {}
     if homework.new_data is None:
         how = "give a folder of pictures, one folder a class, as --new-data"
-        found[NEW_DATA] = f"There are no data: {how}"
-    if homework.weights is not None:
-        weights_file(homework.weights)
-        return found
+        found[NEW_DATA] = [f"There are no data: {how}"]
+    else:
+        new_data(homework, out)
+    its = [folder for folder in to_do if folder != "2a"]
+    if why := _no_weights(homework, config) if its and fetch else "":
+        for folder in (*its, *([NEW_DATA] if "2b" in its else [])):
+            found.setdefault(folder, []).append(why)
+    return {folder: ". ".join(reasons) for folder, reasons in found.items()}
+
+
+def _no_weights(homework: Homework, config: RunConfig) -> str:
+    """Why there are no ImageNet weights, in words; empty where there are, and they fit."""
     try:
-        fetch_published(homework.model)
+        if homework.weights is None:
+            source = read_source(fetch_published(config.model), IMAGENET)
+        else:
+            source = read_source(weights_file(homework.weights), homework.weights)
     except HeadstartError as e:
-        why = _without_network(e).replace("as --start", "as --weights")
-        found |= dict.fromkeys([*set(CLASSIFIERS) - {"2a"}, NEW_DATA], why)
-    return found
+        return _missing(e).replace("as --start", "as --weights")
+    with torch.random.fork_rng(devices=[]):
+        network, head = make_network(config.model, 2)
+    move(network, source, (), f"{head.name}.", whole=True)
+    return ""
 
 
-def _without_network(error: HeadstartError) -> str:
-    """What is missing, in words; any other error is raised again."""
+def _missing(error: HeadstartError) -> str:
+    """What could not be fetched, in words; any other error is raised again."""
     finding = error.findings[0]
     if finding.code not in ("no-network", "not-published"):
         raise error
@@ -130,7 +152,7 @@ def do_homework(
             what is finished is kept.
     """
     _refuse_strangers(out)
-    missing = not_run(homework)
+    missing = not_run(homework, out)
     with locked(out), Stopping() as stopping:
         try:
             for _ in _parts(homework, out, missing, listener, tell, jobs, stopping):
@@ -178,8 +200,9 @@ def _parts(
         if folder not in missing
     ]
     if works:
-        tell(f"2(a) and 2(b): {homework.model} on pictures with a class")
+        tell(f"2(a) and 2(b): {homework.model or VGG16} on pictures with a class")
     for work, scores in working(works, jobs, listener, stopping):
+        without_checkpoints(work.out)
         trivial = scores["trivial"]["accuracy"]
         tell(f"{called(work.about)}: accuracy {scores['accuracy']:.4f} (constant {trivial:.4f})")
     yield
@@ -205,14 +228,16 @@ def share_starts(out: Path) -> None:
 
 
 def costs(homework: Homework, out: Path) -> dict[str, Cost]:
-    """What is to do, part by part. Writes nothing but what is downloaded.
+    """What is to do, part by part, as far as it is known before weights are fetched.
+
+    Writes nothing.
 
     Raises:
         HeadstartError: as [`do_homework`][headstart.homework.do_homework] would, where that is
             known before anything is made.
     """
     _refuse_strangers(out)
-    missing = not_run(homework)
+    missing = not_run(homework, out, fetch=False)
     found = {"1(a)": _cost(part_a(homework), out / "a")}
     steplr, constant = (plan(make(homework), out / name) for name, make in _STUDIES.items())
     found["1(b), (c), (d)"] = cost_of_study(steplr)
@@ -222,7 +247,7 @@ def costs(homework: Homework, out: Path) -> dict[str, Cost]:
             found[called(folder)] = _cost(classifier(homework, folder), out / folder)
     if NEW_DATA not in missing:
         config = new_data(homework, out)
-        begun = (out / "2b" / "scores.json").exists()
+        begun = all((out / folder / "scores.json").exists() for folder in ("2a", "2b"))
         whole = Plan(config, {}, tuple(cells(config)), {})
         planned = plan(config, out / NEW_DATA) if begun else whole
         found[called(NEW_DATA)] = cost_of_study(planned)

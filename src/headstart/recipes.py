@@ -101,7 +101,7 @@ class ClassifierRecipe(Training):
         head_epochs: how many of those come first with the tuning ``staged``.
         smoothing: share of each label that is spread over all classes alike.
 
-    ``augmentation`` rests while the last layer trains alone: what lies before it is computed once.
+    ``augmentation`` rests while a part of the network is frozen: what that gives is computed once.
     """
 
     choose: Literal["loss", "accuracy"]

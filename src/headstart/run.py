@@ -11,7 +11,14 @@ import torch
 
 from headstart import classification, segmentation
 from headstart.checkpoint import save_weights
-from headstart.config import IMAGENET, SCRATCH, RunConfig, to_json, weights_file
+from headstart.config import (
+    IMAGENET,
+    SCRATCH,
+    RunConfig,
+    read_run_config,
+    to_json,
+    weights_file,
+)
 from headstart.disk import disk_errors, locked, write_atomic, write_json
 from headstart.errors import InterruptedRun
 from headstart.fit import Listener, State, Stopping, fit
@@ -59,7 +66,7 @@ def train(
         done = out / "scores.json"
         if done.exists():  # it does not answer for other pictures than its own
             before = json.loads((out / "environment.json").read_bytes())["data"]
-            refuse_changed_data(out, before, about.digests(config))
+            refuse_changed_data(out, before, {**about.digests(config), **_moved_start(config, out)})
             scores: dict[str, Any] = json.loads(done.read_bytes())
             return scores
         torch.set_num_threads(config.threads)
@@ -86,6 +93,13 @@ def train(
         scores = subject.score(network, state, out)
         write_json(done, scores)  # last: it says that the run is finished
         return scores
+
+
+def _moved_start(config: RunConfig, out: Path) -> dict[str, str]:
+    """The hash of a start that is not where it was; of one that is, a finished run asks no more."""
+    if config.start == read_run_config(out / "config.json").start:
+        return {}
+    return {"start": read_source(weights_file(config.start), config.start).sha256}
 
 
 def _source(

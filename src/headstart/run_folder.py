@@ -4,13 +4,22 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from headstart.config import PretextConfig, RunConfig, differences, read_config
+from headstart.config import (
+    IMAGENET,
+    PRETEXTS,
+    SCRATCH,
+    PretextConfig,
+    RunConfig,
+    differences,
+    read_config,
+)
 from headstart.disk import disk_errors
 from headstart.errors import DataError, Finding, UsageError
 from headstart.fit import State
 
 _OURS = (".lock", "cache")
 _PLACES = ("data: ", "pretext.data: ")  # a moved dataset is the same one if its content is
+_NAMED = (SCRATCH, IMAGENET, *PRETEXTS)
 
 
 def fresh_folder(out: Path) -> Path:
@@ -41,11 +50,19 @@ def check_folder(config: RunConfig | PretextConfig, out: Path) -> None:
             message = f"{out} is not empty and holds no run"
             hint = "choose another --out, or give --fresh to start beside it"
             raise UsageError(Finding("not-a-run", "error", message, hint, found))
-    changed = [d for d in differences(read_config(path), config) if not d.startswith(_PLACES)]
+    before = read_config(path)
+    changed = [d for d in differences(before, config) if not d.startswith(_PLACES)]
+    if isinstance(before, RunConfig) and isinstance(config, RunConfig):
+        changed = [d for d in changed if not d.startswith("start: ") or not _moved(before, config)]
     if changed:
         message = f"{out} holds a run with other settings (old -> new): {'; '.join(changed)}"
         hint = "choose another --out, or give --fresh to start beside it"
         raise UsageError(Finding("settings-differ", "error", message, hint))
+
+
+def _moved(before: RunConfig, now: RunConfig) -> bool:
+    """Whether both starts are files; that they are the same is seen from their content."""
+    return before.start not in _NAMED and now.start not in _NAMED
 
 
 def how_to_continue(out: Path, state: State, epochs: int) -> Finding:

@@ -47,6 +47,7 @@ from headstart.errors import DataError, Finding, InterruptedRun, UsageError
 from headstart.fit import Listener, Stopping
 from headstart.models.classifiers import check_network, check_size
 from headstart.pretrain import find_pretext_pictures
+from headstart.recipes import ClassifierRecipe
 from headstart.run_folder import budget_too_large, strangers
 from headstart.verdicts import METRIC, called, compare
 from headstart.workers import Work, working
@@ -209,20 +210,20 @@ def plan(config: StudyConfig, out: Path) -> Plan:
         message = f"{out} is not empty and holds no study"
         hint = "choose another --out"
         raise UsageError(Finding("not-a-study", "error", message, hint, found))
-    _check(config, whole)
     done = _read_ledger(out)
     todo = tuple(cell for cell in cells(config) if cell.run not in done)
+    _check(config, whole, {cell.start for cell in todo})
     return Plan(config, done, todo, _pretext_folders(config))
 
 
-def _check(config: StudyConfig, whole: int) -> None:
-    """Says all that would stop a study later."""
+def _check(config: StudyConfig, whole: int, needed: set[str]) -> None:
+    """Says all that would stop a study later; starts of finished runs are needed no more."""
     findings: list[Finding] = []
     if config.task == "classification":
         check_network(config.model)
         check_size(config.model, config.size)
     for start in config.starts:
-        if start not in (SCRATCH, SCRATCH_LONGER, IMAGENET, *PRETEXTS):
+        if start in needed and start not in (SCRATCH, SCRATCH_LONGER, IMAGENET, *PRETEXTS):
             try:
                 weights_file(start)
             except UsageError as e:
@@ -263,8 +264,9 @@ def expected_steps(todo: Plan, tune: str | None = None) -> tuple[int, int, int]:
     config = todo.config
     whole = sizes_of(Path(config.data), config.task).pictures["train"]
     recipe = config.recipe
+    before = recipe.head_epochs if isinstance(recipe, ClassifierRecipe) else 0
     steps = sum(
-        recipe.epochs
+        (recipe.epochs + before * (cell.tune == "staged"))
         * steps_per_epoch(whole if recipe.epoch == "steps" else cell.labels, recipe.batch)
         for cell in todo.todo
         if tune in (None, cell.tune)
@@ -316,7 +318,7 @@ def study(
             if isinstance(cell, Cell):
                 ledger[cell.run] = _entry(cell, out / cell.run)
                 _write_ledger(out, ledger, todo.config)
-                _without_checkpoints(out / cell.run)
+                without_checkpoints(out / cell.run)
                 seconds = ledger[cell.run]["seconds"]
                 metric = METRIC[todo.config.task]
                 tell(
@@ -339,7 +341,8 @@ def study(
         return _write_study(out, todo.config, ledger)
 
 
-def _without_checkpoints(run: Path) -> None:
+def without_checkpoints(run: Path) -> None:
+    """Removes what a finished run needs no more: of large networks it is gigabytes."""
     for folder in (run / "checkpoint", *run.glob("*/checkpoint")):
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -25,7 +25,8 @@ class Stage:
         task: data and question.
         recipe: hyper-parameters.
         steps: an epoch.
-        seconds: that were spent on what is computed once, before it: features of frozen parts.
+        seconds: that were spent on what is computed once, before it: features of frozen parts,
+            and their statistics.
     """
 
     name: str

@@ -40,7 +40,8 @@ def pairs(config: StudyConfig) -> list[tuple[str, str]]:
     first = reference(config)
     found = [(start, first) for start in config.starts if start != first]
     if SCRATCH_LONGER in config.starts and first != SCRATCH_LONGER:
-        found += [(start, SCRATCH_LONGER) for start in config.starts if start in PRETEXTS]
+        pretexts = [start for start in config.starts if start in PRETEXTS and start != first]
+        found += [(start, SCRATCH_LONGER) for start in pretexts]
     return found
 
 

@@ -78,7 +78,7 @@ def homework(
         threads or max(1, available_threads() // jobs),
         fashion_mnist,
         new_data,
-        model or "vgg16",
+        model,
         weights,
     )
     chosen = with_what_is_there(chosen, out)

@@ -29,7 +29,7 @@ _IMAGES, _LABELS = 2051, 2049  # magic numbers
 _GZIP = 0x1F8B  # its first two bytes
 _KINDS = {_IMAGES: "pictures", _LABELS: "labels"}
 _MOST = 1 << 30  # bytes of values
-_CLASSES = (
+CLASSES = (
     "T-shirt/top",
     "Trouser",
     "Pullover",
@@ -41,6 +41,7 @@ _CLASSES = (
     "Bag",
     "Ankle boot",
 )
+"""Fashion-MNIST's."""
 _FASHION = "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9"  # its labels, train
 
 _URL = "https://github.com/zalandoresearch/fashion-mnist/raw/master/data/fashion/"
@@ -113,7 +114,7 @@ def read_idx(
     train = values[FILES["train"][1]]
     fashion = hashlib.sha256(_header(train) + train.tobytes()).hexdigest() == _FASHION
     highest = int(max(values[labels].max(initial=0) for _, labels in FILES.values()))
-    names = _CLASSES if fashion else tuple(str(k) for k in range(max(highest + 1, 2)))
+    names = CLASSES if fashion else tuple(str(k) for k in range(max(highest + 1, 2)))
     splits = {s: (values[p], values[n].astype(np.int64)) for s, (p, n) in FILES.items()}
     return names, splits
 

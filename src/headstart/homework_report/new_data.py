@@ -58,11 +58,13 @@ def section(new: Records | None, b: Run | None, not_run: str) -> Section:
         (
             *preferred(new),
             _same_start(new, b),
-            "(a) and (b) are one network each: the intervals are over seeds of the new training "
-            "and over test pictures, and say nothing about another (a).",
+            "(a) and (b) are one network each, and this is one new dataset: the intervals are over "
+            "seeds of the new training and over its test pictures. They say nothing about another "
+            "(a), and nothing about data less like ImageNet’s.",
         ),
         figure="2c-labels",
-        caption="Accuracy over the number of labels of the new dataset, mean and 95 % interval.",
+        caption="Accuracy over the number of labels of the new dataset; with enough seeds, their "
+        "mean and its 95 % interval.",
         tables=(_accuracies(new), _comparisons(new)),
         settings=_of_study(new),
     )
@@ -71,15 +73,17 @@ def section(new: Records | None, b: Run | None, not_run: str) -> Section:
 def _same_start(new: Records, b: Run) -> str:
     """Whether (b) and ImageNet directly are one start."""
     from_b = (run for run in new.runs if _name(run.start) == "2b")
-    moved = set(b.environment["start"]["moved"])
-    if all(set(run.environment["start"]["moved"]) == moved for run in from_b):
+    start = b.environment["start"]
+    from_imagenet, trained = set(start["moved"]), set(start["fresh"])
+    onward = [set(run.environment["start"]["moved"]) for run in from_b]
+    if trained and all(moved == from_imagenet for moved in onward):
         return (
             "(b) as a start is ImageNet’s weights themselves, to the last bit: only its last layer "
             "was trained, and that did not move to the new classes. One study answers for both."
         )
     return (
-        "(b) as a start is ImageNet’s weights, and the last layer trained in (b) too: the new "
-        "dataset has the same classes, so that it moved."
+        "(b) as a start is ImageNet’s weights and the last layer that (b) trained: both datasets "
+        "have the same classes, so that it moved too."
     )
 
 
@@ -118,9 +122,8 @@ def _accuracies(new: Records) -> Table:
         )
     )
     seeds = plural(len(config.seeds), "seed")
-    caption = (
-        f"Accuracy on {plural(new.runs[0].scores['pictures'], 'test picture')}, mean over {seeds} "
-        "with the range below."
+    caption = f"Accuracy on {plural(new.runs[0].scores['pictures'], 'test picture')}" + (
+        f", mean over {seeds} with the range below." if len(config.seeds) > 1 else ", one seed."
     )
     head = ("start", *(plural(n, "label") for n in config.labels))
     return Table(caption, head, tuple(rows))
@@ -158,7 +161,10 @@ def _of_study(new: Records) -> Table:
          f"{recipe.weight_decay:g}"),
         ("batch", str(recipe.batch)),
         ("schedule", words.schedule(recipe)),
-        ("augmentation", words.augmentation(recipe)),
+        (
+            "augmentation",
+            f"{words.augmentation(recipe)} (the last layer alone: none)",
+        ),
         ("steps", f"{steps}, whatever the number of labels"),
         ("labels", listed([str(n) for n in config.labels])
          + f"; {some.environment['labels']['validation']} to validate"),
@@ -179,22 +185,23 @@ def choices(comparisons: Sequence[Mapping[str, Any]], start: str, against: str) 
 
     >>> choices([{"labels": 100, "verdict": "helps", "difference": 0.12, "low": 0.08,
     ...           "high": 0.16, "level": 0.99, "seeds": 5}], "(b)", "(a)")
-    'with 100 labels (b) is to be preferred (accuracy +0.120, interval +0.080 to +0.160)'
+    'with 100 labels (b) is to be preferred (accuracy +0.120, 99 % interval +0.080 to +0.160, \
+5 seeds)'
     """
     told = []
     for c in comparisons:
         labels = f"with {plural(c['labels'], 'label')} "
         if c["verdict"] == "too few seeds":
             told.append(
-                f"{labels}{plural(c['seeds'], 'seed')} allow no verdict (accuracy "
+                f"{labels}there is no verdict from {plural(c['seeds'], 'seed')} (accuracy "
                 f"{signed(c['difference'])} so far for {start})"
             )
             continue
-        ends = f"accuracy {signed(c['difference'])}, interval {signed(c['low'])} to "
-        ends += signed(c["high"])
+        ends = f"accuracy {signed(c['difference'])}, {100 * c['level']:.4g} % interval "
+        ends += f"{signed(c['low'])} to {signed(c['high'])}, {plural(c['seeds'], 'seed')}"
         preferred = {"helps": start, "hurts": against}.get(c["verdict"])
         if preferred is None:
-            told.append(f"{labels}no difference is shown ({ends})")
+            told.append(f"{labels}no difference is shown, which is not the same as equal ({ends})")
         else:
             told.append(f"{labels}{preferred} is to be preferred ({ends})")
     return "; ".join(told)

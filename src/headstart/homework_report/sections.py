@@ -180,10 +180,10 @@ def limits(results: Results) -> list[str]:
     return said
 
 
-def machines(results: Results) -> Table:
-    """Versions and hardware of part (a), and the time that all took."""
+def machines(results: Results, others: Sequence[Run]) -> Table:
+    """Versions and hardware of part (a), and the time that all took, ``others`` too."""
     environment = results.a.environment
-    runs = [results.a, *(run for pair in results.pairs for run in (pair.b, pair.d))]
+    runs = [results.a, *(run for pair in results.pairs for run in (pair.b, pair.d)), *others]
     seconds = sum(run.seconds for run in runs) + sum(p.seconds for p in results.steplr.pretexts)
     rows: list[tuple[Entry, ...]] = [
         (name, printable(str(version))) for name, version in environment["versions"].items()

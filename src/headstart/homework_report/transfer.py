@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from headstart.assignment import CLASSIFIERS, NEW_DATA, called
 from headstart.config import SCRATCH, RunConfig, read_run_config
+from headstart.data.idx import CLASSES
 from headstart.errors import printable
 from headstart.homework_report import figures, new_data, words
 from headstart.homework_report.parts import LOSSES, Part, Section
@@ -96,7 +97,7 @@ def summary(its: Transfer) -> Table:
         score: Entry = "not run"
         if folder in its.runs:
             run = its.runs[folder]
-            done = plural(len(run.history), "epoch")
+            done = f"{_epochs(its, folder)} epochs"
             done += ", collapsed" if run.scores["collapsed"] else ""
             score = number(run.scores["accuracy"]), done
         expected = f"> {part.expected}" if part.expected else NONE
@@ -111,6 +112,19 @@ def summary(its: Transfer) -> Table:
         )
     caption = "Test accuracy, and epochs, beside what was reported."
     return Table(caption, ("part", "accuracy", "expected", "reported"), tuple(rows))
+
+
+def _epochs(its: Transfer, folder: str) -> int:
+    """Of all stages together."""
+    recipe, done = its.configs[folder].recipe, len(its.runs[folder].history)
+    assert isinstance(recipe, ClassifierRecipe)
+    return done + (recipe.head_epochs if its.configs[folder].tune == "staged" else 0)
+
+
+def _before(model: str) -> str:
+    """What stands before a new last layer where the network did not end in one."""
+    names = [type(module).__name__ for module in outline(model, 2).modules()]
+    return " after pooling and standardisation" if "Standardise" in names else ""
 
 
 def _small(title: str) -> str:
@@ -132,7 +146,7 @@ def of_parts(its: Transfer) -> list[Section]:
                 _answers(its, folder),
                 scores=_scores(run, part),
                 figure=f"{folder}-losses",
-                caption=LOSSES,
+                caption=f"{LOSSES[:-1]} of the second stage." if folder == "2b-staged" else LOSSES,
                 settings=_settings(its, folder),
                 sheet=run.folder / "confusion.png",
                 picture=f"{folder}-confusion",
@@ -203,7 +217,7 @@ def _settings(its: Transfer, folder: str) -> Table:
     labels = run.environment["labels"]
     height, width = config.size
     rows: list[tuple[Entry, ...]] = [
-        ("network", f"{config.model}, as torchvision has it"),
+        ("network", f"torchvision’s {config.model}, with a new last layer{_before(config.model)}"),
         ("start", start),
         ("trained", f"{count:,} of {sum(sizes.values()):,} weights"),
         ("input", f"{height} × {width}, three channels, ImageNet’s mean and deviation"),
@@ -243,6 +257,8 @@ def deviations(its: Transfer) -> list[str]:
     found = []
     if config.model != "vgg16":
         found.append(f"the classifier is {config.model} (there VGG16)")
+    if tuple(run.scores["classes"]) != CLASSES:
+        found.append("the pictures are not Fashion-MNIST, of which the reported figures are")
     if config.labels is not None:
         found.append(f"it learns from {run.labels} labelled pictures (there all)")
     if config.size != (224, 224):
@@ -260,7 +276,7 @@ def record(its: Transfer) -> dict[str, Any]:
         run = its.runs[folder]
         names = ("accuracy", "macro_f1", "collapsed", "trivial")
         told[folder] = {
-            "epochs": len(run.history),
+            "epochs": _epochs(its, folder),
             "kept": kept(run),
             **{name: run.scores[name] for name in names},
             "expected": part.expected,

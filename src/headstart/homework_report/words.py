@@ -99,6 +99,12 @@ def augmentation(recipe: Training) -> str:
     its = recipe.augmentation
     parts = ["horizontal flip"] * its.flip_horizontal + ["vertical flip"] * its.flip_vertical
     parts += [f"rotation up to {its.rotation:g} degrees"] if its.rotation else []
+    parts += [f"enlargement up to {its.scale:g}"] if its.scale != 1 else []
+    parts += [
+        f"{name} up to ±{100 * getattr(its, name):g} %"
+        for name in ("brightness", "contrast", "saturation")
+        if getattr(its, name)
+    ]
     return listed(parts) or "none"
 
 

@@ -124,7 +124,9 @@ def contents(results: Results, second: Transfer, command: str, pictures: bool) -
         "transfer_summary": transfer.summary(second),
         "chosen": new_data.preferred(second.new) if second.new else [],
         "limits": sections.limits(results),
-        "machines": sections.machines(results),
+        "machines": sections.machines(
+            results, [*second.runs.values(), *(second.new.runs if second.new else ())]
+        ),
         "command": printable(command),
         "with_pictures": pictures,
     }

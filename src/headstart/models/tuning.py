@@ -143,7 +143,7 @@ def cut(network: nn.Module, trained: frozenset[str], size: tuple[int, int]) -> C
     """Cuts a network where the first of the ``trained`` weights is used.
 
     [`Standardise`][headstart.models.standardise.Standardise] goes with what trains: its statistics
-    are of the labels at hand, and what lies before it is then the same for all of them.
+    are of the labels at hand, and what lies before it does not depend on them.
 
     Args:
         network: in two parts afterwards that share its modules; its own ``forward`` stays. Weights
