@@ -113,12 +113,12 @@ def test_the_report_answers_part_2(done: Path) -> None:
         "expected > 0.85",
         "expected > 0.6",
         "above the expected 0.85",
-        "Every weight trained: with 21 labels there is no verdict from 1 seed",
+        "Every weight trained: there is no verdict with 21 labels from 1 seed",
         "the pictures are not Fashion-MNIST",
         "8 epochs",  # in two stages
         "enlargement up to 1.2 (the last layer alone: none)",
         "after pooling and standardisation",
-        "The last layer trained alone",
+        "Last layer trained",
         "to the last bit",
         "the classifier is squeezenet1_1 (there VGG16)",
         "naming the most frequent class every time gets 0.333",
@@ -254,12 +254,11 @@ def row(verdict: str, difference: float, low: float | None, high: float | None) 
 def test_choices_in_words() -> None:
     told = choices([row("hurts", -0.1, -0.2, -0.05)], "(b)", "(a)")
     assert told == (
-        "with 100 labels (a) is to be preferred (accuracy −0.100, 95 % interval −0.200 to −0.050, "
-        "5 seeds)"
+        "(a) is to be preferred with 100 labels (accuracy −0.100, interval −0.200 to −0.050)"
     )
     told = choices([row("no difference shown", 0.1, -0.2, 0.3)], "(b)", "(a)")
     assert "no difference is shown" in told and "preferred" not in told
     told = choices([row("too few seeds", 0.1, None, None)], "(b)", "(a)")
     assert (
-        told == "with 100 labels there is no verdict from 2 seeds (accuracy +0.100 so far for (b))"
+        told == "there is no verdict with 100 labels from 2 seeds (accuracy +0.100 so far for (b))"
     )

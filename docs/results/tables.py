@@ -105,7 +105,7 @@ def study_table(record: dict[str, Any]) -> str:
         about = (start, tune, against)
         mine = [c for c in record["comparisons"] if tuple(c[name] for name in pair) == about]
         saved = [s for s in record["labels_saved"] if tuple(s[name] for name in pair) == about]
-        cells = [_difference(c) for c in mine] + [_saved(s) for s in saved]
+        cells = [_difference(c) for c in mine] + [_saved(s, budgets[0]) for s in saved]
         name = f"{named(start, tune)} against `{_called(against)}`, verdict's {metric}"
         lines.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join(lines)
@@ -150,8 +150,10 @@ def _difference(c: dict[str, Any]) -> str:
     return f"{c['difference']:+.3f} ({c['low']:+.3f} to {c['high']:+.3f}): {c['verdict']}"
 
 
-def _saved(s: dict[str, Any]) -> str:
+def _saved(s: dict[str, Any], fewest: int) -> str:
     def shown(value: float | None) -> str:
+        if value is not None and value <= fewest:
+            return f"at most {fewest}"
         return f"more than {s['labels']}" if value is None else f"{value:.0f}"
 
     return f"{shown(s['reaches'])} ({shown(s['low'])} to {shown(s['high'])}) of {s['labels']}"

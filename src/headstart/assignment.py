@@ -38,7 +38,6 @@ from headstart.recipes import (
     CLASSIFIER_ASSIGNMENT,
     CLASSIFIER_DEFAULT,
     PRETEXT_ASSIGNMENT,
-    ClassifierRecipe,
     Training,
 )
 
@@ -171,6 +170,7 @@ def classifier(homework: Homework, folder: str) -> RunConfig:
     scale = SCALES[homework.scale]
     assert homework.fashion_mnist is not None
     whole = _labelled(homework.fashion_mnist, "classification")
+    recipe = _shortened(CLASSIFIER_ASSIGNMENT, scale.epochs)
     labels = scale.labels if scale.labels is not None and scale.labels < whole else None
     return make_run_config(
         **_classified(homework, homework.fashion_mnist),
@@ -178,7 +178,7 @@ def classifier(homework: Homework, folder: str) -> RunConfig:
         tune=CLASSIFIERS[folder],
         labels=labels,
         seed=1,
-        recipe=_shortened(CLASSIFIER_ASSIGNMENT, scale.epochs),
+        recipe={**recipe, "head_epochs": recipe["epochs"]},
     )
 
 
@@ -238,11 +238,7 @@ def _classified(homework: Homework, data: str) -> dict[str, Any]:
 
 
 def _shortened(recipe: Training, epochs: int | None) -> dict[str, Any]:
-    most = epochs or recipe.epochs
-    shorter = {"epochs": most}
-    if isinstance(recipe, ClassifierRecipe):
-        shorter["head_epochs"] = min(most, recipe.head_epochs)
-    return {**recipe.model_dump(), **shorter}
+    return {**recipe.model_dump(), "epochs": epochs or recipe.epochs}
 
 
 def _labelled(data: str, task: TaskName) -> int:

@@ -30,10 +30,10 @@ from headstart.report.words import (
     signed,
 )
 
-STARTS = {"2a": "(a)", "2b": "(b), which is ImageNet", SCRATCH: "new weights"}
+STARTS = {"2a": "(a)", "2b": "(b), ImageNet", SCRATCH: "new weights"}
 """The starts of 2(c), by the last part of their path."""
 
-TUNES = {"all": "Every weight trained", "head": "The last layer trained alone"}
+TUNES = {"all": "Every weight trained", "head": "Last layer trained"}
 
 
 def section(new: Records | None, b: Run | None, not_run: str) -> Section:
@@ -57,6 +57,7 @@ def section(new: Records | None, b: Run | None, not_run: str) -> Section:
         *about,
         (
             *preferred(new),
+            *filter(None, [_how_sure(new)]),
             _same_start(new, b),
             "(a) and (b) are one network each, and this is one new dataset: the intervals are over "
             "seeds of the new training and over its test pictures. They say nothing about another "
@@ -97,7 +98,7 @@ def preferred(new: Records) -> list[str]:
         control = [c for c in mine if c["start"] == SCRATCH]
         sentences = [f"{TUNES[tune]}: {choices(b, '(b)', '(a)')}."]
         if control:
-            sentences.append(f"Beside new weights, {choices(control, 'new weights', '(a)')}.")
+            sentences.append(f"(a) beside new weights: {choices(control, 'new weights', '(a)')}.")
         told.append(" ".join(sentences))
     return told
 
@@ -183,28 +184,48 @@ def choices(comparisons: Sequence[Mapping[str, Any]], start: str, against: str) 
         start: how the one is called.
         against: how the other is.
 
-    >>> choices([{"labels": 100, "verdict": "helps", "difference": 0.12, "low": 0.08,
-    ...           "high": 0.16, "level": 0.99, "seeds": 5}], "(b)", "(a)")
-    'with 100 labels (b) is to be preferred (accuracy +0.120, 99 % interval +0.080 to +0.160, \
-5 seeds)'
+    >>> its = {"verdict": "helps", "low": 0.08, "high": 0.16, "seeds": 5}
+    >>> few = {**its, "labels": 9, "difference": 0.1}
+    >>> many = {**its, "labels": 99, "difference": 0.2}
+    >>> choices([few, many], "(b)", "(a)")
+    '(b) is to be preferred with 9 labels (accuracy +0.100, interval +0.080 to +0.160) and with \
+99 labels (accuracy +0.200, interval +0.080 to +0.160)'
     """
+    said = {
+        "helps": f"{start} is to be preferred",
+        "hurts": f"{against} is to be preferred",
+        "no difference shown": "no difference is shown",
+        "too few seeds": "there is no verdict",
+    }
     told = []
-    for c in comparisons:
-        labels = f"with {plural(c['labels'], 'label')} "
-        if c["verdict"] == "too few seeds":
-            told.append(
-                f"{labels}there is no verdict from {plural(c['seeds'], 'seed')} (accuracy "
-                f"{signed(c['difference'])} so far for {start})"
-            )
-            continue
-        ends = f"accuracy {signed(c['difference'])}, {100 * c['level']:.4g} % interval "
-        ends += f"{signed(c['low'])} to {signed(c['high'])}, {plural(c['seeds'], 'seed')}"
-        preferred = {"helps": start, "hurts": against}.get(c["verdict"])
-        if preferred is None:
-            told.append(f"{labels}no difference is shown, which is not the same as equal ({ends})")
-        else:
-            told.append(f"{labels}{preferred} is to be preferred ({ends})")
+    for verdict, begin in said.items():
+        mine = [c for c in comparisons if c["verdict"] == verdict]
+        if mine:
+            told.append(f"{begin} {listed([_with_labels(c, start) for c in mine])}")
     return "; ".join(told)
+
+
+def _with_labels(c: Mapping[str, Any], start: str) -> str:
+    labels = f"with {plural(c['labels'], 'label')}"
+    if c["low"] is None:
+        so_far = f"{signed(c['difference'])} so far for {start}"
+        return f"{labels} from {plural(c['seeds'], 'seed')} (accuracy {so_far})"
+    ends = f"{signed(c['low'])} to {signed(c['high'])}"
+    return f"{labels} (accuracy {signed(c['difference'])}, interval {ends})"
+
+
+def _how_sure(new: Records) -> str:
+    """What the intervals are; empty where there are none."""
+    assert new.study is not None
+    its = [c for c in new.study["comparisons"] if c["low"] is not None]
+    if not its:
+        return ""
+    seeds, among = min(c["seeds"] for c in its), max(c["among"] for c in its)
+    told = f"{plural(seeds, 'seed')}. The intervals are adjusted for {among} comparisons (Holm): "
+    told += "with 95 % none of the verdicts is wrong."
+    if any(c["verdict"] == "no difference shown" for c in its):
+        told += " No difference shown is not the same as equal."
+    return told
 
 
 def difference(c: Mapping[str, Any]) -> Entry:
