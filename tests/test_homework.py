@@ -154,7 +154,9 @@ def test_the_report_has_all_parts_in_order(done: Path) -> None:
         r"2\(c\)",
         "Not run",
     ]
-    assert re.search(".*".join(headings), page.words[page.words.index("In short") :], re.DOTALL)
+    assert re.search(
+        ".*".join(headings), page.words[page.words.index("Part 1, in short") :], re.DOTALL
+    )
     assert re.search(".*".join(rf"(section\*|textbf){{{h}" for h in headings), tex, re.DOTALL)
     for said in ("expected > 0.5", "expected > 0.6", "0.5295", "0.6991", "46 epochs", "8 epochs"):
         assert said in page.words, said

@@ -31,9 +31,9 @@ class Part:
 
     title: str
     question: str
-    expected: float | None
-    reported: float | None
-    epochs: int | None
+    expected: float | None = None
+    reported: float | None = None
+    epochs: int | None = None
 
 
 PARTS = {

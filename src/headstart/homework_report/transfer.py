@@ -44,16 +44,10 @@ PARTS = {
         "Beyond the assignment: (a) trains every weight and (b) one layer, which compares two "
         "tunings with two starts at once. What do ImageNet’s weights reach where every weight is "
         "trained, as in (a)?",
-        None,
-        None,
-        None,
     ),
     "2b-staged": Part(
         "ImageNet, in two stages",
         "Beyond the assignment: and where the new last layer is trained first, then every weight?",
-        None,
-        None,
-        None,
     ),
 }
 
