@@ -16,6 +16,7 @@ import pytest
 
 from headstart.config import StudyConfig, differences, read_run_config
 from headstart.errors import DataError, Finding, InterruptedRun, LockedError, UsageError
+from headstart.report.write import write_report
 from headstart.run import train
 from headstart.study import Cell, cells, expected_steps, plan, run_config, study
 from tests.conftest import PRETEXT_TINY, Silent, tiny
@@ -249,6 +250,11 @@ def test_killed_ten_times_and_continued_says_the_same(
     assert kills >= 5 and child.exitcode == 0
     for name in ("study.json", *(f"{p.relative_to(done)}" for p in done.glob("runs/*/frames.csv"))):
         assert (out / name).read_bytes() == (done / name).read_bytes(), name
+    whole, killed = (shutil.copytree(s, tmp_path / n / "S") for s, n in ((done, "a"), (out, "b")))
+    for path in whole.rglob("timing.jsonl"):  # what differs is the time that it took
+        shutil.copy(path, killed / path.relative_to(whole))
+    for page, same in zip(write_report(whole), write_report(killed), strict=True):
+        assert page.read_bytes() == same.read_bytes(), page.name
 
 
 def test_a_signal_ends_a_study_and_says_how_to_go_on(drawn: Path, tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Moved:
-    """What became of a source's weights; names of tensors, in the network's order.
+    """What became of a source's weights; names of tensors, in the network's order or sorted.
 
     Attributes:
         name: of the source.
@@ -195,7 +195,8 @@ def move(
             report = replace(report, adapted=(*report.adapted, name))
         else:
             wrong.append(f"{name} {tuple(given.shape)}, expected {tuple(tensor.shape)}")
-    unused = tuple(n for n in source.weights if n not in taken and n not in _NOT_WEIGHTS)
+    # sorted, for a safetensors file gives its tensors in another order each time
+    unused = tuple(sorted(n for n in source.weights if n not in taken and n not in _NOT_WEIGHTS))
     fits = any(n.endswith("weight") for n in taken)
     if whole and fits:
         strange = [n for n in unused if not n.startswith((head, *_AUXILIARY))]
@@ -209,7 +210,7 @@ def move(
         hint = "train with the --width and --model that the start was made with, or make it anew"
         raise DataError(Finding("shapes-differ", "error", message, hint))
     if not fits:
-        there, here = list(source.weights)[:_SHOWN], list(own)[:_SHOWN]
+        there, here = sorted(source.weights)[:_SHOWN], list(own)[:_SHOWN]
         message = f"nothing of the start {source.name} fits: it holds {there}, expected {here}"
         hint = "the names of its tensors must be those of this network"
         raise DataError(Finding("nothing-moved", "error", message, hint))
