@@ -151,7 +151,7 @@ def test_the_head_alone_changes_and_all_else_is_bit_identical(probed: Path, weig
     assert changed(probed, torch.load(weights, weights_only=True)) == set(HEAD)
     start = recorded(probed)["start"]
     assert set(start["fresh"]) == set(HEAD) and start["adapted"] == []
-    assert start["unused"] == ["classifier.1.weight", "classifier.1.bias"]
+    assert start["unused"] == ["classifier.1.bias", "classifier.1.weight"]
     assert all(name.startswith("features.") for name in start["moved"])
 
 

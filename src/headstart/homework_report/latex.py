@@ -32,7 +32,9 @@ _TYPESET = {
     "\u00a0": "~",
     "_": r"\_\allowbreak{}",
     "\u200b": r"\allowbreak{}",
+    "\u2060": "{}",
 }
+_HYPHENS = re.compile("-(?=-)")
 _UNBROKEN = re.compile(r"(\S{24})(?=\S)")
 
 
@@ -45,12 +47,13 @@ class Tex(str):
 def tex(value: object) -> str:
     r"""Any value, so that LaTeX sets it and does not obey it; what is ``Tex`` stays.
 
-    >>> tex("(d) − (b): 5 % of R&D"), tex(Tex(r"\dag"))
-    ('(d) $-$ (b): 5 \\% of R\\&D', '\\dag')
+    >>> tex("(d) − (b): 5 % of R&D"), tex(Tex(r"\dag")), tex("--out")
+    ('(d) $-$ (b): 5 \\% of R\\&D', '\\dag', '-{}-out')
     """
     if isinstance(value, Tex):
         return value
-    breakable = _UNBROKEN.sub("\\1\u200b", str(value))
+    apart = _HYPHENS.sub("-\u2060", str(value))  # LaTeX makes a dash of two: options are not
+    breakable = _UNBROKEN.sub("\\1\u200b", apart)
     return "".join(_TYPESET.get(c) or latex(c) for c in breakable)
 
 
