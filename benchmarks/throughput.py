@@ -44,13 +44,13 @@ from headstart.data.batches import steps_per_epoch
 from headstart.data.decoded import decode
 from headstart.data.folders import Dataset, Frame, open_dataset
 from headstart.data.synthetic import write_dataset
+from headstart.devices import pick_device
 from headstart.errors import Finding, HeadstartError, UsageError
 from headstart.fit import Row, fit, make_optimizer
 from headstart.models.unet import UNet
 from headstart.recipes import Recipe, read_recipe
 from headstart.record import environment
 from headstart.seeding import key
-from headstart.segmenter import pick_device
 from headstart.tasks import Task, layout, low_precision, segmentation
 
 Part = Callable[[], int]  # trains for one round, returns the number of pictures

@@ -47,6 +47,7 @@ from headstart.assignment import (
 )
 from headstart.config import available_threads
 from headstart.data.synthetic import write_dataset
+from headstart.devices import pick_device
 from headstart.homework import not_run, share_starts
 from headstart.homework_report import figures, transfer, words
 from headstart.homework_report import new_data as of_new_data
@@ -56,7 +57,6 @@ from headstart.homework_report.write import write_homework
 from headstart.report import charts
 from headstart.report.read import read_records
 from headstart.run import train
-from headstart.segmenter import pick_device
 from headstart.study import Cell, study
 from headstart.workers import Silent
 

@@ -16,8 +16,8 @@ from headstart.errors import DataError, UsageError
 from headstart.recipes import CLASSIFIER_DEFAULT
 from headstart.report.command import again
 from headstart.report.write import write_report
-from headstart.segmenter import load_segmenter
 from headstart.study import study
+from headstart.trained import load_segmenter
 from headstart.verdicts import read_counts, sentences
 from tests.conftest import Silent
 

@@ -7,20 +7,12 @@ import io
 import matplotlib as mpl
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image
 
-from headstart.figures import (
-    COLOURS,
-    Example,
-    choose_examples,
-    colour,
-    curves,
-    overlay,
-    predictions,
-)
+from headstart.figures import Example, choose_examples, curves, predictions
 
 NAMES = ("ground", "tool", "thread", "needle")
 
@@ -54,40 +46,6 @@ def opened(png: bytes) -> np.ndarray:
     pixels = np.asarray(picture.convert("RGB"))
     assert len(np.unique(pixels @ np.array([1, 256, 65536]))) > 20
     return pixels
-
-
-# --- overlays ---
-
-
-@given(
-    hnp.arrays(
-        np.uint8, st.tuples(st.integers(1, 9), st.integers(1, 9)), elements=st.integers(0, 14)
-    ),
-    st.floats(0, 1),
-    st.integers(0, 99),
-)
-@settings(deadline=None)
-def test_only_foreground_is_coloured(classes, opacity, seed):
-    image = np.random.default_rng(seed).integers(0, 256, (*classes.shape, 3), dtype=np.uint8)
-    before = image.copy()
-    seen = overlay(image, classes, opacity)
-    assert (seen.shape, seen.dtype) == (image.shape, np.uint8)
-    assert np.array_equal(image, before)
-    assert np.array_equal(seen[classes == 0], image[classes == 0])
-    for y, x in np.argwhere(classes):
-        around = classes[max(y - 1, 0) : y + 2, x], classes[y, max(x - 1, 0) : x + 2]
-        ink = np.array(colour(int(classes[y, x])))
-        outline = any((line != classes[y, x]).any() for line in around)
-        alpha = 1.0 if outline else opacity
-        assert np.abs(seen[y, x] - ((1 - alpha) * image[y, x] + alpha * ink)).max() <= 0.51
-
-
-def test_colours_are_told_apart_and_repeat():
-    assert len(set(COLOURS)) == len(COLOURS) == 12
-    assert colour(1) == COLOURS[0]
-    assert colour(13) == colour(1)
-    apart = np.array(COLOURS, float)[:, None] - np.array(COLOURS, float)
-    assert np.linalg.norm(apart, axis=-1)[~np.eye(12, dtype=bool)].min() > 60
 
 
 # --- curves ---

@@ -16,7 +16,7 @@ from headstart.config import PretextConfig, read_run_config
 from headstart.errors import DataError, InterruptedRun, UsageError
 from headstart.pretrain import find_leaks, find_pretext_pictures, pretrain
 from headstart.run import train
-from headstart.segmenter import load_segmenter
+from headstart.trained import load_segmenter
 from tests.conftest import PRETEXT_TINY, Silent, started, tiny_pretext
 
 SAME_BYTES = ("weights.safetensors", "metrics.jsonl", "scores.json", "leaks.json")

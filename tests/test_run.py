@@ -21,11 +21,12 @@ from PIL import Image
 from headstart import metrics
 from headstart.checkpoint import load_weights
 from headstart.config import read_run_config, to_json
+from headstart.devices import pick_device
 from headstart.disk import locked
 from headstart.errors import DataError, InterruptedRun, LockedError, UsageError
 from headstart.run import train
 from headstart.run_folder import fresh_folder
-from headstart.segmenter import load_segmenter, pick_device
+from headstart.trained import load_segmenter
 
 from .conftest import ASSIGNMENT_TINY, Silent, tiny
 

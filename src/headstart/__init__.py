@@ -27,10 +27,10 @@ _WHERE = {
     "RunConfig": "config",
     "read_recipe": "config",
     "train": "run",
-    "load_segmenter": "segmenter",
+    "open_segmenter": "predict",
     "predict": "predict",
-    "evaluate_run": "predict",
-    "evaluate_masks": "predict",
+    "evaluate_run": "evaluate",
+    "evaluate_masks": "evaluate",
 }
 
 __all__ = list(_WHERE)

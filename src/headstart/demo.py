@@ -9,14 +9,14 @@ from typing import Any
 import torch
 
 from headstart.config import StudyConfig
-from headstart.data.folders import open_dataset
+from headstart.data.folders import frames_of, open_dataset
 from headstart.data.synthetic import write_dataset
 from headstart.fit import Listener
-from headstart.predict import frames_of, predict
+from headstart.predict import predict
 from headstart.recipes import DEFAULT, PRETEXT_DEFAULT
 from headstart.report.write import write_report
-from headstart.segmenter import load_segmenter
 from headstart.study import Cell, study
+from headstart.trained import load_segmenter
 
 SCENES = {"train": 60, "validation": 20, "test": 30, "unlabelled": 100}
 SIZE = (64, 80)
@@ -67,6 +67,6 @@ def demo(out: Path, cores: int, listener: Listener, tell: Callable[[str], None])
     found = study(config, folder, listener, tell, jobs=min(cores, MOST_JOBS))
     cpu = torch.device("cpu")
     segmenter = load_segmenter(folder / Cell("colorization", "all", LABELS, SEEDS[0]).run, cpu)
-    predict(segmenter, frames_of(open_dataset(data), "test"), data, predictions, cpu)
+    predict(segmenter, frames_of(open_dataset(data), "test"), data, predictions)
     write_report(folder)
     return found

@@ -1,4 +1,4 @@
-"""Pictures for reports: training curves, and predictions beside the truth.
+"""Figures for reports: training curves, and predictions beside the truth.
 
 Drawn on canvases of their own, without pyplot: no state is shared, nothing opens a window.
 """
@@ -21,54 +21,9 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from headstart.errors import printable
+from headstart.overlay import colour, overlay
 
-# Okabe and Ito's colours, told apart by people who do not see red and green as others do, then
-# others of even lightness. Background has none.
-COLOURS = (
-    (230, 159, 0),
-    (86, 180, 233),
-    (0, 158, 115),
-    (240, 228, 66),
-    (213, 94, 0),
-    (204, 121, 167),
-    (0, 114, 178),
-    (170, 255, 195),
-    (145, 30, 180),
-    (250, 190, 212),
-    (128, 128, 0),
-    (70, 240, 240),
-)
 _INK, _FAINT = "#222222", "#999999"
-
-
-def colour(k: int) -> tuple[int, int, int]:
-    """RGB of foreground class ``k`` (1 and up); repeats after twelve."""
-    return COLOURS[(k - 1) % len(COLOURS)]
-
-
-def overlay(
-    image: UInt8[np.ndarray, "h w 3"], classes: UInt8[np.ndarray, "h w"], opacity: float = 0.5
-) -> UInt8[np.ndarray, "h w 3"]:
-    """The picture with its foreground classes in colour, their outlines opaque.
-
-    Args:
-        image: RGB.
-        classes: class indices of the same size; 0 is left as it is.
-        opacity: of the colour inside the outlines, in ``[0, 1]``.
-    """
-    palette = np.array([(0, 0, 0), *(colour(k) for k in range(1, 256))], dtype=np.float32)
-    inside = classes > 0
-    edge = np.zeros_like(inside)
-    for axis in (0, 1):
-        differs = np.diff(classes, axis=axis) != 0
-        ahead = [slice(None)] * 2
-        behind = [slice(None)] * 2
-        ahead[axis], behind[axis] = slice(1, None), slice(None, -1)
-        edge[tuple(ahead)] |= differs
-        edge[tuple(behind)] |= differs
-    alpha = np.where(inside & edge, 1.0, np.where(inside, opacity, 0.0))[..., None]
-    mixed = (1 - alpha) * image + alpha * palette[classes]
-    return np.asarray(mixed.round(), dtype=np.uint8)
 
 
 def _png(figure: Figure, dpi: int = 150) -> bytes:

@@ -1,83 +1,102 @@
-"""A trained network, with what it takes to use it."""
+"""A trained network, with what it takes to use it, whatever runs it."""
 
 from __future__ import annotations
 
-import hashlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-import torch
+import numpy as np
+from jaxtyping import Float32, UInt8
 
-from headstart.checkpoint import load_weights
+from headstart.data.decoded import resize_image
 from headstart.data.label_map import LabelMap
-from headstart.errors import DataError, Finding, UsageError
-from headstart.models.unet import UNet
-from headstart.tasks import placed
+
+Pictures = UInt8[np.ndarray, "n 3 h w"]
+Sizes = Sequence[tuple[int, int]]
 
 
 @dataclass(frozen=True)
 class Segmenter:
     """A trained network with what it takes to use it.
 
+    PyTorch or ONNX Runtime may be behind it: who uses one loads neither.
+
     Attributes:
-        model: maps pictures in ``[0, 1]`` to logits.
         size: height and width it was trained at, to which pictures are brought.
         label_map: its classes.
-        min_area: see [`class_maps`][headstart.tasks.class_maps].
-        digest: SHA-256 of the weights file.
+        min_area: see [`class_maps`][headstart.segmenter.class_maps].
+        digest: SHA-256 of the file of weights, or of the ONNX file.
+        probabilities: of each class at each pixel, ``(n, k, h, w)``, of RGB pictures of ``size``,
+            ``(n, 3, h, w)``.
+        maps: the most probable class of each pixel of these pictures, each at the height and width
+            given for it.
     """
 
-    model: UNet
     size: tuple[int, int]
     label_map: LabelMap
     min_area: float
     digest: str
+    probabilities: Callable[[Pictures], Float32[np.ndarray, "n k h w"]]
+    maps: Callable[[Pictures, Sizes], list[UInt8[np.ndarray, "_ _"]]]
 
 
-def load_segmenter(run: Path, device: torch.device) -> Segmenter:
-    """The network a finished run has trained.
+def brought(segmenter: Segmenter, pictures: Sequence[UInt8[np.ndarray, "_ _ 3"]]) -> Pictures:
+    """Pictures of any size as the network takes them."""
+    return np.stack([resize_image(image, segmenter.size).transpose(2, 0, 1) for image in pictures])
 
-    Raises:
-        DataError: ``run`` is no finished run of a segmentation.
+
+def class_maps_of(
+    segmenter: Segmenter, pictures: Sequence[UInt8[np.ndarray, "_ _ 3"]]
+) -> list[UInt8[np.ndarray, "_ _"]]:
+    """The most probable class of each pixel, at each picture's own size."""
+    sizes = [(image.shape[0], image.shape[1]) for image in pictures]
+    return segmenter.maps(brought(segmenter, pictures), sizes)
+
+
+def resized(
+    probs: Float32[np.ndarray, "k h w"], size: tuple[int, int]
+) -> Float32[np.ndarray, "k h2 w2"]:
+    """Bilinear between pixel centres, without widening: what torch calls ``align_corners=False``.
+
+    >>> resized(np.array([[[0, 1]]], np.float32), (1, 4)).round(2)
+    array([[[0.  , 0.25, 0.75, 1.  ]]], dtype=float32)
     """
-    path = run / "weights.safetensors"
-    if not run.is_dir():
-        message = f"there is no run folder {run}"
-        raise DataError(Finding("no-run", "error", message, "train one: headstart train DATA"))
-    if not path.exists():
-        message = f"{run} holds no weights.safetensors; expected a finished run"
-        hint = "give the same train command again: it continues"
-        raise DataError(Finding("no-weights", "error", message, hint))
-    weights, facts = load_weights(path)
-    if facts.get("task") == "pretext":
-        message = f"{run} holds a pretext ({facts['pretext']}), which segments nothing"
-        hint = f"train from it: headstart train DATA --start {run}"
-        raise DataError(Finding("is-a-pretext", "error", message, hint))
-    if facts.get("task") == "classification":
-        message = f"{run} holds a classifier ({facts['model']}), which segments nothing"
-        hint = "it can be used on pictures with a class"
-        raise DataError(Finding("is-a-classifier", "error", message, hint))
-    label_map = LabelMap(tuple(facts["names"]), tuple(facts["greys"]))
-    model = UNet(len(label_map.names), facts["width"])
-    model.load_state_dict(weights)
-    model = placed(model, device).eval()
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    return Segmenter(
-        model, (facts["size"][0], facts["size"][1]), label_map, facts["min_area"], digest
-    )
+    for axis, length in ((1, size[0]), (2, size[1])):
+        there = probs.shape[axis]
+        if there == length:
+            continue
+        at = (np.arange(length, dtype=np.float32) + np.float32(0.5)) * np.float32(there / length)
+        at = np.maximum(at - np.float32(0.5), 0)
+        low = np.minimum(at.astype(np.int64), there - 1)
+        high = np.minimum(low + 1, there - 1)
+        share = (at - low).reshape((-1, 1) if axis == 1 else (-1,))
+        below, above = np.take(probs, low, axis), np.take(probs, high, axis)
+        probs = below * (1 - share) + above * share
+    return probs
 
 
-def pick_device(name: str) -> torch.device:
-    """``"cpu"``, ``"cuda"``, or ``"auto"``: CUDA where there is a device.
+def class_maps(
+    probs: Float32[np.ndarray, "n k h w"], sizes: Sizes, min_area: float
+) -> list[UInt8[np.ndarray, "_ _"]]:
+    """The most probable class of each pixel, at each picture's own size.
 
-    Raises:
-        UsageError: another name, or CUDA where there is none.
+    The same as [`headstart.tasks.class_maps`][], without torch: a test holds them together.
+
+    Args:
+        probs: of a batch of pictures.
+        sizes: height and width of each.
+        min_area: a foreground class that is the most probable on a smaller share of a picture is
+            not predicted there; its pixels go to what is the most probable without it.
     """
-    if name not in ("auto", "cpu", "cuda"):
-        message = f"there is no device {name}; expected cpu, cuda or auto"
-        raise UsageError(Finding("unknown-device", "error", message))
-    if name == "cuda" and not torch.cuda.is_available():
-        message = f"no CUDA device is available to torch {torch.__version__}"
-        raise UsageError(Finding("no-cuda", "error", message, "use --device cpu"))
-    cuda = name != "cpu" and torch.cuda.is_available()
-    return torch.device("cuda" if cuda else "cpu")
+
+    def one(p: Float32[np.ndarray, "k h w"], size: tuple[int, int]) -> UInt8[np.ndarray, "_ _"]:
+        p = resized(p, size)
+        classes = p.argmax(0)
+        if min_area:
+            area = np.bincount(classes.ravel(), minlength=len(p)) / classes.size
+            too_small = area < min_area
+            too_small[0] = False
+            classes = np.where(too_small[:, None, None], -1, p).argmax(0)
+        return np.asarray(classes, dtype=np.uint8)
+
+    return [one(p, size) for p, size in zip(probs, sizes, strict=True)]

@@ -31,12 +31,12 @@ def evaluate(
 
     from headstart.cli.show import show_scores
     from headstart.data.folders import open_dataset
-    from headstart.predict import evaluate_masks, evaluate_run
+    from headstart.evaluate import evaluate_masks, evaluate_run
 
     if of_classes:
         from headstart.classify import evaluate_classifier
         from headstart.data.classes import open_classes
-        from headstart.segmenter import pick_device
+        from headstart.devices import pick_device
 
         its = (run_or_masks, open_classes(data), split, pick_device(device))
         show_scores(evaluate_classifier(*its), json)

@@ -62,8 +62,8 @@ def homework(
     """
     from headstart.assignment import SCALES, Homework, begun_with, with_what_is_there
     from headstart.config import available_threads
+    from headstart.devices import pick_device
     from headstart.homework import costs, do_homework
-    from headstart.segmenter import pick_device
 
     begun = begun_with(out)
     if begun is not None:  # going on elsewhere, with other cores or devices

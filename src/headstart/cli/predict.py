@@ -31,10 +31,9 @@ def predict(
     if its.exists() and read_config(its).task == "classification":
         _classify(run, source, out, split, device)
         return
-    from headstart.data.folders import find_pictures, open_dataset
-    from headstart.predict import frames_of
+    from headstart.data.folders import find_pictures, frames_of, open_dataset
+    from headstart.predict import open_segmenter
     from headstart.predict import predict as write_predictions
-    from headstart.segmenter import load_segmenter, pick_device
 
     if split is None:
         frames = find_pictures(source)
@@ -42,8 +41,7 @@ def predict(
     else:
         dataset = open_dataset(source)
         frames, root = frames_of(dataset, split), dataset.root
-    chosen = pick_device(device)
-    write_predictions(load_segmenter(run, chosen), frames, root, out, chosen)
+    write_predictions(open_segmenter(run, device), frames, root, out)
     say(f"{len(frames)} masks written to {out / 'masks'}, overlays to {out / 'overlays'}")
 
 
@@ -56,7 +54,7 @@ def _classify(run: Path, source: Path, out: Path, split: str | None, device: str
     )
     from headstart.data.classes import open_classes
     from headstart.data.folders import find_pictures
-    from headstart.segmenter import pick_device
+    from headstart.devices import pick_device
 
     chosen = pick_device(device)
     if split is None:

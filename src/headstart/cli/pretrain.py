@@ -73,9 +73,9 @@ def pretrain(
     chosen = configs.make_pretext_config(**settings)
 
     from headstart.cli.show import print_json
+    from headstart.devices import pick_device
     from headstart.pretrain import pretrain as pretrain_run
     from headstart.run_folder import fresh_folder
-    from headstart.segmenter import pick_device
 
     chosen = chosen.model_copy(update={"device": pick_device(device).type})
     if fresh:

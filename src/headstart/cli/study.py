@@ -121,7 +121,7 @@ def study(
     config = configs.make_study_config(**settings)
 
     from headstart.cli.show import print_json, show_study
-    from headstart.segmenter import pick_device
+    from headstart.devices import pick_device
     from headstart.study import plan
     from headstart.study import study as run_study
 

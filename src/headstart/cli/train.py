@@ -143,9 +143,9 @@ def train(
     chosen = configs.make_run_config(**{**settings, "start": begin_with})
 
     from headstart.cli.show import show_scores
+    from headstart.devices import pick_device
     from headstart.run import train as train_run
     from headstart.run_folder import fresh_folder
-    from headstart.segmenter import pick_device
 
     chosen = configs.on_device(chosen, pick_device(device).type)
     if fresh:

@@ -38,7 +38,7 @@ from headstart.data.frame import Frame as Frame  # what a dataset is made of, fo
 from headstart.data.groups import read_groups, split
 from headstart.data.label_map import LabelMap, read_label_map
 from headstart.data.pictures import SUFFIXES, read_mask
-from headstart.errors import DataError, Finding, Severity
+from headstart.errors import DataError, Finding, Severity, UsageError
 
 SPLITS = ("train", "validation", "test")
 
@@ -372,3 +372,17 @@ def _suggest(search: _Search) -> str:
     names = ["background", *(f"class_{i}" for i in range(1, len(levels)))]
     example = json.dumps(dict(zip(names, sorted(levels), strict=True)))
     return f"write one; by the levels in some of the masks: {example}"
+
+
+def frames_of(dataset: Dataset, split: str) -> tuple[Frame, ...]:
+    """The frames of a split.
+
+    Raises:
+        UsageError: the dataset has no such split, or it is empty.
+    """
+    frames = dataset.splits.get(split)
+    if not frames:
+        there = ", ".join(name for name, s in dataset.splits.items() if s)
+        message = f"{dataset.root} has no split {split}; it has {there}"
+        raise UsageError(Finding("no-such-split", "error", message))
+    return frames

@@ -17,7 +17,7 @@ from PIL import Image
 
 from headstart.config import PretextConfig, StudyConfig
 from headstart.errors import printable
-from headstart.figures import colour
+from headstart.overlay import colour
 from headstart.report import charts, provenance, sections, verdict
 from headstart.report.dataset import Seen
 from headstart.report.measures import measures_of

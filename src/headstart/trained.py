@@ -1,0 +1,92 @@
+"""The network of a finished run, run by PyTorch."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float32, UInt8
+
+from headstart.checkpoint import load_weights
+from headstart.data.label_map import LabelMap
+from headstart.errors import DataError, Finding
+from headstart.models.unet import UNet
+from headstart.segmenter import Pictures, Segmenter, Sizes
+from headstart.tasks import placed, segment, to_input
+
+BATCH = 8
+
+
+@dataclass(frozen=True)
+class Trained:
+    """The network of a finished run.
+
+    Attributes:
+        model: maps pictures in ``[0, 1]`` to logits; on the CPU.
+        size: height and width it was trained at.
+        label_map: its classes.
+        min_area: see [`class_maps`][headstart.tasks.class_maps].
+        digest: SHA-256 of the file of weights.
+    """
+
+    model: UNet
+    size: tuple[int, int]
+    label_map: LabelMap
+    min_area: float
+    digest: str
+
+
+def load_trained(run: Path) -> Trained:
+    """The network a finished run has trained.
+
+    Raises:
+        DataError: ``run`` is no finished run of a segmentation.
+    """
+    path = run / "weights.safetensors"
+    if not run.is_dir():
+        message = f"there is no run folder {run}"
+        raise DataError(Finding("no-run", "error", message, "train one: headstart train DATA"))
+    if not path.exists():
+        message = f"{run} holds no weights.safetensors; expected a finished run"
+        hint = "give the same train command again: it continues"
+        raise DataError(Finding("no-weights", "error", message, hint))
+    weights, facts = load_weights(path)
+    if facts.get("task") == "pretext":
+        message = f"{run} holds a pretext ({facts['pretext']}), which segments nothing"
+        hint = f"train from it: headstart train DATA --start {run}"
+        raise DataError(Finding("is-a-pretext", "error", message, hint))
+    if facts.get("task") == "classification":
+        message = f"{run} holds a classifier ({facts['model']}), which segments nothing"
+        hint = "it can be used on pictures with a class"
+        raise DataError(Finding("is-a-classifier", "error", message, hint))
+    label_map = LabelMap(tuple(facts["names"]), tuple(facts["greys"]))
+    model = UNet(len(label_map.names), facts["width"])
+    model.load_state_dict(weights)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    size = (facts["size"][0], facts["size"][1])
+    return Trained(model.eval(), size, label_map, facts["min_area"], digest)
+
+
+def load_segmenter(run: Path, device: torch.device) -> Segmenter:
+    """The same, ready for use on a device.
+
+    Raises:
+        DataError: as [`load_trained`][].
+    """
+    its = load_trained(run)
+    model = placed(its.model, device)
+
+    @torch.no_grad()
+    def probabilities(images: Pictures) -> Float32[np.ndarray, "n k h w"]:
+        batches = (torch.from_numpy(images[i : i + BATCH]) for i in range(0, len(images), BATCH))
+        found = [model(to_input(batch, device)).float().softmax(1).cpu() for batch in batches]
+        return torch.cat(found).numpy()
+
+    def maps(images: Pictures, sizes: Sizes) -> list[UInt8[np.ndarray, "_ _"]]:
+        found = segment(model, images, sizes, device, its.min_area, BATCH)
+        return [m.cpu().numpy() for m in found]
+
+    return Segmenter(its.size, its.label_map, its.min_area, its.digest, probabilities, maps)
