@@ -13,6 +13,7 @@ from hypothesis.extra import numpy as hnp
 from PIL import Image
 
 from headstart.figures import Example, choose_examples, curves, predictions
+from headstart.overlay import colour
 
 NAMES = ("ground", "tool", "thread", "needle")
 

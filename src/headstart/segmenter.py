@@ -69,7 +69,7 @@ def resized(
         at = np.maximum(at - np.float32(0.5), 0)
         low = np.minimum(at.astype(np.int64), there - 1)
         high = np.minimum(low + 1, there - 1)
-        share = (at - low).reshape((-1, 1) if axis == 1 else (-1,))
+        share = (at - low.astype(np.float32)).reshape((-1, 1) if axis == 1 else (-1,))
         below, above = np.take(probs, low, axis), np.take(probs, high, axis)
         probs = below * (1 - share) + above * share
     return probs
