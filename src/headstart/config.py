@@ -148,6 +148,7 @@ class RunConfig(_Supervised):
         pretext: that pretext in full, where ``start`` is one; of the same seed, width and size.
         tune: which layers train; see [`headstart.models.tuning`][].
         labels: how many labelled training frames; null: all.
+        frames: which ones, by name, where that is not left to the seed; null: it is.
         seed: fixes subset, order, augmentation and new weights.
     """
 
@@ -155,7 +156,18 @@ class RunConfig(_Supervised):
     pretext: PretextConfig | None = None
     tune: Tune = "all"
     labels: Annotated[int, Field(ge=1)] | None = None
+    frames: tuple[str, ...] | None = None
     seed: Seed = 0
+
+    @model_validator(mode="after")
+    def _frames_are_the_labels(self) -> RunConfig:
+        """Named frames are as many as the labels, and each another."""
+        if self.frames is not None:
+            if self.task != "segmentation":
+                raise ValueError("frames are named for a segmentation; give --labels a number")
+            if len(set(self.frames)) != len(self.frames) or self.labels != len(self.frames):
+                raise ValueError("frames names one twice, or labels is not their number")
+        return self
 
     @model_validator(mode="after")
     def _pretext_of_start(self) -> RunConfig:
@@ -382,6 +394,26 @@ def parse_size(text: str) -> tuple[int, int]:
 def available_threads() -> int:
     """CPU cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def read_frame_names(path: Path) -> tuple[str, ...]:
+    """Names of frames from a text file, one a line; empty lines are passed over.
+
+    Raises:
+        DataError: it cannot be read, is no text, or names no frame or one twice.
+    """
+    try:
+        lines = path.read_bytes().decode("utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as e:
+        why = e.strerror if isinstance(e, OSError) else "it is no text"
+        raise DataError(Finding("unreadable", "error", f"{path}: {why}")) from None
+    names = tuple(name for line in lines if (name := line.strip()))
+    twice = tuple(sorted({name for name in names if names.count(name) > 1}))
+    if not names or twice:
+        what = "names frames twice" if twice else "names no frame"
+        hint = "expected the names of training frames, one a line"
+        raise DataError(Finding("bad-labels", "error", f"{path} {what}", hint, twice))
+    return names
 
 
 def parse_labels(text: str) -> int | None:

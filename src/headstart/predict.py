@@ -54,7 +54,7 @@ def predict(segmenter: Segmenter, frames: Sequence[Frame], root: Path, out: Path
         DataError: pictures cannot be read; every one is named, after the others are written.
         DiskError: a file cannot be written.
     """
-    _claim(out, segmenter.digest, frames)
+    claim(out, segmenter.digest, frames, ("masks", "overlays"))
     findings: list[Finding] = []
     for start in range(0, len(frames), _BATCH):
         pictures = []
@@ -69,10 +69,20 @@ def predict(segmenter: Segmenter, frames: Sequence[Frame], root: Path, out: Path
         raise DataError(findings)
 
 
-def _claim(out: Path, weights: str, frames: Sequence[Frame]) -> None:
+def claim(out: Path, weights: str, frames: Sequence[Frame], folders: Sequence[str]) -> None:
     """Marks ``out`` as made by these weights of these pictures, or refuses what it holds.
 
     The mark comes first, so that a kill right after it leaves a folder that can be gone on with.
+
+    Args:
+        out: the folder; made if need be, and ``folders`` in it.
+        weights: their digest.
+        frames: the pictures.
+        folders: names of folders.
+
+    Raises:
+        UsageError: ``out`` holds something else.
+        DiskError: it cannot be made.
     """
     pictures = hashlib.sha256("\n".join(ascii(str(f.image)) for f in frames).encode())
     made_of = f"weights {weights}\npictures {pictures.hexdigest()}\n"
@@ -85,7 +95,7 @@ def _claim(out: Path, weights: str, frames: Sequence[Frame]) -> None:
             hint = "choose another --out: nothing is overwritten"
             raise UsageError(Finding("not-empty", "error", message, hint))
         write_atomic(mark, made_of)
-        for name in ("masks", "overlays"):
+        for name in folders:
             (out / name).mkdir(exist_ok=True)
 
 

@@ -17,6 +17,9 @@ from headstart.disk import disk_errors
 from headstart.errors import DataError, Finding, UsageError
 from headstart.fit import State
 
+LABELS = "labels.txt"
+"""In a run's folder: the names of the labelled frames it learned from, one a line."""
+
 _OURS = (".lock", "cache")
 _PLACES = ("data: ", "pretext.data: ")  # a moved dataset is the same one if its content is
 _NAMED = (SCRATCH, IMAGENET, *PRETEXTS)

@@ -25,7 +25,7 @@ from headstart.frames import frames_csv
 from headstart.models.unet import UNet
 from headstart.recipes import Recipe
 from headstart.record import hash_of_label_map, model_card
-from headstart.run_folder import budget_too_large
+from headstart.run_folder import LABELS, budget_too_large
 from headstart.seeding import key
 from headstart.starts import Moved, Source, move
 from headstart.subject import Stage, Subject
@@ -60,7 +60,8 @@ def read(config: RunConfig, cache: Path) -> Subject:
     """
     dataset = open_dataset(Path(config.data))
     train_split, validation, scored = _read(dataset, config, cache)
-    budget = train_split.subset(_budget(train_split, config))
+    chosen = _budget(train_split, config)
+    budget = train_split.subset(chosen)
     splits = {"train": train_split, "validation": validation, config.score: scored}
     recipe, width = config.recipe, config.width
     assert isinstance(recipe, Recipe) and width is not None
@@ -83,6 +84,7 @@ def read(config: RunConfig, cache: Path) -> Subject:
         return (Stage("", model, task, recipe, steps_per_epoch(passes, recipe.batch)),)
 
     def score(model: nn.Module, state: State, out: Path) -> dict[str, Any]:
+        write_atomic(out / LABELS, "".join(f"{train_split.names[i]}\n" for i in chosen))
         return _score(model, dataset, scored, config, recipe, out, state, device)
 
     return Subject(
@@ -130,6 +132,13 @@ def _read(dataset: Dataset, config: RunConfig, cache: Path) -> tuple[Decoded, De
 
 
 def _budget(train_split: Decoded, config: RunConfig) -> Int64[np.ndarray, "m"]:
+    if config.frames is not None:
+        places = {name: i for i, name in enumerate(train_split.names)}
+        if unknown := tuple(name for name in config.frames if name not in places):
+            message = f"{len(unknown)} of the frames to train on are not in the training split"
+            hint = f"its frames are called {', '.join(train_split.names[:3])}, ..."
+            raise DataError(Finding("unknown-frames", "error", message, hint, unknown))
+        return np.array(sorted(places[name] for name in config.frames), dtype=np.int64)
     try:
         return label_budget(train_split.present, config.labels, config.seed)
     except ValueError:

@@ -47,7 +47,9 @@ def train(
     ),
     epochs: int | None = typer.Option(None, help="At most this many. [default: the recipe's]"),
     labels: str | None = typer.Option(
-        None, help="How many labelled training frames to use. [default: all]"
+        None,
+        help="How many labelled training frames to use; or a .txt file with the names of those "
+        "frames, one a line. [default: all]",
     ),
     seed: int | None = typer.Option(
         None, help="Fixes subset, order, augmentation and new weights. [default: 0]"
@@ -120,7 +122,9 @@ def train(
     }
     settings |= {name: value for name, value in given.items() if value is not None}
     if labels is not None:
-        settings["labels"] = configs.parse_labels(labels)
+        named = configs.read_frame_names(Path(labels)) if labels.endswith(".txt") else None
+        settings["frames"] = named
+        settings["labels"] = len(named) if named else configs.parse_labels(labels)
     begin_with = start or settings.pop("start", configs.SCRATCH)
     chosen = configs.make_run_config(**settings)
     if epochs is not None:

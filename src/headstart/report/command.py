@@ -44,6 +44,9 @@ def again(config: StudyConfig | RunConfig | PretextConfig, name: str) -> tuple[s
         words = ["train", config.data, *_network(config), "--start", config.start]
         words += [] if config.tune == "all" else ["--tune", config.tune]
         words += ["--labels", str(config.labels or "all"), "--seed", str(config.seed)]
+        if config.frames is not None:
+            files["labels.txt"] = "".join(f"{frame}\n" for frame in config.frames)
+            words[words.index("--labels") + 1] = f"{name}/report/labels.txt"
         words += _recipe("", config.recipe, _KNOWN[config.task], name, files)
         if config.pretext is not None:
             words += _recipe("pretext-", config.pretext.recipe, PRETEXT_RECIPES, name, files)

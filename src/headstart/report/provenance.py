@@ -87,6 +87,8 @@ def of_settings(records: Records) -> dict[str, Any]:
         its = whole.pop("pretext")
         recipes["pretext_recipe"] = its["recipe"] if its else None
         whole["labels"] = whole["labels"] or "all"
+        named = whole.pop("frames")
+        whole["which labels"] = "drawn by the seed" if named is None else ", ".join(named)
     if isinstance(config, StudyConfig) and not records.pretexts:
         recipes["pretext_recipe"] = None
     size = whole.pop("size")

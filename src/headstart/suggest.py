@@ -1,0 +1,317 @@
+"""What to label next: the pictures whose labels would teach a run most.
+
+A picture is worth its labels if it stands for many that the run is unsure of. The *uncertainty* of
+picture i is the mean over its pixels of the entropy of the predicted classes, divided by the
+largest there can be,
+
+    u_i = mean(-sum_k p_k log p_k) / log K,    from 0 (certain) to 1 (knows nothing).
+
+How well picture j *stands for* i is told by the distance of what the deepest stage of the encoder
+makes of them (mean over positions, each channel brought to unit deviation): s_ij = exp(-d_ij^2 /
+2 sigma^2), where sigma is half the median distance. The suggestions S are those that cover most
+uncertainty beside what the labelled pictures L cover,
+
+    F(S) = sum_i u_i max(s_ij for j in L or S),
+
+picked greedily, which is within 1 - 1/e of the best choice there is, since F is submodular. Of
+neighbours in a video the first covers the others, so they are not all picked; and a picture like no
+other covers only itself, so freaks are not picked first.
+
+Never picked are pictures that nearly equal one that has labels or was picked (they would teach
+nothing), or a validation or test frame (the score would say less than it seems to).
+
+Source: uncertainty, then coverage: Yang et al. 2017 (Suggestive Annotation); facility location for
+active learning: Wei, Iyer and Bilmes 2015; greedy choice made lazy: Minoux 1978. What it is worth
+on surgical frames was measured: docs/results/suggest.
+"""
+
+from __future__ import annotations
+
+import heapq
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int64
+from scipy.spatial.distance import cdist
+from torch import Tensor, nn
+
+from headstart.config import read_frame_names, read_run_config
+from headstart.data.decoded import resize_image
+from headstart.data.duplicates import (
+    NEAR,
+    Fingerprints,
+    fingerprint,
+    fingerprints,
+    joined,
+    nearest,
+)
+from headstart.data.files import merged
+from headstart.data.folders import Frame, open_dataset
+from headstart.data.frame import read_frame
+from headstart.errors import DataError, Finding
+from headstart.run_folder import LABELS
+from headstart.tasks import placed, to_input
+from headstart.trained import Trained, load_trained
+
+_BATCH = 8
+_BLOCK = 512  # columns of likenesses held at once
+_MEDIAN_OF = 1000  # pictures, about, of which the median distance is taken
+_TINY = 1e-12
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a run makes of some pictures.
+
+    Attributes:
+        uncertainty: of each picture, in ``[0, 1]``.
+        features: of the deepest stage of its encoder, mean over positions.
+        shares: of the pixels, by the class that is the most probable.
+        prints: to find copies by.
+    """
+
+    uncertainty: Float[np.ndarray, "n"]
+    features: Float[np.ndarray, "n d"]
+    shares: Float[np.ndarray, "n k"]
+    prints: Fingerprints
+
+
+def uncertainty(probs: Float[Tensor, "b k h w"]) -> Float[Tensor, "b"]:
+    """Mean entropy of the pixels, as a share of the largest there can be.
+
+    >>> probs = torch.tensor([[1.0, 0.0], [0.5, 0.5]])[:, :, None, None]
+    >>> uncertainty(probs)
+    tensor([0., 1.])
+    """
+    entropy: Float[Tensor, "b"] = torch.special.entr(probs).sum(1).mean((1, 2))
+    return entropy / float(np.log(probs.shape[1]))
+
+
+@torch.no_grad()
+def look(trained: Trained, frames: Sequence[Frame], root: Path, device: torch.device) -> Seen:
+    """What a run makes of pictures, at least one.
+
+    Raises:
+        DataError: pictures cannot be read; every one is named.
+    """
+    model = placed(trained.model, device)
+    deepest: list[Tensor] = []
+
+    def keep(_stage: nn.Module, _given: tuple[Tensor, ...], made: Tensor) -> None:
+        deepest.append(made.mean((2, 3)).cpu())
+
+    unsure, shares, prints = [], [], []
+    findings: list[Finding] = []
+    hook = model.encoder[-1].register_forward_hook(keep)
+    try:
+        for start in range(0, len(frames), _BATCH):
+            pictures = []
+            for frame in frames[start : start + _BATCH]:
+                try:
+                    pictures.append(read_frame(frame, root))
+                except DataError as e:
+                    findings.extend(e.findings)
+            if findings or not pictures:
+                continue  # all that cannot be read is named; nothing is picked without them
+            prints += [fingerprint(picture) for picture in pictures]
+            images = [resize_image(p, trained.size).transpose(2, 0, 1) for p in pictures]
+            batch = to_input(torch.from_numpy(np.stack(images)), device)
+            probs = model(batch).float().softmax(1)
+            unsure.append(uncertainty(probs).cpu())
+            classes = torch.arange(probs.shape[1], device=device)
+            found = probs.argmax(1).flatten(1)[..., None] == classes
+            shares.append(found.float().mean(1).cpu())
+    finally:
+        hook.remove()
+    if findings:
+        raise DataError(merged(findings))
+    its = [torch.cat(part).double().numpy() for part in (unsure, deepest, shares)]
+    return Seen(its[0], its[1], its[2], joined(prints))
+
+
+def choose(
+    unsure: Float[np.ndarray, "n"],
+    features: Float[np.ndarray, "n d"],
+    labelled: Float[np.ndarray, "m d"],
+    prints: Fingerprints,
+    allowed: Bool[np.ndarray, "n"],
+    count: int,
+) -> tuple[Int64[np.ndarray, "c"], Float[np.ndarray, "c"]]:
+    """Greedily the pictures that cover most uncertainty; see this module.
+
+    A picture's gain only shrinks as others are picked, so that of most is never computed again.
+
+    Args:
+        unsure: uncertainty of each picture.
+        features: of each picture.
+        labelled: features of those that have labels; may be none.
+        prints: of each picture: what nearly equals a picked one is passed over.
+        allowed: which pictures may be picked; only they need to be covered.
+        count: how many, at most.
+
+    Returns:
+        The indices in the order in which they were picked, fewer than ``count`` where no more are
+        left; and the share of all uncertainty that each covers and nothing before it did.
+    """
+    weight = np.where(allowed, unsure, 0.0)
+    like = _likeness(features)
+    covered = np.zeros(len(features))
+    for start in range(0, len(labelled), _BLOCK):
+        covered = np.maximum(covered, like(features, labelled[start : start + _BLOCK]).max(1))
+    gains = np.zeros(len(features))
+    for start in range(0, len(features), _BLOCK):
+        block = like(features, features[start : start + _BLOCK])
+        gains[start : start + _BLOCK] = weight @ np.maximum(block - covered[:, None], 0)
+    best_first = [(-float(gain), i) for i, gain in enumerate(gains) if allowed[i]]
+    heapq.heapify(best_first)
+    picked: list[int] = []
+    share: list[float] = []
+    while best_first and len(picked) < count:
+        _, i = heapq.heappop(best_first)
+        column = like(features, features[i : i + 1])[:, 0]
+        gain = float(weight @ np.maximum(column - covered, 0))
+        if best_first and -gain > best_first[0][0]:
+            heapq.heappush(best_first, (-gain, i))
+        elif nearest(_some(prints, [i]), _some(prints, picked))[1][0] > NEAR:
+            covered = np.maximum(covered, column)
+            picked.append(i)
+            share.append(gain / max(float(weight.sum()), _TINY))
+    return np.array(picked, dtype=np.int64), np.array(share, dtype=np.float64)
+
+
+def _likeness(
+    features: Float[np.ndarray, "n d"],
+) -> Callable[[Float[np.ndarray, "a d"], Float[np.ndarray, "b d"]], Float[np.ndarray, "a b"]]:
+    """How well each picture stands for each, in ``(0, 1]``, by the scale of ``features``."""
+    deviation = features.std(0)
+    scale = np.where(deviation > 0, deviation, 1.0)
+
+    def distances(
+        a: Float[np.ndarray, "a d"], b: Float[np.ndarray, "b d"]
+    ) -> Float[np.ndarray, "a b"]:
+        return np.asarray(cdist(a / scale, b / scale, "sqeuclidean"))
+
+    some = features[:: max(1, len(features) // _MEDIAN_OF)]
+    apart = distances(some, some)[np.triu_indices(len(some), 1)]
+    squared = max(float(np.median(apart)), _TINY) / 4 if len(apart) else 1.0
+
+    def like(a: Float[np.ndarray, "a d"], b: Float[np.ndarray, "b d"]) -> Float[np.ndarray, "a b"]:
+        return np.exp(distances(a, b) / (-2 * squared))
+
+    return like
+
+
+def _some(prints: Fingerprints, which: Sequence[int]) -> Fingerprints:
+    digests = tuple(prints.digests[i] for i in which)
+    return Fingerprints(digests, prints.thumbnails[np.array(which, dtype=np.int64)])
+
+
+@dataclass(frozen=True)
+class Known:
+    """What a run and its data say about which pictures need no labels.
+
+    Attributes:
+        labelled: frames it learned from.
+        held_out: validation and test frames.
+        root: of their dataset.
+        findings: what could not be found out, and what follows from that.
+    """
+
+    labelled: tuple[Frame, ...]
+    held_out: tuple[Frame, ...]
+    root: Path
+    findings: tuple[Finding, ...] = ()
+
+
+def known_of(run: Path) -> Known:
+    """The labelled and held-out frames of a run, as far as its data are still where they were."""
+    config = read_run_config(run / "config.json")
+    data = Path(config.data)
+    try:
+        dataset = open_dataset(data)
+        every = config.labels is None
+        learned = () if every else set(read_frame_names(run / LABELS))
+    except DataError as e:
+        message = (
+            f"it cannot be said which pictures {run} learned from or was scored on: "
+            f"{e.findings[0].message}"
+        )
+        hint = "pictures that have labels already, or are test frames, may be among the suggested"
+        return Known((), (), data, (Finding("labels-unknown", "warning", message, hint),))
+    held_out = tuple(f for s in ("validation", "test") for f in dataset.splits.get(s, ()))
+    labelled = tuple(f for f in dataset.splits["train"] if every or f.name in learned)
+    return Known(labelled, held_out, dataset.root)
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """A picture to label.
+
+    Attributes:
+        frame: the picture.
+        uncertainty: of the run about it, in ``[0, 1]``.
+        covers: the share of all uncertainty that it stands for and nothing before it does.
+        shares: of its pixels, by the class predicted there.
+    """
+
+    frame: Frame
+    uncertainty: float
+    covers: float
+    shares: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Suggestions:
+    """What [`suggest`][] found.
+
+    Attributes:
+        picked: the most valuable first.
+        pictures: how many there were.
+        labelled: how many of them nearly equal a picture that has labels.
+        held_out: how many nearly equal a validation or test frame.
+        findings: what could not be found out.
+    """
+
+    picked: tuple[Suggestion, ...]
+    pictures: int
+    labelled: int
+    held_out: int
+    findings: tuple[Finding, ...]
+
+
+def suggest(
+    run: Path, frames: Sequence[Frame], root: Path, count: int, device: torch.device
+) -> Suggestions:
+    """The pictures whose labels would teach a run most; see this module.
+
+    Args:
+        run: a finished run of a segmentation.
+        frames: pictures without labels.
+        root: their folder, for messages; links that leave it are refused.
+        count: how many to suggest, at most.
+        device: where to compute.
+
+    Raises:
+        DataError: the run is none or is not finished, or pictures cannot be read.
+    """
+    trained, known = load_trained(run), known_of(run)
+    seen = look(trained, frames, root, device)
+    there = look(trained, known.labelled, known.root, device) if known.labelled else None
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        held_out = fingerprints(known.held_out, known.root, pool)
+    covered = seen.features[:0] if there is None else there.features
+    has_labels = nearest(seen.prints, joined(()) if there is None else there.prints)[1] <= NEAR
+    is_held_out = nearest(seen.prints, held_out)[1] <= NEAR
+    allowed = ~has_labels & ~is_held_out
+    order, covers = choose(seen.uncertainty, seen.features, covered, seen.prints, allowed, count)
+    picked = tuple(
+        Suggestion(frames[i], seen.uncertainty[i].item(), share, tuple(seen.shares[i].tolist()))
+        for i, share in zip(order.tolist(), covers.tolist(), strict=True)
+    )
+    counts = int(has_labels.sum()), int((is_held_out & ~has_labels).sum())
+    return Suggestions(picked, len(frames), *counts, known.findings)
