@@ -26,7 +26,6 @@ _THUMBNAIL, _COLUMNS, _GAP, _SIDE = 240, 5, 12, 15  # pixels; five a row
 _LIST = "suggestions.csv"
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 _INK, _FAINT = "#222222", "#666666"
-_LONGEST = 34  # of a name below a thumbnail
 
 
 def write_suggestions(
@@ -129,14 +128,22 @@ def contact_sheet(
     for i, (suggestion, thumbnail) in enumerate(zip(picked, thumbnails, strict=True)):
         x, y = _GAP + i % _COLUMNS * cell, _GAP + i // _COLUMNS * high
         sheet.paste(Image.fromarray(thumbnail), (x, y))
-        name = printable(suggestion.frame.name)
-        name = name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…"
+        name = _fitted(f"{i + 1}   {printable(suggestion.frame.name)}", _THUMBNAIL, font)
         below = y + thumbnail.shape[0] + 4
-        draw.text((x, below), f"{i + 1}   {name}", fill=_INK, font=font)
+        draw.text((x, below), name, fill=_INK, font=font)
         why = f"uncertainty {suggestion.uncertainty:.3f}, covers {suggestion.covers:.1%}"
         draw.text((x, below + line), why, fill=_FAINT, font=font)
     sheet.paste(legend, (_GAP, rows * high + _GAP))
     return np.asarray(sheet)
+
+
+def _fitted(text: str, width: int, font: Font) -> str:
+    """The text, cut short where it is wider than ``width`` pixels."""
+    if font.getlength(text) <= width:
+        return text
+    while text and font.getlength(f"{text}…") > width:
+        text = text[:-1]
+    return f"{text}…"
 
 
 def _legend(names: Sequence[str], width: int, font: Font) -> Image.Image:
@@ -144,7 +151,7 @@ def _legend(names: Sequence[str], width: int, font: Font) -> Image.Image:
     line = round(1.6 * _SIDE)
     places, x, y = [], 0, 0
     for k, name in enumerate(names[1:], start=1):
-        label = printable(name.replace("_", " "))[:60]
+        label = _fitted(printable(name.replace("_", " ")), width - 3 * _SIDE, font)
         wide = round(font.getlength(label)) + 3 * _SIDE
         if x and x + wide > width:
             x, y = 0, y + line

@@ -1,0 +1,172 @@
+"""What suggested labels give against random ones, on a dataset whose training split has labels.
+
+    python benchmarks/suggest.py DATA OUT --seeds 5 --result suggest.json
+
+For each seed: a run from scratch on ``--labels`` frames; ``--more`` frames suggested by it, of the
+rest of the training split, and as many drawn at random from the same pictures (what nearly equals a
+labelled, validation or test frame may be picked by neither); a run from scratch on each, all else
+the same. The scored split is read once a run. Runs resume, and finished ones are not run again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import json
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, replace
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import numpy as np
+import torch
+
+from headstart import stats
+from headstart.config import RunConfig, parse_size, read_frame_names
+from headstart.data.duplicates import NEAR, fingerprints, nearest
+from headstart.data.folders import Frame, open_dataset
+from headstart.disk import write_json
+from headstart.fit import Stopping
+from headstart.frames import read_frames_csv
+from headstart.run_folder import LABELS
+from headstart.seeding import generator
+from headstart.suggest import suggest
+from headstart.workers import Silent, Work, working
+
+ARMS = ("suggested", "random")
+
+
+def settings(asked: argparse.Namespace, seed: int, frames: tuple[str, ...] | None) -> RunConfig:
+    """A run from scratch on the first labels, or on these frames."""
+    return RunConfig.model_validate(
+        {
+            "schema": 1,
+            "data": str(asked.data),
+            "width": asked.width,
+            "size": parse_size(asked.size),
+            "threads": 1,
+            "seed": seed,
+            "score": asked.score,
+            "labels": len(frames) if frames else asked.labels,
+            "frames": frames,
+        }
+    )
+
+
+def pool_of(data: Path, labelled: tuple[str, ...]) -> tuple[tuple[Frame, ...], list[Frame], Path]:
+    """Labelled training frames; the others that may be picked; the dataset's folder."""
+    dataset = open_dataset(data)
+    train = dataset.splits["train"]
+    first = tuple(f for f in train if f.name in labelled)
+    rest = [replace(f, mask=None) for f in train if f.name not in labelled]
+    taken = (*first, *dataset.splits["validation"], *dataset.splits["test"])
+    with ThreadPoolExecutor() as threads:
+        of, among = (fingerprints(frames, dataset.root, threads) for frames in (rest, taken))
+    far = nearest(of, among)[1] > NEAR
+    return first, [f for f, free in zip(rest, far, strict=True) if free], dataset.root
+
+
+def arm(asked: argparse.Namespace, seed: int, way: str) -> RunConfig:
+    """The settings of one more run: the first labels and those picked in this way."""
+    torch.set_num_threads(1)
+    base = asked.out / f"base-{seed}"
+    first, pool, root = pool_of(asked.data, read_frame_names(base / LABELS))
+    if way == "suggested":
+        found = suggest(base, pool, root, asked.more, torch.device("cpu"))
+        more = [s.frame.name for s in found.picked]
+    else:
+        drawn = generator(seed, "random labels").permutation(len(pool))[: asked.more]
+        more = [pool[i].name for i in drawn]
+    return settings(asked, seed, (*(f.name for f in first), *more))
+
+
+def compared(asked: argparse.Namespace) -> dict[str, Any]:
+    """Scores of all runs, and the differences with their intervals."""
+    ways = ("base", *ARMS)
+    runs = {
+        way: [read_frames_csv(asked.out / f"{way}-{s}" / "frames.csv").counts for s in asked.seeds]
+        for way in ways
+    }
+    usable = stats.usable_classes(runs["base"][0])
+    asked_for = (("suggested", "random"), ("suggested", "base"), ("random", "base"))
+    told = stats.holm(
+        [
+            stats.paired_difference(np.stack(runs[a]), np.stack(runs[b]), usable.classes)
+            for a, b in asked_for
+        ]
+    )
+    dataset = open_dataset(asked.data)
+    records = []
+    for way in ways:
+        for seed in asked.seeds:
+            out = asked.out / f"{way}-{seed}"
+            scores = json.loads((out / "scores.json").read_bytes())
+            frames = read_frame_names(out / LABELS)
+            records.append({"way": way, "seed": seed, "frames": frames, "scores": scores})
+    names = dataset.label_map.names
+    return {
+        "schema": 1,
+        "benchmark": "suggest",
+        "settings": {
+            "labels": asked.labels,
+            "more": asked.more,
+            "size": asked.size,
+            "width": asked.width,
+            "score": asked.score,
+            "seeds": asked.seeds,
+        },
+        "hardware": json.loads(
+            (asked.out / f"base-{asked.seeds[0]}" / "environment.json").read_bytes()
+        ),
+        "classes": [names[k] for k in usable.classes],
+        "left_out": [names[k] for k in usable.left_out],
+        "means": {
+            way: {
+                score: fmean(r["scores"][score] for r in records if r["way"] == way)
+                for score in ("dice", "dice_frame", "dice_assignment")
+            }
+            for way in ways
+        },
+        "comparisons": [
+            {"way": a, "against": b, **asdict(c)} for (a, b), c in zip(asked_for, told, strict=True)
+        ],
+        "records": records,
+    }
+
+
+def main() -> None:
+    """Runs what is missing, compares, writes the result."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("data", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--seeds", default="1,2,3,4,5")
+    parser.add_argument("--labels", type=int, default=30)
+    parser.add_argument("--more", type=int, default=30)
+    parser.add_argument("--size", default="64x80")
+    parser.add_argument("--width", type=int, default=16)
+    parser.add_argument("--score", default="test", choices=("test", "validation"))
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--result", type=Path, required=True)
+    asked = parser.parse_args()
+    asked.seeds = [int(seed) for seed in asked.seeds.split(",")]
+    works = []
+    for seed in asked.seeds:
+        base = asked.out / f"base-{seed}"
+        first = functools.partial(settings, asked, seed, None)
+        works.append(Work(f"base, seed {seed}", base, first, asked.out / "cache", 10.0))
+        for way in ARMS:
+            its = functools.partial(arm, asked, seed, way)
+            where = asked.out / f"{way}-{seed}"
+            works.append(Work(f"{way}, seed {seed}", where, its, asked.out / "cache", 10.0, base))
+    with Stopping() as stopping:
+        for work, scores in working(works, asked.jobs, Silent(), stopping):
+            print(f"{work.about}: dice {scores['dice']:.4f}", flush=True)
+        if stopping.signal is None:
+            write_json(asked.result, compared(asked))
+
+
+if __name__ == "__main__":
+    main()

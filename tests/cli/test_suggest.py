@@ -1,0 +1,59 @@
+"""``headstart suggest``, and training on named frames."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from tests.cli.test_main import TINY, headstart
+
+
+def test_suggest_and_label(trained: Path, drawn: Path, tmp_path: Path) -> None:
+    out = tmp_path / "to-label"
+    done = headstart(
+        "suggest", trained, drawn, "--count", 3, "--out", out, "--device", "cpu", "--json"
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert [s["rank"] for s in found["suggestions"]] == [1, 2, 3] and found["schema"] == 1
+    assert "3 suggested" in done.stderr and (out / "sheet.png").exists()
+    assert headstart("check", out).returncode == 0
+
+
+def test_what_cannot_be_meant(trained: Path, drawn: Path, tmp_path: Path) -> None:
+    weights = trained / "weights.safetensors"
+    done = headstart("suggest", weights, drawn)
+    assert done.returncode == 2 and "give the run's folder" in done.stderr
+    done = headstart("suggest", trained, tmp_path)
+    assert done.returncode == 65 and "no folder with pictures" in done.stderr
+    done = headstart("suggest", tmp_path / "none", drawn)
+    assert done.returncode == 65 and "there is no run folder" in done.stderr
+
+
+def test_training_on_named_frames(drawn: Path, tmp_path: Path) -> None:
+    chosen = tmp_path / "chosen.txt"
+    chosen.write_text("\ufeff3\n\n7\n1\n", encoding="utf-8")
+    out = tmp_path / "run"
+    done = headstart("train", drawn, "--labels", chosen, "--out", out, *TINY)
+    assert done.returncode == 0, done.stderr
+    assert (out / "labels.txt").read_text() == "1\n3\n7\n"
+    again = headstart("train", drawn, "--config", out / "config.json", "--out", out)
+    assert again.returncode == 0, again.stderr
+    told = headstart("report", out)
+    assert told.returncode == 0, told.stderr
+    assert (out / "report" / "labels.txt").read_text() == "3\n7\n1\n"
+    assert "report/labels.txt" in (out / "report.html").read_text()
+
+
+def test_frames_that_there_are_not(drawn: Path, tmp_path: Path) -> None:
+    chosen = tmp_path / "chosen.txt"
+    for text, status, words in (
+        ("1\nnobody\nnothing\n", 65, "nobody"),
+        ("", 65, "names no frame"),
+        ("1\n1\n", 65, "names frames twice"),
+    ):
+        chosen.write_text(text)
+        done = headstart("train", drawn, "--labels", chosen, "--out", tmp_path / "run", *TINY)
+        assert done.returncode == status and words in done.stderr, done.stderr
+    done = headstart("train", drawn, "--labels", tmp_path / "none.txt", *TINY)
+    assert done.returncode == 65 and "No such file" in done.stderr
