@@ -142,6 +142,28 @@ def effects_table(record: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def suggest_table(record: dict[str, Any]) -> str:
+    """Scores of each way of choosing labels, seed by seed, then the differences."""
+    ways = {"base": "the first labels", "random": "and random", "suggested": "and suggested"}
+    seeds = record["settings"]["seeds"]
+    first, more = record["settings"]["labels"], record["settings"]["more"]
+    scores = ("dice", "dice_frame", "dice_assignment")
+    lines = [
+        f"| labels | {' | '.join(f'`{s}`' for s in scores)} | `dice` of seeds {seeds} |",
+        f"|---|{'--:|' * len(scores)}---|",
+    ]
+    for way, words in ways.items():
+        mine = [r for r in record["records"] if r["way"] == way]
+        means = [f"{record['means'][way][s]:.3f}" for s in scores]
+        each = ", ".join(f"{r['scores']['dice']:.3f}" for r in mine)
+        count = first if way == "base" else first + more
+        lines.append(f"| {count}: {words} | {' | '.join(means)} | {each} |")
+    lines += ["", "| difference in the verdict's `dice` | |", "|---|---|"]
+    for c in record["comparisons"]:
+        lines.append(f"| {c['way']} against {c['against']} | {_difference(c)} |")
+    return "\n".join(lines)
+
+
 def _called(start: str) -> str:
     return Path(start).name.removesuffix(".safetensors")
 
@@ -163,6 +185,7 @@ def filled(page: str) -> str:
     """The page with what stands between ``<!-- KIND NAME -->`` and ``<!-- end -->`` made anew."""
     make = {"runs": runs_table, "classes": classes_table, "hardware": hardware}
     make |= {"study": study_table, "homework": homework_table, "effects": effects_table}
+    make["suggest"] = suggest_table
 
     def one(match: re.Match[str]) -> str:
         record = json.loads((HERE / f"{match[2]}.json").read_bytes())
