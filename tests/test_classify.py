@@ -9,20 +9,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 from typer.testing import CliRunner
 
-from headstart.classify import evaluate_classifier, load_classifier
+from headstart.classify import classes_of_pictures, evaluate_classifier, open_classifier
 from headstart.cli.main import app
 from headstart.config import CLASSIFIER, make_run_config
 from headstart.data.classes import open_classes
+from headstart.data.folders import find_pictures
 from headstart.errors import DataError, UsageError
 from headstart.recipes import CLASSIFIER_DEFAULT
 from headstart.run import train
 from tests.conftest import Silent, tiny
-
-CPU = torch.device("cpu")
 
 
 @pytest.fixture(scope="module")
@@ -53,10 +51,10 @@ def headstart(*arguments: object) -> tuple[int, str, str]:
 def test_a_split_is_scored_as_the_run_scored_it(run: Path, coloured: Path) -> None:
     scores = json.loads((run / "scores.json").read_text())
     assert scores["accuracy"] > 0.5
-    assert evaluate_classifier(run, open_classes(coloured), "test", CPU) == scores
+    assert evaluate_classifier(run, open_classes(coloured), "test", "cpu") == scores
     status, said, _ = headstart("evaluate", run, coloured, "--device", "cpu", "--json")
     assert status == 0 and json.loads(said) == scores
-    other = evaluate_classifier(run, open_classes(coloured), "validation", CPU)
+    other = evaluate_classifier(run, open_classes(coloured), "validation", "cpu")
     assert other["split"] == "validation" and other["pictures"] == 3
 
 
@@ -104,15 +102,12 @@ def test_bad_pictures_are_all_named_and_nothing_is_written(
     shutil.copytree(coloured / "test" / "ape", photos)
     for name in ("1.png", "4.png"):
         (photos / name).write_bytes(b"no picture")
-    classifier = load_classifier(run, CPU)
+    classifier = open_classifier(run, "cpu")
     assert classifier.names == ("ape", "bee", "cat")
     result = CliRunner().invoke(app, ["predict", str(run), str(photos), "--out", str(out)])
     assert isinstance(result.exception, (DataError, SystemExit)) and not out.exists()
     with pytest.raises(DataError) as caught:
-        from headstart.classify import classes_of_pictures
-        from headstart.data.folders import find_pictures
-
-        classes_of_pictures(classifier, find_pictures(photos), photos, CPU)
+        classes_of_pictures(classifier, find_pictures(photos), photos)
     assert len(caught.value.findings) == 2
 
 
@@ -124,13 +119,13 @@ def test_what_does_not_fit_together_is_refused(
     for folder in other.glob("*/cat"):
         folder.rename(folder.with_name("dog"))
     with pytest.raises(DataError, match=r"ape, bee, cat, but .* has ape, bee, dog"):
-        evaluate_classifier(run, open_classes(other), "test", CPU)
+        evaluate_classifier(run, open_classes(other), "test", "cpu")
     with pytest.raises(UsageError, match="has no split nowhere"):
-        evaluate_classifier(run, open_classes(coloured), "nowhere", CPU)
+        evaluate_classifier(run, open_classes(coloured), "nowhere", "cpu")
     with pytest.raises(DataError, match="expected a finished run"):
-        load_classifier(tmp_path, CPU)
+        open_classifier(tmp_path, "cpu")
     segmenter = tmp_path / "segmenter"
     recipe = tiny(drawn).recipe.model_copy(update={"epochs": 1})
     train(tiny(drawn, recipe=recipe), segmenter, Silent())
     with pytest.raises(DataError, match="of a segmentation, which knows no classes"):
-        evaluate_classifier(segmenter, open_classes(coloured), "test", CPU)
+        evaluate_classifier(segmenter, open_classes(coloured), "test", "cpu")

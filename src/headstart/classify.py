@@ -1,90 +1,53 @@
-"""Classes of pictures, from a finished run of a classification; and its scores on a split."""
+"""Classes of pictures, from a finished run of a classification or an ONNX file; and its scores."""
 
 from __future__ import annotations
 
 import csv
-import hashlib
 import io
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from jaxtyping import Float, UInt8
-from torch import Tensor, nn
+from jaxtyping import Float
 
 from headstart import confusion
-from headstart.checkpoint import load_weights
+from headstart.classifier import Classifier, not_above
 from headstart.data.classes import ClassDataset
-from headstart.data.decoded import resize_image
 from headstart.data.folders import Frame
 from headstart.data.frame import read_frame
 from headstart.data.labelled import Labelled, read_labelled_pictures
 from headstart.disk import disk_errors, write_atomic
 from headstart.errors import DataError, Finding, UsageError
-from headstart.features import prepared
-from headstart.models.classifiers import make_network
-from headstart.tasks import placed
+from headstart.onnx_facts import is_onnx
 
 _BATCH = 64
 
 
-@dataclass(frozen=True)
-class Classifier:
-    """A trained network with what it takes to use it.
+def open_classifier(run_or_onnx: Path, device: str = "auto") -> Classifier:
+    """A trained classifier, from a run's folder or from the ONNX file of one.
 
-    Attributes:
-        network: maps pictures, prepared, to logits.
-        size: height and width it was trained at, to which pictures are brought.
-        names: of its classes.
-        digest: SHA-256 of the weights file.
-    """
-
-    network: nn.Module
-    size: tuple[int, int]
-    names: tuple[str, ...]
-    digest: str
-
-
-def load_classifier(run: Path, device: torch.device) -> Classifier:
-    """The network a finished run has trained.
+    The file is run by ONNX Runtime and loads no torch.
 
     Raises:
-        DataError: ``run`` is no finished run of a classification.
+        DataError: it is neither, is not finished, or knows no classes of pictures.
+        UsageError: there is no such device.
+        MissingExtraError: ONNX Runtime is not installed.
     """
-    path = run / "weights.safetensors"
-    if not path.exists():
-        message = f"{run} holds no weights.safetensors; expected a finished run"
-        hint = "give the same train command again: it continues"
-        raise DataError(Finding("no-weights", "error", message, hint))
-    weights, facts = load_weights(path)
-    if facts.get("task") != "classification":
-        message = f"{run} is of a {facts.get('task', 'segmentation')}, which knows no classes"
-        raise DataError(Finding("no-classifier", "error", message))
-    names = tuple(facts["names"])
-    with torch.random.fork_rng(devices=[]):
-        network, _ = make_network(facts["model"], len(names))
-    network.load_state_dict(weights)
-    height, width = facts["size"]
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    return Classifier(placed(network, device).eval(), (height, width), names, digest)
+    if is_onnx(run_or_onnx):
+        from headstart.onnx_file import check_device, load_onnx_classifier
 
+        check_device(device)
+        return load_onnx_classifier(run_or_onnx)
+    from headstart.devices import pick_device
+    from headstart.trained import load_classifier
 
-@torch.no_grad()
-def _probabilities(
-    classifier: Classifier, batches: Iterable[Float[Tensor, "b 3 h w"]]
-) -> Float[np.ndarray, "n k"]:
-    found = [classifier.network(batch).float().softmax(1).cpu() for batch in batches]
-    whole = torch.cat([torch.zeros(0, len(classifier.names)), *found])
-    probabilities: Float[np.ndarray, "n k"] = whole.numpy()
-    return probabilities
+    return load_classifier(run_or_onnx, pick_device(device))
 
 
 def classes_of_pictures(
-    classifier: Classifier, frames: Sequence[Frame], root: Path, device: torch.device
+    classifier: Classifier, frames: Sequence[Frame], root: Path
 ) -> Float[np.ndarray, "n k"]:
     """Probability of each class, for pictures in files.
 
@@ -92,43 +55,27 @@ def classes_of_pictures(
         classifier: the trained network.
         frames: the pictures.
         root: their folder, for messages; links that leave it are refused.
-        device: where to compute.
 
     Raises:
         DataError: pictures cannot be read; every one is named.
     """
     findings: list[Finding] = []
-
-    def one(frame: Frame) -> Float[Tensor, "1 3 h w"] | None:
-        try:
-            image = _not_above(read_frame(frame, root), classifier.size)
-        except DataError as e:
-            findings.extend(e.findings)
-            return None
-        batch = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1))[None])
-        return prepared(batch, classifier.size, device)
-
-    def batches() -> Iterator[Float[Tensor, "b 3 h w"]]:
-        for start in range(0, len(frames), _BATCH):
-            some = [one(frame) for frame in frames[start : start + _BATCH]]
-            if there := [picture for picture in some if picture is not None]:
-                yield torch.cat(there)
-
-    found = _probabilities(classifier, batches())
+    parts = [classifier.probabilities([])]
+    for start in range(0, len(frames), _BATCH):
+        pictures = []
+        for frame in frames[start : start + _BATCH]:
+            try:
+                pictures.append(not_above(read_frame(frame, root), classifier.size))
+            except DataError as e:
+                findings.extend(e.findings)
+        parts.append(classifier.probabilities(pictures))
     if findings:
         raise DataError(findings)
-    return found
-
-
-def _not_above(
-    image: UInt8[np.ndarray, "h w 3"], size: tuple[int, int]
-) -> UInt8[np.ndarray, "h2 w2 3"]:
-    """As pictures are kept to be trained on: shrunk to ``size``, enlarged by the network only."""
-    return resize_image(image, size) if any(np.array(image.shape[:2]) > size) else image
+    return np.concatenate(parts)
 
 
 def classes_of_split(
-    classifier: Classifier, dataset: ClassDataset, split: str, device: torch.device
+    classifier: Classifier, dataset: ClassDataset, split: str
 ) -> tuple[Labelled, Float[np.ndarray, "n k"]]:
     """A split's pictures, and the probability of each class.
 
@@ -141,14 +88,11 @@ def classes_of_split(
         raise UsageError(Finding("no-such-split", "error", message))
     with tempfile.TemporaryDirectory() as cache:
         data = read_labelled_pictures(dataset, split, classifier.size, Path(cache))
-        images = torch.from_numpy(np.ascontiguousarray(data.images))
-        starts = range(0, len(images), _BATCH)
-        parts = (prepared(images[i : i + _BATCH], classifier.size, device) for i in starts)
-        return data, _probabilities(classifier, parts)
+        return data, classifier.probabilities(list(data.images))
 
 
 def evaluate_classifier(
-    run: Path, dataset: ClassDataset, split: str, device: torch.device
+    run: Path, dataset: ClassDataset, split: str, device: str = "auto"
 ) -> dict[str, Any]:
     """All scores of a finished run on a split, as in its ``scores.json``.
 
@@ -157,14 +101,14 @@ def evaluate_classifier(
             be read.
         UsageError: the dataset has no such split.
     """
-    classifier = load_classifier(run, device)
+    classifier = open_classifier(run, device)
     if classifier.names != dataset.names:
         message = (
             f"{run} was trained for {', '.join(classifier.names)}, but {dataset.root} has "
             f"{', '.join(dataset.names)}"
         )
         raise DataError(Finding("other-classes", "error", message))
-    data, probabilities = classes_of_split(classifier, dataset, split, device)
+    data, probabilities = classes_of_split(classifier, dataset, split)
     matrix = confusion.confusion_matrix(data.labels, probabilities.argmax(1), len(dataset.names))
     return {"split": split, **confusion.score(matrix, dataset.names)}
 

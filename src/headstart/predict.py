@@ -15,6 +15,7 @@ from headstart.data.folders import Frame
 from headstart.data.frame import read_frame
 from headstart.disk import disk_errors, write_atomic
 from headstart.errors import DataError, Finding, UsageError
+from headstart.onnx_facts import is_onnx
 from headstart.overlay import overlay_with_legend
 from headstart.segmenter import Segmenter, class_maps_of
 
@@ -31,6 +32,11 @@ def open_segmenter(run_or_onnx: Path, device: str = "auto") -> Segmenter:
         UsageError: there is no such device.
         MissingExtraError: ONNX Runtime is not installed.
     """
+    if is_onnx(run_or_onnx):
+        from headstart.onnx_file import check_device, load_onnx
+
+        check_device(device)
+        return load_onnx(run_or_onnx)
     from headstart.devices import pick_device
     from headstart.trained import load_segmenter
 

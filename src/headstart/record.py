@@ -78,7 +78,7 @@ class Recording:
         self._listener.warning(finding)
 
 
-def _version(package: str) -> str:
+def version_of(package: str) -> str:
     """The installed version; headstart also runs from a checkout that is not installed."""
     try:
         return version(package)
@@ -95,7 +95,7 @@ def environment(device: torch.device) -> dict[str, Any]:
         cpu = lines[0].split(":", 1)[1].strip() if lines else cpu
     packages = ("headstart", "torch", "torchvision", "numpy", "pillow")
     return {
-        "versions": {"python": platform.python_version(), **{p: _version(p) for p in packages}},
+        "versions": {"python": platform.python_version(), **{p: version_of(p) for p in packages}},
         "system": platform.system(),
         "cpu": cpu,
         "cores": os.cpu_count(),

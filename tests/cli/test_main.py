@@ -23,8 +23,19 @@ from PIL import Image
 from headstart.cli.main import main
 from headstart.disk import locked
 
-VERBS = ("demo", "check", "train", "pretrain", "study", "report", "evaluate", "predict",
-         "suggest", "homework")  # fmt: skip
+VERBS = (
+    "demo",
+    "check",
+    "train",
+    "pretrain",
+    "study",
+    "report",
+    "evaluate",
+    "predict",
+    "suggest",
+    "export",
+    "homework",
+)
 TINY = ("--size", "16x24", "--width", "2", "--epochs", "1", "--threads", "1", "--device", "cpu")
 
 

@@ -11,7 +11,7 @@ from headstart.errors import Finding, UsageError
 
 def evaluate(
     run_or_masks: Path = typer.Argument(
-        ..., help="A finished run, or a folder of masks named after the frames."
+        ..., help="A finished run, its ONNX file, or a folder of masks named as the frames."
     ),
     data: Path = typer.Argument(..., help="The dataset's folder."),
     split: str = typer.Option("test", help="Which split to score: train, validation or test."),
@@ -23,9 +23,11 @@ def evaluate(
     Example: headstart evaluate predictions/masks my-data --split test
     """
     from headstart.data.question import task_of
+    from headstart.onnx_facts import is_onnx
 
     of_classes = task_of(data) == "classification"
-    if of_classes and not (run_or_masks / "config.json").exists():
+    is_run = is_onnx(run_or_masks) or (run_or_masks / "config.json").exists()
+    if of_classes and not is_run:
         message = f"{data} has classes, and {run_or_masks} is no run"
         raise UsageError(Finding("not-a-run", "error", message, "give what was --out of a train"))
 
@@ -36,13 +38,12 @@ def evaluate(
     if of_classes:
         from headstart.classify import evaluate_classifier
         from headstart.data.classes import open_classes
-        from headstart.devices import pick_device
 
-        its = (run_or_masks, open_classes(data), split, pick_device(device))
+        its = (run_or_masks, open_classes(data), split, device)
         show_scores(evaluate_classifier(*its), json)
         return
     dataset = open_dataset(data)
-    if (run_or_masks / "config.json").exists():
+    if is_run:
         scores = evaluate_run(run_or_masks, dataset, split, device)
     else:
         scores = evaluate_masks(run_or_masks, dataset, split)

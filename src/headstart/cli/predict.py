@@ -10,7 +10,7 @@ from headstart.cli.progress import say
 
 
 def predict(
-    run: Path = typer.Argument(..., help="A finished run."),
+    run: Path = typer.Argument(..., help="A finished run, or the ONNX file of one."),
     source: Path = typer.Argument(
         ..., metavar="INPUT", help="A picture, a folder of pictures, or a dataset with --split."
     ),
@@ -25,10 +25,7 @@ def predict(
 
     Example: headstart predict runs/first photos/ --out predictions
     """
-    from headstart.config import read_config
-
-    its = run / "config.json"
-    if its.exists() and read_config(its).task == "classification":
+    if _is_classifier(run):
         _classify(run, source, out, split, device)
         return
     from headstart.data.folders import find_pictures, frames_of, open_dataset
@@ -45,28 +42,36 @@ def predict(
     say(f"{len(frames)} masks written to {out / 'masks'}, overlays to {out / 'overlays'}")
 
 
+def _is_classifier(run: Path) -> bool:
+    from headstart.config import read_config
+    from headstart.onnx_facts import is_onnx, read_onnx
+
+    if is_onnx(run):
+        return read_onnx(run).facts.task == "classification"
+    its = run / "config.json"
+    return its.exists() and read_config(its).task == "classification"
+
+
 def _classify(run: Path, source: Path, out: Path, split: str | None, device: str) -> None:
     from headstart.classify import (
         classes_of_pictures,
         classes_of_split,
-        load_classifier,
+        open_classifier,
         write_classes,
     )
     from headstart.data.classes import open_classes
     from headstart.data.folders import find_pictures
-    from headstart.devices import pick_device
 
-    chosen = pick_device(device)
     if split is None:
         frames = find_pictures(source)
         root = source if source.is_dir() else source.parent
-        classifier = load_classifier(run, chosen)
-        found = classes_of_pictures(classifier, frames, root, chosen)
+        classifier = open_classifier(run, device)
+        found = classes_of_pictures(classifier, frames, root)
         names = tuple(frame.name for frame in frames)
     else:
         dataset = open_classes(source)
-        classifier = load_classifier(run, chosen)
-        data, found = classes_of_split(classifier, dataset, split, chosen)
+        classifier = open_classifier(run, device)
+        data, found = classes_of_split(classifier, dataset, split)
         names = data.names
     path = write_classes(out, names, classifier.names, found)
     say(f"the classes of {len(names)} pictures are in {path}")

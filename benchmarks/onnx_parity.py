@@ -1,0 +1,137 @@
+"""ONNX Runtime against PyTorch on real frames: how far apart, and how fast.
+
+    python benchmarks/onnx_parity.py RUN DATA --out onnx.json
+
+RUN is a finished run with its ``model.onnx`` (``headstart export RUN``). Every frame of the split goes through both, one at a time, on the CPU, in one process,
+the two taking turns at being first: at the training size, as ``predict`` does it, and at the frame's own size. ``largest_difference`` is of a probability,
+``other_class_share`` of the pixels at the frames' own size; ``largest_lead`` is by how much the two most probable classes differ, at most, where the class does.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from headstart.config import available_threads
+from headstart.data.folders import frames_of, open_dataset
+from headstart.data.frame import read_frame
+from headstart.disk import write_json
+from headstart.errors import HeadstartError
+from headstart.onnx_facts import read_onnx
+from headstart.onnx_file import segmenter_of
+from headstart.record import environment, version_of
+from headstart.segmenter import Pictures, Segmenter, brought, class_maps, resized
+from headstart.trained import load_segmenter
+
+
+def timed(segmenter: Segmenter, batch: Pictures) -> tuple[np.ndarray, float]:
+    """Probabilities, and the milliseconds they took."""
+    began = time.perf_counter()
+    found = segmenter.probabilities(batch)
+    return found, (time.perf_counter() - began) * 1e3
+
+
+def lead(probs: np.ndarray) -> np.ndarray:
+    """By how much the most probable class is ahead, at each pixel."""
+    first = np.sort(probs, axis=0)
+    return first[-1] - first[-2]
+
+
+def compared(both: dict[str, Segmenter], batches: list[Pictures], sizes: list) -> dict[str, Any]:
+    """One frame at a time through both; classes are compared at ``sizes``."""
+    milliseconds: dict[str, list[float]] = {name: [] for name in both}
+    differences, pixels, differs, leads = [], 0, 0, [0.0]
+    for name in both:  # what is done once is not measured
+        timed(both[name], batches[0])
+    for i, (batch, size) in enumerate(zip(batches, sizes, strict=True)):
+        found = {}
+        for name in list(both) if i % 2 else reversed(both):
+            found[name], took = timed(both[name], batch)
+            milliseconds[name].append(took)
+        a, b = found.values()
+        differences.append(float(np.abs(a - b).max()))
+        min_area = both["pytorch"].min_area
+        other = np.not_equal(*(class_maps(p, [size], min_area)[0] for p in found.values()))
+        pixels, differs = pixels + other.size, differs + int(other.sum())
+        if other.any():
+            leads.append(float(lead(resized(found["pytorch"][0], size))[other].max()))
+    medians = {name: statistics.median(times) for name, times in milliseconds.items()}
+    return {
+        "largest_difference": max(differences),
+        "median_of_largest_differences": statistics.median(differences),
+        "pixels": pixels,
+        "other_class_pixels": differs,
+        "other_class_share": differs / pixels,
+        "largest_lead_where_the_class_differs": max(leads),
+        "milliseconds": {
+            name: {"median": medians[name], "min": min(times), "max": max(times)}
+            for name, times in milliseconds.items()
+        },
+        "pytorch / onnxruntime": medians["pytorch"] / medians["onnxruntime"],
+    }
+
+
+def measure(run: Path, data: Path, split: str) -> dict[str, Any]:
+    """The whole record."""
+    torch.set_num_threads(available_threads())
+    dataset, file = open_dataset(data), read_onnx(run / "model.onnx")
+    frames = frames_of(dataset, split)
+    pictures = [read_frame(frame, dataset.root) for frame in frames]
+    cpu = torch.device("cpu")
+    both = {"pytorch": load_segmenter(run, cpu), "onnxruntime": segmenter_of(file)}
+    sizes = [picture.shape[:2] for picture in pictures]
+    small = [brought(both["pytorch"], [picture]) for picture in pictures]
+    own = [np.stack([picture.transpose(2, 0, 1)]) for picture in pictures]
+    hardware = environment(cpu)
+    for package in ("onnx", "onnxruntime", "onnxscript"):
+        hardware["versions"][package] = version_of(package)
+    return {
+        "schema": 1,
+        "benchmark": "onnx_parity",
+        "hardware": hardware,
+        "settings": {
+            "data": str(data),
+            "split": split,
+            "frames": len(frames),
+            "own_sizes": sorted({f"{h}x{w}" for h, w in sizes}),
+            "training_size": "{}x{}".format(*file.facts.size),
+            "classes": len(file.facts.names),
+            "width": json.loads((run / "config.json").read_text())["width"],
+            "threads": available_threads(),
+            "file_bytes": len(file.content),
+            "weights_sha256": file.facts.weights_sha256,
+        },
+        "at the training size": compared(both, small, sizes),
+        "at the frames' own size": compared(both, own, sizes),
+    }
+
+
+def main() -> None:
+    """Measures and prints JSON."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("run", type=Path, help="a finished run with its model.onnx")
+    parser.add_argument("data", type=Path, help="a dataset")
+    parser.add_argument("--split", default="test", help="its frames [default: %(default)s]")
+    parser.add_argument("--out", type=Path, help="a JSON file [default: standard output]")
+    options = parser.parse_args()
+    try:
+        record = measure(options.run, options.data, options.split)
+    except HeadstartError as error:
+        print(error, file=sys.stderr)
+        sys.exit(error.exit_status)
+    if options.out is None:
+        print(json.dumps(record, indent=2, allow_nan=False))
+    else:
+        write_json(options.out, record)
+
+
+if __name__ == "__main__":
+    main()
