@@ -40,6 +40,8 @@ nitpick_ignore_regex = [(r"py:(class|data|exc|attr|func|meth)", r".*")]
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
+add_module_names = False
+python_maximum_signature_line_length = 88
 napoleon_numpy_docstring = False
 napoleon_use_ivar = True
 

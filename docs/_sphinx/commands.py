@@ -1,4 +1,4 @@
-"""Where a page says ``<!-- every verb -->``: each verb with its help, as the command line has it."""
+"""Where a page says ``<!-- every verb -->``: each verb with its help, as a terminal shows it."""
 
 from __future__ import annotations
 

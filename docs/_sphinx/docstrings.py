@@ -9,7 +9,6 @@ comment that stands behind a field.
 from __future__ import annotations
 
 import ast
-import functools
 import inspect
 import re
 import sys
@@ -21,6 +20,7 @@ from types import MappingProxyType
 from typing import Any
 
 from sphinx.application import Sphinx
+from sphinx.pycode import ModuleAnalyzer
 
 REFERENCE = re.compile(r"\[`([^`\]]+)`\]\s*\[([\w.]*)\]")
 
@@ -58,45 +58,44 @@ def tabled(lines: list[str]) -> list[str]:
     return made
 
 
-@functools.cache
-def _fields(module: str) -> dict[str, str]:
-    """Qualified name of each field and constant of a module to the comment behind it."""
-    try:
-        source = inspect.getsource(sys.modules[module])
-    except (KeyError, OSError, TypeError):
-        return {}
-    tokens = tokenize.generate_tokens(StringIO(source).readline)
-    comments = {t.start[0]: t.string for t in tokens if t.type == tokenize.COMMENT}
-    found: dict[str, str] = {}
+def comments(source: str) -> dict[tuple[str, str], str]:
+    """The comment behind each field and constant, by class (or nothing) and name.
 
-    def look(body: list[ast.stmt], prefix: str) -> None:
+    >>> comments("LEVEL = 0.95  # of an interval")
+    {('', 'LEVEL'): 'of an interval'}
+    """
+    tokens = tokenize.generate_tokens(StringIO(source).readline)
+    behind = {t.start[0]: t.string for t in tokens if t.type == tokenize.COMMENT}
+    found: dict[tuple[str, str], str] = {}
+
+    def look(body: list[ast.stmt], of: str) -> None:
         for node in body:
             if isinstance(node, ast.ClassDef):
-                look(node.body, f"{prefix}{node.name}.")
-            elif isinstance(node, ast.Assign | ast.AnnAssign) and node.end_lineno in comments:
-                targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-                said = comments[node.end_lineno].lstrip("# ").strip()
-                if isinstance(targets[0], ast.Name) and not said.startswith(("type:", "noqa")):
-                    found[f"{module}.{prefix}{targets[0].id}"] = said
+                look(node.body, node.name)
+            elif isinstance(node, ast.Assign | ast.AnnAssign) and node.lineno in behind:
+                target = node.targets[0] if isinstance(node, ast.Assign) else node.target
+                said = behind[node.lineno].lstrip("# ").strip()
+                named = isinstance(target, ast.Name) and not target.id.startswith("_")
+                if named and not said.startswith(("type:", "noqa")):
+                    found[of, target.id] = re.sub(r"(?<!`)`([^`]+)`(?!`)", r"``\1``", said)
 
     look(ast.parse(source).body, "")
     return found
 
 
-def _commented(name: str) -> str:
-    parts = name.split(".")
-    for k in (1, 2):
-        said = _fields(".".join(parts[:-k])).get(name)
-        if said:
-            return re.sub(r"(?<!`)`([^`]+)`(?!`)", r"``\1``", said)
-    return ""
+_analyze = ModuleAnalyzer.analyze
 
 
-def _docstring(
-    app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]
-) -> None:
-    if what in ("attribute", "data") and (said := _commented(name)):
-        lines[:] = [said]
+def _analyze_with_comments(self: ModuleAnalyzer) -> None:
+    """Sphinx knows comments that begin with ``#:``; here all do that stand behind a field."""
+    begun = self._analyzed
+    _analyze(self)
+    if not begun:
+        for place, said in comments(self.code).items():
+            self.attr_docs.setdefault(place, [said, ""])
+
+
+def _docstring(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
     names = vars(sys.modules[_module_of(name)])
     lines[:] = referring("\n".join(tabled(lines)), names).split("\n")
 
@@ -158,6 +157,7 @@ def _skip(app: Sphinx, what: str, name: str, obj: Any, skip: bool, options: Any)
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
+    ModuleAnalyzer.analyze = _analyze_with_comments
     app.connect("autodoc-process-docstring", _docstring, priority=400)  # before napoleon
     app.connect("autodoc-process-signature", _signature)
     app.connect("autodoc-skip-member", _skip)

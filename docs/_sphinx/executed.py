@@ -36,7 +36,11 @@ def _execute(app: Sphinx, document: str, source: list[str]) -> None:
             if block.mark:
                 return match[0]
             said = "".join(_said(document, command, here) for command in block.commands).rstrip()
-            return f"{match[0]}\n\n:::{{container}} executed\n````text\n{said}\n````\n:::" if said else match[0]
+            return (
+                f"{match[0]}\n\n:::{{container}} executed\n````text\n{said}\n````\n:::"
+                if said
+                else match[0]
+            )
 
         both = re.compile(f"{BLOCK.pattern}|{SHOWN.pattern}", re.DOTALL | re.MULTILINE)
         source[0] = both.sub(executed, source[0])

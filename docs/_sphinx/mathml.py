@@ -1,4 +1,4 @@
-"""Formulas as MathML, which browsers draw themselves: no script, no font, nothing from elsewhere."""
+"""Formulas as MathML, which browsers draw themselves: no script, no font, nothing fetched."""
 
 from __future__ import annotations
 

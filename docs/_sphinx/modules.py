@@ -19,7 +19,7 @@ PACKAGE = ROOT / "src" / "headstart"
 
 
 def modules() -> dict[str, str]:
-    """Module to what the tree says of it, as data flows; a folder of which it names no file has none."""
+    """Module to what the tree says of it, as data flows; of folders only files that are named."""
     tree = re.search(r"```\nsrc/headstart/\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     assert tree is not None
     found: dict[str, str] = {}
@@ -47,10 +47,7 @@ def _write(app: Sphinx) -> None:
             old.unlink()
     for name in named:
         module = f"headstart.{name}"
-        text = (
-            f"# `{module}`\n\n```{{eval-rst}}\n.. automodule:: {module}\n   :members:\n"
-            "   :undoc-members:\n   :exclude-members: model_config\n   :show-inheritance:\n```\n"
-        )
+        text = f"# `{module}`\n\n```{{eval-rst}}\n.. automodule:: {module}\n   :members:\n```\n"
         page = folder / f"{module}.md"
         if not page.exists() or page.read_text() != text:
             page.write_text(text)
@@ -68,10 +65,12 @@ def _list(app: Sphinx, document: str, source: list[str]) -> None:
     if "<!-- public names -->" in source[0]:
         rows = ["| name | |", "|---|---|"]
         for name in headstart.__all__:
-            named = getattr(headstart, name)
+            named = headstart.__getattr__(name)  # a module may bear the name too
             said = (inspect.getdoc(named) or "").split("\n\n")[0].replace("\n", " ")
             said = REFERENCE.sub(r"`\1`", said).replace("``", "`").replace("|", "\\|")
-            rows.append(f"| {{py:obj}}`{name} <{named.__module__}.{named.__qualname__}>` | {said} |")
+            rows.append(
+                f"| {{py:obj}}`{name} <{named.__module__}.{named.__qualname__}>` | {said} |"
+            )
         source[0] = source[0].replace("<!-- public names -->", "\n".join(rows))
 
 

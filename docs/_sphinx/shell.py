@@ -44,6 +44,9 @@ def words(command: str) -> list[str] | None:
     return found[1:] if found[:1] == ["headstart"] else None
 
 
+joined = shlex.join
+
+
 def run(command: str, folder: Path) -> tuple[int, str]:
     """Exit status of a command in a folder, and all it said, as on a terminal of 80 columns.
 
@@ -54,7 +57,7 @@ def run(command: str, folder: Path) -> tuple[int, str]:
         if arguments is None:
             path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
             status = subprocess.run(
-                ["bash", "-euo", "pipefail", "-c", command],
+                ["bash", "-euo", "pipefail", "-c", command], check=False,
                 cwd=folder, stdout=said, stderr=subprocess.STDOUT, env={**os.environ, "PATH": path},
             ).returncode  # fmt: skip
         else:
