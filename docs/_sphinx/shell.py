@@ -1,0 +1,94 @@
+"""The commands of a page: found in its ``sh`` blocks, and run as a reader would run them."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+BLOCK = re.compile(r"^(?:<!-- ([^>]*?) -->\n)?```sh\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Block:
+    """A block of commands."""
+
+    mark: str  # the comment right above it, or nothing
+    text: str
+
+    @property
+    def commands(self) -> list[str]:
+        """Its lines, without comments; a line that ends in a backslash goes on."""
+        lines = re.sub(r"\\\n\s*", "", self.text).splitlines()
+        return [c for line in lines if (c := re.sub(r"(^|\s)#.*", "", line).strip())]
+
+
+def blocks(page: str) -> list[Block]:
+    """All ``sh`` blocks of a page, in their order.
+
+    >>> blocks("<!-- needs: gpu -->\\n```sh\\nheadstart check a  # looks\\n```\\n")[0].commands
+    ['headstart check a']
+    """
+    return [Block(mark, text) for mark, text in BLOCK.findall(page)]
+
+
+def words(command: str) -> list[str] | None:
+    """The arguments of a ``headstart`` command, with ``uv run`` before it or not; else none."""
+    found = shlex.split(command)
+    found = found[2:] if found[:2] == ["uv", "run"] else found
+    return found[1:] if found[:1] == ["headstart"] else None
+
+
+joined = shlex.join
+
+
+def run(command: str, folder: Path) -> tuple[int, str]:
+    """Exit status of a command in a folder, and all it said, as on a terminal of 80 columns.
+
+    ``headstart`` is a process of its own, forked from this one: PyTorch is loaded once.
+    """
+    arguments = words(command)
+    with tempfile.TemporaryFile() as said:
+        if arguments is None:
+            path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+            status = subprocess.run(
+                ["bash", "-euo", "pipefail", "-c", command], check=False,
+                cwd=folder, stdout=said, stderr=subprocess.STDOUT, env={**os.environ, "PATH": path},
+            ).returncode  # fmt: skip
+        else:
+            status = _forked(arguments, folder, said.fileno())
+        said.seek(0)
+        return status, said.read().decode()
+
+
+def _forked(arguments: list[str], folder: Path, said: int) -> int:
+    import headstart.study  # noqa: F401 - loaded here, once, for all children
+    from headstart.cli.main import main
+
+    sys.stdout.flush()
+    sys.stderr.flush()
+    child = os.fork()
+    if child == 0:
+        status = 70
+        try:
+            os.dup2(said, 1)
+            os.dup2(said, 2)
+            sys.stdout = os.fdopen(os.dup(1), "w", buffering=1)
+            sys.stderr = os.fdopen(os.dup(2), "w", buffering=1)
+            os.environ["COLUMNS"] = "80"
+            os.chdir(folder)
+            sys.argv = ["headstart", *arguments]
+            main()
+            status = 0
+        except SystemExit as left:
+            status = left.code if isinstance(left.code, int) else 1
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(status)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
