@@ -16,6 +16,7 @@ from headstart.cli.predict import predict
 from headstart.cli.pretrain import pretrain
 from headstart.cli.progress import say
 from headstart.cli.report import report
+from headstart.cli.serve import serve
 from headstart.cli.study import study
 from headstart.cli.train import train
 from headstart.errors import Finding, HeadstartError
@@ -27,7 +28,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (demo, check, train, pretrain, study, report, evaluate, predict, homework):
+for verb in (
+    demo, check, train, pretrain, study, report, evaluate, predict, serve, homework,
+):  # fmt: skip
     app.command()(verb)
 
 
