@@ -49,6 +49,8 @@ from PIL import (
 from headstart.data.files import open_regular, shown
 from headstart.errors import DataError, Finding
 
+_File = BinaryIO | io.BytesIO
+
 MAX_PIXELS = 64_000_000
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 
@@ -187,9 +189,7 @@ def _damaged(name: str, error: Exception) -> DataError:
     )
 
 
-def _open(
-    file: BinaryIO, name: str, max_pixels: int = MAX_PIXELS
-) -> tuple[ImageFile.ImageFile, str]:
+def _open(file: _File, name: str, max_pixels: int = MAX_PIXELS) -> tuple[ImageFile.ImageFile, str]:
     """The opened picture, nothing decoded yet, and its format."""
     head = file.read(512)
     if not head:
@@ -240,7 +240,7 @@ def _resemblance(head: bytes) -> str:
 
 
 def _decode(
-    file: BinaryIO, name: str, max_pixels: int = MAX_PIXELS
+    file: _File, name: str, max_pixels: int = MAX_PIXELS
 ) -> tuple[Image.Image, str, object]:
     """The decoded upright picture, its format, and a TIFF's compression."""
     picture, container = _open(file, name, max_pixels)

@@ -16,7 +16,7 @@ from starlette.exceptions import HTTPException
 
 from headstart.data.decoded import read_labelled
 from headstart.data.pictures import decode_image
-from headstart.errors import DataError
+from headstart.errors import DataError, printable
 from headstart.segmenter import Segmenter
 from headstart.serve.answer import answer
 from headstart.serve.desk import Desk
@@ -107,7 +107,7 @@ def _add_page(app: FastAPI, served: Served) -> None:
     known["samples"] = {
         "split": samples.split,
         "missing": samples.missing,
-        "names": [frame.name for frame in samples.frames],
+        "names": [printable(frame.name) for frame in samples.frames],
     }
     known["limits"] = {"bytes": limits.bytes, "pixels": limits.pixels}
 

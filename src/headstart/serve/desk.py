@@ -56,10 +56,13 @@ class Desk:
             Refusal: it takes too long, or nobody waits for it.
         """
         await self._places.acquire()
-        if left is not None and await left():
+        try:
+            if left is not None and await left():
+                raise gone()
+            doing = asyncio.get_running_loop().run_in_executor(self._pool, work)
+        except BaseException:
             self._places.release()
-            raise gone()
-        doing = asyncio.get_running_loop().run_in_executor(self._pool, work)
+            raise
         doing.add_done_callback(self._leave)
         try:
             return await asyncio.wait_for(asyncio.shield(doing), self._seconds)

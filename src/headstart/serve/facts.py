@@ -12,7 +12,7 @@ from headstart.data.files import read_file
 from headstart.errors import DataError, Finding, UsageError, printable
 from headstart.overlay import colour
 from headstart.report.measures import SEGMENTATION
-from headstart.report.read import Records, Run, read_json, read_records
+from headstart.report.read import read_json, read_records
 from headstart.report.summary import cells
 from headstart.report.verdict import verdict
 from headstart.report.words import duration, plural
@@ -70,9 +70,9 @@ def facts(about: About, segmenter: Segmenter) -> dict[str, Any]:
     """All that the page says before a picture is given.
 
     Returns:
-        ``name``; ``line``: what it is in one line; ``classes``: name and colour of each, background without one; ``min_area``;
-        ``about``: pairs of a word and a value; ``sheets``; and ``worth``: see
-        [`worth`][headstart.serve.facts.worth].
+        ``name``; ``line``: what it is in one line; ``classes``: name and colour of each, background
+        without one; ``min_area``; ``about``: pairs of a word and a value; ``sheets``; ``worth``:
+        see [`worth`][headstart.serve.facts.worth].
     """
     names = segmenter.label_map.names
     return {
@@ -107,7 +107,7 @@ def worth(about: About) -> dict[str, Any]:
         records = read_records(about.run)
         told = verdict(records, cells(records))["told"]
     except DataError as error:
-        return {"missing": f"The run's scores cannot be read: {error.findings[0].message}"}
+        return {"missing": f"The run's scores cannot be read: {_first(error)}."}
     run = records.runs[0]
     scores = run.scores
     return {
@@ -137,6 +137,10 @@ def worth(about: About) -> dict[str, Any]:
     }
 
 
+def _first(error: DataError) -> str:
+    return printable(error.findings[0].message)
+
+
 def _study(run: Path) -> dict[str, Any] | None:
     """The verdict of the study that a run is part of: ``STUDY/runs/RUN``."""
     here = run.resolve()
@@ -149,7 +153,7 @@ def _study(run: Path) -> dict[str, Any] | None:
             return None
         found = verdict(records, cells(records))
     except DataError as error:
-        return {"name": printable(folder.name), "missing": error.findings[0].message}
+        return {"name": printable(folder.name), "missing": f"It cannot be read: {_first(error)}."}
     sentences = sentences_of(records.study) if records.study else []
     return {
         "name": printable(folder.name),
@@ -196,15 +200,16 @@ def _about(about: About, segmenter: Segmenter) -> list[tuple[str, str]]:
         told += _history(about)
     if segmenter.min_area:
         share = f"classes on less than {100 * segmenter.min_area:g} % of a picture are left out"
-        told.append(("Small finds", share))
+        told.append(("Small areas", share))
     return [*told, ("SHA-256", segmenter.digest)]
 
 
 def _history(about: About) -> list[tuple[str, str]]:
     """What the training took and where; nothing where its records are not there."""
+    if about.run is None:
+        return []
     try:
-        records: Records = read_records(about.run) if about.run else None  # type: ignore[assignment]
-        run: Run = records.runs[0]
+        run = read_records(about.run).runs[0]
         labels = run.environment["labels"]
         return [
             ("Labelled frames", f"{labels['train']} to train, {labels['validation']} to validate"),
@@ -212,5 +217,5 @@ def _history(about: About) -> list[tuple[str, str]]:
             ("Machine", printable(str(run.environment["gpu"] or run.environment["cpu"]))),
             ("PyTorch", printable(str(run.environment["versions"]["torch"]))),
         ]
-    except (DataError, KeyError, AttributeError):
+    except (DataError, KeyError):
         return []

@@ -2,7 +2,7 @@
 // for the second tab.
 
 import { Stage, chancesAt, pictureOf, unpacked } from "/stage.js";
-import { el, showWorth, swatch } from "/worth.js";
+import { el, showWorth, spaced, swatch } from "/worth.js";
 
 const $ = (id) => document.getElementById(id);
 const TOKEN = "headstart-token";
@@ -141,9 +141,9 @@ function show(name, scene) {
   $("dice").hidden = !scene.truth;
   if (scene.truth) {
     const told = scene.dice === null
-      ? "No foreground in truth and prediction of this frame."
-      : `Dice of this frame: ${scene.dice.toFixed(3)}, the mean over the classes in truth or prediction.`;
-    $("dice").textContent = told;
+      ? ["No foreground in truth and prediction of this frame."]
+      : ["Dice of this frame: ", el("b", {}, scene.dice.toFixed(3)), ". The mean over the classes in truth or prediction."];
+    $("dice").replaceChildren(...told);
   } else if (stage.what !== "found") {
     document.querySelector('input[name="what"][value="found"]').checked = true;
     stage.what = "found";
@@ -151,14 +151,35 @@ function show(name, scene) {
   stage.show(scene);
   $("canvas").setAttribute("aria-label", `${name}, ${spoken(scene.areas)}`);
   showAreas(scene);
-  moveTo(Math.floor(scene.width / 2), Math.floor(scene.height / 2), false);
+  moveTo(...somewhere(scene), false);
   announce(`${name}: ${spoken(scene.areas)}`);
+}
+
+/** A pixel in the midst of the largest find, or of the picture. */
+function somewhere({ width, height, areas, found }) {
+  const largest = areas.reduce((best, share, k) => (k && share > (best ? areas[best] : 0) ? k : best), 0);
+  let [x, y, count] = [0, 0, 0];
+  found.forEach((k, i) => {
+    if (k !== largest) return;
+    x += i % width;
+    y += Math.floor(i / width);
+    count++;
+  });
+  let nearest = [Math.floor(width / 2), Math.floor(height / 2)];
+  let far = Infinity;
+  if (largest) found.forEach((k, i) => {
+    if (k !== largest) return;
+    const [column, row] = [i % width, Math.floor(i / width)];
+    const distance = (column - x / count) ** 2 + (row - y / count) ** 2;
+    if (distance < far) [far, nearest] = [distance, [column, row]];
+  });
+  return nearest;
 }
 
 function spoken(shares) {
   const order = shares.map((share, k) => [share, k]).filter(([share]) => share > 0);
   order.sort((a, b) => b[0] - a[0]);
-  return order.map(([share, k]) => `${facts.classes[k].name} ${percent(share)}`).join(", ");
+  return order.map(([share, k]) => `${spaced(facts.classes[k].name)} ${percent(share)}`).join(", ");
 }
 
 // ---- classes
@@ -167,24 +188,25 @@ function makeClasses() {
   const rows = facts.classes.map(({ name, colour }, k) => {
     const bar = el("i");
     const chance = el("div", { class: "chance" }, el("div", { class: "track", "aria-hidden": "true" }, bar), el("b", {}, "–"));
-    const first = el("td");
+    const label = el(k ? "label" : "div", { class: k ? "" : "plain" });
     if (k) {
-      const box = el("input", { type: "checkbox", "aria-label": `Show ${name}` });
+      const box = el("input", { type: "checkbox" });
       box.checked = true;
       box.addEventListener("change", () => {
         stage.on[k] = box.checked;
         stage.rebuild();
       });
-      first.append(el("label", {}, box));
-    }
-    return el("tr", {}, first, el("th", { scope: "row" }, swatch(colour), name), el("td", { class: "right" }, "–"), el("td", {}, chance));
+      label.append(box);
+    } else label.append(el("span"));
+    label.append(swatch(colour), el("span", {}, spaced(name)));
+    return el("tr", {}, el("th", { scope: "row" }, label), el("td", { class: "right" }, "–"), el("td", {}, chance));
   });
   $("classes").replaceChildren(...rows);
 }
 
 function showAreas(scene) {
   [...$("classes").rows].forEach((row, k) => {
-    row.cells[2].textContent = percent(scene.areas[k]);
+    row.cells[1].textContent = percent(scene.areas[k]);
     row.classList.toggle("absent", scene.areas[k] === 0);
   });
 }
@@ -204,10 +226,10 @@ function moveTo(x, y, aloud) {
   });
   const likeliest = chances.indexOf(Math.max(...chances));
   const small = found !== likeliest && chances[likeliest] - chances[found] > 0.01 && facts.min_area > 0;
-  const { name } = facts.classes[found];
+  const name = spaced(facts.classes[found].name);
   $("place").textContent = `· at ${x}, ${y}: ${name}`;
   $("left-out").textContent = small
-    ? `${facts.classes[likeliest].name} is likelier here, but covers less than ${100 * facts.min_area} % of the picture and is left out.`
+    ? `${spaced(facts.classes[likeliest].name)} is likelier here, but covers less than ${100 * facts.min_area} % of the picture and is left out.`
     : "";
   placeCross();
   if (aloud) announce(`${x}, ${y}: ${name}. ${spoken(chances.map((c) => (c < 0.005 ? 0 : c)))}`, 250);

@@ -60,6 +60,9 @@ def find_samples(
         run: its folder.
         label_map: the classes that the network knows.
         data: where the dataset is now; ``None``: where the run had it.
+
+    Raises:
+        DataError: ``data`` is no dataset.
     """
 
     def none(why: str) -> Samples:
@@ -69,15 +72,16 @@ def find_samples(
     if config is None and data is None:
         return none("This is a file without its run's folder: it does not say where the data are.")
     root = data or Path(config.data if config else "")
-    if not root.is_dir() and data is None:
-        return none(
-            f"The run's dataset is not at {printable(str(root))}, as seen from where the server "
-            "was started. Started with --data DIR, it looks there."
-        )
     try:
         dataset = open_dataset(root)
     except DataError as error:
-        return none(f"The dataset cannot be read: {printable(error.findings[0].message)}.")
+        if data is not None:
+            raise
+        return none(
+            f"The run's dataset, {printable(str(root))}, cannot be read from where the server was "
+            f"started: {printable(error.findings[0].message)}. Started with --data DIR, it looks "
+            "there."
+        )
     frames = dataset.splits.get(split, ())
     if dataset.label_map != label_map:
         return none(f"{printable(str(root))} has other classes than this network.")

@@ -142,8 +142,8 @@ class _Timely(H11Protocol):
             self.transport.close()
 
 
-def serve(app: App, address: Address) -> None:
-    """Serves until SIGINT or SIGTERM; then requests in flight have a few seconds to end."""
+def make_server(app: App) -> uvicorn.Server:
+    """What speaks HTTP in front of an application."""
     config = uvicorn.Config(
         app,
         http=_Timely,
@@ -156,8 +156,13 @@ def serve(app: App, address: Address) -> None:
         limit_concurrency=_CONNECTIONS,
         timeout_graceful_shutdown=_DRAIN,
     )
+    return uvicorn.Server(config)
+
+
+def serve(app: App, address: Address) -> None:
+    """Serves until SIGINT or SIGTERM; then requests in flight have a few seconds to end."""
     # uvicorn raises the signal that stopped it once more, when it is done: to be stopped is what a
     # server is for, and ends with 0.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: None)
-    uvicorn.Server(config).run(sockets=[address.socket])
+    make_server(app).run(sockets=[address.socket])

@@ -14,6 +14,9 @@ export function swatch(colour) {
   return node;
 }
 
+/** A class's name as people read it. */
+export const spaced = (name) => name.replaceAll("_", " ");
+
 const number = (value) => (value === null || value === undefined ? "–" : value.toFixed(3));
 
 function gauge(value, mark) {
@@ -56,38 +59,32 @@ function scores({ scores: all, split, frames }) {
   const rows = all.map(({ name, value, trivial }) =>
     el(
       "tr", {},
-      el("th", { scope: "row" }, name.replaceAll("_", "_\u200b")),
+      el("th", { scope: "row" }, el("div", { class: "measured" }, el("span", {}, name.replaceAll("_", "_\u200b")), gauge(value, trivial))),
       el("td", { class: "right" }, number(value)),
       el("td", { class: "right" }, number(trivial)),
-      el("td", {}, gauge(value, trivial)),
     ),
   );
-  const heads = [["score", ""], ["this run", "right"], ["constant", "right"], ["", ""]];
+  const heads = [["score", ""], ["this run", "right"], ["constant", "right"]];
   const caption = "Scores of this run beside the best that one class everywhere reaches";
   const meanings = el("dl", {}, ...all.flatMap((s) => [el("dt", {}, s.name), el("dd", {}, s.meaning)]));
   return card(
     "Scores, beside what no learning reaches",
     el("p", { class: "soft small" }, `On the ${frames} ${split} frames. “Constant” is the best that one class everywhere reaches, by each score.`),
     el("p", { class: "key", "aria-hidden": "true" }, el("span", {}, el("i"), "this run"), el("span", {}, el("u"), "best constant prediction")),
-    scrolling("Scores", tableOf("scores", caption, heads, rows)),
+    tableOf("scores", caption, heads, rows),
     el("details", {}, el("summary", {}, "What each score means"), meanings),
   );
 }
 
 function byClass({ classes }, colours) {
   const rows = classes.map((c, k) => {
-    const name = el("th", { scope: "row" }, swatch(colours[k]), c.name);
-    if (c.reason) name.append(el("div", { class: "small soft" }, c.reason));
-    const values = ["iou", "precision", "recall"].map((s) => el("td", { class: "right" }, number(c[s])));
-    return el(
-      "tr", {}, name,
-      el("td", { class: "right" }, String(c.frames)),
-      el("td", { class: "right" }, number(c.dice)),
-      el("td", {}, gauge(c.dice, null)),
-      ...values,
-    );
+    const name = el("div", { class: "measured" }, el("span", { class: "named" }, swatch(colours[k]), spaced(c.name)));
+    if (c.reason) name.append(el("span", { class: "small soft" }, `${c.reason}.`));
+    if (c.dice !== null) name.append(gauge(c.dice, null));
+    const values = ["dice", "iou", "precision", "recall"].map((s) => el("td", { class: "right" }, number(c[s])));
+    return el("tr", {}, el("th", { scope: "row" }, name), el("td", { class: "right" }, String(c.frames)), ...values);
   });
-  const right = ["frames", "dice", "", "IoU", "precision", "recall"].map((h) => [h, h ? "right" : ""]);
+  const right = ["frames", "dice", "IoU", "precision", "recall"].map((h) => [h, "right"]);
   const table = tableOf("per-class", "Scores of each class", [["class", ""], ...right], rows);
   return card("Class by class", scrolling("Scores of each class", table));
 }
@@ -111,30 +108,34 @@ function study(its) {
 }
 
 const SHEETS = {
-  "curves.png": ["Training and validation loss, epoch by epoch", "Curves of training and validation loss over the epochs of this run; the numbers are in its metrics.jsonl."],
-  "predictions.png": ["Best, typical and worst of the scored frames", "Rows of picture, truth and prediction for the best, the most typical and the worst of the scored frames."],
+  "curves.png": ["How it learned", "Curves of training and validation loss over the epochs of this run; the numbers are in its metrics.jsonl."],
+  "predictions.png": ["The best, the typical and the worst", "Rows of picture, truth and prediction for the best, the most typical and the worst of the scored frames."],
 };
 
+function figure(name, image) {
+  const [caption, alt] = SHEETS[name];
+  const picture = el("img", { alt });
+  image(`/sheets/${name}`).then((address) => { picture.src = address; }, () => { picture.alt = `${alt} It could not be fetched.`; });
+  return card(caption, el("figure", {}, picture));
+}
+
 /** Fills the panel. `image(path)` gives an address for a picture of the server's. */
-export async function showWorth(panel, facts, image) {
+export function showWorth(panel, facts, image) {
   const { worth } = facts;
   const colours = facts.classes.map((c) => c.colour);
-  const first = card("What it is worth", ...(worth.missing ? [el("p", {}, worth.missing)] : worth.told.map(sentence)));
+  const first = card("Verdict", ...(worth.missing ? [el("p", {}, worth.missing)] : worth.told.map(sentence)));
   first.classList.add("first");
-  const sections = [first];
-  if (!worth.missing) sections.push(...study(worth.study), scores(worth), byClass(worth, colours));
-  if (facts.sheets.length) {
-    const figures = facts.sheets.map((name) => {
-      const [caption, alt] = SHEETS[name];
-      const picture = el("img", { alt, loading: "lazy" });
-      image(`/sheets/${name}`).then((address) => { picture.src = address; });
-      return el("figure", {}, picture, el("figcaption", {}, caption));
-    });
-    sections.push(card("Figures", ...figures));
-  }
+  const figures = new Map(facts.sheets.map((name) => [name, figure(name, image)]));
   const known = facts.about.flatMap(([word, value]) => [el("dt", {}, word), el("dd", {}, value)]);
-  sections.push(card("What it is", el("dl", {}, ...known)));
   const caution = "The scored frames are drawn like the training frames; unless whole patients or videos were kept apart, the scores say nothing about new ones.";
-  sections.push(card("Not a medical device", el("p", { class: "soft" }, caution)));
-  panel.replaceChildren(...sections);
+  const what = card("What it is", el("dl", {}, ...known));
+  const device = card("Not a medical device", el("p", { class: "soft" }, caution));
+  const curves = figures.get("curves.png");
+  const examples = figures.get("predictions.png");
+  const [all, each] = worth.missing ? [null, null] : [scores(worth), byClass(worth, colours)];
+  // In one column, on a phone, they stand in this order.
+  [all, each, curves, examples, what, device].forEach((its, i) => its?.classList.add(`order-${i + 1}`));
+  const columns = [[all, curves, what, device], [each, examples]].map((cards) => el("div", {}, ...cards.filter(Boolean)));
+  const above = worth.missing ? [first] : [first, ...study(worth.study)];
+  panel.replaceChildren(...above, el("div", { class: "columns" }, ...columns));
 }
