@@ -89,7 +89,7 @@ def test_a_frame_has_its_truth_and_the_dice_of_the_run(
 
 def test_the_facts(client: httpx.Client) -> None:
     facts = client.get("/facts").json()
-    assert facts["classes"][0]["name"] == "background"
+    assert facts["classes"][0] == {"name": "Drawn_Tissue", "colour": None}
     assert facts["samples"]["names"] == ["0", "1", "2", "3", "4"]
     assert facts["limits"] == {"bytes": 20 * MB, "pixels": 24 * MB}
     for sheet in facts["sheets"]:
@@ -200,7 +200,7 @@ def test_nothing_is_said_without_the_token(served: Served) -> None:
         assert post(client, Authorization=f"Bearer {token}").status_code == 200
         for path in ("/", "/page.js", "/health"):
             assert client.get(path).status_code == 200
-            assert "tool" not in client.get(path).text.lower().split()
+            assert "Drawn_Tissue" not in client.get(path).text
 
 
 def test_more_than_can_wait_are_asked_to_come_again() -> None:

@@ -30,7 +30,7 @@ def test_a_runs_scores_stand_beside_the_trivial_ones(trained: Path) -> None:
     for name, trivial in scores["trivial"].items():
         assert (by_name[name]["value"], by_name[name]["trivial"]) == (scores[name], trivial)
     assert [c["name"] for c in told["worth"]["classes"]] == list(scores["classes"])
-    assert "best constant prediction" in told["worth"]["told"][0]["rest"]
+    assert f"{scores['dice']:.3f}" in " ".join(told["worth"]["told"][0].values())
     assert told["worth"]["study"] is None
     assert dict(told["about"])["Seed"] == "3"
     json.dumps(told)

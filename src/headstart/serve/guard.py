@@ -7,11 +7,14 @@ pages out: the ``Host`` must be one of ours (a name that was made to point here 
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import ipaddress
 import socket
 from dataclasses import dataclass
 from urllib.parse import urlsplit
+
+from fastapi.responses import JSONResponse
 
 from headstart.serve.limits import BODY_READ, App, Message, Receive, Refusal, Scope, Send
 
@@ -51,6 +54,8 @@ class Guard:
             await self.app(scope, receive, send)
             return
 
+        begun: list[bool] = []  # whether an answer has
+
         async def counted() -> Message:
             message = await receive()
             if message["type"] != "http.request" or not message.get("more_body"):
@@ -59,6 +64,7 @@ class Guard:
 
         async def guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
+                begun.append(True)
                 ours = {name for name, _ in HEADERS}
                 theirs = [pair for pair in message["headers"] if pair[0].lower() not in ours]
                 message = {**message, "headers": [*theirs, *HEADERS]}
@@ -66,7 +72,12 @@ class Guard:
 
         refusal = self.refusal(scope)
         app = self.app if refusal is None else refusal.response()
-        await app(scope, counted, guarded)
+        try:
+            await app(scope, counted, guarded)
+        except asyncio.CancelledError:  # only a server that stops does that, after its patience
+            if not begun:
+                stopping = {"code": "stopping", "message": "the server was stopped", "hint": ""}
+                await JSONResponse(stopping, 503)(scope, counted, guarded)
 
     def refusal(self, scope: Scope) -> Refusal | None:
         """Why a request is not let through; ``None`` where it is."""
