@@ -24,18 +24,9 @@ from headstart.cli.main import main
 from headstart.disk import locked
 
 VERBS = (
-    "demo",
-    "check",
-    "train",
-    "pretrain",
-    "study",
-    "report",
-    "evaluate",
-    "predict",
-    "suggest",
-    "export",
-    "homework",
-)
+    "demo", "check", "train", "pretrain", "study", "report", "evaluate", "predict", "suggest",
+    "export", "serve", "homework",
+)  # fmt: skip
 TINY = ("--size", "16x24", "--width", "2", "--epochs", "1", "--threads", "1", "--device", "cpu")
 
 

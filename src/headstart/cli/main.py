@@ -17,6 +17,7 @@ from headstart.cli.predict import predict
 from headstart.cli.pretrain import pretrain
 from headstart.cli.progress import say
 from headstart.cli.report import report
+from headstart.cli.serve import serve
 from headstart.cli.study import study
 from headstart.cli.suggest import suggest
 from headstart.cli.train import train
@@ -30,18 +31,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for verb in (
-    demo,
-    check,
-    train,
-    pretrain,
-    study,
-    report,
-    evaluate,
-    predict,
-    suggest,
-    export,
-    homework,
-):
+    demo, check, train, pretrain, study, report, evaluate, predict, suggest,
+    export, serve, homework,
+):  # fmt: skip
     app.command()(verb)
 
 

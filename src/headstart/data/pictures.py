@@ -28,6 +28,7 @@ A JPEG has no checksum: a flipped byte in one cannot always be seen, by anyone.
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import BinaryIO
 
@@ -47,6 +48,8 @@ from PIL import (
 
 from headstart.data.files import open_regular, shown
 from headstart.errors import DataError, Finding
+
+_File = BinaryIO | io.BytesIO
 
 MAX_PIXELS = 64_000_000
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
@@ -97,6 +100,23 @@ def read_image(path: Path, root: Path) -> UInt8[np.ndarray, "h w 3"]:
     with open_regular(path, root) as file:
         picture, _, _ = _decode(file, shown(path, root))
         return _image_pixels(picture, shown(path, root))
+
+
+def decode_image(
+    content: bytes, name: str, max_pixels: int = MAX_PIXELS
+) -> UInt8[np.ndarray, "h w 3"]:
+    """An image whose bytes are at hand, by the same rules as [`read_image`][].
+
+    Args:
+        content: of the file.
+        name: what it is called in findings.
+        max_pixels: a picture with more is refused before one of them is decoded.
+
+    Raises:
+        DataError: the bytes cannot be read by these rules.
+    """
+    picture, _, _ = _decode(io.BytesIO(content), name, max_pixels)
+    return _image_pixels(picture, name)
 
 
 def read_mask(path: Path, root: Path) -> UInt8[np.ndarray, "h w"]:
@@ -169,7 +189,7 @@ def _damaged(name: str, error: Exception) -> DataError:
     )
 
 
-def _open(file: BinaryIO, name: str) -> tuple[ImageFile.ImageFile, str]:
+def _open(file: _File, name: str, max_pixels: int = MAX_PIXELS) -> tuple[ImageFile.ImageFile, str]:
     """The opened picture, nothing decoded yet, and its format."""
     head = file.read(512)
     if not head:
@@ -192,11 +212,11 @@ def _open(file: BinaryIO, name: str) -> tuple[ImageFile.ImageFile, str]:
     except Exception as error:  # decoders raise nearly everything on nearly random bytes
         raise _damaged(name, error) from error
     width, height = picture.size
-    if width * height > MAX_PIXELS:
+    if width * height > max_pixels:
         raise _refusal(
             name,
             "picture-size",
-            f"the header claims {width} x {height} pixels, expected at most {MAX_PIXELS:,} in all",
+            f"the header claims {width} x {height} pixels, expected at most {max_pixels:,} in all",
             "cut or scale the picture; if that is not its size, the file is damaged",
         )
     if getattr(picture, "is_animated", False):
@@ -219,9 +239,11 @@ def _resemblance(head: bytes) -> str:
     return "of no known format"
 
 
-def _decode(file: BinaryIO, name: str) -> tuple[Image.Image, str, object]:
+def _decode(
+    file: _File, name: str, max_pixels: int = MAX_PIXELS
+) -> tuple[Image.Image, str, object]:
     """The decoded upright picture, its format, and a TIFF's compression."""
-    picture, container = _open(file, name)
+    picture, container = _open(file, name, max_pixels)
     sixteen = any(";16" in str(tile.args) for tile in picture.tile)
     if sixteen and not picture.mode.startswith("I"):
         # Pillow would drop the lower eight bits of each channel in silence.

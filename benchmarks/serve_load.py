@@ -1,0 +1,169 @@
+"""Starts ``headstart serve`` on this machine and asks more of it than it takes.
+
+``python benchmarks/serve_load.py RUN PICTURE --out FILE``: rounds of 100 requests at once, then 200
+senders that vanish in the middle of an upload, with the server's memory before and after each and
+the time that ``/health`` takes meanwhile. Ends with 1 if a request got neither an answer nor a
+polite refusal, if ``/health`` took a second, or if the server did not stop in five seconds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import platform
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from headstart.disk import write_json
+
+POLITE = (200, 503)
+
+
+def memory(pid: int) -> dict[str, float]:
+    """Resident memory of a process now and at its highest, in MB, and its open files."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    now, highest = (re.search(rf"{name}:\s+(\d+) kB", status) for name in ("VmRSS", "VmHWM"))
+    assert now is not None and highest is not None
+    files = len(list(Path(f"/proc/{pid}/fd").iterdir()))
+    threads = len(list(Path(f"/proc/{pid}/task").iterdir()))
+    return {
+        "rss_mb": round(int(now[1]) / 1000, 1),
+        "highest_mb": round(int(highest[1]) / 1000, 1),
+        "files": files,
+        "threads": threads,
+    }
+
+
+def started(run: Path, said: Path) -> tuple[subprocess.Popen[bytes], str]:
+    """The server and its address."""
+    command = [sys.executable, "-m", "headstart", "serve", str(run), "--port", "0"]
+    with said.open("wb") as err:
+        server = subprocess.Popen(command, stderr=err)
+    end = time.monotonic() + 180
+    while time.monotonic() < end and server.poll() is None:
+        if found := re.search(r"at (http://127\S+)\n", said.read_text()):
+            return server, found[1]
+        time.sleep(0.1)
+    server.kill()
+    raise RuntimeError(said.read_text())
+
+
+async def watched(url: str, stop: asyncio.Event) -> list[float]:
+    """How long ``/health`` takes, asked again and again."""
+    taken = []
+    async with httpx.AsyncClient(timeout=30, trust_env=False) as client:
+        while not stop.is_set():
+            began = time.monotonic()
+            assert (await client.get(f"{url}/health")).status_code == 200
+            taken.append(time.monotonic() - began)
+            await asyncio.sleep(0.02)
+    return taken
+
+
+async def at_once(url: str, content: bytes, count: int) -> Counter[str]:
+    """The statuses of as many requests, sent at the same moment."""
+    limits = httpx.Limits(max_connections=count)
+    async with httpx.AsyncClient(timeout=120, limits=limits, trust_env=False) as client:
+
+        async def one() -> str:
+            try:
+                return str((await client.post(f"{url}/segment", content=content)).status_code)
+            except httpx.HTTPError as error:
+                return type(error).__name__
+
+        return Counter(await asyncio.gather(*(one() for _ in range(count))))
+
+
+async def vanishing(url: str, content: bytes, count: int) -> None:
+    """As many senders, ten at a time, that leave after half of a picture."""
+    host, port = url.removeprefix("http://").split(":")
+    head = f"POST /segment HTTP/1.1\r\nHost: {host}\r\nContent-Length: {len(content)}\r\n\r\n"
+
+    async def one() -> None:
+        _, writer = await asyncio.open_connection(host, int(port))
+        writer.write(head.encode() + content[: len(content) // 2])
+        await writer.drain()
+        writer.transport.abort()
+
+    for _ in range(0, count, 10):
+        await asyncio.gather(*(one() for _ in range(10)))
+
+
+async def measure(url: str, pid: int, content: bytes, args: argparse.Namespace) -> dict[str, Any]:
+    """All rounds, with the server's memory around each."""
+    await at_once(url, content, 4)  # what is loaded with the first pictures is no leak
+    stop, rounds = asyncio.Event(), []
+    watch = asyncio.create_task(watched(url, stop))
+    before = memory(pid)
+    for _ in range(args.rounds):
+        began = time.monotonic()
+        statuses = await at_once(url, content, args.requests)
+        took = round(time.monotonic() - began, 2)
+        rounds.append({"statuses": dict(sorted(statuses.items())), "seconds": took, **memory(pid)})
+        print(rounds[-1], flush=True)
+    await vanishing(url, content, args.vanish)
+    await asyncio.sleep(1)
+    after = await at_once(url, content, 2)
+    stop.set()
+    taken = sorted(await watch)
+    return {
+        "before": before,
+        "rounds": rounds,
+        "vanished": {"count": args.vanish, "answered_after": dict(after), **memory(pid)},
+        "health": {
+            "asked": len(taken),
+            "median_seconds": round(taken[len(taken) // 2], 4),
+            "longest_seconds": round(taken[-1], 4),
+        },
+    }
+
+
+def stopped(server: subprocess.Popen[bytes]) -> dict[str, float]:
+    """How it ends on SIGTERM."""
+    began = time.monotonic()
+    server.send_signal(signal.SIGTERM)
+    status = server.wait(30)
+    return {"exit_status": status, "seconds": round(time.monotonic() - began, 2)}
+
+
+def main() -> int:
+    """Measures, and says whether it held."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("run", type=Path)
+    parser.add_argument("picture", type=Path)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--requests", type=int, default=100)
+    parser.add_argument("--vanish", type=int, default=200)
+    args = parser.parse_args()
+    content = args.picture.read_bytes()
+    with tempfile.TemporaryDirectory() as folder:
+        server, url = started(args.run, Path(folder) / "stderr.txt")
+        try:
+            found = asyncio.run(measure(url, server.pid, content, args))
+            stop = stopped(server)
+        finally:
+            server.kill()
+    machine = {"cores": os.cpu_count(), "python": platform.python_version()}
+    asked = {"requests_at_once": args.requests, "picture_bytes": len(content)}
+    write_json(args.out, {"schema": 1, **machine, **asked, **found, "stop": stop})
+    print(json.dumps({"health": found["health"], "stop": stop}))
+    known = {str(status) for status in POLITE}
+    polite = all(set(r["statuses"]) <= known and "200" in r["statuses"] for r in found["rounds"])
+    held = polite and found["health"]["longest_seconds"] < 1
+    return 0 if held and stop["exit_status"] == 0 and stop["seconds"] < 5 else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

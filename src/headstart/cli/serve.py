@@ -1,0 +1,66 @@
+"""``headstart serve RUN``: a page to try a run, and to see what it is worth."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import typer
+
+from headstart.cli.progress import say
+from headstart.errors import Finding, MissingExtraError
+
+
+def serve(
+    run: Path = typer.Argument(..., help="A finished run, or the model.onnx of one."),
+    port: int = typer.Option(8420, min=0, max=65535, help="Where it listens; 0 takes a free one."),
+    host: str = typer.Option(
+        "127.0.0.1", help="The address it listens on; any but this machine's own needs --token."
+    ),
+    token: str | None = typer.Option(
+        None, help="Asked of everybody who opens the page; auto draws one."
+    ),
+    data: Path | None = typer.Option(None, help="Where the run's dataset is, if it has moved."),
+    device: str = typer.Option("auto", help="cpu, cuda, or auto."),
+) -> None:
+    """Open a page in the browser: drop a picture, see what the run finds and how sure it is.
+
+    Nothing is stored and nothing leaves the machine. Ctrl-C stops it.
+
+    Example: headstart serve runs/first
+    """
+    try:
+        from headstart.serve.app import Served, make_app
+        from headstart.serve.server import bind, checked_token
+        from headstart.serve.server import serve as run_server
+    except ModuleNotFoundError as error:
+        if error.name not in ("fastapi", "starlette", "uvicorn", "h11"):
+            raise
+        message = f"the page needs {error.name}, which is not installed"
+        hint = 'pip install "headstart[serve]"'
+        raise MissingExtraError(Finding("missing-extra", "error", message, hint)) from None
+    from headstart.serve.facts import find_about
+    from headstart.serve.guard import is_loopback
+    from headstart.serve.samples import find_samples
+
+    asked = checked_token(host, token)
+    about = find_about(run)
+    address = bind(host, port)
+
+    from headstart.predict import open_segmenter
+
+    segmenter = open_segmenter(run, device)
+    samples = find_samples(about.config, about.run, segmenter.label_map, data)
+    app = make_app(Served(segmenter, about, samples), host, asked)
+    if samples.missing:
+        say(f"without test frames to try: {samples.missing}")
+    if not is_loopback(host):
+        say("what goes over the network is not encrypted: keep to networks you trust")
+    say(f"{about.name} is at {address.url}{f'/#token={asked}' if asked else ''}")
+    say("Ctrl-C stops it")
+    run_server(app, address)
+    # A thread may still be at a picture, which nobody waits for any more.
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)

@@ -1,0 +1,168 @@
+"""Listening, serving, and stopping in order."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import secrets
+import signal
+import socket
+from dataclasses import dataclass
+
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from headstart.errors import Finding, UsageError
+from headstart.serve.guard import is_loopback
+from headstart.serve.limits import App, Limits
+
+_TRIED = 50  # ports above a busy one
+_DRAIN = 4  # seconds for requests in flight, so that stopping takes less than five
+_CONNECTIONS = 512
+_SHORTEST_TOKEN = 16
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where a server listens.
+
+    Attributes:
+        socket: bound, not yet listening.
+        host, port: as a browser is given them.
+    """
+
+    socket: socket.socket
+    host: str
+    port: int
+
+    @property
+    def url(self) -> str:
+        """For a browser; of all addresses of this machine, its own."""
+        anywhere = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+        host = anywhere.get(self.host, self.host)
+        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+
+
+def checked_token(host: str, token: str | None) -> str | None:
+    """The token that will be asked for; ``auto`` draws one.
+
+    Raises:
+        UsageError: others can reach ``host`` and there is none, or it can be guessed.
+    """
+    if token == "auto":
+        return secrets.token_urlsafe(24)
+    if token is None and not is_loopback(host):
+        message = f"--host {host} lets other machines in, and there is no --token"
+        hint = "add --token auto; or leave --host out and reach it through ssh -L"
+        raise UsageError(Finding("open-to-others", "error", message, hint))
+    if token is not None and not (
+        len(token) >= _SHORTEST_TOKEN and all("!" <= letter <= "~" for letter in token)
+    ):
+        message = (
+            f"--token has {len(token)} characters, expected {_SHORTEST_TOKEN} of ASCII or more"
+        )
+        raise UsageError(Finding("short-token", "error", message, "--token auto draws one"))
+    return token
+
+
+def bind(host: str, port: int) -> Address:
+    """Takes a port.
+
+    Raises:
+        UsageError: it is in use (the next free one is named), or there is no such address.
+    """
+    try:
+        taken = _bind(host, port)
+    except (OSError, UnicodeError) as error:
+        if not isinstance(error, OSError) or error.errno != errno.EADDRINUSE:
+            reason = getattr(error, "strerror", None) or str(error)
+            message = f"cannot listen on {host}, port {port}: {reason}"
+            hint = "--host 127.0.0.1 is this machine alone; ports below 1024 need rights"
+            raise UsageError(Finding("no-such-address", "error", message, hint)) from None
+        message = f"port {port} is in use"
+        raise UsageError(Finding("port-in-use", "error", message, _another(host, port))) from None
+    return Address(taken, host, taken.getsockname()[1])
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+    taken = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        taken.bind((host, port))
+        taken.listen(128)
+    except OSError:
+        taken.close()
+        raise
+    return taken
+
+
+def _another(host: str, port: int) -> str:
+    for other in range(port + 1, min(port + 1 + _TRIED, 65536)):
+        try:
+            _bind(host, other).close()
+        except OSError:
+            continue
+        return f"--port {other} is free"
+    return "choose another --port; 0 takes any"
+
+
+class _Timely(H11Protocol):
+    """Closes a connection that does not get its request's head out in time: uvicorn waits on."""
+
+    seconds = Limits.pause_seconds
+    _clock: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._watch()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        self._watch()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop()
+        super().connection_lost(exc)
+
+    def _watch(self) -> None:
+        if self.cycle is not None and not self.cycle.response_complete:
+            self._stop()
+        elif self._clock is None:
+            self._clock = self.loop.call_later(self.seconds, self._late)
+
+    def _stop(self) -> None:
+        if self._clock is not None:
+            self._clock.cancel()
+            self._clock = None
+
+    def _late(self) -> None:
+        self._clock = None
+        if self.cycle is None or self.cycle.response_complete:
+            self.transport.close()
+
+
+def make_server(app: App) -> uvicorn.Server:
+    """What speaks HTTP in front of an application."""
+    config = uvicorn.Config(
+        app,
+        http=_Timely,
+        ws="none",
+        lifespan="on",
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        limit_concurrency=_CONNECTIONS,
+        timeout_graceful_shutdown=_DRAIN,
+    )
+    return uvicorn.Server(config)
+
+
+def serve(app: App, address: Address) -> None:
+    """Serves until SIGINT or SIGTERM; then requests in flight have a few seconds to end."""
+    # uvicorn raises the signal that stopped it once more, when it is done: to be stopped is what a
+    # server is for, and ends with 0.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: None)
+    make_server(app).run(sockets=[address.socket])

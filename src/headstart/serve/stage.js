@@ -1,0 +1,147 @@
+// A picture with its classes over it. Everything here is computed from one answer of the server:
+// switching a class, sliding and pointing ask it nothing.
+
+const WIDE = 1100; // a canvas is enlarged by whole factors until it has so many columns ...
+const MOST = 4_000_000; // ... but not above so many pixels; larger pictures are shown with fewer
+
+const bytesOf = (base64) => Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
+
+async function inflated(base64) {
+  const stream = new Blob([bytesOf(base64)]).stream().pipeThrough(new DecompressionStream("deflate"));
+  return new Uint8Array(await new Response(stream).arrayBuffer());
+}
+
+export async function pictureOf(blob) {
+  return createImageBitmap(blob, { imageOrientation: "from-image" });
+}
+
+/** The answer with its bytes unpacked and the picture it is about. */
+export async function unpacked(answer, picture) {
+  const { height, width, probabilities } = answer;
+  return {
+    height,
+    width,
+    areas: answer.areas,
+    dice: answer.dice,
+    mask: new Blob([bytesOf(answer.mask)], { type: "image/png" }),
+    found: await inflated(answer.map),
+    truth: answer.truth ? await inflated(answer.truth) : null,
+    chances: { ...probabilities, values: await inflated(probabilities.values) },
+    picture: picture ?? (await pictureOf(new Blob([bytesOf(answer.picture.split(",")[1])]))),
+  };
+}
+
+/** The probability of each class at a pixel: bilinear between the centres of the network's pixels. */
+export function chancesAt(scene, x, y) {
+  const { height: h, width: w, values } = scene.chances;
+  const place = (at, size, there) => {
+    const p = Math.max(((at + 0.5) * there) / size - 0.5, 0);
+    const low = Math.min(Math.floor(p), there - 1);
+    return [low, Math.min(low + 1, there - 1), p - low];
+  };
+  const [x0, x1, u] = place(x, scene.width, w);
+  const [y0, y1, v] = place(y, scene.height, h);
+  return scene.areas.map((_, k) => {
+    const at = (row, column) => values[(k * h + row) * w + column] / 255;
+    const above = at(y0, x0) * (1 - u) + at(y0, x1) * u;
+    return above * (1 - v) + (at(y1, x0) * (1 - u) + at(y1, x1) * u) * v;
+  });
+}
+
+const surface = (width, height) => Object.assign(document.createElement("canvas"), { width, height });
+
+/** A class map as two pictures: what is inside the classes, and their outlines. */
+function layers(scene, map, on, colours, skip, dashed) {
+  const width = Math.ceil(scene.width / skip);
+  const height = Math.ceil(scene.height / skip);
+  const seen = new Uint8Array(width * height);
+  for (let y = 0, i = 0; y < height; y++) {
+    for (let x = 0, from = y * skip * scene.width; x < width; x++, from += skip, i++) {
+      seen[i] = on[map[from]] ? map[from] : 0;
+    }
+  }
+  const ink = colours.map((c) => (c ? (255 << 24) | (c[2] << 16) | (c[1] << 8) | c[0] : 0));
+  const fill = new ImageData(width, height);
+  const edge = new ImageData(width, height);
+  const inside = new Uint32Array(fill.data.buffer);
+  const outline = new Uint32Array(edge.data.buffer);
+  for (let y = 0, i = 0; y < height; y++) {
+    for (let x = 0; x < width; x++, i++) {
+      const k = seen[i];
+      if (!k) continue;
+      const differs =
+        (x > 0 && seen[i - 1] !== k) || (x < width - 1 && seen[i + 1] !== k) ||
+        (y > 0 && seen[i - width] !== k) || (y < height - 1 && seen[i + width] !== k);
+      if (!differs) inside[i] = ink[k];
+      else outline[i] = dashed ? ((x + y) & 2 ? 0xffffffff : 0xff000000) : ink[k];
+    }
+  }
+  return [fill, edge].map((data) => {
+    const layer = surface(width, height);
+    layer.getContext("2d").putImageData(data, 0, 0);
+    return layer;
+  });
+}
+
+/** Shows scenes on a canvas. */
+export class Stage {
+  constructor(canvas, colours) {
+    this.canvas = canvas;
+    this.colours = colours;
+    this.scene = null;
+    this.on = colours.map(() => true);
+    this.what = "found";
+    this.opacity = 0.5;
+  }
+
+  show(scene) {
+    this.scene = scene;
+    const { width, height } = scene;
+    this.skip = Math.ceil(Math.sqrt((width * height) / MOST));
+    let zoom = Math.max(1, Math.ceil(WIDE / width));
+    while (zoom > 1 && width * height * zoom * zoom > MOST) zoom--;
+    this.canvas.width = Math.round((width * zoom) / this.skip);
+    this.canvas.height = Math.round((height * zoom) / this.skip);
+    this.rebuild();
+  }
+
+  rebuild() {
+    if (!this.scene) return;
+    this.drawn = this.layersAt(this.skip);
+    this.draw();
+  }
+
+  layersAt(skip) {
+    const { scene, what, on, colours } = this;
+    const base = what === "truth" ? scene.truth : scene.found;
+    const [fill, edge] = layers(scene, base, on, colours, skip, false);
+    const dashes = what === "both" ? layers(scene, scene.truth, on, colours, skip, true)[1] : null;
+    return { fill, edge, dashes };
+  }
+
+  draw() {
+    if (this.scene) this.paint(this.canvas, this.drawn);
+  }
+
+  paint(canvas, { fill, edge, dashes }) {
+    const ink = canvas.getContext("2d");
+    const all = [0, 0, canvas.width, canvas.height];
+    ink.imageSmoothingEnabled = true;
+    ink.imageSmoothingQuality = "high";
+    ink.globalAlpha = 1;
+    ink.drawImage(this.scene.picture, ...all);
+    ink.imageSmoothingEnabled = false;
+    ink.globalAlpha = this.opacity;
+    ink.drawImage(fill, ...all);
+    ink.globalAlpha = 1;
+    ink.drawImage(edge, ...all);
+    if (dashes) ink.drawImage(dashes, ...all);
+  }
+
+  /** What is seen, as a PNG of the picture's own size; null where the browser cannot make one. */
+  async overlay() {
+    const whole = surface(this.scene.width, this.scene.height);
+    this.paint(whole, this.skip === 1 ? this.drawn : this.layersAt(1));
+    return new Promise((done) => whole.toBlob(done, "image/png"));
+  }
+}

@@ -1,0 +1,153 @@
+"""``headstart serve`` as a process: what it refuses to begin, and how it stops."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from headstart.config import make_run_config, to_json
+from headstart.recipes import read_classifier_recipe
+from tests.cli.test_main import _become_headstart, headstart
+from tests.serve.test_app import PNG
+
+HEAD = b"POST /segment HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: %d\r\n\r\n"
+
+
+@contextmanager
+def serving(run: Path, cwd: Path, *options: str) -> Iterator[tuple[int, str, Path]]:
+    """Its process, address, and where its stderr goes."""
+    said = cwd / "stderr.txt"
+    command = ["serve", str(run), "--port", "0", "--device", "cpu", *options]
+    with said.open("w+b") as err, (cwd / "stdout.txt").open("w+b") as out:
+        child = os.fork()
+        if child == 0:
+            _become_headstart(out.fileno(), err.fileno(), command, cwd)
+        try:
+            until = time.monotonic() + 120
+            while "Ctrl-C" not in said.read_text() and time.monotonic() < until:
+                time.sleep(0.01)
+            url = re.search(r"at (http://\S+)", said.read_text())
+            assert url is not None, said.read_text()
+            yield child, url[1], said
+        finally:
+            if os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+                os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+
+
+def ends(child: int) -> int:
+    os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)
+    status = os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)
+    assert status is not None
+    return status.si_status if status.si_code == os.CLD_EXITED else -status.si_status
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_being_stopped_is_no_failure(trained: Path, tmp_path: Path, number: int) -> None:
+    with serving(trained, tmp_path) as (child, url, said):
+        assert httpx.post(f"{url}/segment", content=PNG).status_code == 200
+        os.kill(child, number)
+        assert ends(child) == 0 and "Traceback" not in said.read_text()
+    assert (tmp_path / "stdout.txt").read_bytes() == b""
+
+
+def test_a_request_in_flight_is_finished_and_one_that_stalls_is_not_waited_for(
+    trained: Path, tmp_path: Path
+) -> None:
+    with serving(trained, tmp_path) as (child, url, said):
+        host, port = url.removeprefix("http://").split(":")
+        with (
+            socket.create_connection((host, int(port)), 10) as one,
+            socket.create_connection((host, int(port)), 10) as other,
+        ):
+            one.sendall(HEAD % len(PNG) + PNG[:10])
+            other.sendall(HEAD % len(PNG) + PNG[:10])
+            time.sleep(0.3)
+            os.kill(child, signal.SIGTERM)
+            began = time.monotonic()
+            time.sleep(0.3)
+            one.sendall(PNG[10:])
+            assert b" 200 OK" in one.recv(65536)
+            assert ends(child) == 0
+            assert time.monotonic() - began < 5.5
+        assert "Traceback" not in said.read_text()
+
+
+def test_nothing_is_written_anywhere(trained: Path, tmp_path: Path) -> None:
+    before = {path: path.stat().st_mtime_ns for path in trained.rglob("*")}
+
+    def files(child: int) -> set[str]:
+        there = {str(p.readlink()) for p in Path(f"/proc/{child}/fd").iterdir() if p.exists()}
+        return {file for file in there if file.startswith("/")}
+
+    with serving(trained, tmp_path) as (child, url, _):
+        httpx.get(f"{url}/health")
+        opened = files(child)
+        for name in ("../../evil.png", "a.png"):
+            httpx.post(f"{url}/segment", content=PNG, headers={"X-File-Name": name})
+        httpx.post(f"{url}/segment", content=b"\xff" * 21_000_000)
+        assert files(child) == opened
+        os.kill(child, signal.SIGTERM)
+        assert ends(child) == 0
+    assert before == {path: path.stat().st_mtime_ns for path in trained.rglob("*")}
+
+
+def test_others_are_let_in_with_a_token_only(trained: Path, tmp_path: Path) -> None:
+    refused = headstart("serve", trained, "--host", "0.0.0.0", "--port", "0")
+    assert refused.returncode == 2 and "--token auto" in refused.stderr
+    with serving(trained, tmp_path, "--host", "0.0.0.0", "--token", "auto") as (_, url, said):
+        address, _, token = url.partition("/#token=")
+        assert said.read_text().count(token) == 1 and "not encrypted" in said.read_text()
+        assert httpx.get(f"{address}/facts").status_code == 401
+        given = {"Authorization": f"Bearer {token}"}
+        assert httpx.get(f"{address}/facts", headers=given).status_code == 200
+
+
+def test_a_busy_port_is_said_before_anything_is_loaded(trained: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = headstart("serve", trained, "--port", port)
+    assert done.returncode == 2 and f"port {port} is in use" in done.stderr
+    assert re.search(r"--port \d+ is free", done.stderr)
+
+
+def test_a_classifier_and_no_run_are_refused(tmp_path: Path) -> None:
+    config = make_run_config(
+        data="photos", task="classification", model="resnet18", width=None, size=(64, 64),
+        recipe=read_classifier_recipe("default"), threads=1,
+    )  # fmt: skip
+    (tmp_path / "config.json").write_text(to_json(config))
+    done = headstart("serve", tmp_path, "--port", "0")
+    assert done.returncode == 2 and "headstart predict" in done.stderr
+    done = headstart("serve", tmp_path / "nothing", "--port", "0")
+    assert done.returncode == 65 and "hint" in done.stderr
+
+
+def test_a_missing_extra_is_named_with_its_command(trained: Path) -> None:
+    script = (
+        "import sys; sys.modules['fastapi'] = None; sys.argv = ['headstart', *sys.argv[1:]]\n"
+        "from headstart.cli.main import main; main()"
+    )
+    command = [sys.executable, "-c", script, "serve", str(trained)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 69 and 'pip install "headstart[serve]"' in done.stderr
+
+
+def test_the_page_itself_loads_no_torch() -> None:
+    script = (
+        "import sys, headstart.serve.app, headstart.serve.server\n"
+        "assert 'torch' not in sys.modules and 'matplotlib' not in sys.modules"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,78 @@
+"""A real server on a free port of this machine."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+import torch
+
+from headstart.config import read_run_config
+from headstart.data.label_map import LabelMap
+from headstart.segmenter import Segmenter
+from headstart.serve.app import Served, make_app
+from headstart.serve.facts import About, find_about
+from headstart.serve.limits import Limits
+from headstart.serve.samples import Samples, find_samples
+from headstart.serve.server import bind, make_server
+from headstart.trained import load_segmenter
+
+
+@contextmanager
+def running(served: Served, token: str | None = None) -> Iterator[str]:
+    """The address of a server that runs in a thread."""
+    address = bind("127.0.0.1", 0)
+    server = make_server(make_app(served, token=token))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [address.socket]})
+    thread.start()
+    try:
+        until = time.monotonic() + 20
+        while not server.started and time.monotonic() < until:
+            time.sleep(0.01)
+        yield address.url
+    finally:
+        server.should_exit = True
+        thread.join(20)
+    assert not thread.is_alive()
+
+
+@pytest.fixture(scope="session")
+def served(trained: Path) -> Served:
+    segmenter = load_segmenter(trained, torch.device("cpu"))
+    config = read_run_config(trained / "config.json")
+    samples = find_samples(config, trained, segmenter.label_map, None)
+    return Served(segmenter, find_about(trained), samples)
+
+
+@pytest.fixture(scope="session")
+def address(served: Served) -> Iterator[str]:
+    with running(served) as url:
+        yield url
+
+
+@pytest.fixture
+def client(address: str) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=address, timeout=30, trust_env=False) as its:
+        yield its
+
+
+def slow(seconds: float, limits: Limits) -> Served:
+    """A network that takes its time, to fill the places of a server with."""
+
+    def probabilities(pictures: np.ndarray) -> np.ndarray:
+        time.sleep(seconds)
+        return np.full((len(pictures), 2, 4, 4), 0.5, np.float32)
+
+    def maps(_: np.ndarray, sizes: list[tuple[int, int]]) -> list[np.ndarray]:
+        return [np.zeros(size, np.uint8) for size in sizes]
+
+    label_map = LabelMap(("background", "tool"), (0, 255))
+    segmenter = Segmenter((4, 4), label_map, 0.0, "0" * 64, probabilities, maps)
+    about = About("slow", None, None, {})
+    return Served(segmenter, about, Samples("test", (), Path(), "none"), limits)

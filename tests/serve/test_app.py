@@ -1,0 +1,290 @@
+"""What the server takes, gives and refuses, asked over HTTP as browsers and scripts ask it."""
+
+from __future__ import annotations
+
+import base64
+import io
+import socket
+import threading
+import time
+import zlib
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from PIL import Image
+
+from headstart.data.folders import find_pictures
+from headstart.frames import read_frames_csv
+from headstart.metrics import dice_of_frames
+from headstart.predict import predict
+from headstart.segmenter import brought
+from headstart.serve.app import Served
+from headstart.serve.guard import HEADERS
+from headstart.serve.limits import Limits
+from tests.data.test_pictures import encoded, png_header, with_alpha
+from tests.serve.conftest import running, slow
+
+RGB = np.random.default_rng(0).integers(0, 256, (48, 70, 3), dtype=np.uint8)
+PNG = encoded(RGB)
+MB = 1_000_000
+
+
+def unpacked(text: str) -> np.ndarray:
+    return np.frombuffer(zlib.decompress(base64.b64decode(text)), np.uint8)
+
+
+def post(client: httpx.Client, content: Any = PNG, path: str = "/segment", **headers: str) -> Any:
+    return client.post(path, content=content, headers=headers)
+
+
+def test_the_mask_is_the_one_that_predict_writes(
+    client: httpx.Client, served: Served, tmp_path: Path
+) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in/a.png").write_bytes(PNG)
+    predict(served.segmenter, find_pictures(tmp_path / "in"), tmp_path / "in", tmp_path / "out")
+    answer = post(client).json()
+    assert base64.b64decode(answer["mask"]) == (tmp_path / "out/masks/a.png").read_bytes()
+    classes = unpacked(answer["map"]).reshape(answer["height"], answer["width"])
+    with Image.open(tmp_path / "out/masks/a.png") as mask:
+        assert np.array_equal(served.segmenter.label_map.to_indices(np.asarray(mask)), classes)
+    assert answer["areas"] == [float((classes == k).mean()) for k in range(5)]
+    assert "picture" not in answer and "truth" not in answer
+
+
+def test_probabilities_are_the_networks(client: httpx.Client, served: Served) -> None:
+    told = post(client).json()["probabilities"]
+    expected = served.segmenter.probabilities(brought(served.segmenter, [RGB]))[0]
+    values = unpacked(told["values"]).reshape(5, told["height"], told["width"]) / 255
+    assert np.abs(values - expected).max() <= 0.5 / 255 + 1e-6
+
+
+def test_a_picture_that_browsers_cannot_read_comes_back(client: httpx.Client) -> None:
+    answer = post(client, encoded(RGB, "TIFF"), "/segment?picture=true").json()
+    kind, _, content = answer["picture"].partition(",")
+    assert kind == "data:image/png;base64"
+    with Image.open(io.BytesIO(base64.b64decode(content))) as picture:
+        assert np.array_equal(np.asarray(picture), RGB)
+
+
+def test_a_frame_has_its_truth_and_the_dice_of_the_run(
+    client: httpx.Client, trained: Path, drawn: Path
+) -> None:
+    counts = read_frames_csv(trained / "frames.csv").counts
+    for k, dice in enumerate(dice_of_frames(counts)):
+        answer = post(client, b"", f"/samples/{k}/segment").json()
+        assert answer["dice"] == pytest.approx(dice, abs=1e-12)
+        assert unpacked(answer["truth"]).size == 32 * 40 and "picture" in answer
+    thumbnail = client.get("/samples/0/thumbnail")
+    with Image.open(io.BytesIO(thumbnail.content)) as picture:
+        assert picture.format == "JPEG" and max(picture.size) <= 160
+    assert client.get("/samples/5/thumbnail").status_code == 404
+    assert post(client, b"", "/samples/-1/segment").status_code == 404
+
+
+def test_the_facts(client: httpx.Client) -> None:
+    facts = client.get("/facts").json()
+    assert facts["classes"][0] == {"name": "Drawn_Tissue", "colour": None}
+    assert facts["samples"]["names"] == ["0", "1", "2", "3", "4"]
+    assert facts["limits"] == {"bytes": 20 * MB, "pixels": 24 * MB}
+    for sheet in facts["sheets"]:
+        assert client.get(f"/sheets/{sheet}").content.startswith(b"\x89PNG")
+    assert len(facts["sheets"]) == 2
+
+
+BAD = {
+    "nothing": (b"", 422, "empty-file"),
+    "a page": (b"<html>", 415, "not-a-picture"),
+    "a drawing": (b"<svg xmlns='http://www.w3.org/2000/svg'/>", 415, "not-a-picture"),
+    "cut short": (PNG[: len(PNG) // 2], 422, "damaged-picture"),
+    "a header that lies": (png_header(30_000, 30_000), 413, "picture-size"),
+    "more than 24 megapixels": (png_header(6001, 4000), 413, "picture-size"),
+    "transparent": (encoded(with_alpha(0)), 422, "transparent-picture"),
+    "sixteen bits": (encoded(Image.new("I;16", (4, 4))), 422, "picture-depth"),
+}
+
+
+@pytest.mark.parametrize(("content", "status", "code"), BAD.values(), ids=BAD.keys())
+def test_bad_pictures_are_refused_in_words(
+    client: httpx.Client, content: bytes, status: int, code: str
+) -> None:
+    answer = post(client, content)
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+    assert set(answer.json()) == {"code", "message", "hint"} and "0x" not in answer.text
+
+
+def test_a_form_is_refused_and_its_file_name_is_nowhere(
+    client: httpx.Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = "../../../../tmp/evil.png"
+    answer = client.post("/segment", files={"file": (name, PNG)})
+    assert (answer.status_code, answer.json()["code"]) == (415, "is-a-form")
+    assert "evil" not in answer.text
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/../../etc/passwd", "/%2e%2e/%2e%2e/etc/passwd", "/sheets/..%2fconfig.json",
+     "/sheets/config.json", "/docs", "/openapi.json", "/redoc", "/samples/x/thumbnail"],
+)  # fmt: skip
+def test_there_is_nothing_else(address: str, path: str) -> None:
+    """Sent as it is: httpx would tidy the path up first."""
+    host, port = address.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), 10) as line:
+        line.sendall(f"GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
+        answer = b"".join(iter(lambda: line.recv(65536), b""))
+    assert answer.split(b" ")[1] in (b"404", b"422"), answer
+    assert b"root:" not in answer and b"headstart/" not in answer
+
+
+def chunks(size: int) -> Iterator[bytes]:
+    for start in range(0, size, MB):
+        yield b"\xff" * min(MB, size - start)
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_a_body_above_20_mb_is_refused(client: httpx.Client, chunked: bool) -> None:
+    size = 20 * MB + 1
+    answer = post(client, chunks(size) if chunked else b"\xff" * size)
+    assert (answer.status_code, answer.json()["code"]) == (413, "file-too-large")
+    assert "20 MB" in answer.json()["message"]
+
+
+def test_a_body_of_20_mb_is_read(client: httpx.Client) -> None:
+    padded = PNG + b"\0" * (20 * MB - len(PNG))
+    assert post(client, padded).status_code == 200
+
+
+def test_only_its_own_names_and_pages_may_ask(client: httpx.Client, address: str) -> None:
+    assert client.get("/", headers={"Host": "rebound.example"}).status_code == 400
+    assert client.get("/facts", headers={"Host": "rebound.example:80"}).json()["code"] == (
+        "wrong-host"
+    )
+    for origin in ("http://evil.example", "null", address.replace("127.0.0.1", "localhost")):
+        answer = post(client, Origin=origin)
+        assert (answer.status_code, answer.json()["code"]) == (403, "wrong-origin")
+    assert post(client, Origin=address).status_code == 200
+
+
+def test_every_answer_has_its_headers(client: httpx.Client) -> None:
+    for answer in (
+        client.get("/"),
+        client.get("/facts"),
+        client.get("/nothing"),
+        client.get("/", headers={"Host": "rebound.example"}),
+        post(client, b"<html>"),
+        client.request("PUT", "/segment"),
+    ):
+        for name, value in HEADERS:
+            assert answer.headers.get_list(name.decode()) == [value.decode()]
+        assert "server" not in answer.headers
+    policy = client.get("/").headers["content-security-policy"]
+    assert "default-src 'self'" in policy and "unsafe" not in policy
+
+
+def test_nothing_is_said_without_the_token(served: Served) -> None:
+    token = "sixteen-letters-and-more"
+    with running(served, token) as url, httpx.Client(base_url=url, trust_env=False) as client:
+        for path in ("/facts", "/sheets/curves.png", "/samples/0/thumbnail"):
+            assert client.get(path).status_code == 401
+            wrong = client.get(path, headers={"Authorization": "Bearer sixteen"})
+            assert (wrong.status_code, wrong.json()["code"]) == (401, "token")
+            right = client.get(path, headers={"Authorization": f"Bearer {token}"})
+            assert right.status_code == 200
+        assert post(client).status_code == 401
+        assert post(client, Authorization=f"Bearer {token}").status_code == 200
+        for path in ("/", "/page.js", "/health"):
+            assert client.get(path).status_code == 200
+            assert "Drawn_Tissue" not in client.get(path).text
+
+
+def test_more_than_can_wait_are_asked_to_come_again() -> None:
+    limits = Limits(running=1, waiting=1)
+    with running(slow(0.5, limits)) as url, ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: httpx.post(f"{url}/segment", content=PNG), range(8)))
+        told = sorted(answer.status_code for answer in answers)
+        assert told[:2] == [200, 200] and told[-1] == 503, told
+        refused = [answer for answer in answers if answer.status_code == 503]
+        assert {a.headers["retry-after"] for a in refused} == {"2"}
+        assert {a.json()["code"] for a in refused} == {"busy"}
+        assert httpx.post(f"{url}/segment", content=PNG).status_code == 200
+
+
+def test_health_answers_while_pictures_are_worked_on() -> None:
+    with running(slow(1.0, Limits())) as url, ThreadPoolExecutor(4) as pool:
+        working = [pool.submit(httpx.post, f"{url}/segment", content=PNG) for _ in range(4)]
+        time.sleep(0.1)
+        began = time.monotonic()
+        assert httpx.get(f"{url}/health").json() == {"status": "ok"}
+        assert time.monotonic() - began < 1
+        assert {w.result().status_code for w in working} == {200}
+
+
+def test_what_takes_too_long_is_given_up_but_keeps_its_place() -> None:
+    limits = Limits(running=1, waiting=4, work_seconds=0.3)
+    with running(slow(1.0, limits)) as url:
+        began = time.monotonic()
+        first = httpx.post(f"{url}/segment", content=PNG)
+        assert (first.status_code, first.json()["code"]) == (504, "slow-work")
+        assert time.monotonic() - began < 0.9
+        second = httpx.post(f"{url}/segment", content=PNG, timeout=10)
+        assert second.status_code == 504 and time.monotonic() - began > 1.2
+
+
+def connected(url: str) -> socket.socket:
+    host, port = url.removeprefix("http://").split(":")
+    return socket.create_connection((host, int(port)), 10)
+
+
+def test_uploads_and_heads_that_stall_are_ended() -> None:
+    limits = Limits(running=1, waiting=0, pause_seconds=0.3)
+    with running(slow(0.0, limits)) as url:
+        with connected(url) as line:
+            line.sendall(b"POST /segment HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 99\r\n\r\n")
+            line.sendall(b"a few bytes")
+            assert b" 503 " in httpx_like(url)
+            began = time.monotonic()
+            assert b" 408 " in line.recv(65536)
+            assert time.monotonic() - began < 2
+        assert b" 200 " in httpx_like(url)
+
+
+def httpx_like(url: str) -> bytes:
+    answer = httpx.post(f"{url}/segment", content=PNG)
+    return f" {answer.status_code} ".encode()
+
+
+def test_an_upload_that_crawls_is_ended() -> None:
+    limits = Limits(pause_seconds=5.0, upload_seconds=0.5)
+    with running(slow(0.0, limits)) as url, connected(url) as line:
+        line.sendall(b"POST /segment HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 99\r\n\r\n")
+        stop = threading.Event()
+
+        def crawl() -> None:
+            while not stop.wait(0.1):
+                line.sendall(b".")
+
+        crawling = threading.Thread(target=crawl)
+        crawling.start()
+        assert b" 408 " in line.recv(65536)
+        stop.set()
+        crawling.join()
+
+
+def test_places_are_free_again_after_senders_vanish(served: Served) -> None:
+    with running(served) as url:
+        for _ in range(30):
+            with connected(url) as line:
+                line.sendall(
+                    b"POST /segment HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 9999\r\n\r\nabc"
+                )
+        until = time.monotonic() + 10
+        statuses: list[int] = []
+        while 200 not in statuses and time.monotonic() < until:
+            statuses.append(httpx.post(f"{url}/segment", content=PNG).status_code)
+        assert statuses[-1] == 200
