@@ -65,31 +65,44 @@ def overlay_with_legend(
     image: UInt8[np.ndarray, "h w 3"], classes: UInt8[np.ndarray, "h w"], names: Sequence[str]
 ) -> UInt8[np.ndarray, "h2 w2 3"]:
     """The overlay, enlarged until legible, with the classes to be seen named below it."""
-    factor = -(-_LEGIBLE // image.shape[1])
-    picture = Image.fromarray(overlay(image, classes))
-    picture = picture.resize(
-        (picture.width * factor, picture.height * factor), Image.Resampling.NEAREST
-    )
-    side = max(12, picture.width // 32)
+    picture = enlarged(overlay(image, classes))
+    seen = [int(k) for k in np.unique(classes) if k] or [0]
+    return np.concatenate([picture, legend(seen, names, picture.shape[1])])
+
+
+def enlarged(picture: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h2 w2 3"]:
+    """By the whole factor that makes it wide enough for names below it."""
+    factor = -(-_LEGIBLE // picture.shape[1])
+    return picture.repeat(factor, 0).repeat(factor, 1)
+
+
+def legend(
+    classes: Sequence[int], names: Sequence[str], width: int
+) -> UInt8[np.ndarray, "h {width} 3"]:
+    """A strip that names classes beside their colours; background has none.
+
+    Args:
+        classes: which.
+        names: of all classes, background first.
+        width: in pixels; it is as high as it has to be.
+    """
+    side = max(12, width // 32)
     font = ImageFont.load_default(size=side)
     line = round(side * 1.5)
-    seen = [int(k) for k in np.unique(classes) if k] or [0]
     places: list[tuple[int, int, int, str]] = []
     x, y = line // 2, line // 4
-    for k in seen:
+    for k in classes:
         label = names[k].replace("_", " ") if k else "background only"
         wide = round(font.getlength(label)) + 2 * line
-        if places and x + wide > picture.width:
+        if places and x + wide > width:
             x, y = line // 2, y + line
         places.append((x, y, k, label))
         x += wide
-    sheet = Image.new("RGB", (picture.width, picture.height + y + line + line // 4), "white")
-    sheet.paste(picture, (0, 0))
+    sheet = Image.new("RGB", (width, y + line + line // 4), "white")
     draw = ImageDraw.Draw(sheet)
     for x, y, k, label in places:
-        top = picture.height + y
         if k:
-            box = (x, top + (line - side) // 2, x + side, top + (line + side) // 2)
+            box = (x, y + (line - side) // 2, x + side, y + (line + side) // 2)
             draw.rectangle(box, fill=colour(k))
-        draw.text((x + line, top + line // 2), label, fill="#222222", font=font, anchor="lm")
+        draw.text((x + line, y + line // 2), label, fill="#222222", font=font, anchor="lm")
     return np.asarray(sheet)
