@@ -54,8 +54,8 @@ def predict(segmenter: Segmenter, frames: Sequence[Frame], root: Path, out: Path
         DataError: pictures cannot be read; every one is named, after the others are written.
         DiskError: a file cannot be written.
     """
-    pictures = hashlib.sha256("\n".join(ascii(str(f.image)) for f in frames).encode())
-    claim(out, segmenter.digest, "pictures", pictures.hexdigest())
+    its = hashlib.sha256("\n".join(ascii(str(f.image)) for f in frames).encode())
+    claim(out, segmenter.digest, "pictures", its.hexdigest())
     with disk_errors(out):
         for name in ("masks", "overlays"):
             (out / name).mkdir(exist_ok=True)
