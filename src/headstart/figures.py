@@ -221,7 +221,7 @@ def areas(
     for axes, k in zip(grid, lanes, strict=False):
         ink = "#{:02x}{:02x}{:02x}".format(*colour(int(k)))
         height = np.repeat(100 * shares[:, k], 2)
-        axes.fill_between(seconds.ravel(), height, color=ink, linewidth=0.8, edgecolor=_INK)
+        axes.fill_between(seconds.ravel(), height, facecolor=ink, edgecolor=ink, linewidth=0.6)
         axes.set_title(_plain(names[k].replace("_", " "), 60), loc="left", fontsize=8, pad=2)
     for axes in grid:
         _bare(axes)

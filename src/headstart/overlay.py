@@ -36,6 +36,9 @@ def colour(k: int) -> tuple[int, int, int]:
     return COLOURS[(k - 1) % len(COLOURS)]
 
 
+_PALETTE = np.array([(0, 0, 0), *(colour(k) for k in range(1, 256))], dtype=np.float32)
+
+
 def overlay(
     image: UInt8[np.ndarray, "h w 3"], classes: UInt8[np.ndarray, "h w"], opacity: float = 0.5
 ) -> UInt8[np.ndarray, "h w 3"]:
@@ -46,19 +49,20 @@ def overlay(
         classes: class indices of the same size; 0 is left as it is.
         opacity: of the colour inside the outlines, in ``[0, 1]``.
     """
-    palette = np.array([(0, 0, 0), *(colour(k) for k in range(1, 256))], dtype=np.float32)
     inside = classes > 0
     edge = np.zeros_like(inside)
     for axis in (0, 1):
-        differs = np.diff(classes, axis=axis) != 0
         ahead = [slice(None)] * 2
         behind = [slice(None)] * 2
         ahead[axis], behind[axis] = slice(1, None), slice(None, -1)
+        differs = classes[tuple(ahead)] != classes[tuple(behind)]
         edge[tuple(ahead)] |= differs
         edge[tuple(behind)] |= differs
-    alpha = np.where(inside & edge, 1.0, np.where(inside, opacity, 0.0))[..., None]
-    mixed = (1 - alpha) * image + alpha * palette[classes]
-    return np.asarray(mixed.round(), dtype=np.uint8)
+    alpha = np.where(edge[inside], 1.0, opacity)[:, None]
+    seen = image.copy()  # only what is coloured is computed: a clip has many frames
+    mixed = (1 - alpha) * image[inside] + alpha * _PALETTE[classes[inside]]
+    seen[inside] = mixed.round()
+    return seen
 
 
 def overlay_with_legend(

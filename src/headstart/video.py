@@ -71,7 +71,7 @@ def predict_clip(
     out: Path,
     stopping: Stopping,
     masks: bool = False,
-    step: Callable[[int, int | None], None] = lambda done, total: None,
+    step: Callable[[int, int | None], None] | None = None,
 ) -> Written:
     """Writes ``out/overlay.mp4``, ``areas.csv``, ``timeline.png``, and with ``masks`` a mask each.
 
@@ -105,7 +105,8 @@ def predict_clip(
                 maps = class_maps_of(segmenter, [picture.image for picture in batch])
                 for picture, classes in zip(batch, maps, strict=True):
                     reel.add(picture, classes)
-                step(reel.frames, clip.frames)
+                if step is not None:
+                    step(reel.frames, clip.frames)
                 _unless(stopping, out)
             _unless(stopping, out)
     return Written(
