@@ -6,8 +6,6 @@ import copy
 import itertools
 import json
 import math
-import os
-import signal
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +16,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from headstart.errors import DataError
-from headstart.fit import State, Stopping, finished, fit, learning_rate, make_optimizer
+from headstart.fit import State, finished, fit, learning_rate, make_optimizer
 from headstart.recipes import ASSIGNMENT, DEFAULT, Recipe
 from headstart.seeding import generator
 from headstart.tasks import Task
@@ -220,19 +218,6 @@ def test_the_average_is_a_running_mean(tmp_path: Path) -> None:
     averaged, _ = _train(tmp_path / "averaged", _recipe(average=0.9))
     assert [r["train_loss"] for r in plain.history] == [r["train_loss"] for r in averaged.history]
     assert plain.history[-1]["validation_loss"] != averaged.history[-1]["validation_loss"]
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_signals_become_a_question_and_a_second_interrupt_ends_at_once(number: int) -> None:
-    before = signal.getsignal(number)
-    with Stopping() as stopping:
-        assert not stopping.asked()
-        os.kill(os.getpid(), number)
-        assert stopping.asked() and stopping.signal == number
-        if number == signal.SIGINT:
-            with pytest.raises(KeyboardInterrupt):
-                os.kill(os.getpid(), number)
-    assert signal.getsignal(number) is before
 
 
 def test_state_is_copied_not_shared(tmp_path: Path) -> None:

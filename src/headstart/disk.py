@@ -44,22 +44,36 @@ def write_atomic(path: Path, content: bytes | str) -> None:
         DiskError: it could not be written; what was there before still is.
     """
     data = content.encode() if isinstance(content, str) else content
-    temporary = path.with_name(f"{path.name}.tmp-{os.getpid()}")
+    temporary = temporary_name(path)
     with disk_errors(path):
         try:
             with temporary.open("wb") as f:
                 f.write(data)
                 f.flush()
                 os.fsync(f.fileno())
-            temporary.replace(path)
+            into_place(temporary, path)
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+
+
+def temporary_name(path: Path) -> Path:
+    """Beside ``path``, for this process: what is written there is swept up should it die."""
+    return path.with_name(f"{path.name}.tmp-{os.getpid()}")
+
+
+def into_place(temporary: Path, path: Path) -> None:
+    """Gives what was written and flushed under a temporary name its own; flushes the folder.
+
+    Raises:
+        OSError: it could not be renamed.
+    """
+    temporary.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -75,6 +89,21 @@ def _alive(pid: int) -> bool:
     except PermissionError:
         return True
     return True
+
+
+def sweep(folder: Path) -> None:
+    """Removes what processes that are dead have left under temporary names.
+
+    Raises:
+        OSError: something cannot be removed.
+    """
+    for path in folder.glob("*.tmp-*"):
+        match = _TEMPORARY.match(path.name)
+        if match and not _alive(int(match[1])):
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
@@ -104,8 +133,6 @@ def locked(folder: Path) -> Iterator[None]:
             lock.truncate(0)
             lock.write(f"process {os.getpid()} on {socket.gethostname()}\n")
             lock.flush()
-            for path in [*folder.glob("*.tmp-*"), *folder.glob("checkpoint/*.tmp-*")]:
-                match = _TEMPORARY.match(path.name)
-                if match and not _alive(int(match[1])):
-                    path.unlink(missing_ok=True)
+            sweep(folder)
+            sweep(folder / "checkpoint")
         yield

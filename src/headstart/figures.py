@@ -198,6 +198,45 @@ def predictions(examples: Sequence[Example], names: Sequence[str], title: str) -
     return _png(figure)
 
 
+@matplotlib.style.context("default")
+def areas(
+    seconds: Float[np.ndarray, "n 2"],
+    shares: Float[np.ndarray, "n k"],
+    names: Sequence[str],
+    title: str,
+) -> bytes:
+    """How much of a clip's frames each foreground class covers over time, a lane each, as PNG.
+
+    Args:
+        seconds: begin and end of each stretch of time, rising.
+        shares: of the pixels of each class in it, in ``[0, 1]``.
+        names: of all classes, background first; twelve at most get a lane, the largest.
+        title: above the picture.
+    """
+    seen = [k for k in np.argsort(-shares.sum(0), kind="stable") if k and shares[:, k].any()]
+    lanes = sorted(seen[:12])
+    figure = Figure(figsize=(7.2, 0.9 + 0.62 * max(len(lanes), 1)), layout="constrained")
+    grid = figure.subplots(max(len(lanes), 1), 1, sharex=True, sharey=True, squeeze=False)[:, 0]
+    top = 100 * shares[:, lanes].max() if lanes else 100
+    for axes, k in zip(grid, lanes, strict=False):
+        ink = "#{:02x}{:02x}{:02x}".format(*colour(int(k)))
+        height = np.repeat(100 * shares[:, k], 2)
+        axes.fill_between(seconds.ravel(), height, facecolor=ink, edgecolor=ink, linewidth=0.6)
+        axes.set_title(_plain(names[k].replace("_", " "), 60), loc="left", fontsize=8, pad=2)
+    for axes in grid:
+        _bare(axes)
+        axes.set_ylim(0, 1.05 * top)
+        axes.set_xlim(seconds[0, 0], seconds[-1, 1])
+        axes.yaxis.set_major_locator(MaxNLocator(2))
+    if not lanes:
+        grid[0].set_title("background only", loc="left", fontsize=8)
+    figure.supylabel("share of the frame, %", fontsize=8)
+    grid[-1].set_xlabel("seconds", fontsize=8)
+    left = f"; {len(seen) - 12} smaller classes are left out" if len(seen) > 12 else ""
+    figure.suptitle(_plain(title) + left, fontsize=10)
+    return _png(figure)
+
+
 def choose_examples(dice_per_frame: Float[np.ndarray, "n"], each: int = 2) -> list[tuple[str, int]]:
     """Frames for a sheet: the best, the most typical (about the median) and the worst.
 

@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import copy
 import math
-import signal
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import FrameType
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -53,32 +51,6 @@ class Listener(Protocol):
 
     def warning(self, finding: Finding) -> None:
         """Something to know that does not stop the training."""
-
-
-class Stopping:
-    """Turns SIGINT and SIGTERM into a question the loop asks; a second SIGINT ends at once."""
-
-    def __init__(self) -> None:
-        self.signal: int | None = None
-        self._before: dict[int, Any] = {}
-
-    def __enter__(self) -> Stopping:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            self._before[number] = signal.signal(number, self._note)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def _note(self, number: int, _: FrameType | None) -> None:
-        if self.signal == signal.SIGINT == number:
-            raise KeyboardInterrupt
-        self.signal = number
-
-    def asked(self) -> bool:
-        """Whether a signal came."""
-        return self.signal is not None
 
 
 @dataclass

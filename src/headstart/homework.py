@@ -30,13 +30,14 @@ from headstart.config import IMAGENET, RunConfig, weights_file
 from headstart.costs import NOTHING, Cost, cost_of_run, cost_of_study
 from headstart.disk import disk_errors, locked
 from headstart.errors import DataError, Finding, HeadstartError, InterruptedRun, UsageError
-from headstart.fit import Listener, Stopping
+from headstart.fit import Listener
 from headstart.homework_report.write import Written, write_homework
 from headstart.models.classifiers import check_network, check_size, make_network
 from headstart.models.published import fetch_published
 from headstart.run import train
 from headstart.run_folder import check_folder, strangers
 from headstart.starts import move, read_source
+from headstart.stopping import Stopping
 from headstart.study import Plan, cells, plan, study, without_checkpoints
 from headstart.workers import Work, working
 

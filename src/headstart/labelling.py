@@ -18,7 +18,7 @@ from headstart.data.pictures import exif_orientation
 from headstart.disk import write_atomic, write_json
 from headstart.errors import printable
 from headstart.overlay import colour, overlay
-from headstart.predict import claim, png
+from headstart.predict import claim_pictures, png
 from headstart.segmenter import Segmenter, class_maps_of
 from headstart.suggest import Suggestion
 
@@ -56,7 +56,7 @@ def write_suggestions(
         DiskError: a file cannot be written.
     """
     frames = [suggestion.frame for suggestion in picked]
-    claim(out, segmenter.digest, frames, ("images", "masks"))
+    claim_pictures(out, segmenter.digest, frames, ("images", "masks"))
     if (out / _LIST).exists():  # written last
         return
     thumbnails = []

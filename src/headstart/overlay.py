@@ -36,6 +36,9 @@ def colour(k: int) -> tuple[int, int, int]:
     return COLOURS[(k - 1) % len(COLOURS)]
 
 
+_PALETTE = np.array([(0, 0, 0), *(colour(k) for k in range(1, 256))], dtype=np.float32)
+
+
 def overlay(
     image: UInt8[np.ndarray, "h w 3"], classes: UInt8[np.ndarray, "h w"], opacity: float = 0.5
 ) -> UInt8[np.ndarray, "h w 3"]:
@@ -46,50 +49,64 @@ def overlay(
         classes: class indices of the same size; 0 is left as it is.
         opacity: of the colour inside the outlines, in ``[0, 1]``.
     """
-    palette = np.array([(0, 0, 0), *(colour(k) for k in range(1, 256))], dtype=np.float32)
     inside = classes > 0
     edge = np.zeros_like(inside)
     for axis in (0, 1):
-        differs = np.diff(classes, axis=axis) != 0
         ahead = [slice(None)] * 2
         behind = [slice(None)] * 2
         ahead[axis], behind[axis] = slice(1, None), slice(None, -1)
+        differs = classes[tuple(ahead)] != classes[tuple(behind)]
         edge[tuple(ahead)] |= differs
         edge[tuple(behind)] |= differs
-    alpha = np.where(inside & edge, 1.0, np.where(inside, opacity, 0.0))[..., None]
-    mixed = (1 - alpha) * image + alpha * palette[classes]
-    return np.asarray(mixed.round(), dtype=np.uint8)
+    alpha = np.where(edge[inside], 1.0, opacity)[:, None]
+    seen = image.copy()  # only what is coloured is computed: a clip has many frames
+    mixed = (1 - alpha) * image[inside] + alpha * _PALETTE[classes[inside]]
+    seen[inside] = mixed.round()
+    return seen
 
 
 def overlay_with_legend(
     image: UInt8[np.ndarray, "h w 3"], classes: UInt8[np.ndarray, "h w"], names: Sequence[str]
 ) -> UInt8[np.ndarray, "h2 w2 3"]:
     """The overlay, enlarged until legible, with the classes to be seen named below it."""
-    factor = -(-_LEGIBLE // image.shape[1])
-    picture = Image.fromarray(overlay(image, classes))
-    picture = picture.resize(
-        (picture.width * factor, picture.height * factor), Image.Resampling.NEAREST
-    )
-    side = max(12, picture.width // 32)
+    picture = enlarged(overlay(image, classes))
+    seen = [int(k) for k in np.unique(classes) if k] or [0]
+    return np.concatenate([picture, legend(seen, names, picture.shape[1])])
+
+
+def enlarged(picture: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h2 w2 3"]:
+    """By the whole factor that makes it wide enough for names below it."""
+    factor = -(-_LEGIBLE // picture.shape[1])
+    return picture.repeat(factor, 0).repeat(factor, 1)
+
+
+def legend(
+    classes: Sequence[int], names: Sequence[str], width: int
+) -> UInt8[np.ndarray, "h {width} 3"]:
+    """A strip that names classes beside their colours; background has none.
+
+    Args:
+        classes: which.
+        names: of all classes, background first.
+        width: in pixels; it is as high as it has to be.
+    """
+    side = max(12, width // 32)
     font = ImageFont.load_default(size=side)
     line = round(side * 1.5)
-    seen = [int(k) for k in np.unique(classes) if k] or [0]
     places: list[tuple[int, int, int, str]] = []
     x, y = line // 2, line // 4
-    for k in seen:
+    for k in classes:
         label = names[k].replace("_", " ") if k else "background only"
         wide = round(font.getlength(label)) + 2 * line
-        if places and x + wide > picture.width:
+        if places and x + wide > width:
             x, y = line // 2, y + line
         places.append((x, y, k, label))
         x += wide
-    sheet = Image.new("RGB", (picture.width, picture.height + y + line + line // 4), "white")
-    sheet.paste(picture, (0, 0))
+    sheet = Image.new("RGB", (width, y + line + line // 4), "white")
     draw = ImageDraw.Draw(sheet)
     for x, y, k, label in places:
-        top = picture.height + y
         if k:
-            box = (x, top + (line - side) // 2, x + side, top + (line + side) // 2)
+            box = (x, y + (line - side) // 2, x + side, y + (line + side) // 2)
             draw.rectangle(box, fill=colour(k))
-        draw.text((x + line, top + line // 2), label, fill="#222222", font=font, anchor="lm")
+        draw.text((x + line, y + line // 2), label, fill="#222222", font=font, anchor="lm")
     return np.asarray(sheet)

@@ -60,7 +60,7 @@ def predict(segmenter: Segmenter, frames: Sequence[Frame], root: Path, out: Path
         DataError: pictures cannot be read; every one is named, after the others are written.
         DiskError: a file cannot be written.
     """
-    claim(out, segmenter.digest, frames, ("masks", "overlays"))
+    claim_pictures(out, segmenter.digest, frames, ("masks", "overlays"))
     findings: list[Finding] = []
     for start in range(0, len(frames), _BATCH):
         pictures = []
@@ -75,32 +75,45 @@ def predict(segmenter: Segmenter, frames: Sequence[Frame], root: Path, out: Path
         raise DataError(findings)
 
 
-def claim(out: Path, weights: str, frames: Sequence[Frame], folders: Sequence[str]) -> None:
-    """Marks ``out`` as made by these weights of these pictures, or refuses what it holds.
+def claim(out: Path, weights: str, what: str, digest: str) -> None:
+    """Marks ``out`` as made by these weights of this input, or refuses what it holds.
 
     The mark comes first, so that a kill right after it leaves a folder that can be gone on with.
 
     Args:
-        out: the folder; made if need be, and ``folders`` in it.
-        weights: their digest.
-        frames: the pictures.
-        folders: names of folders.
+        out: the folder; made if need be.
+        weights: their SHA-256.
+        what: kind of the input, in one word.
+        digest: SHA-256 that tells it from others.
 
     Raises:
         UsageError: ``out`` holds something else.
-        DiskError: it cannot be made.
+        DiskError: it cannot be written.
     """
-    pictures = hashlib.sha256("\n".join(ascii(str(f.image)) for f in frames).encode())
-    made_of = f"weights {weights}\npictures {pictures.hexdigest()}\n"
+    made_of = f"weights {weights}\n{what} {digest}\n"
     mark = out / "made-of.txt"
     with disk_errors(out):
         out.mkdir(parents=True, exist_ok=True)
         there = [path for path in out.iterdir() if ".tmp-" not in path.name]
         if there and not (mark.exists() and mark.read_text() == made_of):
-            message = f"{out} is not empty and was not made with these weights of these pictures"
+            these = "these pictures" if what == "pictures" else f"this {what}"
+            message = f"{out} is not empty and was not made with these weights of {these}"
             hint = "choose another --out: nothing is overwritten"
             raise UsageError(Finding("not-empty", "error", message, hint))
         write_atomic(mark, made_of)
+
+
+def claim_pictures(
+    out: Path, weights: str, frames: Sequence[Frame], folders: Sequence[str]
+) -> None:
+    """The same of pictures in files; makes ``folders`` in it.
+
+    Raises:
+        UsageError, DiskError: as [`claim`][].
+    """
+    its = hashlib.sha256("\n".join(ascii(str(f.image)) for f in frames).encode())
+    claim(out, weights, "pictures", its.hexdigest())
+    with disk_errors(out):
         for name in folders:
             (out / name).mkdir(exist_ok=True)
 

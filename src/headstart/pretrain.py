@@ -24,12 +24,13 @@ from headstart.data.folders import Frame, find_pictures, layout_of, open_dataset
 from headstart.data.label_map import LabelMap
 from headstart.disk import locked, write_atomic, write_json
 from headstart.errors import DataError, Finding, InterruptedRun
-from headstart.fit import Listener, State, Stopping, fit
+from headstart.fit import Listener, State, fit
 from headstart.models.unet import UNet
 from headstart.pretexts import PRETEXTS, Pretext, restoration, restored, trivial_loss
 from headstart.record import Recording, pretext_card, record_environment
 from headstart.run_folder import check_folder, how_to_continue
 from headstart.seeding import generator, key
+from headstart.stopping import Stopping
 from headstart.tasks import placed
 
 _HELD_OUT = ("validation", "test")

@@ -21,12 +21,13 @@ from headstart.config import (
 )
 from headstart.disk import disk_errors, locked, write_atomic, write_json
 from headstart.errors import InterruptedRun
-from headstart.fit import Listener, State, Stopping, fit
+from headstart.fit import Listener, State, fit
 from headstart.models.published import fetch_published
 from headstart.pretrain import pretrain
 from headstart.record import Recording, record_environment, refuse_changed_data
 from headstart.run_folder import check_folder, how_to_continue
 from headstart.starts import Source, read_source
+from headstart.stopping import Stopping
 from headstart.subject import Stage
 
 

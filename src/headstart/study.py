@@ -44,11 +44,12 @@ from headstart.data.folders import Frame, open_dataset
 from headstart.data.question import sizes_of
 from headstart.disk import locked, write_atomic, write_json
 from headstart.errors import DataError, Finding, InterruptedRun, UsageError
-from headstart.fit import Listener, Stopping
+from headstart.fit import Listener
 from headstart.models.classifiers import check_network, check_size
 from headstart.pretrain import find_pretext_pictures
 from headstart.recipes import ClassifierRecipe
 from headstart.run_folder import budget_too_large, strangers
+from headstart.stopping import Stopping
 from headstart.verdicts import METRIC, called, compare
 from headstart.workers import Work, working
 

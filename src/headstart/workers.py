@@ -16,9 +16,10 @@ from typing import Any
 
 from headstart.config import PretextConfig, RunConfig
 from headstart.errors import Finding, HeadstartError, InterruptedRun
-from headstart.fit import Listener, Row, Stopping
+from headstart.fit import Listener, Row
 from headstart.pretrain import pretrain
 from headstart.run import train
+from headstart.stopping import Stopping
 
 Config = RunConfig | PretextConfig
 

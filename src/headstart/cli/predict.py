@@ -1,33 +1,87 @@
-"""``headstart predict RUN INPUT``: masks and overlays, or classes."""
+"""``headstart predict RUN INPUT``: masks and overlays, of pictures or a clip; or classes."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import typer
 
-from headstart.cli.progress import say
+from headstart.cli.progress import Counting, say
+from headstart.errors import Finding, UsageError
 
 
 def predict(
     run: Path = typer.Argument(..., help="A finished run, or the ONNX file of one."),
     source: Path = typer.Argument(
-        ..., metavar="INPUT", help="A picture, a folder of pictures, or a dataset with --split."
+        ...,
+        metavar="INPUT",
+        help="A picture, a folder of pictures, a clip, or a dataset with --split.",
     ),
-    out: Path = typer.Option(..., help="Where masks/ and overlays/, or classes.csv, are written."),
+    out: Path = typer.Option(
+        ...,
+        help="Where masks/ and overlays/, or overlay.mp4, areas.csv and timeline.png, or "
+        "classes.csv, are written.",
+    ),
     split: str | None = typer.Option(None, help="INPUT is a dataset: this split of it."),
+    masks: bool = typer.Option(
+        False, "--masks", help="Of a clip: a mask of every frame, too. Pictures always get theirs."
+    ),
     device: str = typer.Option("auto", help="cpu, cuda, or auto."),
+    json: bool = typer.Option(
+        False, "--json", help="What was written, as one JSON object on stdout."
+    ),
 ) -> None:
     """Write a mask and an overlay of every picture, at the picture's own size.
 
-    Masks hold the grey levels of the dataset that the run was trained on. A classifier's classes
-    and their probabilities stand in classes.csv.
+    Masks hold the grey levels of the dataset that the run was trained on. A clip becomes
+    overlay.mp4, areas.csv (the share of each class in each frame) and timeline.png. A classifier's
+    classes and their probabilities stand in classes.csv.
 
     Example: headstart predict runs/first photos/ --out predictions
     """
-    if _is_classifier(run):
-        _classify(run, source, out, split, device)
-        return
+    from headstart.data.clip import is_clip
+
+    classifies = _is_classifier(run)
+    if split is None and is_clip(source):
+        if classifies:
+            message = f"{run} is a classifier, which takes pictures; {source} is a clip"
+            hint = "give a run that segments, or the clip's frames as pictures"
+            raise UsageError(Finding("clip-for-classifier", "error", message, hint))
+        _show(_clip(run, source, out, masks, device), json)
+    elif classifies:
+        _show(_classify(run, source, out, split, device), json)
+    else:
+        _show(_pictures(run, source, out, split, device), json)
+
+
+def _show(written: dict[str, Any], json: bool) -> None:
+    if json:
+        from json import dumps
+
+        print(dumps(written))  # noqa: T201
+
+
+def _clip(run: Path, source: Path, out: Path, masks: bool, device: str) -> dict[str, Any]:
+    from headstart.data.clip import open_clip
+    from headstart.stopping import Stopping
+
+    with Stopping() as stopping, open_clip(source, stopping.asked) as clip:
+        from headstart.predict import open_segmenter  # after what is wrong with the clip was said
+        from headstart.video import predict_clip
+
+        segmenter = open_segmenter(run, device)
+        with Counting(clip.name, "frames") as counting:
+            written = predict_clip(segmenter, clip, out, stopping, masks, counting.step)
+    for warning in written.warnings:
+        say(str(warning))
+    also = f"; {written.frames} masks to {written.masks}" if masks else ""
+    names = "overlay.mp4, areas.csv and timeline.png"
+    say(f"{written.frames} frames predicted: {names} are in {out}{also}")
+    return written.to_json(out)
+
+
+def _pictures(run: Path, source: Path, out: Path, split: str | None, device: str) -> dict[str, Any]:
     from headstart.data.folders import find_pictures, frames_of, open_dataset
     from headstart.predict import open_segmenter
     from headstart.predict import predict as write_predictions
@@ -39,7 +93,10 @@ def predict(
         dataset = open_dataset(source)
         frames, root = frames_of(dataset, split), dataset.root
     write_predictions(open_segmenter(run, device), frames, root, out)
-    say(f"{len(frames)} masks written to {out / 'masks'}, overlays to {out / 'overlays'}")
+    masks, overlays = out / "masks", out / "overlays"
+    say(f"{len(frames)} masks written to {masks}, overlays to {overlays}")
+    its = {"pictures": len(frames), "masks": str(masks), "overlays": str(overlays)}
+    return {"schema": 1, **its}
 
 
 def _is_classifier(run: Path) -> bool:
@@ -52,7 +109,7 @@ def _is_classifier(run: Path) -> bool:
     return its.exists() and read_config(its).task == "classification"
 
 
-def _classify(run: Path, source: Path, out: Path, split: str | None, device: str) -> None:
+def _classify(run: Path, source: Path, out: Path, split: str | None, device: str) -> dict[str, Any]:
     from headstart.classify import (
         classes_of_pictures,
         classes_of_split,
@@ -75,3 +132,4 @@ def _classify(run: Path, source: Path, out: Path, split: str | None, device: str
         names = data.names
     path = write_classes(out, names, classifier.names, found)
     say(f"the classes of {len(names)} pictures are in {path}")
+    return {"schema": 1, "pictures": len(names), "classes": str(path)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,26 @@ def say(text: str = "") -> None:
     print(text, file=sys.stderr, flush=True)  # noqa: T201
 
 
+def _bar(parts: str) -> Progress:
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    return Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn(parts),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+    )
+
+
 class Display:
     """Listens to a training and shows it; see [`Listener`][headstart.fit.Listener]."""
 
@@ -29,23 +50,7 @@ class Display:
 
     def __enter__(self) -> Display:
         if sys.stderr.isatty():
-            from rich.console import Console
-            from rich.progress import (
-                BarColumn,
-                MofNCompleteColumn,
-                Progress,
-                TextColumn,
-                TimeRemainingColumn,
-            )
-
-            self._bar = Progress(
-                TextColumn("{task.description}"),
-                BarColumn(),
-                MofNCompleteColumn(),
-                TextColumn("steps"),
-                TimeRemainingColumn(),
-                console=Console(stderr=True),
-            )
+            self._bar = _bar("steps")
             self._bar.start()
         return self
 
@@ -105,3 +110,42 @@ class Display:
 
     def warning(self, finding: Finding) -> None:
         self._line(str(finding))
+
+
+class Counting:
+    """Shows how far something is that has a number of parts: a bar, or a line now and then."""
+
+    def __init__(self, what: str, parts: str, seconds: float = 15.0) -> None:
+        self._what, self._parts, self._pause = what, parts, seconds
+        self._bar: Progress | None = None
+        self._task: TaskID | None = None
+        self._began = self._said = time.monotonic()
+
+    def __enter__(self) -> Counting:
+        if sys.stderr.isatty():
+            self._bar = _bar(self._parts)
+            self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def step(self, done: int, total: int | None) -> None:
+        """So many are done; of about so many, where that is known."""
+        if self._bar is not None:
+            if self._task is None:
+                self._task = self._bar.add_task(self._what, total=total)
+                self._began = time.monotonic()
+            self._bar.update(self._task, completed=done)
+            return
+        now = time.monotonic()
+        if now - self._said < self._pause:
+            return
+        self._said = now
+        if total is None or done > total:
+            say(f"{self._what}: {done:,} {self._parts}")
+            return
+        left = (now - self._began) / done * (total - done)
+        remains = f"{left / 60:.0f} min" if left >= 90 else f"{left:.0f} s"
+        say(f"{self._what}: {done:,} of {total:,} {self._parts}, about {remains} remain")

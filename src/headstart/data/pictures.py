@@ -81,6 +81,9 @@ _OTHERS = (
     (b"%!ps", "a PostScript document"),
     (b"gif8", "a GIF"),
     (b"pk\x03\x04", "a zip archive"),
+    (b"id3", "a sound (MP3)"),
+    (b"flac", "a sound (FLAC)"),
+    (b"#extm3u", "a playlist"),
 )
 _LOSSY_IN_TIFF = {"jpeg", "tiff_jpeg", "webp"}
 _READABLE = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr")
@@ -203,7 +206,7 @@ def _open(file: _File, name: str, max_pixels: int = MAX_PIXELS) -> tuple[ImageFi
         raise _refusal(
             name,
             "not-a-picture",
-            f"the file is {_resemblance(head)}; {_FORMATS}",
+            f"the file is {resemblance(head)}; {_FORMATS}",
             "replace it by the picture it should be, or remove it",
         )
     file.seek(0)
@@ -229,7 +232,11 @@ def _open(file: _File, name: str, max_pixels: int = MAX_PIXELS) -> tuple[ImageFi
     return picture, container
 
 
-def _resemblance(head: bytes) -> str:
+def resemblance(head: bytes) -> str:
+    """What a file seems to be, from its first bytes."""
+    for magic, container in _MAGIC:
+        if head.startswith(magic):
+            return f"a {container} picture"
     start = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     for magic, description in _OTHERS:
         if start.startswith(magic):
