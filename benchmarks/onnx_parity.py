@@ -2,9 +2,11 @@
 
     python benchmarks/onnx_parity.py RUN DATA --out onnx.json
 
-RUN is a finished run with its ``model.onnx`` (``headstart export RUN``). Every frame of the split goes through both, one at a time, on the CPU, in one process,
-the two taking turns at being first: at the training size, as ``predict`` does it, and at the frame's own size. ``largest_difference`` is of a probability,
-``other_class_share`` of the pixels at the frames' own size; ``largest_lead`` is by how much the two most probable classes differ, at most, where the class does.
+RUN is a finished run with its ``model.onnx`` (``headstart export RUN``). Every frame of the split
+goes through both, one at a time, on the CPU, in one process, the two taking turns at being first: at
+the training size, as ``predict`` does it, and at the frame's own size. ``largest_difference`` is of
+a probability, ``other_class_share`` of the pixels at the frames' own size; ``largest_lead`` is by
+how much the two most probable classes differ, at most, where the class does.
 """
 
 from __future__ import annotations

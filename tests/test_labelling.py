@@ -32,7 +32,7 @@ def test_what_is_written_is_a_dataset(
 ) -> None:
     out, segmenter = tmp_path / "out", load_segmenter(trained, CPU)
     write_suggestions(segmenter, picked, drawn, out)
-    rows = list(csv.DictReader((out / "suggestions.csv").open()))
+    rows = list(csv.DictReader((out / "suggestions.csv").read_text().splitlines()))
     assert [row["name"] for row in rows] == [s.frame.name for s in picked]
     assert [row["rank"] for row in rows] == ["1", "2", "3"]
     assert json.loads((out / "mapping.json").read_text())["Drawn_Tissue"] == 0
