@@ -1,12 +1,16 @@
 """ONNX Runtime against PyTorch on real frames: how far apart, and how fast.
 
-    python benchmarks/onnx_parity.py RUN DATA --out onnx.json
+    taskset -c 0 python benchmarks/onnx_parity.py RUN DATA --out onnx.json
 
 RUN is a finished run with its ``model.onnx`` (``headstart export RUN``). Every frame of the split
-goes through both, one at a time, on the CPU, in one process, the two taking turns at being first: at
-the training size, as ``predict`` does it, and at the frame's own size. ``largest_difference`` is of
-a probability, ``other_class_share`` of the pixels at the frames' own size; ``largest_lead`` is by
-how much the two most probable classes differ, at most, where the class does.
+goes through both, one at a time, on the CPU, in one process, the two taking turns at being first:
+at the training size, as ``predict`` does it, and at the frame's own size.
+
+``largest_difference`` is of a probability, ``other_class_share`` of the pixels at the frames' own
+size; ``largest_lead_where_the_class_differs`` is by how much PyTorch's most probable class is ahead
+of the next there. ``milliseconds`` are by the clock, ``processor_milliseconds`` what the process
+computed in them, over its threads: with one thread (``taskset``) and an idle machine these are the
+same, and on a busy one the second is the one to look at.
 """
 
 from __future__ import annotations
@@ -34,11 +38,12 @@ from headstart.segmenter import Pictures, Segmenter, brought, class_maps, resize
 from headstart.trained import load_segmenter
 
 
-def timed(segmenter: Segmenter, batch: Pictures) -> tuple[np.ndarray, float]:
-    """Probabilities, and the milliseconds they took."""
-    began = time.perf_counter()
+def timed(segmenter: Segmenter, batch: Pictures) -> tuple[np.ndarray, tuple[float, float]]:
+    """Probabilities; the milliseconds they took, by the clock and of the processor."""
+    began = time.perf_counter(), time.process_time()
     found = segmenter.probabilities(batch)
-    return found, (time.perf_counter() - began) * 1e3
+    ended = time.perf_counter(), time.process_time()
+    return found, ((ended[0] - began[0]) * 1e3, (ended[1] - began[1]) * 1e3)
 
 
 def lead(probs: np.ndarray) -> np.ndarray:
@@ -49,15 +54,15 @@ def lead(probs: np.ndarray) -> np.ndarray:
 
 def compared(both: dict[str, Segmenter], batches: list[Pictures], sizes: list) -> dict[str, Any]:
     """One frame at a time through both; classes are compared at ``sizes``."""
-    milliseconds: dict[str, list[float]] = {name: [] for name in both}
+    took: dict[str, list[tuple[float, float]]] = {name: [] for name in both}
     differences, pixels, differs, leads = [], 0, 0, [0.0]
     for name in both:  # what is done once is not measured
         timed(both[name], batches[0])
     for i, (batch, size) in enumerate(zip(batches, sizes, strict=True)):
         found = {}
         for name in list(both) if i % 2 else reversed(both):
-            found[name], took = timed(both[name], batch)
-            milliseconds[name].append(took)
+            found[name], times = timed(both[name], batch)
+            took[name].append(times)
         a, b = found.values()
         differences.append(float(np.abs(a - b).max()))
         min_area = both["pytorch"].min_area
@@ -65,7 +70,6 @@ def compared(both: dict[str, Segmenter], batches: list[Pictures], sizes: list) -
         pixels, differs = pixels + other.size, differs + int(other.sum())
         if other.any():
             leads.append(float(lead(resized(found["pytorch"][0], size))[other].max()))
-    medians = {name: statistics.median(times) for name, times in milliseconds.items()}
     return {
         "largest_difference": max(differences),
         "median_of_largest_differences": statistics.median(differences),
@@ -73,12 +77,14 @@ def compared(both: dict[str, Segmenter], batches: list[Pictures], sizes: list) -
         "other_class_pixels": differs,
         "other_class_share": differs / pixels,
         "largest_lead_where_the_class_differs": max(leads),
-        "milliseconds": {
-            name: {"median": medians[name], "min": min(times), "max": max(times)}
-            for name, times in milliseconds.items()
-        },
-        "pytorch / onnxruntime": medians["pytorch"] / medians["onnxruntime"],
+        "milliseconds": {n: spread([clock for clock, _ in times]) for n, times in took.items()},
+        "processor_milliseconds": {n: spread([p for _, p in times]) for n, times in took.items()},
     }
+
+
+def spread(values: list[float]) -> dict[str, float]:
+    """Median and extremes."""
+    return {"median": statistics.median(values), "min": min(values), "max": max(values)}
 
 
 def measure(run: Path, data: Path, split: str) -> dict[str, Any]:
