@@ -153,7 +153,7 @@ def _skip(app: Sphinx, what: str, name: str, obj: Any, skip: bool, options: Any)
     module = app.env.current_document.autodoc_module
     made_in = getattr(obj, "__module__", None) if isinstance(obj, type) or callable(obj) else None
     foreign = what == "module" and made_in is not None and made_in != module
-    return True if foreign or name in ("annotations", "TYPE_CHECKING") else None
+    return True if foreign or name == "model_config" else None
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
