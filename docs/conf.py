@@ -32,11 +32,15 @@ exclude_patterns = ["_build", "_sphinx"]
 
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3
+myst_update_mathjax = False
 
 # What a page or a docstring refers to by name must be there. Types in signatures are named by
 # autodoc, many of them other libraries', and are linked where they are known.
 nitpicky = True
 nitpick_ignore_regex = [(r"py:(class|data|exc|attr|func|meth)", r".*")]
+suppress_warnings = [
+    "ref.python"
+]  # two modules have a type of one name; docstrings name both whole
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"

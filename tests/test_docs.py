@@ -216,6 +216,8 @@ def _smaller(arguments: list[str]) -> list[str]:
             made[made.index(option) + 1] = value
         else:
             made += [option, value]
+    if "--model" in made and "--size" not in made:
+        made += ["--size", "32"]  # in the place of 224
     return made
 
 

@@ -74,7 +74,8 @@ def comments(source: str) -> dict[tuple[str, str], str]:
                 look(node.body, node.name)
             elif isinstance(node, ast.Assign | ast.AnnAssign) and node.lineno in behind:
                 target = node.targets[0] if isinstance(node, ast.Assign) else node.target
-                said = behind[node.lineno].lstrip("# ").strip()
+                # Napoleon takes what stands before a colon for a type.
+                said = behind[node.lineno].lstrip("# ").strip().replace(": ", "; ")
                 named = isinstance(target, ast.Name) and not target.id.startswith("_")
                 if named and not said.startswith(("type:", "noqa")):
                     found[of, target.id] = re.sub(r"(?<!`)`([^`]+)`(?!`)", r"``\1``", said)
@@ -117,7 +118,8 @@ def _definition(obj: Any) -> ast.stmt | None:
 def _signature(
     app: Sphinx, what: str, name: str, obj: Any, options: Any, signature: str, returns: str
 ) -> tuple[str, str | None] | None:
-    if isinstance(obj, property):
+    # Sphinx asks before it leaves out what the module has imported.
+    if isinstance(obj, property) or not getattr(obj, "__module__", "").startswith("headstart"):
         return None
     found = _definition(obj)
     if isinstance(found, ast.ClassDef):
@@ -149,11 +151,8 @@ def _fields_of(found: ast.ClassDef, obj: type) -> str:
 
 
 def _skip(app: Sphinx, what: str, name: str, obj: Any, skip: bool, options: Any) -> bool | None:
-    """What a module has imported is shown where it was made."""
-    module = app.env.current_document.autodoc_module
-    made_in = getattr(obj, "__module__", None) if isinstance(obj, type) or callable(obj) else None
-    foreign = what == "module" and made_in is not None and made_in != module
-    return True if foreign or name in ("annotations", "TYPE_CHECKING") else None
+    """The settings of pydantic are no field."""
+    return True if name == "model_config" else None
 
 
 def setup(app: Sphinx) -> dict[str, bool]:

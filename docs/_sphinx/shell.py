@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import shlex
@@ -81,6 +82,7 @@ def _forked(arguments: list[str], folder: Path, said: int) -> int:
             sys.stdout = os.fdopen(os.dup(1), "w", buffering=1)
             sys.stderr = os.fdopen(os.dup(2), "w", buffering=1)
             os.environ["COLUMNS"] = "80"
+            logging.disable(logging.INFO)  # Sphinx, whose process this was, listens to all
             os.chdir(folder)
             sys.argv = ["headstart", *arguments]
             main()
