@@ -11,6 +11,7 @@ import typer
 from headstart.cli.check import check
 from headstart.cli.demo import demo
 from headstart.cli.evaluate import evaluate
+from headstart.cli.explain import explain
 from headstart.cli.homework import homework
 from headstart.cli.predict import predict
 from headstart.cli.pretrain import pretrain
@@ -27,7 +28,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (demo, check, train, pretrain, study, report, evaluate, predict, homework):
+for verb in (demo, check, train, pretrain, study, report, evaluate, predict, homework, explain):
     app.command()(verb)
 
 
