@@ -20,12 +20,14 @@ PAGE = ROOT / "docs" / "errors.md"
 _HEAD = """\
 # What headstart says, by its code
 
-Made from `src/headstart/codes.toml` by `uv run python docs/errors.py`; a test holds it against the
-source. Each message begins with its severity and its code, as in `error[unknown-grey]: ...`; codes are
-stable names ([0007](decisions/0007-finding-codes.md)). `headstart explain unknown-grey` prints a row
-of this page, without a network.
+Made from `src/headstart/codes.toml` by `uv run python docs/errors.py`; a test holds it against
+the source. Each message begins with its severity and its code, as in `error[unknown-grey]: ...`;
+codes are stable names ([0007](decisions/0007-finding-codes.md)). `headstart explain unknown-grey`
+prints a row of this page, without a network.
 
-An `error` stops the work, a `warning` may make a score say less than it seems to, an `info` is for knowing.
+An `error` stops the work, a `warning` may make a score say less than it seems to, an `info` is for
+knowing. *Reading data* is done by `check`, `train`, `pretrain`, `study`, `homework`, `evaluate` and
+`predict`.
 
 | code | severity | where | what it means | what to do |
 |---|---|---|---|---|
@@ -44,8 +46,8 @@ class Use:
 def uses_in_source(package: Path = PACKAGE) -> list[Use]:
     """Every code with which the package makes a finding.
 
-    Followed are ``Finding(code, ...)``, the local functions that pass a code on to it (``_refusal``,
-    ``found``, ...), and names bound by a loop over a literal.
+    Followed are ``Finding(code, ...)``, the local functions that pass a code on to it
+    (``_refusal``, ``found``, ...), and names bound by a loop over a literal.
 
     Raises:
         ValueError: a code is neither a literal nor one of these; nobody could look it up.
