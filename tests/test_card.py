@@ -68,7 +68,9 @@ def test_copies_groups_and_budgets_are_told(drawn: Path, tmp_path: Path) -> None
     few = card_of(tiny(data, labels=6, seed=1), tmp_path / "b")
     assert "- Label budget: 6 of the 12 training frames." in few
     assert "among the 6 training frames it learned from" in few
-    (data / "groups.csv").write_text("\n".join(["stem,group", *groups]).replace("test\n", "train\n"))
+    (data / "groups.csv").write_text(
+        "\n".join(["stem,group", *groups]).replace("test\n", "train\n")
+    )
     shared = card_of(tiny(data, seed=2), tmp_path / "c")
     assert "groups (patients, videos) of the test split are in the training split too" in shared
 

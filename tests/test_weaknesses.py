@@ -1,4 +1,4 @@
-"""Weaknesses in words: each kind is told, a strong class is not, and the numbers are the counts'."""
+"""Weaknesses in words: each kind is told, a strong class is not; numbers are those of counts."""
 
 from __future__ import annotations
 

@@ -17,6 +17,7 @@ from headstart.data.label_map import LabelMap
 from headstart.disk import disk_errors, write_atomic, write_json
 from headstart.errors import DataError, Finding
 from headstart.fit import Listener, Row
+from headstart.hardware import cpu_model
 
 
 class Recording:
@@ -88,16 +89,11 @@ def _version(package: str) -> str:
 
 def environment(device: torch.device) -> dict[str, Any]:
     """Versions and hardware, for the record."""
-    cpu = platform.processor() or platform.machine()
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        lines = [ln for ln in info.read_text().splitlines() if ln.startswith("model name")]
-        cpu = lines[0].split(":", 1)[1].strip() if lines else cpu
     packages = ("headstart", "torch", "torchvision", "numpy", "pillow")
     return {
         "versions": {"python": platform.python_version(), **{p: _version(p) for p in packages}},
         "system": platform.system(),
-        "cpu": cpu,
+        "cpu": cpu_model(),
         "cores": os.cpu_count(),
         "gpu": torch.cuda.get_device_name(device) if device.type == "cuda" else None,
     }

@@ -24,7 +24,7 @@ from headstart.cli.main import main
 from headstart.disk import locked
 
 VERBS = ("demo", "check", "train", "pretrain", "study", "report", "evaluate", "predict",
-         "homework", "explain")  # fmt: skip
+         "homework", "doctor", "explain")  # fmt: skip
 TINY = ("--size", "16x24", "--width", "2", "--epochs", "1", "--threads", "1", "--device", "cpu")
 
 
