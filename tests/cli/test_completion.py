@@ -15,7 +15,9 @@ from tests.cli.test_main import VERBS
 ASK = (
     "import sys\nfrom headstart.cli.main import main\n"
     "try: main()\n"
-    "finally: print(*sorted({'torch', 'numpy', 'rich.markdown'} & set(sys.modules)), file=sys.stderr)"
+    "finally:\n"
+    "    heavy = {'torch', 'numpy', 'rich.markdown'} & set(sys.modules)\n"
+    "    print(*sorted(heavy), file=sys.stderr)"
 )
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import inspect
 import os
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -72,4 +71,3 @@ if __name__ == "__main__":
     os.environ.pop("_HEADSTART_COMPLETE", None)
     for name, text in (("commands", commands()), ("public_names", public_names())):
         (HERE / f"{name}.txt").write_text(text)
-        print(f"{name}.txt: {len(text.splitlines())} lines", file=sys.stderr)
