@@ -34,7 +34,8 @@ from headstart.starts import Source, read_source
 from .conftest import Silent
 
 SIZE = (32, 32)
-SAME_BYTES = ("weights.safetensors", "metrics.jsonl", "scores.json", "frames.csv", "config.json")
+SAME_BYTES = ("weights.safetensors", "metrics.jsonl", "scores.json", "frames.csv", "config.json",
+              "README.md")  # fmt: skip
 HEAD = ("classifier.2.mean", "classifier.2.std", "classifier.3.weight", "classifier.3.bias")
 COLOURS = {"fern": (40, 160, 60), "rust": (180, 80, 40), "sky": (70, 120, 200)}
 
@@ -129,7 +130,7 @@ def test_what_the_run_folder_holds(probed: Path) -> None:
     _, facts = load_weights(probed / "weights.safetensors")
     assert facts["names"] == list(COLOURS) and facts["task"] == "classification"
     card = (probed / "README.md").read_text()
-    assert "constant prediction" in card and "| rust |" in card and "squeezenet1_0" in card
+    assert "constant prediction" in card and "| `rust` |" in card and "squeezenet1_0" in card
 
 
 def test_it_learns_and_the_scores_are_those_that_were_promised(probed: Path) -> None:

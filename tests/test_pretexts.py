@@ -15,6 +15,7 @@ from headstart.config import PretextName
 from headstart.data.augment import augment, augment_image, to_grey
 from headstart.data.augmentation import Augmentation
 from headstart.data.decoded import Decoded
+from headstart.data.duplicates import joined
 from headstart.pretexts import (
     PRETEXTS,
     grey_in_three,
@@ -38,8 +39,8 @@ def rng(seed: int = 0) -> torch.Generator:
 @pytest.fixture
 def pictures() -> Decoded:
     images = np.random.default_rng(0).integers(0, 256, (5, 3, 16, 24), np.uint8)
-    names = tuple("abcde")
-    return Decoded(names, images, None, np.zeros((5, 1), bool), (), ((16, 24),) * 5, "x")
+    names, sizes = tuple("abcde"), ((16, 24),) * 5
+    return Decoded(names, images, None, np.zeros((5, 1), bool), (), sizes, "x", joined(()))
 
 
 def test_the_command_line_knows_each_pretext():

@@ -30,7 +30,8 @@ from headstart.trained import load_segmenter
 
 from .conftest import ASSIGNMENT_TINY, Silent, tiny
 
-SAME_BYTES = ("weights.safetensors", "metrics.jsonl", "scores.json", "frames.csv", "config.json")
+SAME_BYTES = ("weights.safetensors", "metrics.jsonl", "scores.json", "frames.csv", "config.json",
+              "README.md")  # fmt: skip
 
 
 def test_what_a_run_folder_holds(trained: Path) -> None:

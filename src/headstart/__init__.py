@@ -7,6 +7,8 @@ else: each name is loaded when it is first asked for, because some of them load 
 from __future__ import annotations
 
 import importlib
+import sys
+from types import ModuleType
 from typing import Any
 
 _WHERE = {
@@ -44,3 +46,14 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return [*globals(), *_WHERE]
+
+
+class _Package(ModuleType):
+    """Keeps ``headstart.predict`` the function, whoever imports the module of that name first."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not (name in _WHERE and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package

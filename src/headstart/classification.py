@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from headstart import confusion, figures
+from headstart.card import Material, card, overlaps
 from headstart.config import SCRATCH, RunConfig
 from headstart.data.augmentation import Augmentation
 from headstart.data.batches import steps_per_epoch
@@ -27,6 +28,7 @@ from headstart.errors import DataError, Finding
 from headstart.features import cached_features, compute, prepared
 from headstart.fit import State
 from headstart.frames import answers_csv
+from headstart.loading import classifier_code
 from headstart.models.classifiers import (
     MEAN,
     STD,
@@ -37,12 +39,12 @@ from headstart.models.classifiers import (
 from headstart.models.standardise import Standardise
 from headstart.models.tuning import Cut, Frozen, cut, trained_weights
 from headstart.recipes import ClassifierRecipe
-from headstart.record import classifier_card
 from headstart.run_folder import budget_too_large
 from headstart.seeding import generator, key
 from headstart.starts import Moved, Source, move
 from headstart.subject import Stage, Subject
 from headstart.tasks import Batch, Task, placed, resident
+from headstart.weaknesses import weak_labels
 
 _STATISTICS = 1024  # pictures, at most, that the features' mean and deviation are taken from
 _BATCH = 64  # pictures at a time where nothing is learned
@@ -79,7 +81,8 @@ def read(config: RunConfig, cache: Path) -> Subject:
     dataset = open_classes(Path(config.data))
     splits = _read(dataset, config, cache)
     whole, validation, scored = splits["train"], splits["validation"], splits[config.score]
-    budget = whole.subset(_budget(whole, dataset, config))
+    chosen = _budget(whole, dataset, config)
+    budget = whole.subset(chosen)
     recipe, device, names = config.recipe, torch.device(config.device), dataset.names
     assert isinstance(recipe, ClassifierRecipe)
 
@@ -127,7 +130,13 @@ def read(config: RunConfig, cache: Path) -> Subject:
         parts = cut(model, trained_weights(model, config.tune), config.size)
         inputs = _inputs(parts.frozen, scored, config, cache)
         predicted = _logits(parts.rest, inputs, config).argmax(1).numpy()
-        return _write_scores(predicted, scored, dataset, config, out, state)
+        matrix, scores = _write_scores(predicted, scored, dataset, config, out, state)
+        weak = weak_labels(scores, matrix, names)
+        made_from = _material(dataset, splits, chosen, config, cache)
+        how = _how_to_load(config, model, names)
+        text = card(config, made_from, scores, state, out, weak=weak, how=how)
+        write_atomic(out / "README.md", text)
+        return scores
 
     return Subject(
         data={name: split.digest for name, split in splits.items()},
@@ -283,7 +292,7 @@ def _write_scores(
     config: RunConfig,
     out: Path,
     state: State,
-) -> dict[str, Any]:
+) -> tuple[Int64[np.ndarray, "k k"], dict[str, Any]]:
     names = dataset.names
     matrix = confusion.confusion_matrix(data.labels, predicted, len(names))
     scores = {"split": config.score, **confusion.score(matrix, names)}
@@ -293,5 +302,36 @@ def _write_scores(
     write_atomic(out / "curves.png", figures.curves(state.history, state.best["epoch"], title))
     sheet = figures.confusion(matrix, names, f"{config.score} pictures, share of each true class")
     write_atomic(out / "confusion.png", sheet)
-    write_atomic(out / "README.md", classifier_card(config, scores, state))
-    return scores
+    return matrix, scores
+
+
+def _material(
+    dataset: ClassDataset,
+    splits: dict[str, Labelled],
+    chosen: Int64[np.ndarray, " m"],
+    config: RunConfig,
+    cache: Path,
+) -> Material:
+    """What the card tells about the data; ``chosen`` is the label budget."""
+    prints = {name: split.prints for name, split in splits.items()}
+    return Material(
+        layout=dataset.layout,
+        things="pictures",
+        splits={name: len(its.names) for name, its in dataset.splits.items()},
+        labels=len(chosen),
+        sizes=(),
+        classes=dict.fromkeys(dataset.names),
+        overlaps=overlaps(prints, chosen, config.score, cache),
+        groups={},
+    )
+
+
+def _how_to_load(config: RunConfig, network: nn.Module, names: tuple[str, ...]) -> str:
+    code = classifier_code(config.model, network, config.size, names)
+    return (
+        "`weights.safetensors` has torchvision's names"
+        + (", apart from the last part, which is new" if "BatchNorm1d" in code else "")
+        + ". Pictures come in as RGB in [0, 1], brought to "
+        f"{config.size[0]}x{config.size[1]}, minus ImageNet's mean, divided by its deviation:"
+        f"\n\n```python\n{code}```"
+    )

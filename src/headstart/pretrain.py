@@ -14,8 +14,9 @@ import torch
 from jaxtyping import UInt8
 
 from headstart import figures
+from headstart.card import pretext_card
 from headstart.checkpoint import save_weights
-from headstart.config import PretextConfig, to_json
+from headstart.config import PretextConfig, read_config, to_json
 from headstart.data.batches import steps_per_epoch
 from headstart.data.decoded import Decoded, channel_statistics, decode
 from headstart.data.duplicates import NEAR, copies, fingerprints, nearest
@@ -27,7 +28,7 @@ from headstart.errors import DataError, Finding, InterruptedRun
 from headstart.fit import Listener, State, fit
 from headstart.models.unet import UNet
 from headstart.pretexts import PRETEXTS, Pretext, restoration, restored, trivial_loss
-from headstart.record import Recording, pretext_card, record_environment
+from headstart.record import Recording, record_environment
 from headstart.run_folder import check_folder, how_to_continue
 from headstart.seeding import generator, key
 from headstart.stopping import Stopping
@@ -120,6 +121,30 @@ def find_leaks(pictures: Pictures) -> Leaks:
     same = copies(of, among) >= 0
     near = ~same & (nearest(of, among)[1] <= NEAR)
     return Leaks(tuple(np.flatnonzero(same).tolist()), tuple(np.flatnonzero(near).tolist()))
+
+
+def leaks_of(folder: Path, data: Path) -> dict[str, Any] | None:
+    """What a pretext's folder records about its pictures and those held out, counted.
+
+    Args:
+        folder: of the pretext, or of something else.
+        data: the dataset of a run that starts from it; whether it is the pretext's too is told.
+
+    Returns:
+        None where the folder is no pretext's.
+    """
+    path = folder / "leaks.json"
+    if not path.exists():
+        return None
+    record, its = json.loads(path.read_bytes()), read_config(folder / "config.json")
+    return {
+        "pictures": record["pictures"],
+        "copies": len(record["copies"]),
+        "near": len(record["near"]),
+        "dropped": record["dropped"],
+        "compared_with": record["compared_with"],
+        "same_data": Path(its.data).resolve() == data.resolve(),
+    }
 
 
 def _without(pictures: Pictures, leaks: Leaks) -> Pictures:

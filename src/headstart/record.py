@@ -1,4 +1,4 @@
-"""What a run writes down beside its weights: epochs, environment, counts, figures, card."""
+"""What a run writes down beside its weights: epochs, what they took, the environment."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from headstart.config import PretextConfig, RunConfig
 from headstart.data.label_map import LabelMap
 from headstart.disk import disk_errors, write_atomic, write_json
 from headstart.errors import DataError, Finding
-from headstart.fit import Listener, Row, State
+from headstart.fit import Listener, Row
+from headstart.hardware import cpu_model
 
 
 class Recording:
@@ -88,16 +89,11 @@ def version_of(package: str) -> str:
 
 def environment(device: torch.device) -> dict[str, Any]:
     """Versions and hardware, for the record."""
-    cpu = platform.processor() or platform.machine()
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        lines = [ln for ln in info.read_text().splitlines() if ln.startswith("model name")]
-        cpu = lines[0].split(":", 1)[1].strip() if lines else cpu
     packages = ("headstart", "torch", "torchvision", "numpy", "pillow")
     return {
         "versions": {"python": platform.python_version(), **{p: version_of(p) for p in packages}},
         "system": platform.system(),
-        "cpu": cpu,
+        "cpu": cpu_model(),
         "cores": os.cpu_count(),
         "gpu": torch.cuda.get_device_name(device) if device.type == "cuda" else None,
     }
@@ -140,124 +136,3 @@ def record_environment(
         refuse_changed_data(out, json.loads(path.read_bytes())["data"], data)
     machine = environment(torch.device(config.device))
     write_json(path, {**machine, "threads": config.threads, "data": data, **facts})
-
-
-def model_card(
-    config: RunConfig, names: tuple[str, ...], scores: dict[str, Any], state: State
-) -> str:
-    """The run's README: what it is, how good beside a constant prediction, where it is weak."""
-
-    def row(name: str, *values: float | int | None) -> str:
-        shown = ("-" if v is None else f"{v:.4f}" if isinstance(v, float) else v for v in values)
-        return f"| {name} | {' | '.join(map(str, shown))} |"
-
-    assert state.best is not None
-    height, width = config.size
-    lines = [
-        f"# {config.model}, {config.recipe.name} recipe, start `{config.start}`",
-        "",
-        f"Segmentation into {len(names)} classes, trained at {height} x {width} with "
-        f"{config.labels or 'all'} labelled frames, seed {config.seed}. "
-        f"Kept: epoch {state.best['epoch']} of {len(state.history)}.",
-        "",
-        f"Scores on the {scores['split']} split ({scores['frames']} frames), read once, beside the "
-        "best that a constant prediction (one class everywhere) reaches:",
-        "",
-        "| score | this model | constant prediction |",
-        "|---|--:|--:|",
-        *(row(f"`{n}`", scores[n], trivial) for n, trivial in scores["trivial"].items()),
-        "",
-        "| class | dice | precision | recall | frames |",
-        "|---|--:|--:|--:|--:|",
-        *(
-            row(n.replace("|", "/"), c["dice"], c["precision"], c["recall"], c["frames"])
-            for n, c in scores["classes"].items()
-        ),
-        "",
-    ]
-    if scores["collapsed"]:
-        lines += ["**Collapsed: every pixel of this split is predicted as one class.**", ""]
-    lines += [
-        "![training and validation loss](curves.png)",
-        "",
-        "![predictions](predictions.png)",
-        "",
-        "Not a medical device. The scored frames are drawn like the training frames; unless whole",
-        "patients or videos were kept apart, the scores say nothing about new ones.",
-        "",
-    ]
-    return "\n".join(lines)
-
-
-def classifier_card(config: RunConfig, scores: dict[str, Any], state: State) -> str:
-    """The README of a classification run."""
-
-    def shown(value: float | None) -> str:
-        return "-" if value is None else f"{value:.4f}"
-
-    assert state.best is not None
-    height, width = config.size
-    trivial = scores["trivial"]["accuracy"]
-    lines = [
-        f"# {config.model}, {config.recipe.name} recipe, start `{config.start}`, tune "
-        f"`{config.tune}`",
-        "",
-        f"Classification into {len(scores['classes'])} classes, trained at {height} x {width} with "
-        f"{config.labels or 'all'} labelled pictures, seed {config.seed}. "
-        f"Kept: epoch {state.best['epoch']} of {len(state.history)}.",
-        "",
-        f"Scores on the {scores['split']} split ({scores['pictures']} pictures), read once, beside "
-        "what naming its most frequent class every time reaches:",
-        "",
-        "| score | this model | constant prediction |",
-        "|---|--:|--:|",
-        f"| `accuracy` | {shown(scores['accuracy'])} | {shown(trivial)} |",
-        f"| `macro_f1` | {shown(scores['macro_f1'])} | - |",
-        "",
-        "| class | recall | precision | pictures |",
-        "|---|--:|--:|--:|",
-        *(
-            f"| {n.replace('|', '/')} | {shown(c['recall'])} | {shown(c['precision'])} | "
-            f"{c['pictures']} |"
-            for n, c in scores["classes"].items()
-        ),
-        "",
-    ]
-    if scores["collapsed"]:
-        lines += ["**Collapsed: every picture of this split is taken for one class.**", ""]
-    lines += [
-        "`weights.safetensors` has torchvision's names. Pictures come in as RGB in [0, 1], resized "
-        f"to {height} x {width} (bilinear), minus ImageNet's mean, divided by its deviation.",
-        "",
-        "![training and validation loss](curves.png)",
-        "",
-        "![confusion matrix](confusion.png)",
-        "",
-        "Not a medical device. The scored pictures are drawn like the training pictures; unless "
-        "whole",
-        "patients or sources were kept apart, the scores say nothing about new ones.",
-        "",
-    ]
-    return "\n".join(lines)
-
-
-def pretext_card(config: PretextConfig, scores: dict[str, Any]) -> str:
-    """The README of a pretext's folder."""
-    height, width = config.size
-    lines = [
-        f"# {config.model}, pretext `{config.pretext}`, {config.recipe.name} recipe",
-        "",
-        f"Trained at {height} x {width} on pictures without labels, seed {config.seed}, "
-        f"{scores['steps']} steps. Kept: epoch {scores['epoch']}.",
-        "",
-        f"Loss on {scores['pictures']} validation pictures: {scores['loss']:.5f}; without having "
-        f"learned anything: {scores['trivial']['loss']:.5f}.",
-        "",
-        "These weights are a start, no result: `headstart train DATA --start THIS_FOLDER`.",
-        "",
-        "![training and validation loss](curves.png)",
-        "",
-        "![seen, restored, true](restorations.png)",
-        "",
-    ]
-    return "\n".join(lines)

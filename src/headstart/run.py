@@ -23,7 +23,7 @@ from headstart.disk import disk_errors, locked, write_atomic, write_json
 from headstart.errors import InterruptedRun
 from headstart.fit import Listener, State, fit
 from headstart.models.published import fetch_published
-from headstart.pretrain import pretrain
+from headstart.pretrain import leaks_of, pretrain
 from headstart.record import Recording, record_environment, refuse_changed_data
 from headstart.run_folder import check_folder, how_to_continue
 from headstart.starts import Source, read_source
@@ -80,7 +80,10 @@ def train(
         data = dict(subject.data)
         if moved.weights_sha256 is not None:
             data["start"] = moved.weights_sha256
-        record_environment(out, config, data, {"start": moved.to_json(), "labels": subject.labels})
+        facts = {"start": moved.to_json(), "labels": subject.labels}
+        if (seen := _seen_by_start(config, pretext_run or out / "start")) is not None:
+            facts["start_pictures"] = seen
+        record_environment(out, config, data, facts)
         state = None
         for stage in subject.stages(network):
             state = _fit(stage, config, out, listener, stopping.asked, checkpoint_seconds)
@@ -119,6 +122,14 @@ def _source(
         return read_source(weights_file(config.start), config.start)
     pretrain(config.pretext, pretext_run, listener, checkpoint_seconds, cache)
     return read_source(pretext_run / "weights.safetensors", config.start)
+
+
+def _seen_by_start(config: RunConfig, pretext_run: Path) -> dict[str, Any] | None:
+    """How many pictures of a pretext that is the start are held out too."""
+    if config.start in (SCRATCH, IMAGENET):
+        return None
+    folder = pretext_run if config.pretext else weights_file(config.start).parent
+    return leaks_of(folder, Path(config.data))
 
 
 def _fit(

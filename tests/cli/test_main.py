@@ -25,7 +25,7 @@ from headstart.disk import locked
 
 VERBS = (
     "demo", "check", "train", "pretrain", "study", "report", "evaluate", "predict", "suggest",
-    "export", "serve", "homework",
+    "export", "serve", "doctor", "explain", "homework",
 )  # fmt: skip
 TINY = ("--size", "16x24", "--width", "2", "--epochs", "1", "--threads", "1", "--device", "cpu")
 

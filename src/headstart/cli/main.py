@@ -10,7 +10,9 @@ import typer
 
 from headstart.cli.check import check
 from headstart.cli.demo import demo
+from headstart.cli.doctor import doctor
 from headstart.cli.evaluate import evaluate
+from headstart.cli.explain import explain
 from headstart.cli.export import export
 from headstart.cli.homework import homework
 from headstart.cli.predict import predict
@@ -28,11 +30,13 @@ app = typer.Typer(
     help="A head start for your segmentation model, and proof of whether you needed one.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    # Frames and colours for a terminal; a pipe, and a shell that completes, get plain text sooner.
+    rich_markup_mode="rich" if sys.stdout.isatty() else None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for verb in (
     demo, check, train, pretrain, study, report, evaluate, predict, suggest,
-    export, serve, homework,
+    export, serve, doctor, explain, homework,
 ):  # fmt: skip
     app.command()(verb)
 

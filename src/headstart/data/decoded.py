@@ -20,15 +20,17 @@ import numpy as np
 from jaxtyping import Bool, Int64, UInt8
 from PIL import Image
 
+from headstart.data.duplicates import THUMBNAIL, Fingerprints, fingerprint
 from headstart.data.files import merged, read_file, shown
 from headstart.data.frame import Crop, Frame, Layer, read_frame
 from headstart.data.label_map import LabelMap
 from headstart.data.pictures import read_luma, read_mask
 from headstart.errors import DataError, DiskError, Finding
 
-_VERSION = 2  # of what is cached; raise it when decoding or resizing changes
+_VERSION = 3  # of what is cached; raise it when decoding or resizing changes
 _IN_MEMORY = 4 << 30  # larger arrays are read from the disk as they are needed
-_FILES = ("images.npy", "masks.npy", "truth.u8")  # the last two only with labels
+# The last two only with labels.
+_FILES = ("images.npy", "thumbnails.npy", "masks.npy", "truth.u8")
 _PIXELS = ("coloured-mask", "transparent-picture")  # which a layer may say how to read
 _INDEX = "sha256.json"  # of all other files
 
@@ -46,6 +48,7 @@ class Decoded:
         sizes: height and width of each original picture.
         digest: SHA-256 of all the files' contents, in order, and of how they are read where
             they are cut or laid over each other.
+        prints: of the original pictures: who is a copy of whom can be asked without decoding again.
     """
 
     names: tuple[str, ...]
@@ -55,6 +58,7 @@ class Decoded:
     truth: tuple[UInt8[np.ndarray, "_ _"], ...]
     sizes: tuple[tuple[int, int], ...]
     digest: str
+    prints: Fingerprints
 
     def subset(self, indices: Sequence[int] | Int64[np.ndarray, "m"]) -> Decoded:
         """The frames at ``indices``, in that order; the digest stays that of the whole.
@@ -72,6 +76,7 @@ class Decoded:
             truth=tuple(self.truth[i] for i in chosen) if self.truth else (),
             sizes=tuple(self.sizes[i] for i in chosen),
             digest=self.digest,
+            prints=self.prints.subset(chosen),
         )
 
 
@@ -286,13 +291,18 @@ def _write_cache(
     partial.mkdir()
     findings: list[Finding] = []
     sizes, present = [], []
+    digests: list[str] = []
     try:
         with contextlib.ExitStack() as stack:
             files = {
                 name: stack.enter_context((partial / name).open("wb"))
-                for name in (_FILES if frames[0].mask else _FILES[:1])
+                for name in (_FILES if frames[0].mask else _FILES[:2])
             }
-            for name, shape in (("images.npy", (3, *size)), ("masks.npy", size)):
+            for name, shape in (
+                ("images.npy", (3, *size)),
+                ("thumbnails.npy", THUMBNAIL),
+                ("masks.npy", size),
+            ):
                 if name in files:
                     whole = {"descr": "|u1", "fortran_order": False, "shape": (len(frames), *shape)}
                     np.lib.format.write_array_header_1_0(files[name], whole)
@@ -301,7 +311,9 @@ def _write_cache(
                     findings.extend(frame.findings)
                     continue
                 sizes.append(frame.size)
+                digests += frame.prints.digests
                 files["images.npy"].write(frame.image.tobytes())
+                files["thumbnails.npy"].write(frame.prints.thumbnails.tobytes())
                 shows = np.zeros(classes, dtype=bool)
                 if frame.mask is not None and frame.truth is not None:
                     files["masks.npy"].write(frame.mask.tobytes())
@@ -310,7 +322,8 @@ def _write_cache(
                 present.append(shows.tolist())
         if findings:
             raise DataError(merged(findings))
-        (partial / "frames.json").write_text(json.dumps({"sizes": sizes, "present": present}))
+        about = {"sizes": sizes, "present": present, "digests": digests}
+        (partial / "frames.json").write_text(json.dumps(about))
         (partial / _INDEX).write_text(json.dumps(_hashes(partial)))
         partial.rename(folder)
     finally:
@@ -322,6 +335,7 @@ class _Frame:
     """One frame decoded: at the training size, and its labels at their own."""
 
     size: tuple[int, int]
+    prints: Fingerprints
     image: UInt8[np.ndarray, "3 h w"]
     mask: UInt8[np.ndarray, "h w"] | None
     truth: UInt8[np.ndarray, "h2 w2"] | None
@@ -339,7 +353,8 @@ def _decode_one(
         return e
     mask = None if truth is None else resize_mask(truth, size)
     height, width, _ = image.shape
-    return _Frame((height, width), resize_image(image, size).transpose(2, 0, 1), mask, truth)
+    small = resize_image(image, size).transpose(2, 0, 1)
+    return _Frame((height, width), fingerprint(image), small, mask, truth)
 
 
 def _hashes(folder: Path) -> dict[str, str]:
@@ -378,6 +393,7 @@ def _read_cache(folder: Path, names: tuple[str, ...], digest: str) -> Decoded | 
         truth=truth,
         sizes=sizes,
         digest=digest,
+        prints=Fingerprints(tuple(about["digests"]), _open(folder / "thumbnails.npy")),
     )
 
 

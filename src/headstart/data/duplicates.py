@@ -9,18 +9,19 @@ video lie below 4.2, the next nearest above 8.5.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float32, Int64, UInt8
+from jaxtyping import Bool, Float32, Int64, UInt8
 from PIL import Image
 
 from headstart.data.frame import Frame, read_frame
 
 NEAR = 5.0
+THUMBNAIL = (32, 40, 3)
 
 _BLOCK = 2048  # rows and columns of distances held at once: 16 MB
 
@@ -32,11 +33,17 @@ class Fingerprints:
     Attributes:
         digests: SHA-256 of each picture's size and pixels; equal for a copy in another file format
             that loses nothing.
-        thumbnails: 40 wide, 32 high, RGB.
+        thumbnails: 40 wide, 32 high, RGB; none at all where near copies mean nothing, as among
+            tiny pictures.
     """
 
     digests: tuple[str, ...]
     thumbnails: UInt8[np.ndarray, "n 32 40 3"]
+
+    def subset(self, indices: Int64[np.ndarray, "m"]) -> Fingerprints:
+        """Those at ``indices``, in that order."""
+        small = self.thumbnails[indices] if len(self.thumbnails) else self.thumbnails
+        return Fingerprints(tuple(self.digests[i] for i in indices), small)
 
 
 def fingerprint(image: UInt8[np.ndarray, "h w 3"]) -> Fingerprints:
@@ -47,11 +54,19 @@ def fingerprint(image: UInt8[np.ndarray, "h w 3"]) -> Fingerprints:
     return Fingerprints((content.hexdigest(),), np.asarray(small)[None])
 
 
+def only_digests(images: Iterable[UInt8[np.ndarray, "h w"]]) -> Fingerprints:
+    """Of pictures so small that all of one class are near each other."""
+    digests = tuple(
+        hashlib.sha256(repr(image.shape).encode() + image.tobytes()).hexdigest() for image in images
+    )
+    return Fingerprints(digests, np.empty((0, *THUMBNAIL), dtype=np.uint8))
+
+
 def joined(parts: Iterable[Fingerprints]) -> Fingerprints:
     """The fingerprints of several pictures as one."""
     parts = list(parts)
     digests = tuple(digest for part in parts for digest in part.digests)
-    none = np.empty((0, 32, 40, 3), dtype=np.uint8)
+    none = np.empty((0, *THUMBNAIL), dtype=np.uint8)
     return Fingerprints(digests, np.concatenate([none, *(part.thumbnails for part in parts)]))
 
 
@@ -83,21 +98,38 @@ def nearest(
     """
     index = np.full(len(of.digests), -1, dtype=np.int64)
     distance = np.full(len(of.digests), np.inf, dtype=np.float32)
-    for start in range(0, len(index), _BLOCK):
+    for start, begin, squared in _squared_distances(of, among):
+        best = distance[start : start + len(squared)]
+        column = squared.argmin(1)
+        found = np.sqrt(squared[np.arange(len(squared)), column])
+        better = found < best
+        best[better] = found[better]
+        index[start : start + len(squared)][better] = begin + column[better]
+    return index, distance
+
+
+def near(of: Fingerprints, among: Fingerprints) -> Bool[np.ndarray, "n m"]:
+    """Whether the distance of a picture (row) to one in ``among`` (column) is at most ``NEAR``."""
+    found = np.zeros((len(of.thumbnails), len(among.thumbnails)), dtype=bool)
+    for start, begin, squared in _squared_distances(of, among):
+        height, width = squared.shape
+        found[start : start + height, begin : begin + width] = np.sqrt(squared) <= NEAR
+    return found
+
+
+def _squared_distances(
+    of: Fingerprints, among: Fingerprints
+) -> Iterator[tuple[int, int, Float32[np.ndarray, "_ _"]]]:
+    """First row, first column and mean squared differences of each block."""
+    for start in range(0, len(of.thumbnails), _BLOCK):
         a = _rows(of.thumbnails[start : start + _BLOCK])
-        best = distance[start : start + _BLOCK]
-        for begin in range(0, len(among.digests), _BLOCK):
+        for begin in range(0, len(among.thumbnails), _BLOCK):
             b = _rows(among.thumbnails[begin : begin + _BLOCK])
             squared = a @ b.T
             squared *= -2
             squared += (a * a).sum(1)[:, None]
             squared += (b * b).sum(1)
-            column = squared.argmin(1)
-            found = np.sqrt(squared[np.arange(len(a)), column].clip(0) / a.shape[1])
-            better = found < best
-            best[better] = found[better]
-            index[start : start + _BLOCK][better] = begin + column[better]
-    return index, distance
+            yield start, begin, squared.clip(0) / a.shape[1]
 
 
 def _rows(thumbnails: UInt8[np.ndarray, "n 32 40 3"]) -> Float32[np.ndarray, "n 3840"]:

@@ -15,6 +15,7 @@ from PIL import ExifTags, Image
 
 from headstart.data.classes import ClassDataset, Pictures
 from headstart.data.decoded import decode, digest
+from headstart.data.duplicates import Fingerprints, only_digests
 from headstart.data.files import open_regular
 from headstart.data.label_map import LabelMap
 
@@ -31,12 +32,14 @@ class Labelled:
         images: grey or RGB, all of one size; the network brings them to its own.
         labels: index of each one's class.
         digest: SHA-256 of all pictures, labels and class names, in order; of the whole split.
+        prints: of the original pictures.
     """
 
     names: tuple[str, ...]
     images: UInt8[np.ndarray, "n c h w"]
     labels: Int64[np.ndarray, " n"]
     digest: str
+    prints: Fingerprints
 
     def subset(self, indices: Sequence[int] | Int64[np.ndarray, " m"]) -> Labelled:
         """Those at ``indices``, in that order."""
@@ -44,7 +47,8 @@ class Labelled:
         if np.array_equal(chosen, np.arange(len(self.names))):
             return self
         names = tuple(self.names[i] for i in chosen)
-        return Labelled(names, self.images[chosen], self.labels[chosen], self.digest)
+        prints = self.prints.subset(chosen)
+        return Labelled(names, self.images[chosen], self.labels[chosen], self.digest, prints)
 
 
 def read_labelled_pictures(
@@ -67,17 +71,15 @@ def read_labelled_pictures(
     """
     its = dataset.splits[split]
     if its.pixels is not None:
-        whole = _digest_of_pixels(its.pixels)
-        return Labelled(
-            its.names, its.pixels[:, None], its.labels, _with_labels(whole, dataset, its)
-        )
+        whole = _with_labels(_digest_of_pixels(its.pixels), dataset, its)
+        images = its.pixels[:, None]
+        return Labelled(its.names, images, its.labels, whole, only_digests(its.pixels))
     kept = _common_size(its, dataset.root)
     if kept is None or kept[0] > size[0] or kept[1] > size[1]:
         kept = size
     decoded = decode(its.frames, kept, _NO_MASKS, dataset.root, cache)
-    return Labelled(
-        its.names, decoded.images, its.labels, _with_labels(decoded.digest, dataset, its)
-    )
+    whole = _with_labels(decoded.digest, dataset, its)
+    return Labelled(its.names, decoded.images, its.labels, whole, decoded.prints)
 
 
 def digest_of(dataset: ClassDataset, split: str) -> str:

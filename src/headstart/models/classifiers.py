@@ -24,7 +24,7 @@ from headstart.models.tuning import used_weights
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """Of ImageNet, by channel; all of torchvision's published weights were trained with them."""
 
-_AS_PUBLISHED: dict[str, dict[str, Any]] = {
+AS_PUBLISHED: dict[str, dict[str, Any]] = {
     # torchvision's builders set these where they are given weights
     name: {"aux_logits": False, "transform_input": True, "init_weights": True}
     for name in ("googlenet", "inception_v3")
@@ -83,7 +83,7 @@ def make_network(name: str, num_classes: int) -> tuple[nn.Module, Head]:
     from torchvision import models
 
     check_network(name)
-    network = models.get_model(name, weights=None, **_AS_PUBLISHED.get(name, {}))
+    network = models.get_model(name, weights=None, **AS_PUBLISHED.get(name, {}))
     last = used_weights(network)[-1][-1].rpartition(".")[0]
     layer = network.get_submodule(last)
     if isinstance(layer, nn.Linear):

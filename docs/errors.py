@@ -1,0 +1,174 @@
+"""Makes errors.md from the package's codes.toml, and holds both against the source.
+
+``uv run python docs/errors.py`` writes the page. ``uv run python docs/errors.py --missing`` prints
+a skeleton of each row that a code in the source still lacks; its meaning is written by hand.
+"""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "src" / "headstart"
+PAGE = ROOT / "docs" / "errors.md"
+
+_HEAD = """\
+# What headstart says, by its code
+
+Made from `src/headstart/codes.toml` by `uv run python docs/errors.py`; a test holds it against
+the source. Each message begins with its severity and its code, as in `error[unknown-grey]: ...`;
+codes are stable names ([0007](decisions/0007-finding-codes.md)). `headstart explain unknown-grey`
+prints a row of this page, without a network.
+
+An `error` stops the work, a `warning` may make a score say less than it seems to, an `info` is for
+knowing. *Reading data* is done by `check`, `train`, `pretrain`, `study`, `homework`, `evaluate` and
+`predict`.
+
+| code | severity | where | what it means | what to do |
+|---|---|---|---|---|
+"""
+
+
+@dataclass(frozen=True)
+class Use:
+    """One place where a finding is made; ``severity`` is None where the source computes it."""
+
+    code: str
+    severity: str | None
+    place: str
+
+
+def uses_in_source(package: Path = PACKAGE) -> list[Use]:
+    """Every code with which the package makes a finding.
+
+    Followed are ``Finding(code, ...)``, the local functions that pass a code on to it
+    (``_refusal``, ``found``, ...), and names bound by a loop over a literal.
+
+    Raises:
+        ValueError: a code is neither a literal nor one of these; nobody could look it up.
+    """
+    found: list[Use] = []
+    for path in sorted(package.rglob("*.py")):
+        tree = ast.parse(path.read_text())
+        found += _uses(tree, str(path.relative_to(package)))
+    return found
+
+
+def _uses(tree: ast.Module, file: str) -> Iterator[Use]:
+    for node in ast.walk(tree):  # so that a call knows the functions and loops it is in
+        for child in ast.iter_child_nodes(node):
+            child.parent = node  # type: ignore[attr-defined]
+    makers: dict[str, tuple[str | int, str | int | None]] = {"Finding": (0, 1)}
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    pending = {"Finding"}
+    while pending:
+        maker = pending.pop()
+        for call in calls:
+            if _called(call) != maker:
+                continue
+            code, severity = (_argument(call, which) for which in makers[maker])
+            passed = _parameter_of(call, code)
+            if passed is not None:  # a local function hands its own argument on
+                function, position = passed
+                its = severity.value if isinstance(severity, ast.Constant) else None
+                if its is None and (again := _parameter_of(call, severity)) is not None:
+                    its = again[1]
+                if function not in makers:
+                    makers[function] = (position, its)
+                    pending.add(function)
+                continue
+            fixed = makers[maker][1] if maker != "Finding" else None
+            known = fixed if isinstance(fixed, str) else None
+            if isinstance(severity, ast.Constant):
+                known = severity.value
+            for text in _literals(call, code, file):
+                yield Use(text, known, f"{file}:{call.lineno}")
+
+
+def _called(call: ast.Call) -> str:
+    function = call.func
+    return function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
+
+
+def _argument(call: ast.Call, which: str | int | None) -> ast.expr | None:
+    """By position; text is no position but the value itself."""
+    if isinstance(which, int) and which < len(call.args):
+        return call.args[which]
+    return None
+
+
+def _parameter_of(call: ast.Call, name: ast.expr | None) -> tuple[str, int] | None:
+    """The function whose parameter ``name`` is, and at which position it is given to it."""
+    node: ast.AST | None = call
+    while isinstance(name, ast.Name) and node is not None:
+        if isinstance(node, ast.FunctionDef):
+            names = [a.arg for a in node.args.args if a.arg != "self"]
+            if name.id in names:
+                return node.name, names.index(name.id)
+        node = getattr(node, "parent", None)
+    return None
+
+
+def _literals(call: ast.Call, code: ast.expr | None, file: str) -> list[str]:
+    if isinstance(code, ast.Constant):
+        return [code.value]
+    if isinstance(code, ast.Attribute) and code.attr == "code":
+        return []  # another finding's, made anew
+    node: ast.AST | None = call
+    while isinstance(code, ast.Name) and node is not None:
+        if isinstance(node, ast.For) and isinstance(node.target, ast.Tuple):
+            names = [getattr(element, "id", "") for element in node.target.elts]
+            if code.id in names:
+                rows = ast.literal_eval(ast.unparse(_plain(node.iter)))
+                return [row[names.index(code.id)] for row in rows]
+        node = getattr(node, "parent", None)
+    raise ValueError(f"{file}:{call.lineno}: the code of this finding is no literal")
+
+
+def _plain(rows: ast.expr) -> ast.expr:
+    """The rows with what is computed in them left out."""
+    for row in getattr(rows, "elts", []):
+        row.elts = [e if isinstance(e, ast.Constant) else ast.Constant(None) for e in row.elts]
+    return rows
+
+
+def missing_rows(known: set[str]) -> str:
+    """A skeleton of each row that is not there, for codes.toml."""
+    by_code: dict[str, list[Use]] = defaultdict(list)
+    for use in uses_in_source():
+        if use.code not in known:
+            by_code[use.code].append(use)
+    rows = []
+    for code, uses in sorted(by_code.items()):
+        severities = sorted({use.severity or "error" for use in uses})
+        places = ", ".join(use.place for use in uses)
+        rows.append(
+            f"[{code}]  # {places}\nseverity = {str(severities).replace(chr(39), chr(34))}\n"
+            'where = ""\nmeaning = ""\ndo = ""\n'
+        )
+    return "\n".join(rows)
+
+
+def page() -> str:
+    """The whole of errors.md."""
+    from headstart.codes import read_codes
+
+    rows = [
+        f"| `{name}` | {', '.join(its.severity)} | {its.where} | {its.meaning} | {its.do} |\n"
+        for name, its in read_codes().items()
+    ]
+    return _HEAD + "".join(rows)
+
+
+if __name__ == "__main__":
+    from headstart.codes import read_codes
+
+    if "--missing" in sys.argv:
+        print(missing_rows(set(read_codes())), end="")
+    else:
+        PAGE.write_text(page())
