@@ -68,6 +68,7 @@ ADDED = {
     "predict": ("--device", "cpu"),
     "evaluate": ("--device", "cpu"),
 }
+FIRST = "runs/first"
 LISTENS = {"serve"}  # until it is stopped: tests/serve and tests/cli/test_serve.py start it
 
 # Promised by README and not merged yet. To be emptied, and then removed with what reads it.
@@ -150,7 +151,7 @@ def test_the_tutorial_is_executed_by_ci() -> None:
 
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What the pages take for granted: ``my-data``, ``photos``, weights to fetch, a clip."""
+    """What the pages take for granted: ``my-data``, ``photos``, a clip, a picture."""
     root = tmp_path_factory.mktemp("reader")
     drawn = write_dataset(
         root / "d", train=10, validation=4, test=5, unlabelled=24, height=32, width=40
@@ -177,7 +178,21 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 pixels[..., k] += 150
                 path = root / "here" / "photos" / split / name / f"{i}.png"
                 Image.fromarray(pixels.astype(np.uint8)).save(path)
+    for path in sorted((data / "test" / "images").iterdir())[:2]:  # and any pictures, beside them
+        shutil.copy(path, root / "here" / "photos" / path.name)
+    shutil.copy(path, root / "here" / "photo.jpg")
     return root
+
+
+@pytest.fixture(scope="module")
+def first(prepared: Path) -> Path:
+    """The run that a page means which does not train it itself."""
+    folder = prepared / "trained"
+    shutil.copytree(prepared / "here", folder)
+    command = ["train", "my-data", "--size", "16x24", "--width", "2", "--out", FIRST]
+    status, said = shell.run(shell.joined(["headstart", *_smaller(command)]), folder)
+    assert status == 0, said
+    return folder / FIRST
 
 
 def _draw_clip(path: Path, pictures: list[Path]) -> None:
@@ -230,11 +245,12 @@ RUN_HERE = [
 
 
 @pytest.mark.parametrize("page", RUN_HERE, ids=lambda p: str(p.relative_to(ROOT)))
-def test_every_command_works(page: Path, prepared: Path, weights: Path, tmp_path: Path) -> None:
+def test_every_command_works(page: Path, prepared: Path, weights: Path, first: Path) -> None:
     """In one folder for a page, in the order in which a reader would type them."""
-    here = prepared / page.stem
+    here = prepared / f"{page.parent.name}-{page.stem}"
     shutil.copytree(prepared / "here", here)
-    ran = 0
+    if f"--out {FIRST}\n" not in page.read_text():
+        shutil.copytree(first, here / FIRST)
     for block in shell.blocks(page.read_text()):
         if _mark(block):
             continue
@@ -247,8 +263,6 @@ def test_every_command_works(page: Path, prepared: Path, weights: Path, tmp_path
             status, said = shell.run(command, here)
             assert status == 0, f"{command}\nended with {status}:\n{said}"
             assert "Traceback" not in said, said
-            ran += 1
-    assert ran
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
