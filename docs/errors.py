@@ -7,6 +7,7 @@ a skeleton of each row that a code in the source still lacks; its meaning is wri
 from __future__ import annotations
 
 import ast
+import functools
 import sys
 from collections import defaultdict
 from collections.abc import Iterator
@@ -43,6 +44,7 @@ class Use:
     place: str
 
 
+@functools.cache
 def uses_in_source(package: Path = PACKAGE) -> list[Use]:
     """Every code with which the package makes a finding.
 

@@ -76,9 +76,10 @@ def test_new_codes_are_seen_however_they_are_made(tmp_path: Path) -> None:
         ("by-a-loop-too", "info"),
         ("plain", "warning"),
     }
-    (tmp_path / "new.py").write_text("Finding(f'code-{n}', 'error', 'words')\n")
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "new.py").write_text("Finding(f'code-{n}', 'error', 'words')\n")
     with pytest.raises(ValueError, match=r"new.py:1: the code of this finding is no literal"):
-        DOCS["uses_in_source"](tmp_path)
+        DOCS["uses_in_source"](tmp_path / "other")
 
 
 def test_a_code_is_found_as_it_stands_in_a_message() -> None:

@@ -12,7 +12,8 @@ import pytest
 import torch
 
 from headstart import doctor
-from headstart.doctor import WANTED, Wanted, examine, import_all, weights_folder
+from headstart.doctor import examine, weights_folder
+from headstart.packages import WANTED, Wanted, import_all, judged
 
 ROOT = Path(__file__).parents[1]
 
@@ -30,13 +31,12 @@ def test_nothing_below_the_floors_of_safety_is_fit() -> None:
     assert floors.keys() == {"pillow", "torch", "onnx", "python-multipart"}
     for name, old in (("pillow", "12.3.0"), ("torch", "2.9.1"), ("onnx", "1.20.1")):
         its = next(its for its in WANTED if its.name == name)
-        found = doctor._judged(its, old, "")
+        found = judged(its, old, "")
         assert found.verdict == "too old" and its.hole in found.do and its.least in found.do
 
 
 def test_verdicts_and_what_to_do() -> None:
     wanted = Wanted("some", "some", "1.2", "video")
-    judged = doctor._judged
     assert (judged(wanted, None, None).verdict, judged(wanted, None, None).do) == (
         "missing", 'pip install "headstart[video]"',
     )  # fmt: skip

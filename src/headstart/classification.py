@@ -15,7 +15,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from headstart import confusion, figures
-from headstart.card import Material, card, overlaps
 from headstart.config import SCRATCH, RunConfig
 from headstart.data.augmentation import Augmentation
 from headstart.data.batches import steps_per_epoch
@@ -28,23 +27,17 @@ from headstart.errors import DataError, Finding
 from headstart.features import cached_features, compute, prepared
 from headstart.fit import State
 from headstart.frames import answers_csv
-from headstart.loading import classifier_code
-from headstart.models.classifiers import (
-    MEAN,
-    STD,
-    check_network,
-    check_size,
-    make_network,
-)
+from headstart.material import overlaps
+from headstart.models.classifiers import MEAN, STD, check_network, check_size, make_network
 from headstart.models.standardise import Standardise
 from headstart.models.tuning import Cut, Frozen, cut, trained_weights
 from headstart.recipes import ClassifierRecipe
+from headstart.run_cards import card_of_classification
 from headstart.run_folder import budget_too_large
 from headstart.seeding import generator, key
 from headstart.starts import Moved, Source, move
 from headstart.subject import Stage, Subject
 from headstart.tasks import Batch, Task, placed, resident
-from headstart.weaknesses import weak_labels
 
 _STATISTICS = 1024  # pictures, at most, that the features' mean and deviation are taken from
 _BATCH = 64  # pictures at a time where nothing is learned
@@ -131,10 +124,9 @@ def read(config: RunConfig, cache: Path) -> Subject:
         inputs = _inputs(parts.frozen, scored, config, cache)
         predicted = _logits(parts.rest, inputs, config).argmax(1).numpy()
         matrix, scores = _write_scores(predicted, scored, dataset, config, out, state)
-        weak = weak_labels(scores, matrix, names)
-        made_from = _material(dataset, splits, chosen, config, cache)
-        how = _how_to_load(config, model, names)
-        text = card(config, made_from, scores, state, out, weak=weak, how=how)
+        prints = {name: split.prints for name, split in splits.items()}
+        found = overlaps(prints, chosen, config.score, cache)
+        text = card_of_classification(config, dataset, found, scores, matrix, model, state, out)
         write_atomic(out / "README.md", text)
         return scores
 
@@ -303,35 +295,3 @@ def _write_scores(
     sheet = figures.confusion(matrix, names, f"{config.score} pictures, share of each true class")
     write_atomic(out / "confusion.png", sheet)
     return matrix, scores
-
-
-def _material(
-    dataset: ClassDataset,
-    splits: dict[str, Labelled],
-    chosen: Int64[np.ndarray, " m"],
-    config: RunConfig,
-    cache: Path,
-) -> Material:
-    """What the card tells about the data; ``chosen`` is the label budget."""
-    prints = {name: split.prints for name, split in splits.items()}
-    return Material(
-        layout=dataset.layout,
-        things="pictures",
-        splits={name: len(its.names) for name, its in dataset.splits.items()},
-        labels=len(chosen),
-        sizes=(),
-        classes=dict.fromkeys(dataset.names),
-        overlaps=overlaps(prints, chosen, config.score, cache),
-        groups={},
-    )
-
-
-def _how_to_load(config: RunConfig, network: nn.Module, names: tuple[str, ...]) -> str:
-    code = classifier_code(config.model, network, config.size, names)
-    return (
-        "`weights.safetensors` has torchvision's names"
-        + (", apart from the last part, which is new" if "BatchNorm1d" in code else "")
-        + ". Pictures come in as RGB in [0, 1], brought to "
-        f"{config.size[0]}x{config.size[1]}, minus ImageNet's mean, divided by its deviation:"
-        f"\n\n```python\n{code}```"
-    )

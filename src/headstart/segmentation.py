@@ -11,7 +11,6 @@ from jaxtyping import Int64
 from torch import nn
 
 from headstart import figures, metrics
-from headstart.card import Material, card, overlaps
 from headstart.config import SCRATCH, RunConfig
 from headstart.data.batches import steps_per_epoch
 from headstart.data.decoded import Decoded, channel_statistics, decode, digest
@@ -23,16 +22,16 @@ from headstart.disk import write_atomic
 from headstart.errors import DataError, Finding
 from headstart.fit import State
 from headstart.frames import frames_csv
-from headstart.loading import onnx_code
+from headstart.material import overlaps
 from headstart.models.unet import UNet
 from headstart.recipes import Recipe
 from headstart.record import hash_of_label_map
+from headstart.run_cards import card_of_segmentation
 from headstart.run_folder import LABELS, budget_too_large
 from headstart.seeding import key
 from headstart.starts import Moved, Source, move
 from headstart.subject import Stage, Subject
 from headstart.tasks import count_frames, placed, segment, segmentation
-from headstart.weaknesses import weak_classes
 
 
 def check(config: RunConfig) -> None:
@@ -89,10 +88,10 @@ def read(config: RunConfig, cache: Path) -> Subject:
     def score(model: nn.Module, state: State, out: Path) -> dict[str, Any]:
         write_atomic(out / LABELS, "".join(f"{train_split.names[i]}\n" for i in chosen))
         counts, scores = _score(model, dataset, scored, config, recipe, out, state, device)
-        weak = weak_classes(scores, counts, names)
-        made_from = _material(dataset, splits, chosen, config, cache)
-        how = _how_to_load(config, dataset, recipe.min_area)
-        text = card(config, made_from, scores, state, out, weak=weak, how=how)
+        prints = {name: split.prints for name, split in splits.items()}
+        found = overlaps(prints, chosen, config.score, cache)
+        sizes = frozenset(train_split.sizes)
+        text = card_of_segmentation(config, dataset, sizes, found, scores, counts, state, out)
         write_atomic(out / "README.md", text)
         return scores
 
@@ -188,35 +187,3 @@ def _score(
     sheet = figures.predictions(examples, names, f"{config.score} frames")
     write_atomic(out / "predictions.png", sheet)
     return counts, scores
-
-
-def _material(
-    dataset: Dataset,
-    splits: dict[str, Decoded],
-    chosen: Int64[np.ndarray, "m"],
-    config: RunConfig,
-    cache: Path,
-) -> Material:
-    """What the card tells about the data; ``chosen`` is the label budget."""
-    label_map, groups = dataset.label_map, dataset.splits.items()
-    prints = {name: split.prints for name, split in splits.items()}
-    return Material(
-        layout=dataset.layout,
-        things="frames",
-        splits={name: len(frames) for name, frames in groups},
-        labels=len(chosen),
-        sizes=tuple(sorted(set(splits["train"].sizes))),
-        classes=dict(zip(label_map.names, label_map.greys, strict=True)),
-        overlaps=overlaps(prints, chosen, config.score, cache),
-        groups={n: frozenset(f.group for f in frames if f.group) for n, frames in groups},
-    )
-
-
-def _how_to_load(config: RunConfig, dataset: Dataset, min_area: float) -> str:
-    names, greys = dataset.label_map.names, dataset.label_map.greys
-    code = onnx_code(config.size, names, greys, min_area)
-    return (
-        "`headstart export` with this folder writes `model.onnx` here, which holds the network, "
-        f"normalisation included. NumPy, Pillow and ONNX Runtime are enough:\n\n"
-        f"```python\n{code}```"
-    )

@@ -1,4 +1,4 @@
-"""Shells complete verbs and options, and what they ask loads neither torch nor rich."""
+"""Shells complete verbs and options, and what they ask loads no torch."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ASK = (
     "import sys\nfrom headstart.cli.main import main\n"
     "try: main()\n"
     "finally:\n"
-    "    heavy = {'torch', 'numpy', 'rich.markdown'} & set(sys.modules)\n"
+    "    heavy = {'torch', 'numpy'} & set(sys.modules)\n"
     "    print(*sorted(heavy), file=sys.stderr)"
 )
 

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from headstart import doctor
-from headstart.doctor import WANTED
+from headstart.packages import WANTED
 from tests.cli.test_main import headstart
 
 

@@ -24,9 +24,8 @@ def test_nothing_changed_unnoticed(name: str) -> None:
     )
 
 
-@pytest.mark.parametrize("first", ["headstart.predict", "headstart.evaluate"])
-def test_a_module_does_not_hide_the_function_of_its_name(first: str) -> None:
-    script = f"import headstart, {first}; assert headstart.predict.__name__ == 'predict'; "
+def test_a_module_does_not_hide_the_function_of_its_name() -> None:
+    script = "import headstart, headstart.predict; assert headstart.predict.__name__ == 'predict'; "
     script += "assert callable(headstart.predict); from headstart.predict import png"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
