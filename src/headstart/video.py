@@ -156,23 +156,27 @@ class _Notes:
 
     def warnings(self, clip: Clip) -> tuple[Finding, ...]:
         """As findings."""
-        found = []
+        found: list[Finding] = []
+
+        def warn(code: str, message: str, hint: str) -> None:
+            found.append(Finding(code, "warning", message, hint, (clip.name,)))
+
         if self.broken:
             more = self.broken - len(self.named)
             which = ", ".join(self.named) + (f" and {more} more" if more else "")
             message = f"{self.broken} frames cannot be decoded and are left out: {which}"
             hint = "the frames after one, up to the next key frame, may be smeared"
-            found.append(("broken-frames", message, hint))
+            warn("broken-frames", message, hint)
         if self.cut is not None:
             message = f"the clip ends early, at {float(self.cut.time):.3f} s ({self.cut.why})"
-            found.append(("clip-cut-short", message, "what is there was used; copy the clip again"))
+            warn("clip-cut-short", message, "what is there was used; copy the clip again")
         if self.mended:
             message = f"{self.mended} frames had no time, or one that goes backwards"
-            found.append(("clip-times", message, "they follow the frame before them"))
+            warn("clip-times", message, "they follow the frame before them")
         if self.changed is not None:
             message = f"the frames' size changes, first at {float(self.changed):.3f} s"
-            found.append(("frame-size-changes", message, "the overlay has the first one's size"))
-        return tuple(Finding(c, "warning", m, h, (clip.name,)) for c, m, h in found)
+            warn("frame-size-changes", message, "the overlay has the first one's size")
+        return tuple(found)
 
 
 def _batches(clip: Clip, notes: _Notes) -> Iterator[list[Picture]]:

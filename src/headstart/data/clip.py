@@ -183,8 +183,8 @@ def open_clip(
             message, hint = "the file is empty (0 bytes)", "copy it again or remove it"
             raise DataError(Finding("empty-file", "error", message, hint, (str(path),)))
         require_av()
-        with decoding(file, str(path), limits, stop) as its:
-            said = opened(its, head) or {"tick": None, "rate": None, "seconds": None}
+        with decoding(file, str(path), head, limits, stop) as its:
+            said = opened(its) or {"tick": None, "rate": None, "seconds": None}
             tick, rate = _fraction(said["tick"]) or Fraction(1, 1000), _fraction(said["rate"])
             moments = _moments(its, said, tick, rate)
             yield Clip(path.name, tick, rate, said["seconds"], moments, lambda: _digest(file), its)

@@ -14,7 +14,7 @@ end.
 | frame | ``height``, ``width``, ``aspect`` of a pixel, ``pts`` and ``duration`` in ticks; upright \
 RGB pixels follow |
 | broken | ``pts`` of a packet or frame that is no picture, and why |
-| refused | ``code`` and ``message``: nothing more comes |
+| refused | ``why`` (memory, no clip, no video) and ``message``: nothing more comes |
 | end | ``why``, if the file could not be read to its end |
 """
 
@@ -55,7 +55,7 @@ def main() -> None:
         try:
             _decode(pipe, limits)
         except MemoryError:
-            _send(pipe, kind="refused", code="clip-memory", message="memory")
+            _send(pipe, kind="refused", why="memory", message="memory")
 
 
 def _limit(which: int, value: int) -> None:
@@ -81,11 +81,11 @@ def _decode(pipe: Connection, limits: dict[str, int]) -> None:
         container = av.open(_Bytes(), "r", options=allowed)
         stream: Any = container.streams.best("video")
     except av.FFmpegError as error:
-        _send(pipe, kind="refused", code="not-a-clip", message=error.strerror or "no format fits")
+        _send(pipe, kind="refused", why="no clip", message=error.strerror or "no format fits")
         return
     if stream is None or stream.disposition & av.stream.Disposition.attached_pic:
         sounds = len(container.streams.audio)
-        _send(pipe, kind="refused", code="no-video", message=f"{sounds} tracks of sound")
+        _send(pipe, kind="refused", why="no video", message=f"{sounds} tracks of sound")
         return
     context = stream.codec_context
     context.thread_count = 1  # beside the network; and an error belongs to the packet it came with

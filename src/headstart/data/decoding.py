@@ -53,6 +53,7 @@ class Decoding:
 
     Attributes:
         name: of the file, for messages.
+        head: its first bytes, to say what it is where it is no clip.
         process: the decoder.
         pipe: what it writes to.
         limits: what the clip may ask for.
@@ -60,6 +61,7 @@ class Decoding:
     """
 
     name: str
+    head: bytes
     process: subprocess.Popen[bytes]
     pipe: Connection
     limits: Limits
@@ -76,8 +78,17 @@ class Decoding:
         """
         heard = self._next(frame, lambda: json.loads(self.pipe.recv_bytes(_HEADER)))
         if heard is not None and heard["kind"] == "refused":
-            raise self.error(heard["code"], heard["message"], _CONVERT)
+            raise self._refusal(heard["why"], heard["message"])
         return heard
+
+    def _refusal(self, why: str, said: str) -> DataError:
+        if why == "memory":
+            text = f"decoding the clip takes more than {self.limits.memory / 2**30:g} GiB"
+            return self.error("clip-memory", text, _CONVERT)
+        if why == "no video":
+            text = f"the file holds no video ({said})"
+            return self.error("no-video", text, "give the clip itself")
+        return self.error("not-a-clip", *_instead(self.head, said))
 
     def pixels(self, frame: int, height: int, width: int) -> UInt8[np.ndarray, "h w 3"] | None:
         """The pixels that follow the message of a frame; None when asked to stop."""
@@ -126,7 +137,7 @@ class Decoding:
 
 @contextlib.contextmanager
 def decoding(
-    file: BinaryIO, name: str, limits: Limits, stop: Callable[[], bool]
+    file: BinaryIO, name: str, head: bytes, limits: Limits, stop: Callable[[], bool]
 ) -> Iterator[Decoding]:
     """Starts a decoder on an opened file; it is ended with the ``with`` block."""
     ours, theirs = Pipe(duplex=False)
@@ -141,33 +152,23 @@ def decoding(
     )
     theirs.close()
     try:
-        yield Decoding(name, process, ours, limits, stop)
+        yield Decoding(name, head, process, ours, limits, stop)
     finally:
         process.kill()
         process.wait()
         ours.close()
 
 
-def opened(its: Decoding, head: bytes) -> dict[str, Any] | None:
+def opened(its: Decoding) -> dict[str, Any] | None:
     """What the clip's header says, within the limits; None when asked to stop.
 
     Args:
         its: the decoder that was started.
-        head: the first bytes of the file, to say what it is instead of a clip.
 
     Raises:
         DataError: it is no clip, or not one within the limits.
     """
-    try:
-        said = its.message(0)
-    except DataError as error:
-        finding = error.findings[0]
-        if finding.code == "no-video":
-            text = f"the file holds no video ({finding.message})"
-            raise its.error("no-video", text, "give the clip itself") from None
-        if finding.code == "not-a-clip":
-            raise its.error("not-a-clip", *_instead(head, finding.message)) from None
-        raise
+    said = its.message(0)
     if said is None:
         return None
     width, height, rate = said["width"], said["height"], said["rate"]
