@@ -71,23 +71,9 @@ ADDED = {
 FIRST = "runs/first"
 LISTENS = {"serve"}  # until it is stopped: tests/serve and tests/cli/test_serve.py start it
 
-# Promised by README and not merged yet. To be emptied, and then removed with what reads it.
-AWAITED = {"suggest", "export", "serve", "doctor", "explain", "clip.mp4", "model.onnx"}
-
 
 def _verbs() -> set[str]:
     return {c.name or c.callback.__name__ for c in app.registered_commands if c.callback}
-
-
-def _there() -> set[str]:
-    """Of what is awaited, what has come."""
-    modules = {"clip.mp4": "headstart.video", "model.onnx": "headstart.onnx_file"}
-    return _verbs() | {w for w, m in modules.items() if importlib.util.find_spec(m) is not None}
-
-
-def _awaited(arguments: list[str]) -> set[str]:
-    named = {arguments[0], *(Path(word).name for word in arguments)}
-    return (named & AWAITED) - _there()
 
 
 def _commands() -> list[tuple[str, str]]:
@@ -97,7 +83,7 @@ def _commands() -> list[tuple[str, str]]:
         for page in PAGES
         for block in shell.blocks(page.read_text())
         for command in block.commands
-        if (arguments := shell.words(command)) is not None and not _awaited(arguments)
+        if (arguments := shell.words(command)) is not None
     ]
 
 
@@ -240,7 +226,12 @@ RUN_HERE = [
     page
     for page in PAGES
     if EXECUTED not in page.read_text()
-    and any(not _mark(block) for block in shell.blocks(page.read_text()))
+    and any(
+        (shell.words(command) or [""])[0] not in LISTENS
+        for block in shell.blocks(page.read_text())
+        if not _mark(block)
+        for command in block.commands
+    )
 ]
 
 
@@ -257,7 +248,7 @@ def test_every_command_works(page: Path, prepared: Path, weights: Path, first: P
         for command in block.commands:
             arguments = shell.words(command)
             if arguments is not None:
-                if _awaited(arguments) or arguments[0] in LISTENS:
+                if arguments[0] in LISTENS:
                     continue
                 command = shell.joined(["headstart", *_smaller(arguments)])
             status, said = shell.run(command, here)

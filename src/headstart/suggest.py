@@ -1,43 +1,31 @@
 """What to label next: the pictures whose labels would teach a run most.
 
-A picture is worth its labels if it stands for many that the run is unsure of. The *uncertainty* of
-picture i is the mean over its pixels of the entropy of the predicted classes, divided by the
-largest there can be,
+A picture is worth its labels if it stands for many that the run is unsure of
+([`headstart.picking`][]). The *uncertainty* of picture i is the mean over its pixels of the entropy
+of the predicted classes, divided by the largest there can be,
 
-    u_i = mean(-sum_k p_k log p_k) / log K,    from 0 (certain) to 1 (knows nothing).
+    u_i = mean(-sum_k p_k log p_k) / log K,    from 0 (certain) to 1 (knows nothing);
 
-How well picture j *stands for* i is told by the distance of what the deepest stage of the encoder
-makes of them (mean over positions, each channel brought to unit deviation): s_ij = exp(-d_ij^2 /
-2 sigma^2), where sigma is half the median distance. The suggestions S are those that cover most
-uncertainty beside what the labelled pictures L cover,
-
-    F(S) = sum_i u_i max(s_ij for j in L or S),
-
-picked greedily, which is within 1 - 1/e of the best choice there is, since F is submodular. Of
-neighbours in a video the first covers the others, so they are not all picked; and a picture like no
-other covers only itself, so freaks are not picked first.
+its *features* are what the deepest stage of the encoder makes of it, mean over positions.
 
 Never picked are pictures that nearly equal one that has labels or was picked (they would teach
 nothing), or a validation or test frame (the score would say less than it seems to).
 
-Source: uncertainty, then coverage: Yang et al. 2017 (Suggestive Annotation); facility location for
-active learning: Wei, Iyer and Bilmes 2015; greedy choice made lazy: Minoux 1978. What it is worth
-on surgical frames was measured: docs/results/suggest.
+Source: uncertainty, then coverage: Yang et al. 2017 (Suggestive Annotation). What it is worth on
+surgical frames was measured: docs/results/suggest.
 """
 
 from __future__ import annotations
 
-import heapq
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int64
-from scipy.spatial.distance import cdist
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from headstart.config import read_frame_names, read_run_config
@@ -54,14 +42,12 @@ from headstart.data.files import merged
 from headstart.data.folders import Frame, open_dataset
 from headstart.data.frame import read_frame
 from headstart.errors import DataError, Finding
+from headstart.picking import pick
 from headstart.run_folder import LABELS
 from headstart.tasks import placed, to_input
 from headstart.trained import Trained, load_trained
 
 _BATCH = 8
-_BLOCK = 512  # columns of likenesses held at once
-_MEDIAN_OF = 1000  # pictures, about, of which the median distance is taken
-_TINY = 1e-12
 
 
 @dataclass(frozen=True)
@@ -132,83 +118,6 @@ def look(trained: Trained, frames: Sequence[Frame], root: Path, device: torch.de
         raise DataError(merged(findings))
     its = [torch.cat(part).double().numpy() for part in (unsure, deepest, shares)]
     return Seen(its[0], its[1], its[2], joined(prints))
-
-
-def choose(
-    unsure: Float[np.ndarray, "n"],
-    features: Float[np.ndarray, "n d"],
-    labelled: Float[np.ndarray, "m d"],
-    prints: Fingerprints,
-    allowed: Bool[np.ndarray, "n"],
-    count: int,
-) -> tuple[Int64[np.ndarray, "c"], Float[np.ndarray, "c"]]:
-    """Greedily the pictures that cover most uncertainty; see this module.
-
-    A picture's gain only shrinks as others are picked, so that of most is never computed again.
-
-    Args:
-        unsure: uncertainty of each picture.
-        features: of each picture.
-        labelled: features of those that have labels; may be none.
-        prints: of each picture: what nearly equals a picked one is passed over.
-        allowed: which pictures may be picked; only they need to be covered.
-        count: how many, at most.
-
-    Returns:
-        The indices in the order in which they were picked, fewer than ``count`` where no more are
-        left; and the share of all uncertainty that each covers and nothing before it did.
-    """
-    weight = np.where(allowed, unsure, 0.0)
-    like = _likeness(features)
-    covered = np.zeros(len(features))
-    for start in range(0, len(labelled), _BLOCK):
-        covered = np.maximum(covered, like(features, labelled[start : start + _BLOCK]).max(1))
-    gains = np.zeros(len(features))
-    for start in range(0, len(features), _BLOCK):
-        block = like(features, features[start : start + _BLOCK])
-        gains[start : start + _BLOCK] = weight @ np.maximum(block - covered[:, None], 0)
-    best_first = [(-float(gain), i) for i, gain in enumerate(gains) if allowed[i]]
-    heapq.heapify(best_first)
-    picked: list[int] = []
-    share: list[float] = []
-    while best_first and len(picked) < count:
-        _, i = heapq.heappop(best_first)
-        column = like(features, features[i : i + 1])[:, 0]
-        gain = float(weight @ np.maximum(column - covered, 0))
-        if best_first and -gain > best_first[0][0]:
-            heapq.heappush(best_first, (-gain, i))
-        elif nearest(_some(prints, [i]), _some(prints, picked))[1][0] > NEAR:
-            covered = np.maximum(covered, column)
-            picked.append(i)
-            share.append(gain / max(float(weight.sum()), _TINY))
-    return np.array(picked, dtype=np.int64), np.array(share, dtype=np.float64)
-
-
-def _likeness(
-    features: Float[np.ndarray, "n d"],
-) -> Callable[[Float[np.ndarray, "a d"], Float[np.ndarray, "b d"]], Float[np.ndarray, "a b"]]:
-    """How well each picture stands for each, in ``(0, 1]``, by the scale of ``features``."""
-    deviation = features.std(0)
-    scale = np.where(deviation > 0, deviation, 1.0)
-
-    def distances(
-        a: Float[np.ndarray, "a d"], b: Float[np.ndarray, "b d"]
-    ) -> Float[np.ndarray, "a b"]:
-        return np.asarray(cdist(a / scale, b / scale, "sqeuclidean"))
-
-    some = features[:: max(1, len(features) // _MEDIAN_OF)]
-    apart = distances(some, some)[np.triu_indices(len(some), 1)]
-    squared = max(float(np.median(apart)), _TINY) / 4 if len(apart) else 1.0
-
-    def like(a: Float[np.ndarray, "a d"], b: Float[np.ndarray, "b d"]) -> Float[np.ndarray, "a b"]:
-        return np.exp(distances(a, b) / (-2 * squared))
-
-    return like
-
-
-def _some(prints: Fingerprints, which: Sequence[int]) -> Fingerprints:
-    digests = tuple(prints.digests[i] for i in which)
-    return Fingerprints(digests, prints.thumbnails[np.array(which, dtype=np.int64)])
 
 
 @dataclass(frozen=True)
@@ -308,7 +217,7 @@ def suggest(
     has_labels = nearest(seen.prints, joined(()) if there is None else there.prints)[1] <= NEAR
     is_held_out = nearest(seen.prints, held_out)[1] <= NEAR
     allowed = ~has_labels & ~is_held_out
-    order, covers = choose(seen.uncertainty, seen.features, covered, seen.prints, allowed, count)
+    order, covers = pick(seen.uncertainty, seen.features, covered, seen.prints, allowed, count)
     picked = tuple(
         Suggestion(frames[i], seen.uncertainty[i].item(), share, tuple(seen.shares[i].tolist()))
         for i, share in zip(order.tolist(), covers.tolist(), strict=True)
