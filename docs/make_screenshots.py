@@ -3,7 +3,7 @@
     python docs/make_screenshots.py RUN [--data DIR] [--frame K]
 
 Those in the repository are of a run on scenes drawn by a program (``headstart.data.synthetic``):
-nobody's pictures. Each is quantised to 256 colours.
+nobody's pictures. What would be larger than 300 kB gets 256 colours.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
+from headstart.overlay import COLOURS
+
 IMAGES = Path(__file__).parent / "images"
 ARGS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
@@ -29,11 +31,26 @@ SIZES = {"desktop": (1280, 900), "phone": (390, 844)}
 MOST = 300_000  # bytes of each
 
 
+def palette(picture: Image.Image) -> Image.Image:
+    """The page's own flat colours as they are, and others for what is photographed in it."""
+    counted = sorted(picture.getcolors(picture.width * picture.height) or [], reverse=True)
+    flat = [(255, 255, 255), *COLOURS, *(colour for _, colour in counted[:48])]
+    others = picture.quantize(256 - len(flat)).getpalette("RGB") or []
+    chosen = Image.new("P", (1, 1))
+    chosen.putpalette([value for colour in flat for value in colour] + others)
+    return chosen
+
+
 def shoot(page: Page, name: str, whole: bool = False) -> None:
     """One picture of the page."""
+    path = IMAGES / f"serve-{name}.png"
     with Image.open(io.BytesIO(page.screenshot(full_page=whole))) as shot:
-        path = IMAGES / f"serve-{name}.png"
-        shot.convert("RGB").quantize(256).save(path, optimize=True)
+        picture = shot.convert("RGB")
+    picture.save(path, optimize=True)
+    if path.stat().st_size > MOST:
+        picture.quantize(palette=palette(picture), dither=Image.Dither.NONE).save(
+            path, optimize=True
+        )
     size = path.stat().st_size
     print(path, size)
     if size > MOST:

@@ -11,7 +11,6 @@ import base64
 import io
 import threading
 import zlib
-from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -21,7 +20,8 @@ from PIL import Image
 from headstart.metrics import dice_of_frames
 from headstart.segmenter import Segmenter, brought
 
-_LARGE = 6_000_000  # pixels; probabilities at a picture's own size take 4 bytes a class for each
+# One network at a time, with all threads it has: two would share the same cores and take twice the
+# memory, 4 bytes a class for each pixel of a picture. Decoding and packing go on beside it.
 _ALONE = threading.Lock()
 _EXACT = 4_000_000  # pixels of a picture that is sent back as PNG; a larger one as JPEG
 
@@ -49,7 +49,7 @@ def answer(
     """
     height, width = image.shape[:2]
     num_classes = len(segmenter.label_map.names)
-    with _ALONE if height * width > _LARGE else nullcontext():
+    with _ALONE:
         pictures = brought(segmenter, [image])
         probs = segmenter.probabilities(pictures)[0]
         (found,) = segmenter.maps(pictures, [(height, width)])

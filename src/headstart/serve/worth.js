@@ -99,6 +99,7 @@ function study(its) {
     ...its.told.map(sentence),
     ...(its.compared ? [small(its.compared)] : []),
     ...its.saved.map((text) => el("p", {}, text)),
+    small("All of it, its data included, is in its report (headstart report)."),
   );
   if (its.sentences.length) {
     const items = its.sentences.map((text) => el("li", {}, text));
