@@ -84,13 +84,17 @@ def _decode(pipe: Connection, limits: dict[str, int]) -> None:
         _send(pipe, kind="refused", code="not-a-clip", message=error.strerror or "no format fits")
         return
     if stream is None or stream.disposition & av.stream.Disposition.attached_pic:
-        sounds = len(container.streams.audio)
-        _send(pipe, kind="refused", code="no-video", message=f"{sounds} tracks of sound")
+        kinds = sorted({each.type for each in container.streams} - {"video"})
+        its = {"audio": "sound", "subtitle": "subtitles"}
+        what = ", ".join(its.get(kind, kind) for kind in kinds) or "nothing at all"
+        _send(pipe, kind="refused", code="no-video", message=what)
         return
     context = stream.codec_context
     context.thread_count = 1  # beside the network; and an error belongs to the packet it came with
     context.options = {"max_pixels": str(limits["pixels"])}
-    seconds = None if container.duration is None else container.duration / 1_000_000
+    seconds = None
+    if container.duration is not None:  # some containers count it from 0, not from the first frame
+        seconds = (container.duration - max(container.start_time or 0, 0)) / 1_000_000
     own = stream.duration is not None and stream.time_base is not None
     _send(
         pipe,

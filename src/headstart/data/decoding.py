@@ -19,13 +19,20 @@ import numpy as np
 from jaxtyping import UInt8
 
 from headstart.data import decoder
-from headstart.data.pictures import resemblance
 from headstart.errors import DataError, Finding
 
 T = TypeVar("T")
 
 _HEADER = 1 << 16  # bytes of a message that is not pixels
 _CONVERT = "convert it: ffmpeg -i CLIP -vf scale=1920:-2 -r 25 OTHER.mp4"
+_REFUSALS = {
+    "no-video": ("the file holds no video, but {}", "give the clip itself"),
+    "clip-memory": ("decoding the clip needs too much memory", _CONVERT),
+    "not-a-clip": (
+        "the clip is damaged, cut short before its index, or none that can be read ({})",
+        "copy it again from where it came, or convert it: ffmpeg -i CLIP OTHER.mp4",
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -76,7 +83,8 @@ class Decoding:
         """
         heard = self._next(frame, lambda: json.loads(self.pipe.recv_bytes(_HEADER)))
         if heard is not None and heard["kind"] == "refused":
-            raise self.error(heard["code"], heard["message"], _CONVERT)
+            message, hint = _REFUSALS[heard["code"]]
+            raise self.error(heard["code"], message.format(heard["message"]), hint)
         return heard
 
     def pixels(self, frame: int, height: int, width: int) -> UInt8[np.ndarray, "h w 3"] | None:
@@ -148,26 +156,13 @@ def decoding(
         ours.close()
 
 
-def opened(its: Decoding, head: bytes) -> dict[str, Any] | None:
+def opened(its: Decoding) -> dict[str, Any] | None:
     """What the clip's header says, within the limits; None when asked to stop.
-
-    Args:
-        its: the decoder that was started.
-        head: the first bytes of the file, to say what it is instead of a clip.
 
     Raises:
         DataError: it is no clip, or not one within the limits.
     """
-    try:
-        said = its.message(0)
-    except DataError as error:
-        finding = error.findings[0]
-        if finding.code == "no-video":
-            text = f"the file holds no video ({finding.message})"
-            raise its.error("no-video", text, "give the clip itself") from None
-        if finding.code == "not-a-clip":
-            raise its.error("not-a-clip", *_instead(head, finding.message)) from None
-        raise
+    said = its.message(0)
     if said is None:
         return None
     width, height, rate = said["width"], said["height"], said["rate"]
@@ -178,12 +173,3 @@ def opened(its: Decoding, head: bytes) -> dict[str, Any] | None:
         per_second = f"{rate[0] / rate[1]:,.0f} frames a second"
         raise its.error("frame-rate", f"{per_second}, expected at most {its.limits.rate}", _CONVERT)
     return said
-
-
-def _instead(head: bytes, said: str) -> tuple[str, str]:
-    resembles = resemblance(head)
-    if resembles != "of no known format":
-        text = f"the file is {resembles}, not a clip"
-        return text, "expected MP4, MOV, MKV, WEBM, AVI, MPEG, OGG, FLV, WMV or MXF"
-    text = f"the clip is damaged, cut short before its index, or none that can be read ({said})"
-    return text, "copy it again from where it came, or convert it: ffmpeg -i CLIP OTHER.mp4"
