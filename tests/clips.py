@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -38,11 +39,13 @@ def make_clip(
         its_format = "yuvj420p" if codec == "mjpeg" else "yuv420p"
         stream.height, stream.width, stream.pix_fmt = *size, its_format
         stream.codec_context.time_base = stream.time_base = tick
+        stream.codec_context.flags |= av.codec.context.Flags.frame_duration
         if rotation is not None:
             stream.set_display_rotation(rotation)
+        lasts = [b - a for a, b in pairwise(times)] + [max(1, round(Fraction(1, 25) / tick))]
         for i, pts in enumerate(times):
             frame = av.VideoFrame.from_ndarray(picture(i, *size), "rgb24")
-            frame.pts, frame.time_base = pts, tick
+            frame.pts, frame.time_base, frame.duration = pts, tick, lasts[i]
             out.mux(stream.encode(frame))
         out.mux(stream.encode(None))
     return path

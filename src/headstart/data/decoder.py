@@ -115,6 +115,8 @@ def _all_frames(pipe: Connection, container: Any, stream: Any, clock: _Clock) ->
     import av
 
     packets = container.demux(stream)
+    # One for all frames: each frame's own would start threads, and they pile up until none start.
+    colours = av.video.reformatter.VideoReformatter()
     while True:
         clock.renew()
         try:
@@ -137,7 +139,12 @@ def _all_frames(pipe: Connection, container: Any, stream: Any, clock: _Clock) ->
             if frame.is_corrupt:
                 _send(pipe, kind="broken", pts=frame.pts, why="pieces are missing")
                 continue
-            pixels, turned = _upright(frame)
+            try:
+                rgb = colours.reformat(frame, format="rgb24", threads=1)
+            except av.FFmpegError as error:
+                _send(pipe, kind="broken", pts=frame.pts, why=error.strerror or "no colours")
+                continue
+            pixels, turned = _upright(rgb.to_ndarray(), frame)
             height, width = pixels.shape[:2]
             aspect = _pair(stream.sample_aspect_ratio)
             its = {"pts": frame.pts, "duration": frame.duration}
@@ -175,14 +182,16 @@ def _pair(value: Fraction | None) -> list[int] | None:
     return [value.numerator, value.denominator] if value else None
 
 
-def _upright(frame: Any) -> tuple[UInt8[np.ndarray, "h w 3"], bool]:
-    """RGB pixels as people see them, and whether height and width have changed places.
+def _upright(
+    pixels: UInt8[np.ndarray, "h w 3"], frame: Any
+) -> tuple[UInt8[np.ndarray, "h2 w2 3"], bool]:
+    """A frame's pixels as people see them, and whether height and width have changed places.
 
     The display matrix is applied where it turns by right angles or mirrors.
     """
     import numpy as np
 
-    pixels, turned = frame.to_ndarray(format="rgb24"), False
+    turned = False
     for data in frame.side_data:
         if data.type.name == "DISPLAYMATRIX":
             a, b, _, c, d = np.frombuffer(bytes(data), dtype=np.int32)[:5].tolist()
