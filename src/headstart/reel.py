@@ -30,6 +30,7 @@ _ENCODERS: dict[str, tuple[dict[str, str], int]] = {
     "libx264": ({"preset": "veryfast", "crf": "20"}, 1_000_000),
     "mpeg4": ({"b": "8M"}, 65_535),
 }
+_SHORTEST = Fraction(1, 500)  # MP4 counts its length in ms; a last frame below one would be lost
 _BT709 = 1  # FFmpeg's number of it; said in the file, so that players need not guess
 
 
@@ -172,20 +173,21 @@ def _overlay(
             stream.width, stream.height, stream.pix_fmt = width + width % 2, height, "yuv420p"
             stream.codec_context.sample_aspect_ratio = first.aspect
             stream.codec_context.time_base = stream.time_base = tick
+            stream.codec_context.flags |= av.codec.context.Flags.frame_duration
             for said in ("colorspace", "color_primaries", "color_trc", "color_range"):
                 setattr(stream.codec_context, said, _BT709)  # 1 is a range of 16 to 235, too
-            last = -1
+            colours, last = av.video.reformatter.VideoReformatter(), -1
 
             def show(picture: Picture, classes: UInt8[np.ndarray, "_ _"]) -> None:
                 nonlocal last
                 image = resize_image(picture.image, size)
                 seen = enlarged(overlay(image, resize_mask(classes, size)))
                 frame = av.VideoFrame.from_ndarray(even(np.concatenate([seen, strip])), "rgb24")
-                frame = frame.reformat(format="yuv420p", dst_colorspace=_BT709)
+                frame = colours.reformat(frame, format="yuv420p", dst_colorspace=_BT709, threads=1)
                 last = max(round(picture.time / tick), last + 1)
                 frame.pts, frame.time_base = last, tick
-                if picture.duration is not None:
-                    frame.duration = max(1, round(picture.duration / tick))
+                lasts = max(picture.duration or 1 / (clip.rate or _RATE), _SHORTEST)
+                frame.duration = max(1, round(lasts / tick))
                 container.mux(stream.encode(frame))
 
             yield show

@@ -38,6 +38,7 @@ from jaxtyping import UInt8
 
 from headstart.data.decoding import Decoding, Limits, decoding, opened
 from headstart.data.files import open_regular
+from headstart.data.pictures import resemblance
 from headstart.errors import DataError, Finding, MissingExtraError
 
 SUFFIXES = (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".mts",
@@ -182,8 +183,12 @@ def open_clip(
         if not head:
             message, hint = "the file is empty (0 bytes)", "copy it again or remove it"
             raise DataError(Finding("empty-file", "error", message, hint, (str(path),)))
+        if (its_kind := resemblance(head)) != "of no known format":  # needs no decoder to see
+            message = f"the file is {its_kind}, not a clip"
+            hint = "expected MP4, MOV, MKV, WEBM, AVI, MPEG, OGG, FLV, WMV or MXF"
+            raise DataError(Finding("not-a-clip", "error", message, hint, (str(path),)))
         require_av()
-        with decoding(file, str(path), head, limits, stop) as its:
+        with decoding(file, str(path), limits, stop) as its:
             said = opened(its) or {"tick": None, "rate": None, "seconds": None}
             tick, rate = _fraction(said["tick"]) or Fraction(1, 1000), _fraction(said["rate"])
             moments = _moments(its, said, tick, rate)

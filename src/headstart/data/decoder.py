@@ -55,7 +55,7 @@ def main() -> None:
         try:
             _decode(pipe, limits)
         except MemoryError:
-            _send(pipe, kind="refused", why="memory", message="memory")
+            _send(pipe, kind="refused", why="memory", message="")
 
 
 def _limit(which: int, value: int) -> None:
@@ -84,13 +84,17 @@ def _decode(pipe: Connection, limits: dict[str, int]) -> None:
         _send(pipe, kind="refused", why="no clip", message=error.strerror or "no format fits")
         return
     if stream is None or stream.disposition & av.stream.Disposition.attached_pic:
-        sounds = len(container.streams.audio)
-        _send(pipe, kind="refused", why="no video", message=f"{sounds} tracks of sound")
+        kinds = sorted({each.type for each in container.streams} - {"video"})
+        its = {"audio": "sound", "subtitle": "subtitles"}
+        what = ", ".join(its.get(kind, kind) for kind in kinds) or "nothing at all"
+        _send(pipe, kind="refused", why="no video", message=what)
         return
     context = stream.codec_context
     context.thread_count = 1  # beside the network; and an error belongs to the packet it came with
     context.options = {"max_pixels": str(limits["pixels"])}
-    seconds = None if container.duration is None else container.duration / 1_000_000
+    seconds = None
+    if container.duration is not None:  # some containers count it from 0, not from the first frame
+        seconds = (container.duration - max(container.start_time or 0, 0)) / 1_000_000
     own = stream.duration is not None and stream.time_base is not None
     _send(
         pipe,
@@ -111,6 +115,8 @@ def _all_frames(pipe: Connection, container: Any, stream: Any, clock: _Clock) ->
     import av
 
     packets = container.demux(stream)
+    # One for all frames: each frame's own would start threads, and they pile up until none start.
+    colours = av.video.reformatter.VideoReformatter()
     while True:
         clock.renew()
         try:
@@ -133,7 +139,12 @@ def _all_frames(pipe: Connection, container: Any, stream: Any, clock: _Clock) ->
             if frame.is_corrupt:
                 _send(pipe, kind="broken", pts=frame.pts, why="pieces are missing")
                 continue
-            pixels, turned = _upright(frame)
+            try:
+                rgb = colours.reformat(frame, format="rgb24", threads=1)
+            except av.FFmpegError as error:
+                _send(pipe, kind="broken", pts=frame.pts, why=error.strerror or "no colours")
+                continue
+            pixels, turned = _upright(rgb.to_ndarray(), frame)
             height, width = pixels.shape[:2]
             aspect = _pair(stream.sample_aspect_ratio)
             its = {"pts": frame.pts, "duration": frame.duration}
@@ -171,14 +182,16 @@ def _pair(value: Fraction | None) -> list[int] | None:
     return [value.numerator, value.denominator] if value else None
 
 
-def _upright(frame: Any) -> tuple[UInt8[np.ndarray, "h w 3"], bool]:
-    """RGB pixels as people see them, and whether height and width have changed places.
+def _upright(
+    pixels: UInt8[np.ndarray, "h w 3"], frame: Any
+) -> tuple[UInt8[np.ndarray, "h2 w2 3"], bool]:
+    """A frame's pixels as people see them, and whether height and width have changed places.
 
     The display matrix is applied where it turns by right angles or mirrors.
     """
     import numpy as np
 
-    pixels, turned = frame.to_ndarray(format="rgb24"), False
+    turned = False
     for data in frame.side_data:
         if data.type.name == "DISPLAYMATRIX":
             a, b, _, c, d = np.frombuffer(bytes(data), dtype=np.int32)[:5].tolist()

@@ -19,7 +19,6 @@ import numpy as np
 from jaxtyping import UInt8
 
 from headstart.data import decoder
-from headstart.data.pictures import resemblance
 from headstart.errors import DataError, Finding
 
 T = TypeVar("T")
@@ -53,7 +52,6 @@ class Decoding:
 
     Attributes:
         name: of the file, for messages.
-        head: its first bytes, to say what it is where it is no clip.
         process: the decoder.
         pipe: what it writes to.
         limits: what the clip may ask for.
@@ -61,7 +59,6 @@ class Decoding:
     """
 
     name: str
-    head: bytes
     process: subprocess.Popen[bytes]
     pipe: Connection
     limits: Limits
@@ -86,9 +83,11 @@ class Decoding:
             text = f"decoding the clip takes more than {self.limits.memory / 2**30:g} GiB"
             return self.error("clip-memory", text, _CONVERT)
         if why == "no video":
-            text = f"the file holds no video ({said})"
+            text = f"the file holds no video, but {said}"
             return self.error("no-video", text, "give the clip itself")
-        return self.error("not-a-clip", *_instead(self.head, said))
+        text = f"the clip is damaged, cut short before its index, or none that can be read ({said})"
+        hint = "copy it again from where it came, or convert it: ffmpeg -i CLIP OTHER.mp4"
+        return self.error("not-a-clip", text, hint)
 
     def pixels(self, frame: int, height: int, width: int) -> UInt8[np.ndarray, "h w 3"] | None:
         """The pixels that follow the message of a frame; None when asked to stop."""
@@ -137,7 +136,7 @@ class Decoding:
 
 @contextlib.contextmanager
 def decoding(
-    file: BinaryIO, name: str, head: bytes, limits: Limits, stop: Callable[[], bool]
+    file: BinaryIO, name: str, limits: Limits, stop: Callable[[], bool]
 ) -> Iterator[Decoding]:
     """Starts a decoder on an opened file; it is ended with the ``with`` block."""
     ours, theirs = Pipe(duplex=False)
@@ -152,7 +151,7 @@ def decoding(
     )
     theirs.close()
     try:
-        yield Decoding(name, head, process, ours, limits, stop)
+        yield Decoding(name, process, ours, limits, stop)
     finally:
         process.kill()
         process.wait()
@@ -161,9 +160,6 @@ def decoding(
 
 def opened(its: Decoding) -> dict[str, Any] | None:
     """What the clip's header says, within the limits; None when asked to stop.
-
-    Args:
-        its: the decoder that was started.
 
     Raises:
         DataError: it is no clip, or not one within the limits.
@@ -179,12 +175,3 @@ def opened(its: Decoding) -> dict[str, Any] | None:
         per_second = f"{rate[0] / rate[1]:,.0f} frames a second"
         raise its.error("frame-rate", f"{per_second}, expected at most {its.limits.rate}", _CONVERT)
     return said
-
-
-def _instead(head: bytes, said: str) -> tuple[str, str]:
-    resembles = resemblance(head)
-    if resembles != "of no known format":
-        text = f"the file is {resembles}, not a clip"
-        return text, "expected MP4, MOV, MKV, WEBM, AVI, MPEG, OGG, FLV, WMV or MXF"
-    text = f"the clip is damaged, cut short before its index, or none that can be read ({said})"
-    return text, "copy it again from where it came, or convert it: ffmpeg -i CLIP OTHER.mp4"

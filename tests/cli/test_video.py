@@ -1,0 +1,105 @@
+"""``headstart predict`` on a clip, as a user starts it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.cli.test_main import headstart
+from tests.clips import make_clip
+
+
+def test_a_clip_is_predicted(trained: Path, tmp_path: Path) -> None:
+    clip, out = make_clip(tmp_path / "a.mp4", range(12)), tmp_path / "out"
+    command = ("predict", trained, clip, "--out", out, "--device", "cpu", "--masks", "--json")
+    done = headstart(*command)
+    assert done.returncode == 0, done.stderr
+    written = json.loads(done.stdout)
+    assert (written["schema"], written["frames"], written["skipped"]) == (1, 12, 0)
+    for key in ("overlay", "areas", "timeline"):
+        assert Path(written[key]).is_file()
+    assert len(list(Path(written["masks"]).iterdir())) == 12
+    assert "12 frames predicted" in done.stderr and "\x1b" not in done.stderr
+    assert headstart(*command).returncode == 0
+
+
+def test_pictures_say_what_was_written(trained: Path, drawn: Path, tmp_path: Path) -> None:
+    command = ("predict", trained, drawn, "--split", "test", "--device", "cpu", "--json")
+    done = headstart(*command, "--out", tmp_path / "out")
+    assert json.loads(done.stdout) == {
+        "schema": 1,
+        "pictures": 5,
+        "masks": str(tmp_path / "out/masks"),
+        "overlays": str(tmp_path / "out/overlays"),
+    }
+
+
+def test_what_is_wrong_is_said_before_torch_is_loaded(trained: Path, tmp_path: Path) -> None:
+    (tmp_path / "page.mp4").write_bytes(b"<html>" + b"x" * 1000)
+    (tmp_path / "classifier").mkdir()
+    config = json.loads((trained / "config.json").read_text())
+    assert config["task"] == "segmentation"
+    for path, status, said in (
+        (tmp_path / "page.mp4", 65, "error[not-a-clip]: the file is an HTML page, not a clip"),
+        (tmp_path / "none.mp4", 65, "cannot be opened"),
+    ):
+        done = headstart("predict", trained, path, "--out", tmp_path / "out")
+        assert (done.returncode, done.stdout) == (status, "") and said in done.stderr
+        assert not (tmp_path / "out").exists()
+
+
+def test_a_classifier_takes_no_clip(coloured: Path, tmp_path: Path) -> None:
+    from headstart.config import CLASSIFIER, make_run_config
+
+    config = make_run_config(schema=1, data=str(coloured), threads=1, **CLASSIFIER)
+    (tmp_path / "config.json").write_text(config.model_dump_json(by_alias=True))
+    clip = make_clip(tmp_path / "a.mp4", range(2))
+    done = headstart("predict", tmp_path, clip, "--out", tmp_path / "out")
+    assert done.returncode == 2 and "is a classifier, which takes pictures" in done.stderr
+
+
+def test_without_pyav_pictures_are_predicted_and_a_clip_says_what_to_install(
+    trained: Path, drawn: Path, tmp_path: Path
+) -> None:
+    """In an interpreter that finds no PyAV."""
+    script = (
+        "import sys; sys.modules['av'] = None; sys.argv = ['headstart', *sys.argv[1:]]\n"
+        "from headstart.cli.main import main; main()"
+    )
+    clip = make_clip(tmp_path / "a.mp4", range(2))
+    picture = next((drawn / "test/images").iterdir())
+    for source, status in ((clip, 69), (picture, 0)):
+        arguments = [str(trained), str(source), "--out", str(tmp_path / "out"), "--device", "cpu"]
+        done = subprocess.run(
+            [sys.executable, "-c", script, "predict", *arguments], capture_output=True, text=True
+        )
+        assert done.returncode == status, done.stderr
+        assert ('pip install "headstart[video]"' in done.stderr) == (status == 69)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_stopped_in_the_middle(trained: Path, tmp_path: Path, number: int) -> None:
+    """No file has its own name; after SIGKILL what is left over is swept by the next command."""
+    clip, out = make_clip(tmp_path / "a.mp4", range(1500), size=(64, 80)), tmp_path / "out"
+    arguments = ["predict", str(trained), str(clip), "--out", str(out), "--device", "cpu"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "headstart", *arguments], stderr=subprocess.PIPE, text=True
+    )
+    deadline = time.monotonic() + 120
+    while not list(out.glob("overlay.mp4.tmp-*")) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    os.kill(process.pid, number)
+    _, said = process.communicate(timeout=60)
+    left = sorted(p.name for p in out.iterdir())
+    if number == signal.SIGKILL:
+        assert process.returncode == -number and "overlay.mp4" not in left
+        return
+    assert process.returncode == 128 + number, said
+    assert left == ["made-of.txt"] and "Traceback" not in said and "interrupted" in said
