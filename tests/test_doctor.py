@@ -28,7 +28,7 @@ def test_what_is_wanted_is_what_the_project_declares() -> None:
 
 def test_nothing_below_the_floors_of_safety_is_fit() -> None:
     floors = {its.name: its.least for its in WANTED if its.hole}
-    assert floors.keys() == {"pillow", "torch", "onnx", "python-multipart"}
+    assert floors.keys() == {"pillow", "torch", "onnx"}
     for name, old in (("pillow", "12.3.0"), ("torch", "2.9.1"), ("onnx", "1.20.1")):
         its = next(its for its in WANTED if its.name == name)
         found = judged(its, old, "")

@@ -21,8 +21,9 @@ from headstart.data.frame import Frame, read_frame
 from headstart.data.labelled import read_labelled_pictures
 from headstart.disk import disk_errors, locked, write_atomic
 from headstart.errors import DataError, Finding, UsageError
-from headstart.onnx_facts import KEY, Checked, Facts, OnnxFile, parse_onnx, read_onnx, require
+from headstart.onnx_facts import KEY, Checked, Facts, OnnxFile, parse_onnx, read_onnx
 from headstart.onnx_file import INPUT, OUTPUT, classifier_of, segmenter_of
+from headstart.packages import require
 from headstart.segmenter import Segmenter
 
 _PICTURES = 8
@@ -63,7 +64,7 @@ def export_run(
     with alone:
         if path.exists():
             return _there(path, run)
-        require("onnx", "onnxruntime", "onnxscript")
+        require("onnx")
         export = _export_classifier if _task(run) == "classification" else _export_segmenter
         return export(run, path, pictures, tell)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -16,7 +15,8 @@ from headstart.config import Size
 from headstart.data.files import read_file
 from headstart.data.label_map import LabelMap
 from headstart.data.question import TaskName
-from headstart.errors import DataError, Finding, MissingExtraError
+from headstart.errors import DataError, Finding
+from headstart.packages import require
 from headstart.recipes import Frozen
 
 KEY = "headstart"
@@ -102,24 +102,6 @@ def is_onnx(path: Path) -> bool:
     return path.is_file() or (path.suffix == ".onnx" and not path.is_dir())
 
 
-def require(*packages: str) -> None:
-    """Refuses to go on without parts of the extra ``onnx``.
-
-    Raises:
-        MissingExtraError: with the command that installs them.
-    """
-    missing = []
-    for name in packages:
-        try:
-            importlib.import_module(name)
-        except ImportError:
-            missing.append(name)
-    if missing:
-        message = f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} not installed"
-        hint = 'pip install "headstart[onnx]"'
-        raise MissingExtraError(Finding("missing-extra", "error", message, hint))
-
-
 def read_onnx(path: Path) -> OnnxFile:
     """A file and what it says of itself; nothing is run.
 
@@ -127,7 +109,7 @@ def read_onnx(path: Path) -> OnnxFile:
         DataError: there is none, it is damaged, none of headstart's, or keeps weights outside.
         MissingExtraError: onnx is not installed.
     """
-    require("onnx", "onnxruntime")
+    require("onnx", "onnx", "onnxruntime")
     try:
         real = path.resolve(strict=True)
     except (OSError, RuntimeError):  # RuntimeError: a loop of links, before Python 3.13

@@ -7,12 +7,15 @@ fault. That happens in a process of its own, which may die of it.
 from __future__ import annotations
 
 import contextlib
+import importlib
 import json
 import re
 import subprocess
 import sys
 from dataclasses import dataclass
 from typing import Any, Literal
+
+from headstart.errors import Finding, MissingExtraError
 
 Verdict = Literal["ok", "missing", "broken", "too old"]
 
@@ -58,9 +61,6 @@ WANTED = (
     Wanted("onnxscript", "onnxscript", "0.5", "onnx"),
     Wanted("fastapi", "fastapi", "0.130", "serve"),
     Wanted("uvicorn", "uvicorn", "0.40", "serve"),
-    Wanted(
-        "python-multipart", "python_multipart", "0.0.27", "serve", "older ones hang on an upload"
-    ),
 )
 
 
@@ -80,6 +80,28 @@ class Package:
     version: str | None
     verdict: Verdict
     do: str
+
+
+def require(extra: str, *modules: str) -> None:
+    """Refuses to go on without what an extra brings.
+
+    Args:
+        extra: its name.
+        modules: which of its modules are needed; by default all.
+
+    Raises:
+        MissingExtraError: with the command that installs them.
+    """
+    missing = []
+    for name in modules or [w.module for w in WANTED if w.extra == extra]:
+        try:
+            importlib.import_module(name)
+        except ImportError:
+            missing.append(name)
+    if missing:
+        message = f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} not installed"
+        hint = f'pip install "headstart[{extra}]"'
+        raise MissingExtraError(Finding("missing-extra", "error", message, hint))
 
 
 # Says of each module, as soon as that is known, how its import ended.

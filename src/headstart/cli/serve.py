@@ -9,7 +9,6 @@ from pathlib import Path
 import typer
 
 from headstart.cli.progress import say
-from headstart.errors import Finding, MissingExtraError
 
 
 def serve(
@@ -30,19 +29,15 @@ def serve(
 
     Example: headstart serve runs/first
     """
-    try:
-        from headstart.serve.app import Served, make_app
-        from headstart.serve.server import bind, checked_token
-        from headstart.serve.server import serve as run_server
-    except ModuleNotFoundError as error:
-        if error.name not in ("fastapi", "starlette", "uvicorn", "h11"):
-            raise
-        message = f"the page needs {error.name}, which is not installed"
-        hint = 'pip install "headstart[serve]"'
-        raise MissingExtraError(Finding("missing-extra", "error", message, hint)) from None
+    from headstart.packages import require
+
+    require("serve")
+    from headstart.serve.app import Served, make_app
     from headstart.serve.facts import find_about
     from headstart.serve.guard import is_loopback
     from headstart.serve.samples import find_samples
+    from headstart.serve.server import bind, checked_token
+    from headstart.serve.server import serve as run_server
 
     asked = checked_token(host, token)
     about = find_about(run)

@@ -39,7 +39,8 @@ from jaxtyping import UInt8
 from headstart.data.decoding import Decoding, Limits, decoding, opened
 from headstart.data.files import open_regular
 from headstart.data.pictures import resemblance
-from headstart.errors import DataError, Finding, MissingExtraError
+from headstart.errors import DataError, Finding
+from headstart.packages import require
 
 SUFFIXES = (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".mts",
             ".m2ts", ".ogv", ".flv", ".wmv", ".mxf", ".3gp")  # fmt: skip
@@ -141,20 +142,6 @@ def is_clip(path: Path) -> bool:
     return known or path.suffix.lower() in SUFFIXES
 
 
-def require_av() -> None:
-    """Fails where PyAV is not installed.
-
-    Raises:
-        MissingExtraError: with the command that installs it.
-    """
-    try:
-        import av  # noqa: F401
-    except ImportError:
-        hint = 'pip install "headstart[video]"'
-        message = "clips need PyAV, which is not installed"
-        raise MissingExtraError(Finding("missing-extra", "error", message, hint)) from None
-
-
 def _opened(path: Path) -> BinaryIO:
     """The file itself, where a link names it: the user has named the link."""
     with contextlib.suppress(OSError, RuntimeError):
@@ -187,7 +174,7 @@ def open_clip(
             message = f"the file is {its_kind}, not a clip"
             hint = "expected MP4, MOV, MKV, WEBM, AVI, MPEG, OGG, FLV, WMV or MXF"
             raise DataError(Finding("not-a-clip", "error", message, hint, (str(path),)))
-        require_av()
+        require("video")
         with decoding(file, str(path), limits, stop) as its:
             said = opened(its) or {"tick": None, "rate": None, "seconds": None}
             tick, rate = _fraction(said["tick"]) or Fraction(1, 1000), _fraction(said["rate"])
