@@ -20,12 +20,13 @@ from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 from torchvision import models
 
-from headstart.classify import classes_of_pictures, load_classifier
+from headstart.classify import classes_of_pictures
 from headstart.data.folders import find_pictures
 from headstart.loading import classifier_code, onnx_code
 from headstart.models.classifiers import make_network, outline
 from headstart.run import train
 from headstart.segmenter import class_maps
+from headstart.trained import load_classifier
 from tests.conftest import Silent
 from tests.test_classification import classifier as tiny_classifier
 
@@ -130,7 +131,7 @@ def test_a_cards_own_code_for_a_classifier(coloured: Path, tmp_path: Path, model
         picture(out / "picture.png", height, width)
         found = eval(run_without_headstart(code, out))
         frames = [f for f in find_pictures(out) if f.name == "picture"]
-        (expected,) = classes_of_pictures(classifier, frames, out, cpu)
+        (expected,) = classes_of_pictures(classifier, frames, out)
         assert list(found) == list(classifier.names)
         assert np.allclose(list(found.values()), expected, atol=room)
 

@@ -31,14 +31,14 @@ from headstart.trained import load_segmenter
 from .conftest import ASSIGNMENT_TINY, Silent, tiny
 
 SAME_BYTES = ("weights.safetensors", "metrics.jsonl", "scores.json", "frames.csv", "config.json",
-              "README.md")  # fmt: skip
+              "README.md", "labels.txt")  # fmt: skip
 
 
 def test_what_a_run_folder_holds(trained: Path) -> None:
     assert {p.name for p in trained.iterdir()} == {
         ".lock", "cache", "checkpoint", "config.json", "environment.json", "metrics.jsonl",
         "timing.jsonl", "weights.safetensors", "scores.json", "frames.csv", "curves.png",
-        "predictions.png", "README.md",
+        "predictions.png", "README.md", "labels.txt",
     }  # fmt: skip
     rows = [json.loads(line) for line in (trained / "metrics.jsonl").read_text().splitlines()]
     assert [r["epoch"] for r in rows] == [1, 2, 3]

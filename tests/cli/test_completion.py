@@ -65,7 +65,7 @@ def test_what_bash_is_given_works_in_bash(tmp_path: Path) -> None:
     )
     assert shown.returncode == 0, shown.stderr
     ask = (
-        f"{shown.stdout}\nCOMP_WORDS=(headstart ex); COMP_CWORD=1; "
+        f"{shown.stdout}\nCOMP_WORDS=(headstart expl); COMP_CWORD=1; "
         "_headstart_completion headstart; echo ${COMPREPLY[@]}"
     )
     done = subprocess.run(["bash", "-c", ask], capture_output=True, text=True, env=path)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from headstart.data.folders import open_dataset
 from tests.cli.test_main import headstart
 from tests.clips import make_clip
 
@@ -74,7 +75,7 @@ def test_without_pyav_pictures_are_predicted_and_a_clip_says_what_to_install(
         "from headstart.cli.main import main; main()"
     )
     clip = make_clip(tmp_path / "a.mp4", range(2))
-    picture = next((drawn / "test/images").iterdir())
+    picture = open_dataset(drawn).splits["test"][0].image
     for source, status in ((clip, 69), (picture, 0)):
         arguments = [str(trained), str(source), "--out", str(tmp_path / "out"), "--device", "cpu"]
         done = subprocess.run(

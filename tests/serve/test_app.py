@@ -271,9 +271,12 @@ def test_an_upload_that_crawls_is_ended() -> None:
 
         crawling = threading.Thread(target=crawl)
         crawling.start()
-        assert b" 408 " in line.recv(65536)
-        stop.set()
-        crawling.join()
+        try:
+            answer = line.recv(65536)
+        finally:
+            stop.set()
+            crawling.join()
+        assert b" 408 " in answer
 
 
 def test_places_are_free_again_after_senders_vanish(served: Served) -> None:
