@@ -6,6 +6,7 @@ import os
 import random
 import subprocess
 import sys
+from fractions import Fraction
 from pathlib import Path
 from types import ModuleType
 
@@ -17,6 +18,7 @@ from PIL import Image
 from headstart.data.augmentation import Augmentation
 from headstart.data.folders import Frame
 from headstart.losses import dice_loss
+from tests.clips import frames_in
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 ON_GPU = str(BENCHMARKS / "on_gpu.sh")
@@ -183,3 +185,19 @@ def test_collect_adds_up_what_runs_cost(tmp_path: Path) -> None:
     assert collected["hardware"] == {"of": "environment"}
     assert (collected["epochs"], collected["steps"]) == (2, 60)
     assert (collected["train_seconds"], collected["validation_seconds"]) == (4.0, 1.0)
+
+
+def test_a_slope_is_found_behind_a_loud_beginning(drawn: Path, tmp_path: Path) -> None:
+    """Two MB in 1,000 frames; the decoder stays as it is. And the clip is as long as it was asked."""
+    video = load("video")
+    readings = [
+        {"command_mb": 700 + 2 * i / 10 + (50 if i < 10 else 0), "decoder_mb": 90.0,
+         "areas_bytes": 50 * i}
+        for i in range(1, 101)
+    ]  # fmt: skip
+    assert video.slope(readings, "command_mb", 10_000) == pytest.approx(2)
+    assert video.slope(readings, "decoder_mb", 10_000) == pytest.approx(0, abs=1e-9)
+    video.make_clip(tmp_path / "a.mp4", drawn, 30, 10, (32, 40))
+    times = [time for time, _ in frames_in(tmp_path / "a.mp4")]
+    assert times == [Fraction(i, 10) for i in range(30)]
+    assert video.resident_mb(os.getpid()) > 50 and video.resident_mb(2**22 + 1) == 0

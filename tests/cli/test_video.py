@@ -7,13 +7,14 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
 import pytest
 
 from headstart.data.folders import open_dataset
-from tests.cli.test_main import headstart
+from tests.cli.test_main import _become_headstart, headstart
 from tests.clips import make_clip
 
 
@@ -87,20 +88,27 @@ def test_without_pyav_pictures_are_predicted_and_a_clip_says_what_to_install(
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_stopped_in_the_middle(trained: Path, tmp_path: Path, number: int) -> None:
-    """No file has its own name; after SIGKILL what is left over is swept by the next command."""
+    """No file has its own name; a signal that can be caught leaves no other either."""
     clip, out = make_clip(tmp_path / "a.mp4", range(1500), size=(64, 80)), tmp_path / "out"
     arguments = ["predict", str(trained), str(clip), "--out", str(out), "--device", "cpu"]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "headstart", *arguments], stderr=subprocess.PIPE, text=True
-    )
-    deadline = time.monotonic() + 120
-    while not list(out.glob("overlay.mp4.tmp-*")) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    os.kill(process.pid, number)
-    _, said = process.communicate(timeout=60)
+    with tempfile.TemporaryFile() as silent, tempfile.TemporaryFile() as talk:
+        child = os.fork()
+        if child == 0:
+            _become_headstart(silent.fileno(), talk.fileno(), arguments, None)
+        deadline = time.monotonic() + 120
+        while not list(out.glob("overlay.mp4.tmp-*")) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        os.kill(child, number)
+        _, status = os.waitpid(child, 0)
+        talk.seek(0)
+        said = talk.read().decode()
+    status = os.waitstatus_to_exitcode(status)
     left = sorted(p.name for p in out.iterdir())
     if number == signal.SIGKILL:
-        assert process.returncode == -number and "overlay.mp4" not in left
+        assert status == -number and "overlay.mp4" not in left
+        assert [name for name in left if name.startswith("overlay.mp4.tmp-")]
+        make_clip(clip, range(3), size=(64, 80))  # another clip: refused, the rest is let alone
+        assert headstart(*arguments).returncode == 2
         return
-    assert process.returncode == 128 + number, said
+    assert status == 128 + number, said
     assert left == ["made-of.txt"] and "Traceback" not in said and "interrupted" in said

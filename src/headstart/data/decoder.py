@@ -6,7 +6,8 @@ time for a frame limited. What it finds goes into a pipe as lengths and pixels, 
 decoder that was taken over cannot make its parent run code. [`headstart.data.clip`][] is the other
 end.
 
-``python decoder.py PIPE LIMITS``, the clip on standard input. Messages, each a JSON object:
+``python decoder.py PIPE LIMITS``, the clip on standard input. Messages are JSON objects, each after
+its length in four bytes:
 
 | kind | holds |
 |---|---|
@@ -25,11 +26,11 @@ import importlib
 import json
 import math
 import resource
+import struct
 import sys
 import time
 from fractions import Fraction
-from multiprocessing.connection import Connection
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 if TYPE_CHECKING:
     import numpy as np
@@ -46,7 +47,7 @@ _MEMORY = "cannot allocate memory"
 
 def main() -> None:
     """Decodes standard input into a pipe."""
-    pipe = Connection(int(sys.argv[1]), readable=False)
+    pipe = open(int(sys.argv[1]), "wb")  # noqa: PTH123, SIM115 - a number, open to the end
     limits = json.loads(sys.argv[2])
     _limit(resource.RLIMIT_CORE, 0)
     _limit(resource.RLIMIT_FSIZE, 0)
@@ -64,11 +65,13 @@ def _limit(which: int, value: int) -> None:
         resource.setrlimit(which, (value, value))
 
 
-def _send(pipe: Connection, **message: Any) -> None:
-    pipe.send_bytes(json.dumps(message).encode())
+def _send(pipe: BinaryIO, **message: Any) -> None:
+    text = json.dumps(message).encode()
+    pipe.write(struct.pack("!I", len(text)) + text)
+    pipe.flush()
 
 
-def _decode(pipe: Connection, limits: dict[str, int]) -> None:
+def _decode(pipe: BinaryIO, limits: dict[str, int]) -> None:
     import av
 
     for later in _LATER:
@@ -110,7 +113,7 @@ def _decode(pipe: Connection, limits: dict[str, int]) -> None:
     _send(pipe, kind="end", why=_all_frames(pipe, container, stream, clock))
 
 
-def _all_frames(pipe: Connection, container: Any, stream: Any, clock: _Clock) -> str | None:
+def _all_frames(pipe: BinaryIO, container: Any, stream: Any, clock: _Clock) -> str | None:
     """Sends them; what kept the file from being read to its end, if anything did."""
     import av
 
@@ -151,7 +154,8 @@ def _all_frames(pipe: Connection, container: Any, stream: Any, clock: _Clock) ->
             if aspect and turned:
                 aspect.reverse()
             _send(pipe, kind="frame", height=height, width=width, aspect=aspect, **its)
-            pipe.send_bytes(pixels.reshape(-1).data)
+            pipe.write(pixels.reshape(-1).data)
+            pipe.flush()
 
 
 class _Bytes:

@@ -5,23 +5,21 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import select
 import signal
+import struct
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from multiprocessing import BufferTooShort, Pipe
-from multiprocessing.connection import Connection
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, BinaryIO
 
 import numpy as np
 from jaxtyping import UInt8
 
 from headstart.data import decoder
 from headstart.errors import DataError, Finding
-
-T = TypeVar("T")
 
 _HEADER = 1 << 16  # bytes of a message that is not pixels
 _CONVERT = "convert it: ffmpeg -i CLIP -vf scale=1920:-2 -r 25 OTHER.mp4"
@@ -53,14 +51,14 @@ class Decoding:
     Attributes:
         name: of the file, for messages.
         process: the decoder.
-        pipe: what it writes to.
+        pipe: the end of what it writes into.
         limits: what the clip may ask for.
         stop: asked while waiting for it; when true, nothing more is waited for.
     """
 
     name: str
     process: subprocess.Popen[bytes]
-    pipe: Connection
+    pipe: int
     limits: Limits
     stop: Callable[[], bool]
 
@@ -73,8 +71,18 @@ class Decoding:
         Raises:
             DataError: it has died, is silent for too long, or refuses the clip.
         """
-        heard = self._next(frame, lambda: json.loads(self.pipe.recv_bytes(_HEADER)))
-        if heard is not None and heard["kind"] == "refused":
+        length = bytearray(4)
+        if not self._fill(length, frame):
+            return None
+        (size,) = struct.unpack("!I", length)
+        text = bytearray(min(size, _HEADER))
+        if not self._fill(text, frame):
+            return None
+        try:
+            heard: dict[str, Any] = json.loads(text)
+        except ValueError:
+            raise self._died(frame) from None
+        if heard["kind"] == "refused":
             raise self._refusal(heard["why"], heard["message"])
         return heard
 
@@ -91,29 +99,30 @@ class Decoding:
 
     def pixels(self, frame: int, height: int, width: int) -> UInt8[np.ndarray, "h w 3"] | None:
         """The pixels that follow the message of a frame; None when asked to stop."""
+        if height * width > self.limits.pixels:
+            raise self._died(frame)
+        image = np.empty((height, width, 3), np.uint8)
+        return image if self._fill(image.reshape(-1).data, frame) else None
 
-        def receive() -> UInt8[np.ndarray, "h w 3"]:
-            if height * width > self.limits.pixels:
-                raise ValueError
-            image = np.empty((height, width, 3), np.uint8)
-            if self.pipe.recv_bytes_into(image.reshape(-1).data) != image.size:
-                raise ValueError
-            return image
+    def _fill(self, buffer: bytearray | memoryview, frame: int) -> bool:
+        """Fills it with what the decoder says next; false when asked to stop.
 
-        return self._next(frame, receive)
-
-    def _next(self, frame: int, receive: Callable[[], T]) -> T | None:
-        until = time.monotonic() + self.limits.silence
-        try:
-            while not self.pipe.poll(0.2):
-                if self.stop():
-                    return None
-                if time.monotonic() > until:
-                    text = f"the decoder has said nothing for {self.limits.silence} s"
-                    raise self.error("decoder-silent", f"{text} at frame {frame}", _CONVERT)
-            return receive()
-        except (EOFError, OSError, ValueError, BufferTooShort):
-            raise self._died(frame) from None
+        A decoder may fall silent within a message, so every piece is waited for with the same care.
+        """
+        left, until = memoryview(buffer), time.monotonic() + self.limits.silence
+        while left:
+            ready, _, _ = select.select([self.pipe], [], [], 0.2)
+            if self.stop():
+                return False
+            if ready:
+                got = os.readv(self.pipe, [left])
+                if got == 0:
+                    raise self._died(frame)
+                left, until = left[got:], time.monotonic() + self.limits.silence
+            elif time.monotonic() > until:
+                text = f"the decoder has said nothing for {self.limits.silence} s at frame {frame}"
+                raise self.error("decoder-silent", text, _CONVERT)
+        return True
 
     def _died(self, frame: int) -> DataError:
         try:
@@ -139,23 +148,26 @@ def decoding(
     file: BinaryIO, name: str, limits: Limits, stop: Callable[[], bool]
 ) -> Iterator[Decoding]:
     """Starts a decoder on an opened file; it is ended with the ``with`` block."""
-    ours, theirs = Pipe(duplex=False)
-    process = subprocess.Popen(
-        [sys.executable, "-P", decoder.__file__, str(theirs.fileno()), json.dumps(asdict(limits))],
-        stdin=file,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        pass_fds=(theirs.fileno(),),
-        start_new_session=True,  # a Ctrl-C is for us: we decide what becomes of the decoder
-        env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},  # each thread reserves address space
-    )
-    theirs.close()
+    ours, theirs = os.pipe()
+    its = json.dumps(asdict(limits))
     try:
-        yield Decoding(name, process, ours, limits, stop)
+        process = subprocess.Popen(
+            [sys.executable, "-P", decoder.__file__, str(theirs), its],
+            stdin=file,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            pass_fds=(theirs,),
+            start_new_session=True,  # a Ctrl-C is for us: we decide what becomes of the decoder
+            env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},  # threads reserve address space
+        )
+        os.close(theirs)
+        try:
+            yield Decoding(name, process, ours, limits, stop)
+        finally:
+            process.kill()
+            process.wait()
     finally:
-        process.kill()
-        process.wait()
-        ours.close()
+        os.close(ours)
 
 
 def opened(its: Decoding) -> dict[str, Any] | None:
