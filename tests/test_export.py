@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -34,7 +32,6 @@ from headstart.predict import open_segmenter, predict
 from headstart.recipes import CLASSIFIER_DEFAULT
 from headstart.run import train
 from headstart.trained import load_segmenter, load_trained
-from tests.cli.test_main import _become_headstart
 from tests.conftest import Silent
 
 CPU = torch.device("cpu")
@@ -161,17 +158,14 @@ def test_killed_while_it_exports_it_leaves_nothing(trained: Path, tmp_path: Path
     run, said = tmp_path / "run", tmp_path / "stderr.txt"
     shutil.copytree(trained, run, ignore=shutil.ignore_patterns(".lock"))
     before = {p.name for p in run.iterdir()}
-    with said.open("w+b") as err, tempfile.TemporaryFile() as out:
-        child = os.fork()
-        if child == 0:
-            _become_headstart(out.fileno(), err.fileno(), ["export", str(run)], tmp_path)
+    command = [sys.executable, "-m", "headstart", "export", str(run)]
+    with said.open("wb") as err, subprocess.Popen(command, stderr=err) as child:
         until = time.monotonic() + 120
         while "exporting" not in said.read_text() and time.monotonic() < until:
             time.sleep(0.01)
         assert "exporting" in said.read_text()
-        os.kill(child, signal.SIGKILL)
-        _, status = os.waitpid(child, 0)
-    assert os.waitstatus_to_exitcode(status) == -signal.SIGKILL
+        child.kill()
+    assert child.returncode == -signal.SIGKILL
     assert {p.name for p in run.iterdir()} == before | {".lock"}
 
 
