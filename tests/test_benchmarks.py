@@ -188,7 +188,7 @@ def test_collect_adds_up_what_runs_cost(tmp_path: Path) -> None:
 
 
 def test_a_slope_is_found_behind_a_loud_beginning(drawn: Path, tmp_path: Path) -> None:
-    """Two MB in 1,000 frames; the decoder stays as it is. And the clip is as long as it was asked."""
+    """Two MB in 1,000 frames; the decoder stays as it is. The clip is as long as was asked."""
     video = load("video")
     readings = [
         {"command_mb": 700 + 2 * i / 10 + (50 if i < 10 else 0), "decoder_mb": 90.0,
