@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image
 
-from headstart.figures import Example, choose_examples, curves, predictions
+from headstart.figures import Example, areas, choose_examples, curves, predictions
 from headstart.overlay import colour
 
 NAMES = ("ground", "tool", "thread", "needle")
@@ -180,3 +180,29 @@ def test_few_frames_and_no_foreground():
     assert choose_examples(np.full(3, np.nan)) == [("no foreground", i) for i in range(3)]
     assert len(choose_examples(np.full(30, np.nan))) == 6
     assert choose_examples(np.array([])) == []
+
+
+# --- areas over time ---
+
+
+def stretches(n: int) -> np.ndarray:
+    ends = np.linspace(0, 60, n + 1)
+    return np.stack([ends[:-1], ends[1:]], 1)
+
+
+def test_areas_have_a_lane_for_each_class_seen():
+    shares = np.zeros((50, 5))
+    shares[:, 0], shares[10:30, 1], shares[20:, 4] = 0.8, 0.1, 0.05
+    pixels = opened(areas(stretches(50), shares, ("ground", "a", "b", "c", "$d"), "a.mp4: $x$"))
+    inks = {k: (np.abs(pixels.astype(int) - colour(k)).max(-1) < 8).sum() for k in range(1, 5)}
+    assert inks[2] == inks[3] == 0
+    assert inks[1] / inks[4] == pytest.approx(20 * 0.1 / (30 * 0.05), rel=0.1)
+
+
+@pytest.mark.parametrize(("frames", "classes"), [(1, 2), (3, 2), (4000, 40)])
+def test_areas_of_any_number_of_frames_and_classes(frames, classes):
+    shares = np.random.default_rng(0).dirichlet(np.ones(classes), frames)
+    names = tuple(f"a rather long instrument's name {k}" for k in range(classes))
+    pixels = opened(areas(stretches(frames), shares, names, "a.mp4"))
+    assert pixels.shape[1] == 1080 and pixels.shape[0] < 1300
+    opened(areas(stretches(frames), np.eye(classes)[np.zeros(frames, int)], names, "nothing"))
