@@ -1,6 +1,6 @@
 """What suggested labels give against random ones, on a dataset whose training split has labels.
 
-    python benchmarks/suggest.py DATA OUT --seeds 5 --result suggest.json
+    python benchmarks/suggest.py DATA OUT --seeds 1,2,3,4,5 --result suggest.json
 
 For each seed: a run from scratch on ``--labels`` frames; ``--more`` frames suggested by it, of the
 rest of the training split, and as many drawn at random from the same pictures (what nearly equals a
@@ -21,9 +21,11 @@ from typing import Any
 
 import numpy as np
 import torch
+from scipy.stats import spearmanr
 
-from headstart import stats
+from headstart import metrics, stats
 from headstart.config import RunConfig, parse_size, read_frame_names
+from headstart.data.decoded import read_labelled
 from headstart.data.duplicates import NEAR, fingerprints, nearest
 from headstart.data.folders import Frame, open_dataset
 from headstart.disk import write_json
@@ -31,7 +33,9 @@ from headstart.fit import Stopping
 from headstart.frames import read_frames_csv
 from headstart.run_folder import LABELS
 from headstart.seeding import generator
-from headstart.suggest import suggest
+from headstart.segmenter import class_maps_of
+from headstart.suggest import known_of, look, suggest
+from headstart.trained import load_segmenter, load_trained
 from headstart.workers import Silent, Work, working
 
 ARMS = ("suggested", "random")
@@ -73,12 +77,36 @@ def arm(asked: argparse.Namespace, seed: int, way: str) -> RunConfig:
     base = asked.out / f"base-{seed}"
     first, pool, root = pool_of(asked.data, read_frame_names(base / LABELS))
     if way == "suggested":
-        found = suggest(base, pool, root, asked.more, torch.device("cpu"))
+        known = known_of(base)
+        known = replace(known, labelled=known.learned)  # as if the others had no labels
+        found = suggest(base, pool, root, asked.more, torch.device("cpu"), known)
         more = [s.frame.name for s in found.picked]
     else:
         drawn = generator(seed, "random labels").permutation(len(pool))[: asked.more]
         more = [pool[i].name for i in drawn]
     return settings(asked, seed, (*(f.name for f in first), *more))
+
+
+def ranks(asked: argparse.Namespace, seed: int) -> float:
+    """Rank correlation of uncertainty and of how wrong the first run is, on what it never saw.
+
+    How wrong: 1 minus the Dice of a frame, over the foreground classes in truth or prediction;
+    frames without any are left out.
+    """
+    base, cpu = asked.out / f"base-{seed}", torch.device("cpu")
+    dataset = open_dataset(asked.data)
+    learned = set(read_frame_names(base / LABELS))
+    rest = [f for f in dataset.splits["train"] if f.name not in learned]
+    segmenter, wrong = load_segmenter(base, cpu), []
+    for frame in rest:
+        image, truth = read_labelled(frame, dataset.label_map, dataset.root)
+        (found,) = class_maps_of(segmenter, [image])
+        maps = (torch.from_numpy(m.astype(np.int64))[None] for m in (found, truth))
+        counts = metrics.count(*maps, len(dataset.label_map.names)).numpy()
+        wrong.append(1 - metrics.dice_of_frames(counts)[0])
+    unsure = look(load_trained(base), rest, dataset.root, cpu).uncertainty
+    there = ~np.isnan(wrong)
+    return float(spearmanr(unsure[there], np.array(wrong)[there]).statistic)
 
 
 def compared(asked: argparse.Namespace) -> dict[str, Any]:
@@ -131,6 +159,7 @@ def compared(asked: argparse.Namespace) -> dict[str, Any]:
         "comparisons": [
             {"way": a, "against": b, **asdict(c)} for (a, b), c in zip(asked_for, told, strict=True)
         ],
+        "rank_correlation": {seed: ranks(asked, seed) for seed in asked.seeds},
         "records": records,
     }
 

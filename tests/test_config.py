@@ -19,6 +19,7 @@ from headstart.config import (
     make_run_config,
     parse_labels,
     parse_size,
+    read_frame_names,
     read_run_config,
     to_json,
 )
@@ -365,3 +366,13 @@ def test_differences_name_nested_settings():
 
 def test_threads():
     assert 1 <= available_threads() <= (os.cpu_count() or 1)
+
+
+def test_names_of_frames_are_any_bytes_a_line(tmp_path: Path) -> None:
+    """As file names are: what a run writes down is read again, whatever the name."""
+    path = tmp_path / "labels.txt"
+    names = ("1", "caf\udce9", "with space ", "line\u2028sep")
+    path.write_bytes("".join(f"{n}\n" for n in names).encode("utf-8", "surrogateescape"))
+    assert read_frame_names(path) == names
+    path.write_bytes(b"\xef\xbb\xbfa\r\n\r\nb\r\n")
+    assert read_frame_names(path) == ("a", "b")

@@ -174,7 +174,7 @@ def test_without_pictures_it_is_said_what_to_do(trained: Path, tmp_path: Path) -
     shutil.copytree(trained, run)
     config = json.loads((run / "config.json").read_text())
     (run / "config.json").write_text(json.dumps({**config, "data": str(tmp_path / "gone")}))
-    with pytest.raises(DataError, match=r"not at .*gone any more\n.*--pictures FOLDER"):
+    with pytest.raises(DataError, match=r"not at .*gone\n.*--pictures FOLDER"):
         export_run(run)
     with pytest.raises(DataError, match="no picture and no folder with pictures"):
         export_run(run, pictures=tmp_path / "gone")

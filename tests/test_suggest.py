@@ -13,8 +13,11 @@ from PIL import Image
 
 from headstart.data.folders import find_pictures, open_dataset
 from headstart.errors import DataError
+from headstart.run import train
 from headstart.suggest import known_of, look, suggest, uncertainty
 from headstart.trained import load_trained
+
+from .conftest import Silent, tiny
 
 CPU = torch.device("cpu")
 
@@ -48,15 +51,35 @@ def test_what_has_labels_or_is_held_out_is_left_out(
 
 def test_a_run_knows_what_it_learned_from(trained: Path, drawn: Path, tmp_path: Path) -> None:
     known = known_of(trained)
-    assert len(known.labelled) == 12 and len(known.held_out) == 9
+    assert len(known.learned) == len(known.labelled) == 12 and len(known.held_out) == 9
     moved = tmp_path / "moved"
     shutil.copytree(trained, moved)
     config = (moved / "config.json").read_text()
     (moved / "config.json").write_text(config.replace(str(drawn), str(tmp_path / "gone")))
     known = known_of(moved)
-    assert known.labelled == () and known.findings[0].code == "labels-unknown"
+    assert known.labelled == known.held_out == () and known.findings[0].code == "labels-unknown"
     frames = open_dataset(drawn).unlabelled["train"]
     assert suggest(moved, frames, drawn, 1, CPU).findings == known.findings
+
+
+def test_labels_outside_the_budget_are_labels_too(drawn: Path, tmp_path: Path) -> None:
+    """A run on four of the twelve: the other eight are not suggested to be labelled again."""
+    run = tmp_path / "run"
+    train(tiny(drawn, labels=4), run, Silent())
+    known = known_of(run)
+    assert len(known.learned) == 4 and len(known.labelled) == 12 and not known.findings
+    source = tmp_path / "pictures"
+    source.mkdir()
+    for frame in known.labelled:
+        shutil.copy(frame.image, source / f"{frame.name}{frame.image.suffix}")
+    found = suggest(run, find_pictures(source), source, 5, CPU)
+    assert found.picked == () and found.labelled == 12
+    (run / "labels.txt").write_text("0\nnobody\n")  # of frames that have gone since
+    assert "1 frames that" in known_of(run).findings[0].message
+    (run / "labels.txt").unlink()
+    known = known_of(run)
+    assert known.learned == () and len(known.labelled) == 12 and len(known.held_out) == 9
+    assert "learned from" in known.findings[0].message
 
 
 def test_pictures_that_cannot_be_read_are_all_named(trained: Path, tmp_path: Path) -> None:

@@ -162,7 +162,10 @@ def _words_of_scores(scores: Mapping[str, Any], things: str) -> str:
     if things == "pictures":
         constant = "what naming the most frequent class every time reaches"
     count = scores.get("frames", scores.get("pictures"))
-    words = f"{count} {things}, read once, when the training was over; beside {constant}."
+    when = "read once, when the training was over"
+    if scores["split"] == "validation":
+        when = "which chose the epoch that was kept: scores of new ones would be lower"
+    words = f"{count} {things}, {when}; beside {constant}."
     if scores["collapsed"]:
         words += f"\n\n**Collapsed: all of these {things} are predicted as one class.**"
     return words

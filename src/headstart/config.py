@@ -400,14 +400,15 @@ def read_frame_names(path: Path) -> tuple[str, ...]:
     """Names of frames from a text file, one a line; empty lines are passed over.
 
     Raises:
-        DataError: it cannot be read, is no text, or names no frame or one twice.
+        DataError: it cannot be read, or names no frame or one twice.
     """
     try:
-        lines = path.read_bytes().decode("utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as e:
-        why = e.strerror if isinstance(e, OSError) else "it is no text"
-        raise DataError(Finding("unreadable", "error", f"{path}: {why}")) from None
-    names = tuple(name for line in lines if (name := line.strip()))
+        # As file names are: any bytes. Only a line's own end ends a name.
+        content = path.read_bytes().removeprefix(b"\xef\xbb\xbf").decode("utf-8", "surrogateescape")
+        lines = [line.removesuffix("\r") for line in content.split("\n")]
+    except OSError as e:
+        raise DataError(Finding("unreadable", "error", f"{path}: {e.strerror}")) from None
+    names = tuple(line for line in lines if line.strip())
     twice = tuple(sorted({name for name in names if names.count(name) > 1}))
     if not names or twice:
         what = "names frames twice" if twice else "names no frame"

@@ -231,10 +231,9 @@ def _frames(run: Path, folder: Path | None) -> Images:
     if folder is not None:
         return _read(find_pictures(folder), folder)
     config = _config(run)
-    try:
-        dataset = open_dataset(Path(config.data))
-    except DataError:
-        raise _no_pictures(run, config) from None
+    if not Path(config.data).exists():
+        raise _no_pictures(run, config)
+    dataset = open_dataset(Path(config.data))
     splits = (config.score, "validation")
     frames = [frame for split in splits for frame in dataset.splits.get(split, ())]
     if not frames:
@@ -254,11 +253,10 @@ def _pictures_with_a_class(run: Path, folder: Path | None, size: tuple[int, int]
     config = _config(run)
     if not Path(config.data).exists():  # a word is not fetched again
         raise _no_pictures(run, config)
-    try:
-        dataset = open_classes(Path(config.data))
-    except DataError:
-        raise _no_pictures(run, config) from None
-    its = dataset.splits[config.score]
+    dataset = open_classes(Path(config.data))
+    its = dataset.splits.get(config.score)
+    if its is None:
+        raise _no_pictures(run, config)
     some = its.subset(np.array(_spread(range(len(its.names))), dtype=np.int64))
     few = replace(dataset, splits={config.score: some})
     with tempfile.TemporaryDirectory() as cache:
@@ -272,7 +270,7 @@ def _config(run: Path) -> RunConfig:
 
 
 def _no_pictures(run: Path, config: RunConfig) -> DataError:
-    message = f"the pictures that {run} was trained with are not at {config.data} any more"
+    message = f"the pictures that {run} was scored on are not at {config.data}"
     hint = (
         "name a folder of real pictures to compare PyTorch and ONNX Runtime on: --pictures FOLDER"
     )

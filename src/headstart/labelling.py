@@ -23,6 +23,7 @@ from headstart.segmenter import Segmenter, class_maps_of
 from headstart.suggest import Suggestion
 
 _THUMBNAIL, _COLUMNS, _GAP, _SIDE = 240, 5, 12, 15  # pixels; five a row
+_ON_SHEET = 100  # pictures: more are a list, not a sheet
 _LIST = "suggestions.csv"
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 _INK, _FAINT = "#222222", "#666666"
@@ -36,7 +37,7 @@ def write_suggestions(
     ::
 
         suggestions.csv    a line a picture, the most valuable first
-        sheet.png          all of them, with what the run sees in them
+        sheet.png          the first hundred, with what the run sees in them
         images/            the pictures
         masks/             what the run sees, in the dataset's grey levels: to be corrected
         mapping.json       which level means which class
@@ -59,7 +60,7 @@ def write_suggestions(
     claim_pictures(out, segmenter.digest, frames, ("images", "masks"))
     if (out / _LIST).exists():  # written last
         return
-    thumbnails = []
+    thumbnails: list[UInt8[np.ndarray, "_ _ 3"]] = []
     for suggestion in picked:
         image = read_frame(suggestion.frame, root)
         (indices,) = class_maps_of(segmenter, [image])
@@ -68,10 +69,11 @@ def write_suggestions(
             out / "masks" / f"{suggestion.frame.name}.png",
             png(segmenter.label_map.to_greys(indices)),
         )
-        thumbnails.append(_thumbnail(image, indices))
+        if len(thumbnails) < _ON_SHEET:
+            thumbnails.append(_thumbnail(image, indices))
     names = segmenter.label_map.names
     write_json(out / "mapping.json", dict(zip(names, segmenter.label_map.greys, strict=True)))
-    write_atomic(out / "sheet.png", png(contact_sheet(picked, thumbnails, names)))
+    write_atomic(out / "sheet.png", png(contact_sheet(picked[:_ON_SHEET], thumbnails, names)))
     write_atomic(out / _LIST, _listed(picked, names, root))
 
 
@@ -91,11 +93,10 @@ def _listed(picked: Sequence[Suggestion], names: Sequence[str], root: Path) -> s
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(("rank", "name", "picture", "uncertainty", "covers", *names))
     for rank, s in enumerate(picked, start=1):
-        picture = printable(shown(s.frame.image, root))
+        name, picture = printable(s.frame.name), printable(shown(s.frame.image, root))
         shares = (f"{share:.4f}" for share in s.shares)
-        writer.writerow(
-            (rank, s.frame.name, picture, f"{s.uncertainty:.4f}", f"{s.covers:.5f}", *shares)
-        )
+        row = (rank, name, picture, f"{s.uncertainty:.4f}", f"{s.covers:.5f}", *shares)
+        writer.writerow(row)
     return text.getvalue()
 
 

@@ -108,24 +108,23 @@ def require(extra: str, *modules: str) -> None:
 _PROBE = """\
 import importlib, json, sys, warnings
 warnings.simplefilter("ignore")
+def devices(torch):
+    cuda, found = torch.cuda, []
+    for k in range(cuda.device_count() if cuda.is_available() else 0):
+        its = cuda.get_device_properties(k)
+        found.append({"name": its.name, "memory": its.total_memory, "bf16": its.major >= 8})
+    words = open("/proc/cpuinfo").read() if sys.platform == "linux" else ""
+    cpu_bf16 = any(word in words for word in ("avx512_bf16", "amx_bf16", " bf16"))
+    print(json.dumps(["devices", {"devices": found, "cpu_bf16": cpu_bf16}]), flush=True)
 for name in sys.argv[1:]:
     print(json.dumps([name, "the process died of it"]), flush=True)
     try:
-        importlib.import_module(name)
+        module = importlib.import_module(name)
         print(json.dumps([name, ""]), flush=True)
+        if name == "torch" and hasattr(module, "cuda"):
+            devices(module)
     except BaseException as e:
         print(json.dumps([name, f"{type(e).__name__}: {e}".splitlines()[0][:200]]), flush=True)
-torch = sys.modules.get("torch")
-if torch is not None and hasattr(torch, "cuda"):
-    cuda, devices = torch.cuda, []
-    for k in range(cuda.device_count() if cuda.is_available() else 0):
-        its = cuda.get_device_properties(k)
-        bf16 = its.major >= 8
-        devices.append({"name": its.name, "memory": its.total_memory, "bf16": bf16})
-    capability = torch.backends.cpu.get_cpu_capability()
-    words = open("/proc/cpuinfo").read() if sys.platform == "linux" else ""
-    cpu_bf16 = any(word in words for word in ("avx512_bf16", "amx_bf16", " bf16"))
-    print(json.dumps(["devices", {"devices": devices, "cpu_bf16": cpu_bf16}]), flush=True)
 """
 
 

@@ -55,25 +55,30 @@ def pick(
         left; and the share of all uncertainty that each covers and nothing before it did.
     """
     weight = np.where(allowed, unsure, 0.0)
-    like = _likeness(features)
-    covered = np.zeros(len(features))
-    for start in range(0, len(labelled), _BLOCK):
-        covered = np.maximum(covered, like(features, labelled[start : start + _BLOCK]).max(1))
-    gains = np.zeros(len(features))
-    for start in range(0, len(features), _BLOCK):
-        block = like(features, features[start : start + _BLOCK])
+    deviation = features.std(0)
+    scale = np.where(deviation > 0, deviation, 1.0)
+    here, there = features / scale, labelled / scale
+    like = _likeness(here)
+    covered = np.zeros(len(here))
+    for start in range(0, len(there), _BLOCK):
+        covered = np.maximum(covered, like(here, there[start : start + _BLOCK]).max(1))
+    gains = np.zeros(len(here))
+    for start in range(0, len(here), _BLOCK):
+        block = like(here, here[start : start + _BLOCK])
         gains[start : start + _BLOCK] = weight @ np.maximum(block - covered[:, None], 0)
     best_first = [(-float(gain), i) for i, gain in enumerate(gains) if allowed[i]]
     heapq.heapify(best_first)
+    again = np.zeros(len(here), dtype=bool)  # nearly equals a picked one
     picked: list[int] = []
     share: list[float] = []
     while best_first and len(picked) < count:
         _, i = heapq.heappop(best_first)
-        column = like(features, features[i : i + 1])[:, 0]
+        column = like(here, here[i : i + 1])[:, 0]
         gain = float(weight @ np.maximum(column - covered, 0))
         if best_first and -gain > best_first[0][0]:
             heapq.heappush(best_first, (-gain, i))
-        elif nearest(_some(prints, [i]), _some(prints, picked))[1][0] > NEAR:
+        elif not again[i]:
+            again |= nearest(prints, _some(prints, [i]))[1] <= NEAR
             covered = np.maximum(covered, column)
             picked.append(i)
             share.append(gain / max(float(weight.sum()), _TINY))
@@ -83,21 +88,13 @@ def pick(
 def _likeness(
     features: Float[np.ndarray, "n d"],
 ) -> Callable[[Float[np.ndarray, "a d"], Float[np.ndarray, "b d"]], Float[np.ndarray, "a b"]]:
-    """How well each picture stands for each, in ``(0, 1]``, by the scale of ``features``."""
-    deviation = features.std(0)
-    scale = np.where(deviation > 0, deviation, 1.0)
-
-    def distances(
-        a: Float[np.ndarray, "a d"], b: Float[np.ndarray, "b d"]
-    ) -> Float[np.ndarray, "a b"]:
-        return np.asarray(cdist(a / scale, b / scale, "sqeuclidean"))
-
+    """How well each picture stands for each, in ``(0, 1]``, by the median distance of these."""
     some = features[:: max(1, len(features) // _MEDIAN_OF)]
-    apart = distances(some, some)[np.triu_indices(len(some), 1)]
+    apart = cdist(some, some, "sqeuclidean")[np.triu_indices(len(some), 1)]
     squared = max(float(np.median(apart)), _TINY) / 4 if len(apart) else 1.0
 
     def like(a: Float[np.ndarray, "a d"], b: Float[np.ndarray, "b d"]) -> Float[np.ndarray, "a b"]:
-        return np.exp(distances(a, b) / (-2 * squared))
+        return np.asarray(np.exp(cdist(a, b, "sqeuclidean") / (-2 * squared)))
 
     return like
 

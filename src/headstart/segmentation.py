@@ -86,7 +86,8 @@ def read(config: RunConfig, cache: Path) -> Subject:
         return (Stage("", model, task, recipe, steps_per_epoch(passes, recipe.batch)),)
 
     def score(model: nn.Module, state: State, out: Path) -> dict[str, Any]:
-        write_atomic(out / LABELS, "".join(f"{train_split.names[i]}\n" for i in chosen))
+        learned = "".join(f"{train_split.names[i]}\n" for i in chosen)
+        write_atomic(out / LABELS, learned.encode("utf-8", "surrogateescape"))  # as files are named
         counts, scores = _score(model, dataset, scored, config, recipe, out, state, device)
         prints = {name: split.prints for name, split in splits.items()}
         found = overlaps(prints, chosen, config.score, cache)

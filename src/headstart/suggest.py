@@ -18,7 +18,7 @@ surgical frames was measured: docs/results/suggest.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,8 +79,21 @@ def uncertainty(probs: Float[Tensor, "b k h w"]) -> Float[Tensor, "b"]:
 
 
 @torch.no_grad()
-def look(trained: Trained, frames: Sequence[Frame], root: Path, device: torch.device) -> Seen:
+def look(
+    trained: Trained,
+    frames: Sequence[Frame],
+    root: Path,
+    device: torch.device,
+    step: Callable[[int], None] = lambda _done: None,
+) -> Seen:
     """What a run makes of pictures, at least one.
+
+    Args:
+        trained: its network.
+        frames: the pictures.
+        root: their folder.
+        device: where to compute.
+        step: told how many were looked at.
 
     Raises:
         DataError: pictures cannot be read; every one is named.
@@ -112,6 +125,7 @@ def look(trained: Trained, frames: Sequence[Frame], root: Path, device: torch.de
             classes = torch.arange(probs.shape[1], device=device)
             found = probs.argmax(1).flatten(1)[..., None] == classes
             shares.append(found.float().mean(1).cpu())
+            step(min(start + _BATCH, len(frames)))
     finally:
         hook.remove()
     if findings:
@@ -125,12 +139,14 @@ class Known:
     """What a run and its data say about which pictures need no labels.
 
     Attributes:
-        labelled: frames it learned from.
+        learned: frames it learned from: what they show is covered.
+        labelled: all frames that have labels to learn from; those outside its label budget too.
         held_out: validation and test frames.
         root: of their dataset.
         findings: what could not be found out, and what follows from that.
     """
 
+    learned: tuple[Frame, ...]
     labelled: tuple[Frame, ...]
     held_out: tuple[Frame, ...]
     root: Path
@@ -143,18 +159,33 @@ def known_of(run: Path) -> Known:
     data = Path(config.data)
     try:
         dataset = open_dataset(data)
-        every = config.labels is None
-        learned = () if every else set(read_frame_names(run / LABELS))
     except DataError as e:
         message = (
-            f"it cannot be said which pictures {run} learned from or was scored on: "
+            f"it cannot be said which pictures have labels or are test frames of {run}: "
             f"{e.findings[0].message}"
         )
-        hint = "pictures that have labels already, or are test frames, may be among the suggested"
-        return Known((), (), data, (Finding("labels-unknown", "warning", message, hint),))
+        hint = "such pictures may be among the suggested: put the data back in their place"
+        return Known((), (), (), data, (_unknown(message, hint),))
+    labelled = dataset.splits.get("train", ())
     held_out = tuple(f for s in ("validation", "test") for f in dataset.splits.get(s, ()))
-    labelled = tuple(f for f in dataset.splits["train"] if every or f.name in learned)
-    return Known(labelled, held_out, dataset.root)
+    findings, learned = [], labelled
+    if config.labels is not None:
+        try:
+            names = read_frame_names(run / LABELS)
+        except DataError as e:
+            names = ()
+            message = f"it cannot be said what {run} learned from: {e.findings[0].message}"
+            findings.append(_unknown(message, "what is suggested may resemble what it knows"))
+        learned = tuple(f for f in labelled if f.name in set(names))
+        if len(learned) < len(names):
+            message = f"{len(names) - len(learned)} frames that {run} learned from are not in "
+            message += f"{data} any more"
+            findings.append(_unknown(message, "its splits may have changed since"))
+    return Known(learned, labelled, held_out, dataset.root, tuple(findings))
+
+
+def _unknown(message: str, hint: str) -> Finding:
+    return Finding("labels-unknown", "warning", message, hint)
 
 
 @dataclass(frozen=True)
@@ -194,7 +225,13 @@ class Suggestions:
 
 
 def suggest(
-    run: Path, frames: Sequence[Frame], root: Path, count: int, device: torch.device
+    run: Path,
+    frames: Sequence[Frame],
+    root: Path,
+    count: int,
+    device: torch.device,
+    known: Known | None = None,
+    step: Callable[[int, int], None] = lambda _done, _all: None,
 ) -> Suggestions:
     """The pictures whose labels would teach a run most; see this module.
 
@@ -204,17 +241,26 @@ def suggest(
         root: their folder, for messages; links that leave it are refused.
         count: how many to suggest, at most.
         device: where to compute.
+        known: which pictures need no labels; by default what [`known_of`][] the run says.
+        step: told how many of how many pictures were looked at.
 
     Raises:
         DataError: the run is none or is not finished, or pictures cannot be read.
     """
-    trained, known = load_trained(run), known_of(run)
-    seen = look(trained, frames, root, device)
-    there = look(trained, known.labelled, known.root, device) if known.labelled else None
+    trained, known = load_trained(run), known or known_of(run)
+    whole = len(frames) + len(known.learned)
+    seen = look(trained, frames, root, device, lambda done: step(done, whole))
+    covered = seen.features[:0]
+    if known.learned:
+        mine = look(
+            trained, known.learned, known.root, device, lambda done: step(len(frames) + done, whole)
+        )
+        covered = mine.features
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        held_out = fingerprints(known.held_out, known.root, pool)
-    covered = seen.features[:0] if there is None else there.features
-    has_labels = nearest(seen.prints, joined(()) if there is None else there.prints)[1] <= NEAR
+        labelled, held_out = (
+            fingerprints(some, known.root, pool) for some in (known.labelled, known.held_out)
+        )
+    has_labels = nearest(seen.prints, labelled)[1] <= NEAR
     is_held_out = nearest(seen.prints, held_out)[1] <= NEAR
     allowed = ~has_labels & ~is_held_out
     order, covers = pick(seen.uncertainty, seen.features, covered, seen.prints, allowed, count)

@@ -116,7 +116,10 @@ def _verdict(ok: bool) -> Text:
 
     if ok:
         return Text("all that is required works", style="green")
-    return Text("something required is missing, broken or too old: see above", style="red")
+    return Text(
+        "something required is missing or broken, or something installed is too old: see above",
+        style="red",
+    )
 
 
 def _size(count: int | None) -> str:

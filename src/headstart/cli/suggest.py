@@ -6,7 +6,7 @@ from pathlib import Path
 
 import typer
 
-from headstart.cli.progress import say
+from headstart.cli.progress import Counting, say
 from headstart.errors import Finding, UsageError
 
 
@@ -50,7 +50,9 @@ def suggest(
     if not frames:
         message = f"{unlabelled} is a dataset without unlabelled pictures"
         raise UsageError(Finding("no-pictures", "error", message, "give a folder of pictures"))
-    found = find(run, frames, root if root.is_dir() else root.parent, count, chosen)
+    root = root if root.is_dir() else root.parent
+    with Counting(run.name, "pictures") as counting:
+        found = find(run, frames, root, count, chosen, step=counting.step)
     for finding in found.findings:
         say(str(finding))
     out = out or run / "to-label"
@@ -60,12 +62,17 @@ def suggest(
         f"{found.pictures} pictures; left out: {found.labelled} that nearly equal labelled ones, "
         f"{found.held_out} that nearly equal validation or test frames"
     )
-    say(f"{len(found.picked)} suggested; in {out}: sheet.png, suggestions.csv, images/, masks/")
+    if found.picked:
+        say(f"{len(found.picked)} suggested; in {out}: sheet.png, suggestions.csv, images/, masks/")
+    else:
+        say("nothing is left to suggest, and nothing was written")
     if json:
         print_json(
             {
                 "schema": 1,
                 "pictures": found.pictures,
+                "out": str(out) if found.picked else None,
+                "findings": [finding.to_json() for finding in found.findings],
                 "left_out": {"labelled": found.labelled, "held_out": found.held_out},
                 "suggestions": [
                     {
