@@ -63,11 +63,12 @@ def test_a_folder_in_use_is_refused_naming_the_process(tmp_path: Path) -> None:
 
 
 def test_temporary_files_of_dead_processes_are_swept(tmp_path: Path) -> None:
-    dead, alive = tmp_path / "a.json.tmp-999999999", tmp_path / f"b.json.tmp-{os.getpid()}"
-    dead.touch()
-    alive.touch()
+    dead, alive = tmp_path / "a.json.tmp-999999999", tmp_path / f"b.json.tmp-{os.getppid()}"
+    mine = tmp_path / f"c.json.tmp-{os.getpid()}"  # an earlier process of the same number
+    for path in (dead, alive, mine):
+        path.touch()
     with locked(tmp_path):
-        assert not dead.exists() and alive.exists()
+        assert not dead.exists() and not mine.exists() and alive.exists()
 
 
 def test_content_is_flushed_before_it_gets_its_name(

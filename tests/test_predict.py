@@ -81,6 +81,7 @@ def test_another_runs_predictions_are_not_overwritten(
     out = tmp_path / "out"
     out.mkdir()
     (out / "made-of.txt").write_text("weights 0\npictures 0\n")
+    (out / "masks").mkdir()
     with pytest.raises(UsageError, match="not made with these weights"):
         predict(load_segmenter(trained, CPU), find_pictures(pictures), pictures, out)
 

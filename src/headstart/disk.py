@@ -94,12 +94,15 @@ def _alive(pid: int) -> bool:
 def sweep(folder: Path) -> None:
     """Removes what processes that are dead have left under temporary names.
 
+    Called before this process writes its own, so that its number on a file is an earlier one's: in
+    a container a command may have the same number each time.
+
     Raises:
         OSError: something cannot be removed.
     """
     for path in folder.glob("*.tmp-*"):
         match = _TEMPORARY.match(path.name)
-        if match and not _alive(int(match[1])):
+        if match and (int(match[1]) == os.getpid() or not _alive(int(match[1]))):
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path)
             else:

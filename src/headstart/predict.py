@@ -94,7 +94,8 @@ def claim(out: Path, weights: str, what: str, digest: str) -> None:
     mark = out / "made-of.txt"
     with disk_errors(out):
         out.mkdir(parents=True, exist_ok=True)
-        there = [path for path in out.iterdir() if ".tmp-" not in path.name]
+        # The mark alone is what a clip leaves that could not be read to its end.
+        there = [p for p in out.iterdir() if ".tmp-" not in p.name and p != mark]
         if there and not (mark.exists() and mark.read_text() == made_of):
             these = "these pictures" if what == "pictures" else f"this {what}"
             message = f"{out} is not empty and was not made with these weights of {these}"

@@ -107,7 +107,10 @@ def test_stopped_in_the_middle(trained: Path, tmp_path: Path, number: int) -> No
     if number == signal.SIGKILL:
         assert status == -number and "overlay.mp4" not in left
         assert [name for name in left if name.startswith("overlay.mp4.tmp-")]
-        make_clip(clip, range(3), size=(64, 80))  # another clip: refused, the rest is let alone
+        make_clip(clip, range(3), size=(64, 80))  # another clip: nothing of the first is there
+        assert headstart(*arguments).returncode == 0
+        assert not list(out.glob("*.tmp-*"))
+        make_clip(clip, range(4), size=(64, 80))  # but the second's is not overwritten
         assert headstart(*arguments).returncode == 2
         return
     assert status == 128 + number, said

@@ -12,7 +12,7 @@ import pytest
 
 from headstart.data import clip as clips
 from headstart.data.clip import Broken, Cut, Picture, is_clip, open_clip
-from headstart.data.decoding import Limits
+from headstart.data.decoding import Limits, _checked
 from headstart.errors import DataError
 from tests.clips import damage, make_clip, make_sound, picture
 
@@ -223,3 +223,23 @@ def test_a_folder_is_no_clip_and_a_name_alone_may_be(tmp_path: Path) -> None:
     (tmp_path / "a.mp4").mkdir()
     assert not is_clip(tmp_path / "a.mp4")
     assert is_clip(tmp_path / "none.mp4") and not is_clip(tmp_path / "none.png")
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"a": 1},
+        [1],
+        {"kind": "frame", "height": -1, "width": 4, "aspect": None, "pts": 0, "duration": None},
+        {"kind": "frame", "height": 4, "width": 0, "aspect": None, "pts": 0, "duration": None},
+        {"kind": "frame", "height": 4, "width": 4, "aspect": [1, 0], "pts": 0, "duration": None},
+        {"kind": "frame", "height": 4, "width": 4, "aspect": None, "pts": "now", "duration": 1},
+        {"kind": "opened", "width": "a", "height": 4, "tick": None, "rate": None, "seconds": 1,
+         "exact": True},
+        {"kind": "end"},
+        {"kind": "run", "why": "this"},
+    ],
+)  # fmt: skip
+def test_a_decoder_that_was_taken_over_is_not_believed(message) -> None:
+    with pytest.raises((ValueError, KeyError, TypeError)):
+        _checked(message)

@@ -8,7 +8,7 @@ from typing import Any
 import typer
 
 from headstart.cli.progress import Counting, say
-from headstart.errors import Finding, UsageError
+from headstart.errors import Finding, UsageError, printable
 
 
 def predict(
@@ -71,7 +71,7 @@ def _clip(run: Path, source: Path, out: Path, masks: bool, device: str) -> dict[
         from headstart.video import predict_clip
 
         segmenter = open_segmenter(run, device)
-        with Counting(clip.name, "frames") as counting:
+        with Counting(printable(clip.name), "frames") as counting:
             written = predict_clip(segmenter, clip, out, stopping, masks, counting.step)
     for warning in written.warnings:
         say(str(warning))

@@ -139,7 +139,8 @@ def is_clip(path: Path) -> bool:
         or (head[:4] == b"RIFF" and head[8:12] == b"AVI ")
         or (head[:1] == head[188:189] == head[376:377] == b"G")  # packets of MPEG-TS
     )
-    return known or path.suffix.lower() in SUFFIXES
+    a_picture = resemblance(head).endswith(" picture")  # whatever its name ends in
+    return known or (path.suffix.lower() in SUFFIXES and not a_picture)
 
 
 def _opened(path: Path) -> BinaryIO:

@@ -42,7 +42,6 @@ FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,ogg,flv,asf,mxf
 # What PyAV imports only when it meets a stream or a frame: then no file may be opened any more.
 _KINDS = ("audio", "subtitles", "video")
 _LATER = ("numpy", *(f"av.{k}.{m}" for k in _KINDS for m in ("stream", "codeccontext")))
-_MEMORY = "cannot allocate memory"
 
 
 def main() -> None:
@@ -83,6 +82,8 @@ def _decode(pipe: BinaryIO, limits: dict[str, int]) -> None:
     try:
         container = av.open(_Bytes(), "r", options=allowed)
         stream: Any = container.streams.best("video")
+    except MemoryError:  # FFmpeg's own is a child of both
+        raise
     except av.FFmpegError as error:
         _send(pipe, kind="refused", why="no clip", message=error.strerror or "no format fits")
         return
@@ -106,7 +107,6 @@ def _decode(pipe: BinaryIO, limits: dict[str, int]) -> None:
         height=context.height,
         tick=_pair(stream.time_base),
         rate=_pair(stream.average_rate),
-        frames=stream.frames,
         seconds=float(stream.duration * stream.time_base) if own else seconds,
         exact=own or len(container.streams) == 1,
     )
@@ -124,6 +124,8 @@ def _all_frames(pipe: BinaryIO, container: Any, stream: Any, clock: _Clock) -> s
         clock.renew()
         try:
             packet = next(packets, None)
+        except MemoryError:
+            raise
         except av.FFmpegError as error:
             return error.strerror or "the file cannot be read on"
         if packet is None:
@@ -132,9 +134,9 @@ def _all_frames(pipe: BinaryIO, container: Any, stream: Any, clock: _Clock) -> s
             frames = packet.decode()
         except av.EOFError:
             return None
+        except MemoryError:
+            raise
         except av.FFmpegError as error:
-            if _MEMORY in str(error).lower():
-                raise MemoryError from error
             _send(pipe, kind="broken", pts=packet.pts, why=error.strerror or "damaged")
             continue
         for frame in frames:
@@ -144,6 +146,8 @@ def _all_frames(pipe: BinaryIO, container: Any, stream: Any, clock: _Clock) -> s
                 continue
             try:
                 rgb = colours.reformat(frame, format="rgb24", threads=1)
+            except MemoryError:
+                raise
             except av.FFmpegError as error:
                 _send(pipe, kind="broken", pts=frame.pts, why=error.strerror or "no colours")
                 continue

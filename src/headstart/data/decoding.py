@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import select
 import signal
@@ -79,8 +80,8 @@ class Decoding:
         if not self._fill(text, frame):
             return None
         try:
-            heard: dict[str, Any] = json.loads(text)
-        except ValueError:
+            heard = _checked(json.loads(text))
+        except (ValueError, KeyError, TypeError, RecursionError):
             raise self._died(frame) from None
         if heard["kind"] == "refused":
             raise self._refusal(heard["why"], heard["message"])
@@ -143,6 +144,39 @@ class Decoding:
         return DataError(Finding(code, "error", message, hint, (self.name,)))
 
 
+def _checked(heard: Any) -> dict[str, Any]:
+    """A message as the decoder's own documentation has it; one that was taken over may say more.
+
+    Raises:
+        ValueError, KeyError, TypeError: it is not.
+    """
+    kinds = {
+        "opened": ("width", "height", "tick", "rate", "seconds", "exact"),
+        "frame": ("height", "width", "aspect", "pts", "duration"),
+        "broken": ("pts", "why"),
+        "refused": ("why", "message"),
+        "end": ("why",),
+    }
+    made = {"kind": heard["kind"], **{name: heard[name] for name in kinds[heard["kind"]]}}
+    least = 1 if made["kind"] == "frame" else 0  # a header may not know
+    for name, value in made.items():
+        if name in ("width", "height"):
+            right = type(value) is int and value >= least
+        elif name in ("tick", "rate", "aspect"):
+            right = value is None or (
+                [type(part) for part in value] == [int, int] and min(value) > 0
+            )
+        elif name in ("pts", "duration"):
+            right = value is None or type(value) is int
+        elif name == "seconds":
+            right = value is None or (type(value) in (int, float) and math.isfinite(value))
+        else:
+            right = value is None or type(value) in (str, bool)
+        if not right:
+            raise ValueError(name)
+    return made
+
+
 @contextlib.contextmanager
 def decoding(
     file: BinaryIO, name: str, limits: Limits, stop: Callable[[], bool]
@@ -151,16 +185,18 @@ def decoding(
     ours, theirs = os.pipe()
     its = json.dumps(asdict(limits))
     try:
-        process = subprocess.Popen(
-            [sys.executable, "-P", decoder.__file__, str(theirs), its],
-            stdin=file,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            pass_fds=(theirs,),
-            start_new_session=True,  # a Ctrl-C is for us: we decide what becomes of the decoder
-            env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},  # threads reserve address space
-        )
-        os.close(theirs)
+        try:
+            process = subprocess.Popen(
+                [sys.executable, "-P", decoder.__file__, str(theirs), its],
+                stdin=file,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                pass_fds=(theirs,),
+                start_new_session=True,  # a Ctrl-C is for us: we decide what becomes of it
+                env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},  # threads reserve address space
+            )
+        finally:
+            os.close(theirs)
         try:
             yield Decoding(name, process, ours, limits, stop)
         finally:
