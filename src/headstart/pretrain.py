@@ -195,9 +195,12 @@ def pretrain(
         listener.begins(f"pretext {config.pretext}")
         torch.set_num_threads(config.threads)
         device = torch.device(config.device)
-        pictures = _record_leaks(pictures, config, out)
+        leaks = find_leaks(pictures)
+        record = _record_of(leaks, pictures, config)
+        pictures = _without(pictures, leaks) if config.drop_leaks else pictures
         train, validation = _read(pictures, config, cache or out / "cache")
-        write_atomic(out / "config.json", to_json(config))
+        write_atomic(out / "config.json", to_json(config))  # first: it says whose folder this is
+        write_json(out / "leaks.json", record)
         pretext = PRETEXTS[config.pretext]
         model = _new_model(pretext, train, config, device)
         facts = {"pictures": {"train": len(train.names), "validation": len(validation.names)}}
@@ -223,18 +226,15 @@ def pretrain(
         return _finish(model, pretext, validation, config, out, state, device)
 
 
-def _record_leaks(pictures: Pictures, config: PretextConfig, out: Path) -> Pictures:
-    leaks = find_leaks(pictures)
+def _record_of(leaks: Leaks, pictures: Pictures, config: PretextConfig) -> dict[str, Any]:
     files = [shown(f.image, pictures.root) for f in (*pictures.train, *pictures.validation)]
-    record = {
+    return {
         "compared_with": list(_HELD_OUT) if pictures.labelled else [],
         "pictures": len(files),
         "copies": [files[i] for i in leaks.same],
         "near": [files[i] for i in leaks.near],
         "dropped": config.drop_leaks,
     }
-    write_json(out / "leaks.json", record)
-    return _without(pictures, leaks) if config.drop_leaks else pictures
 
 
 def _read(pictures: Pictures, config: PretextConfig, cache: Path) -> tuple[Decoded, Decoded]:
