@@ -29,11 +29,11 @@ from headstart.data.decoded import read_labelled
 from headstart.data.duplicates import NEAR, fingerprints, nearest
 from headstart.data.folders import Frame, open_dataset
 from headstart.disk import write_json
-from headstart.fit import Stopping
 from headstart.frames import read_frames_csv
 from headstart.run_folder import LABELS
 from headstart.seeding import generator
 from headstart.segmenter import class_maps_of
+from headstart.stopping import Stopping
 from headstart.suggest import known_of, look, suggest
 from headstart.trained import load_segmenter, load_trained
 from headstart.workers import Silent, Work, working

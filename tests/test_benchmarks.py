@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import ast
+import importlib
 import importlib.util
 import json
 import os
@@ -201,3 +203,15 @@ def test_a_slope_is_found_behind_a_loud_beginning(drawn: Path, tmp_path: Path) -
     times = [time for time, _ in frames_in(tmp_path / "a.mp4")]
     assert times == [Fraction(i, 10) for i in range(30)]
     assert video.resident_mb(os.getpid()) > 50 and video.resident_mb(2**22 + 1) == 0
+
+
+def test_what_benchmarks_take_from_the_package_is_there() -> None:
+    """They run rarely: what was renamed is not to be found out then."""
+    for path in sorted(BENCHMARKS.glob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("headstart"):
+                module = importlib.import_module(node.module or "")
+                for alias in node.names:
+                    name = f"{node.module}.{alias.name}"
+                    there = hasattr(module, alias.name) or importlib.util.find_spec(name)
+                    assert there, f"{path.name} imports {name}"

@@ -18,7 +18,7 @@ from headstart import figures
 from headstart.data.clip import Clip, Picture
 from headstart.data.decoded import resize_image, resize_mask
 from headstart.data.label_map import LabelMap
-from headstart.disk import into_place, temporary_name, write_atomic
+from headstart.disk import into_place, temporary_name
 from headstart.errors import DataError, Finding
 from headstart.overlay import enlarged, legend, overlay
 from headstart.predict import png
@@ -90,8 +90,8 @@ def writing(
         OSError: a file cannot be written.
         DataError: the encoder does not take the clip's size or times.
     """
-    names = ("overlay.mp4", "areas.csv", "masks")
-    film, table, folder = (temporary_name(out / name) for name in names)
+    names = ("overlay.mp4", "areas.csv", "timeline.png", "masks")
+    film, table, chart, folder = (temporary_name(out / name) for name in names)
     try:
         with contextlib.ExitStack() as stack:
             if masks:
@@ -109,17 +109,17 @@ def writing(
             reel = Reel(areas, label_map.names, show, keep, encoder, usual)
             yield reel
         title = f"{clip.name}: where each class is seen"
-        timeline = figures.areas(*reel.timeline.stretches(), label_map.names, title)
-        for path in (film, table):
+        chart.write_bytes(figures.areas(*reel.timeline.stretches(), label_map.names, title))
+        for path in (film, table, chart, *(sorted(folder.iterdir()) if masks else ())):
             _flush(path)
+        # From here on only names change: what needs room has it.
         if masks:
             _replace_folder(folder, out / "masks")
-        into_place(table, out / "areas.csv")
-        write_atomic(out / "timeline.png", timeline)
-        into_place(film, out / "overlay.mp4")
+        for path, name in zip((film, table, chart), names[:3], strict=True):
+            into_place(path, out / name)
     finally:
-        film.unlink(missing_ok=True)
-        table.unlink(missing_ok=True)
+        for path in (film, table, chart):
+            path.unlink(missing_ok=True)
         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -136,7 +136,12 @@ def _replace_folder(new: Path, path: Path) -> None:
     old = temporary_name(path.with_name(f"{path.name}-before"))
     if path.exists():
         path.rename(old)
-    into_place(new, path)
+    try:
+        into_place(new, path)
+    except OSError:
+        if old.exists():
+            old.rename(path)
+        raise
     shutil.rmtree(old, ignore_errors=True)
 
 
@@ -163,16 +168,16 @@ def _overlay(
 
     options, finest = _ENCODERS[encoder]
     size = first.image.shape[:2]
-    width = enlarged(first.image).shape[1]
-    strip = legend(range(1, len(names)), names, width)
-    height = even(np.concatenate([enlarged(first.image), strip])).shape[0]
+    strip = legend(range(1, len(names)), names, enlarged(first.image).shape[1])
+    height, width = padded(np.concatenate([enlarged(first.image), strip])).shape[:2]
     tick = clip.tick if clip.tick.denominator <= finest else Fraction(1, min(finest, 60_000))
     try:
         with path.open("xb") as file, av.open(file, "w", format="mp4") as container:
             stream: Any = container.add_stream(encoder, rate=clip.rate or _RATE, options=options)
-            stream.width, stream.height, stream.pix_fmt = width + width % 2, height, "yuv420p"
+            stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
             stream.codec_context.sample_aspect_ratio = first.aspect
             stream.codec_context.time_base = stream.time_base = tick
+            stream.codec_context.thread_count = 1  # the same frames give the same file
             stream.codec_context.flags |= av.codec.context.Flags.frame_duration
             for said in ("colorspace", "color_primaries", "color_trc", "color_range"):
                 setattr(stream.codec_context, said, _BT709)  # 1 is a range of 16 to 235, too
@@ -182,7 +187,8 @@ def _overlay(
                 nonlocal last
                 image = resize_image(picture.image, size)
                 seen = enlarged(overlay(image, resize_mask(classes, size)))
-                frame = av.VideoFrame.from_ndarray(even(np.concatenate([seen, strip])), "rgb24")
+                sheet = padded(np.concatenate([seen, strip]))
+                frame = av.VideoFrame.from_ndarray(sheet, "rgb24")
                 frame = colours.reformat(frame, format="yuv420p", dst_colorspace=_BT709, threads=1)
                 last = max(round(picture.time / tick), last + 1)
                 frame.pts, frame.time_base = last, tick
@@ -200,14 +206,17 @@ def _overlay(
         raise DataError(Finding("encoding", "error", message, hint, (clip.name,))) from error
 
 
-def even(picture: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h2 w2 3"]:
-    """With an even number of rows and columns, as encoders want: the last one twice.
+def padded(picture: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h2 w2 3"]:
+    """An even width, as encoders want, and a height of whole blocks of 16: the edge is repeated.
 
-    >>> even(np.zeros((3, 4, 3), np.uint8)).shape
-    (4, 4, 3)
+    Below is the legend's white, so that nobody sees it. x264 was seen to spend a byte more or less
+    on the hidden rows of a block that is cut off: the same frames then gave another file.
+
+    >>> padded(np.zeros((3, 33, 3), np.uint8)).shape
+    (16, 34, 3)
     """
     height, width = picture.shape[:2]
-    return np.pad(picture, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+    return np.pad(picture, ((0, -height % 16), (0, width % 2), (0, 0)), mode="edge")
 
 
 class Timeline:
