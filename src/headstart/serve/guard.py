@@ -88,8 +88,7 @@ class Guard:
             return Refusal(400, "wrong-host", message, "use the address that it printed")
         origin = headers.get(b"origin")
         if scope["method"] not in ("GET", "HEAD") and origin is not None:
-            netloc = urlsplit(origin.decode("latin-1")).netloc
-            if netloc.lower() != given.lower():
+            if _netloc(origin.decode("latin-1")) != given.lower():
                 message = "another page sent this"
                 return Refusal(403, "wrong-origin", message, "open the server's own page")
         if self.token is not None and scope["path"] not in OPEN:
@@ -98,6 +97,14 @@ class Guard:
                 message = "this page asks for its token"
                 hint = "open the address that the server printed, token and all"
                 return Refusal(401, "token", message, hint)
+        return None
+
+
+def _netloc(origin: str) -> str | None:
+    """Host and port of an ``Origin``; ``None`` where it is none."""
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:
         return None
 
 

@@ -27,7 +27,7 @@ class Address:
     """Where a server listens.
 
     Attributes:
-        socket: bound, not yet listening.
+        socket: bound; what connects waits until it is served.
         host, port: as a browser is given them.
     """
 
@@ -38,9 +38,13 @@ class Address:
     @property
     def url(self) -> str:
         """For a browser; of all addresses of this machine, its own."""
-        anywhere = {"0.0.0.0": "127.0.0.1", "::": "::1"}
-        host = anywhere.get(self.host, self.host)
+        host = self.own or self.host
         return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+
+    @property
+    def own(self) -> str | None:
+        """This machine's address for itself, where the server listens on all that it has."""
+        return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host)
 
 
 def checked_token(host: str, token: str | None) -> str | None:
@@ -55,12 +59,12 @@ def checked_token(host: str, token: str | None) -> str | None:
         message = f"--host {host} lets other machines in, and there is no --token"
         hint = "add --token auto; or leave --host out and reach it through ssh -L"
         raise UsageError(Finding("open-to-others", "error", message, hint))
-    if token is not None and not (
-        len(token) >= _SHORTEST_TOKEN and all("!" <= letter <= "~" for letter in token)
-    ):
-        message = (
-            f"--token has {len(token)} characters, expected {_SHORTEST_TOKEN} of ASCII or more"
-        )
+    message = None
+    if token is not None and not all("!" <= letter <= "~" for letter in token):
+        message = "--token holds a space or a letter beyond ASCII, which no header carries"
+    elif token is not None and len(token) < _SHORTEST_TOKEN:
+        message = f"--token has {len(token)} characters, expected {_SHORTEST_TOKEN} or more"
+    if message is not None:
         raise UsageError(Finding("short-token", "error", message, "--token auto draws one"))
     return token
 
@@ -108,21 +112,37 @@ def _another(host: str, port: int) -> str:
 
 
 class _Timely(H11Protocol):
-    """Closes a connection that does not get its request's head out in time: uvicorn waits on."""
+    """Ends connections that do not get a request's head out, or an answer in: uvicorn waits on.
+
+    An answer is in memory until it is taken, also on a connection that is to be closed after it.
+    """
 
     seconds = Limits.pause_seconds
+    answer_seconds = Limits.answer_seconds
     _clock: asyncio.TimerHandle | None = None
+    _taking: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._watch()
 
     def data_received(self, data: bytes) -> None:
+        if self.transport.get_write_buffer_size() == 0:
+            self._taken()  # all answers before this request
         super().data_received(data)
         self._watch()
 
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._given()
+
+    def on_response_complete(self) -> None:
+        self._given()
+        super().on_response_complete()
+
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop()
+        self._taken()
         super().connection_lost(exc)
 
     def _watch(self) -> None:
@@ -140,6 +160,21 @@ class _Timely(H11Protocol):
         self._clock = None
         if self.cycle is None or self.cycle.response_complete:
             self.transport.close()
+
+    def _given(self) -> None:
+        self._taken()
+        if self.transport.get_write_buffer_size() > 0:
+            self._taking = self.loop.call_later(self.answer_seconds, self._untaken)
+
+    def _taken(self) -> None:
+        if self._taking is not None:
+            self._taking.cancel()
+            self._taking = None
+
+    def _untaken(self) -> None:
+        self._taking = None
+        if self.transport.get_write_buffer_size() > 0:
+            self.transport.abort()
 
 
 def make_server(app: App) -> uvicorn.Server:
