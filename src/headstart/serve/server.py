@@ -7,6 +7,7 @@ import errno
 import secrets
 import signal
 import socket
+import struct
 from dataclasses import dataclass
 
 import uvicorn
@@ -174,6 +175,9 @@ class _Timely(H11Protocol):
     def _untaken(self) -> None:
         self._taking = None
         if self.transport.get_write_buffer_size() > 0:
+            # Reset, or the system holds what it has of the answer for as long as it is not read.
+            line = self.transport.get_extra_info("socket")
+            line.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self.transport.abort()
 
 
