@@ -87,10 +87,10 @@ class Guard:
             message = "this server is not asked by that name"
             return Refusal(400, "wrong-host", message, "use the address that it printed")
         origin = headers.get(b"origin")
-        if scope["method"] not in ("GET", "HEAD") and origin is not None:
-            if _netloc(origin.decode("latin-1")) != given.lower():
-                message = "another page sent this"
-                return Refusal(403, "wrong-origin", message, "open the server's own page")
+        sends = scope["method"] not in ("GET", "HEAD")
+        if sends and origin is not None and _netloc(origin.decode("latin-1")) != given.lower():
+            message = "another page sent this"
+            return Refusal(403, "wrong-origin", message, "open the server's own page")
         if self.token is not None and scope["path"] not in OPEN:
             _, _, theirs = headers.get(b"authorization", b"").partition(b" ")
             if not hmac.compare_digest(theirs, self.token.encode()):

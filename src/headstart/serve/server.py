@@ -60,14 +60,18 @@ def checked_token(host: str, token: str | None) -> str | None:
         message = f"--host {host} lets other machines in, and there is no --token"
         hint = "add --token auto; or leave --host out and reach it through ssh -L"
         raise UsageError(Finding("open-to-others", "error", message, hint))
-    message = None
-    if token is not None and not all("!" <= letter <= "~" for letter in token):
-        message = "--token holds a space or a letter beyond ASCII, which no header carries"
-    elif token is not None and len(token) < _SHORTEST_TOKEN:
-        message = f"--token has {len(token)} characters, expected {_SHORTEST_TOKEN} or more"
-    if message is not None:
-        raise UsageError(Finding("short-token", "error", message, "--token auto draws one"))
+    if token is not None and (wrong := _wrong_with(token)):
+        raise UsageError(Finding("short-token", "error", wrong, "--token auto draws one"))
     return token
+
+
+def _wrong_with(token: str) -> str:
+    """What is wrong with a token; empty where nothing is."""
+    if not all("!" <= letter <= "~" for letter in token):
+        return "--token holds a space or a letter beyond ASCII, which no header carries"
+    if len(token) < _SHORTEST_TOKEN:
+        return f"--token has {len(token)} characters, expected {_SHORTEST_TOKEN} or more"
+    return ""
 
 
 def bind(host: str, port: int) -> Address:
