@@ -68,7 +68,7 @@ def checked_token(host: str, token: str | None) -> str | None:
 def _wrong_with(token: str) -> str:
     """What is wrong with a token; empty where nothing is."""
     if not all("!" <= letter <= "~" for letter in token):
-        return "--token holds a space or a letter beyond ASCII, which no header carries"
+        return "--token holds a space or a letter beyond ASCII, expected neither"
     if len(token) < _SHORTEST_TOKEN:
         return f"--token has {len(token)} characters, expected {_SHORTEST_TOKEN} or more"
     return ""
