@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import parse_qs
 
 import httpx
 import pytest
@@ -109,7 +110,17 @@ def test_others_are_let_in_with_a_token_only(trained: Path, tmp_path: Path) -> N
     with serving(trained, tmp_path, "--host", "0.0.0.0", "--token", "auto") as (_, url, said):
         address, _, token = url.partition("/#token=")
         assert said.read_text().count(token) == 1 and "not encrypted" in said.read_text()
+        assert "name instead of 127.0.0.1" in said.read_text()
         assert httpx.get(f"{address}/facts").status_code == 401
+        given = {"Authorization": f"Bearer {token}"}
+        assert httpx.get(f"{address}/facts", headers=given).status_code == 200
+
+
+def test_a_token_of_any_letters_stands_in_the_address(trained: Path, tmp_path: Path) -> None:
+    token = "100%+a&b#c=d/e?f"
+    with serving(trained, tmp_path, "--token", token) as (_, url, _said):
+        address, _, fragment = url.partition("/#")
+        assert parse_qs(fragment) == {"token": [token]}
         given = {"Authorization": f"Bearer {token}"}
         assert httpx.get(f"{address}/facts", headers=given).status_code == 200
 

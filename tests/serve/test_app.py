@@ -10,6 +10,7 @@ import time
 import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -130,7 +131,7 @@ def test_a_form_is_refused_and_its_file_name_is_nowhere(
 @pytest.mark.parametrize(
     "path",
     ["/../../etc/passwd", "/%2e%2e/%2e%2e/etc/passwd", "/sheets/..%2fconfig.json",
-     "/sheets/config.json", "/docs", "/openapi.json", "/redoc", "/samples/x/thumbnail"],
+     "/sheets/config.json", "/docs", "/openapi.json", "/redoc", "/samples/x/thumbnail", "/facts/"],
 )  # fmt: skip
 def test_there_is_nothing_else(address: str, path: str) -> None:
     """Sent as it is: httpx would tidy the path up first."""
@@ -138,8 +139,21 @@ def test_there_is_nothing_else(address: str, path: str) -> None:
     with socket.create_connection((host, int(port)), 10) as line:
         line.sendall(f"GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
         answer = b"".join(iter(lambda: line.recv(65536), b""))
-    assert answer.split(b" ")[1] in (b"404", b"422"), answer
+    assert answer.split(b" ")[1] == b"404" and b'"code":"not-found"' in answer, answer
     assert b"root:" not in answer and b"headstart/" not in answer
+
+
+def test_what_is_not_understood_is_said_like_everything_else(client: httpx.Client) -> None:
+    answer = post(client, path="/segment?picture=perhaps")
+    assert (answer.status_code, answer.json()["code"]) == (400, "bad-value")
+    assert "picture" in answer.json()["message"] and "hint" in answer.json()
+
+
+def test_a_frame_above_the_limit_is_refused(served: Served) -> None:
+    small = replace(served, limits=Limits(pixels=32 * 40 - 1))
+    with running(small) as url:
+        answer = httpx.post(f"{url}/samples/0/segment")
+    assert (answer.status_code, answer.json()["code"]) == (413, "picture-size")
 
 
 def chunks(size: int) -> Iterator[bytes]:
@@ -165,7 +179,8 @@ def test_only_its_own_names_and_pages_may_ask(client: httpx.Client, address: str
     assert client.get("/facts", headers={"Host": "rebound.example:80"}).json()["code"] == (
         "wrong-host"
     )
-    for origin in ("http://evil.example", "null", address.replace("127.0.0.1", "localhost")):
+    other = address.replace("127.0.0.1", "localhost")
+    for origin in ("http://evil.example", "null", "http://[", other):
         answer = post(client, Origin=origin)
         assert (answer.status_code, answer.json()["code"]) == (403, "wrong-origin")
     assert post(client, Origin=address).status_code == 200
@@ -234,6 +249,16 @@ def test_what_takes_too_long_is_given_up_but_keeps_its_place() -> None:
         assert time.monotonic() - began < 0.9
         second = httpx.post(f"{url}/segment", content=PNG, timeout=10)
         assert second.status_code == 504 and time.monotonic() - began > 1.2
+
+
+def test_a_turn_that_does_not_come_is_not_waited_for() -> None:
+    limits = Limits(running=1, waiting=4, work_seconds=0.1, turn_seconds=0.3)
+    with running(slow(1.5, limits)) as url:
+        assert httpx.post(f"{url}/segment", content=PNG).status_code == 504
+        began = time.monotonic()
+        waited = httpx.post(f"{url}/segment", content=PNG)
+        assert (waited.status_code, waited.json()["code"]) == (503, "busy")
+        assert waited.headers["retry-after"] == "2" and 0.2 < time.monotonic() - began < 1.2
 
 
 def connected(url: str) -> socket.socket:

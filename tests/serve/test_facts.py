@@ -87,3 +87,7 @@ def test_data_that_are_gone_or_others_are_said_to_be(
     shutil.copytree(drawn, tmp_path / "fewer")
     shutil.rmtree(tmp_path / "fewer/segmentation/test/4")
     assert "other frames" in find_samples(config, trained, label_map, tmp_path / "fewer").missing
+    shutil.rmtree(tmp_path / "fewer/segmentation/test")
+    assert (
+        "has no test split" in find_samples(config, trained, label_map, tmp_path / "fewer").missing
+    )

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import select
 import socket
 import time
 
+import numpy as np
 import pytest
 
 from headstart.errors import UsageError
 from headstart.serve.guard import is_ours
 from headstart.serve.limits import Limits
 from headstart.serve.server import _Timely, bind, checked_token
+from tests.data.test_pictures import encoded
 from tests.serve.conftest import running, slow
 
 
@@ -34,8 +37,11 @@ def test_others_are_let_in_with_a_token_only() -> None:
     assert checked_token("127.0.0.1", None) is None
     with pytest.raises(UsageError, match="--token"):
         checked_token("0.0.0.0", None)
-    with pytest.raises(UsageError, match="16"):
+    with pytest.raises(UsageError, match="has 5 characters, expected 16"):
         checked_token("127.0.0.1", "guess")
+    for unsent in ("letters and spaces, long enough", "sixteen-l\u00e9tters-"):
+        with pytest.raises(UsageError, match="beyond ASCII"):
+            checked_token("127.0.0.1", unsent)
     drawn = {checked_token("0.0.0.0", "auto") for _ in range(3)}
     assert len(drawn) == 3 and all(d and len(d) >= 32 for d in drawn)
     assert checked_token("0.0.0.0", "sixteen-letters!") == "sixteen-letters!"
@@ -71,3 +77,24 @@ def test_a_connection_without_a_request_is_closed(monkeypatch: pytest.MonkeyPatc
                 line.sendall(said)
                 began = time.monotonic()
                 assert line.recv(1) == b"" and 0.1 < time.monotonic() - began < 3
+
+
+@pytest.mark.parametrize("kept", ["keep-alive", "close"])
+def test_an_answer_that_nobody_takes_is_dropped(monkeypatch: pytest.MonkeyPatch, kept: str) -> None:
+    """Noise of 2000 x 2000 comes back as 16 MB: more than systems buffer."""
+    monkeypatch.setattr(_Timely, "answer_seconds", 0.5)
+    noise = np.random.default_rng(0).integers(0, 256, (2000, 2000, 3), dtype=np.uint8)
+    picture = encoded(noise)
+    head = (
+        "POST /segment?picture=true HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+        f"Connection: {kept}\r\nContent-Length: {len(picture)}\r\n\r\n"
+    )
+    with running(slow(0.0, Limits())) as url, socket.socket() as line:
+        line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        line.settimeout(10)
+        host, port = url.removeprefix("http://").split(":")
+        line.connect((host, int(port)))
+        line.sendall(head.encode() + picture)
+        ended = select.poll()
+        ended.register(line, select.POLLERR | select.POLLHUP)  # not what comes to be read
+        assert ended.poll(10_000), "the answer is still held"

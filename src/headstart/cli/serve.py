@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from urllib.parse import quote
 
 import typer
 
@@ -52,7 +53,10 @@ def serve(
         say(f"without test frames to try: {samples.missing}")
     if not is_loopback(host):
         say("what goes over the network is not encrypted: keep to networks you trust")
-    say(f"{about.name} is at {address.url}{f'/#token={asked}' if asked else ''}")
+    fragment = f"/#token={quote(asked, safe='')}" if asked else ""
+    say(f"{about.name} is at {address.url}{fragment}")
+    if address.own is not None:
+        say(f"from elsewhere, with this machine's address or name instead of {address.own}")
     say("Ctrl-C stops it")
     run_server(app, address)
     # A thread may still be at a picture, which nobody waits for any more.

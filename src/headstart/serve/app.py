@@ -11,6 +11,7 @@ from importlib.resources import files
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
@@ -63,8 +64,8 @@ def make_app(served: Served, host: str = "127.0.0.1", token: str | None = None) 
         token: without which it says nothing about the run.
     """
     limits = served.limits
-    desk = Desk(limits.running, limits.waiting, limits.work_seconds)
-    shelf = Desk(1, _THUMBNAILS_WAITING, limits.work_seconds)
+    desk = Desk(limits.running, limits.waiting, limits)
+    shelf = Desk(1, _THUMBNAILS_WAITING, limits)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -72,10 +73,17 @@ def make_app(served: Served, host: str = "127.0.0.1", token: str | None = None) 
         desk.close()
         shelf.close()
 
-    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
+    app = FastAPI(
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        redirect_slashes=False,
+        lifespan=lifespan,
+    )
     app.add_exception_handler(Refusal, _refused)
     app.add_exception_handler(DataError, _unreadable)
     app.add_exception_handler(HTTPException, _no_such)
+    app.add_exception_handler(RequestValidationError, _not_understood)
     app.add_exception_handler(Exception, _broken)
     _add_page(app, served)
     _add_samples(app, served, desk, shelf)
@@ -158,6 +166,11 @@ def _segment(served: Served, content: bytes, shown: bool) -> bytes:
 def _segment_sample(served: Served, k: int) -> bytes:
     samples = served.samples
     image, truth = read_labelled(samples.frames[k], served.segmenter.label_map, samples.root)
+    height, width = truth.shape
+    if height * width > served.limits.pixels:  # what it would take depends on the network's classes
+        message = f"this frame has {width} x {height} pixels, more than {served.limits.pixels}"
+        hint = "headstart predict segments it"
+        raise Refusal(413, "picture-size", message, hint)
     return _json(answer(served.segmenter, image, truth, shown=True))
 
 
@@ -182,6 +195,15 @@ async def _no_such(_: Request, error: Exception) -> Response:
     words = {404: ("not-found", "there is nothing here"), 405: ("method", "not asked like this")}
     code, message = words.get(error.status_code, ("http", str(error.detail)))
     return Refusal(error.status_code, code, message).response()
+
+
+async def _not_understood(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    where, *names = error.errors()[0]["loc"]
+    if where == "path":  # no number, so no frame
+        return await _no_such(request, HTTPException(404))
+    message = f"{'.'.join(map(str, names))} in the address is not understood"
+    return Refusal(400, "bad-value", message, "true or false").response()
 
 
 async def _broken(_: Request, error: Exception) -> Response:

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TypeVar
 
-from headstart.serve.limits import Refusal, gone
+from headstart.serve.limits import Limits, Refusal, gone
 
 _T = TypeVar("_T")
 
@@ -20,10 +20,11 @@ class Desk:
     it ends, so that there are never more threads than places.
     """
 
-    def __init__(self, running: int, waiting: int, seconds: float) -> None:
+    def __init__(self, running: int, waiting: int, limits: Limits) -> None:
         self._most = running + waiting
         self._inside = 0
-        self._seconds = seconds
+        self._seconds = limits.work_seconds
+        self._patience = limits.turn_seconds
         self._places = asyncio.Semaphore(running)
         self._pool = ThreadPoolExecutor(running, thread_name_prefix="headstart-serve")
 
@@ -35,8 +36,7 @@ class Desk:
             Refusal: so many are inside that it would have to wait long.
         """
         if self._inside >= self._most:
-            message = "too many pictures at once"
-            raise Refusal(503, "busy", message, "try again in a moment", retry_after=2)
+            raise _busy()
         self._inside += 1
         try:
             yield
@@ -53,9 +53,13 @@ class Desk:
             left: whether whoever asked is gone by then; nothing is done for those.
 
         Raises:
-            Refusal: it takes too long, or nobody waits for it.
+            Refusal: its turn does not come, it takes too long, or nobody waits for it.
         """
-        await self._places.acquire()
+        try:
+            async with asyncio.timeout(self._patience):
+                await self._places.acquire()
+        except TimeoutError:
+            raise _busy() from None
         try:
             if left is not None and await left():
                 raise gone()
@@ -78,3 +82,8 @@ class Desk:
     def close(self) -> None:
         """Takes no more work, and does not wait for what is being done."""
         self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _busy() -> Refusal:
+    message = "too many pictures at once"
+    return Refusal(503, "busy", message, "try again in a moment", retry_after=2)

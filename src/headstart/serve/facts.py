@@ -163,7 +163,6 @@ def _study(run: Path) -> dict[str, Any] | None:
         "saved": found["saved"],
         "notes": found["notes"],
         "sentences": [printable(sentence) for sentence in sentences],
-        "runs": len(records.runs),
     }
 
 

@@ -87,17 +87,24 @@ class Guard:
             message = "this server is not asked by that name"
             return Refusal(400, "wrong-host", message, "use the address that it printed")
         origin = headers.get(b"origin")
-        if scope["method"] not in ("GET", "HEAD") and origin is not None:
-            netloc = urlsplit(origin.decode("latin-1")).netloc
-            if netloc.lower() != given.lower():
-                message = "another page sent this"
-                return Refusal(403, "wrong-origin", message, "open the server's own page")
+        sends = scope["method"] not in ("GET", "HEAD")
+        if sends and origin is not None and _netloc(origin.decode("latin-1")) != given.lower():
+            message = "another page sent this"
+            return Refusal(403, "wrong-origin", message, "open the server's own page")
         if self.token is not None and scope["path"] not in OPEN:
             _, _, theirs = headers.get(b"authorization", b"").partition(b" ")
             if not hmac.compare_digest(theirs, self.token.encode()):
                 message = "this page asks for its token"
                 hint = "open the address that the server printed, token and all"
                 return Refusal(401, "token", message, hint)
+        return None
+
+
+def _netloc(origin: str) -> str | None:
+    """Host and port of an ``Origin``; ``None`` where it is none."""
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:
         return None
 
 

@@ -30,7 +30,9 @@ class Limits:
         waiting: how many more may be uploading or wait for their turn.
         upload_seconds: for a whole upload.
         pause_seconds: without a byte in an upload, or in a request's head.
+        turn_seconds: until a place to be worked at is free.
         work_seconds: for one picture, decoding included.
+        answer_seconds: for an answer to be taken.
     """
 
     bytes: int = 20_000_000
@@ -39,7 +41,9 @@ class Limits:
     waiting: int = 8
     upload_seconds: float = 30.0
     pause_seconds: float = 5.0
+    turn_seconds: float = 120.0
     work_seconds: float = 60.0
+    answer_seconds: float = 30.0
 
 
 class Refusal(Exception):  # noqa: N818 - most are no errors of anybody

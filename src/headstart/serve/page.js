@@ -428,6 +428,7 @@ $("gate").addEventListener("submit", (event) => {
   sessionStorage.setItem(TOKEN, $("token").value.trim());
   open();
 });
+addEventListener("hashchange", () => location.reload()); // an address pasted into this tab
 const given = new URLSearchParams(location.hash.slice(1)).get("token");
 if (given) {
   sessionStorage.setItem(TOKEN, given);

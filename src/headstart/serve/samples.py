@@ -85,10 +85,10 @@ def find_samples(
     frames = dataset.splits.get(split, ())
     if dataset.label_map != label_map:
         return none(f"{printable(str(root))} has other classes than this network.")
-    if run is not None and not _scored(run, frames):
-        return none(f"The {split} split holds other frames now than those that were scored.")
     if not frames:
         return none(f"{printable(str(root))} has no {split} split.")
+    if run is not None and not _scored(run, frames):
+        return none(f"The {split} split holds other frames now than those that were scored.")
     return Samples(split, frames, dataset.root, "")
 
 

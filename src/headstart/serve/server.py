@@ -7,6 +7,7 @@ import errno
 import secrets
 import signal
 import socket
+import struct
 from dataclasses import dataclass
 
 import uvicorn
@@ -27,7 +28,7 @@ class Address:
     """Where a server listens.
 
     Attributes:
-        socket: bound, not yet listening.
+        socket: bound; what connects waits until it is served.
         host, port: as a browser is given them.
     """
 
@@ -38,9 +39,13 @@ class Address:
     @property
     def url(self) -> str:
         """For a browser; of all addresses of this machine, its own."""
-        anywhere = {"0.0.0.0": "127.0.0.1", "::": "::1"}
-        host = anywhere.get(self.host, self.host)
+        host = self.own or self.host
         return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+
+    @property
+    def own(self) -> str | None:
+        """This machine's address for itself, where the server listens on all that it has."""
+        return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host)
 
 
 def checked_token(host: str, token: str | None) -> str | None:
@@ -55,14 +60,18 @@ def checked_token(host: str, token: str | None) -> str | None:
         message = f"--host {host} lets other machines in, and there is no --token"
         hint = "add --token auto; or leave --host out and reach it through ssh -L"
         raise UsageError(Finding("open-to-others", "error", message, hint))
-    if token is not None and not (
-        len(token) >= _SHORTEST_TOKEN and all("!" <= letter <= "~" for letter in token)
-    ):
-        message = (
-            f"--token has {len(token)} characters, expected {_SHORTEST_TOKEN} of ASCII or more"
-        )
-        raise UsageError(Finding("short-token", "error", message, "--token auto draws one"))
+    if token is not None and (wrong := _wrong_with(token)):
+        raise UsageError(Finding("short-token", "error", wrong, "--token auto draws one"))
     return token
+
+
+def _wrong_with(token: str) -> str:
+    """What is wrong with a token; empty where nothing is."""
+    if not all("!" <= letter <= "~" for letter in token):
+        return "--token holds a space or a letter beyond ASCII, expected neither"
+    if len(token) < _SHORTEST_TOKEN:
+        return f"--token has {len(token)} characters, expected {_SHORTEST_TOKEN} or more"
+    return ""
 
 
 def bind(host: str, port: int) -> Address:
@@ -108,21 +117,37 @@ def _another(host: str, port: int) -> str:
 
 
 class _Timely(H11Protocol):
-    """Closes a connection that does not get its request's head out in time: uvicorn waits on."""
+    """Ends connections that do not get a request's head out, or an answer in: uvicorn waits on.
+
+    An answer is in memory until it is taken, also on a connection that is to be closed after it.
+    """
 
     seconds = Limits.pause_seconds
+    answer_seconds = Limits.answer_seconds
     _clock: asyncio.TimerHandle | None = None
+    _taking: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._watch()
 
     def data_received(self, data: bytes) -> None:
+        if self.transport.get_write_buffer_size() == 0:
+            self._taken()  # all answers before this request
         super().data_received(data)
         self._watch()
 
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._given()
+
+    def on_response_complete(self) -> None:
+        self._given()
+        super().on_response_complete()
+
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop()
+        self._taken()
         super().connection_lost(exc)
 
     def _watch(self) -> None:
@@ -140,6 +165,24 @@ class _Timely(H11Protocol):
         self._clock = None
         if self.cycle is None or self.cycle.response_complete:
             self.transport.close()
+
+    def _given(self) -> None:
+        self._taken()
+        if self.transport.get_write_buffer_size() > 0:
+            self._taking = self.loop.call_later(self.answer_seconds, self._untaken)
+
+    def _taken(self) -> None:
+        if self._taking is not None:
+            self._taking.cancel()
+            self._taking = None
+
+    def _untaken(self) -> None:
+        self._taking = None
+        if self.transport.get_write_buffer_size() > 0:
+            # Reset, or the system holds what it has of the answer for as long as it is not read.
+            line = self.transport.get_extra_info("socket")
+            line.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self.transport.abort()
 
 
 def make_server(app: App) -> uvicorn.Server:
