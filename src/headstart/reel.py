@@ -163,14 +163,13 @@ def _overlay(
 
     options, finest = _ENCODERS[encoder]
     size = first.image.shape[:2]
-    width = enlarged(first.image).shape[1]
-    strip = legend(range(1, len(names)), names, width)
-    height = even(np.concatenate([enlarged(first.image), strip])).shape[0]
+    strip = legend(range(1, len(names)), names, enlarged(first.image).shape[1])
+    height, width = even(np.concatenate([enlarged(first.image), strip])).shape[:2]
     tick = clip.tick if clip.tick.denominator <= finest else Fraction(1, min(finest, 60_000))
     try:
         with path.open("xb") as file, av.open(file, "w", format="mp4") as container:
             stream: Any = container.add_stream(encoder, rate=clip.rate or _RATE, options=options)
-            stream.width, stream.height, stream.pix_fmt = width + width % 2, height, "yuv420p"
+            stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
             stream.codec_context.sample_aspect_ratio = first.aspect
             stream.codec_context.time_base = stream.time_base = tick
             stream.codec_context.flags |= av.codec.context.Flags.frame_duration
@@ -182,7 +181,8 @@ def _overlay(
                 nonlocal last
                 image = resize_image(picture.image, size)
                 seen = enlarged(overlay(image, resize_mask(classes, size)))
-                frame = av.VideoFrame.from_ndarray(even(np.concatenate([seen, strip])), "rgb24")
+                sheet = even(np.concatenate([seen, strip]))
+                frame = av.VideoFrame.from_ndarray(sheet, "rgb24")
                 frame = colours.reformat(frame, format="yuv420p", dst_colorspace=_BT709, threads=1)
                 last = max(round(picture.time / tick), last + 1)
                 frame.pts, frame.time_base = last, tick
