@@ -169,7 +169,7 @@ def _overlay(
     options, finest = _ENCODERS[encoder]
     size = first.image.shape[:2]
     strip = legend(range(1, len(names)), names, enlarged(first.image).shape[1])
-    height, width = padded(np.concatenate([enlarged(first.image), strip])).shape[:2]
+    height, width = even(np.concatenate([enlarged(first.image), strip])).shape[:2]
     tick = clip.tick if clip.tick.denominator <= finest else Fraction(1, min(finest, 60_000))
     try:
         with path.open("xb") as file, av.open(file, "w", format="mp4") as container:
@@ -177,7 +177,6 @@ def _overlay(
             stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
             stream.codec_context.sample_aspect_ratio = first.aspect
             stream.codec_context.time_base = stream.time_base = tick
-            stream.codec_context.thread_count = 1  # the same frames give the same file
             stream.codec_context.flags |= av.codec.context.Flags.frame_duration
             for said in ("colorspace", "color_primaries", "color_trc", "color_range"):
                 setattr(stream.codec_context, said, _BT709)  # 1 is a range of 16 to 235, too
@@ -187,7 +186,7 @@ def _overlay(
                 nonlocal last
                 image = resize_image(picture.image, size)
                 seen = enlarged(overlay(image, resize_mask(classes, size)))
-                sheet = padded(np.concatenate([seen, strip]))
+                sheet = even(np.concatenate([seen, strip]))
                 frame = av.VideoFrame.from_ndarray(sheet, "rgb24")
                 frame = colours.reformat(frame, format="yuv420p", dst_colorspace=_BT709, threads=1)
                 last = max(round(picture.time / tick), last + 1)
@@ -206,17 +205,14 @@ def _overlay(
         raise DataError(Finding("encoding", "error", message, hint, (clip.name,))) from error
 
 
-def padded(picture: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h2 w2 3"]:
-    """An even width, as encoders want, and a height of whole blocks of 16: the edge is repeated.
+def even(picture: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h2 w2 3"]:
+    """With an even number of rows and columns, as encoders want: the last one twice.
 
-    Below is the legend's white, so that nobody sees it. x264 was seen to spend a byte more or less
-    on the hidden rows of a block that is cut off: the same frames then gave another file.
-
-    >>> padded(np.zeros((3, 33, 3), np.uint8)).shape
-    (16, 34, 3)
+    >>> even(np.zeros((3, 4, 3), np.uint8)).shape
+    (4, 4, 3)
     """
     height, width = picture.shape[:2]
-    return np.pad(picture, ((0, -height % 16), (0, width % 2), (0, 0)), mode="edge")
+    return np.pad(picture, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
 
 
 class Timeline:
