@@ -27,14 +27,15 @@ from headstart.errors import DataError, Finding, UsageError
 from headstart.recipes import (
     CLASSIFIER_DEFAULT,
     DEFAULT,
+    ENCODER_DEFAULT,
     PRETEXT_DEFAULT,
-    PRETEXT_RECIPES,
     ClassifierRecipe,
     Frozen,
     PretextRecipe,
     Recipe,
     explain,
     read_classifier_recipe,
+    read_pretext_recipe,
     read_recipe,
     read_settings,
 )
@@ -47,6 +48,7 @@ Seed = Annotated[int, Field(ge=0, lt=2**63)]
 Width = Annotated[int, Field(ge=1, le=1024)]
 Tune = Annotated[str, Field(pattern=r"^(all|head|staged|last:[1-9][0-9]{0,2})$")]
 UNET = "unet"
+Network = Annotated[str, Field(min_length=1)]
 
 
 class _Settings(Frozen):
@@ -72,8 +74,8 @@ class PretextConfig(_Settings):
     """All that decides the result of a pretext, apart from the pictures' content.
 
     Attributes:
-        model: the network.
-        width: channels of its first level.
+        model: the network, as of runs.
+        width: channels of its finest level.
         seed: fixes order, augmentation and new weights.
         pretext: what the network has to restore; see [`headstart.pretexts`][].
         drop_leaks: leave out pictures that are, exactly or nearly, validation or test frames.
@@ -81,7 +83,7 @@ class PretextConfig(_Settings):
     """
 
     task: Literal["pretext"] = "pretext"
-    model: Literal["unet"] = "unet"
+    model: Network = UNET
     width: Width = 32
     seed: Seed = 0
     pretext: PretextName
@@ -105,14 +107,15 @@ class _Supervised(_Settings):
 
     Attributes:
         task: what is learned from the labels.
-        model: the network: ``"unet"``, or one of torchvision's classifiers.
-        width: channels of the U-Net's first level; null for a classifier.
+        model: the network: one of torchvision's classifiers; of a segmentation ``"unet"``, or the
+            classifier that is its encoder.
+        width: channels of a segmentation's finest level; null for a classifier.
         score: the split that is scored once per run.
         recipe: the hyper-parameters, in full.
     """
 
     task: TaskName = "segmentation"
-    model: Annotated[str, Field(min_length=1)] = UNET
+    model: Network = UNET
     width: Width | None = 32
     score: Literal["test", "validation"] = "test"
     recipe: AnyRecipe = DEFAULT
@@ -120,11 +123,11 @@ class _Supervised(_Settings):
     @model_validator(mode="after")
     def _fits_the_task(self) -> _Supervised:
         """Network, width and recipe are those of the task."""
-        if (self.model == UNET) != (self.task == "segmentation"):
-            expected = UNET if self.task == "segmentation" else "one of torchvision's classifiers"
-            raise ValueError(f"model is {self.model}, but a {self.task} takes {expected}")
+        if self.model == UNET and self.task == "classification":
+            expected = "one of torchvision's classifiers"
+            raise ValueError(f"model is {UNET}, but a classification takes {expected}")
         if (self.width is None) != (self.task == "classification"):
-            raise ValueError("width is the U-Net's: a segmentation has one, a classification none")
+            raise ValueError("width is of a segmentation's network; a classification has none")
         if _kind_of_recipe(self.recipe) != self.task:
             raise ValueError(f"the recipe {self.recipe.name} is not one of a {self.task}")
         return self
@@ -133,10 +136,13 @@ class _Supervised(_Settings):
         pretext = start in (*PRETEXTS, SCRATCH_LONGER)
         if self.task == "segmentation" and tune != "all":
             raise ValueError(f"tune {tune} is of classifiers; a segmentation trains all")
-        if self.task == "segmentation" and start == IMAGENET:
-            raise ValueError("there are no published weights of the U-Net: no start imagenet")
+        if self.model == UNET and start == IMAGENET:
+            raise ValueError(
+                "there are no published weights of unet; a classifier's are the start of its "
+                "encoder: give a model, for example resnet18"
+            )
         if self.task == "classification" and pretext:
-            raise ValueError(f"the start {start} is the U-Net's, not a classifier's")
+            raise ValueError(f"the start {start} is of segmentations, not of classifiers")
 
 
 class RunConfig(_Supervised):
@@ -258,9 +264,10 @@ def weights_file(start: str) -> Path:
     raise UsageError(Finding("unknown-start", "error", message))
 
 
-def pretext_recipe_for(recipe: Recipe | ClassifierRecipe) -> PretextRecipe:
+def pretext_recipe_for(recipe: Recipe | ClassifierRecipe, model: str) -> PretextRecipe:
     """The pretext recipe that goes with a recipe: the assignment's with the assignment's."""
-    return PRETEXT_RECIPES["assignment" if recipe.name.startswith("assignment") else "default"]
+    name = "assignment" if recipe.name.startswith("assignment") else "default"
+    return read_pretext_recipe(name, encoder=model != UNET)
 
 
 def pretext_settings(settings: dict[str, Any]) -> dict[str, Any]:
@@ -285,15 +292,25 @@ CLASSIFIER: dict[str, Any] = {
 """The settings of a classification where nobody says otherwise."""
 
 
-def read_recipe_for(task: TaskName, name_or_path: str) -> Recipe | ClassifierRecipe:
-    """A recipe of a task, by its name or from a file.
+def defaults_for(task: TaskName, model: str | None) -> dict[str, Any]:
+    """The settings of a task and its network, where those of a U-Net are not meant."""
+    if task == "classification":
+        return CLASSIFIER
+    return {} if model in (None, UNET) else {"recipe": ENCODER_DEFAULT}
+
+
+def read_recipe_for(
+    task: TaskName, model: str | None, name_or_path: str
+) -> Recipe | ClassifierRecipe:
+    """A recipe of a task and its network, by its name or from a file.
 
     Raises:
         UsageError: there is neither such a recipe nor such a file.
         DataError: the file cannot be read or understood.
     """
-    read = read_classifier_recipe if task == "classification" else read_recipe
-    return read(name_or_path)
+    if task == "classification":
+        return read_classifier_recipe(name_or_path)
+    return read_recipe(name_or_path, encoder=model not in (None, UNET))
 
 
 _KINDS = (Recipe, ClassifierRecipe, PretextRecipe, RunConfig, StudyConfig)

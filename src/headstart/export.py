@@ -14,7 +14,7 @@ import numpy as np
 
 from headstart.agreement import TOLERANCE, Agreement, Images, of_classifiers, of_segmenters
 from headstart.classifier import Classifier, not_above
-from headstart.config import RunConfig, read_config
+from headstart.config import UNET, RunConfig, read_config
 from headstart.data.classes import open_classes
 from headstart.data.folders import find_pictures, open_dataset
 from headstart.data.frame import Frame, read_frame
@@ -27,6 +27,10 @@ from headstart.packages import require
 from headstart.segmenter import Segmenter
 
 _PICTURES = 8
+_PADDED = (
+    "; padded at the right and the bottom to a multiple of 8 by repeating the border, and cropped "
+    "back"
+)
 
 Item = TypeVar("Item")
 
@@ -136,15 +140,15 @@ def _export_segmenter(
         schema=1,
         headstart=version_of("headstart"),
         task="segmentation",
-        model="unet",
+        model=its.name,
         names=its.label_map.names,
         greys=its.label_map.greys,
         size=its.size,
         min_area=its.min_area,
         input="RGB in [0, 1], float32: pictures x 3 x height x width, any number, any size; "
         f"trained at {its.size[0]} x {its.size[1]}, to which pictures are brought, bilinearly",
-        normalisation="inside: minus mean, divided by std, by channel; padded at the right and "
-        "the bottom to a multiple of 8 by repeating the border, and cropped back",
+        normalisation="inside: minus mean, divided by std, by channel"
+        + (_PADDED if its.name == UNET else ""),
         mean=tuple(its.model.mean.flatten().tolist()),
         std=tuple(its.model.std.flatten().tolist()),
         weights_sha256=its.digest,

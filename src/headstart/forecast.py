@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from headstart.config import PretextConfig, RunConfig
 from headstart.fit import make_optimizer
 from headstart.models.classifiers import make_network, outline
+from headstart.models.encoder_unet import make_segmenter
 from headstart.models.tuning import Cut, cut, trained_weights
-from headstart.models.unet import UNet
 from headstart.pretexts import PRETEXTS
 from headstart.tasks import layout, low_precision, placed
 
@@ -24,10 +24,10 @@ Config = RunConfig | PretextConfig
 
 def _network(config: Config, num_classes: int) -> nn.Module:
     if isinstance(config, PretextConfig):
-        return UNet(PRETEXTS[config.pretext].channels, config.width)
+        return make_segmenter(config.model, PRETEXTS[config.pretext].channels, config.width)
     if config.width is None:
         return make_network(config.model, num_classes)[0]
-    return UNet(num_classes, config.width)
+    return make_segmenter(config.model, num_classes, config.width)
 
 
 def _parts(config: Config, num_classes: int) -> Cut:

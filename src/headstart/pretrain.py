@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import UInt8
+from torch import nn
 
 from headstart import figures
 from headstart.card import pretext_card
@@ -26,7 +27,7 @@ from headstart.data.label_map import LabelMap
 from headstart.disk import locked, write_atomic, write_json
 from headstart.errors import DataError, Finding, InterruptedRun
 from headstart.fit import Listener, State, fit
-from headstart.models.unet import UNet
+from headstart.models.encoder_unet import check_segmenter, make_segmenter
 from headstart.pretexts import PRETEXTS, Pretext, restoration, restored, trivial_loss
 from headstart.record import Recording, record_environment
 from headstart.run_folder import check_folder, how_to_continue
@@ -180,10 +181,12 @@ def pretrain(
 
     Raises:
         DataError: the pictures cannot be used, or are not those the run began with.
-        UsageError: ``out`` holds a run with other settings, or something else.
+        UsageError: ``out`` holds a run with other settings, or something else; or the network
+            cannot take pictures of that size.
         LockedError: another process works there.
         InterruptedRun: SIGINT or SIGTERM came; the state is saved.
     """
+    check_segmenter(config.model, config.size)
     pictures = find_pretext_pictures(Path(config.data))
     check_folder(config, out)
     with locked(out), Stopping() as stopping:
@@ -260,11 +263,11 @@ def _grey(image: UInt8[np.ndarray, "3 h w"]) -> UInt8[np.ndarray, "3 h w"]:
 
 def _new_model(
     pretext: Pretext, train: Decoded, config: PretextConfig, device: torch.device
-) -> UNet:
+) -> nn.Module:
     """New weights from the seed; standardised by what the network will see."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(key(config.seed, "weights"))
-        model = UNet(pretext.channels, config.width)
+        model = make_segmenter(config.model, pretext.channels, config.width)
     if config.recipe.standardise:
         seen = map(_grey, train.images) if pretext.grey else train.images
         mean, std = channel_statistics(seen)
@@ -274,7 +277,7 @@ def _new_model(
 
 
 def _finish(
-    model: UNet,
+    model: nn.Module,
     pretext: Pretext,
     validation: Decoded,
     config: PretextConfig,

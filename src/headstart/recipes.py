@@ -202,6 +202,15 @@ PRETEXT_DEFAULT = PretextRecipe(
 """Ours: the optimizer, schedule and movements of the recipe ``default``; colours are left alone,
 because they are the answer."""
 
+ENCODER_DEFAULT = DEFAULT.model_copy(update={"learning_rate": 1e-3, "standardise": False})
+"""Of networks on a classifier's encoder, which standardise as ImageNet's weights expect:
+docs/decisions/0020-encoders.md."""
+
+ENCODER_PRETEXT_DEFAULT = PRETEXT_DEFAULT.model_copy(
+    update={"learning_rate": 1e-3, "standardise": False}
+)
+"""The same of pretexts."""
+
 CLASSIFIER_ASSIGNMENT = ClassifierRecipe(
     name="assignment",
     optimizer="adam",
@@ -236,6 +245,8 @@ CLASSIFIER_DEFAULT = ClassifierRecipe(
 RECIPES = {r.name: r for r in (DEFAULT, ASSIGNMENT, ASSIGNMENT_AUGMENTED)}
 CLASSIFIER_RECIPES = {r.name: r for r in (CLASSIFIER_DEFAULT, CLASSIFIER_ASSIGNMENT)}
 PRETEXT_RECIPES = {r.name: r for r in (PRETEXT_DEFAULT, PRETEXT_ASSIGNMENT)}
+ENCODER_RECIPES = RECIPES | {"default": ENCODER_DEFAULT}
+ENCODER_PRETEXT_RECIPES = PRETEXT_RECIPES | {"default": ENCODER_PRETEXT_DEFAULT}
 
 _TASKS = ("segmentation", "classification")  # which kind of recipe it is; no setting's name
 
@@ -281,17 +292,21 @@ def read_settings(path: Path) -> dict[str, Any]:
 AnyRecipe = TypeVar("AnyRecipe", bound=Training)
 
 
-def read_recipe(name_or_path: str) -> Recipe:
+def read_recipe(name_or_path: str, encoder: bool = False) -> Recipe:
     """A recipe by its name, or from a TOML or JSON file.
 
     A file holds a recipe's fields; ``base = "default"`` takes all others, those of the augmentation
     among them, from a named recipe. Numbers are numbers there: neither ``"10"`` nor ``true`` is 10.
 
+    Args:
+        name_or_path: which.
+        encoder: of a network on a classifier's encoder.
+
     Raises:
         UsageError: there is neither such a recipe nor such a file.
         DataError: the file cannot be read or understood; every wrong setting is named.
     """
-    return _read(name_or_path, Recipe, RECIPES)
+    return _read(name_or_path, Recipe, ENCODER_RECIPES if encoder else RECIPES)
 
 
 def read_classifier_recipe(name_or_path: str) -> ClassifierRecipe:
@@ -299,9 +314,10 @@ def read_classifier_recipe(name_or_path: str) -> ClassifierRecipe:
     return _read(name_or_path, ClassifierRecipe, CLASSIFIER_RECIPES)
 
 
-def read_pretext_recipe(name_or_path: str) -> PretextRecipe:
+def read_pretext_recipe(name_or_path: str, encoder: bool = False) -> PretextRecipe:
     """As [`read_recipe`][], for pretexts."""
-    return _read(name_or_path, PretextRecipe, PRETEXT_RECIPES)
+    named = ENCODER_PRETEXT_RECIPES if encoder else PRETEXT_RECIPES
+    return _read(name_or_path, PretextRecipe, named)
 
 
 def _read(name_or_path: str, kind: type[AnyRecipe], named: dict[str, AnyRecipe]) -> AnyRecipe:

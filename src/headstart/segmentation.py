@@ -23,13 +23,13 @@ from headstart.errors import DataError, Finding
 from headstart.fit import State
 from headstart.frames import frames_csv
 from headstart.material import overlaps
-from headstart.models.unet import UNet
+from headstart.models.encoder_unet import check_segmenter, make_segmenter
 from headstart.recipes import Recipe
 from headstart.record import hash_of_label_map
 from headstart.run_cards import card_of_segmentation
 from headstart.run_folder import LABELS, budget_too_large
 from headstart.seeding import key
-from headstart.starts import Moved, Source, move
+from headstart.starts import Moved, Source, start_of
 from headstart.subject import Stage, Subject
 from headstart.tasks import count_frames, placed, segment, segmentation
 
@@ -39,7 +39,9 @@ def check(config: RunConfig) -> None:
 
     Raises:
         DataError: the folders are at fault.
+        UsageError: there is no such network, or it cannot take pictures of that size.
     """
+    check_segmenter(config.model, config.size)
     open_dataset(Path(config.data))
 
 
@@ -72,8 +74,8 @@ def read(config: RunConfig, cache: Path) -> Subject:
     def network(source: Source | None) -> tuple[nn.Module, Moved]:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(key(config.seed, "weights"))
-            model = UNet(len(names), width)
-        moved = Moved(SCRATCH) if source is None else move(model, source, names)
+            model = make_segmenter(config.model, len(names), width)
+        moved = Moved(SCRATCH) if source is None else start_of(model, source, names)
         if recipe.standardise:
             mean, std = channel_statistics(budget.images)
             model.mean.copy_(torch.tensor(mean)[:, None, None])

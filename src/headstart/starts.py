@@ -25,6 +25,8 @@ from safetensors.torch import load as load_safetensors
 from torch import Tensor, nn
 
 from headstart.errors import DataError, Finding
+from headstart.models.encoder_unet import EncoderUNet, beside_encoder
+from headstart.models.unet import UNet
 
 _NOT_WEIGHTS = ("mean", "std")
 _WRAPPERS = ("state_dict", "model_state_dict", "model")
@@ -151,7 +153,7 @@ def move(
     model: nn.Module,
     source: Source,
     classes: tuple[str, ...],
-    head: str = "head.",
+    head: str | tuple[str, ...] = "head.",
     whole: bool = False,
 ) -> Moved:
     """Puts a source's weights into ``model``, by name and shape.
@@ -160,7 +162,8 @@ def move(
         model: with new weights; changed in place.
         source: where the weights come from.
         classes: what the model's head tells apart.
-        head: how the names of its tensors begin.
+        head: how the names of its tensors begin; or of several parts that are no part of what
+            moves.
         whole: every tensor outside the head must have its counterpart, as in published weights.
 
     Returns:
@@ -199,7 +202,8 @@ def move(
     unused = tuple(sorted(n for n in source.weights if n not in taken and n not in _NOT_WEIGHTS))
     fits = any(n.endswith("weight") for n in taken)
     if whole and fits:
-        strange = [n for n in unused if not n.startswith((head, *_AUXILIARY))]
+        heads = (head,) if isinstance(head, str) else head
+        strange = [n for n in unused if not n.startswith((*heads, *_AUXILIARY))]
         wrong += [f"{name} is missing" for name in missing]
         wrong += [f"{name} has no place here" for name in strange if name not in own]
     if wrong:
@@ -218,6 +222,31 @@ def move(
     return replace(report, unused=unused)
 
 
+def start_of(model: UNet | EncoderUNet, source: Source, classes: tuple[str, ...]) -> Moved:
+    """Puts a source's weights into a network for segmentation.
+
+    They are those of such a network; or, where it has a classifier as its encoder, the classifier's
+    own, in torchvision's names: then the encoder takes all of them but the classifier's head.
+
+    Args:
+        model: with new weights; changed in place.
+        source: where the weights come from.
+        classes: what the model's head tells apart.
+
+    Raises:
+        DataError: as [`move`][].
+    """
+    if not isinstance(model, EncoderUNet) or any(n.startswith(_ENCODER) for n in source.weights):
+        return move(model, source, classes)
+    its = move(model.encoder, source, (), beside_encoder(model.name), whole=True)
+    moved, adapted, fresh = (
+        tuple(_ENCODER + name for name in names) for names in (its.moved, its.adapted, its.fresh)
+    )
+    new = (n for n in model.state_dict() if not n.startswith((_ENCODER, *_NOT_WEIGHTS)))
+    return replace(its, moved=moved, adapted=adapted, fresh=(*fresh, *new))
+
+
+_ENCODER = "encoder."
 _COUNTER = "num_batches_tracked"  # which old files of weights lack, and nothing depends on
 _AUXILIARY = ("AuxLogits.", "aux1.", "aux2.")  # heads of Inception that help to train it, no more
 

@@ -46,6 +46,7 @@ from headstart.disk import locked, write_atomic, write_json
 from headstart.errors import DataError, Finding, InterruptedRun, UsageError
 from headstart.fit import Listener
 from headstart.models.classifiers import check_network, check_size
+from headstart.models.encoder_unet import check_segmenter
 from headstart.pretrain import find_pretext_pictures
 from headstart.recipes import ClassifierRecipe
 from headstart.run_folder import budget_too_large, strangers
@@ -223,6 +224,8 @@ def _check(config: StudyConfig, whole: int, needed: set[str]) -> None:
     if config.task == "classification":
         check_network(config.model)
         check_size(config.model, config.size)
+    else:
+        check_segmenter(config.model, config.size)
     for start in config.starts:
         if start in needed and start not in (SCRATCH, SCRATCH_LONGER, IMAGENET, *PRETEXTS):
             try:

@@ -106,7 +106,7 @@ def look(
 
     unsure, shares, prints = [], [], []
     findings: list[Finding] = []
-    hook = model.encoder[-1].register_forward_hook(keep)
+    hook = model.deepest.register_forward_hook(keep)
     try:
         for start in range(0, len(frames), _BATCH):
             pictures = []

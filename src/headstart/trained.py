@@ -18,6 +18,7 @@ from headstart.data.label_map import LabelMap
 from headstart.errors import DataError, Finding
 from headstart.features import prepared
 from headstart.models.classifiers import make_network
+from headstart.models.encoder_unet import EncoderUNet, make_segmenter
 from headstart.models.unet import UNet
 from headstart.segmenter import Pictures, Segmenter, Sizes
 from headstart.tasks import placed, segment, to_input
@@ -32,13 +33,15 @@ class Trained:
 
     Attributes:
         model: maps pictures in ``[0, 1]`` to logits; on the CPU.
+        name: of the network.
         size: height and width it was trained at.
         label_map: its classes.
         min_area: see [`class_maps`][headstart.tasks.class_maps].
         digest: SHA-256 of the file of weights.
     """
 
-    model: UNet
+    model: UNet | EncoderUNet
+    name: str
     size: tuple[int, int]
     label_map: LabelMap
     min_area: float
@@ -94,10 +97,11 @@ def load_trained(run: Path) -> Trained:
         hint = "it can be used on pictures with a class"
         raise DataError(Finding("is-a-classifier", "error", message, hint))
     label_map = LabelMap(tuple(facts["names"]), tuple(facts["greys"]))
-    model = UNet(len(label_map.names), facts["width"])
+    with torch.random.fork_rng(devices=[]):
+        model = make_segmenter(facts["model"], len(label_map.names), facts["width"])
     model.load_state_dict(weights)
     size = (facts["size"][0], facts["size"][1])
-    return Trained(model.eval(), size, label_map, facts["min_area"], digest)
+    return Trained(model.eval(), facts["model"], size, label_map, facts["min_area"], digest)
 
 
 def load_trained_classifier(run: Path) -> TrainedClassifier:

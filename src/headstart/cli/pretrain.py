@@ -20,8 +20,13 @@ def pretrain(
     size: str | None = typer.Option(
         None, help="Train at HEIGHTxWIDTH, or one number for both. [default: 256x320]"
     ),
+    model: str | None = typer.Option(
+        None,
+        help="The torchvision classifier that is the network's encoder: vgg16, resnet18, "
+        "squeezenet1_0, ... [default: unet]",
+    ),
     width: int | None = typer.Option(
-        None, help="Channels of the network's first level. [default: 32]"
+        None, help="Channels of the network's finest level. [default: 32]"
     ),
     epochs: int | None = typer.Option(None, help="At most this many. [default: the recipe's]"),
     seed: int | None = typer.Option(
@@ -62,13 +67,14 @@ def pretrain(
         "data": str(data),
         "pretext": pretext,
         "size": None if size is None else configs.parse_size(size),
+        "model": model,
         "width": width,
         "seed": seed,
         "threads": threads,
         "drop_leaks": drop_leaks,
     }
     settings |= {name: value for name, value in given.items() if value is not None}
-    its = read_pretext_recipe(recipe).model_dump()
+    its = read_pretext_recipe(recipe, model not in (None, configs.UNET)).model_dump()
     settings["recipe"] = its if epochs is None else {**its, "epochs": epochs}
     chosen = configs.make_pretext_config(**settings)
 
@@ -89,4 +95,4 @@ def pretrain(
         f"learned anything {scores['trivial']['loss']:.5f}"
     )
     say(f"in {out}: restorations.png, curves.png, README.md, weights.safetensors")
-    say(f"next: headstart train DATA --start {out} (with the same --width)")
+    say(f"next: headstart train DATA --start {out} (with the same --model and --width)")

@@ -19,8 +19,8 @@ def study(
     ),
     model: str | None = typer.Option(
         None,
-        help="Of a classification, one of torchvision's: vgg16, resnet18, squeezenet1_0, ... "
-        "[default: unet; classification: resnet18]",
+        help="One of torchvision's classifiers: vgg16, resnet18, squeezenet1_0, ...; of a "
+        "segmentation it is the encoder. [default: unet; classification: resnet18]",
     ),
     starts: str | None = typer.Option(
         None,
@@ -57,7 +57,7 @@ def study(
         "224]",
     ),
     width: int | None = typer.Option(
-        None, help="Channels of the U-Net's first level. [default: 32]"
+        None, help="Channels of a segmentation network's finest level. [default: 32]"
     ),
     score: str = typer.Option("test", help="The split scored once per run: test or validation."),
     drop_leaks: bool = typer.Option(
@@ -90,15 +90,15 @@ def study(
     out = out or Path("studies") / (data.resolve().name or "study")
     its_task = task or task_of(data)
     whole = sizes_of(data, its_task).pictures["train"]
-    chosen = configs.read_recipe_for(its_task, recipe)
+    chosen = configs.read_recipe_for(its_task, model, recipe)
     its = (
-        configs.pretext_recipe_for(chosen)
+        configs.pretext_recipe_for(chosen, model or configs.UNET)
         if pretext_recipe is None
-        else recipes.read_pretext_recipe(pretext_recipe)
+        else recipes.read_pretext_recipe(pretext_recipe, model not in (None, configs.UNET))
     )
     settings: dict[str, Any] = {
         "schema": 1,
-        **(configs.CLASSIFIER if its_task == "classification" else {}),
+        **configs.defaults_for(its_task, model),
         "data": str(data),
         "starts": _listed(starts or _STARTS[its_task]),
         "against": against,

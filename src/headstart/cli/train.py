@@ -18,13 +18,13 @@ def train(
     ),
     model: str | None = typer.Option(
         None,
-        help="Of a classification, one of torchvision's: vgg16, resnet18, squeezenet1_0, ... "
-        "[default: unet; classification: resnet18]",
+        help="One of torchvision's classifiers: vgg16, resnet18, squeezenet1_0, ...; of a "
+        "segmentation it is the encoder. [default: unet; classification: resnet18]",
     ),
     start: str | None = typer.Option(
         None,
         help="Where the initial weights come from: scratch, a pretext (colorization, chroma, "
-        "masked-denoising, masked-colorization), imagenet (a classifier's published weights), a "
+        "masked-denoising, masked-colorization), imagenet (the classifier's published weights), a "
         "run's folder, or a file of weights. [default: scratch]",
     ),
     tune: str | None = typer.Option(
@@ -43,7 +43,7 @@ def train(
         "224]",
     ),
     width: int | None = typer.Option(
-        None, help="Channels of the network's first level. [default: 32]"
+        None, help="Channels of a segmentation network's finest level. [default: 32]"
     ),
     epochs: int | None = typer.Option(None, help="At most this many. [default: the recipe's]"),
     labels: str | None = typer.Option(
@@ -106,14 +106,14 @@ def train(
         device = configs.read_run_config(begun).device if device == "auto" else device
     before = settings.pop("pretext", None)
     its_task = task or settings.get("task") or task_of(data)
-    if its_task == "classification":
-        settings = {**configs.CLASSIFIER, **settings}
+    network = model or settings.get("model")
+    settings = {**configs.defaults_for(its_task, network), **settings}
     given = {
         "data": str(data),
         "task": its_task,
         "model": model,
         "tune": tune,
-        "recipe": None if recipe is None else configs.read_recipe_for(its_task, recipe),
+        "recipe": None if recipe is None else configs.read_recipe_for(its_task, network, recipe),
         "size": None if size is None else configs.parse_size(size),
         "width": width,
         "seed": seed,
@@ -130,12 +130,13 @@ def train(
     if epochs is not None:
         settings["recipe"] = {**chosen.recipe.model_dump(), "epochs": epochs}
     if begin_with in configs.PRETEXTS:
-        its = configs.pretext_recipe_for(chosen.recipe)
+        its = configs.pretext_recipe_for(chosen.recipe, chosen.model)
         if before is not None and before["pretext"] == begin_with:
             its = recipes.PretextRecipe.model_validate(before["recipe"])
             drop_leaks = before["drop_leaks"] if drop_leaks is None else drop_leaks
         if pretext_recipe is not None:
-            its = recipes.read_pretext_recipe(pretext_recipe)
+            encoder = chosen.model != configs.UNET
+            its = recipes.read_pretext_recipe(pretext_recipe, encoder)
         settings["pretext"] = {
             **configs.pretext_settings({**chosen.model_dump(by_alias=True), **settings}),
             "pretext": begin_with,

@@ -29,7 +29,7 @@ AS_PUBLISHED: dict[str, dict[str, Any]] = {
     name: {"aux_logits": False, "transform_input": True, "init_weights": True}
     for name in ("googlenet", "inception_v3")
 }
-_SIZES = (8, 16, 32, 48, 64, 75, 96, 128, 160, 192, 224, 256)  # tried where one is too small
+SIZES = (8, 16, 32, 48, 64, 75, 96, 128, 160, 192, 224, 256)  # tried where one is too small
 
 
 def network_names() -> tuple[str, ...]:
@@ -134,7 +134,7 @@ def check_size(name: str, size: tuple[int, int]) -> None:
 
     if takes(size):
         return
-    working = next((side for side in _SIZES if takes((side, side))), None)
+    working = next((side for side in SIZES if takes((side, side))), None)
     message = f"{name} cannot take pictures of {size[0]}x{size[1]}"
     hint = f"give --size {working}" if working else "give another --size or --model"
     raise UsageError(Finding("bad-size", "error", message, hint))

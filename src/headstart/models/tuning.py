@@ -27,10 +27,11 @@ from headstart.models.standardise import Standardise
 _MATRICES = (nn.Linear, nn.Conv2d, nn.MultiheadAttention)
 
 
-class _Tracer(fx.Tracer):
+class Tracer(fx.Tracer):
     """Keeps whole what has no parts: dropout of any kind still asks whether it is training."""
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        """What has no parts, and what torch itself keeps whole."""
         whole = not any(True for _ in m.children())
         return whole or super().is_leaf_module(m, module_qualified_name)
 
@@ -61,7 +62,7 @@ def used_weights(network: nn.Module) -> tuple[tuple[str, ...], ...]:
     """
     layers: list[tuple[str, ...]] = []
     seen: set[str] = set()
-    for node in _Tracer().trace(network).nodes:
+    for node in Tracer().trace(network).nodes:
         names = tuple(n for n in _own_weights(network, node) if n not in seen)
         if not names:
             continue
@@ -158,7 +159,7 @@ def cut(network: nn.Module, trained: frozenset[str], size: tuple[int, int]) -> C
         weight.requires_grad_(name in trained)
     if all(weight.requires_grad for weight in network.parameters()):
         return Cut(None, network)
-    graph = _Tracer().trace(network)
+    graph = Tracer().trace(network)
     training: set[fx.Node] = set()
     for node in graph.nodes:
         own = trained.intersection(_own_weights(network, node))

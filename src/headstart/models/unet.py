@@ -13,7 +13,7 @@ LEVELS = 4
 MULTIPLE = 2 ** (LEVELS - 1)
 
 
-def _stage(in_channels: int, out_channels: int) -> nn.Sequential:
+def stage(in_channels: int, out_channels: int) -> nn.Sequential:
     """Two 3x3 convolutions, each with batch norm and leaky ReLU 0.1.
 
     The convolutions have no bias: batch norm subtracts it again.
@@ -75,14 +75,19 @@ class UNet(nn.Module):
         )
         widths = [width * 2**level for level in range(LEVELS)]
         self.encoder = nn.ModuleList(
-            _stage(i, o) for i, o in zip([in_channels, *widths], widths, strict=False)
+            stage(i, o) for i, o in zip([in_channels, *widths], widths, strict=False)
         )
         self.up = nn.ModuleList(
             nn.ConvTranspose2d(2 * w, w, 4, stride=2, padding=1, bias=False)
             for w in reversed(widths[:-1])
         )
-        self.decoder = nn.ModuleList(_stage(2 * w, w) for w in reversed(widths[:-1]))
+        self.decoder = nn.ModuleList(stage(2 * w, w) for w in reversed(widths[:-1]))
         self.head = nn.Conv2d(width, num_classes, 1)
+
+    @property
+    def deepest(self) -> nn.Module:
+        """What gives the coarsest features."""
+        return self.encoder[-1]
 
     def forward(self, image: Float[Tensor, "b c h w"]) -> Float[Tensor, "b k h w"]:
         """Logits of each class at each pixel; ``image`` in ``[0, 1]``."""

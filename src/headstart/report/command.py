@@ -6,8 +6,15 @@ import shlex
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-from headstart.config import PretextConfig, RunConfig, StudyConfig, to_json
-from headstart.recipes import CLASSIFIER_RECIPES, PRETEXT_RECIPES, RECIPES, Training
+from headstart.config import UNET, PretextConfig, RunConfig, StudyConfig, to_json
+from headstart.recipes import (
+    CLASSIFIER_RECIPES,
+    ENCODER_PRETEXT_RECIPES,
+    ENCODER_RECIPES,
+    PRETEXT_RECIPES,
+    RECIPES,
+    Training,
+)
 
 _Recipe = TypeVar("_Recipe", bound=Training)
 
@@ -30,14 +37,19 @@ def again(config: StudyConfig | RunConfig | PretextConfig, name: str) -> tuple[s
 --pretext-recipe default --size 256x320 --width 32 --device cpu --threads 1 --out S
     """
     files: dict[str, str] = {}
+    encoder = config.model != UNET
+    pretexts = ENCODER_PRETEXT_RECIPES if encoder else PRETEXT_RECIPES
+    known: Mapping[str, Any] = ENCODER_RECIPES if encoder else RECIPES
+    if config.task == "classification":
+        known = CLASSIFIER_RECIPES
     if isinstance(config, StudyConfig):
         words = ["study", config.data, *_network(config), "--starts", ",".join(config.starts)]
         words += [] if config.against is None else ["--against", config.against]
         words += [] if config.tunes == ("all",) else ["--tunes", ",".join(config.tunes)]
         words += ["--labels", ",".join(map(str, config.labels)), "--seeds", _seeds(config.seeds)]
-        words += _recipe("", config.recipe, _KNOWN[config.task], name, files)
+        words += _recipe("", config.recipe, known, name, files)
         if config.task == "segmentation":
-            words += _recipe("pretext-", config.pretext_recipe, PRETEXT_RECIPES, name, files)
+            words += _recipe("pretext-", config.pretext_recipe, pretexts, name, files)
         words += [] if config.score == "test" else ["--score", config.score]
         leaks = config.drop_leaks
     elif isinstance(config, RunConfig):
@@ -47,14 +59,15 @@ def again(config: StudyConfig | RunConfig | PretextConfig, name: str) -> tuple[s
         if config.frames is not None:
             files["labels.txt"] = "".join(f"{frame}\n" for frame in config.frames)
             words[words.index("--labels") + 1] = f"{name}/report/labels.txt"
-        words += _recipe("", config.recipe, _KNOWN[config.task], name, files)
+        words += _recipe("", config.recipe, known, name, files)
         if config.pretext is not None:
-            words += _recipe("pretext-", config.pretext.recipe, PRETEXT_RECIPES, name, files)
+            words += _recipe("pretext-", config.pretext.recipe, pretexts, name, files)
         words += [] if config.score == "test" else ["--score", config.score]
         leaks = config.pretext is not None and config.pretext.drop_leaks
     else:
-        words = ["pretrain", config.data, "--pretext", config.pretext, "--seed", str(config.seed)]
-        words += _recipe("", config.recipe, PRETEXT_RECIPES, name, files)
+        words = ["pretrain", config.data, *_network(config)]
+        words += ["--pretext", config.pretext, "--seed", str(config.seed)]
+        words += _recipe("", config.recipe, pretexts, name, files)
         leaks = config.drop_leaks
     height, width = config.size
     words += ["--size", f"{height}x{width}"]
@@ -64,17 +77,10 @@ def again(config: StudyConfig | RunConfig | PretextConfig, name: str) -> tuple[s
     return shlex.join(["headstart", *words]), files
 
 
-_KNOWN: dict[str, Mapping[str, Any]] = {
-    "segmentation": RECIPES,
-    "classification": CLASSIFIER_RECIPES,
-}
-
-
-def _network(config: RunConfig | StudyConfig) -> list[str]:
+def _network(config: RunConfig | StudyConfig | PretextConfig) -> list[str]:
     """Task and network, where they are not the ones without saying so."""
-    if config.task == "segmentation":
-        return []
-    return ["--task", config.task, "--model", config.model]
+    task = ["--task", config.task] if config.task == "classification" else []
+    return task if config.model == UNET else [*task, "--model", config.model]
 
 
 def _seeds(seeds: tuple[int, ...]) -> str:
