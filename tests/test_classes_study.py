@@ -100,10 +100,10 @@ def test_the_command_makes_it_again(coloured: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"starts": ("colorization",)}, "the U-Net's"),
+        ({"starts": ("colorization",)}, "of segmentations"),
         ({"model": "unet"}, "torchvision"),
         ({"tunes": ("last:0",)}, "tunes"),
-        ({"task": "segmentation"}, "unet"),
+        ({"task": "segmentation"}, "width"),
     ],
 )
 def test_what_makes_no_study_is_refused(coloured: Path, changes: dict, said: str) -> None:

@@ -119,9 +119,12 @@ def test_a_cards_own_code_for_onnx(trained: Path, tmp_path: Path) -> None:
         assert set(np.unique(np.asarray(mask))) <= {0, 60, 120, 180, 240}
 
 
-@pytest.mark.parametrize("model", ["squeezenet1_1", "mobilenet_v3_small"])
+@pytest.mark.parametrize("model", ["squeezenet1_1", "mobilenet_v3_small", "mnasnet0_5"])
 def test_a_cards_own_code_for_a_classifier(coloured: Path, tmp_path: Path, model: str) -> None:
-    """SqueezeNet's last part is ours, MobileNet's is torchvision's; pictures shrink and grow."""
+    """Last parts that are ours and torchvision's; one that wants the versions of its parts.
+
+    Pictures shrink and grow.
+    """
     out = tmp_path / "run"
     train(tiny_classifier(coloured, model=model, start="scratch", tune="all"), out, Silent())
     code = code_of((out / "README.md").read_text())

@@ -12,8 +12,10 @@ import torch
 from headstart.checkpoint import save_weights
 from headstart.config import weights_file
 from headstart.errors import DataError, UsageError
+from headstart.models.classifiers import make_network
+from headstart.models.encoder_unet import EncoderUNet
 from headstart.models.unet import UNet
-from headstart.starts import Moved, Source, move, read_source
+from headstart.starts import Moved, Source, move, read_source, start_of
 
 NAMES = ("background", "tool", "other")
 
@@ -217,3 +219,64 @@ def test_old_names_of_a_densenet(tmp_path):
     assert set(read_source(tmp_path / "old.pth", "old").weights) == {
         "denselayer1.norm1.weight", "denselayer12.conv2.weight", "denselayer1.other.1.weight",
     }  # fmt: skip
+
+
+# --- a classifier's weights into the encoder made of it ---
+
+
+def on_classifier(seed: int = 0, classes: int = 3) -> EncoderUNet:
+    torch.manual_seed(seed)
+    return EncoderUNet("squeezenet1_1", classes, 2)
+
+
+def test_a_classifiers_weights_are_the_encoders(squeezenet):
+    model, before = on_classifier(), on_classifier()
+    report = start_of(model, read_source(squeezenet, "imagenet"), NAMES)
+    given = read_source(squeezenet, "imagenet").weights
+    for name in report.moved:
+        assert torch.equal(model.state_dict()[name], given[name.removeprefix("encoder.")])
+    assert report.unused == ("classifier.1.bias", "classifier.1.weight")
+    assert {*report.fresh, *report.moved} == {*model.state_dict()} - {"mean", "std"}
+    assert not any(n.startswith("encoder.") for n in report.fresh)
+    assert equal(model, before, report.fresh) and equal(model, before, ["mean", "std"])
+
+
+def test_a_run_with_pictures_of_a_class_is_a_start_of_the_same_encoder(tmp_path):
+    torch.manual_seed(1)
+    network, _ = make_network("squeezenet1_1", 4)
+    save_weights(tmp_path / "w.safetensors", network.state_dict(), {"names": ("a", "b", "c", "d")})
+    model = on_classifier()
+    report = start_of(model, read_source(tmp_path / "w.safetensors", "run"), NAMES)
+    assert torch.equal(
+        model.encoder.get_parameter("features.0.weight"), network.get_parameter("features.0.weight")
+    )
+    assert all(name.startswith("classifier.") for name in report.unused) and report.unused
+
+
+def test_a_segmentation_on_the_same_encoder_moves_whole(tmp_path):
+    save_weights(tmp_path / "w.safetensors", on_classifier(1).state_dict(), {"names": NAMES})
+    source = read_source(tmp_path / "w.safetensors", "run")
+    model = on_classifier(2)
+    assert start_of(model, source, NAMES).fresh == ()
+    assert equal(model, on_classifier(1), model.state_dict())
+    fresh = start_of(on_classifier(2), source, ("background", "x", "y")).fresh
+    assert fresh == ("head.weight", "head.bias")
+
+
+def test_what_is_not_this_classifier_is_refused_and_nothing_half_moves(squeezenet, tmp_path):
+    source = read_source(squeezenet, "imagenet")
+    model, before = on_classifier(), on_classifier()
+    some = dict(source.weights)
+    del some["features.3.squeeze.weight"]
+    some["features.99.weight"] = torch.zeros(2, 2)
+    with pytest.raises(DataError) as caught:
+        start_of(model, replace(source, weights=some), NAMES)
+    assert "features.3.squeeze.weight is missing" in str(caught.value)
+    assert "features.99.weight has no place here" in str(caught.value)
+    with pytest.raises(DataError, match="of another network"):
+        torch.manual_seed(0)
+        start_of(EncoderUNet("squeezenet1_0", 3, 2), source, NAMES)
+    path = saved(tmp_path / "w.safetensors", net(), names=NAMES)
+    with pytest.raises(DataError, match="nothing of the start"):
+        start_of(model, read_source(path, "a U-Net"), NAMES)
+    assert equal(model, before, model.state_dict())

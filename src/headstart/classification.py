@@ -37,7 +37,7 @@ from headstart.run_folder import budget_too_large
 from headstart.seeding import generator, key
 from headstart.starts import Moved, Source, move
 from headstart.subject import Stage, Subject
-from headstart.tasks import Batch, Task, placed, resident
+from headstart.tasks import Batch, Task, placed, resident, rows
 
 _STATISTICS = 1024  # pictures, at most, that the features' mean and deviation are taken from
 _BATCH = 64  # pictures at a time where nothing is learned
@@ -244,13 +244,12 @@ def classification(
     def batch(indices: Int64[np.ndarray, "b"], step: int) -> Batch:
         if len(indices) == 1:  # batch norm has no statistics of one; its mean loss is the same
             indices = np.repeat(indices, 2)
-        chosen = torch.from_numpy(indices)
-        some = inputs[chosen.to(inputs.device)]
+        some = rows(inputs, indices)
         if changes is None:
             given = _on_device(some, config)
         else:
             given = prepared(some, size, device, changes, generator(config.seed, "augment", step))
-        return given, labels[chosen.to(device)]
+        return given, rows(labels, indices)
 
     def loss(logits: Tensor, target: Tensor) -> Tensor:
         return F.cross_entropy(logits.float(), target, label_smoothing=recipe.smoothing)

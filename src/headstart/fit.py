@@ -99,12 +99,15 @@ def make_optimizer(model: nn.Module, recipe: Training) -> torch.optim.Optimizer:
     return kind(weights, lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True)
 
 
+def _numbers(model: nn.Module) -> list[Tensor]:
+    """Weights and statistics, whose values change and who stay who they are."""
+    return [t for t in model.state_dict().values() if t.is_floating_point()]
+
+
 @torch.no_grad()
-def _average(averaged: nn.Module, model: nn.Module, decay: float, step: int) -> None:
+def _average(old: list[Tensor], new: list[Tensor], decay: float, step: int) -> None:
     """One step of the exponential moving average, shorter at the start where there is no past."""
     decay = min(decay, (1 + step) / (10 + step))
-    pairs = zip(averaged.state_dict().values(), model.state_dict().values(), strict=True)
-    old, new = zip(*((o, n) for o, n in pairs if o.is_floating_point()), strict=True)
     torch._foreach_lerp_(old, new, 1 - decay)
 
 
@@ -166,6 +169,7 @@ def fit(
     state = _resume(folder, model, averaged, optimizer, device, listener)
     not_finite = torch.zeros((), device=device)  # once 1, the fused optimizer changes nothing more
     optimizer.found_inf, optimizer.grad_scale = not_finite, None  # type: ignore[attr-defined]
+    weights, numbers, averages = list(model.parameters()), _numbers(model), _numbers(averaged)
     saved, half = time.monotonic(), low_precision(device)
     pause = checkpoint_seconds
 
@@ -182,16 +186,14 @@ def fit(
                 output = model(image)
             loss = task.loss(output, target)
             loss.backward()  # type: ignore[no-untyped-call]
-            norm = nn.utils.get_total_norm(
-                [p.grad for p in model.parameters() if p.grad is not None]
-            )
+            norm = nn.utils.get_total_norm([p.grad for p in weights if p.grad is not None])
             not_finite.logical_or_(~torch.isfinite(loss + norm))
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
             state.loss_sum += loss.detach() * len(indices)
             state.step, state.seen = state.step + 1, state.seen + len(indices)
             if recipe.average:
-                _average(averaged, model, recipe.average, state.step)
+                _average(averages, numbers, recipe.average, state.step)
             listener.step(state.step, steps * recipe.epochs)
             due = time.monotonic() - saved > pause
             at_end = state.step % steps == 0

@@ -47,7 +47,7 @@ from torchvision import models
 classes = {classes}
 weights = load_file("weights.safetensors")
 network = models.get_model("{model}", weights=None, num_classes={count}{settings})
-{head}network.load_state_dict(weights)
+{head}network.load_state_dict({weights})
 network.eval()
 picture = Image.open("picture.png").convert("RGB")
 picture = picture.resize(({width}, {height}), Image.Resampling.BILINEAR)
@@ -69,6 +69,12 @@ network.{part} = torch.nn.Sequential(
 weights["{name}.running_mean"] = weights.pop("{name}.mean")
 weights["{name}.running_var"] = weights.pop("{name}.std") ** 2
 weights["{name}.num_batches_tracked"] = torch.tensor(0)
+"""
+
+
+_VERSIONS = """\
+own = network.state_dict()  # MNASNet takes no weights without the versions of its parts
+own.update(weights)
 """
 
 
@@ -108,7 +114,8 @@ def classifier_code(
         model=model,
         count=len(names),
         settings="".join(f", {key}={value}" for key, value in settings.items()),
-        head=head,
+        head=head + (_VERSIONS if model.startswith("mnasnet") else ""),
+        weights="own" if model.startswith("mnasnet") else "weights",
         height=size[0],
         width=size[1],
         mean=list(MEAN),

@@ -27,7 +27,7 @@ from headstart.data.augment import augment_image, to_grey
 from headstart.data.decoded import Decoded
 from headstart.recipes import PretextRecipe
 from headstart.seeding import generator, key
-from headstart.tasks import Batch, Task, resident, to_input
+from headstart.tasks import Batch, Task, resident, rows, to_input
 
 _BINS = 32  # of hue and of chroma each, as Larsson et al. have them
 _WINDOW = 7  # pixels over which a histogram is taken
@@ -205,11 +205,10 @@ def restoration(
 ) -> Task:
     """Pictures to themselves; validated by the loss on pictures that are spoiled always alike."""
     images, held_out = torch.from_numpy(train.images), torch.from_numpy(validation.images)
-    images = resident(images, device)
+    images, held_out = resident(images, device), resident(held_out, device)
 
     def batch(indices: Int64[np.ndarray, "b"], step: int) -> Batch:
-        chosen = torch.from_numpy(indices).to(images.device)
-        clean = to_input(images[chosen], device)
+        clean = to_input(rows(images, indices), device)
         clean = augment_image(clean, recipe.augmentation, generator(seed, "augment", step))
         return pretext.spoil(clean, _rng(device, seed, "spoil", step), recipe), clean
 

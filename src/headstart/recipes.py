@@ -202,13 +202,11 @@ PRETEXT_DEFAULT = PretextRecipe(
 """Ours: the optimizer, schedule and movements of the recipe ``default``; colours are left alone,
 because they are the answer."""
 
-ENCODER_DEFAULT = DEFAULT.model_copy(update={"learning_rate": 1e-3, "standardise": False})
+ENCODER_DEFAULT = DEFAULT.model_copy(update={"learning_rate": 3e-3, "standardise": False})
 """Of networks on a classifier's encoder, which standardise as ImageNet's weights expect:
 docs/decisions/0020-encoders.md."""
 
-ENCODER_PRETEXT_DEFAULT = PRETEXT_DEFAULT.model_copy(
-    update={"learning_rate": 1e-3, "standardise": False}
-)
+ENCODER_PRETEXT_DEFAULT = PRETEXT_DEFAULT.model_copy(update={"standardise": False})
 """The same of pretexts."""
 
 CLASSIFIER_ASSIGNMENT = ClassifierRecipe(

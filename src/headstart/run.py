@@ -22,6 +22,7 @@ from headstart.config import (
 from headstart.disk import disk_errors, locked, write_atomic, write_json
 from headstart.errors import InterruptedRun
 from headstart.fit import Listener, State, fit
+from headstart.models.classifiers import versioned
 from headstart.models.published import fetch_published
 from headstart.pretrain import leaks_of, pretrain
 from headstart.record import Recording, record_environment, refuse_changed_data
@@ -91,7 +92,7 @@ def train(
                 finding = how_to_continue(out, state, stage.recipe.epochs)
                 raise InterruptedRun(finding, stopping.signal)
             assert state.best_weights is not None
-            stage.model.load_state_dict(state.best_weights)
+            stage.model.load_state_dict(versioned(stage.model, state.best_weights))
         assert state is not None
         save_weights(out / "weights.safetensors", network.state_dict(), subject.facts)
         scores = subject.score(network, state, out)

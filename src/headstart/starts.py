@@ -25,6 +25,7 @@ from safetensors.torch import load as load_safetensors
 from torch import Tensor, nn
 
 from headstart.errors import DataError, Finding
+from headstart.models.classifiers import versioned
 from headstart.models.encoder_unet import EncoderUNet, beside_encoder
 from headstart.models.unet import UNet
 
@@ -218,7 +219,8 @@ def move(
         message = f"nothing of the start {source.name} fits: it holds {there}, expected {here}"
         hint = "the names of its tensors must be those of this network"
         raise DataError(Finding("nothing-moved", "error", message, hint))
-    model.load_state_dict({n: t.to(own[n].dtype) for n, t in taken.items()}, strict=False)
+    fitting = {n: t.to(own[n].dtype) for n, t in taken.items()}
+    model.load_state_dict(versioned(model, fitting), strict=False)
     return replace(report, unused=unused)
 
 

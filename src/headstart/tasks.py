@@ -70,11 +70,19 @@ def placed(model: AnyModel, device: torch.device) -> AnyModel:
 
 
 def resident(data: Tensor, device: torch.device) -> Tensor:
-    """The data on the device if they take at most a quarter of what is free there, else pinned."""
+    """The data on the device if they take at most a quarter of what is free there.
+
+    Else they stay where they are, on the disk if they are mapped from there.
+    """
     if device.type != "cuda":
         return data
     free, _ = torch.cuda.mem_get_info(device)
-    return data.to(device) if data.nbytes <= free // 4 else data.pin_memory()
+    return data.to(device) if data.nbytes <= free // 4 else data
+
+
+def rows(data: Tensor, indices: Int64[np.ndarray, "b"]) -> Tensor:
+    """``data[indices]``, where the data are; the host does not wait for the device."""
+    return data[torch.from_numpy(indices).to(data.device, non_blocking=True)]
 
 
 def low_precision(device: torch.device) -> bool:
@@ -174,13 +182,15 @@ def segmentation(
     """
     assert train.masks is not None and validation.masks is not None
     images, masks = torch.from_numpy(train.images), torch.from_numpy(train.masks)
-    held_out = torch.from_numpy(validation.images), torch.from_numpy(validation.masks)
     images, masks = resident(images, device), resident(masks, device)
+    held_out = tuple(
+        resident(torch.from_numpy(part), device) for part in (validation.images, validation.masks)
+    )
     truth = [torch.from_numpy(np.array(t)).to(device) for t in validation.truth]
 
     def batch(indices: Int64[np.ndarray, "b"], step: int) -> Batch:
-        chosen = torch.from_numpy(indices).to(images.device)
-        image, mask = to_input(images[chosen], device), masks[chosen].to(device)
+        image = to_input(rows(images, indices), device)
+        mask = rows(masks, indices).to(device, non_blocking=True)
         return augment(image, mask, recipe.augmentation, generator(seed, "augment", step))
 
     def loss(logits: Tensor, mask: Tensor) -> Tensor:

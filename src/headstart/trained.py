@@ -17,7 +17,7 @@ from headstart.classifier import Classifier, Small
 from headstart.data.label_map import LabelMap
 from headstart.errors import DataError, Finding
 from headstart.features import prepared
-from headstart.models.classifiers import make_network
+from headstart.models.classifiers import make_network, versioned
 from headstart.models.encoder_unet import EncoderUNet, make_segmenter
 from headstart.models.unet import UNet
 from headstart.segmenter import Pictures, Segmenter, Sizes
@@ -117,7 +117,7 @@ def load_trained_classifier(run: Path) -> TrainedClassifier:
     names = tuple(facts["names"])
     with torch.random.fork_rng(devices=[]):
         network, _ = make_network(facts["model"], len(names))
-    network.load_state_dict(weights)
+    network.load_state_dict(versioned(network, weights))
     size = (facts["size"][0], facts["size"][1])
     return TrainedClassifier(network.eval(), facts["model"], size, names, digest)
 

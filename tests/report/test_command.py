@@ -18,10 +18,20 @@ from headstart.config import (
     make_run_config,
     make_study_config,
 )
-from headstart.recipes import ASSIGNMENT, DEFAULT, PRETEXT_ASSIGNMENT, PRETEXT_DEFAULT
+from headstart.recipes import (
+    ASSIGNMENT,
+    DEFAULT,
+    ENCODER_DEFAULT,
+    ENCODER_PRETEXT_DEFAULT,
+    PRETEXT_ASSIGNMENT,
+    PRETEXT_DEFAULT,
+)
 from headstart.report.command import again
 
 OWN = DEFAULT.model_copy(update={"name": "my own", "learning_rate": 0.00123, "batch": 3})
+ON_ENCODER: dict[str, Any] = {
+    "model": "resnet18", "recipe": ENCODER_DEFAULT, "pretext_recipe": ENCODER_PRETEXT_DEFAULT,
+}  # fmt: skip
 SMALL: dict[str, Any] = {"schema": 1, "width": 3, "size": (24, 16), "threads": 1}
 
 
@@ -61,6 +71,8 @@ def understood(
         {"recipe": ASSIGNMENT, "pretext_recipe": PRETEXT_ASSIGNMENT},
         {"recipe": DEFAULT.model_copy(update={"epochs": 7})},
         {"recipe": OWN, "pretext_recipe": PRETEXT_DEFAULT.model_copy(update={"noise": 0.2})},
+        ON_ENCODER,
+        {**ON_ENCODER, "starts": ("scratch", "imagenet"), "pretext_recipe": PRETEXT_DEFAULT},
     ],
 )
 def test_a_study(
@@ -77,6 +89,8 @@ def test_a_study(
         {},
         {"labels": 5, "seed": 9, "recipe": OWN},
         {"start": "colorization", "recipe": ASSIGNMENT, "score": "validation"},
+        {"model": "resnet18", "start": "imagenet", "recipe": ENCODER_DEFAULT},
+        {"model": "resnet18", "recipe": DEFAULT},
     ],
 )
 def test_a_run(
@@ -90,9 +104,15 @@ def test_a_run(
     assert understood(monkeypatch, tmp_path, config) == config
 
 
-def test_a_pretext(drawn: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "changes",
+    [{"recipe": PRETEXT_ASSIGNMENT}, {"model": "resnet18", "recipe": ENCODER_PRETEXT_DEFAULT}],
+)
+def test_a_pretext(
+    drawn: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, changes: dict[str, Any]
+) -> None:
     settings = {**SMALL, "data": str(drawn), "pretext": "chroma", "seed": 4, "drop_leaks": True}
-    config = make_pretext_config(**settings, recipe=PRETEXT_ASSIGNMENT)
+    config = make_pretext_config(**settings, **changes)
     assert understood(monkeypatch, tmp_path, config) == config
 
 

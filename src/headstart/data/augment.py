@@ -85,7 +85,9 @@ _LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as Pillow's grey
 
 def to_grey(image: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 1 h w"]:
     """The weighted sum of the channels that Pillow, too, calls grey; not rounded."""
-    return (image * image.new_tensor(_LUMA)[:, None, None]).sum(1, keepdim=True)
+    # new_tensor would make the host wait for the device
+    luma = torch.tensor(_LUMA).to(image.device, image.dtype, non_blocking=True)
+    return (image * luma[:, None, None]).sum(1, keepdim=True)
 
 
 def recolour(

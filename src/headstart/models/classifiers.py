@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import difflib
 import functools
+from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -97,6 +99,16 @@ def make_network(name: str, num_classes: int) -> tuple[nn.Module, Head]:
     return network, Head(part, standardise)
 
 
+def versioned(network: nn.Module, weights: Mapping[str, Tensor]) -> OrderedDict[str, Tensor]:
+    """Weights as ``load_state_dict`` takes them from a network of that kind itself.
+
+    With them go the versions of its parts; MNASNet takes no weights that come without.
+    """
+    whole = OrderedDict(weights)
+    whole._metadata = network.state_dict()._metadata  # type: ignore[attr-defined]
+    return whole
+
+
 def _put(network: nn.Module, name: str, module: nn.Module) -> None:
     parent, _, child = name.rpartition(".")
     setattr(network.get_submodule(parent), child, module)
@@ -147,8 +159,10 @@ def prepare(
 
     Grey is repeated; sizes are changed bilinearly, with the support widened when shrinking.
     """
-    mean = images.new_tensor(MEAN)[:, None, None]
-    std = images.new_tensor(STD)[:, None, None]
+    mean, std = (  # new_tensor would make the host wait for the device
+        torch.tensor(of).to(images.device, images.dtype, non_blocking=True)[:, None, None]
+        for of in (MEAN, STD)
+    )
     if images.shape[-2:] != size:
         shrinks = images.shape[-2] > size[0] or images.shape[-1] > size[1]
         images = F.interpolate(
