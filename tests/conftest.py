@@ -19,6 +19,20 @@ REAL = Path(__file__).parents[2] / "shared" / "data" / "hw6"
 
 torch.set_num_threads(1)  # as the runs in tests are; and the suite runs on several processes
 
+# The files that take longest. They are begun first, so that at the end no process waits long for
+# another; a file that is not here, or no longer slow, costs some seconds and nothing else.
+LONG = (
+    "test_homework_transfer", "test_docs", "test_study", "test_export", "test_notebook",
+    "test_classes_study", "test_serve_browser", "test_homework", "test_main", "test_pretrain",
+    "test_serve", "test_run", "test_video", "test_card", "test_benchmarks", "test_demo",
+)  # fmt: skip
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The order within a file stays as it is."""
+    place = {name: k for k, name in enumerate(LONG)}
+    items.sort(key=lambda item: place.get(item.path.stem, len(LONG)))
+
 
 class Silent:
     """Listens and remembers."""
