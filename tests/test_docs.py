@@ -52,13 +52,18 @@ MARK = re.compile(r"needs: (?:hw6|gpu|network)|executed by: (\S+)")
 # The commands run as they are written, every option kept, on drawn data; only these values are
 # smaller. Words that name what has to be fetched name files of the same make instead.
 SMALLER = {
-    "--size": {"128x160": "16x24", "64x80": "16x24", "128": "32"},
+    "--size": {"128x160": "16x24", "64x80": "16x24", "96x128": "48x64", "128": "32"},
     "--width": {"16": "2"},
     "--labels": {"30": "6", "30,75,all": "3,all", "100,all": "6,all"},
     "--seeds": {"5": "1"},
     "--model": {"resnet18": "squeezenet1_0"},
     "--start": {"imagenet": "../weights/squeezenet1_0.safetensors"},
-    "--starts": {"scratch,imagenet": "scratch,../weights/squeezenet1_0.safetensors"},
+    "--starts": {
+        "scratch,imagenet": "scratch,../weights/squeezenet1_0.safetensors",
+        "scratch,colorization,imagenet": (
+            "scratch,colorization,../weights/squeezenet1_0.safetensors"
+        ),
+    },
 }
 # What a command says nothing of: the least that trains, on one thread.
 ADDED = {

@@ -21,6 +21,7 @@ _WHERE = {
     "check_dataset": "checks",
     "write_dataset": "data.synthetic",
     "UNet": "models.unet",
+    "EncoderUNet": "models.encoder_unet",
     "dice_loss": "losses",
     "dice_cross_entropy_loss": "losses",
     "count": "metrics",

@@ -91,10 +91,12 @@ def study(
     its_task = task or task_of(data)
     whole = sizes_of(data, its_task).pictures["train"]
     chosen = configs.read_recipe_for(its_task, model, recipe)
+    # A classification has no pretexts, so its model says nothing of them.
+    network = (model if its_task == "segmentation" else None) or configs.UNET
     its = (
-        configs.pretext_recipe_for(chosen, model or configs.UNET)
+        configs.pretext_recipe_for(chosen, network)
         if pretext_recipe is None
-        else recipes.read_pretext_recipe(pretext_recipe, model not in (None, configs.UNET))
+        else recipes.read_pretext_recipe(pretext_recipe, network != configs.UNET)
     )
     settings: dict[str, Any] = {
         "schema": 1,

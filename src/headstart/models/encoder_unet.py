@@ -106,7 +106,9 @@ def scales(name: str) -> tuple[Scale, ...]:
             found[level] = Scale(node.name, level, shape[1])
     if len(found) < _FEWEST:
         message = f"{name} cannot be the encoder of a segmentation: it has no features of 3 scales"
-        raise UsageError(Finding("no-encoder", "error", message, "for example --model resnet18"))
+        raise UsageError(
+            Finding("not-an-encoder", "error", message, "for example --model resnet18")
+        )
     return tuple(found[level] for level in sorted(found))
 
 
