@@ -277,6 +277,6 @@ def test_what_is_not_this_classifier_is_refused_and_nothing_half_moves(squeezene
         torch.manual_seed(0)
         start_of(EncoderUNet("squeezenet1_0", 3, 2), source, NAMES)
     path = saved(tmp_path / "w.safetensors", net(), names=NAMES)
-    with pytest.raises(DataError, match="nothing of the start"):
+    with pytest.raises(DataError, match="of another network"):
         start_of(model, read_source(path, "a U-Net"), NAMES)
     assert equal(model, before, model.state_dict())

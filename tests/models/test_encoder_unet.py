@@ -42,14 +42,6 @@ def net(name: str, classes: int = 3, width: int = 2) -> EncoderUNet:
     return EncoderUNet(name, classes, width)
 
 
-@pytest.mark.parametrize("name", FAMILIES)
-def test_the_encoder_is_the_classifier_without_its_head(name):
-    its, whole = net(name).encoder, get_model(name, weights=None, **_builder(name))
-    shapes = {n: t.shape for n, t in whole.state_dict().items() if not n.startswith(FAMILIES[name])}
-    assert {n: t.shape for n, t in its.state_dict().items()} == shapes
-    assert beside_encoder(name)[: len(FAMILIES[name])] == FAMILIES[name]
-
-
 def _builder(name: str) -> dict[str, bool]:
     return {"aux_logits": False, "init_weights": False} if name == "googlenet" else {}
 
@@ -69,9 +61,13 @@ class _Copying(fx.Interpreter):
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-def test_features_are_what_the_classifier_computes_and_no_later_step_changes(name):
+def test_the_encoder_is_the_classifier_without_its_head(name):
+    """By names and shapes; and its features, which no later step of the classifier changes."""
     model = net(name).eval()
     whole = get_model(name, weights=None, **_builder(name)).eval()
+    shapes = {n: t.shape for n, t in whole.state_dict().items() if not n.startswith(FAMILIES[name])}
+    assert {n: t.shape for n, t in model.encoder.state_dict().items()} == shapes
+    assert beside_encoder(name)[: len(FAMILIES[name])] == FAMILIES[name]
     if name == "googlenet":
         whole.transform_input = True
     whole.load_state_dict(versioned(whole, model.encoder.state_dict()), strict=False)

@@ -112,9 +112,8 @@ def scales(name: str) -> tuple[Scale, ...]:
     return tuple(found[level] for level in sorted(found))
 
 
-def _encoder(name: str, taken: tuple[Scale, ...]) -> fx.GraphModule:
-    """The network up to the last of these scales, giving all of them; with new weights."""
-    network, _ = make_network(name, 2)
+def _encoder(network: nn.Module, taken: tuple[Scale, ...]) -> fx.GraphModule:
+    """The network up to the last of these scales, giving all of them; its own modules."""
     graph = Tracer().trace(network)
     nodes = {node.name: node for node in graph.nodes}
     (output,) = (node for node in graph.nodes if node.op == "output")
@@ -162,7 +161,7 @@ class EncoderUNet(nn.Module):
         self.mean = nn.Buffer(torch.tensor(MEAN)[:, None, None])
         self.std = nn.Buffer(torch.tensor(STD)[:, None, None])
         self.name, its = name, scales(name)
-        self.encoder = _encoder(name, its)
+        self.encoder = _encoder(make_network(name, 2)[0], its)
         self.norms = nn.ModuleList(nn.BatchNorm2d(scale.channels) for scale in its)
         levels = [(scale.level, scale.channels) for scale in its]
         self.sees_picture = levels[0][0] > 0
@@ -246,8 +245,9 @@ def beside_encoder(model: str) -> tuple[str, ...]:
     >>> beside_encoder("resnet18")
     ('fc.',)
     """
-    ours = set(_encoder(model, scales(model)).state_dict())
-    others = [name for name in outline(model, 2).state_dict() if name not in ours]
+    whole = outline(model, 2)
+    ours = set(_encoder(whole, scales(model)).state_dict())
+    others = [name for name in whole.state_dict() if name not in ours]
     parts = {name.partition(".")[0] for name in ours}
     begin = dict.fromkeys(name.partition(".")[0] for name in others)
     return (*(f"{part}." for part in begin if part not in parts), *others)
