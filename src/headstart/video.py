@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from headstart.data.clip import Broken, Clip, Cut, Picture
-from headstart.disk import disk_errors, sweep
+from headstart.disk import disk_errors
 from headstart.errors import Finding, InterruptedRun
-from headstart.predict import claim
+from headstart.predict import claimed
 from headstart.reel import writing
 from headstart.segmenter import Segmenter, class_maps_of
 from headstart.stopping import Stopping
@@ -91,6 +91,7 @@ def predict_clip(
         DataError: the clip cannot be used, by the rules in [`headstart.data.clip`][].
         UsageError: ``out`` holds what this would overwrite and was not made with these weights of
             this clip.
+        LockedError: another process works there.
         DiskError: a file cannot be written. Nothing new then bears a name in ``out``.
         InterruptedRun: a signal came; the same holds.
     """
@@ -98,18 +99,19 @@ def predict_clip(
     batches = _batches(clip, notes)
     first = next(batches, [])  # what is wrong with the clip is said before a folder is made
     _unless(stopping, out)
-    claim(out, segmenter.digest, "clip", clip.digest())
-    with disk_errors(out):
-        sweep(out)
-        with writing(out, clip, first[0], segmenter.label_map, masks) as reel:
-            for batch in chain([first], batches):
-                maps = class_maps_of(segmenter, [picture.image for picture in batch])
-                for picture, classes in zip(batch, maps, strict=True):
-                    reel.add(picture, classes)
-                if step is not None:
-                    step(reel.frames, clip.frames)
-                _unless(stopping, out)
+    with (
+        claimed(out, segmenter.digest, "clip", clip.digest()),
+        disk_errors(out),
+        writing(out, clip, first[0], segmenter.label_map, masks) as reel,
+    ):
+        for batch in chain([first], batches):
+            maps = class_maps_of(segmenter, [picture.image for picture in batch])
+            for picture, classes in zip(batch, maps, strict=True):
+                reel.add(picture, classes)
+            if step is not None:
+                step(reel.frames, clip.frames)
             _unless(stopping, out)
+        _unless(stopping, out)
     return Written(
         frames=reel.frames,
         skipped=notes.broken,
