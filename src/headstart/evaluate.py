@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from headstart.data.label_map import LabelMap
 from headstart.data.pictures import read_mask
 from headstart.errors import DataError, Finding
 from headstart.predict import open_segmenter
-from headstart.segmenter import class_maps_of
+from headstart.segmenter import Segmenter, class_maps_of
 
 _BATCH = 8
 
@@ -36,25 +37,32 @@ def evaluate_run(run: Path, dataset: Dataset, split: str, device: str = "auto") 
             f"but {dataset.root} has {_classes(dataset.label_map)}"
         )
         raise DataError(Finding("other-classes", "error", message))
-    frames, names = frames_of(dataset, split), dataset.label_map.names
+    frames = frames_of(dataset, split)
     findings: list[Finding] = []
-    counts = []
-    for start in range(0, len(frames), _BATCH):  # no more than these in memory at a time
-        pictures, truths = [], []
-        for frame in frames[start : start + _BATCH]:
-            try:
-                picture, truth = read_labelled(frame, dataset.label_map, dataset.root)
-            except DataError as e:
-                findings.extend(e.findings)
-                continue
-            pictures.append(picture)
-            truths.append(truth)
-        if pictures:
-            maps = class_maps_of(segmenter, pictures)
-            counts += [_count(m, t, len(names)) for m, t in zip(maps, truths, strict=True)]
+    counts: list[Int64[np.ndarray, "k 3"]] = []
+    for start in range(0, len(frames), _BATCH):
+        counts += _count_some(segmenter, frames[start : start + _BATCH], dataset, findings)
     if findings:
         raise DataError(merged(findings))
-    return {"split": split, **metrics.score(np.stack(counts), names)}
+    return {"split": split, **metrics.score(np.stack(counts), dataset.label_map.names)}
+
+
+def _count_some(
+    segmenter: Segmenter, frames: Sequence[Frame], dataset: Dataset, findings: list[Finding]
+) -> list[Int64[np.ndarray, "k 3"]]:
+    """Of each frame that can be read; why another cannot is added to ``findings``."""
+    pictures, truths = [], []
+    for frame in frames:
+        try:
+            picture, truth = read_labelled(frame, dataset.label_map, dataset.root)
+        except DataError as e:
+            findings.extend(e.findings)
+            continue
+        pictures.append(picture)
+        truths.append(truth)
+    maps = class_maps_of(segmenter, pictures) if pictures else []
+    num_classes = len(dataset.label_map.names)
+    return [_count(m, truth, num_classes) for m, truth in zip(maps, truths, strict=True)]
 
 
 def evaluate_masks(folder: Path, dataset: Dataset, split: str) -> dict[str, Any]:
