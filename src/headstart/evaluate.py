@@ -37,20 +37,26 @@ def evaluate_run(run: Path, dataset: Dataset, split: str, device: str = "auto") 
             f"but {dataset.root} has {_classes(dataset.label_map)}"
         )
         raise DataError(Finding("other-classes", "error", message))
-    frames = frames_of(dataset, split)
+    frames, names = frames_of(dataset, split), dataset.label_map.names
     findings: list[Finding] = []
-    counts: list[Int64[np.ndarray, "k 3"]] = []
+    # Made at once: small arrays that stay would lie between the large ones that come and go.
+    counts = np.zeros((len(frames), len(names), 3), dtype=np.int64)
     for start in range(0, len(frames), _BATCH):
-        counts += _count_some(segmenter, frames[start : start + _BATCH], dataset, findings)
+        part = slice(start, start + _BATCH)
+        findings += _count_some(segmenter, frames[part], dataset, counts[part])
     if findings:
         raise DataError(merged(findings))
-    return {"split": split, **metrics.score(np.stack(counts), dataset.label_map.names)}
+    return {"split": split, **metrics.score(counts, names)}
 
 
 def _count_some(
-    segmenter: Segmenter, frames: Sequence[Frame], dataset: Dataset, findings: list[Finding]
-) -> list[Int64[np.ndarray, "k 3"]]:
-    """Of each frame that can be read; why another cannot is added to ``findings``."""
+    segmenter: Segmenter,
+    frames: Sequence[Frame],
+    dataset: Dataset,
+    counts: Int64[np.ndarray, "b k 3"],
+) -> list[Finding]:
+    """Fills ``counts`` with TP, FP and FN by frame and class; gives why frames cannot be read."""
+    findings: list[Finding] = []
     pictures, truths = [], []
     for frame in frames:
         try:
@@ -60,9 +66,11 @@ def _count_some(
             continue
         pictures.append(picture)
         truths.append(truth)
-    maps = class_maps_of(segmenter, pictures) if pictures else []
-    num_classes = len(dataset.label_map.names)
-    return [_count(m, truth, num_classes) for m, truth in zip(maps, truths, strict=True)]
+    if not findings:
+        maps = class_maps_of(segmenter, pictures)
+        for row, predicted, truth in zip(counts, maps, truths, strict=True):
+            row[:] = _count(predicted, truth, len(row))
+    return findings
 
 
 def evaluate_masks(folder: Path, dataset: Dataset, split: str) -> dict[str, Any]:
