@@ -6,6 +6,7 @@ import csv
 import os
 import signal
 from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -196,6 +197,23 @@ def test_a_signal_leaves_nothing(segmenter: Segmenter, tmp_path: Path, number: i
         predict_clip(segmenter, clip, out, stopping, masks=True, step=step)
     assert stopped.value.exit_status == 128 + number
     assert sorted(p.name for p in out.iterdir()) == [".lock", "made-of.txt"]
+
+
+def test_a_signal_while_the_file_is_hashed(segmenter: Segmenter, tmp_path: Path) -> None:
+    """Which takes a while for a large one: no folder is made yet."""
+    path, out = make_clip(tmp_path / "a.mp4", range(3)), tmp_path / "out"
+    with (
+        pytest.raises(InterruptedRun) as stopped,
+        Stopping() as stopping,
+        open_clip(path, stopping.asked) as clip,
+    ):
+
+        def digest() -> str | None:
+            os.kill(os.getpid(), signal.SIGINT)
+            return clip.digest()
+
+        predict_clip(segmenter, replace(clip, digest=digest), out, stopping)
+    assert stopped.value.exit_status == 130 and not out.exists()
 
 
 def test_a_clip_that_fails_late_leaves_nothing(segmenter: Segmenter, tmp_path: Path) -> None:

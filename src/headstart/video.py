@@ -80,10 +80,10 @@ def predict_clip(
 
     Args:
         segmenter: the trained network.
-        clip: opened, nothing of it read.
+        clip: opened with ``stopping.asked``, nothing of it read.
         out: where to; the same command again writes the same: table and masks to the byte, overlay
             to the pixel (x264 was seen to spend a byte more or less on the same frames).
-        stopping: asked after every few frames.
+        stopping: asked after every few frames, and before the first.
         masks: whether to write ``out/masks/<frame>.png``, in the dataset's grey levels.
         step: told how many frames are done, of about how many.
 
@@ -98,9 +98,11 @@ def predict_clip(
     notes = _Notes()
     batches = _batches(clip, notes)
     first = next(batches, [])  # what is wrong with the clip is said before a folder is made
+    digest = clip.digest()  # of a long clip some seconds
     _unless(stopping, out)
+    assert digest is not None
     with (
-        claimed(out, segmenter.digest, "clip", clip.digest()),
+        claimed(out, segmenter.digest, "clip", digest),
         disk_errors(out),
         writing(out, clip, first[0], segmenter.label_map, masks) as reel,
     ):
