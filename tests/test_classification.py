@@ -308,6 +308,8 @@ def test_staged_trains_the_head_then_everything(
     # the second begins where the first ended, not at an untrained head
     assert rows[""][0]["train_loss"] < rows["head"][0]["train_loss"]
     assert scores["accuracy"] > scores["trivial"]["accuracy"]
+    told = "6 steps of the last layer alone (2 epochs), then 9 of every weight, of batch 8; kept"
+    assert told in (out / "README.md").read_text()
 
 
 def test_the_weights_of_the_best_epoch_are_kept(data: Path, tmp_path: Path, unseen: None) -> None:

@@ -12,12 +12,18 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from headstart.classify import classes_of_pictures, evaluate_classifier, open_classifier
+from headstart.classify import (
+    classes_of_pictures,
+    evaluate_classifier,
+    open_classifier,
+    write_classes,
+)
 from headstart.cli.main import app
 from headstart.config import CLASSIFIER, make_run_config
 from headstart.data.classes import open_classes
 from headstart.data.folders import find_pictures
-from headstart.errors import DataError, UsageError
+from headstart.disk import locked
+from headstart.errors import DataError, LockedError, UsageError
 from headstart.recipes import CLASSIFIER_DEFAULT
 from headstart.run import train
 from tests.conftest import Silent, tiny
@@ -93,6 +99,11 @@ def test_pictures_of_any_size_and_nothing_is_overwritten(
     assert headstart("predict", run, photos, "--out", out)[0] == 0  # the same again
     status, _, _ = headstart("predict", run, coloured, "--split", "test", "--out", out)
     assert status != 0 and (out / "classes.csv").read_bytes() == before
+    (photos / "mine.tmp-999999999").touch()  # a folder that is not the tool's is not swept
+    assert headstart("predict", run, photos, "--out", photos)[0] == 0
+    assert (photos / "mine.tmp-999999999").exists()
+    with locked(out), pytest.raises(LockedError, match="in use"):
+        write_classes(out, (), (), np.zeros((0, 0)))
 
 
 def test_bad_pictures_are_all_named_and_nothing_is_written(

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
+from weakref import WeakSet
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from headstart import evaluate
 from headstart.data.folders import frames_of, open_dataset
 from headstart.errors import DataError, UsageError
 from headstart.evaluate import evaluate_masks, evaluate_run
+from headstart.predict import open_segmenter
+from headstart.segmenter import Pictures, Segmenter, Sizes
 
 
 def test_the_run_scores_again_what_it_scored(trained: Path, drawn: Path) -> None:
@@ -19,6 +25,50 @@ def test_the_run_scores_again_what_it_scored(trained: Path, drawn: Path) -> None
     assert (
         json.loads(json.dumps(evaluate_run(trained, open_dataset(drawn), "test", "cpu"))) == scores
     )
+
+
+def test_memory_does_not_grow_with_the_frames(
+    trained: Path, drawn: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a split of many batches, no more class maps are there at once than of one."""
+    alive: WeakSet[Held] = WeakSet()
+    most = 0
+
+    class Held(np.ndarray):
+        __hash__ = object.__hash__  # type: ignore[assignment]
+
+    def opened(run: Path, device: str) -> Segmenter:
+        its = open_segmenter(run, device)
+
+        def maps(pictures: Pictures, sizes: Sizes) -> list[np.ndarray]:
+            nonlocal most
+            found = [m.view(Held) for m in its.maps(pictures, sizes)]
+            for m in found:
+                alive.add(m)
+            most = max(most, len(alive))
+            return found
+
+        return replace(its, maps=maps)
+
+    whole = evaluate_run(trained, open_dataset(drawn), "train", "cpu")
+    monkeypatch.setattr(evaluate, "open_segmenter", opened)
+    monkeypatch.setattr(evaluate, "_BATCH", 2)
+    assert evaluate_run(trained, open_dataset(drawn), "train", "cpu") == whole
+    assert whole["frames"] == 12 and most == 2
+
+
+def test_frames_that_cannot_be_read_are_all_named(
+    trained: Path, drawn: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(drawn, tmp_path / "data")
+    dataset = open_dataset(tmp_path / "data")
+    bad = [dataset.splits["test"][i].image for i in (0, 3)]
+    for path in bad:
+        path.write_bytes(b"<html>")
+    with pytest.raises(DataError) as caught:
+        evaluate_run(trained, dataset, "test", "cpu")
+    named = {file for finding in caught.value.findings for file in finding.files}
+    assert named == {str(path.relative_to(tmp_path / "data")) for path in bad}
 
 
 def test_the_truth_scores_one(drawn: Path, tmp_path: Path) -> None:
@@ -47,8 +97,6 @@ def test_masks_that_cannot_be_scored_are_all_named(drawn: Path, tmp_path: Path) 
 
 
 def test_a_run_for_other_classes_is_refused(trained: Path, drawn: Path, tmp_path: Path) -> None:
-    import shutil
-
     data = tmp_path / "data"
     shutil.copytree(drawn, data)
     labels = json.loads((data / "mapping.json").read_text())

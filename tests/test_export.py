@@ -176,8 +176,9 @@ def test_without_pictures_it_is_said_what_to_do(trained: Path, tmp_path: Path) -
     (run / "config.json").write_text(json.dumps({**config, "data": str(tmp_path / "gone")}))
     with pytest.raises(DataError, match=r"not at .*gone\n.*--pictures FOLDER"):
         export_run(run)
-    with pytest.raises(DataError, match="no picture and no folder with pictures"):
+    with pytest.raises(DataError, match="no picture and no folder with pictures") as caught:
         export_run(run, pictures=tmp_path / "gone")
+    assert "--split" not in str(caught.value)  # which this verb has not
     (run / "weights.safetensors").unlink()
     with pytest.raises(DataError, match="expected a finished run"):
         export_run(run)

@@ -82,8 +82,19 @@ def test_another_runs_predictions_are_not_overwritten(
     out.mkdir()
     (out / "made-of.txt").write_text("weights 0\npictures 0\n")
     (out / "masks").mkdir()
+    (out / "theirs.tmp-999999999").touch()
+    before = sorted(out.rglob("*"))
     with pytest.raises(UsageError, match="not made with these weights"):
         predict(load_segmenter(trained, CPU), find_pictures(pictures), pictures, out)
+    assert sorted(out.rglob("*")) == before
+
+
+def test_what_a_killed_process_left_is_swept(trained: Path, pictures: Path, tmp_path: Path) -> None:
+    segmenter, out = load_segmenter(trained, CPU), tmp_path / "out"
+    predict(segmenter, find_pictures(pictures), pictures, out)
+    (out / "masks" / "a.png.tmp-999999999").touch()
+    predict(segmenter, find_pictures(pictures), pictures, out)
+    assert sorted(p.name for p in (out / "masks").iterdir()) == ["a.png", "b.png", "c.png"]
 
 
 def test_another_inputs_predictions_are_not_overwritten(

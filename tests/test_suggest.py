@@ -62,6 +62,31 @@ def test_a_run_knows_what_it_learned_from(trained: Path, drawn: Path, tmp_path: 
     assert suggest(moved, frames, drawn, 1, CPU).findings == known.findings
 
 
+def test_other_pictures_under_the_same_names_are_told(
+    trained: Path, drawn: Path, tmp_path: Path
+) -> None:
+    run, data = (shutil.copytree(p, tmp_path / p.name) for p in (trained, drawn))
+    config = (run / "config.json").read_text()
+    (run / "config.json").write_text(config.replace(str(drawn), str(data)))
+    dataset = open_dataset(data)
+    assert known_of(run).findings == ()
+    shutil.copy(dataset.unlabelled["train"][0].image, dataset.splits["train"][3].image)
+    shutil.copy(dataset.splits["test"][0].masks[0], dataset.splits["test"][1].masks[0])
+    found = suggest(run, dataset.unlabelled["train"][:2], data, 1, CPU)
+    (told,) = found.findings
+    assert (told.code, told.severity) == ("data-changed", "warning")
+    assert told.message.endswith("changed since: train, test") and "--fresh" not in told.hint
+    (run / "environment.json").write_text("{}")
+    (told,) = known_of(run).findings
+    assert told.code == "labels-unknown" and "environment.json" in told.message
+    (run / "environment.json").write_bytes((trained / "environment.json").read_bytes())
+    mask = dataset.splits["validation"][0].masks[0]  # which nothing here needs
+    mask.unlink()
+    mask.symlink_to(trained / "predictions.png")
+    (told,) = known_of(run).findings
+    assert told.code == "labels-unknown" and "whether the data" in told.message
+
+
 def test_labels_outside_the_budget_are_labels_too(drawn: Path, tmp_path: Path) -> None:
     """A run on four of the twelve: the other eight are not suggested to be labelled again."""
     run = tmp_path / "run"

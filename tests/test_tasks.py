@@ -16,6 +16,7 @@ from headstart.data.folders import open_dataset
 from headstart.losses import dice_cross_entropy_loss, dice_loss
 from headstart.models.unet import UNet
 from headstart.recipes import ASSIGNMENT, DEFAULT
+from headstart.segmenter import class_maps as in_numpy
 from headstart.tasks import class_maps, count_frames, segment, segmentation, to_input
 
 CPU = torch.device("cpu")
@@ -39,6 +40,17 @@ def test_at_the_same_size_it_is_the_argmax(b: int, h: int, w: int, seed: int) ->
     logits = torch.randn(b, 4, h, w, generator=torch.Generator().manual_seed(seed))
     maps = class_maps(logits, [(h, w)] * b, 0.0)
     assert torch.equal(torch.stack(maps), logits.argmax(1).to(torch.uint8))
+
+
+@pytest.mark.parametrize("min_area", [0.0, 0.2])
+def test_of_equally_probable_classes_it_is_the_first(min_area: float) -> None:
+    """As ONNX Runtime and NumPy have it, which run the same network elsewhere."""
+    levels = torch.randint(0, 3, (4, 5, 16, 24), generator=torch.Generator().manual_seed(0))
+    logits = levels.float()
+    found = class_maps(logits, [(16, 24)] * 4, min_area)
+    expected = in_numpy(logits.softmax(1).numpy(), [(16, 24)] * 4, min_area)
+    assert (logits == logits.max(1, keepdim=True).values).sum(1).max() == 5, "no ties, no test"
+    assert all(np.array_equal(a.numpy(), b) for a, b in zip(found, expected, strict=True))
 
 
 def test_probabilities_are_resized_and_not_classes() -> None:

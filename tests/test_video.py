@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import os
 import signal
+from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -23,7 +25,7 @@ from headstart.trained import load_segmenter
 from headstart.video import Written, predict_clip
 from tests.clips import damage, frames_in, make_clip
 
-FILES = ["areas.csv", "made-of.txt", "overlay.mp4", "timeline.png"]
+FILES = [".lock", "areas.csv", "made-of.txt", "overlay.mp4", "timeline.png"]
 
 
 @pytest.fixture(scope="module")
@@ -129,6 +131,56 @@ def test_a_size_that_changes_fits_the_first(segmenter: Segmenter, tmp_path: Path
     assert len({image.shape for _, image in frames_in(out / "overlay.mp4")}) == 1
 
 
+def test_a_kill_at_any_name_that_changes_loses_no_mask(
+    segmenter: Segmenter, tmp_path: Path
+) -> None:
+    path, out = make_clip(tmp_path / "a.mp4", range(3)), tmp_path / "out"
+    film(segmenter, path, out, masks=True)
+    before = {p.name: p.read_bytes() for p in (out / "masks").iterdir()}
+    kills = 0
+    while film_until(segmenter, path, out, kills) == -signal.SIGKILL:
+        kills += 1
+        assert before == {p.name: p.read_bytes() for p in (out / "masks").iterdir()}, kills
+    assert kills >= 5 and sorted(p.name for p in out.iterdir()) == sorted([*FILES, "masks"])
+    assert before == {p.name: p.read_bytes() for p in (out / "masks").iterdir()}
+
+
+def film_until(segmenter: Segmenter, path: Path, out: Path, names: int) -> int:
+    """The status of a process that is killed before it gives one more name than ``names``."""
+    child = os.fork()
+    if child == 0:
+        given = 0
+
+        def counted(rename: Callable[[Path, Path], Path]) -> Callable[[Path, Path], Path]:
+            def count(old: Path, new: Path) -> Path:
+                nonlocal given
+                if given == names:
+                    os.kill(os.getpid(), signal.SIGKILL)
+                given += 1
+                return rename(old, new)
+
+            return count
+
+        try:
+            Path.replace, Path.rename = counted(Path.replace), counted(Path.rename)  # type: ignore[method-assign,assignment]
+            film(segmenter, path, out, masks=True)
+        except BaseException:
+            os._exit(1)
+        os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def test_masks_of_frames_that_are_left_out_now_go(segmenter: Segmenter, tmp_path: Path) -> None:
+    """What somebody has put beside them stays."""
+    path, out = make_clip(tmp_path / "a.mp4", range(3)), tmp_path / "out"
+    film(segmenter, path, out, masks=True)
+    for name in ("000099.png", "mine.png", "notes.txt"):
+        (out / "masks" / name).write_bytes(b"")
+    film(segmenter, path, out, masks=True)
+    left = {p.name for p in (out / "masks").iterdir()}
+    assert left == {"000000.png", "000001.png", "000002.png", "mine.png", "notes.txt"}
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_leaves_nothing(segmenter: Segmenter, tmp_path: Path, number: int) -> None:
     path, out = make_clip(tmp_path / "a.mp4", range(40)), tmp_path / "out"
@@ -144,7 +196,24 @@ def test_a_signal_leaves_nothing(segmenter: Segmenter, tmp_path: Path, number: i
     ):
         predict_clip(segmenter, clip, out, stopping, masks=True, step=step)
     assert stopped.value.exit_status == 128 + number
-    assert [p.name for p in out.iterdir()] == ["made-of.txt"]
+    assert sorted(p.name for p in out.iterdir()) == [".lock", "made-of.txt"]
+
+
+def test_a_signal_while_the_file_is_hashed(segmenter: Segmenter, tmp_path: Path) -> None:
+    """Which takes a while for a large one: no folder is made yet."""
+    path, out = make_clip(tmp_path / "a.mp4", range(3)), tmp_path / "out"
+    with (
+        pytest.raises(InterruptedRun) as stopped,
+        Stopping() as stopping,
+        open_clip(path, stopping.asked) as clip,
+    ):
+
+        def digest() -> str | None:
+            os.kill(os.getpid(), signal.SIGINT)
+            return clip.digest()
+
+        predict_clip(segmenter, replace(clip, digest=digest), out, stopping)
+    assert stopped.value.exit_status == 130 and not out.exists()
 
 
 def test_a_clip_that_fails_late_leaves_nothing(segmenter: Segmenter, tmp_path: Path) -> None:
@@ -152,7 +221,7 @@ def test_a_clip_that_fails_late_leaves_nothing(segmenter: Segmenter, tmp_path: P
     path = make_clip(tmp_path / "a.avi", range(300), container="avi", codec="mjpeg", size=(16, 16))
     with pytest.raises(DataError, match="cannot be decoded"):
         film(segmenter, damage(path, range(50, 290, 2)), tmp_path / "late", masks=True)
-    assert [p.name for p in (tmp_path / "late").iterdir()] == ["made-of.txt"]
+    assert sorted(p.name for p in (tmp_path / "late").iterdir()) == [".lock", "made-of.txt"]
     with pytest.raises(DataError, match="no frame that can be decoded"):
         film(segmenter, damage(path, range(300)), tmp_path / "never")
     assert not (tmp_path / "never").exists()

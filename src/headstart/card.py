@@ -50,7 +50,7 @@ def card(
         f"{kind} into {len(material.classes)} classes, learned from {material.labels} labelled "
         f"{things} of {quoted(_dataset(config.data))}. For research; not a medical device.",
         "## What it was trained on",
-        _items(_trained_on(config, material, state, environment)),
+        _items(_trained_on(config, material, _steps(config, state, out), state, environment)),
         f"## Scores on the {scores['split']} split",
         _words_of_scores(scores, things),
         _score_table(scores),
@@ -103,8 +103,25 @@ def _called(start: str) -> str:
     return path.name or start
 
 
+def _steps(config: RunConfig, state: State, out: Path) -> str:
+    """How many steps there were, of what batch; of two stages each, whose epochs are as long."""
+    batch = f"of batch {config.recipe.batch}"
+    if config.tune != "staged":
+        return f"{state.step} steps {batch}"
+    epochs = len((out / "head" / "metrics.jsonl").read_text().splitlines())
+    first = epochs * state.step // len(state.history)
+    return (
+        f"{first} steps of the last layer alone ({epochs} epochs), then {state.step} of every "
+        f"weight, {batch}"
+    )
+
+
 def _trained_on(
-    config: RunConfig, material: Material, state: State, environment: Mapping[str, Any]
+    config: RunConfig,
+    material: Material,
+    steps: str,
+    state: State,
+    environment: Mapping[str, Any],
 ) -> Iterable[str]:
     things, splits = material.things, material.splits
     counts = [f"{count} {name}" for name, count in splits.items()]
@@ -136,7 +153,7 @@ def _trained_on(
     assert state.best is not None
     recipe = config.recipe
     yield (
-        f"Recipe `{recipe.name}`, seed {config.seed}: {state.step} steps of batch {recipe.batch}; "
+        f"Recipe `{recipe.name}`, seed {config.seed}: {steps}; "
         f"kept are the weights of epoch {state.best['epoch']} of {len(state.history)}, best on the "
         f"validation split. `config.json` has every setting."
     )

@@ -18,7 +18,7 @@ from headstart.data.classes import ClassDataset
 from headstart.data.folders import Frame
 from headstart.data.frame import read_frame
 from headstart.data.labelled import Labelled, read_labelled_pictures
-from headstart.disk import disk_errors, write_atomic
+from headstart.disk import disk_errors, locked, write_atomic
 from headstart.errors import DataError, Finding, UsageError
 from headstart.onnx_facts import is_onnx
 
@@ -132,6 +132,7 @@ def write_classes(
 
     Raises:
         UsageError: there is such a file, and it says something else.
+        LockedError: another process works there.
         DiskError: it cannot be written.
     """
     text = io.StringIO()
@@ -141,11 +142,10 @@ def write_classes(
         best = int(row.argmax())
         writer.writerow((name, classes[best], f"{row[best]:.6f}", *(f"{p:.6f}" for p in row)))
     path = out / "classes.csv"
-    with disk_errors(out):
+    with locked(out, sweeping=False), disk_errors(out):
         if path.exists() and path.read_text() != text.getvalue():
             message = f"{path} is there and was made from other weights or pictures"
             hint = "choose another --out: nothing is overwritten"
             raise UsageError(Finding("not-empty", "error", message, hint))
-        out.mkdir(parents=True, exist_ok=True)
-    write_atomic(path, text.getvalue())
+        write_atomic(path, text.getvalue())
     return path

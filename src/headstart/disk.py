@@ -110,11 +110,15 @@ def sweep(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def locked(folder: Path) -> Iterator[None]:
+def locked(folder: Path, sweeping: bool = True) -> Iterator[None]:
     """Holds ``folder`` (made if need be) for this process alone.
 
     The lock is the kernel's, so one left by a killed process does not exist. Temporary files of
     dead processes are swept once it is held.
+
+    Args:
+        folder: to work in.
+        sweeping: not to be done in a folder that may be somebody else's.
 
     Raises:
         LockedError: another process holds it; says which.
@@ -136,6 +140,7 @@ def locked(folder: Path) -> Iterator[None]:
             lock.truncate(0)
             lock.write(f"process {os.getpid()} on {socket.gethostname()}\n")
             lock.flush()
-            sweep(folder)
-            sweep(folder / "checkpoint")
+            if sweeping:
+                sweep(folder)
+                sweep(folder / "checkpoint")
         yield

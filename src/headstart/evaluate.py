@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import UInt8
+from jaxtyping import Int64, UInt8
 
 from headstart import metrics
 from headstart.data.decoded import read_labelled
 from headstart.data.files import merged
 from headstart.data.folders import Dataset, Frame, frames_of
-from headstart.data.frame import read_frame
 from headstart.data.label_map import LabelMap
 from headstart.data.pictures import read_mask
 from headstart.errors import DataError, Finding
 from headstart.predict import open_segmenter
-from headstart.segmenter import class_maps_of
+from headstart.segmenter import Segmenter, class_maps_of
 
 _BATCH = 8
 
@@ -28,8 +27,8 @@ def evaluate_run(run: Path, dataset: Dataset, split: str, device: str = "auto") 
     """All scores of a finished run on a split, as in its ``scores.json``.
 
     Raises:
-        DataError: the run is not finished, its classes are not the dataset's, or a frame cannot be
-            read.
+        DataError: the run is not finished, its classes are not the dataset's, or frames cannot be
+            read; every one is named.
     """
     segmenter = open_segmenter(run, device)
     if segmenter.label_map != dataset.label_map:
@@ -38,14 +37,40 @@ def evaluate_run(run: Path, dataset: Dataset, split: str, device: str = "auto") 
             f"but {dataset.root} has {_classes(dataset.label_map)}"
         )
         raise DataError(Finding("other-classes", "error", message))
-    frames = frames_of(dataset, split)
-    maps: dict[str, UInt8[np.ndarray, "_ _"]] = {}
+    frames, names = frames_of(dataset, split), dataset.label_map.names
+    findings: list[Finding] = []
+    # Made at once: small arrays that stay would lie between the large ones that come and go.
+    counts = np.zeros((len(frames), len(names), 3), dtype=np.int64)
     for start in range(0, len(frames), _BATCH):
-        some = frames[start : start + _BATCH]
-        pictures = [read_frame(frame, dataset.root) for frame in some]
-        found = class_maps_of(segmenter, pictures)
-        maps |= {frame.name: m for frame, m in zip(some, found, strict=True)}
-    return _scores(dataset, split, lambda frame: maps[frame.name])
+        part = slice(start, start + _BATCH)
+        findings += _count_some(segmenter, frames[part], dataset, counts[part])
+    if findings:
+        raise DataError(merged(findings))
+    return {"split": split, **metrics.score(counts, names)}
+
+
+def _count_some(
+    segmenter: Segmenter,
+    frames: Sequence[Frame],
+    dataset: Dataset,
+    counts: Int64[np.ndarray, "b k 3"],
+) -> list[Finding]:
+    """Fills ``counts`` with TP, FP and FN by frame and class; gives why frames cannot be read."""
+    findings: list[Finding] = []
+    pictures, truths = [], []
+    for frame in frames:
+        try:
+            picture, truth = read_labelled(frame, dataset.label_map, dataset.root)
+        except DataError as e:
+            findings.extend(e.findings)
+            continue
+        pictures.append(picture)
+        truths.append(truth)
+    if not findings:
+        maps = class_maps_of(segmenter, pictures)
+        for row, predicted, truth in zip(counts, maps, truths, strict=True):
+            row[:] = _count(predicted, truth, len(row))
+    return findings
 
 
 def evaluate_masks(folder: Path, dataset: Dataset, split: str) -> dict[str, Any]:
@@ -62,46 +87,47 @@ def evaluate_masks(folder: Path, dataset: Dataset, split: str) -> dict[str, Any]
         hint = "expected one PNG a frame, with the frame's name, as predict writes them"
         raise DataError(Finding("mask-missing", "error", message, hint, absent))
 
-    def prediction(frame: Frame) -> UInt8[np.ndarray, "h w"]:
-        path = folder / f"{frame.name}.png"
-        grey = read_mask(path, folder)
-        unknown = dataset.label_map.unknown_levels(grey)
-        if unknown:
-            message = (
-                f"a mask holds grey levels {unknown[:8]}, expected {_classes(dataset.label_map)}"
-            )
-            raise DataError(Finding("unknown-grey", "error", message, files=(str(path),)))
-        return dataset.label_map.to_indices(grey)
+    findings: list[Finding] = []
+    counts = []
+    for frame in frames:
+        try:
+            _, truth = read_labelled(frame, dataset.label_map, dataset.root)
+            predicted = _read_prediction(folder, frame, dataset.label_map, truth.shape)
+        except DataError as e:
+            findings.extend(e.findings)
+            continue
+        counts.append(_count(predicted, truth, len(dataset.label_map.names)))
+    if findings:
+        raise DataError(merged(findings))
+    return {"split": split, **metrics.score(np.stack(counts), dataset.label_map.names)}
 
-    return _scores(dataset, split, prediction)
+
+def _read_prediction(
+    folder: Path, frame: Frame, label_map: LabelMap, size: tuple[int, ...]
+) -> UInt8[np.ndarray, "h w"]:
+    path = folder / f"{frame.name}.png"
+    grey = read_mask(path, folder)
+    unknown = label_map.unknown_levels(grey)
+    if unknown:
+        message = f"a mask holds grey levels {unknown[:8]}, expected {_classes(label_map)}"
+        raise DataError(Finding("unknown-grey", "error", message, files=(str(path),)))
+    if grey.shape != size:
+        message = (
+            f"the mask is {grey.shape[1]} wide and {grey.shape[0]} high, "
+            f"expected {size[1]} and {size[0]} as the truth"
+        )
+        raise DataError(Finding("size-differs", "error", message, files=(frame.name,)))
+    return label_map.to_indices(grey)
 
 
 def _classes(label_map: LabelMap) -> str:
     return ", ".join(f"{n} ({g})" for n, g in zip(label_map.names, label_map.greys, strict=True))
 
 
-def _scores(
-    dataset: Dataset, split: str, prediction: Callable[[Frame], UInt8[np.ndarray, "h w"]]
-) -> dict[str, Any]:
-    names = dataset.label_map.names
-    findings: list[Finding] = []
-    counts = []
-    for frame in frames_of(dataset, split):
-        try:
-            _, truth = read_labelled(frame, dataset.label_map, dataset.root)
-            predicted = prediction(frame)
-        except DataError as e:
-            findings.extend(e.findings)
-            continue
-        if predicted.shape != truth.shape:
-            message = (
-                f"the mask is {predicted.shape[1]} wide and {predicted.shape[0]} high, "
-                f"expected {truth.shape[1]} and {truth.shape[0]} as the truth"
-            )
-            findings.append(Finding("size-differs", "error", message, files=(frame.name,)))
-            continue
-        maps = [torch.from_numpy(m.astype(np.int64))[None] for m in (predicted, truth)]
-        counts.append(metrics.count(maps[0], maps[1], len(names)).numpy())
-    if findings:
-        raise DataError(merged(findings))
-    return {"split": split, **metrics.score(np.concatenate(counts), names)}
+def _count(
+    predicted: UInt8[np.ndarray, "h w"], truth: UInt8[np.ndarray, "h w"], num_classes: int
+) -> Int64[np.ndarray, "k 3"]:
+    """TP, FP and FN by class, of one frame."""
+    maps = [torch.from_numpy(m.astype(np.int64))[None] for m in (predicted, truth)]
+    counts: Int64[np.ndarray, "k 3"] = metrics.count(maps[0], maps[1], num_classes)[0].numpy()
+    return counts

@@ -18,7 +18,7 @@ from headstart.data.pictures import exif_orientation
 from headstart.disk import write_atomic, write_json
 from headstart.errors import printable
 from headstart.overlay import colour, overlay
-from headstart.predict import claim_pictures, png
+from headstart.predict import claimed_pictures, png
 from headstart.segmenter import Segmenter, class_maps_of
 from headstart.suggest import Suggestion
 
@@ -54,12 +54,16 @@ def write_suggestions(
 
     Raises:
         UsageError: ``out`` holds something else.
+        LockedError: another process works there.
         DiskError: a file cannot be written.
     """
     frames = [suggestion.frame for suggestion in picked]
-    claim_pictures(out, segmenter.digest, frames, ("images", "masks"))
-    if (out / _LIST).exists():  # written last
-        return
+    with claimed_pictures(out, segmenter.digest, frames, ("images", "masks")):
+        if not (out / _LIST).exists():  # written last
+            _write_all(segmenter, picked, root, out)
+
+
+def _write_all(segmenter: Segmenter, picked: Sequence[Suggestion], root: Path, out: Path) -> None:
     thumbnails: list[UInt8[np.ndarray, "_ _ 3"]] = []
     for suggestion in picked:
         image = read_frame(suggestion.frame, root)

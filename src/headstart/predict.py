@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,13 +14,14 @@ from PIL import Image
 
 from headstart.data.folders import Frame
 from headstart.data.frame import read_frame
-from headstart.disk import disk_errors, write_atomic
+from headstart.disk import disk_errors, locked, sweep, write_atomic
 from headstart.errors import DataError, Finding, UsageError
 from headstart.onnx_facts import is_onnx
 from headstart.overlay import overlay_with_legend
 from headstart.segmenter import Segmenter, class_maps_of
 
 _BATCH = 8
+_MARK = "made-of.txt"
 
 
 def open_segmenter(run_or_onnx: Path, device: str = "auto") -> Segmenter:
@@ -57,10 +59,15 @@ def predict(segmenter: Segmenter, frames: Sequence[Frame], root: Path, out: Path
 
     Raises:
         UsageError: ``out`` holds what this would overwrite and did not come from these weights.
+        LockedError: another process works there.
         DataError: pictures cannot be read; every one is named, after the others are written.
         DiskError: a file cannot be written.
     """
-    claim_pictures(out, segmenter.digest, frames, ("masks", "overlays"))
+    with claimed_pictures(out, segmenter.digest, frames, ("masks", "overlays")):
+        _predict_all(segmenter, frames, root, out)
+
+
+def _predict_all(segmenter: Segmenter, frames: Sequence[Frame], root: Path, out: Path) -> None:
     findings: list[Finding] = []
     for start in range(0, len(frames), _BATCH):
         pictures = []
@@ -75,10 +82,12 @@ def predict(segmenter: Segmenter, frames: Sequence[Frame], root: Path, out: Path
         raise DataError(findings)
 
 
-def claim(out: Path, weights: str, what: str, digest: str) -> None:
-    """Marks ``out`` as made by these weights of this input, or refuses what it holds.
+@contextlib.contextmanager
+def claimed(out: Path, weights: str, what: str, digest: str) -> Iterator[None]:
+    """Holds ``out`` for this process alone, marked as made by these weights of this input.
 
     The mark comes first, so that a kill right after it leaves a folder that can be gone on with.
+    A folder that is refused is left as it is.
 
     Args:
         out: the folder; made if need be.
@@ -88,35 +97,48 @@ def claim(out: Path, weights: str, what: str, digest: str) -> None:
 
     Raises:
         UsageError: ``out`` holds something else.
+        LockedError: another process works there.
         DiskError: it cannot be written.
     """
     made_of = f"weights {weights}\n{what} {digest}\n"
-    mark = out / "made-of.txt"
+    _refuse_others(out, made_of, what)
+    with locked(out):
+        _refuse_others(out, made_of, what)  # another process may have been here since
+        write_atomic(out / _MARK, made_of)
+        yield
+
+
+def _refuse_others(out: Path, made_of: str, what: str) -> None:
     with disk_errors(out):
-        out.mkdir(parents=True, exist_ok=True)
         # The mark alone is what a clip leaves that could not be read to its end.
-        there = [p for p in out.iterdir() if ".tmp-" not in p.name and p != mark]
+        ours = (_MARK, ".lock")
+        there = out.exists() and [
+            p for p in out.iterdir() if ".tmp-" not in p.name and p.name not in ours
+        ]
+        mark = out / _MARK
         if there and not (mark.exists() and mark.read_text() == made_of):
             these = "these pictures" if what == "pictures" else f"this {what}"
             message = f"{out} is not empty and was not made with these weights of {these}"
             hint = "choose another --out: nothing is overwritten"
             raise UsageError(Finding("not-empty", "error", message, hint))
-        write_atomic(mark, made_of)
 
 
-def claim_pictures(
+@contextlib.contextmanager
+def claimed_pictures(
     out: Path, weights: str, frames: Sequence[Frame], folders: Sequence[str]
-) -> None:
+) -> Iterator[None]:
     """The same of pictures in files; makes ``folders`` in it.
 
     Raises:
-        UsageError, DiskError: as [`claim`][].
+        UsageError, LockedError, DiskError: as [`claimed`][].
     """
     its = hashlib.sha256("\n".join(ascii(str(f.image)) for f in frames).encode())
-    claim(out, weights, "pictures", its.hexdigest())
-    with disk_errors(out):
-        for name in folders:
-            (out / name).mkdir(exist_ok=True)
+    with claimed(out, weights, "pictures", its.hexdigest()):
+        with disk_errors(out):
+            for name in folders:
+                (out / name).mkdir(exist_ok=True)
+                sweep(out / name)
+        yield
 
 
 def _predict_some(

@@ -110,11 +110,11 @@ def writing(
             yield reel
         title = f"{clip.name}: where each class is seen"
         chart.write_bytes(figures.areas(*reel.timeline.stretches(), label_map.names, title))
-        for path in (film, table, chart, *(sorted(folder.iterdir()) if masks else ())):
+        for path in (film, table, chart, *((*sorted(folder.iterdir()), folder) if masks else ())):
             _flush(path)
         # From here on only names change: what needs room has it.
         if masks:
-            _replace_folder(folder, out / "masks")
+            _replace_masks(folder, out / "masks")
         for path, name in zip((film, table, chart), names[:3], strict=True):
             into_place(path, out / name)
     finally:
@@ -131,18 +131,23 @@ def _flush(path: Path) -> None:
         os.close(descriptor)
 
 
-def _replace_folder(new: Path, path: Path) -> None:
-    """A folder of masks in the place of an earlier one of the same clip."""
-    old = temporary_name(path.with_name(f"{path.name}-before"))
-    if path.exists():
-        path.rename(old)
-    try:
+def _replace_masks(new: Path, path: Path) -> None:
+    """Masks in the place of earlier ones of the same clip.
+
+    One by one, since a folder cannot take the place of another at once: whenever the process dies,
+    each frame has its earlier mask or its new one. Earlier ones of frames that have no mask now go
+    when all others are there.
+    """
+    if not path.exists():
         into_place(new, path)
-    except OSError:
-        if old.exists():
-            old.rename(path)
-        raise
-    shutil.rmtree(old, ignore_errors=True)
+        return
+    names = {mask.name for mask in new.iterdir()}
+    for name in sorted(names):
+        (new / name).replace(path / name)
+    _flush(path)
+    for earlier in path.glob("*.png"):
+        if earlier.stem.isdecimal() and earlier.name not in names:
+            earlier.unlink()
 
 
 def _pick_encoder() -> str:

@@ -17,6 +17,7 @@ surgical frames was measured: docs/results/suggest.
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -28,7 +29,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from headstart.config import read_frame_names, read_run_config
+from headstart import segmentation
+from headstart.config import RunConfig, read_frame_names, read_run_config
 from headstart.data.decoded import resize_image
 from headstart.data.duplicates import (
     NEAR,
@@ -43,6 +45,7 @@ from headstart.data.folders import Frame, open_dataset
 from headstart.data.frame import read_frame
 from headstart.errors import DataError, Finding
 from headstart.picking import pick
+from headstart.record import refuse_changed_data
 from headstart.run_folder import LABELS
 from headstart.tasks import placed, to_input
 from headstart.trained import Trained, load_trained
@@ -181,7 +184,27 @@ def known_of(run: Path) -> Known:
             message = f"{len(names) - len(learned)} frames that {run} learned from are not in "
             message += f"{data} any more"
             findings.append(_unknown(message, "its splits may have changed since"))
+    findings += _changed(run, config)
     return Known(learned, labelled, held_out, dataset.root, tuple(findings))
+
+
+def _changed(run: Path, config: RunConfig) -> list[Finding]:
+    """Whether the pictures that bear the names of a run's are still the same."""
+    hint = "what is suggested may be what it learned from or was scored on: restore them"
+    try:
+        before = json.loads((run / "environment.json").read_bytes())["data"]
+        now = segmentation.digests(config)
+    except (OSError, ValueError, KeyError, DataError) as e:
+        why = (
+            e.findings[0].message if isinstance(e, DataError) else "its environment.json is damaged"
+        )
+        message = f"it cannot be said whether the data of {run} are as it was trained on: {why}"
+        return [_unknown(message, hint)]
+    try:
+        refuse_changed_data(run, before, now)
+    except DataError as e:  # what was labelled since is a change too: no reason to refuse
+        return [Finding("data-changed", "warning", e.findings[0].message, hint)]
+    return []
 
 
 def _unknown(message: str, hint: str) -> Finding:

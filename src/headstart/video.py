@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from headstart.data.clip import Broken, Clip, Cut, Picture
-from headstart.disk import disk_errors, sweep
+from headstart.disk import disk_errors
 from headstart.errors import Finding, InterruptedRun
-from headstart.predict import claim
+from headstart.predict import claimed
 from headstart.reel import writing
 from headstart.segmenter import Segmenter, class_maps_of
 from headstart.stopping import Stopping
@@ -80,10 +80,10 @@ def predict_clip(
 
     Args:
         segmenter: the trained network.
-        clip: opened, nothing of it read.
+        clip: opened with ``stopping.asked``, nothing of it read.
         out: where to; the same command again writes the same: table and masks to the byte, overlay
             to the pixel (x264 was seen to spend a byte more or less on the same frames).
-        stopping: asked after every few frames.
+        stopping: asked after every few frames, and before the first.
         masks: whether to write ``out/masks/<frame>.png``, in the dataset's grey levels.
         step: told how many frames are done, of about how many.
 
@@ -91,25 +91,29 @@ def predict_clip(
         DataError: the clip cannot be used, by the rules in [`headstart.data.clip`][].
         UsageError: ``out`` holds what this would overwrite and was not made with these weights of
             this clip.
+        LockedError: another process works there.
         DiskError: a file cannot be written. Nothing new then bears a name in ``out``.
         InterruptedRun: a signal came; the same holds.
     """
     notes = _Notes()
     batches = _batches(clip, notes)
     first = next(batches, [])  # what is wrong with the clip is said before a folder is made
+    digest = clip.digest()  # of a long clip some seconds
     _unless(stopping, out)
-    claim(out, segmenter.digest, "clip", clip.digest())
-    with disk_errors(out):
-        sweep(out)
-        with writing(out, clip, first[0], segmenter.label_map, masks) as reel:
-            for batch in chain([first], batches):
-                maps = class_maps_of(segmenter, [picture.image for picture in batch])
-                for picture, classes in zip(batch, maps, strict=True):
-                    reel.add(picture, classes)
-                if step is not None:
-                    step(reel.frames, clip.frames)
-                _unless(stopping, out)
+    assert digest is not None
+    with (
+        claimed(out, segmenter.digest, "clip", digest),
+        disk_errors(out),
+        writing(out, clip, first[0], segmenter.label_map, masks) as reel,
+    ):
+        for batch in chain([first], batches):
+            maps = class_maps_of(segmenter, [picture.image for picture in batch])
+            for picture, classes in zip(batch, maps, strict=True):
+                reel.add(picture, classes)
+            if step is not None:
+                step(reel.frames, clip.frames)
             _unless(stopping, out)
+        _unless(stopping, out)
     return Written(
         frames=reel.frames,
         skipped=notes.broken,

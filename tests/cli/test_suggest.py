@@ -26,6 +26,9 @@ def test_what_cannot_be_meant(trained: Path, drawn: Path, tmp_path: Path) -> Non
     assert done.returncode == 2 and "give the run's folder" in done.stderr
     done = headstart("suggest", trained, tmp_path)
     assert done.returncode == 65 and "no folder with pictures" in done.stderr
+    assert "in the folder itself" in done.stderr and "--split" not in done.stderr
+    done = headstart("predict", trained, tmp_path, "--out", tmp_path / "out")  # which has it
+    assert done.returncode == 65 and "a dataset needs --split" in done.stderr
     done = headstart("suggest", tmp_path / "none", drawn)
     assert done.returncode == 65 and "there is no run folder" in done.stderr
 

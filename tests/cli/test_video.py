@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from headstart.data.folders import open_dataset
+from headstart.disk import locked
 from tests.cli.test_main import _become_headstart, headstart
 from tests.clips import make_clip
 
@@ -41,6 +42,20 @@ def test_pictures_say_what_was_written(trained: Path, drawn: Path, tmp_path: Pat
         "masks": str(tmp_path / "out/masks"),
         "overlays": str(tmp_path / "out/overlays"),
     }
+
+
+def test_a_folder_in_use_is_refused(trained: Path, drawn: Path, tmp_path: Path) -> None:
+    """And nothing in it is touched."""
+    clip = make_clip(tmp_path / "a.mp4", range(3))
+    for source, more in ((clip, ("--masks",)), (drawn, ("--split", "test"))):
+        out = tmp_path / "out" / source.stem
+        command = ("predict", trained, source, "--out", out, "--device", "cpu", *more)
+        assert headstart(*command).returncode == 0
+        before = {p: p.stat().st_mtime_ns for p in out.rglob("*.*") if p.name != ".lock"}
+        with locked(out):
+            done = headstart(*command)
+        assert done.returncode == 75 and f"in use by process {os.getpid()}" in done.stderr
+        assert before == {p: p.stat().st_mtime_ns for p in out.rglob("*.*") if p.name != ".lock"}
 
 
 def test_what_is_wrong_is_said_before_torch_is_loaded(trained: Path, tmp_path: Path) -> None:
@@ -114,4 +129,4 @@ def test_stopped_in_the_middle(trained: Path, tmp_path: Path, number: int) -> No
         assert headstart(*arguments).returncode == 2
         return
     assert status == 128 + number, said
-    assert left == ["made-of.txt"] and "Traceback" not in said and "interrupted" in said
+    assert left == [".lock", "made-of.txt"] and "Traceback" not in said and "interrupted" in said

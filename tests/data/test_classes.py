@@ -114,9 +114,34 @@ def test_a_segmentation_is_not_taken_for_classes(tmp_path: Path) -> None:
 def test_masks_under_a_wrong_name_beside_them_are_not_classes(
     tmp_path: Path, pictures: str
 ) -> None:
-    folders(tmp_path, train={pictures: 2, "masks": 2}, test={pictures: 1, "Mask": 1})
+    folders(tmp_path, train={pictures: 2}, test={pictures: 1})
+    folders(tmp_path / "flat", whole={pictures: 1})
+    levels = np.random.default_rng(0).integers(0, 8, (16, 20), dtype=np.uint8).repeat(9, 0)
+    some = [levels * 30, levels.repeat(9, 1) * 30]
+    for k, mask in enumerate(some):
+        save(mask, tmp_path / f"train/masks/{k}.png")
+        save(mask, tmp_path / f"test/Mask/{k}.jpg", quality=75)
+    save(picture(0)[levels[:8] % 8, levels[:8] % 8], tmp_path / "flat/masks/0.png")  # in colours
     assert classes_layout_of(tmp_path) is None
-    assert classes_layout_of(folders(tmp_path / "flat", whole={pictures: 1, "masks": 1})) is None
+    assert classes_layout_of(tmp_path / "flat") is None
+
+
+def test_masks_that_cannot_be_read_are_not_classes(tmp_path: Path) -> None:
+    folders(tmp_path, train={"img": 2})
+    for name in ("0.png", "1.npy"):
+        (tmp_path / "train/masks").mkdir(exist_ok=True)
+        (tmp_path / "train/masks" / name).write_bytes(b"\x93NUMPY")
+    assert classes_layout_of(tmp_path) is None
+
+
+@pytest.mark.parametrize("name", ["mask", "Masks", "labels"])
+def test_a_class_may_be_called_as_masks_are(tmp_path: Path, name: str) -> None:
+    """Photographs are in it, each of many colours; one of them cannot be read."""
+    root = folders(tmp_path / "a", train={name: 4, "no_mask": 3}, test={name: 1, "no_mask": 1})
+    (root / "train" / name / "1.png").write_bytes(b"<html>")
+    assert open_classes(root).names == tuple(sorted((name, "no_mask")))
+    flat = folders(tmp_path / "b", whole={name: 4, "no_mask": 3})
+    assert open_classes(flat).names == tuple(sorted((name, "no_mask")))
 
 
 def test_what_holds_no_pictures_in_folders_is_not_classes(tmp_path: Path) -> None:

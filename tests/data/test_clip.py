@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import signal
 from fractions import Fraction
@@ -243,3 +244,24 @@ def test_a_folder_is_no_clip_and_a_name_alone_may_be(tmp_path: Path) -> None:
 def test_a_decoder_that_was_taken_over_is_not_believed(message) -> None:
     with pytest.raises((ValueError, KeyError, TypeError)):
         _checked(message)
+
+
+def test_the_digest_of_a_large_file_can_be_stopped(tmp_path: Path) -> None:
+    path = make_clip(tmp_path / "a.mkv", range(3), container="matroska")
+    with path.open("ab") as file:
+        file.write(b"\0" * (5 << 20))
+    with open_clip(path) as clip:
+        assert clip.digest() == hashlib.sha256(path.read_bytes()).hexdigest()
+    blocks = 0
+
+    def stop() -> bool:
+        nonlocal blocks
+        blocks += 1
+        return blocks > 2
+
+    with path.open("rb") as file:
+        assert clips._digest(file, stop) is None and blocks == 3
+    asked = False
+    with open_clip(path, lambda: asked) as clip:
+        asked = True
+        assert clip.digest() is None

@@ -26,6 +26,11 @@ def test_classification(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     assert task_of(Path("fashion-mnist")) == "classification"
 
 
+def test_a_class_called_mask(tmp_path: Path) -> None:
+    root = folders(tmp_path, train={"mask": 3, "no_mask": 3}, test={"mask": 1, "no_mask": 1})
+    assert task_of(root) == "classification"
+
+
 def test_a_split_that_is_not_there_has_none(tmp_path: Path) -> None:
     root = folders(tmp_path, train={"a": 2, "b": 2})
     assert sizes_of(root, "classification").pictures == {"train": 2, "validation": 2, "test": 0}

@@ -10,6 +10,8 @@ import typer
 from headstart.cli.progress import Counting, say
 from headstart.errors import Finding, UsageError, printable
 
+_OR_A_SPLIT = "a dataset needs --split"
+
 
 def predict(
     run: Path = typer.Argument(..., help="A finished run, or the ONNX file of one."),
@@ -87,7 +89,7 @@ def _pictures(run: Path, source: Path, out: Path, split: str | None, device: str
     from headstart.predict import predict as write_predictions
 
     if split is None:
-        frames = find_pictures(source)
+        frames = find_pictures(source, _OR_A_SPLIT)
         root = source if source.is_dir() else source.parent
     else:
         dataset = open_dataset(source)
@@ -120,7 +122,7 @@ def _classify(run: Path, source: Path, out: Path, split: str | None, device: str
     from headstart.data.folders import find_pictures
 
     if split is None:
-        frames = find_pictures(source)
+        frames = find_pictures(source, _OR_A_SPLIT)
         root = source if source.is_dir() else source.parent
         classifier = open_classifier(run, device)
         found = classes_of_pictures(classifier, frames, root)

@@ -85,7 +85,7 @@ def study(
     """
     from headstart import config as configs
     from headstart import recipes
-    from headstart.data.question import sizes_of, task_of
+    from headstart.data.question import sizes_of, task_of, warnings_of
 
     out = out or Path("studies") / (data.resolve().name or "study")
     its_task = task or task_of(data)
@@ -121,6 +121,8 @@ def study(
         settings["threads"] = threads or before.threads
         device = before.device if device == "auto" else device
     config = configs.make_study_config(**settings)
+    for finding in warnings_of(data, its_task):
+        say(str(finding))
 
     from headstart.cli.show import print_json, show_study
     from headstart.devices import pick_device

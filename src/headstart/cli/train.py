@@ -92,7 +92,7 @@ def train(
     """
     from headstart import config as configs
     from headstart import recipes
-    from headstart.data.question import task_of
+    from headstart.data.question import task_of, warnings_of
 
     # All that a command line can be wrong about is said before torch takes its seconds to load.
     out = out or Path("runs") / (data.resolve().name or "run")
@@ -146,6 +146,8 @@ def train(
     elif begin_with not in (configs.SCRATCH, configs.IMAGENET):
         configs.weights_file(begin_with)  # an error if there is none
     chosen = configs.make_run_config(**{**settings, "start": begin_with})
+    for finding in warnings_of(data, its_task):
+        say(str(finding))
 
     from headstart.cli.show import show_scores
     from headstart.devices import pick_device

@@ -1,4 +1,4 @@
-"""Labelled pictures: one folder a class, or Fashion-MNIST's four files; nothing is decoded.
+"""Labelled pictures: one folder a class, or Fashion-MNIST's four files.
 
 One folder a class::
 
@@ -12,6 +12,7 @@ idx files are told in [`headstart.data.idx`][].
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,15 +23,17 @@ from headstart.data.files import listing, merged, natural_key, shown
 from headstart.data.folders import SPLITS, layout_of
 from headstart.data.frame import Frame
 from headstart.data.idx import fetch_fashion_mnist, find_idx, read_idx, unread_idx
-from headstart.data.pictures import SUFFIXES
+from headstart.data.pictures import SUFFIXES, read_image
 from headstart.errors import DataError, Finding, Severity
 from headstart.seeding import generator
 
 FASHION_MNIST = "fashion-mnist"
 _FOLDERS = {"train": ("train",), "validation": ("validation", "val"), "test": ("test",)}
-# Folders of these names, files of these endings: pictures have masks, not classes.
+# Folders of these names, unless photographs are in them, and files of these endings: pictures have
+# masks, not classes.
 _MASKS = ("mask", "masks", "labels", "annotations", "ground_truth")
 _OF_MASKS = ("_input", "_mask")
+_LOOKED_AT = 5  # pictures
 _HELD_OUT = 10  # of so many pictures of a class one validates, and one tests
 
 
@@ -105,9 +108,10 @@ class _Search:
 
 
 def classes_layout_of(root: Path) -> str | None:
-    """``"idx"``, ``"classes"``, or None where a folder is neither; looks at names only.
+    """``"idx"``, ``"classes"``, or None where a folder is neither.
 
-    What may be a dataset of masks is none of classes, a faulty one neither.
+    What may be a dataset of masks is none of classes, a faulty one neither. Looks at names; and at
+    some of the pictures of a folder that is called as those of masks are, for a class may be too.
 
     Raises:
         DataError: a folder cannot be listed; or as [`layout_of`][headstart.data.folders.layout_of].
@@ -138,7 +142,7 @@ def _folders(folder: Path) -> list[Path]:
 def _has_classes(folder: Path, any_file: bool) -> bool:
     """Whether one of its folders holds pictures, or files of any kind; nothing looks like masks."""
     inside = _folders(folder)
-    if any(inner.name.lower() in _MASKS for inner in inside):
+    if any(inner.name.lower() in _MASKS and not _holds_photographs(inner) for inner in inside):
         return False
     files = [inner / name for inner in inside for name in listing(inner, folder)]
     beside_masks = any(
@@ -147,6 +151,23 @@ def _has_classes(folder: Path, any_file: bool) -> bool:
     return not beside_masks and any(
         path.is_file() if any_file else path.suffix.lower() in SUFFIXES for path in files
     )
+
+
+def _holds_photographs(folder: Path) -> bool:
+    """Whether most of some pictures are; not where none can be read: masks come in many formats."""
+    paths = [folder / n for n in listing(folder, folder) if Path(n).suffix.lower() in SUFFIXES]
+    votes = []
+    for path in paths[:: max(1, len(paths) // _LOOKED_AT)][:_LOOKED_AT]:
+        with contextlib.suppress(DataError):
+            votes.append(_has_many_colours(read_image(path, folder)))
+    return 2 * sum(votes) > len(votes)
+
+
+def _has_many_colours(image: UInt8[np.ndarray, "h w 3"]) -> bool:
+    """As photographs do; nothing in grey does, nor do masks, also those that a JPEG has smeared."""
+    height, width = image.shape[:2]
+    some = image[:: max(1, height // 128), :: max(1, width // 128)].reshape(-1, 3)
+    return len(np.unique(some, axis=0)) > max(32, len(some) // 5)
 
 
 def open_classes(root: Path) -> ClassDataset:

@@ -100,7 +100,7 @@ class Clip:
         rate: frames a second on average, where the header says.
         seconds: how long it should be, where the header says.
         moments: what comes out of it, once.
-        digest: computes the SHA-256 of the file.
+        digest: computes the SHA-256 of the file; None when asked to stop.
         decoder: its process.
     """
 
@@ -109,7 +109,7 @@ class Clip:
     rate: Fraction | None
     seconds: float | None
     moments: Iterator[Picture | Broken | Cut]
-    digest: Callable[[], str]
+    digest: Callable[[], str | None]
     decoder: Decoding
 
     @property
@@ -158,7 +158,7 @@ def open_clip(
 
     Args:
         path: the file.
-        stop: asked while waiting; when true, no more frames come.
+        stop: asked while waiting; when true, no more frames come, and no digest.
         limits: what it may ask for.
 
     Raises:
@@ -180,13 +180,16 @@ def open_clip(
             said = opened(its) or {"tick": None, "rate": None, "seconds": None}
             tick, rate = _fraction(said["tick"]) or Fraction(1, 1000), _fraction(said["rate"])
             moments = _moments(its, said, tick, rate)
-            yield Clip(path.name, tick, rate, said["seconds"], moments, lambda: _digest(file), its)
+            seconds = said["seconds"]
+            yield Clip(path.name, tick, rate, seconds, moments, lambda: _digest(file, stop), its)
 
 
-def _digest(file: BinaryIO) -> str:
+def _digest(file: BinaryIO, stop: Callable[[], bool]) -> str | None:
     """SHA-256 of a file; the place from which the decoder reads it on is not moved."""
     digest, at = hashlib.sha256(), 0
     while piece := os.pread(file.fileno(), 1 << 20, at):
+        if stop():
+            return None
         digest.update(piece)
         at += len(piece)
     return digest.hexdigest()

@@ -140,8 +140,12 @@ def layout_of(root: Path) -> str | None:
     return None
 
 
-def find_pictures(source: Path) -> tuple[Frame, ...]:
+def find_pictures(source: Path, or_else: str = "") -> tuple[Frame, ...]:
     """The pictures of ``source``: itself, or the files of a folder, by name.
+
+    Args:
+        source: a picture, or a folder.
+        or_else: what else the caller takes, for the hint where there are none.
 
     Raises:
         DataError: there is nothing, or two pictures share a stem (their masks would too).
@@ -156,7 +160,8 @@ def find_pictures(source: Path) -> tuple[Frame, ...]:
         paths = [source] if source.exists() else []
     if not paths:
         message = f"{source} is no picture and no folder with pictures"
-        hint = f"expected files ending in {', '.join(SUFFIXES)}; a dataset needs --split"
+        hint = f"expected files ending in {', '.join(SUFFIXES)}, in the folder itself, not below it"
+        hint += f"; {or_else}" if or_else else ""
         raise DataError(Finding("no-pictures", "error", message, hint))
     stems = Counter(p.stem for p in paths)
     twice = tuple(p.name for p in paths if stems[p.stem] > 1)

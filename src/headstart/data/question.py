@@ -8,6 +8,7 @@ from typing import Literal
 
 from headstart.data.classes import classes_layout_of, open_classes
 from headstart.data.folders import SPLITS, open_dataset
+from headstart.errors import Finding
 
 TaskName = Literal["segmentation", "classification"]
 
@@ -50,6 +51,19 @@ def sizes_of(data: Path, task: TaskName) -> Sizes:
     frames = open_dataset(data)
     counts = {name: len(split) for name, split in frames.splits.items()}
     return Sizes(len(frames.label_map.names), {**_NONE, **counts})
+
+
+def warnings_of(data: Path, task: TaskName) -> tuple[Finding, ...]:
+    """What may make a dataset another one than was meant, though it can be learned from.
+
+    That is what opening it shows (folders and files that are passed over, classes without test
+    pictures); ``check`` looks into the pictures, too.
+
+    Raises:
+        DataError: the data are at fault.
+    """
+    dataset = open_classes(data) if task == "classification" else open_dataset(data)
+    return tuple(finding for finding in dataset.findings if finding.severity == "warning")
 
 
 _NONE = dict.fromkeys(SPLITS, 0)
