@@ -10,17 +10,20 @@ from pathlib import Path
 import pytest
 import torch
 from pydantic import ValidationError
+from typer.testing import CliRunner
 
 from headstart.checkpoint import load_weights
-from headstart.config import RunConfig, make_run_config, read_run_config
+from headstart.cli.main import app
+from headstart.config import RunConfig, make_run_config, make_study_config, read_run_config
 from headstart.data.folders import open_dataset
-from headstart.errors import DataError, InterruptedRun, UsageError
+from headstart.errors import DataError, Finding, InterruptedRun, UsageError
 from headstart.evaluate import evaluate_run
 from headstart.export import export_run
 from headstart.predict import open_segmenter
 from headstart.recipes import ENCODER_DEFAULT
 from headstart.run import train
 from headstart.starts import read_source
+from headstart.study import study
 from headstart.suggest import look
 from headstart.trained import load_trained
 
@@ -147,6 +150,33 @@ def test_a_start_of_another_network_says_what_differs(
 ) -> None:
     with pytest.raises(DataError, match="of another network"):
         train(encoded(drawn, start=str(trained)), tmp_path / "run", Silent())
+
+
+def test_a_study_refuses_what_would_stop_it_later_before_anything_is_made(
+    drawn: Path, trained: Path, squeezenet: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once among its starts, one that cannot be used stays there."""
+
+    def offline(network: str) -> Path:
+        raise DataError(Finding("no-network", "error", f"no weights of {network}"))
+
+    monkeypatch.setattr("headstart.run.fetch_published", offline)
+    settings = encoded(drawn).model_dump(exclude={"start", "pretext", "tune", "frames", "seed"})
+    starts = ("scratch", "imagenet", str(trained), str(squeezenet))
+    config = make_study_config(**{**settings, "starts": starts, "labels": [3], "seeds": [1]})
+    with pytest.raises(DataError, match=r"(?s)no weights of squeezenet1_1.*of another network"):
+        study(config, tmp_path / "S", Silent(), lambda _: None)
+    assert not (tmp_path / "S").exists()
+
+
+def test_a_recipe_of_the_other_kind_of_network_is_not_taken_in_silence(
+    trained: Path, run: Path, tmp_path: Path
+) -> None:
+    for config, model in ((trained, "squeezenet1_1"), (run, "unet")):
+        words = ["train", str(tmp_path), "--task", "segmentation", "--model", model]
+        result = CliRunner().invoke(app, [*words, "--config", str(config / "config.json")])
+        assert isinstance(result.exception, UsageError)
+        assert "say which recipe that takes" in str(result.exception)
 
 
 def test_imagenet_is_the_start_of_a_classifiers_encoder_only() -> None:

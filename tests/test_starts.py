@@ -263,6 +263,18 @@ def test_a_segmentation_on_the_same_encoder_moves_whole(tmp_path):
     assert fresh == ("head.weight", "head.bias")
 
 
+@pytest.mark.parametrize(("made", "wanted"), [("resnet18", "resnet34"), ("resnet34", "resnet18")])
+def test_another_depth_of_the_same_family_does_not_move_half(tmp_path, made, wanted):
+    """Whose parts have the same names and shapes."""
+    torch.manual_seed(0)
+    given = EncoderUNet(made, 3, 2)
+    save_weights(tmp_path / "w.safetensors", given.state_dict(), {"task": "pretext"})
+    source = read_source(tmp_path / "w.safetensors", "p")
+    with pytest.raises(DataError, match="of another network"):
+        start_of(EncoderUNet(wanted, 3, 2), source, NAMES)
+    assert start_of(EncoderUNet(made, 3, 2), source, NAMES).fresh == ("head.weight", "head.bias")
+
+
 def test_what_is_not_this_classifier_is_refused_and_nothing_half_moves(squeezenet, tmp_path):
     source = read_source(squeezenet, "imagenet")
     model, before = on_classifier(), on_classifier()

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from headstart.config import SCRATCH, PretextConfig, RunConfig
+from headstart.config import SCRATCH, UNET, PretextConfig, RunConfig
 from headstart.fit import State
 from headstart.material import Material, not_said
 from headstart.weaknesses import quoted
@@ -73,13 +73,15 @@ def card(
 def pretext_card(config: PretextConfig, scores: Mapping[str, Any]) -> str:
     """The README of a pretext's folder."""
     height, width = config.size
+    network = "" if config.model == UNET else f" --model {config.model}"
     blocks = [
         f"# {config.model}, pretext `{config.pretext}`, {config.recipe.name} recipe",
         f"Trained at {height} x {width} on pictures without labels, seed {config.seed}, "
         f"{scores['steps']} steps. Kept: epoch {scores['epoch']}.",
         f"Loss on {scores['pictures']} validation pictures: {scores['loss']:.5f}; without having "
         f"learned anything: {scores['trivial']['loss']:.5f}.",
-        "These weights are a start, no result: `headstart train DATA --start THIS_FOLDER`.",
+        "These weights are a start, no result: `headstart train DATA --start THIS_FOLDER"
+        f"{network} --width {config.width}`.",
         "![training and validation loss](curves.png)",
         "![seen, restored, true](restorations.png)",
     ]

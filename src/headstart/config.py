@@ -299,6 +299,18 @@ def defaults_for(task: TaskName, model: str | None) -> dict[str, Any]:
     return {} if model in (None, UNET) else {"recipe": ENCODER_DEFAULT}
 
 
+def refuse_other_recipe(path: Path, model: str, network: str) -> None:
+    """Refuses a configuration's recipe where it was made for another kind of network.
+
+    Raises:
+        UsageError: one of the two is the U-Net, the other is on an encoder.
+    """
+    if (model == UNET) != (network == UNET):
+        message = f"the recipe in {path} is for {model}, and --model is {network}"
+        hint = "say which recipe that takes, for example --recipe default"
+        raise UsageError(Finding("bad-setting", "error", message, hint))
+
+
 def read_recipe_for(
     task: TaskName, model: str | None, name_or_path: str
 ) -> Recipe | ClassifierRecipe:

@@ -145,7 +145,8 @@ def _export_segmenter(
         greys=its.label_map.greys,
         size=its.size,
         min_area=its.min_area,
-        input="RGB in [0, 1], float32: pictures x 3 x height x width, any number, any size; "
+        input="RGB in [0, 1], float32: pictures x 3 x height x width, any number, any size"
+        f"{'' if its.name == UNET else ' of which the encoder has two pixels left'}; "
         f"trained at {its.size[0]} x {its.size[1]}, to which pictures are brought, bilinearly",
         normalisation="inside: minus mean, divided by std, by channel"
         + (_PADDED if its.name == UNET else ""),

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from headstart.errors import Finding, HeadstartError
 from headstart.onnx_facts import messages
 
-_EXAMPLE = (43, 53)  # no multiples of 8, so that the padding is in the graph
+_EXAMPLE = (107, 117)  # no multiples of 8, so that the padding is in the graph; not too small
 _SIDES = ("pictures", "channels", "height", "width")
 
 

@@ -255,7 +255,9 @@ def explain(error: ValidationError, where: str, known: Iterable[str]) -> list[Fi
 
     def one(name: str, message: str, kind: str) -> Finding:
         if kind not in ("extra_forbidden", "unexpected_keyword_argument"):
-            return Finding("bad-setting", "error", f"{where}: {name}: {message}")
+            message = message.removeprefix("Value error, ")  # pydantic's, of what we say ourselves
+            said = ": ".join(part for part in (where, name, message) if part)
+            return Finding("bad-setting", "error", said)
         near = difflib.get_close_matches(name.rsplit(".", 1)[-1], known, 1)
         hint = f"did you mean {near[0]}?" if near else ""
         return Finding("bad-setting", "error", f"{where}: there is no setting {name}", hint)

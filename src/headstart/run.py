@@ -117,12 +117,22 @@ def _source(
     """The weights to start from; a pretext is trained now unless it was before."""
     if config.start == SCRATCH:
         return None
-    if config.start == IMAGENET:
-        return read_source(fetch_published(config.model), IMAGENET)
     if config.pretext is None:
-        return read_source(weights_file(config.start), config.start)
+        return find_source(config.start, config.model)
     pretrain(config.pretext, pretext_run, listener, checkpoint_seconds, cache)
     return read_source(pretext_run / "weights.safetensors", config.start)
+
+
+def find_source(start: str, model: str) -> Source:
+    """The weights of a start that need not be trained: published ones, a file's, a run's.
+
+    Raises:
+        UsageError: there are none.
+        DataError: they cannot be fetched or read.
+    """
+    if start == IMAGENET:
+        return read_source(fetch_published(model), IMAGENET)
+    return read_source(weights_file(start), start)
 
 
 def _seen_by_start(config: RunConfig, pretext_run: Path) -> dict[str, Any] | None:

@@ -1,4 +1,4 @@
-"""Segmentation as the subject of a run: its frames, its U-Net, its loss and its scores."""
+"""Segmentation as the subject of a run: its frames, its network, its loss and its scores."""
 
 from __future__ import annotations
 

@@ -217,7 +217,10 @@ def move(
     if not fits:
         there, here = sorted(source.weights)[:_SHOWN], list(own)[:_SHOWN]
         message = f"nothing of the start {source.name} fits: it holds {there}, expected {here}"
-        hint = "the names of its tensors must be those of this network"
+        hint = (
+            "the names of its tensors must be those of this network: give the --model it was made "
+            "with, which a segmentation takes as its encoder"
+        )
         raise DataError(Finding("nothing-moved", "error", message, hint))
     fitting = {n: t.to(own[n].dtype) for n, t in taken.items()}
     model.load_state_dict(versioned(model, fitting), strict=False)
@@ -238,8 +241,11 @@ def start_of(model: UNet | EncoderUNet, source: Source, classes: tuple[str, ...]
     Raises:
         DataError: as [`move`][].
     """
-    if not isinstance(model, EncoderUNet) or any(n.startswith(_ENCODER) for n in source.weights):
+    if not isinstance(model, EncoderUNet):
         return move(model, source, classes)
+    if any(name.startswith(_ENCODER) for name in source.weights):
+        # Whole: networks of one family have parts of the same names and shapes.
+        return move(model, source, classes, whole=True)
     its = move(model.encoder, source, (), beside_encoder(model.name), whole=True)
     moved, adapted, fresh = (
         tuple(_ENCODER + name for name in names) for names in (its.moved, its.adapted, its.fresh)

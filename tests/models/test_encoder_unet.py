@@ -19,6 +19,7 @@ from headstart.models.encoder_unet import (
 )
 from headstart.models.tuning import Tracer
 from headstart.models.unet import UNet
+from headstart.onnx_graph import _EXAMPLE
 
 # One of each family, the smallest, and where its head is.
 FAMILIES = {
@@ -67,7 +68,7 @@ def test_the_encoder_is_the_classifier_without_its_head(name):
     whole = get_model(name, weights=None, **_builder(name)).eval()
     shapes = {n: t.shape for n, t in whole.state_dict().items() if not n.startswith(FAMILIES[name])}
     assert {n: t.shape for n, t in model.encoder.state_dict().items()} == shapes
-    assert beside_encoder(name)[: len(FAMILIES[name])] == FAMILIES[name]
+    assert beside_encoder(name) == FAMILIES[name]
     if name == "googlenet":
         whole.transform_input = True
     whole.load_state_dict(versioned(whole, model.encoder.state_dict()), strict=False)
@@ -146,6 +147,11 @@ def test_by_name():
 def test_without_features_of_several_scales_it_is_refused(name):
     with pytest.raises(UsageError, match=f"{name} cannot be the encoder"):
         scales(name)
+
+
+@pytest.mark.parametrize("name", [*FAMILIES, "inception_v3"])
+def test_what_an_export_is_traced_with_is_not_too_small(name):
+    check_segmenter(name, _EXAMPLE)
 
 
 def test_what_cannot_be_is_refused():

@@ -24,8 +24,8 @@ def export(
 ) -> None:
     """Write a run as one ONNX file, if it answers as PyTorch does on real pictures.
 
-    It takes any number of pictures and, of a segmentation, any size; predict takes it where it
-    takes a run, and loads no PyTorch then.
+    It takes any number of pictures and, of a segmentation, any usual size; predict takes it where
+    it takes a run, and loads no PyTorch then.
 
     Example: headstart export runs/first
     """

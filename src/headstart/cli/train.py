@@ -107,6 +107,8 @@ def train(
     before = settings.pop("pretext", None)
     its_task = task or settings.get("task") or task_of(data)
     network = model or settings.get("model")
+    if config is not None and recipe is None and its_task == "segmentation":
+        configs.refuse_other_recipe(config, settings["model"], network or configs.UNET)
     settings = {**configs.defaults_for(its_task, network), **settings}
     given = {
         "data": str(data),
@@ -129,7 +131,7 @@ def train(
     chosen = configs.make_run_config(**settings)
     if epochs is not None:
         settings["recipe"] = {**chosen.recipe.model_dump(), "epochs": epochs}
-    if begin_with in configs.PRETEXTS:
+    if begin_with in configs.PRETEXTS and its_task == "segmentation":
         its = configs.pretext_recipe_for(chosen.recipe, chosen.model)
         if before is not None and before["pretext"] == begin_with:
             its = recipes.PretextRecipe.model_validate(before["recipe"])
@@ -143,7 +145,7 @@ def train(
             "drop_leaks": bool(drop_leaks),
             "recipe": {**its.model_dump(), "epochs": pretext_epochs or its.epochs},
         }
-    elif begin_with not in (configs.SCRATCH, configs.IMAGENET):
+    elif begin_with not in (configs.SCRATCH, configs.IMAGENET, *configs.PRETEXTS):
         configs.weights_file(begin_with)  # an error if there is none
     chosen = configs.make_run_config(**{**settings, "start": begin_with})
     for finding in warnings_of(data, its_task):

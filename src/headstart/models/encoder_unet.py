@@ -85,7 +85,8 @@ def scales(name: str) -> tuple[Scale, ...]:
     picture twice as high and wide, and through which all passes that is used later.
 
     Raises:
-        UsageError: there is no such network, or it has fewer than three scales.
+        UsageError: there is no such network, or it has fewer than three scales (vision
+            transformers; Swin's maps end in their channels; MaxViT takes one size only).
 
     >>> [(s.level, s.channels) for s in scales("resnet18")]
     [(1, 64), (2, 64), (3, 128), (4, 256), (5, 512)]
@@ -105,7 +106,10 @@ def scales(name: str) -> tuple[Scale, ...]:
             level = round(math.log2(_SIDE / shape[2]))
             found[level] = Scale(node.name, level, shape[1])
     if len(found) < _FEWEST:
-        message = f"{name} cannot be the encoder of a segmentation: it has no features of 3 scales"
+        message = (
+            f"{name} cannot be the encoder of a segmentation: no features of 3 scales were found "
+            "in it, as maps of channels x height x width for pictures of any size"
+        )
         raise UsageError(
             Finding("not-an-encoder", "error", message, "for example --model resnet18")
         )
@@ -246,8 +250,7 @@ def beside_encoder(model: str) -> tuple[str, ...]:
     ('fc.',)
     """
     whole = outline(model, 2)
-    ours = set(_encoder(whole, scales(model)).state_dict())
-    others = [name for name in whole.state_dict() if name not in ours]
-    parts = {name.partition(".")[0] for name in ours}
-    begin = dict.fromkeys(name.partition(".")[0] for name in others)
-    return (*(f"{part}." for part in begin if part not in parts), *others)
+    names, ours = list(whole.state_dict()), set(_encoder(whole, scales(model)).state_dict())
+    kept = {name.partition(".")[0] for name in ours}
+    begin = dict.fromkeys(name.partition(".")[0] for name in names if name not in ours)
+    return tuple(f"{part}." for part in begin if part not in kept)

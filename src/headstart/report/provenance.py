@@ -95,7 +95,7 @@ def of_settings(records: Records) -> dict[str, Any]:
     whole["size"] = f"{size[0]} high, {size[1]} wide"
     whole.pop("schema")
     if config.task == "classification":
-        for name in ("width", "drop_leaks"):  # of U-Nets and pretexts
+        for name in ("width", "drop_leaks"):  # of segmentations and pretexts
             whole.pop(name, None)
 
     def table(caption: str, settings: dict[str, Any]) -> Table:
