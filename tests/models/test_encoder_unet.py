@@ -9,9 +9,10 @@ from torchvision.models import get_model
 from torchvision.models.feature_extraction import create_feature_extractor
 
 from headstart.errors import UsageError
-from headstart.models.classifiers import versioned
+from headstart.models.classifiers import make_network
 from headstart.models.encoder_unet import (
     EncoderUNet,
+    _encoder,
     beside_encoder,
     check_segmenter,
     make_segmenter,
@@ -43,10 +44,6 @@ def net(name: str, classes: int = 3, width: int = 2) -> EncoderUNet:
     return EncoderUNet(name, classes, width)
 
 
-def _builder(name: str) -> dict[str, bool]:
-    return {"aux_logits": False, "init_weights": False} if name == "googlenet" else {}
-
-
 class _Copying(fx.Interpreter):
     """Runs the whole network and copies what each step gives, before anything can change it."""
 
@@ -64,19 +61,17 @@ class _Copying(fx.Interpreter):
 @pytest.mark.parametrize("name", FAMILIES)
 def test_the_encoder_is_the_classifier_without_its_head(name):
     """By names and shapes; and its features, which no later step of the classifier changes."""
-    model = net(name).eval()
-    whole = get_model(name, weights=None, **_builder(name)).eval()
+    torch.manual_seed(0)
+    whole = make_network(name, 2)[0].eval()
     shapes = {n: t.shape for n, t in whole.state_dict().items() if not n.startswith(FAMILIES[name])}
-    assert {n: t.shape for n, t in model.encoder.state_dict().items()} == shapes
-    assert beside_encoder(name) == FAMILIES[name]
-    if name == "googlenet":
-        whole.transform_input = True
-    whole.load_state_dict(versioned(whole, model.encoder.state_dict()), strict=False)
-    picture = torch.rand(1, 3, 64, 96)
     watched = _Copying(whole, Tracer().trace(whole))
+    encoder = _encoder(whole, scales(name))  # of its own modules: the weights are the same
+    assert {n: t.shape for n, t in encoder.state_dict().items()} == shapes
+    assert beside_encoder(name) == FAMILIES[name]
+    picture = torch.rand(1, 3, 64, 96)
     with torch.no_grad():
+        features = encoder(picture)
         watched.run(picture)
-        features = model.encoder(picture)
     for feature, scale in zip(features, scales(name), strict=True):
         assert torch.equal(feature, watched.found[scale.step])
         assert feature.shape[1] == scale.channels
