@@ -289,7 +289,8 @@ def _write_scores(
     scores = {"split": config.score, **confusion.score(matrix, names)}
     write_atomic(out / "frames.csv", answers_csv(data.labels, predicted, data.names, names))
     assert state.best is not None
-    title = f"{config.model}, {config.start}, tune {config.tune}, seed {config.seed}"
+    start = Path(config.start).name
+    title = f"{config.model}, {start}, tune {config.tune}, seed {config.seed}"
     write_atomic(out / "curves.png", figures.curves(state.history, state.best["epoch"], title))
     sheet = figures.confusion(matrix, names, f"{config.score} pictures, share of each true class")
     write_atomic(out / "confusion.png", sheet)

@@ -173,7 +173,7 @@ def _score(
     scores = {"split": config.score, **metrics.score(counts, names)}
     write_atomic(out / "frames.csv", frames_csv(counts, data.names, names))
     assert state.best is not None
-    title = f"{recipe.name} recipe, {config.start}, seed {config.seed}"
+    title = f"{recipe.name} recipe, {Path(config.start).name}, seed {config.seed}"
     write_atomic(out / "curves.png", figures.curves(state.history, state.best["epoch"], title))
     chosen = figures.choose_examples(metrics.dice_of_frames(counts))
     some = data.subset([i for _, i in chosen])
