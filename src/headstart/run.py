@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -13,21 +13,25 @@ from headstart import classification, segmentation
 from headstart.checkpoint import save_weights
 from headstart.config import (
     IMAGENET,
+    PRETEXTS,
     SCRATCH,
+    SCRATCH_LONGER,
     RunConfig,
+    StudyConfig,
     read_run_config,
     to_json,
     weights_file,
 )
 from headstart.disk import disk_errors, locked, write_atomic, write_json
-from headstart.errors import InterruptedRun
+from headstart.errors import DataError, Finding, InterruptedRun
 from headstart.fit import Listener, State, fit
-from headstart.models.classifiers import versioned
+from headstart.models.classifiers import make_network, versioned
+from headstart.models.encoder_unet import make_segmenter
 from headstart.models.published import fetch_published
 from headstart.pretrain import leaks_of, pretrain
 from headstart.record import Recording, record_environment, refuse_changed_data
 from headstart.run_folder import check_folder, how_to_continue
-from headstart.starts import Source, read_source
+from headstart.starts import Source, move, read_source, start_of
 from headstart.stopping import Stopping
 from headstart.subject import Stage
 
@@ -118,18 +122,42 @@ def _source(
     if config.start == SCRATCH:
         return None
     if config.pretext is None:
-        return find_source(config.start, config.model)
+        return _given(config.start, config.model)
     pretrain(config.pretext, pretext_run, listener, checkpoint_seconds, cache)
     return read_source(pretext_run / "weights.safetensors", config.start)
 
 
-def find_source(start: str, model: str) -> Source:
-    """The weights of a start that need not be trained: published ones, a file's, a run's.
+def try_starts(starts: Collection[str], config: StudyConfig, classes: int) -> None:
+    """Fetches published weights, and puts those that need not be trained into a new network.
+
+    Args:
+        starts: some of the study's.
+        config: says which network.
+        classes: what it tells apart.
 
     Raises:
-        UsageError: there are none.
-        DataError: they cannot be fetched or read.
+        DataError: weights cannot be had, or are of another network; every such start is named.
     """
+    findings: list[Finding] = []
+    for start in config.starts:
+        if start not in starts or start in (SCRATCH, SCRATCH_LONGER, *PRETEXTS):
+            continue
+        try:
+            source = _given(start, config.model)
+            with torch.random.fork_rng(devices=[]):
+                if config.width is None:
+                    network, head = make_network(config.model, classes)
+                    move(network, source, (), f"{head.name}.", whole=True)
+                else:
+                    start_of(make_segmenter(config.model, classes, config.width), source, ())
+        except DataError as e:
+            findings += e.findings
+    if findings:
+        raise DataError(findings)
+
+
+def _given(start: str, model: str) -> Source:
+    """The weights of a start that need not be trained: published ones, a file's, a run's."""
     if start == IMAGENET:
         return read_source(fetch_published(model), IMAGENET)
     return read_source(weights_file(start), start)

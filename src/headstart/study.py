@@ -25,8 +25,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from headstart.config import (
     IMAGENET,
     PRETEXTS,
@@ -47,13 +45,12 @@ from headstart.data.question import sizes_of
 from headstart.disk import locked, write_atomic, write_json
 from headstart.errors import DataError, Finding, InterruptedRun, UsageError
 from headstart.fit import Listener
-from headstart.models.classifiers import check_network, check_size, make_network
-from headstart.models.encoder_unet import check_segmenter, make_segmenter
+from headstart.models.classifiers import check_network, check_size
+from headstart.models.encoder_unet import check_segmenter
 from headstart.pretrain import find_pretext_pictures
 from headstart.recipes import ClassifierRecipe
-from headstart.run import find_source
+from headstart.run import try_starts
 from headstart.run_folder import budget_too_large, strangers
-from headstart.starts import move, start_of
 from headstart.stopping import Stopping
 from headstart.verdicts import METRIC, called, compare
 from headstart.workers import Work, working
@@ -245,34 +242,6 @@ def _check(config: StudyConfig, whole: int, needed: set[str]) -> None:
         raise UsageError(findings)
 
 
-def _try_starts(planned: Plan) -> None:
-    """Fetches published weights, and refuses those that do not fit the network.
-
-    What would stop the study after hours, and then be one of its starts for good.
-
-    Raises:
-        DataError: every such start is named.
-    """
-    config = planned.config
-    findings: list[Finding] = []
-    classes = sizes_of(Path(config.data), config.task).classes
-    for start in dict.fromkeys(cell.start for cell in planned.todo):
-        if start in (SCRATCH, SCRATCH_LONGER, *PRETEXTS):
-            continue
-        try:
-            source = find_source(start, config.model)
-            with torch.random.fork_rng(devices=[]):
-                if config.width is None:
-                    network, head = make_network(config.model, classes)
-                    move(network, source, (), f"{head.name}.", whole=True)
-                else:
-                    start_of(make_segmenter(config.model, classes, config.width), source, ())
-        except DataError as e:
-            findings += e.findings
-    if findings:
-        raise DataError(findings)
-
-
 def _pretext_folders(config: StudyConfig) -> dict[tuple[str, int], str]:
     """By content of settings and pictures: what is trained once is found again by all runs."""
     names = [start for start in config.starts if start in PRETEXTS]
@@ -341,7 +310,10 @@ def study(
     Raises:
         HeadstartError: as [`plan`][] and [`train`][headstart.run.train]; what is finished is kept.
     """
-    _try_starts(plan(config, out))  # both refuse before anything is made
+    planned = plan(config, out)
+    # What would stop it after hours, and then be one of its starts for good, is refused now.
+    classes = sizes_of(Path(config.data), config.task).classes
+    try_starts({cell.start for cell in planned.todo}, planned.config, classes)
     with locked(out), Stopping() as stopping:
         todo = plan(config, out)
         write_atomic(out / "config.json", to_json(todo.config))
