@@ -104,8 +104,9 @@ def test_on_gpu_runs_every_stage_once(tmp_path: Path) -> None:
         f"{stage}.json" for stage in STAGES
     )
     calls = (tmp_path / "calls").read_text().splitlines()
-    assert len(calls) == 1 + 3 * (3 + 1) + 2 + 1 + 2 + 1  # nothing was repeated the third time
-    assert "--size 224 --recipe assignment" in calls[-3]
+    assert len(calls) == 1 + 3 * (3 + 1) + 2 + 1 + 3 + 1  # nothing was repeated the third time
+    assert "--size 224 --recipe assignment" in calls[-4]
+    assert "--size 224 --recipe default" in calls[-3]
     assert f"--fashion-mnist {tmp_path} --model vgg16 --new-data {tmp_path} " in calls[-1]
     assert sum("--recipe assignment-augmented " in call for call in calls) == 3
 
