@@ -56,12 +56,13 @@ def to_input(images: UInt8[Tensor, "b c h w"], device: torch.device) -> Float[Te
 
 
 def layout(device: torch.device) -> torch.memory_format:
-    """Of pictures and weights in memory: channels last on a GPU.
+    """Of pictures and weights in memory: channels last on a GPU, and on a CPU that has AVX-512.
 
-    On a CPU that gains nothing at 64 x 80 and costs a fifth of the speed at 256 x 320
-    (docs/results/throughput-256x320.json).
+    There a fifth to a third is gained. On one without, nothing is gained at 64 x 80, and a fifth of
+    the speed is lost at 256 x 320 (docs/results/README.md, Speed).
     """
-    return torch.channels_last if device.type == "cuda" else torch.contiguous_format
+    wide = device.type == "cuda" or torch.backends.cpu.get_cpu_capability() == "AVX512"
+    return torch.channels_last if wide else torch.contiguous_format
 
 
 def placed(model: AnyModel, device: torch.device) -> AnyModel:
