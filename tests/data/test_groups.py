@@ -33,6 +33,13 @@ def test_split_is_whole_disjoint_and_of_names_alone(groups: dict[str, str | None
     assert {p: set(names) for p, names in again.items()} == {p: set(n) for p, n in parts.items()}
 
 
+def test_a_name_called_as_a_group_is_does_not_make_the_order_count() -> None:
+    groups = {**dict.fromkeys(["0", "$", "00", "41", "000", "e"]), "1": "e"}
+    turned = dict(reversed(groups.items()))
+    for part, names in split(groups).items():
+        assert set(names) == set(split(turned)[part])
+
+
 @given(st.integers(3, 400))
 def test_shares_without_groups(count: int) -> None:
     parts = {n: len(p) for n, p in split(dict.fromkeys(map(str, range(count)))).items()}

@@ -69,7 +69,8 @@ def split(groups: Mapping[str, str | None]) -> dict[str, list[str]]:
     if len(members) < len(_SHARES):
         raise ValueError(f"{len(members)} groups cannot be split into three parts")
     parts: dict[str, list[str]] = {part: [] for part in _SHARES}
-    order = sorted(members, key=lambda key: (-len(members[key]), _hash(key[1])))
+    # A name without a group may be called as a group is: which of the two it is comes last.
+    order = sorted(members, key=lambda key: (-len(members[key]), _hash(key[1]), key[0]))
     for position, key in enumerate(order):
         empty = [part for part in parts if not parts[part]]
         candidates = empty if len(order) - position == len(empty) else list(parts)
