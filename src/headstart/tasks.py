@@ -58,7 +58,7 @@ def to_input(images: UInt8[Tensor, "b c h w"], device: torch.device) -> Float[Te
 def layout(device: torch.device) -> torch.memory_format:
     """Of pictures and weights in memory: channels last on a GPU, and on a CPU that has AVX-512.
 
-    There a fifth to a third is gained. On one without, nothing is gained at 64 x 80, and a fifth of
+    There over a quarter is gained. On one without, nothing is gained at 64 x 80, and a fifth of
     the speed is lost at 256 x 320 (docs/results/README.md, Speed).
     """
     wide = device.type == "cuda" or torch.backends.cpu.get_cpu_capability() == "AVX512"

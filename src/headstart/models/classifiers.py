@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 import functools
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,7 +31,7 @@ AS_PUBLISHED: dict[str, dict[str, Any]] = {
     name: {"aux_logits": False, "transform_input": True, "init_weights": True}
     for name in ("googlenet", "inception_v3")
 }
-SIZES = (8, 16, 32, 48, 64, 75, 96, 128, 160, 192, 224, 256)  # tried where one is too small
+_SIZES = (8, 16, 32, 48, 64, 75, 96, 128, 160, 192, 224, 256)  # tried where one is too small
 
 
 def network_names() -> tuple[str, ...]:
@@ -144,11 +144,25 @@ def check_size(name: str, size: tuple[int, int]) -> None:
             return False
         return True
 
+    refuse_size(size, takes, f"{name} cannot take pictures")
+
+
+def refuse_size(size: tuple[int, int], takes: Callable[[tuple[int, int]], bool], what: str) -> None:
+    """Refuses a size that something does not take.
+
+    Args:
+        size: height and width.
+        takes: whether it takes a size.
+        what: cannot be done with it, in words.
+
+    Raises:
+        UsageError: with the smallest square of some usual sizes that it takes.
+    """
     if takes(size):
         return
-    working = next((side for side in SIZES if takes((side, side))), None)
-    message = f"{name} cannot take pictures of {size[0]}x{size[1]}"
+    working = next((side for side in _SIZES if takes((side, side))), None)
     hint = f"give --size {working}" if working else "give another --size or --model"
+    message = f"{what} of {size[0]}x{size[1]}"
     raise UsageError(Finding("bad-size", "error", message, hint))
 
 

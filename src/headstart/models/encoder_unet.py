@@ -17,7 +17,7 @@ from torch import Tensor, fx, nn
 from torch.nn import functional as F
 
 from headstart.errors import Finding, UsageError
-from headstart.models.classifiers import MEAN, SIZES, STD, make_network, outline
+from headstart.models.classifiers import MEAN, STD, make_network, outline, refuse_size
 from headstart.models.tuning import Tracer
 from headstart.models.unet import LEVELS, UNet, stage
 
@@ -235,12 +235,7 @@ def check_segmenter(model: str, size: tuple[int, int]) -> None:
         except (RuntimeError, AssertionError, ValueError):
             return False
 
-    if takes(size):
-        return
-    working = next((side for side in SIZES if takes((side, side))), None)
-    message = f"{model} cannot be the encoder for pictures of {size[0]}x{size[1]}"
-    hint = f"give --size {working}" if working else "give another --size or --model"
-    raise UsageError(Finding("bad-size", "error", message, hint))
+    refuse_size(size, takes, f"{model} cannot be the encoder for pictures")
 
 
 def beside_encoder(model: str) -> tuple[str, ...]:
