@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import pty
 import sys
-import time
+from types import SimpleNamespace
 
 import pytest
 
+from headstart.cli import progress
 from headstart.cli.progress import Counting
 
 
@@ -16,7 +17,9 @@ def test_lines_are_few_and_say_what_remains(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = [100.0]
-    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    # The clock of this module alone: one set back or forward for the whole process stops event
+    # loops that run in other threads.
+    monkeypatch.setattr(progress, "time", SimpleNamespace(monotonic=lambda: now[0]))
     with Counting("a.mp4", "frames") as counting:
         for done, seconds in ((1, 101.0), (100, 120.0), (110, 121.0), (1500, 400.0)):
             now[0] = seconds

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -39,7 +41,9 @@ def running(served: Served, token: str | None = None) -> Iterator[str]:
     finally:
         server.should_exit = True
         thread.join(20)
-    assert not thread.is_alive()
+    if thread.is_alive():
+        where = sys._current_frames().get(thread.ident or 0)
+        pytest.fail("it does not stop; it is at\n" + "".join(traceback.format_stack(where)))
 
 
 @pytest.fixture(scope="session")
@@ -50,7 +54,8 @@ def served(trained: Path) -> Served:
     return Served(segmenter, find_about(trained), samples)
 
 
-@pytest.fixture(scope="session")
+# Not for the session: tests elsewhere replace parts of the process, which it would run on.
+@pytest.fixture(scope="module")
 def address(served: Served) -> Iterator[str]:
     with running(served) as url:
         yield url
