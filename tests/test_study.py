@@ -18,7 +18,7 @@ from headstart.config import StudyConfig, differences, read_run_config
 from headstart.errors import DataError, Finding, InterruptedRun, LockedError, UsageError
 from headstart.report.write import write_report
 from headstart.run import train
-from headstart.study import Cell, cells, expected_steps, plan, run_config, study
+from headstart.study import Cell, cells, expected_steps, grown, plan, run_config, study
 from tests.conftest import PRETEXT_TINY, Silent, tiny
 
 RUN_FILES = ("frames.csv", "scores.json", "metrics.jsonl", "weights.safetensors")
@@ -51,6 +51,21 @@ def test_cells_come_seed_by_seed_and_have_folders_of_their_own(drawn: Path) -> N
     assert len(all_cells) == 4 * 2 * 2 == len({cell.run for cell in all_cells})
     assert [cell.seed for cell in all_cells] == [1] * 8 + [2] * 8
     assert all("/" not in cell.run.removeprefix("runs/") for cell in all_cells)
+
+
+def test_settings_of_pretexts_are_of_the_study_that_has_some(drawn: Path) -> None:
+    shorter = PRETEXT_TINY.model_copy(update={"epochs": 1})
+    without = tiny_study(drawn, starts=("scratch",))
+    with_one = tiny_study(drawn, pretext_recipe=shorter, drop_leaks=True)
+    for before, now in ((without, with_one), (with_one, without)):
+        both = grown(before, now)
+        assert both.pretext_recipe == shorter and both.drop_leaks
+        assert set(both.starts) == {"scratch", "colorization"}
+    with pytest.raises(UsageError, match=r"pretext_recipe.epochs: 1 -> 2"):
+        grown(with_one, tiny_study(drawn, drop_leaks=True))
+    with pytest.raises(UsageError, match=r"recipe.epochs: 2 -> 5"):
+        longer = without.recipe.model_copy(update={"epochs": 5})
+        grown(without, tiny_study(drawn, recipe=longer))
 
 
 def test_runs_of_one_seed_differ_in_the_start_and_in_nothing_else(done: Path) -> None:

@@ -67,6 +67,7 @@ _OURS = (
     "report.html",
 )
 _MAY_GROW = ("starts", "tunes", "labels", "seeds")
+_OF_PRETEXTS = ("pretext_recipe", "drop_leaks")
 
 
 @dataclass(frozen=True)
@@ -161,7 +162,8 @@ def run_config(config: StudyConfig, cell: Cell, epochs_longer: int = 0) -> RunCo
 def grown(before: StudyConfig, now: StudyConfig) -> StudyConfig:
     """The study with what was added: starts, tunings, budgets and seeds of both.
 
-    What they are compared with may change: no run depends on it.
+    What they are compared with may change: no run depends on it. Settings of pretexts are of the
+    study that has pretexts, where only one has.
 
     Raises:
         UsageError: anything else differs; says what.
@@ -171,6 +173,9 @@ def grown(before: StudyConfig, now: StudyConfig) -> StudyConfig:
         for name in _MAY_GROW
     }
     both["labels"], both["seeds"] = tuple(sorted(both["labels"])), tuple(sorted(both["seeds"]))
+    has, will_have = (bool(set(its.starts) & set(PRETEXTS)) for its in (before, now))
+    if not (has and will_have):
+        both |= {name: getattr(before if has else now, name) for name in _OF_PRETEXTS}
     after = now.model_copy(update=both)
     same = before.model_copy(update={**both, "against": now.against})
     changed = [d for d in differences(same, after) if not d.startswith("data: ")]
