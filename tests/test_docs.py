@@ -300,7 +300,6 @@ def test_no_module_outgrows_a_screenful_of_reasons() -> None:
         "decoded.py": "decoding and its cache, which only work together",
         "instruments.py": "four instruments, each drawn in a function",
         "stats.py": "each formula with its source and an example",
-        "study.py": "the ledger, the plan and the study, which only work together",
         "pretrain.py": "the pretext run from pictures to start",
         "endovis.py": "one release with all its folders",
         "config.py": "every setting documented",

@@ -16,9 +16,10 @@ import pytest
 
 from headstart.config import StudyConfig, differences, read_run_config
 from headstart.errors import DataError, Finding, InterruptedRun, LockedError, UsageError
+from headstart.plan import Cell, run_config
 from headstart.report.write import write_report
 from headstart.run import train
-from headstart.study import Cell, cells, expected_steps, grown, plan, run_config, study
+from headstart.study import study
 from tests.conftest import PRETEXT_TINY, Silent, tiny
 
 RUN_FILES = ("frames.csv", "scores.json", "metrics.jsonl", "weights.safetensors")
@@ -43,29 +44,6 @@ def done(drawn: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("study") / "S"
     study(tiny_study(drawn), out, Silent(), ignore)
     return out
-
-
-def test_cells_come_seed_by_seed_and_have_folders_of_their_own(drawn: Path) -> None:
-    config = tiny_study(drawn, starts=("scratch", "a/run", "b/run", "scratch-longer"))
-    all_cells = cells(config)
-    assert len(all_cells) == 4 * 2 * 2 == len({cell.run for cell in all_cells})
-    assert [cell.seed for cell in all_cells] == [1] * 8 + [2] * 8
-    assert all("/" not in cell.run.removeprefix("runs/") for cell in all_cells)
-
-
-def test_settings_of_pretexts_are_of_the_study_that_has_some(drawn: Path) -> None:
-    shorter = PRETEXT_TINY.model_copy(update={"epochs": 1})
-    without = tiny_study(drawn, starts=("scratch",))
-    with_one = tiny_study(drawn, pretext_recipe=shorter, drop_leaks=True)
-    for before, now in ((without, with_one), (with_one, without)):
-        both = grown(before, now)
-        assert both.pretext_recipe == shorter and both.drop_leaks
-        assert set(both.starts) == {"scratch", "colorization"}
-    with pytest.raises(UsageError, match=r"pretext_recipe.epochs: 1 -> 2"):
-        grown(with_one, tiny_study(drawn, drop_leaks=True))
-    with pytest.raises(UsageError, match=r"recipe.epochs: 2 -> 5"):
-        longer = without.recipe.model_copy(update={"epochs": 5})
-        grown(without, tiny_study(drawn, recipe=longer))
 
 
 def test_runs_of_one_seed_differ_in_the_start_and_in_nothing_else(done: Path) -> None:
@@ -211,27 +189,6 @@ def test_a_folder_that_is_no_study_is_not_touched(
         study(tiny_study(drawn), tmp_path, Silent(), ignore)
     with pytest.raises(DataError):
         study(tiny_study(drawn), trained, Silent(), ignore)
-
-
-def test_a_ledger_that_its_runs_contradict(done: Path, drawn: Path, tmp_path: Path) -> None:
-    out = tmp_path / "S"
-    shutil.copytree(done, out)
-    frames = out / Cell("scratch", "all", 6, 1).run / "frames.csv"
-    frames.write_text(frames.read_text().replace("0", "1", 1))
-    with pytest.raises(
-        DataError, match=r"frames.csv is gone or changed(?s:.)*runs/scratch-all-6-1"
-    ):
-        plan(tiny_study(drawn), out)
-    (out / "ledger.jsonl").write_text("{")
-    with pytest.raises(DataError, match="damaged"):
-        plan(tiny_study(drawn), out)
-
-
-def test_a_plan_counts_what_is_to_do(done: Path, drawn: Path) -> None:
-    todo = plan(tiny_study(drawn, seeds=(1, 2, 3)), done)
-    assert len(todo.done) == 8 and len(todo.todo) == 4
-    steps, pretext_steps, pretexts = expected_steps(todo)
-    assert steps == 4 * 2 * 3 and pretexts == 1 and pretext_steps > 0
 
 
 def _study_in_child(config: StudyConfig, out: Path) -> None:

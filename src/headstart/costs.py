@@ -9,8 +9,8 @@ from headstart.config import SCRATCH, RunConfig
 from headstart.data.batches import steps_per_epoch
 from headstart.data.question import sizes_of
 from headstart.forecast import bytes_of_run, seconds_of_features, seconds_per_step
+from headstart.plan import Plan, expected_steps, pretext_config, run_config
 from headstart.recipes import ClassifierRecipe
-from headstart.study import Plan, expected_steps, pretext_config, run_config
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,11 @@ from headstart.config import StudyConfig
 from headstart.data.folders import frames_of, open_dataset
 from headstart.data.synthetic import write_dataset
 from headstart.fit import Listener
+from headstart.plan import Cell
 from headstart.predict import predict
 from headstart.recipes import DEFAULT, PRETEXT_DEFAULT
 from headstart.report.write import write_report
-from headstart.study import Cell, study
+from headstart.study import study
 from headstart.trained import load_segmenter
 
 SCENES = {"train": 60, "validation": 20, "test": 30, "unlabelled": 100}

@@ -34,11 +34,12 @@ from headstart.fit import Listener
 from headstart.homework_report.write import Written, write_homework
 from headstart.models.classifiers import check_network, check_size, make_network
 from headstart.models.published import fetch_published
+from headstart.plan import Plan, cells, plan
 from headstart.run import train
 from headstart.run_folder import check_folder, strangers
 from headstart.starts import move, read_source
 from headstart.stopping import Stopping
-from headstart.study import Plan, cells, plan, study, without_checkpoints
+from headstart.study import study, without_checkpoints
 from headstart.workers import Work, working
 
 _OURS = (

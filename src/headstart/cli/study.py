@@ -126,7 +126,7 @@ def study(
 
     from headstart.cli.show import print_json, show_study
     from headstart.devices import pick_device
-    from headstart.study import plan
+    from headstart.plan import plan
     from headstart.study import study as run_study
 
     config = config.model_copy(update={"device": pick_device(device).type})
