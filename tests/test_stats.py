@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from scipy.stats import t as scipy_t
 from scipy.stats import ttest_1samp
 
 from headstart import metrics, stats
@@ -71,7 +72,12 @@ estimates = st.builds(
     Estimate,
     value=st.floats(-1, 1),
     se=st.floats(0.001, 1),
-    df=st.floats(1, 200),
+    parts=st.builds(
+        lambda share, few, more: ((share, few), (1 - share, more)),
+        st.floats(0, 1),
+        st.integers(1, 9),
+        st.integers(9, 200),
+    ),
     seeds=st.integers(3, 8),
     units=st.just(50),
 )
@@ -139,7 +145,7 @@ def test_only_seeds_differ_gives_students_test_over_seeds() -> None:
     oracle = ttest_1samp(gains / 1000, 0)
     assert interval(estimate) == pytest.approx(tuple(oracle.confidence_interval()))
     assert p_value(estimate) == pytest.approx(oracle.pvalue)
-    assert (estimate.df, estimate.seeds, estimate.units) == (4, 5, 6)
+    assert (estimate.parts, estimate.seeds, estimate.units) == (((1.0, 4), (0.0, 5)), 5, 6)
 
 
 def test_only_frames_differ_gives_students_test_over_frames() -> None:
@@ -167,15 +173,28 @@ def test_both_differ_gives_the_two_way_variance() -> None:
     rest = same_cell - same_seed - same_frame + total
     assert estimate.se == pytest.approx(math.sqrt(seeds / 6 + frames / 9 + rest / 54))
     assert estimate.value == pytest.approx(x.mean())
-    assert 5 <= estimate.df <= 13
+    (share, few), (other, more) = estimate.parts
+    assert (few, more) == (5, 8)
+    assert other == pytest.approx(frames / 9 / estimate.se**2)
+    assert share + other == pytest.approx(1)
 
 
-def test_neither_differs_pools_all_squares() -> None:
+def test_seeds_that_seem_to_make_no_difference_still_count_as_few() -> None:
     hits = 500 + 10 * np.array([[1, -1, 1, -1], [-1, 1, -1, 1], [1, 1, -1, -1], [-1, -1, 1, 1]])
     hits = np.concatenate([hits, 1000 - hits])
     estimate = mean_score(recalled(hits), [0], score=recall)
-    assert estimate.df == 31
-    assert estimate.se == pytest.approx((hits / 1000).std(ddof=1) / math.sqrt(32))
+    rest = (hits / 1000).var() * 32 / (7 * 3)
+    assert estimate.parts == ((1.0, 3), (0.0, 7))
+    assert estimate.se == pytest.approx(math.sqrt(rest / 32))
+
+
+def test_t_lies_between_those_of_its_parts_at_every_level() -> None:
+    """With one number of degrees of freedom for both it would fall below at high levels."""
+    estimate = Estimate(0.0, 1.0, ((0.5, 4), (0.5, 49)), 5, 50)
+    for level in (0.5, 0.95, 1 - 0.05 / 6, 1 - 0.05 / 24):
+        _, high = interval(estimate, level)
+        each = [float(scipy_t.ppf(0.5 + level / 2, df)) for df in (4, 49)]
+        assert high == pytest.approx(sum(each) / 2)
 
 
 def test_two_groups_do_not_show_that_groups_do_not_matter() -> None:
@@ -199,8 +218,7 @@ def test_properties_of_a_difference(pair: tuple[np.ndarray, np.ndarray], random)
     shuffled = paired_difference(a[seeds][:, frames], b[seeds][:, frames], [1, 0])
     larger = paired_difference(7 * a, 7 * b, [0, 1])
     alone = paired_difference(a, b, [0, 1], np.array(frames))
-    assert plain.se is not None and plain.df is not None
-    # The degrees of freedom jump where a component comes and goes; rounding may decide there.
+    assert plain.se is not None
     for other, sign in ((reverse, -1), (shuffled, 1), (larger, 1), (alone, 1)):
         assert sign * other.value == pytest.approx(plain.value, abs=1e-12)
         assert other.se == pytest.approx(plain.se, rel=1e-6, abs=1e-9)
@@ -222,7 +240,7 @@ def test_interval_and_p_value_say_the_same(estimate: Estimate, level: float) -> 
 
 
 def test_a_difference_without_spread_is_certain() -> None:
-    estimate = Estimate(0.1, 0.0, 4.0, 5, 50)
+    estimate = Estimate(0.1, 0.0, ((1.0, 4), (0.0, 49)), 5, 50)
     assert (interval(estimate), p_value(estimate)) == ((0.1, 0.1), 0.0)
 
 
@@ -289,10 +307,10 @@ def test_holm_rejects_as_the_textbook_does(several: list[Estimate]) -> None:
 
 def test_holm_steps() -> None:
     values = [0.05, 0.0, 0.02, 0.3]
-    said = holm([Estimate(v, 0.01, 100.0, 5, 50) for v in values])
+    said = holm([Estimate(v, 0.01, ((1.0, 100), (0.0, 100)), 5, 50) for v in values])
     assert [c.level for c in said] == pytest.approx([1 - 0.05 / 3, 0.975, 0.975, 1 - 0.05 / 4])
     assert [c.verdict for c in said] == ["helps", *["no difference shown"] * 2, "helps"]
-    alone = holm([Estimate(0.02, 0.01, 100.0, 5, 50)])[0]
+    alone = holm([Estimate(0.02, 0.01, ((1.0, 100), (0.0, 100)), 5, 50)])[0]
     assert (alone.level, alone.verdict) == (0.95, "helps")
 
 
@@ -319,9 +337,9 @@ def test_sentences_about_labels() -> None:
     told = labels_sentence(LabelsSaved(300, 30, 30.0, 30.0, 81.4, 5), "chroma", "scratch")
     assert "with 30 or fewer labels" in told
     assert "interval 30 or fewer to 81 labels, 5 seeds" in told
-    told = labels_sentence(LabelsSaved(300, 30, None, 200.0, None, 5), "chroma", "scratch")
+    told = labels_sentence(LabelsSaved(300, 30, None, 200.0, None, 5, 0.975), "chroma", "scratch")
     assert "with more than 300 labels" in told
-    assert "interval 200 to more than 300 labels" in told
+    assert "97.5 % interval 200 to more than 300 labels" in told
     told = labels_sentence(LabelsSaved(300, 30, 50.0, None, None, 3), "chroma", "scratch")
     assert "no interval: too few seeds: 3, it needs 5" in told
 
@@ -372,6 +390,24 @@ def test_the_interval_holds_the_crossing(hits: list[int], noise: int) -> None:
     assert 30 <= low <= reaches <= high
     if high < math.inf:
         assert high <= saved.labels
+
+
+def test_labels_are_saved_where_the_start_helps_with_all_of_them() -> None:
+    """At the level of that comparison; at another the two could contradict each other."""
+    rng = np.random.default_rng(3)
+    said = []
+    for lead in np.linspace(0, 12, 25):
+        few, many, against = (
+            recalled(np.rint(h + 30 * rng.uniform(-1, 1, (5, 20)))) for h in (400, 500 + lead, 500)
+        )
+        estimate = paired_difference(many, against, [0], score=recall)
+        for level in (0.95, 0.99):
+            saved = labels_saved({30: few, 300: many}, against, [0], score=recall, level=level)
+            helps = verdict(*interval(estimate, level)) == "helps"
+            assert (saved.high is not None and saved.high < 300) == helps
+            assert saved.level == level
+            said.append(helps)
+    assert 5 < sum(said) < len(said) - 5
 
 
 def test_few_seeds_get_no_interval_of_labels() -> None:

@@ -63,9 +63,12 @@ def test_a_better_start_is_called_better_and_an_equal_one_is_not(tmp_path, recor
     assert many["verdict"] == "no difference shown" and many["low"] < 0 < many["high"]
     (saved,) = found["labels_saved"]
     assert 100 < saved["reaches"] <= 300 and saved["labels"] == 300
+    assert saved["level"] == many["level"]  # or an interval could say what the verdict does not
     words = sentences(found)
     assert "With 30 labels, starting from colorization helps" in words[0]
     assert "no difference shown" in words[1] and "reaches with" in words[2]
+    del saved["level"]  # as studies had it once
+    assert sentences(found)[2] == words[2]
 
 
 def test_runs_are_paired_by_seed_and_a_seed_of_one_start_alone_is_left_out(tmp_path, records):

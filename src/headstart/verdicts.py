@@ -84,7 +84,8 @@ def compare(
 ) -> dict[str, Any]:
     """``comparisons`` and ``labels_saved`` of ``study.json``, from the runs there are.
 
-    Runs are paired by seed; a seed that only one of two starts has is left out.
+    Runs are paired by seed; a seed that only one of two starts has is left out. All comparisons
+    that can be made are adjusted together, and anew whenever runs are added.
 
     Args:
         records: the study's finished runs.
@@ -119,7 +120,7 @@ def compare(
     return {
         "classes": asdict(usable),
         "comparisons": comparisons,
-        "labels_saved": _labels_saved(runs, config, usable, groups),
+        "labels_saved": _labels_saved(runs, config, usable, groups, comparisons),
     }
 
 
@@ -128,8 +129,15 @@ def _labels_saved(
     config: StudyConfig,
     usable: stats.Usable,
     groups: Int64[np.ndarray, " n"] | None,
+    comparisons: list[dict[str, Any]],
 ) -> list[dict[str, Any]]:
-    """For each start and what it is compared with, where both have run with several budgets."""
+    """For each start and what it is compared with, where both have run with several budgets.
+
+    Each interval has the level of their comparison with all labels, so that the two never
+    contradict each other.
+    """
+    pair = ("start", "against", "tune", "labels")
+    levels = {tuple(c[name] for name in pair): c["level"] for c in comparisons}
     found = []
     for tune in config.tunes:
         for start, against in pairs(config):
@@ -141,7 +149,9 @@ def _labels_saved(
             if not seeds:
                 continue
             curve = {n: of_seeds(by_seed, seeds) for n, by_seed in mine.items()}
-            saved = stats.labels_saved(curve, of_seeds(others, seeds), usable.classes, groups)
+            level = levels[start, against, tune, max(config.labels)]
+            theirs = of_seeds(others, seeds)
+            saved = stats.labels_saved(curve, theirs, usable.classes, groups, level=level)
             found.append({"start": start, "against": against, "tune": tune, **asdict(saved)})
     return found
 
@@ -170,6 +180,7 @@ def sentences(study: dict[str, Any]) -> list[str]:
         its = stats.Comparison(**{f: c[f] for f in stats.Comparison.__dataclass_fields__})
         words.append(stats.sentence(its, *names(c), c["labels"], c["metric"]))
     for s in study["labels_saved"]:
-        saved = stats.LabelsSaved(**{f: s[f] for f in stats.LabelsSaved.__dataclass_fields__})
+        fields = stats.LabelsSaved.__dataclass_fields__
+        saved = stats.LabelsSaved(**{f: s[f] for f in fields if f in s})  # once without a level
         words.append(stats.labels_sentence(saved, *names(s)))
     return words
