@@ -95,6 +95,14 @@ def test_groups_count_only_where_each_frame_has_one():
     assert groups_of(tuple(some[:1])) is None
 
 
+def test_the_record_says_how_many_groups_the_intervals_are_over(tmp_path, records):
+    patients = tuple(Frame(f.name, f.image, group=f"patient{i // 3}") for i, f in enumerate(FRAMES))
+    assert compare(records, tmp_path, config(), FRAMES)["groups"] is None
+    assert compare(records, tmp_path, config(), patients)["groups"] == 4
+    one = tuple(Frame(f.name, f.image, group="patient") for f in FRAMES)
+    assert compare(records, tmp_path, config(), one)["groups"] is None
+
+
 def test_one_budget_saves_no_labels(tmp_path, records):
     found = compare(
         [r for r in records if r["labels"] == 30], tmp_path, config(labels=(30,)), FRAMES

@@ -16,8 +16,8 @@ A mean square below ``MS_rest`` is raised to it: five seeds cannot show that see
 difference, so none is ever taken for granted. The variance is then a sum of two parts, that of the
 side with fewer members (which holds the rest) and what the other adds, each known with its own
 degrees of freedom, four where five seeds decide. The interval's t is the mean of Student's t for
-either, weighted by the parts, at whatever level is asked. Satterthwaite's one number of degrees of
-freedom for both, which is usual, promises too much at the high levels that several comparisons need.
+either, weighted by the parts, at whatever level is asked. Satterthwaite's single number of degrees
+of freedom, which is usual, promises too much at the high levels that several comparisons need.
 Groups of frames (videos, patients) take the place of frames where they are known, for the frames of
 one err together. ``benchmarks/coverage.py`` measures how often it holds the truth, and how often a
 study without differences says that there is one.
@@ -205,7 +205,8 @@ def paired_difference(
 def interval(estimate: Estimate, level: float = LEVEL) -> tuple[float, float] | tuple[None, None]:
     """``value -+ t * se``, or ``(None, None)`` with fewer than five seeds.
 
-    >>> low, high = interval(Estimate(0.05, se=0.01, parts=((1.0, 4), (0.0, 49)), seeds=5, units=50))
+    >>> only_seeds = (1.0, 4), (0.0, 49)
+    >>> low, high = interval(Estimate(0.05, se=0.01, parts=only_seeds, seeds=5, units=50))
     >>> round(low, 4), round(high, 4)
     (0.0222, 0.0778)
     """
@@ -236,7 +237,8 @@ def p_value(estimate: Estimate) -> float | None:
     One less the level at which the interval's end is 0, found between the p-values by either part's
     degrees of freedom.
 
-    >>> round(p_value(Estimate(0.05, se=0.01, parts=((1.0, 4), (0.0, 49)), seeds=5, units=50)), 4)
+    >>> only_seeds = (1.0, 4), (0.0, 49)
+    >>> round(p_value(Estimate(0.05, se=0.01, parts=only_seeds, seeds=5, units=50)), 4)
     0.0075
     """
     if estimate.seeds < MIN_SEEDS or estimate.se is None or estimate.parts is None:

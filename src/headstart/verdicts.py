@@ -82,7 +82,7 @@ def of_seeds(runs: Mapping[int, Counts], seeds: list[int]) -> Int64[np.ndarray, 
 def compare(
     records: list[dict[str, Any]], out: Path, config: StudyConfig, frames: tuple[Frame, ...]
 ) -> dict[str, Any]:
-    """``comparisons`` and ``labels_saved`` of ``study.json``, from the runs there are.
+    """What ``study.json`` says beside its records, from the runs there are.
 
     Runs are paired by seed; a seed that only one of two starts has is left out. All comparisons
     that can be made are adjusted together, and anew whenever runs are added.
@@ -92,15 +92,21 @@ def compare(
         out: its folder.
         config: its settings.
         frames: of the scored split, for their groups.
+
+    Returns:
+        ``classes`` that enter; ``groups``, how many videos or patients the intervals take as drawn
+        by chance, None where these are single frames; ``comparisons``; ``labels_saved``.
     """
     runs, groups = read_runs(records, out, config.task), groups_of(frames)
+    drawn = None if groups is None else len(np.unique(groups))
+    nothing: dict[str, Any] = {"groups": drawn, "comparisons": [], "labels_saved": []}
     if not runs:
-        return {"classes": None, "comparisons": [], "labels_saved": []}
+        return {"classes": None, **nothing}
     some = next(iter(next(iter(runs.values())).values()))
     try:
         usable = stats.usable_classes(some, groups)
     except ValueError as e:
-        return {"classes": {"reason": str(e)}, "comparisons": [], "labels_saved": []}
+        return {"classes": {"reason": str(e)}, **nothing}
     asked, estimates = [], []
     for tune in config.tunes:
         for labels in config.labels:
@@ -119,6 +125,7 @@ def compare(
     ]
     return {
         "classes": asdict(usable),
+        "groups": drawn,
         "comparisons": comparisons,
         "labels_saved": _labels_saved(runs, config, usable, groups, comparisons),
     }
