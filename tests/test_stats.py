@@ -20,18 +20,15 @@ from scipy.stats import ttest_1samp
 
 from headstart import metrics, stats
 from headstart.stats import (
-    Comparison,
     Estimate,
     LabelsSaved,
     holm,
     interval,
     labels_saved,
-    labels_sentence,
     mean_score,
     p_value,
     paired_difference,
     pooled_dice,
-    sentence,
     usable_classes,
     verdict,
 )
@@ -279,7 +276,7 @@ def test_nonsense_is_refused() -> None:
         mean_score(a / 2, [0])
 
 
-# --- several, in words
+# --- several
 
 
 @few
@@ -312,36 +309,6 @@ def test_holm_steps() -> None:
     assert [c.verdict for c in said] == ["helps", *["no difference shown"] * 2, "helps"]
     alone = holm([Estimate(0.02, 0.01, ((1.0, 100), (0.0, 100)), 5, 50)])[0]
     assert (alone.level, alone.verdict) == (0.95, "helps")
-
-
-def test_sentences() -> None:
-    hurts = Comparison(-0.054, -0.096, -0.0002, 0.975, 2, 5, "hurts")
-    assert sentence(hurts, "imagenet", "scratch", 75) == (
-        "With 75 labels, starting from imagenet hurts: dice 0.054 lower than from scratch "
-        "(97.5 % interval -0.096 to -0.0002 after Holm among 2 comparisons, 5 seeds)."
-    )
-    none = Comparison(0.0, -0.03, 0.04, 0.95, 1, 5, "no difference shown")
-    assert sentence(none, "chroma", "scratch", 300) == (
-        "With 300 labels, no difference shown between starting from chroma and from scratch "
-        "(which is not the same as equal): dice 0.000 higher "
-        "(95 % interval -0.030 to 0.040, 5 seeds)."
-    )
-    too_few = Comparison(0.1, None, None, 0.95, 0, 3, "too few seeds")
-    assert sentence(too_few, "chroma", "scratch", 30) == (
-        "With 30 labels, no verdict on starting from chroma against scratch: "
-        "too few seeds: 3, a verdict needs 5."
-    )
-
-
-def test_sentences_about_labels() -> None:
-    told = labels_sentence(LabelsSaved(300, 30, 30.0, 30.0, 81.4, 5), "chroma", "scratch")
-    assert "with 30 or fewer labels" in told
-    assert "interval 30 or fewer to 81 labels, 5 seeds" in told
-    told = labels_sentence(LabelsSaved(300, 30, None, 200.0, None, 5, 0.975), "chroma", "scratch")
-    assert "with more than 300 labels" in told
-    assert "97.5 % interval 200 to more than 300 labels" in told
-    told = labels_sentence(LabelsSaved(300, 30, 50.0, None, None, 3), "chroma", "scratch")
-    assert "no interval: too few seeds: 3, it needs 5" in told
 
 
 # --- labels saved
@@ -447,9 +414,9 @@ def test_the_interval_holds_the_true_difference(coverage: ModuleType) -> None:
     for seeds in (5, 10):
         some = coverage.differences(effects, 0.5, truth, seeds, 50, 150, others=False)
         none = coverage.differences(effects, 0.0, np.zeros(4), seeds, 50, 150, others=False)
-        # 92 to 98 % is for 500 studies (docs/results/coverage.json); 150 scatter by 2 %.
-        assert 0.905 <= some["two-way"]["covers"] <= 0.995
-        assert none["two-way"]["says"] <= 0.08
+        # 96 to 99 % is for 500 studies (docs/results/coverage.json); 150 scatter by 2 %.
+        assert some["two-way"]["covers"] >= 0.93
+        assert none["two-way"]["says"] <= 0.06
         assert some["two-way"]["says"] > 0.8
 
 
@@ -460,9 +427,16 @@ def test_the_stored_coverage_keeps_what_is_promised() -> None:
         for seeds in ("5 seeds", "10 seeds"):
             for difference, methods in rows[seeds].items():
                 ours = next(iter(methods.values()))
-                highest = 0.98 if name == "hw6" else 0.995
-                assert 0.92 <= ours["covers"] <= highest, (name, seeds, difference)
-                assert difference == "difference" or ours["says"] <= 0.08
+                assert ours["covers"] >= 0.935, (name, seeds, difference)
+                assert difference == "difference" or ours["says"] <= 0.055
+    # Among six comparisons too; the method that was here first says something in up to 8 %.
+    assert max(row["two-way"] for row in stored["six comparisons"].values()) <= 0.05
+
+
+def test_six_equal_starts_are_hardly_ever_said_to_differ(coverage: ModuleType) -> None:
+    effects = coverage.SCENARIOS["seeds differ a little"]
+    wrong = coverage.several(effects, 5, 50, 250)
+    assert wrong["two-way"] <= 0.03 < wrong["two-way, Satterthwaite, components below 0 pooled"]
 
 
 def test_loads_neither_torch_nor_scipy() -> None:

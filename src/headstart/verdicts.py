@@ -1,4 +1,4 @@
-"""From a study's finished runs to its comparisons and the labels saved."""
+"""From a study's finished runs to its comparisons and the labels saved, and these in words."""
 
 from __future__ import annotations
 
@@ -185,9 +185,66 @@ def sentences(study: dict[str, Any]) -> list[str]:
     words = []
     for c in study["comparisons"]:
         its = stats.Comparison(**{f: c[f] for f in stats.Comparison.__dataclass_fields__})
-        words.append(stats.sentence(its, *names(c), c["labels"], c["metric"]))
+        words.append(sentence(its, *names(c), c["labels"], c["metric"]))
     for s in study["labels_saved"]:
         fields = stats.LabelsSaved.__dataclass_fields__
         saved = stats.LabelsSaved(**{f: s[f] for f in fields if f in s})  # once without a level
-        words.append(stats.labels_sentence(saved, *names(s)))
+        words.append(labels_sentence(saved, *names(s)))
     return words
+
+
+def sentence(
+    c: stats.Comparison, start: str, against: str, labels: int, metric: str = "dice"
+) -> str:
+    """The verdict in words, with the interval it is made from.
+
+    >>> told = stats.Comparison(0.054, 0.012, 0.096, 0.95, 1, 5, "helps")
+    >>> print(sentence(told, "colorization", "scratch", 30))  # doctest: +NORMALIZE_WHITESPACE
+    With 30 labels, starting from colorization helps: dice 0.054 higher than from scratch
+    (95 % interval 0.012 to 0.096, 5 seeds).
+    """
+    opening = f"With {labels} labels, "
+    if c.low is None or c.high is None:
+        why = f"too few seeds: {c.seeds}, a verdict needs {stats.MIN_SEEDS}"
+        return f"{opening}no verdict on starting from {start} against {against}: {why}."
+    holm_says = f" after Holm among {c.among} comparisons" if c.among > 1 else ""
+    ends = f"{_decimal(c.low)} to {_decimal(c.high)}"
+    support = f"({100 * c.level:.4g} % interval {ends}{holm_says}, {c.seeds} seeds)"
+    direction = "lower" if c.difference < 0 else "higher"
+    amount = f"{metric} {_decimal(abs(c.difference))} {direction}"
+    if c.verdict == "no difference shown":
+        both = f"between starting from {start} and from {against} (which is not the same as equal)"
+        return f"{opening}no difference shown {both}: {amount} {support}."
+    return f"{opening}starting from {start} {c.verdict}: {amount} than from {against} {support}."
+
+
+def labels_sentence(saved: stats.LabelsSaved, start: str, against: str) -> str:
+    """Labels saved in words.
+
+    >>> saved = stats.LabelsSaved(300, 30, 120.5, 80.1, None, 5)
+    >>> print(labels_sentence(saved, "imagenet", "scratch"))  # doctest: +NORMALIZE_WHITESPACE
+    Starting from imagenet reaches with 120 labels what scratch reaches with 300
+    (95 % interval 80 to more than 300 labels, 5 seeds).
+    """
+    reaches, low, high = (_budget(x, saved) for x in (saved.reaches, saved.low, saved.high))
+    ends = f"{100 * saved.level:.4g} % interval {low} to {high} labels"
+    support = f"{ends}, {saved.seeds} seeds"
+    if saved.seeds < stats.MIN_SEEDS:
+        support = f"no interval: too few seeds: {saved.seeds}, it needs {stats.MIN_SEEDS}"
+    there = f"what {against} reaches with {saved.labels}"
+    return f"Starting from {start} reaches with {reaches} labels {there} ({support})."
+
+
+def _decimal(value: float) -> str:
+    """Three decimals, or the first digit that is not 0, so that no end of an interval is hidden.
+
+    >>> _decimal(0.0544), _decimal(-0.00021), _decimal(-0.0)
+    ('0.054', '-0.0002', '0.000')
+    """
+    return f"{value:.1g}" if 0 < abs(value) < 0.0005 else f"{value + 0.0:.3f}"
+
+
+def _budget(value: float | None, saved: stats.LabelsSaved) -> str:
+    if value is None:
+        return f"more than {saved.labels}"
+    return f"{saved.smallest} or fewer" if value <= saved.smallest else f"{value:.0f}"

@@ -46,7 +46,7 @@ def verdict(records: Records, cells: Sequence[Cell]) -> dict[str, Any]:
 
 
 def _of_comparison(c: Row, several: bool, config: StudyConfig) -> dict[str, str]:
-    """The verdict in as few words as it has; the whole sentence is `headstart.stats.sentence`."""
+    """The verdict in as few words as it has; the whole sentence is `sentence`."""
     start = printable(called(c["start"])) + (
         f" (tune {c['tune']})" if len(config.tunes) > 1 else ""
     )
