@@ -1,5 +1,7 @@
 """How often the intervals of ``headstart.stats`` hold the truth: 500 simulated studies a row.
 
+Also how often a study of six comparisons, none of which has a difference, says that there is one.
+
 ``python benchmarks/coverage.py OUT.json [--a RUN ... --b RUN ...]``. Simulated runs are counts of
 true positive, false positive and false negative pixels, drawn from a model whose true difference
 is known: recall and precision of a class on a frame are logistic in the sum of
@@ -62,6 +64,7 @@ class Effects:
 SCENARIOS = {
     "hw6": Effects(start_seed=0.15, start_frame=0.15),
     "no effects of seeds or frames": Effects(start_seed=0.0, start_frame=0.0),
+    "seeds differ a little": Effects(start_seed=0.35, start_frame=0.15),
     "seeds differ": Effects(start_seed=0.7, start_frame=0.15),
     "frames differ": Effects(start_seed=0.15, start_frame=1.0),
     "both differ": Effects(start_seed=0.5, start_frame=1.0),
@@ -171,6 +174,34 @@ def resampled(rng: np.random.Generator, runs: list[np.ndarray], times: int = 500
     return np.array(scores)
 
 
+def satterthwaite(pseudo: np.ndarray, *, pooled: bool = False) -> tuple[float, float]:
+    """Standard error and degrees of freedom, one number of them for both parts.
+
+    With ``pooled`` what headstart did at first: a mean square not above the rest's joins it.
+    """
+    s, n = pseudo.shape
+    seeds, frames, rest = mean_squares(pseudo)
+    main, df = [(seeds, s - 1), (frames, n - 1)], float((s - 1) * (n - 1))
+    if pooled:
+        for ms, d in sorted(main):
+            if ms <= rest * (1 + 1e-9) and d > 1:
+                rest, df = (rest * df + ms * d) / (df + d), df + d
+                main.remove((ms, d))
+    main = [(max(ms, rest), d) for ms, d in main]
+    terms = [*main, ((1 - len(main)) * rest, df)]
+    variance = sum(ms for ms, _ in terms)
+    freedom = variance**2 / sum(ms**2 / d for ms, d in terms)
+    lowest = min((d for _, d in main), default=df)
+    return (variance / (s * n)) ** 0.5, max(freedom, lowest)
+
+
+def ours(estimate: stats.Estimate, level: float = stats.LEVEL) -> tuple[float, float]:
+    """As ``stats.interval``, but with fewer than five seeds too."""
+    assert estimate.se is not None and estimate.parts is not None
+    half = stats.t_of(estimate.parts, (1 - level) / 2) * estimate.se
+    return estimate.value - half, estimate.value + half
+
+
 def alternatives(
     rng: np.random.Generator, a: np.ndarray, b: np.ndarray
 ) -> dict[str, tuple[float, float]]:
@@ -178,17 +209,14 @@ def alternatives(
     (values_a, pseudo_a), (values_b, pseudo_b) = pseudo_values(a), pseudo_values(b)
     values, pseudo = values_a - values_b, pseudo_a - pseudo_b
     (s, n), value = pseudo.shape, float(values.mean())
-    seeds, frames, rest = mean_squares(pseudo)
-    kept = max(seeds, rest) + max(frames, rest) - rest
-    spread = max(seeds, rest) ** 2 / (s - 1) + max(frames, rest) ** 2 / (n - 1)
-    df = kept**2 / (spread + rest**2 / ((s - 1) * (n - 1)))
     again = resampled(rng, [a, b])
     low, high = np.quantile(again[0] - again[1], [0.025, 0.975])
     return {
         "t over seeds alone": t_ends(value, float(values.std(ddof=1)) / s**0.5, s - 1),
         "t over frames alone": t_ends(value, float(pseudo.mean(0).std(ddof=1)) / n**0.5, n - 1),
-        "two-way, components below 0 set to 0, not pooled": t_ends(
-            value, (kept / (s * n)) ** 0.5, max(df, s - 1)
+        "two-way, Satterthwaite": t_ends(value, *satterthwaite(pseudo)),
+        "two-way, Satterthwaite, components below 0 pooled": t_ends(
+            value, *satterthwaite(pseudo, pooled=True)
         ),
         "two-way bootstrap, percentiles": (float(low), float(high)),
     }
@@ -242,10 +270,8 @@ def differences(
         classes = [c - 1 for c in usable.classes]
         true = float(truth[classes].mean())
         estimate = stats.paired_difference(a, b, classes, grouped)
-        ours = "two-way" if grouped is None else "two-way by groups"
-        assert estimate.se is not None and estimate.df is not None
-        ends = t_ends(estimate.value, estimate.se, estimate.df)
-        tally.add(ours, *ends, true)
+        ends = ours(estimate)
+        tally.add("two-way" if grouped is None else "two-way by groups", *ends, true)
         given = stats.interval(estimate)
         assert given == ((None, None) if seeds < stats.MIN_SEEDS else ends)
         if not others:
@@ -255,9 +281,35 @@ def differences(
                 tally.add(method, *ends, true)
         else:
             alone = stats.paired_difference(a, b, classes)
-            assert alone.se is not None and alone.df is not None
-            tally.add("two-way by frames", *t_ends(alone.value, alone.se, alone.df), true)
+            tally.add("two-way by frames", *ours(alone), true)
     return tally.result()
+
+
+def several(effects: Effects, seeds: int, frames: int, studies: int) -> dict[str, float]:
+    """How often one of six verdicts at least is wrong: two starts, three budgets, all equal."""
+    rng = np.random.default_rng([5, seeds, frames])
+    wrong: dict[str, list[bool]] = {}
+    for _ in range(studies // 25):
+        runs = simulate(rng, effects, [0.0] * 9, 25, seeds, frames)
+        for one in runs.swapaxes(0, 1):
+            held = (one[0, 0, ..., 0] + one[0, 0, ..., 2] > 0).sum(0) >= stats.MIN_FRAMES
+            classes = np.flatnonzero(held).tolist()
+            pairs = [(one[b + k], one[b]) for b in (0, 3, 6) for k in (1, 2)]
+            told = stats.holm([stats.paired_difference(*pair, classes) for pair in pairs])
+            said = any(c.verdict in ("helps", "hurts") for c in told)
+            wrong.setdefault("two-way", []).append(said)
+            # Holm says something exactly where the smallest p-value is below 0.05 / 6.
+            names = {"two-way, Satterthwaite": False}
+            names |= {"two-way, Satterthwaite, components below 0 pooled": True}
+            for name, pooled in names.items():
+                clear = []
+                for pair in pairs:
+                    a, b = (pseudo_values(x[:, :, classes]) for x in pair)
+                    se, df = satterthwaite(a[1] - b[1], pooled=pooled)
+                    t = float(stdtrit(df, 1 - 0.025 / len(pairs)))
+                    clear.append(abs(float((a[0] - b[0]).mean())) > t * se)
+                wrong.setdefault(name, []).append(any(clear))
+    return {name: round(float(np.mean(each)), 4) for name, each in wrong.items()}
 
 
 def single_scores(
@@ -270,9 +322,8 @@ def single_scores(
     for run in runs:
         held = (run[0, ..., 0] + run[0, ..., 2] > 0).sum(0) >= stats.MIN_FRAMES
         classes = np.flatnonzero(held).tolist()
-        low, high = stats.interval(stats.mean_score(run, classes))
-        assert low is not None and high is not None
-        tally.add("two-way", low, high, float(truth[classes].mean()))
+        ends = ours(stats.mean_score(run, classes))
+        tally.add("two-way", *ends, float(truth[classes].mean()))
     return tally.result()
 
 
@@ -404,6 +455,12 @@ def main() -> None:
             }
             print(name, seeds, rows[f"{seeds} seeds"], flush=True)
         record["scenarios"][name] = rows
+    record["six comparisons"] = {}
+    for frames in (50, 200):
+        for name, effects in SCENARIOS.items():
+            told = several(effects, 5, frames, 4 * n)
+            record["six comparisons"][f"{name}, 5 seeds, {frames} frames"] = told
+            print(name, frames, told, flush=True)
     hw6 = SCENARIOS["hw6"]
     truth = population(hw6, [0.0])[0]
     record["one score"] = {

@@ -10,7 +10,16 @@ import pytest
 from headstart.config import StudyConfig
 from headstart.data.frame import Frame
 from headstart.frames import frames_csv
-from headstart.verdicts import compare, groups_of, pairs, reference, sentences
+from headstart.stats import Comparison, LabelsSaved
+from headstart.verdicts import (
+    compare,
+    groups_of,
+    labels_sentence,
+    pairs,
+    reference,
+    sentence,
+    sentences,
+)
 
 NAMES = ("background", "tool", "rare")
 FRAMES = tuple(Frame(str(i), Path(f"{i}.png")) for i in range(12))
@@ -63,9 +72,12 @@ def test_a_better_start_is_called_better_and_an_equal_one_is_not(tmp_path, recor
     assert many["verdict"] == "no difference shown" and many["low"] < 0 < many["high"]
     (saved,) = found["labels_saved"]
     assert 100 < saved["reaches"] <= 300 and saved["labels"] == 300
+    assert saved["level"] == many["level"]  # or an interval could say what the verdict does not
     words = sentences(found)
     assert "With 30 labels, starting from colorization helps" in words[0]
     assert "no difference shown" in words[1] and "reaches with" in words[2]
+    del saved["level"]  # as studies had it once
+    assert sentences(found)[2] == words[2]
 
 
 def test_runs_are_paired_by_seed_and_a_seed_of_one_start_alone_is_left_out(tmp_path, records):
@@ -90,6 +102,14 @@ def test_groups_count_only_where_each_frame_has_one():
     assert groups_of(tuple(some)).tolist() == [1, 0, 1]
     assert groups_of((*some, Frame("3", Path("x")))) is None
     assert groups_of(tuple(some[:1])) is None
+
+
+def test_the_record_says_how_many_groups_the_intervals_are_over(tmp_path, records):
+    patients = tuple(Frame(f.name, f.image, group=f"patient{i // 3}") for i, f in enumerate(FRAMES))
+    assert compare(records, tmp_path, config(), FRAMES)["groups"] is None
+    assert compare(records, tmp_path, config(), patients)["groups"] == 4
+    one = tuple(Frame(f.name, f.image, group="patient") for f in FRAMES)
+    assert compare(records, tmp_path, config(), one)["groups"] is None
 
 
 def test_one_budget_saves_no_labels(tmp_path, records):
@@ -123,3 +143,33 @@ def test_what_others_are_compared_with_can_be_chosen(tmp_path, records):
         frozenset(("scratch", "colorization")), frozenset(("scratch-longer", "colorization"))
     }  # fmt: skip
     assert len(pairs(of_pretext)) == 2
+
+
+def test_sentences() -> None:
+    hurts = Comparison(-0.054, -0.096, -0.0002, 0.975, 2, 5, "hurts")
+    assert sentence(hurts, "imagenet", "scratch", 75) == (
+        "With 75 labels, starting from imagenet hurts: dice 0.054 lower than from scratch "
+        "(97.5 % interval -0.096 to -0.0002 after Holm among 2 comparisons, 5 seeds)."
+    )
+    none = Comparison(0.0, -0.03, 0.04, 0.95, 1, 5, "no difference shown")
+    assert sentence(none, "chroma", "scratch", 300) == (
+        "With 300 labels, no difference shown between starting from chroma and from scratch "
+        "(which is not the same as equal): dice 0.000 higher "
+        "(95 % interval -0.030 to 0.040, 5 seeds)."
+    )
+    too_few = Comparison(0.1, None, None, 0.95, 0, 3, "too few seeds")
+    assert sentence(too_few, "chroma", "scratch", 30) == (
+        "With 30 labels, no verdict on starting from chroma against scratch: "
+        "too few seeds: 3, a verdict needs 5."
+    )
+
+
+def test_sentences_about_labels() -> None:
+    told = labels_sentence(LabelsSaved(300, 30, 30.0, 30.0, 81.4, 5), "chroma", "scratch")
+    assert "with 30 or fewer labels" in told
+    assert "interval 30 or fewer to 81 labels, 5 seeds" in told
+    told = labels_sentence(LabelsSaved(300, 30, None, 200.0, None, 5, 0.975), "chroma", "scratch")
+    assert "with more than 300 labels" in told
+    assert "97.5 % interval 200 to more than 300 labels" in told
+    told = labels_sentence(LabelsSaved(300, 30, 50.0, None, None, 3), "chroma", "scratch")
+    assert "no interval: too few seeds: 3, it needs 5" in told

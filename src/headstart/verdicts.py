@@ -1,4 +1,4 @@
-"""From a study's finished runs to its comparisons and the labels saved."""
+"""From a study's finished runs to its comparisons and the labels saved, and these in words."""
 
 from __future__ import annotations
 
@@ -82,24 +82,31 @@ def of_seeds(runs: Mapping[int, Counts], seeds: list[int]) -> Int64[np.ndarray, 
 def compare(
     records: list[dict[str, Any]], out: Path, config: StudyConfig, frames: tuple[Frame, ...]
 ) -> dict[str, Any]:
-    """``comparisons`` and ``labels_saved`` of ``study.json``, from the runs there are.
+    """What ``study.json`` says beside its records, from the runs there are.
 
-    Runs are paired by seed; a seed that only one of two starts has is left out.
+    Runs are paired by seed; a seed that only one of two starts has is left out. All comparisons
+    that can be made are adjusted together, and anew whenever runs are added.
 
     Args:
         records: the study's finished runs.
         out: its folder.
         config: its settings.
         frames: of the scored split, for their groups.
+
+    Returns:
+        ``classes`` that enter; ``groups``, how many videos or patients the intervals take as drawn
+        by chance, None where these are single frames; ``comparisons``; ``labels_saved``.
     """
     runs, groups = read_runs(records, out, config.task), groups_of(frames)
+    drawn = None if groups is None else len(np.unique(groups))
+    nothing: dict[str, Any] = {"groups": drawn, "comparisons": [], "labels_saved": []}
     if not runs:
-        return {"classes": None, "comparisons": [], "labels_saved": []}
+        return {"classes": None, **nothing}
     some = next(iter(next(iter(runs.values())).values()))
     try:
         usable = stats.usable_classes(some, groups)
     except ValueError as e:
-        return {"classes": {"reason": str(e)}, "comparisons": [], "labels_saved": []}
+        return {"classes": {"reason": str(e)}, **nothing}
     asked, estimates = [], []
     for tune in config.tunes:
         for labels in config.labels:
@@ -118,8 +125,9 @@ def compare(
     ]
     return {
         "classes": asdict(usable),
+        "groups": drawn,
         "comparisons": comparisons,
-        "labels_saved": _labels_saved(runs, config, usable, groups),
+        "labels_saved": _labels_saved(runs, config, usable, groups, comparisons),
     }
 
 
@@ -128,8 +136,15 @@ def _labels_saved(
     config: StudyConfig,
     usable: stats.Usable,
     groups: Int64[np.ndarray, " n"] | None,
+    comparisons: list[dict[str, Any]],
 ) -> list[dict[str, Any]]:
-    """For each start and what it is compared with, where both have run with several budgets."""
+    """For each start and what it is compared with, where both have run with several budgets.
+
+    Each interval has the level of their comparison with all labels, so that the two never
+    contradict each other.
+    """
+    pair = ("start", "against", "tune", "labels")
+    levels = {tuple(c[name] for name in pair): c["level"] for c in comparisons}
     found = []
     for tune in config.tunes:
         for start, against in pairs(config):
@@ -141,7 +156,9 @@ def _labels_saved(
             if not seeds:
                 continue
             curve = {n: of_seeds(by_seed, seeds) for n, by_seed in mine.items()}
-            saved = stats.labels_saved(curve, of_seeds(others, seeds), usable.classes, groups)
+            level = levels[start, against, tune, max(config.labels)]
+            theirs = of_seeds(others, seeds)
+            saved = stats.labels_saved(curve, theirs, usable.classes, groups, level=level)
             found.append({"start": start, "against": against, "tune": tune, **asdict(saved)})
     return found
 
@@ -168,8 +185,66 @@ def sentences(study: dict[str, Any]) -> list[str]:
     words = []
     for c in study["comparisons"]:
         its = stats.Comparison(**{f: c[f] for f in stats.Comparison.__dataclass_fields__})
-        words.append(stats.sentence(its, *names(c), c["labels"], c["metric"]))
+        words.append(sentence(its, *names(c), c["labels"], c["metric"]))
     for s in study["labels_saved"]:
-        saved = stats.LabelsSaved(**{f: s[f] for f in stats.LabelsSaved.__dataclass_fields__})
-        words.append(stats.labels_sentence(saved, *names(s)))
+        fields = stats.LabelsSaved.__dataclass_fields__
+        saved = stats.LabelsSaved(**{f: s[f] for f in fields if f in s})  # once without a level
+        words.append(labels_sentence(saved, *names(s)))
     return words
+
+
+def sentence(
+    c: stats.Comparison, start: str, against: str, labels: int, metric: str = "dice"
+) -> str:
+    """The verdict in words, with the interval it is made from.
+
+    >>> told = stats.Comparison(0.054, 0.012, 0.096, 0.95, 1, 5, "helps")
+    >>> print(sentence(told, "colorization", "scratch", 30))  # doctest: +NORMALIZE_WHITESPACE
+    With 30 labels, starting from colorization helps: dice 0.054 higher than from scratch
+    (95 % interval 0.012 to 0.096, 5 seeds).
+    """
+    opening = f"With {labels} labels, "
+    if c.low is None or c.high is None:
+        why = f"too few seeds: {c.seeds}, a verdict needs {stats.MIN_SEEDS}"
+        return f"{opening}no verdict on starting from {start} against {against}: {why}."
+    holm_says = f" after Holm among {c.among} comparisons" if c.among > 1 else ""
+    ends = f"{_decimal(c.low)} to {_decimal(c.high)}"
+    support = f"({100 * c.level:.4g} % interval {ends}{holm_says}, {c.seeds} seeds)"
+    direction = "lower" if c.difference < 0 else "higher"
+    amount = f"{metric} {_decimal(abs(c.difference))} {direction}"
+    if c.verdict == "no difference shown":
+        both = f"between starting from {start} and from {against} (which is not the same as equal)"
+        return f"{opening}no difference shown {both}: {amount} {support}."
+    return f"{opening}starting from {start} {c.verdict}: {amount} than from {against} {support}."
+
+
+def labels_sentence(saved: stats.LabelsSaved, start: str, against: str) -> str:
+    """Labels saved in words.
+
+    >>> saved = stats.LabelsSaved(300, 30, 120.5, 80.1, None, 5)
+    >>> print(labels_sentence(saved, "imagenet", "scratch"))  # doctest: +NORMALIZE_WHITESPACE
+    Starting from imagenet reaches with 120 labels what scratch reaches with 300
+    (95 % interval 80 to more than 300 labels, 5 seeds).
+    """
+    reaches, low, high = (_budget(x, saved) for x in (saved.reaches, saved.low, saved.high))
+    ends = f"{100 * saved.level:.4g} % interval {low} to {high} labels"
+    support = f"{ends}, {saved.seeds} seeds"
+    if saved.seeds < stats.MIN_SEEDS:
+        support = f"no interval: too few seeds: {saved.seeds}, it needs {stats.MIN_SEEDS}"
+    there = f"what {against} reaches with {saved.labels}"
+    return f"Starting from {start} reaches with {reaches} labels {there} ({support})."
+
+
+def _decimal(value: float) -> str:
+    """Three decimals, or the first digit that is not 0, so that no end of an interval is hidden.
+
+    >>> _decimal(0.0544), _decimal(-0.00021), _decimal(-0.0)
+    ('0.054', '-0.0002', '0.000')
+    """
+    return f"{value:.1g}" if 0 < abs(value) < 0.0005 else f"{value + 0.0:.3f}"
+
+
+def _budget(value: float | None, saved: stats.LabelsSaved) -> str:
+    if value is None:
+        return f"more than {saved.labels}"
+    return f"{saved.smallest} or fewer" if value <= saved.smallest else f"{value:.0f}"

@@ -145,6 +145,19 @@ def test_other_verdicts(study: Path, tmp_path: Path) -> None:
     assert "so far, 3 of 5" in words
 
 
+def test_it_is_said_of_what_else_the_intervals_speak(study: Path, tmp_path: Path) -> None:
+    assert json.loads((study / "study.json").read_text())["groups"] is None
+    words = Page(page(study, drawn=False)).words
+    assert "take each frame as drawn by itself" in words
+    assert "For a new video or patient they are too narrow." in words
+    out = Path(shutil.copytree(study, tmp_path / "grouped"))
+    made = json.loads((out / "study.json").read_text())
+    (out / "study.json").write_text(json.dumps(made | {"groups": 4}))
+    words = Page(page(out, drawn=False)).words
+    assert "take the 4 videos or patients of these frames as drawn by chance" in words
+    assert "too narrow." not in words
+
+
 def test_a_study_that_is_not_complete_says_so(study: Path, tmp_path: Path) -> None:
     out = Path(shutil.copytree(study, tmp_path / "study"))
     (out / "study.json").unlink()

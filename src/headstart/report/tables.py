@@ -17,7 +17,7 @@ _COMPARED = (
     "labels", "tune", "start", "against", "metric", "difference", "low", "high", "level", "seeds",
     "verdict",
 )  # fmt: skip
-_SAVED = ("start", "against", "tune", "labels", "reaches", "low", "high", "seeds")
+_SAVED = ("start", "against", "tune", "labels", "reaches", "low", "high", "level", "seeds")
 _LATEX = {
     "\\": r"\textbackslash{}",
     "&": r"\&",
@@ -82,7 +82,7 @@ def comparisons_csv(study: dict[str, Any]) -> str:
 
 def labels_saved_csv(study: dict[str, Any]) -> str:
     """A line for each start; nothing stands for "more than ``labels``"."""
-    return _csv(_SAVED, ([s[key] for key in _SAVED] for s in study["labels_saved"]))
+    return _csv(_SAVED, ([s.get(key) for key in _SAVED] for s in study["labels_saved"]))
 
 
 def latex(text: str) -> str:

@@ -39,16 +39,14 @@ def verdict(records: Records, cells: Sequence[Cell]) -> dict[str, Any]:
     several = len({c["against"] for c in study["comparisons"]}) > 1
     return {
         "told": [_of_comparison(c, several, records.config) for c in study["comparisons"]],
-        "compared": _how_compared(
-            study["comparisons"], several, records.runs[0], measures_of(records)
-        ),
+        "compared": _how_compared(study, several, records.runs[0], measures_of(records)),
         "saved": list(map(printable, sentences({**study, "comparisons": []}))),
         "notes": notes,
     }
 
 
 def _of_comparison(c: Row, several: bool, config: StudyConfig) -> dict[str, str]:
-    """The verdict in as few words as it has; the whole sentence is `headstart.stats.sentence`."""
+    """The verdict in as few words as it has; the whole sentence is `sentence`."""
     start = printable(called(c["start"])) + (
         f" (tune {c['tune']})" if len(config.tunes) > 1 else ""
     )
@@ -72,7 +70,8 @@ def _of_comparison(c: Row, several: bool, config: StudyConfig) -> dict[str, str]
     return {"kind": c["verdict"], "head": head, "rest": f"{amount} {interval}"}
 
 
-def _how_compared(comparisons: Sequence[Row], several: bool, run: Run, its: Measures) -> str:
+def _how_compared(study: Row, several: bool, run: Run, its: Measures) -> str:
+    comparisons = study["comparisons"]
     if not comparisons:
         return ""
     against = "" if several else f" with {printable(called(comparisons[0]['against']))}"
@@ -85,7 +84,22 @@ def _how_compared(comparisons: Sequence[Row], several: bool, run: Run, its: Meas
         words += f" Intervals are adjusted for {among} comparisons (Holm)."
     if any(c["verdict"] == "no difference shown" for c in comparisons):
         words += " No difference shown is not the same as equal."
+    if "groups" in study and any(c["low"] is not None for c in comparisons):
+        words += f" {_for_whom(study['groups'], its)}"
     return words
+
+
+def _for_whom(groups: int | None, its: Measures) -> str:
+    """What the intervals take as drawn by chance, and so of what else they speak."""
+    if groups is not None:
+        return (
+            f"The intervals take the {groups} videos or patients of these {its.units} as drawn by "
+            "chance: they are about others of that kind."
+        )
+    return (
+        f"The intervals take each {its.unit} as drawn by itself: they are about other {its.units} "
+        "from the same sources. For a new video or patient they are too narrow."
+    )
 
 
 def _progress(records: Records) -> list[str]:
