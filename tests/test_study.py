@@ -227,6 +227,29 @@ def test_a_ledger_that_its_runs_contradict(done: Path, drawn: Path, tmp_path: Pa
         plan(tiny_study(drawn), out)
 
 
+@pytest.mark.parametrize(
+    ("file", "said"), [("test/0/0_mask.png", "test"), ("train/2/2_input.jpg", "train")]
+)
+def test_runs_on_other_data_are_not_compared_with_the_finished_ones(
+    done: Path, drawn: Path, tmp_path: Path, file: str, said: str
+) -> None:
+    out, data = tmp_path / "S", tmp_path / "data"
+    shutil.copytree(done, out)
+    shutil.copytree(drawn, data)
+    assert len(plan(tiny_study(data, seeds=(3,)), out).todo) == 4  # elsewhere, and the same
+    place = data / "segmentation" / file
+    shutil.copy(place.parents[1] / "1" / place.name.replace(place.name[0], "1", 1), place)
+    before = (out / "config.json").read_bytes()
+    with pytest.raises(DataError, match=f"other data; changed since: {said}(?s:.*)another --out"):
+        study(tiny_study(data, seeds=(3,)), out, Silent(), ignore)
+    assert (out / "config.json").read_bytes() == before
+
+
+def test_a_start_whose_name_is_no_text_has_a_folder(drawn: Path) -> None:
+    (cell,) = cells(tiny_study(drawn, starts=("a/r\udcfcn",), labels=(6,), seeds=(1,)))
+    assert cell.run.isascii()
+
+
 def test_a_plan_counts_what_is_to_do(done: Path, drawn: Path) -> None:
     todo = plan(tiny_study(drawn, seeds=(1, 2, 3)), done)
     assert len(todo.done) == 8 and len(todo.todo) == 4

@@ -18,6 +18,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+import os
 import re
 import shutil
 from collections.abc import Callable
@@ -49,23 +50,16 @@ from headstart.models.classifiers import check_network, check_size
 from headstart.models.encoder_unet import check_segmenter
 from headstart.pretrain import find_pretext_pictures
 from headstart.recipes import ClassifierRecipe
-from headstart.run import try_starts
+from headstart.run import refuse_other_data, try_starts
 from headstart.run_folder import budget_too_large, strangers
 from headstart.stopping import Stopping
 from headstart.verdicts import METRIC, called, compare
 from headstart.workers import Work, working
 
 _OURS = (
-    ".lock",
-    "cache",
-    "config.json",
-    "ledger.jsonl",
-    "study.json",
-    "runs",
-    "starts",
-    "report",
+    ".lock", "cache", "config.json", "ledger.jsonl", "study.json", "runs", "starts", "report",
     "report.html",
-)
+)  # fmt: skip
 _MAY_GROW = ("starts", "tunes", "labels", "seeds")
 _OF_PRETEXTS = ("pretext_recipe", "drop_leaks")
 
@@ -95,7 +89,7 @@ def _plain(start: str) -> str:
     if re.fullmatch(r"[a-z-]+", start):
         return start
     name = re.sub(r"[^A-Za-z0-9_]+", "_", Path(start).stem)[:40]
-    return f"{name}_{hashlib.sha256(start.encode()).hexdigest()[:8]}"
+    return f"{name}_{hashlib.sha256(os.fsencode(start)).hexdigest()[:8]}"
 
 
 def cells(config: StudyConfig) -> list[Cell]:
@@ -208,7 +202,8 @@ def plan(config: StudyConfig, out: Path) -> Plan:
 
     Raises:
         UsageError: ``out`` holds something else, or the starts make no study.
-        DataError: the data are at fault, or the ledger and its runs contradict each other.
+        DataError: the data are at fault, or others than the finished runs are of; or the ledger and
+            its runs contradict each other.
     """
     whole = sizes_of(Path(config.data), config.task).pictures["train"]
     begun = out / "config.json"
@@ -221,6 +216,7 @@ def plan(config: StudyConfig, out: Path) -> Plan:
     done = _read_ledger(out)
     todo = tuple(cell for cell in cells(config) if cell.run not in done)
     _check(config, whole, {cell.start for cell in todo})
+    refuse_other_data(run_config(config, cells(config)[0]), out, done)
     return Plan(config, done, todo, _pretext_folders(config))
 
 
