@@ -78,10 +78,12 @@ def train(
         torch.set_num_threads(config.threads)
         cache = cache or out / "cache"
         subject = about.read(config, cache)
-        write_atomic(out / "config.json", to_json(config))
+        if config.pretext is not None:  # it trains for long, in this folder
+            write_atomic(out / "config.json", to_json(config))
         source = _source(config, pretext_run or out / "start", listener, checkpoint_seconds, cache)
         listener.begins(f"{config.task} from {config.start}")
         network, moved = subject.network(source)
+        write_atomic(out / "config.json", to_json(config))  # of a start that was there and fits
         data = dict(subject.data)
         if moved.weights_sha256 is not None:
             data["start"] = moved.weights_sha256
