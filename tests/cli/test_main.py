@@ -151,6 +151,21 @@ def test_a_help_page_or_a_check_loads_no_torch(drawn: Path) -> None:
         assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.parametrize(
+    ("code", "streams", "status"),
+    [
+        ("unknown-grey", ">&- 2>&-", 0), ("no-such-code", ">&- 2>&-", 2),
+        ("no-such-code", "2>/dev/full", 2), ("unknown-grey", ">/dev/full 2>/dev/full", 74),
+    ],
+)  # fmt: skip
+def test_streams_that_are_closed_or_full_change_no_status(
+    code: str, streams: str, status: int
+) -> None:
+    command = f"exec {sys.executable} -m headstart explain {code} {streams}"
+    done = subprocess.run(["/bin/sh", "-c", command], capture_output=True, text=True)
+    assert done.returncode == status and "Traceback" not in done.stderr
+
+
 WRONG = {
     "an option misspelt": (["train", "DATA", "--epcohs", "3"], "--epochs"),
     "a size that is none": (["train", "DATA", "--size", "64by80"], "--size 64x80"),
