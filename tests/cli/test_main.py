@@ -185,6 +185,8 @@ WRONG = {
     "no such start in a study": (["study", "DATA", "--starts", "scratch,jigsaw"], "jigsaw"),
     "a start twice": (["study", "DATA", "--starts", "scratch,scratch"], "different values"),
     "seeds that are none": (["study", "DATA", "--seeds", "some"], "--seeds 5"),
+    "no threads in a study": (["study", "DATA", "--threads", "0"], "--threads"),
+    "a U-Net written otherwise": (["train", "DATA", "--model", "U-Net"], "did you mean unet?"),
     "a budget above the data": (["study", "DATA", "--labels", "13"], "12 labelled frames"),
     "no out": (["predict", "RUN", "DATA"], "--out"),
 }
@@ -302,6 +304,8 @@ def test_a_study_its_plan_and_its_report(drawn: Path, tmp_path: Path) -> None:
     plan = headstart(*study, "--pretext-epochs", "1", "--dry-run")
     assert plan.returncode == 0 and "4 are to do" in plan.stderr and "hours here" in plan.stderr
     assert not out.exists()
+    cost = json.loads(headstart(*study, "--pretext-epochs", "1", "--dry-run", "--json").stdout)
+    assert cost["done"] == 0 and cost["todo"]["runs"] == 4 and cost["todo"]["pretexts"] == 1
     done = headstart(*study, "--pretext-epochs", "1")
     assert done.returncode == 0, done.stderr
     assert "too few seeds" in " ".join(done.stdout.split()) and "[4/4]" in done.stderr
