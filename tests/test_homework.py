@@ -196,8 +196,9 @@ def test_a_finished_homework_answers_at_once(drawn: Path, done: Path) -> None:
     }
     same = {name: (done / name).read_bytes() for name in ("homework.json", "report.html")}
     options = ["--data", str(drawn), "--scale", "tiny", "--device", "cpu", "--out", str(done)]
-    result = CliRunner().invoke(app(), [*options, "--dry-run"])
+    result = CliRunner().invoke(app(), [*options, "--dry-run", "--json"])
     assert result.exit_code == 0 and "0 trainings, at most 0 steps" in result.stderr
+    assert {part["runs"] for part in json.loads(result.stdout)["todo"].values()} == {0}
     result = CliRunner().invoke(app(), [*options, "--json"])
     assert result.exit_code == 0, result.stderr
     assert json.loads(result.stdout) == json.loads((done / "homework.json").read_text())

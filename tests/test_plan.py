@@ -24,6 +24,11 @@ def test_cells_come_seed_by_seed_and_have_folders_of_their_own(drawn: Path) -> N
     assert all("/" not in cell.run.removeprefix("runs/") for cell in all_cells)
 
 
+def test_a_start_whose_name_is_no_text_has_a_folder(drawn: Path) -> None:
+    (cell,) = cells(tiny_study(drawn, starts=("a/r\udcfcn",), labels=(6,), seeds=(1,)))
+    assert cell.run.isascii()
+
+
 def test_settings_of_pretexts_are_of_the_study_that_has_some(drawn: Path) -> None:
     shorter = PRETEXT_TINY.model_copy(update={"epochs": 1})
     without = tiny_study(drawn, starts=("scratch",))

@@ -79,6 +79,19 @@ def test_other_settings_are_refused(drawn: Path, pretrained: Path, trained: Path
         pretrain(other, trained, Silent())
 
 
+def test_a_finished_one_answers_for_its_own_pictures_only(
+    drawn: Path, pretrained: Path, tmp_path: Path
+) -> None:
+    root, listener = tmp_path / "data", Silent()
+    shutil.copytree(drawn, root)
+    scores = pretrain(tiny_pretext(root), pretrained, listener)  # elsewhere, and the same
+    assert listener.steps == [] and scores["split"] == "validation"
+    one, other = sorted((root / "colorization" / "train_cor").glob("*/*_input.*"))[:2]
+    shutil.copy(one, other)
+    with pytest.raises(DataError, match="changed since: train"):
+        pretrain(tiny_pretext(root), pretrained, listener)
+
+
 def test_a_dataset_without_unlabelled_pictures_gives_those_of_its_training_split(
     drawn: Path, tmp_path: Path
 ) -> None:
@@ -131,6 +144,9 @@ def test_planted_leaks_are_found_named_and_dropped(drawn: Path, tmp_path: Path) 
     assert record["dropped"] is False and record["compared_with"] == ["validation", "test"]
     assert [Path(p).parent.name for p in record["copies"] + record["near"]] == ["900", "901"]
     pretrain(tiny_pretext(root, drop_leaks=True), tmp_path / "dropped", Silent())
+    listener = Silent()
+    pretrain(tiny_pretext(root, drop_leaks=True), tmp_path / "dropped", listener)
+    assert listener.steps == []
     kept, dropped = (
         json.loads((tmp_path / n / "environment.json").read_text())["pictures"]
         for n in ("kept", "dropped")

@@ -158,6 +158,16 @@ def test_a_folder_that_is_no_run_is_not_touched(drawn: Path, tmp_path: Path) -> 
     assert [p.name for p in tmp_path.iterdir()] == ["thesis.tex"]
 
 
+def test_a_start_that_does_not_fit_leaves_the_folder_to_another(
+    drawn: Path, trained: Path, tmp_path: Path, listener
+) -> None:
+    """The same --out takes the command as it is mended."""
+    with pytest.raises(DataError, match="of another network"):
+        train(tiny(drawn, start=str(trained), width=3), tmp_path / "R", listener)
+    train(tiny(drawn, start=str(trained)), tmp_path / "R", listener)
+    assert (tmp_path / "R" / "scores.json").exists()
+
+
 def test_fresh_starts_beside(tmp_path: Path) -> None:
     assert fresh_folder(tmp_path / "run") == tmp_path / "run"
     (tmp_path / "run").mkdir()

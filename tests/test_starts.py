@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import pickle
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from headstart.checkpoint import save_weights
 from headstart.config import weights_file
@@ -129,6 +132,59 @@ def test_a_damaged_safetensors_file(tmp_path):
         read_source(path, "w")
     with pytest.raises(DataError, match="No such file"):
         read_source(tmp_path / "none.safetensors", "w")
+
+
+NO_PLAIN = {
+    "sparse": lambda t: t.to_sparse(),
+    "no values": lambda t: t.to("meta"),
+    "complex": lambda t: t.to(torch.complex64),
+}
+
+
+@pytest.mark.parametrize("change", NO_PLAIN.values(), ids=NO_PLAIN.keys())
+def test_tensors_that_are_no_weights(tmp_path, change):
+    weights = net().state_dict()
+    weights["head.weight"] = change(weights["head.weight"])
+    torch.save(weights, tmp_path / "w.pth")
+    with pytest.raises(DataError, match="dense and of real numbers"):
+        read_source(tmp_path / "w.pth", "w.pth")
+
+
+def test_what_a_stranger_wrote_under_our_name(tmp_path):
+    path = tmp_path / "w.safetensors"
+    for said in ("no json", "[1]", '"names"', '{"names": 5}'):
+        save_file(net().state_dict(), path, {"headstart": said})
+        with pytest.raises(DataError, match="under headstart, is not understood"):
+            read_source(path, "w")
+    save_file(net().state_dict(), path, {"format": "pt"})
+    assert read_source(path, "w").classes is None
+
+
+def test_what_is_refused_is_named_in_our_words(tmp_path):
+    path = tmp_path / "w.pth"
+    torch.save(torch.nn.Linear(2, 2), path)
+    with pytest.raises(DataError, match=r"holds torch.nn.modules.linear.Linear, which is no tens"):
+        read_source(path, "w")
+    pickled = pickle.dumps({"weight": 1}, protocol=5)
+    path.write_bytes(pickled)
+    with pytest.raises(DataError, match="only: it holds other things than tensors"):
+        read_source(path, "w")
+
+
+def test_a_pipe_does_not_hang(tmp_path):
+    os.mkfifo(tmp_path / "w.safetensors")
+    with pytest.raises(DataError, match="a pipe or a device"):
+        read_source(tmp_path / "w.safetensors", "w")
+
+
+def test_values_that_are_not_finite_are_no_start(tmp_path):
+    weights = net(seed=1).state_dict()
+    weights["decoder.0.0.weight"][0, 0] = torch.nan
+    torch.save(weights, tmp_path / "w.pth")
+    model, before = net(seed=2), net(seed=2)
+    with pytest.raises(DataError, match=r"NaN, in decoder\.0\.0\.weight"):
+        move(model, read_source(tmp_path / "w.pth", "w.pth"), NAMES)
+    assert equal(model, before, before.state_dict())
 
 
 def test_which_file_a_start_names(tmp_path):

@@ -191,6 +191,24 @@ def test_a_folder_that_is_no_study_is_not_touched(
         study(tiny_study(drawn), trained, Silent(), ignore)
 
 
+@pytest.mark.parametrize(
+    ("file", "said"), [("test/0/0_mask.png", "test"), ("train/2/2_input.jpg", "train")]
+)
+def test_runs_on_other_data_are_not_compared_with_the_finished_ones(
+    done: Path, drawn: Path, tmp_path: Path, file: str, said: str
+) -> None:
+    out, data = tmp_path / "S", tmp_path / "data"
+    shutil.copytree(done, out)
+    shutil.copytree(drawn, data)
+    assert len(plan(tiny_study(data, seeds=(3,)), out).todo) == 4  # elsewhere, and the same
+    place = data / "segmentation" / file
+    shutil.copy(place.parents[1] / "1" / place.name.replace(place.name[0], "1", 1), place)
+    before = (out / "config.json").read_bytes()
+    with pytest.raises(DataError, match=f"other data; changed since: {said}(?s:.*)another --out"):
+        study(tiny_study(data, seeds=(3,)), out, Silent(), ignore)
+    assert (out / "config.json").read_bytes() == before
+
+
 def _study_in_child(config: StudyConfig, out: Path) -> None:
     os.setsid()
     study(config, out, Silent(), ignore, checkpoint_seconds=0.05)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,20 +30,14 @@ from headstart.models.classifiers import check_network, check_size
 from headstart.models.encoder_unet import check_segmenter
 from headstart.pretrain import find_pretext_pictures
 from headstart.recipes import ClassifierRecipe
+from headstart.run import refuse_other_data
 from headstart.run_folder import budget_too_large, strangers
 from headstart.verdicts import called
 
 _OURS = (
-    ".lock",
-    "cache",
-    "config.json",
-    "ledger.jsonl",
-    "study.json",
-    "runs",
-    "starts",
-    "report",
+    ".lock", "cache", "config.json", "ledger.jsonl", "study.json", "runs", "starts", "report",
     "report.html",
-)
+)  # fmt: skip
 _MAY_GROW = ("starts", "tunes", "labels", "seeds")
 _OF_PRETEXTS = ("pretext_recipe", "drop_leaks")
 
@@ -72,7 +67,7 @@ def _plain(start: str) -> str:
     if re.fullmatch(r"[a-z-]+", start):
         return start
     name = re.sub(r"[^A-Za-z0-9_]+", "_", Path(start).stem)[:40]
-    return f"{name}_{hashlib.sha256(start.encode()).hexdigest()[:8]}"
+    return f"{name}_{hashlib.sha256(os.fsencode(start)).hexdigest()[:8]}"
 
 
 def cells(config: StudyConfig) -> list[Cell]:
@@ -185,7 +180,8 @@ def plan(config: StudyConfig, out: Path) -> Plan:
 
     Raises:
         UsageError: ``out`` holds something else, or the starts make no study.
-        DataError: the data are at fault, or the ledger and its runs contradict each other.
+        DataError: the data are at fault, or others than the finished runs are of; or the ledger and
+            its runs contradict each other.
     """
     whole = sizes_of(Path(config.data), config.task).pictures["train"]
     begun = out / "config.json"
@@ -209,6 +205,7 @@ def plan(config: StudyConfig, out: Path) -> Plan:
         raise DataError(Finding("ledger-differs", "error", message, hint, unknown))
     todo = tuple(cell for cell in all_cells if cell.run not in done)
     _check(config, whole, {cell.start for cell in todo})
+    refuse_other_data(run_config(config, all_cells[0]), out, done)
     return Plan(config, done, todo, _pretext_folders(config))
 
 

@@ -19,7 +19,7 @@ from headstart.card import pretext_card
 from headstart.checkpoint import save_weights
 from headstart.config import PretextConfig, read_config, to_json
 from headstart.data.batches import steps_per_epoch
-from headstart.data.decoded import Decoded, channel_statistics, decode
+from headstart.data.decoded import Decoded, channel_statistics, decode, digest
 from headstart.data.duplicates import NEAR, copies, fingerprints, nearest
 from headstart.data.files import merged, shown
 from headstart.data.folders import Frame, find_pictures, layout_of, open_dataset
@@ -29,7 +29,7 @@ from headstart.errors import DataError, Finding, InterruptedRun
 from headstart.fit import Listener, State, fit
 from headstart.models.encoder_unet import check_segmenter, make_segmenter
 from headstart.pretexts import PRETEXTS, Pretext, restoration, restored, trivial_loss
-from headstart.record import Recording, record_environment
+from headstart.record import Recording, record_environment, refuse_changed_data
 from headstart.run_folder import check_folder, how_to_continue
 from headstart.seeding import generator, key
 from headstart.stopping import Stopping
@@ -193,6 +193,9 @@ def pretrain(
         check_folder(config, out)
         done, weights = out / "scores.json", out / "weights.safetensors"
         if done.exists() and weights.exists():  # records may have travelled without their weights
+            # it does not answer for other pictures than its own
+            before = json.loads((out / "environment.json").read_bytes())["data"]
+            refuse_changed_data(out, before, _digests(pictures, out))
             scores: dict[str, Any] = json.loads(done.read_bytes())
             return scores
         listener.begins(f"pretext {config.pretext}")
@@ -227,6 +230,19 @@ def pretrain(
         assert state.best is not None and state.best_weights is not None
         model.load_state_dict(state.best_weights)
         return _finish(model, pretext, validation, config, out, state, device)
+
+
+def _digests(pictures: Pictures, out: Path) -> dict[str, str]:
+    """Hashes, as they are now, of the pictures that a finished pretext kept."""
+    record = json.loads((out / "leaks.json").read_bytes())
+    gone = {*record["copies"], *record["near"]} if record["dropped"] else set()
+    pool = (*pictures.train, *pictures.validation)
+    dropped = (i for i, f in enumerate(pool) if shown(f.image, pictures.root) in gone)
+    kept = _without(pictures, Leaks(tuple(dropped), ())) if gone else pictures
+    return {
+        name: digest([replace(f, mask=None) for f in frames], kept.root)
+        for name, frames in (("train", kept.train), ("validation", kept.validation))
+    }
 
 
 def _record_of(leaks: Leaks, pictures: Pictures, config: PretextConfig) -> dict[str, Any]:

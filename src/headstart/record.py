@@ -105,7 +105,12 @@ def hash_of_label_map(label_map: LabelMap) -> str:
     return hashlib.sha256(json.dumps(named).encode()).hexdigest()
 
 
-def refuse_changed_data(out: Path, before: dict[str, str], now: dict[str, str]) -> None:
+def refuse_changed_data(
+    out: Path,
+    before: dict[str, str],
+    now: dict[str, str],
+    hint: str = "restore them, or give --fresh to start beside it",
+) -> None:
     """Compares hashes by name.
 
     Raises:
@@ -113,7 +118,6 @@ def refuse_changed_data(out: Path, before: dict[str, str], now: dict[str, str]) 
     """
     if changed := [name for name in now if before.get(name) != now[name]]:
         message = f"{out} was begun with other data; changed since: {', '.join(changed)}"
-        hint = "restore them, or give --fresh to start beside it"
         raise DataError(Finding("data-changed", "error", message, hint))
 
 

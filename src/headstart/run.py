@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -78,10 +78,12 @@ def train(
         torch.set_num_threads(config.threads)
         cache = cache or out / "cache"
         subject = about.read(config, cache)
-        write_atomic(out / "config.json", to_json(config))
+        if config.pretext is not None:  # it trains for long, in this folder
+            write_atomic(out / "config.json", to_json(config))
         source = _source(config, pretext_run or out / "start", listener, checkpoint_seconds, cache)
         listener.begins(f"{config.task} from {config.start}")
         network, moved = subject.network(source)
+        write_atomic(out / "config.json", to_json(config))  # of a start that was there and fits
         data = dict(subject.data)
         if moved.weights_sha256 is not None:
             data["start"] = moved.weights_sha256
@@ -102,6 +104,27 @@ def train(
         scores = subject.score(network, state, out)
         write_json(done, scores)  # last: it says that the run is finished
         return scores
+
+
+def refuse_other_data(config: RunConfig, folder: Path, runs: Iterable[str]) -> None:
+    """Refuses data that are not those of finished runs: the two could not be compared.
+
+    Args:
+        config: of a run on the data; other settings than ``data`` and ``score`` do not matter.
+        folder: of the study.
+        runs: those that are finished, by their place in it.
+
+    Raises:
+        DataError: names what changed.
+    """
+    about = classification if config.task == "classification" else segmentation
+    records = [folder / run / "environment.json" for run in runs]
+    if not (records := [path for path in records if path.exists()]):
+        return
+    now = about.digests(config)
+    for path in records:
+        hint = "restore them, or begin another study in another --out"
+        refuse_changed_data(folder, json.loads(path.read_bytes())["data"], now, hint)
 
 
 def _moved_start(config: RunConfig, out: Path) -> dict[str, str]:

@@ -14,6 +14,7 @@ import hashlib
 import io
 import json
 import re
+import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -101,6 +102,8 @@ def read_source(path: Path, name: str) -> Source:
         DataError: the file cannot be read, or holds anything but tensors by name.
     """
     try:
+        if path.exists() and not path.is_file():  # a pipe may hang, a device never end
+            raise OSError(0, "a pipe or a device, expected a file of weights")
         content = path.read_bytes()
     except OSError as e:
         message = f"the start {path}: {e.strerror}"
@@ -115,31 +118,56 @@ def read_source(path: Path, name: str) -> Source:
         message = f"the start {path} is damaged, or no safetensors file"
         hint = "expected .safetensors, or .pth or .pt with weights only"
         raise DataError(Finding("bad-weights", "error", message, hint)) from None
-    classes = None
-    if (ours := header.get("__metadata__", {}).get("headstart")) is not None:
-        facts = json.loads(ours)
-        classes = tuple(facts["names"]) if "names" in facts else ()
-    return Source(name, _plain_names(weights), classes, digest)
+    return Source(name, _plain_names(weights), _classes(header, path), digest)
+
+
+def _classes(header: dict[str, Any], path: Path) -> tuple[str, ...] | None:
+    """What the head of weights in a safetensors file tells apart, by the file's header."""
+    if (ours := header.get("__metadata__", {}).get("headstart")) is None:
+        return None
+    try:
+        return tuple(map(str, json.loads(ours).get("names", ())))
+    except (ValueError, TypeError, AttributeError):
+        message = f"what the start {path} says of its classes, under headstart, is not understood"
+        raise DataError(Finding("bad-weights", "error", message, "save it anew")) from None
 
 
 def _read_pickled(content: bytes, path: Path) -> dict[str, Tensor]:
     hint = "save it as safetensors, or with torch.save(model.state_dict(), path)"
     try:
-        found = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+        with warnings.catch_warnings(action="ignore"):  # of what is refused anyway
+            found = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except Exception as e:  # unpickling raises nearly everything on nearly random bytes
-        reason = str(e).strip().splitlines()[0][:120] if str(e).strip() else type(e).__name__
-        message = f"the start {path} cannot be read as weights only: {reason}"
+        message = f"the start {path} cannot be read as weights only: {_reason(e)}"
         raise DataError(Finding("bad-weights", "error", message, hint)) from None
     for wrapper in _WRAPPERS:
         if isinstance(found, dict) and isinstance(found.get(wrapper), dict):
             found = found[wrapper]
     tensors = isinstance(found, dict) and all(
-        isinstance(k, str) and isinstance(v, Tensor) for k, v in found.items()
+        isinstance(k, str) and isinstance(v, Tensor) and _plain(v) for k, v in found.items()
     )
     if not tensors or not found:
-        message = f"the start {path} holds no tensors by name"
+        message = f"the start {path} holds no tensors by name, dense and of real numbers"
         raise DataError(Finding("bad-weights", "error", message, hint))
     return _plain_names(found)
+
+
+def _reason(error: Exception) -> str:
+    """Why a file is no weights; torch's own words advise to run what it holds."""
+    words = str(error).strip()
+    if found := re.search(r"GLOBAL ([\w.]+)", words):
+        return f"it holds {found[1]}, which is no tensor"
+    if "TorchScript" in words:
+        return "it is a TorchScript archive"
+    if words.startswith("Weights only load failed"):
+        return "it holds other things than tensors"
+    return words.splitlines()[0][:120] if words else type(error).__name__
+
+
+def _plain(tensor: Tensor) -> bool:
+    """Whether its values are there, every one, and real."""
+    dense = tensor.layout is torch.strided and tensor.device.type == "cpu"
+    return dense and not (tensor.is_quantized or tensor.is_complex())
 
 
 def _plain_names(weights: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -172,8 +200,8 @@ def move(
 
     Raises:
         DataError: nothing moves, tensors of one name differ in shape outside the head, or, with
-            ``whole``, some have no counterpart; the first few are named. The model is then as it
-            was.
+            ``whole``, some have no counterpart; or values are not finite. The first few are named.
+            The model is then as it was.
     """
     own = {n: t for n, t in model.state_dict().items() if n not in _NOT_WEIGHTS}
     same_head = source.classes is None or source.classes == classes
@@ -223,6 +251,10 @@ def move(
         )
         raise DataError(Finding("nothing-moved", "error", message, hint))
     fitting = {n: t.to(own[n].dtype) for n, t in taken.items()}
+    if spoiled := [n for n, t in fitting.items() if not t.isfinite().all()]:
+        message = f"the start {source.name} holds infinite values or NaN, in {_few(spoiled)}"
+        hint = "its own training went astray: give weights from before that"
+        raise DataError(Finding("bad-weights", "error", message, hint))
     model.load_state_dict(versioned(model, fitting), strict=False)
     return replace(report, unused=unused)
 

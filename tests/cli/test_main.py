@@ -151,6 +151,21 @@ def test_a_help_page_or_a_check_loads_no_torch(drawn: Path) -> None:
         assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.parametrize(
+    ("code", "streams", "status"),
+    [
+        ("unknown-grey", ">&- 2>&-", 0), ("no-such-code", ">&- 2>&-", 2),
+        ("no-such-code", "2>/dev/full", 2), ("unknown-grey", ">/dev/full 2>/dev/full", 74),
+    ],
+)  # fmt: skip
+def test_streams_that_are_closed_or_full_change_no_status(
+    code: str, streams: str, status: int
+) -> None:
+    command = f"exec {sys.executable} -m headstart explain {code} {streams}"
+    done = subprocess.run(["/bin/sh", "-c", command], capture_output=True, text=True)
+    assert done.returncode == status and "Traceback" not in done.stderr
+
+
 WRONG = {
     "an option misspelt": (["train", "DATA", "--epcohs", "3"], "--epochs"),
     "a size that is none": (["train", "DATA", "--size", "64by80"], "--size 64x80"),
@@ -170,6 +185,8 @@ WRONG = {
     "no such start in a study": (["study", "DATA", "--starts", "scratch,jigsaw"], "jigsaw"),
     "a start twice": (["study", "DATA", "--starts", "scratch,scratch"], "different values"),
     "seeds that are none": (["study", "DATA", "--seeds", "some"], "--seeds 5"),
+    "no threads in a study": (["study", "DATA", "--threads", "0"], "--threads"),
+    "a U-Net written otherwise": (["train", "DATA", "--model", "U-Net"], "did you mean unet?"),
     "a budget above the data": (["study", "DATA", "--labels", "13"], "12 labelled frames"),
     "no out": (["predict", "RUN", "DATA"], "--out"),
 }
@@ -287,6 +304,8 @@ def test_a_study_its_plan_and_its_report(drawn: Path, tmp_path: Path) -> None:
     plan = headstart(*study, "--pretext-epochs", "1", "--dry-run")
     assert plan.returncode == 0 and "4 are to do" in plan.stderr and "hours here" in plan.stderr
     assert not out.exists()
+    cost = json.loads(headstart(*study, "--pretext-epochs", "1", "--dry-run", "--json").stdout)
+    assert cost["done"] == 0 and cost["todo"]["runs"] == 4 and cost["todo"]["pretexts"] == 1
     done = headstart(*study, "--pretext-epochs", "1")
     assert done.returncode == 0, done.stderr
     assert "too few seeds" in " ".join(done.stdout.split()) and "[4/4]" in done.stderr

@@ -41,7 +41,9 @@ def homework(
     jobs: int = typer.Option(1, help="Runs at a time, each in its own process.", min=1),
     device: str = typer.Option("auto", help="cpu, cuda, or auto."),
     threads: int | None = typer.Option(
-        None, help="CPU threads of a run. [default: all this process may use, shared by the jobs]"
+        None,
+        help="CPU threads of a run. [default: all this process may use, shared by the jobs]",
+        min=1,
     ),
     without_pictures: bool = typer.Option(
         False, "--without-pictures", help="No frames of the dataset: they may be patients'."
@@ -49,7 +51,9 @@ def homework(
     dry_run: bool = typer.Option(
         False, "--dry-run", help="Say what would be done, how long and how large; do nothing."
     ),
-    json: bool = typer.Option(False, "--json", help="homework.json on stdout."),
+    json: bool = typer.Option(
+        False, "--json", help="homework.json on stdout; of --dry-run what it would cost."
+    ),
 ) -> None:
     """Do the assignment: its trainings, its figures, its questions answered.
 
@@ -83,7 +87,7 @@ def homework(
     )
     chosen = with_what_is_there(chosen, out)
     if dry_run:
-        _show_costs(costs(chosen, out), jobs)
+        _show_costs(costs(chosen, out), jobs, json)
         return
     with Display("homework", epochs=False) as display:
         written = do_homework(chosen, out, display, display.tell, jobs, not without_pictures)
@@ -99,7 +103,13 @@ def homework(
         say(f"no report.pdf: {written.no_pdf}; report.tex and figures/ make it elsewhere")
 
 
-def _show_costs(costs: dict[str, Cost], jobs: int) -> None:
+def _show_costs(costs: dict[str, Cost], jobs: int, json: bool) -> None:
+    if json:
+        from dataclasses import asdict
+
+        from headstart.cli.show import print_json
+
+        print_json({"schema": 1, "todo": {part: asdict(cost) for part, cost in costs.items()}})
     for part, cost in costs.items():
         hours = cost.seconds / 3600 / (1 if part == "1(a)" else jobs)
         count = cost.runs + cost.pretexts

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import sys
@@ -31,7 +32,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     # Frames and colours for a terminal; a pipe, and a shell that completes, get plain text sooner.
-    rich_markup_mode="rich" if sys.stdout.isatty() else None,
+    rich_markup_mode="rich" if sys.stdout is not None and sys.stdout.isatty() else None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for verb in (
@@ -55,6 +56,7 @@ def options(
 
 def main() -> None:
     """Runs one verb and leaves with its exit status; no error of the user's gives a traceback."""
+    _open_what_is_closed()
     for stream in (sys.stdout, sys.stderr):  # names may hold what a terminal cannot show
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
@@ -80,8 +82,19 @@ def main() -> None:
         _leave(74)
 
 
+def _open_what_is_closed() -> None:
+    """Of the three streams: else a file of ours would get the number of one, and be talked into."""
+    while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(number)
+    for name, number in (("stdout", 1), ("stderr", 2)):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(number, "w", closefd=False))
+
+
 def _leave(status: int) -> None:
     """Ends now: what torch and its threads still hold need not be taken down in order."""
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError):  # a full disk, of which there is no more to say
+            stream.flush()
     os._exit(status)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 from types import TracebackType
@@ -14,8 +15,9 @@ if TYPE_CHECKING:
 
 
 def say(text: str = "") -> None:
-    """A line of talk, on stderr: stdout is for results."""
-    print(text, file=sys.stderr, flush=True)  # noqa: T201
+    """A line of talk, on stderr: stdout is for results. Where nobody can hear it, work goes on."""
+    with contextlib.suppress(OSError):  # a log on a full disk, a terminal that is gone
+        print(text, file=sys.stderr, flush=True)  # noqa: T201
 
 
 def _bar(parts: str) -> Progress:

@@ -66,7 +66,9 @@ def study(
     jobs: int = typer.Option(1, help="Runs at a time, each in its own process.", min=1),
     device: str = typer.Option("auto", help="cpu, cuda, or auto."),
     threads: int | None = typer.Option(
-        None, help="CPU threads of a run. [default: all this process may use, shared by the jobs]"
+        None,
+        help="CPU threads of a run. [default: all this process may use, shared by the jobs]",
+        min=1,
     ),
     checkpoint_seconds: float = typer.Option(
         10.0, help="At most about this much work is lost by a kill.", min=0
@@ -74,7 +76,9 @@ def study(
     dry_run: bool = typer.Option(
         False, "--dry-run", help="Say what would be done, how long and how large; do nothing."
     ),
-    json: bool = typer.Option(False, "--json", help="study.json on stdout."),
+    json: bool = typer.Option(
+        False, "--json", help="study.json on stdout; of --dry-run what it would cost."
+    ),
 ) -> None:
     """Compare starts over label budgets and seeds, everything else held fixed.
 
@@ -131,7 +135,7 @@ def study(
 
     config = config.model_copy(update={"device": pick_device(device).type})
     if dry_run:
-        _show_plan(plan(config, out), jobs)
+        _show_plan(plan(config, out), jobs, json)
         return
     with Display("study", epochs=False) as display:
         record = run_study(config, out, display, display.tell, jobs, checkpoint_seconds)
@@ -168,10 +172,16 @@ def _seeds(text: str) -> list[int]:
     return list(range(1, numbers[0] + 1))
 
 
-def _show_plan(plan: Any, jobs: int) -> None:
-    from headstart.costs import cost_of_study
+def _show_plan(plan: Any, jobs: int, json: bool) -> None:
+    from dataclasses import asdict
+
+    from headstart.cli.show import print_json
+    from headstart.costs import NOTHING, cost_of_study
 
     config = plan.config
+    cost = cost_of_study(plan) if plan.todo else NOTHING
+    if json:
+        print_json({"schema": 1, "done": len(plan.done), "todo": asdict(cost)})
     crossed = "starts x tunings x budgets x seeds"
     say(f"{len(plan.done)} runs are done, {len(plan.todo)} are to do: {crossed}")
     say(f"  starts  {', '.join(config.starts)}")
@@ -180,7 +190,6 @@ def _show_plan(plan: Any, jobs: int) -> None:
     say(f"  seeds   {', '.join(map(str, config.seeds))}")
     if not plan.todo:
         return
-    cost = cost_of_study(plan)
     pretexts = f", and {cost.pretext_steps} of {cost.pretexts} pretexts"
     say(f"  at most {cost.steps} steps of runs{pretexts if cost.pretexts else ''}")
     say(f"  about {cost.seconds / 3600 / jobs:.1f} hours here, and {cost.size / 1e6:.0f} MB")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import math
+import re
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -226,6 +227,9 @@ def check_segmenter(model: str, size: tuple[int, int]) -> None:
     """
     if model == "unet":
         return
+    if re.sub(r"[^a-z]", "", model.lower()) == "unet":
+        message = f"there is no network {model}"
+        raise UsageError(Finding("unknown-network", "error", message, "did you mean unet?"))
     last, network = scales(model)[-1].step, outline(model, 2).eval()
     graph = Tracer().trace(network)
 
