@@ -16,7 +16,7 @@ import pytest
 
 from headstart.config import StudyConfig, differences, read_run_config
 from headstart.errors import DataError, Finding, InterruptedRun, LockedError, UsageError
-from headstart.plan import Cell, run_config
+from headstart.plan import Cell, plan, run_config
 from headstart.report.write import write_report
 from headstart.run import train
 from headstart.study import study
