@@ -192,7 +192,12 @@ def test_a_folder_that_is_no_study_is_not_touched(
 
 
 @pytest.mark.parametrize(
-    ("file", "said"), [("test/0/0_mask.png", "test"), ("train/2/2_input.jpg", "train")]
+    ("file", "said"),
+    [
+        ("segmentation/test/0/0_mask.png", "test"),
+        ("segmentation/train/2/2_input.jpg", "train"),
+        ("colorization/train_cor/2/2_input.jpg", "train without labels"),
+    ],
 )
 def test_runs_on_other_data_are_not_compared_with_the_finished_ones(
     done: Path, drawn: Path, tmp_path: Path, file: str, said: str
@@ -201,7 +206,7 @@ def test_runs_on_other_data_are_not_compared_with_the_finished_ones(
     shutil.copytree(done, out)
     shutil.copytree(drawn, data)
     assert len(plan(tiny_study(data, seeds=(3,)), out).todo) == 4  # elsewhere, and the same
-    place = data / "segmentation" / file
+    place = data / file
     shutil.copy(place.parents[1] / "1" / place.name.replace(place.name[0], "1", 1), place)
     before = (out / "config.json").read_bytes()
     with pytest.raises(DataError, match=f"other data; changed since: {said}(?s:.*)another --out"):

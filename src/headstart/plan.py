@@ -28,7 +28,7 @@ from headstart.errors import DataError, Finding, UsageError
 from headstart.ledger import Ledger, read_ledger
 from headstart.models.classifiers import check_network, check_size
 from headstart.models.encoder_unet import check_segmenter
-from headstart.pretrain import find_pretext_pictures
+from headstart.pretrain import Pictures, find_pretext_pictures, refuse_other_pictures
 from headstart.recipes import ClassifierRecipe
 from headstart.run import refuse_other_data
 from headstart.run_folder import budget_too_large, strangers
@@ -206,7 +206,12 @@ def plan(config: StudyConfig, out: Path) -> Plan:
     todo = tuple(cell for cell in all_cells if cell.run not in done)
     _check(config, whole, {cell.start for cell in todo})
     refuse_other_data(run_config(config, all_cells[0]), out, done)
-    return Plan(config, done, todo, _pretext_folders(config))
+    folders: dict[tuple[str, int], str] = {}
+    if set(config.starts) & set(PRETEXTS):
+        pictures = find_pretext_pictures(Path(config.data))
+        refuse_other_pictures(pictures, _learned(out, done), out)
+        folders = _pretext_folders(config, pictures)
+    return Plan(config, done, todo, folders)
 
 
 def _check(config: StudyConfig, whole: int, needed: set[str]) -> None:
@@ -232,16 +237,19 @@ def _check(config: StudyConfig, whole: int, needed: set[str]) -> None:
         raise UsageError(findings)
 
 
-def _pretext_folders(config: StudyConfig) -> dict[tuple[str, int], str]:
+def _learned(out: Path, done: Ledger) -> list[Path]:
+    """The folders of pretexts that finished runs started from."""
+    used = {(line["start"], str(line["seed"])) for line in done.values()}
+    finished = sorted(path.parent for path in out.glob("starts/*/scores.json"))
+    return [folder for folder in finished if tuple(folder.name.rsplit("-", 2)[:2]) in used]
+
+
+def _pretext_folders(config: StudyConfig, pictures: Pictures) -> dict[tuple[str, int], str]:
     """By content of settings and pictures: what is trained once is found again by all runs."""
-    names = [start for start in config.starts if start in PRETEXTS]
-    if not names:
-        return {}
-    pictures = find_pretext_pictures(Path(config.data))
     content = digest((*pictures.train, *pictures.validation), pictures.root)
     folders = {}
-    for name in names:
-        for seed in config.seeds:
+    for name in config.starts:
+        for seed in config.seeds if name in PRETEXTS else ():
             settings = pretext_config(config, name, seed).model_dump(exclude={"data"})
             made_of = json.dumps([settings, content], sort_keys=True)
             short = hashlib.sha256(made_of.encode()).hexdigest()[:8]

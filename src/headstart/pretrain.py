@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -243,6 +244,28 @@ def _digests(pictures: Pictures, out: Path) -> dict[str, str]:
         name: digest([replace(f, mask=None) for f in frames], kept.root)
         for name, frames in (("train", kept.train), ("validation", kept.validation))
     }
+
+
+def refuse_other_pictures(pictures: Pictures, pretexts: Iterable[Path], study: Path) -> None:
+    """Refuses pictures that are not those which a study's finished pretexts learned from.
+
+    Args:
+        pictures: as they are now.
+        pretexts: folders of finished pretexts.
+        study: whose they are.
+
+    Raises:
+        DataError: names what changed.
+    """
+    same: list[dict[str, str]] = []
+    for folder in pretexts:
+        before = json.loads((folder / "environment.json").read_bytes())["data"]
+        if before not in same:  # seeds share their pictures, and hashing them takes its time
+            now = _digests(pictures, folder)
+            was, its = ({f"{name} without labels": d[name] for name in d} for d in (before, now))
+            hint = "restore them, or begin another study in another --out"
+            refuse_changed_data(study, was, its, hint)
+            same.append(before)
 
 
 def _record_of(leaks: Leaks, pictures: Pictures, config: PretextConfig) -> dict[str, Any]:
