@@ -70,12 +70,12 @@ def run(command: str, folder: Path) -> tuple[int, str]:
 
 @functools.cache
 def _load() -> None:
-    """What nearly every command loads, and what a first optimizer step and export do."""
+    """What nearly every command loads, and what a first optimizer step loads."""
+    import torch
+    import torchvision.models  # noqa: F401
+
     import headstart.report.write
     import headstart.study  # noqa: F401
-    import torch
-    import torch.export
-    import torchvision.models  # noqa: F401
     from headstart.fit import make_optimizer
     from headstart.recipes import DEFAULT
 
