@@ -54,7 +54,7 @@ MARK = re.compile(r"needs: (?:hw6|gpu|network)|executed by: (\S+)")
 SMALLER = {
     "--size": {"128x160": "16x24", "64x80": "16x24", "96x128": "48x64", "128": "32"},
     "--width": {"16": "2"},
-    "--labels": {"30": "6", "30,75,all": "3,all", "100,all": "6,all"},
+    "--labels": {"30": "6", "30,75,all": "3,all", "100,all": "6"},
     "--seeds": {"5": "1"},
     "--model": {"resnet18": "squeezenet1_0"},
     "--start": {"imagenet": "../weights/squeezenet1_0.safetensors"},
