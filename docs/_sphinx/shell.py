@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import logging
 import os
 import re
@@ -68,26 +67,10 @@ def run(command: str, folder: Path) -> tuple[int, str]:
         return status, said.read().decode()
 
 
-@functools.cache
-def _load() -> None:
-    """What nearly every command loads, and what a first optimizer step loads."""
-    import torch
-    import torchvision.models  # noqa: F401
-
-    import headstart.report.write
-    import headstart.study  # noqa: F401
-    from headstart.fit import make_optimizer
-    from headstart.recipes import DEFAULT
-
-    layer = torch.nn.Linear(1, 1)
-    layer(torch.zeros(1, 1)).sum().backward()
-    make_optimizer(layer, DEFAULT).step()
-
-
 def _forked(arguments: list[str], folder: Path, said: int) -> int:
+    import headstart.study  # noqa: F401 - loaded here, once, for all children
     from headstart.cli.main import main
 
-    _load()  # once, for all children
     sys.stdout.flush()
     sys.stderr.flush()
     child = os.fork()

@@ -197,10 +197,8 @@ def plan(config: StudyConfig, out: Path) -> Plan:
         raise UsageError(Finding("not-a-study", "error", message, hint, found))
     done = read_ledger(out)
     all_cells = cells(config)
-    if unknown := tuple(done.keys() - {cell.run for cell in all_cells}):
-        message = (
-            f"{len(unknown)} runs are in the ledger, but none of the study that config.json tells"
-        )
+    if unknown := tuple(sorted(done.keys() - {cell.run for cell in all_cells})):
+        message = f"{len(unknown)} runs are in the ledger, but none of the study in config.json"
         hint = "restore config.json, or remove their lines from ledger.jsonl"
         raise DataError(Finding("ledger-differs", "error", message, hint, unknown))
     todo = tuple(cell for cell in all_cells if cell.run not in done)
