@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from headstart.disk import write_json
+from headstart.system.disk import write_json
 
 
 def collect(run: Path) -> dict[str, Any]:

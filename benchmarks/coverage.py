@@ -1,4 +1,4 @@
-"""How often the intervals of ``headstart.stats`` hold the truth: 500 simulated studies a row.
+"""How often the intervals of ``headstart.studies.statistics`` hold the truth: 500 simulated studies a row.
 
 Also how often a study of six comparisons, none of which has a difference, says that there is one.
 
@@ -25,8 +25,8 @@ from typing import Any
 import numpy as np
 from scipy.special import stdtrit
 
-from headstart import stats
-from headstart.disk import write_json
+from headstart.studies import statistics as stats
+from headstart.system.disk import write_json
 
 # The test split of hw6: which of its four usable classes (bipolar forceps, prograsp forceps, needle
 # driver, other) are on a frame together, and on how many of the 50; the logarithm of their pixels.

@@ -16,7 +16,7 @@ import sys
 import time
 from pathlib import Path
 
-from headstart.disk import write_json
+from headstart.system.disk import write_json
 
 FILES = ("weights.safetensors", "metrics.jsonl", "scores.json", "frames.csv")
 

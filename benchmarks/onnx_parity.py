@@ -26,16 +26,16 @@ from typing import Any
 import numpy as np
 import torch
 
-from headstart.config import available_threads
-from headstart.data.folders import frames_of, open_dataset
-from headstart.data.frame import read_frame
-from headstart.disk import write_json
+from headstart.data.layouts.folders import frames_of, open_dataset
+from headstart.data.pictures.frame import read_frame
 from headstart.errors import HeadstartError
-from headstart.onnx_facts import read_onnx
-from headstart.onnx_file import segmenter_of
-from headstart.record import environment, version_of
-from headstart.segmenter import Pictures, Segmenter, brought, class_maps, resized
-from headstart.trained import load_segmenter
+from headstart.inference.onnx_metadata import read_onnx
+from headstart.inference.onnx_network import segmenter_of
+from headstart.inference.segmenter import Pictures, Segmenter, brought, class_maps, resized
+from headstart.inference.torch_network import load_segmenter
+from headstart.runs.records import environment, version_of
+from headstart.system.disk import write_json
+from headstart.training.config import available_threads
 
 
 def timed(segmenter: Segmenter, batch: Pictures) -> tuple[np.ndarray, tuple[float, float]]:

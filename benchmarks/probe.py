@@ -17,18 +17,18 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from headstart.classification import read
-from headstart.config import CLASSIFIER, RunConfig, make_run_config
-from headstart.data.idx import FILES
-from headstart.disk import write_json
-from headstart.features import prepared
-from headstart.fit import fit
+from headstart.data.layouts.idx import FILES
 from headstart.models.classifiers import make_network
-from headstart.recipes import CLASSIFIER_DEFAULT
-from headstart.record import environment
-from headstart.subject import Subject
-from headstart.tasks import placed
-from headstart.workers import Silent
+from headstart.runs.records import environment
+from headstart.studies.workers import Silent
+from headstart.system.disk import write_json
+from headstart.tasks.batches_and_maps import placed
+from headstart.tasks.classification import read
+from headstart.tasks.interface import Subject
+from headstart.training.config import CLASSIFIER, RunConfig, make_run_config
+from headstart.training.features import prepared
+from headstart.training.fit import fit
+from headstart.training.recipes import CLASSIFIER_DEFAULT
 
 _BATCH = 64
 

@@ -31,7 +31,7 @@ from typing import Any
 
 import httpx
 
-from headstart.disk import write_json
+from headstart.system.disk import write_json
 
 POLITE = (200, 503)
 

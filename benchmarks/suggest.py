@@ -23,20 +23,21 @@ import numpy as np
 import torch
 from scipy.stats import spearmanr
 
-from headstart import metrics, stats
-from headstart.config import RunConfig, parse_size, read_frame_names
-from headstart.data.decoded import read_labelled
-from headstart.data.duplicates import NEAR, fingerprints, nearest
-from headstart.data.folders import Frame, open_dataset
-from headstart.disk import write_json
-from headstart.frames import read_frames_csv
-from headstart.run_folder import LABELS
+from headstart.data.decoded_frames import read_labelled
+from headstart.data.layouts.folders import Frame, open_dataset
+from headstart.data.pictures.duplicates import NEAR, fingerprints, nearest
+from headstart.inference.segmenter import class_maps_of
+from headstart.inference.torch_network import load_segmenter, load_trained
+from headstart.labelling.suggestion import known_of, look, suggest
+from headstart.runs.folder import LABELS
+from headstart.scores import segmentation as metrics
+from headstart.scores.frames_csv import read_frames_csv
 from headstart.seeding import generator
-from headstart.segmenter import class_maps_of
-from headstart.stopping import Stopping
-from headstart.suggest import known_of, look, suggest
-from headstart.trained import load_segmenter, load_trained
-from headstart.workers import Silent, Work, working
+from headstart.studies import statistics as stats
+from headstart.studies.workers import Silent, Work, working
+from headstart.system.disk import write_json
+from headstart.system.signals import Stopping
+from headstart.training.config import RunConfig, parse_size, read_frame_names
 
 ARMS = ("suggested", "random")
 

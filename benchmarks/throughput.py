@@ -3,7 +3,7 @@
 Three parts take turns in one process, a round each, because single readings drift by a tenth:
 
 ``fit``
-    One epoch of `headstart.fit.fit` itself: choosing the batch, casting, augmenting, forward, loss,
+    One epoch of `headstart.training.fit.fit` itself: choosing the batch, casting, augmenting, forward, loss,
     backward, checks for NaN, step. Validation and checkpoints are timed beside it, not in it.
 ``bound``
     The same number of batches of forward, loss, backward and optimizer step, on one augmented batch
@@ -39,19 +39,19 @@ from torch import nn
 from torch.utils.data import DataLoader
 from torch.utils.flop_counter import FlopCounterMode
 
-from headstart.config import available_threads, parse_size
 from headstart.data.batches import steps_per_epoch
-from headstart.data.decoded import decode
-from headstart.data.folders import Dataset, Frame, open_dataset
-from headstart.data.synthetic import write_dataset
-from headstart.devices import pick_device
+from headstart.data.decoded_frames import decode
+from headstart.data.drawn.dataset import write_dataset
+from headstart.data.layouts.folders import Dataset, Frame, open_dataset
 from headstart.errors import Finding, HeadstartError, UsageError
-from headstart.fit import Row, fit, make_optimizer
 from headstart.models.unet import UNet
-from headstart.recipes import Recipe, read_recipe
-from headstart.record import environment
+from headstart.runs.records import environment
 from headstart.seeding import key
-from headstart.tasks import Task, layout, low_precision, segmentation
+from headstart.system.devices import pick_device
+from headstart.tasks.batches_and_maps import Task, layout, low_precision, segmentation
+from headstart.training.config import available_threads, parse_size
+from headstart.training.fit import Row, fit, make_optimizer
+from headstart.training.recipes import Recipe, read_recipe
 
 Part = Callable[[], int]  # trains for one round, returns the number of pictures
 

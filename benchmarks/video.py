@@ -22,11 +22,11 @@ import numpy as np
 import torch
 from PIL import Image
 
-from headstart.data.folders import frames_of, open_dataset
-from headstart.data.frame import read_frame
-from headstart.data.synthetic import write_dataset
-from headstart.disk import write_json
-from headstart.record import environment
+from headstart.data.drawn.dataset import write_dataset
+from headstart.data.layouts.folders import frames_of, open_dataset
+from headstart.data.pictures.frame import read_frame
+from headstart.runs.records import environment
+from headstart.system.disk import write_json
 
 
 def make_clip(path: Path, data: Path, frames: int, rate: int, size: tuple[int, int]) -> None:

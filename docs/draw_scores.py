@@ -19,8 +19,8 @@ from jaxtyping import Float, Int64
 from matplotlib.colors import ListedColormap
 from matplotlib.patches import Patch
 
-from headstart.losses import dice_loss
-from headstart.metrics import Scores, count, score
+from headstart.scores.segmentation import Scores, count, score
+from headstart.training.losses import dice_loss
 
 HERE = Path(__file__).parent
 GOLDEN = HERE.parent / "tests/golden"

@@ -21,7 +21,7 @@ PAGE = ROOT / "docs" / "errors.md"
 _HEAD = """\
 # What headstart says, by its code
 
-Made from `src/headstart/codes.toml` by `uv run python docs/errors.py`; a test holds it against
+Made from `src/headstart/system/codes.toml` by `uv run python docs/errors.py`; a test holds it against
 the source. Each message begins with its severity and its code, as in `error[unknown-grey]: ...`;
 codes are stable names ([0007](decisions/0007-finding-codes.md)). `headstart explain unknown-grey`
 prints a row of this page, without a network.
@@ -158,7 +158,7 @@ def missing_rows(known: set[str]) -> str:
 
 def page() -> str:
     """The whole of errors.md."""
-    from headstart.codes import read_codes
+    from headstart.system.codes import read_codes
 
     rows = [
         f"| `{name}` | {', '.join(its.severity)} | {its.where} | {its.meaning} | {its.do} |\n"
@@ -168,7 +168,7 @@ def page() -> str:
 
 
 if __name__ == "__main__":
-    from headstart.codes import read_codes
+    from headstart.system.codes import read_codes
 
     if "--missing" in sys.argv:
         print(missing_rows(set(read_codes())), end="")

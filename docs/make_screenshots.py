@@ -2,7 +2,7 @@
 
     python docs/make_screenshots.py RUN [--data DIR] [--frame K]
 
-Those in the repository are of a run on scenes drawn by a program (``headstart.data.synthetic``):
+Those in the repository are of a run on scenes drawn by a program (``headstart.data.drawn.dataset``):
 nobody's pictures. What would be larger than 300 kB gets 256 colours.
 """
 
@@ -20,7 +20,7 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
-from headstart.overlay import COLOURS
+from headstart.plots.overlay import COLOURS
 
 IMAGES = Path(__file__).parent / "images"
 ARGS = [

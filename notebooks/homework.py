@@ -35,7 +35,8 @@ from pathlib import Path
 
 from IPython.display import Image, Markdown, display
 
-from headstart.assignment import (
+from headstart.assignment.homework import not_run, share_starts
+from headstart.assignment.parts import (
     CLASSIFIERS,
     Homework,
     classifier,
@@ -45,20 +46,19 @@ from headstart.assignment import (
     with_steplr,
     without_steplr,
 )
-from headstart.config import available_threads
-from headstart.data.synthetic import write_dataset
-from headstart.devices import pick_device
-from headstart.homework import not_run, share_starts
-from headstart.homework_report import figures, transfer, words
-from headstart.homework_report import new_data as of_new_data
-from headstart.homework_report.parts import PARTS
-from headstart.homework_report.results import STEPLR, read_results
-from headstart.homework_report.write import write_homework
+from headstart.assignment.report import figures, transfer, words
+from headstart.assignment.report import new_data as of_new_data
+from headstart.assignment.report.parts import PARTS
+from headstart.assignment.report.results import STEPLR, read_results
+from headstart.assignment.report.write import write_homework
+from headstart.data.drawn.dataset import write_dataset
 from headstart.report import charts
 from headstart.report.read import read_records
-from headstart.run import train
-from headstart.study import Cell, study
-from headstart.workers import Silent
+from headstart.runs.run import train
+from headstart.studies.study import Cell, study
+from headstart.studies.workers import Silent
+from headstart.system.devices import pick_device
+from headstart.training.config import available_threads
 
 data, out = Path(DATA or Path(OUT) / "data"), Path(OUT) / "homework"
 if DATA is None and not data.exists():

@@ -10,9 +10,9 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from headstart.config import PRETEXTS, PretextConfig, RunConfig
-from headstart.data.synthetic import write_dataset
-from headstart.recipes import ASSIGNMENT_AUGMENTED, DEFAULT, PRETEXT_DEFAULT
+from headstart.data.drawn.dataset import write_dataset
+from headstart.training.config import PRETEXTS, PretextConfig, RunConfig
+from headstart.training.recipes import ASSIGNMENT_AUGMENTED, DEFAULT, PRETEXT_DEFAULT
 
 REAL = Path(__file__).parents[2] / "shared" / "data" / "hw6"
 
@@ -140,7 +140,7 @@ ASSIGNMENT_TINY = ASSIGNMENT_AUGMENTED.model_copy(update={"batch": 4, "epochs": 
 @pytest.fixture(scope="session")
 def trained(drawn: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run on the drawn data."""
-    from headstart.run import train
+    from headstart.runs.run import train
 
     out = tmp_path_factory.mktemp("trained") / "run"
     train(tiny(drawn), out, Silent())

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from headstart.data.scenes import draw_scene
+from headstart.data.drawn.scenes import draw_scene
 from headstart.seeding import generator
 
 INSTRUMENTS = {  # the folders of ground_truth, spelled as in the release for training

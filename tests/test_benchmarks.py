@@ -18,8 +18,8 @@ import torch
 from PIL import Image
 
 from headstart.data.augmentation import Augmentation
-from headstart.data.folders import Frame
-from headstart.losses import dice_loss
+from headstart.data.layouts.folders import Frame
+from headstart.training.losses import dice_loss
 from tests.clips import frames_in
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"

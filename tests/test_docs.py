@@ -18,7 +18,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from headstart.cli.main import app
-from headstart.data.synthetic import write_dataset
+from headstart.data.drawn.dataset import write_dataset
 
 ROOT = Path(__file__).parents[1]
 PAGES = [

@@ -28,8 +28,8 @@ REFERENCE = re.compile(r"\[`([^`\]]+)`\]\s*\[([\w.]*)\]")
 def referring(text: str, names: Mapping[str, Any] = MappingProxyType({})) -> str:
     """Markdown's references as Sphinx's; a short name is looked up where it stands.
 
-    >>> print(referring("see [`holm`][headstart.stats.holm]"))
-    see :py:obj:`holm <headstart.stats.holm>`
+    >>> print(referring("see [`holm`][headstart.studies.statistics.holm]"))
+    see :py:obj:`holm <headstart.studies.statistics.holm>`
     """
 
     def one(match: re.Match[str]) -> str:

@@ -68,7 +68,7 @@ def run(command: str, folder: Path) -> tuple[int, str]:
 
 
 def _forked(arguments: list[str], folder: Path, said: int) -> int:
-    import headstart.study  # noqa: F401 - loaded here, once, for all children
+    import headstart.studies.study  # noqa: F401 - loaded here, once, for all children
     from headstart.cli.main import main
 
     sys.stdout.flush()

@@ -7,33 +7,31 @@ else: each name is loaded when it is first asked for, because some of them load 
 from __future__ import annotations
 
 import importlib
-import sys
-from types import ModuleType
 from typing import Any
 
 _WHERE = {
     "HeadstartError": "errors",
     "Finding": "errors",
     "LabelMap": "data.label_map",
-    "Frame": "data.folders",
-    "Dataset": "data.folders",
-    "open_dataset": "data.folders",
-    "check_dataset": "checks",
-    "write_dataset": "data.synthetic",
+    "Frame": "data.layouts.folders",
+    "Dataset": "data.layouts.folders",
+    "open_dataset": "data.layouts.folders",
+    "check_dataset": "data.checks.segmentation",
+    "write_dataset": "data.drawn.dataset",
     "UNet": "models.unet",
     "EncoderUNet": "models.encoder_unet",
-    "dice_loss": "losses",
-    "dice_cross_entropy_loss": "losses",
-    "count": "metrics",
-    "score": "metrics",
-    "Recipe": "config",
-    "RunConfig": "config",
-    "read_recipe": "config",
-    "train": "run",
-    "open_segmenter": "predict",
-    "predict": "predict",
-    "evaluate_run": "evaluate",
-    "evaluate_masks": "evaluate",
+    "dice_loss": "training.losses",
+    "dice_cross_entropy_loss": "training.losses",
+    "count": "scores.segmentation",
+    "score": "scores.segmentation",
+    "Recipe": "training.config",
+    "RunConfig": "training.config",
+    "read_recipe": "training.config",
+    "train": "runs.run",
+    "open_segmenter": "inference.masks",
+    "predict": "inference.masks",
+    "evaluate_run": "inference.evaluation",
+    "evaluate_masks": "inference.evaluation",
 }
 
 __all__ = list(_WHERE)
@@ -47,14 +45,3 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return [*globals(), *_WHERE]
-
-
-class _Package(ModuleType):
-    """Keeps ``headstart.predict`` the function, whoever imports the module of that name first."""
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        if not (name in _WHERE and isinstance(value, ModuleType)):
-            super().__setattr__(name, value)
-
-
-sys.modules[__name__].__class__ = _Package

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from headstart import doctor
-from headstart.packages import WANTED
+from headstart.system import doctor
+from headstart.system.packages import WANTED
 from tests.cli.test_main import headstart
 
 

@@ -21,7 +21,7 @@ import torch
 from PIL import Image
 
 from headstart.cli.main import main
-from headstart.disk import locked
+from headstart.system.disk import locked
 
 VERBS = (
     "demo", "check", "train", "pretrain", "study", "report", "evaluate", "predict", "suggest",
@@ -34,9 +34,9 @@ TINY = ("--size", "16x24", "--width", "2", "--epochs", "1", "--threads", "1", "-
 def loaded() -> None:
     """What a first optimizer step and a first figure load is loaded once, for all children."""
     import headstart.report.write
-    import headstart.study  # noqa: F401
-    from headstart.fit import make_optimizer
-    from headstart.recipes import DEFAULT
+    import headstart.studies.study  # noqa: F401
+    from headstart.training.fit import make_optimizer
+    from headstart.training.recipes import DEFAULT
 
     layer = torch.nn.Linear(1, 1)
     layer(torch.zeros(1, 1)).sum().backward()

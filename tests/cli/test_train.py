@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from headstart import study  # noqa: F401 - loaded once, for all children
+from headstart.studies import study  # noqa: F401 - loaded once, for all children
 from tests.cli.test_main import headstart
 
 

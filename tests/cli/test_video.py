@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from headstart.data.folders import open_dataset
-from headstart.disk import locked
+from headstart.data.layouts.folders import open_dataset
+from headstart.system.disk import locked
 from tests.cli.test_main import _become_headstart, headstart
 from tests.clips import make_clip
 
@@ -73,7 +73,7 @@ def test_what_is_wrong_is_said_before_torch_is_loaded(trained: Path, tmp_path: P
 
 
 def test_a_classifier_takes_no_clip(coloured: Path, tmp_path: Path) -> None:
-    from headstart.config import CLASSIFIER, make_run_config
+    from headstart.training.config import CLASSIFIER, make_run_config
 
     config = make_run_config(schema=1, data=str(coloured), threads=1, **CLASSIFIER)
     (tmp_path / "config.json").write_text(config.model_dump_json(by_alias=True))

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from headstart.data.idx import FILES
+from headstart.data.layouts.idx import FILES
 
 
 def picture(seed: int, height: int = 8, width: int = 10) -> np.ndarray:

@@ -22,10 +22,3 @@ def test_nothing_changed_unnoticed(name: str) -> None:
     assert kept == now, (
         "\n".join(lines) + "\nif that is meant: uv run python tests/golden/make_commands.py"
     )
-
-
-def test_a_module_does_not_hide_the_function_of_its_name() -> None:
-    script = "import headstart, headstart.predict; assert headstart.predict.__name__ == 'predict'; "
-    script += "assert callable(headstart.predict); from headstart.predict import png"
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 import torch
 
-from headstart.losses import dice_loss
-from headstart.metrics import count, endovis_iou
+from headstart.scores.segmentation import count, endovis_iou
+from headstart.training.losses import dice_loss
 
 HERE = Path(__file__).parent
 DOCS = HERE.parents[1] / "docs"

@@ -9,6 +9,7 @@ from torchvision.models import get_model
 from torchvision.models.feature_extraction import create_feature_extractor
 
 from headstart.errors import UsageError
+from headstart.export.graph import _EXAMPLE
 from headstart.models.classifiers import make_network
 from headstart.models.encoder_unet import (
     EncoderUNet,
@@ -20,7 +21,6 @@ from headstart.models.encoder_unet import (
 )
 from headstart.models.tuning import Tracer
 from headstart.models.unet import UNet
-from headstart.onnx_graph import _EXAMPLE
 
 # One of each family, the smallest, and where its head is.
 FAMILIES = {

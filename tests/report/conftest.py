@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from .maker import make_study
+from tests.report.maker import make_study
 
 HOSTILE = (
     "ground",

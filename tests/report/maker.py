@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from headstart import metrics
-from headstart.config import PRETEXTS, StudyConfig, read_run_config, to_json
-from headstart.frames import frames_csv
+from headstart.scores import segmentation as metrics
+from headstart.scores.frames_csv import frames_csv
 from headstart.seeding import generator
-from headstart.verdicts import compare
+from headstart.studies.verdicts import compare
+from headstart.training.config import PRETEXTS, StudyConfig, read_run_config, to_json
 
 GAIN = {"colorization": 0.35, "masked-colorization": 0.55}  # of what scratch loses
 

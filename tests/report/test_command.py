@@ -10,7 +10,8 @@ import pytest
 from typer.testing import CliRunner
 
 from headstart.cli.main import app
-from headstart.config import (
+from headstart.report.command import again
+from headstart.training.config import (
     PretextConfig,
     RunConfig,
     StudyConfig,
@@ -18,7 +19,7 @@ from headstart.config import (
     make_run_config,
     make_study_config,
 )
-from headstart.recipes import (
+from headstart.training.recipes import (
     ASSIGNMENT,
     DEFAULT,
     ENCODER_DEFAULT,
@@ -26,7 +27,6 @@ from headstart.recipes import (
     PRETEXT_ASSIGNMENT,
     PRETEXT_DEFAULT,
 )
-from headstart.report.command import again
 
 OWN = DEFAULT.model_copy(update={"name": "my own", "learning_rate": 0.00123, "batch": 3})
 ON_ENCODER: dict[str, Any] = {

@@ -21,9 +21,8 @@ from headstart.report.page import Figures, draw, render
 from headstart.report.read import Records, read_records
 from headstart.report.summary import cells
 from headstart.report.write import write_report
-
-from .conftest import HOSTILE, START
-from .maker import make_study
+from tests.report.conftest import HOSTILE, START
+from tests.report.maker import make_study
 
 VOID = {"meta", "img", "br", "wbr", "link", "hr", "input"}
 

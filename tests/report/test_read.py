@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from headstart.config import PretextConfig, RunConfig, StudyConfig
 from headstart.errors import DataError
 from headstart.report.read import read_records
 from headstart.report.summary import cells
+from headstart.training.config import PretextConfig, RunConfig, StudyConfig
 
 
 def copied(study: Path, tmp_path: Path) -> Path:

@@ -9,12 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headstart import metrics
 from headstart.errors import DataError
 from headstart.report.read import read_records
 from headstart.report.summary import cells, point, spread, trivial_score, verdict_classes
-
-from .maker import make_study
+from headstart.scores import segmentation as metrics
+from tests.report.maker import make_study
 
 
 @given(st.lists(st.floats(0, 1), min_size=2, max_size=9))

@@ -13,12 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headstart.metrics import SCORES
 from headstart.report import tables
 from headstart.report.read import read_records
 from headstart.report.summary import cells
-
-from .conftest import HOSTILE, START
+from headstart.scores.segmentation import SCORES
+from tests.report.conftest import HOSTILE, START
 
 # What an escaped text is made of: plain characters, and commands for the special ones.
 _PLAIN = r"""[^\\&%$#_{}~^<>|"]"""

@@ -15,15 +15,15 @@ import numpy as np
 import pytest
 import torch
 
-from headstart.config import read_run_config
 from headstart.data.label_map import LabelMap
-from headstart.segmenter import Segmenter
+from headstart.inference.segmenter import Segmenter
+from headstart.inference.torch_network import load_segmenter
 from headstart.serve.app import Served, make_app
 from headstart.serve.facts import About, find_about
 from headstart.serve.limits import Limits
 from headstart.serve.samples import Samples, find_samples
 from headstart.serve.server import bind, make_server
-from headstart.trained import load_segmenter
+from headstart.training.config import read_run_config
 
 
 @contextmanager

@@ -19,15 +19,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from headstart.data.folders import find_pictures
-from headstart.frames import read_frames_csv
-from headstart.metrics import dice_of_frames
-from headstart.predict import predict
-from headstart.segmenter import brought
+from headstart.data.layouts.folders import find_pictures
+from headstart.inference.masks import predict
+from headstart.inference.segmenter import brought
+from headstart.scores.frames_csv import read_frames_csv
+from headstart.scores.segmentation import dice_of_frames
 from headstart.serve.app import Served
 from headstart.serve.guard import HEADERS
 from headstart.serve.limits import Limits
-from tests.data.test_pictures import encoded, png_header, with_alpha
+from tests.data.pictures.test_reading import encoded, png_header, with_alpha
 from tests.serve.conftest import running, slow
 
 RGB = np.random.default_rng(0).integers(0, 256, (48, 70, 3), dtype=np.uint8)

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from headstart.config import read_run_config
 from headstart.errors import DataError
+from headstart.inference.torch_network import load_segmenter
 from headstart.serve.facts import facts, find_about
 from headstart.serve.samples import find_samples
-from headstart.trained import load_segmenter
-from headstart.verdicts import sentences
+from headstart.studies.verdicts import sentences
+from headstart.training.config import read_run_config
 from tests.report.maker import make_study
 
 

@@ -13,7 +13,7 @@ from headstart.errors import UsageError
 from headstart.serve.guard import is_ours
 from headstart.serve.limits import Limits
 from headstart.serve.server import _Timely, bind, checked_token
-from tests.data.test_pictures import encoded
+from tests.data.pictures.test_reading import encoded
 from tests.serve.conftest import running, slow
 
 

@@ -21,8 +21,8 @@ def check(
 
     Example: headstart check my-data
     """
-    from headstart.checks import Report, check_dataset
-    from headstart.class_checks import check_classes
+    from headstart.data.checks.classification import check_classes
+    from headstart.data.checks.segmentation import Report, check_dataset
     from headstart.data.question import task_of
 
     classes = task_of(data) == "classification"

@@ -21,8 +21,8 @@ def demo(
     Example: headstart demo --out demo
     """
     from headstart.cli.show import print_json, show_study
-    from headstart.config import available_threads
-    from headstart.demo import demo as run_demo
+    from headstart.training.config import available_threads
+    from headstart.verbs.demo import demo as run_demo
 
     with Display("demo", epochs=False) as display:
         found = run_demo(out, available_threads(), display, display.tell)

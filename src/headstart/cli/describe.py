@@ -5,8 +5,8 @@ from __future__ import annotations
 from rich.console import Console
 from rich.table import Table
 
-from headstart.checks import Report
-from headstart.class_checks import ClassReport
+from headstart.data.checks.classification import ClassReport
+from headstart.data.checks.segmentation import Report
 from headstart.errors import Finding, printable
 
 _STYLES = {"error": "red", "warning": "yellow", "info": "none"}

@@ -12,7 +12,7 @@ from headstart.cli.progress import say
 if TYPE_CHECKING:
     from rich.text import Text
 
-    from headstart.doctor import Health
+    from headstart.system.doctor import Health
 
 _STYLES = {"ok": "green", "missing": "yellow", "broken": "red", "too old": "red"}
 
@@ -30,7 +30,7 @@ def doctor(
 
     Example: headstart doctor
     """
-    from headstart.doctor import examine
+    from headstart.system.doctor import examine
 
     if not quick:
         say("loading every package to see whether it works; torch takes its seconds ...")

@@ -23,7 +23,7 @@ def evaluate(
     Example: headstart evaluate predictions/masks my-data --split test
     """
     from headstart.data.question import task_of
-    from headstart.onnx_facts import is_onnx
+    from headstart.inference.onnx_metadata import is_onnx
 
     of_classes = task_of(data) == "classification"
     is_run = is_onnx(run_or_masks) or (run_or_masks / "config.json").exists()
@@ -32,12 +32,12 @@ def evaluate(
         raise UsageError(Finding("not-a-run", "error", message, "give what was --out of a train"))
 
     from headstart.cli.show import show_scores
-    from headstart.data.folders import open_dataset
-    from headstart.evaluate import evaluate_masks, evaluate_run
+    from headstart.data.layouts.folders import open_dataset
+    from headstart.inference.evaluation import evaluate_masks, evaluate_run
 
     if of_classes:
-        from headstart.classify import evaluate_classifier
-        from headstart.data.classes import open_classes
+        from headstart.data.layouts.class_folders import open_classes
+        from headstart.inference.classes import evaluate_classifier
 
         its = (run_or_masks, open_classes(data), split, device)
         show_scores(evaluate_classifier(*its), json)

@@ -29,7 +29,7 @@ def export(
 
     Example: headstart export runs/first
     """
-    from headstart.export import export_run
+    from headstart.export.to_onnx import export_run
 
     done = export_run(run, out, pictures, fresh, say)
     if json:

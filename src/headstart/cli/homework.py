@@ -10,7 +10,7 @@ import typer
 from headstart.cli.progress import Display, say
 
 if TYPE_CHECKING:
-    from headstart.costs import Cost
+    from headstart.studies.costs import Cost
 
 
 def homework(
@@ -64,10 +64,10 @@ def homework(
 
     Example: headstart homework --data hw6 --fashion-mnist fashion-mnist --out handin
     """
-    from headstart.assignment import SCALES, Homework, begun_with, with_what_is_there
-    from headstart.config import available_threads
-    from headstart.devices import pick_device
-    from headstart.homework import costs, do_homework
+    from headstart.assignment.homework import costs, do_homework
+    from headstart.assignment.parts import SCALES, Homework, begun_with, with_what_is_there
+    from headstart.system.devices import pick_device
+    from headstart.training.config import available_threads
 
     begun = begun_with(out)
     if begun is not None:  # going on elsewhere, with other cores or devices

@@ -42,7 +42,7 @@ def predict(
 
     Example: headstart predict runs/first photos/ --out predictions
     """
-    from headstart.data.clip import is_clip
+    from headstart.data.pictures.clip import is_clip
 
     classifies = _is_classifier(run)
     if split is None and is_clip(source):
@@ -65,12 +65,14 @@ def _show(written: dict[str, Any], json: bool) -> None:
 
 
 def _clip(run: Path, source: Path, out: Path, masks: bool, device: str) -> dict[str, Any]:
-    from headstart.data.clip import open_clip
-    from headstart.stopping import Stopping
+    from headstart.data.pictures.clip import open_clip
+    from headstart.system.signals import Stopping
 
     with Stopping() as stopping, open_clip(source, stopping.asked) as clip:
-        from headstart.predict import open_segmenter  # after what is wrong with the clip was said
-        from headstart.video import predict_clip
+        from headstart.inference.clips import predict_clip
+        from headstart.inference.masks import (
+            open_segmenter,  # after what is wrong with the clip was said
+        )
 
         segmenter = open_segmenter(run, device)
         with Counting(printable(clip.name), "frames") as counting:
@@ -84,9 +86,9 @@ def _clip(run: Path, source: Path, out: Path, masks: bool, device: str) -> dict[
 
 
 def _pictures(run: Path, source: Path, out: Path, split: str | None, device: str) -> dict[str, Any]:
-    from headstart.data.folders import find_pictures, frames_of, open_dataset
-    from headstart.predict import open_segmenter
-    from headstart.predict import predict as write_predictions
+    from headstart.data.layouts.folders import find_pictures, frames_of, open_dataset
+    from headstart.inference.masks import open_segmenter
+    from headstart.inference.masks import predict as write_predictions
 
     if split is None:
         frames = find_pictures(source, _OR_A_SPLIT)
@@ -102,8 +104,8 @@ def _pictures(run: Path, source: Path, out: Path, split: str | None, device: str
 
 
 def _is_classifier(run: Path) -> bool:
-    from headstart.config import read_config
-    from headstart.onnx_facts import is_onnx, read_onnx
+    from headstart.inference.onnx_metadata import is_onnx, read_onnx
+    from headstart.training.config import read_config
 
     if is_onnx(run):
         return read_onnx(run).facts.task == "classification"
@@ -112,14 +114,14 @@ def _is_classifier(run: Path) -> bool:
 
 
 def _classify(run: Path, source: Path, out: Path, split: str | None, device: str) -> dict[str, Any]:
-    from headstart.classify import (
+    from headstart.data.layouts.class_folders import open_classes
+    from headstart.data.layouts.folders import find_pictures
+    from headstart.inference.classes import (
         classes_of_pictures,
         classes_of_split,
         open_classifier,
         write_classes,
     )
-    from headstart.data.classes import open_classes
-    from headstart.data.folders import find_pictures
 
     if split is None:
         frames = find_pictures(source, _OR_A_SPLIT)

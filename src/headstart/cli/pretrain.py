@@ -53,8 +53,8 @@ def pretrain(
 
     Example: headstart pretrain my-data --pretext masked-colorization --size 128x160 --width 16
     """
-    from headstart import config as configs
-    from headstart.recipes import read_pretext_recipe
+    from headstart.training import config as configs
+    from headstart.training.recipes import read_pretext_recipe
 
     out = out or Path("runs") / pretext
     settings: dict[str, Any] = {"schema": 1, "threads": configs.available_threads()}
@@ -79,9 +79,9 @@ def pretrain(
     chosen = configs.make_pretext_config(**settings)
 
     from headstart.cli.show import print_json
-    from headstart.devices import pick_device
-    from headstart.pretrain import pretrain as pretrain_run
-    from headstart.run_folder import fresh_folder
+    from headstart.runs.folder import fresh_folder
+    from headstart.system.devices import pick_device
+    from headstart.tasks.pretext import pretrain as pretrain_run
 
     chosen = chosen.model_copy(update={"device": pick_device(device).type})
     if fresh:

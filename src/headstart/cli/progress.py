@@ -41,7 +41,7 @@ def _bar(parts: str) -> Progress:
 
 
 class Display:
-    """Listens to a training and shows it; see [`Listener`][headstart.fit.Listener]."""
+    """Listens to a training and shows it; see [`Listener`][headstart.training.fit.Listener]."""
 
     def __init__(self, label: str, epochs: bool = True) -> None:
         self._label = label

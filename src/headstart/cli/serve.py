@@ -30,7 +30,7 @@ def serve(
 
     Example: headstart serve runs/first
     """
-    from headstart.packages import require
+    from headstart.system.packages import require
 
     require("serve")
     from headstart.serve.app import Served, make_app
@@ -44,7 +44,7 @@ def serve(
     about = find_about(run)
     address = bind(host, port)
 
-    from headstart.predict import open_segmenter
+    from headstart.inference.masks import open_segmenter
 
     segmenter = open_segmenter(run, device)
     samples = find_samples(about.config, about.run, segmenter.label_map, data)

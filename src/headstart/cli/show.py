@@ -53,7 +53,7 @@ def show_study(study: dict[str, Any]) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from headstart.verdicts import called, sentences
+    from headstart.studies.verdicts import called, sentences
 
     console = Console(highlight=False)
     metric = "accuracy" if "accuracy" in study["records"][0]["scores"] else "dice"

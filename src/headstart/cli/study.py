@@ -87,9 +87,9 @@ def study(
 
     Example: headstart study my-data --starts scratch,colorization --labels 30,all --seeds 5
     """
-    from headstart import config as configs
-    from headstart import recipes
     from headstart.data.question import sizes_of, task_of, warnings_of
+    from headstart.training import config as configs
+    from headstart.training import recipes
 
     out = out or Path("studies") / (data.resolve().name or "study")
     its_task = task or task_of(data)
@@ -129,9 +129,9 @@ def study(
         say(str(finding))
 
     from headstart.cli.show import print_json, show_study
-    from headstart.devices import pick_device
-    from headstart.plan import plan
-    from headstart.study import study as run_study
+    from headstart.studies.plan import plan
+    from headstart.studies.study import study as run_study
+    from headstart.system.devices import pick_device
 
     config = config.model_copy(update={"device": pick_device(device).type})
     if dry_run:
@@ -176,7 +176,7 @@ def _show_plan(plan: Any, jobs: int, json: bool) -> None:
     from dataclasses import asdict
 
     from headstart.cli.show import print_json
-    from headstart.costs import NOTHING, cost_of_study
+    from headstart.studies.costs import NOTHING, cost_of_study
 
     config = plan.config
     cost = cost_of_study(plan) if plan.todo else NOTHING

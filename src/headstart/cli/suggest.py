@@ -34,11 +34,11 @@ def suggest(
         raise UsageError(Finding("not-a-run", "error", message, "give the run's folder"))
 
     from headstart.cli.show import print_json
-    from headstart.data.folders import find_pictures, layout_of, open_dataset
-    from headstart.devices import pick_device
-    from headstart.labelling import write_suggestions
-    from headstart.suggest import suggest as find
-    from headstart.trained import load_segmenter
+    from headstart.data.layouts.folders import find_pictures, layout_of, open_dataset
+    from headstart.inference.torch_network import load_segmenter
+    from headstart.labelling.folder import write_suggestions
+    from headstart.labelling.suggestion import suggest as find
+    from headstart.system.devices import pick_device
 
     chosen = pick_device(device)
     segmenter = load_segmenter(run, chosen)

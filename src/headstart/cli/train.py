@@ -90,9 +90,9 @@ def train(
 
     Example: headstart train my-data --size 128x160 --width 16 --out runs/first
     """
-    from headstart import config as configs
-    from headstart import recipes
     from headstart.data.question import task_of, warnings_of
+    from headstart.training import config as configs
+    from headstart.training import recipes
 
     # All that a command line can be wrong about is said before torch takes its seconds to load.
     out = out or Path("runs") / (data.resolve().name or "run")
@@ -152,9 +152,9 @@ def train(
         say(str(finding))
 
     from headstart.cli.show import show_scores
-    from headstart.devices import pick_device
-    from headstart.run import train as train_run
-    from headstart.run_folder import fresh_folder
+    from headstart.runs.folder import fresh_folder
+    from headstart.runs.run import train as train_run
+    from headstart.system.devices import pick_device
 
     chosen = configs.on_device(chosen, pick_device(device).type)
     if fresh:

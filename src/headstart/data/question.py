@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from headstart.data.classes import classes_layout_of, open_classes
-from headstart.data.folders import SPLITS, open_dataset
+from headstart.data.layouts.class_folders import classes_layout_of, open_classes
+from headstart.data.layouts.folders import SPLITS, open_dataset
 from headstart.errors import Finding
 
 TaskName = Literal["segmentation", "classification"]

@@ -21,7 +21,7 @@ from matplotlib.ticker import FixedLocator, LogLocator, MaxNLocator, NullLocator
 from matplotlib.transforms import offset_copy
 
 from headstart.errors import printable
-from headstart.overlay import COLOURS
+from headstart.plots.overlay import COLOURS
 from headstart.report.summary import Point
 
 # On a phone a figure is about 358 px wide; 400 points wide, its text is then 9 px high or more.

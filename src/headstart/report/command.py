@@ -6,8 +6,8 @@ import shlex
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-from headstart.config import UNET, PretextConfig, RunConfig, StudyConfig, to_json
-from headstart.recipes import (
+from headstart.training.config import UNET, PretextConfig, RunConfig, StudyConfig, to_json
+from headstart.training.recipes import (
     CLASSIFIER_RECIPES,
     ENCODER_PRETEXT_RECIPES,
     ENCODER_RECIPES,
@@ -30,7 +30,7 @@ def again(config: StudyConfig | RunConfig | PretextConfig, name: str) -> tuple[s
         The command; and recipes that have no name of their own, as files for ``name/report/``
         that the command names.
 
-    >>> from headstart.config import make_study_config
+    >>> from headstart.training.config import make_study_config
     >>> config = make_study_config(data="my data", starts=["scratch"], labels=[30], seeds=[1, 2])
     >>> print(again(config, "S")[0])
     headstart study 'my data' --starts scratch --labels 30 --seeds 2 --recipe default \

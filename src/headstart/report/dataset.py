@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Int64
 
-from headstart.checks import check_dataset
-from headstart.class_checks import check_classes
-from headstart.config import PretextConfig
-from headstart.data.folders import open_dataset
+from headstart.data.checks.classification import check_classes
+from headstart.data.checks.segmentation import check_dataset
+from headstart.data.layouts.folders import open_dataset
 from headstart.errors import DataError, Finding, printable
 from headstart.report.read import Records
-from headstart.verdicts import groups_of
+from headstart.studies.verdicts import groups_of
+from headstart.training.config import PretextConfig
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from headstart.metrics import SCORES
 from headstart.report.read import Records
+from headstart.scores.segmentation import SCORES
 
 
 @dataclass(frozen=True)

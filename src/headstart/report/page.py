@@ -15,15 +15,15 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 from PIL import Image
 
-from headstart.config import PretextConfig, StudyConfig
 from headstart.errors import printable
-from headstart.overlay import colour
+from headstart.plots.overlay import colour
 from headstart.report import charts, provenance, sections, verdict
 from headstart.report.dataset import Seen
 from headstart.report.measures import measures_of
 from headstart.report.read import Records
 from headstart.report.summary import Cell, line_names, point, trivial_score, verdict_classes
 from headstart.report.words import listed, number, plural
+from headstart.training.config import PretextConfig, StudyConfig
 
 _LARGE = 400_000  # bytes of a PNG, above which a JPEG shows the same
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from headstart.config import RunConfig, StudyConfig
 from headstart.errors import Finding, printable
 from headstart.report.command import again
 from headstart.report.dataset import Seen
 from headstart.report.measures import measures_of
 from headstart.report.read import Records
 from headstart.report.words import Entry, Table, duration, flat, listed, plural
-from headstart.verdicts import called
+from headstart.studies.verdicts import called
+from headstart.training.config import RunConfig, StudyConfig
 
 _GROUPS = {
     "no-groups": "It is not known which video or patient a frame comes from. Without groups the "

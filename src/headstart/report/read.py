@@ -7,17 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from headstart.config import (
+from headstart.data.question import TaskName
+from headstart.errors import DataError, Finding
+from headstart.scores.frames_csv import FrameCounts
+from headstart.studies.verdicts import read_counts
+from headstart.training.config import (
     PretextConfig,
     RunConfig,
     StudyConfig,
     read_config,
     read_study_config,
 )
-from headstart.data.question import TaskName
-from headstart.errors import DataError, Finding
-from headstart.frames import FrameCounts
-from headstart.verdicts import read_counts
 
 Row = dict[str, Any]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from headstart.config import StudyConfig
 from headstart.errors import printable
 from headstart.report.measures import Measures, measures_of
 from headstart.report.read import Records
@@ -21,8 +20,9 @@ from headstart.report.words import (
     plural,
     signed,
 )
-from headstart.stats import MIN_FRAMES
-from headstart.verdicts import called
+from headstart.studies.statistics import MIN_FRAMES
+from headstart.studies.verdicts import called
+from headstart.training.config import StudyConfig
 
 
 def of_scores(records: Records, cells: Sequence[Cell]) -> dict[str, Any]:

@@ -10,12 +10,12 @@ from itertools import product
 import numpy as np
 from jaxtyping import Int64
 
-from headstart.config import StudyConfig
 from headstart.errors import DataError, Finding
-from headstart.metrics import constant_counts
 from headstart.report.read import Records, Run
-from headstart.stats import Usable, interval, mean_score, pooled_dice
-from headstart.verdicts import called
+from headstart.scores.segmentation import constant_counts
+from headstart.studies.statistics import Usable, interval, mean_score, pooled_dice
+from headstart.studies.verdicts import called
+from headstart.training.config import StudyConfig
 
 
 @dataclass(frozen=True)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from headstart.config import StudyConfig
 from headstart.errors import printable
 from headstart.report.measures import Measures, measures_of
 from headstart.report.read import Pretext, Records, Row, Run
 from headstart.report.summary import Cell, verdict_classes
 from headstart.report.words import listed, number, plural, signed
-from headstart.stats import MIN_FRAMES, MIN_SEEDS
-from headstart.verdicts import called, sentences
+from headstart.studies.statistics import MIN_FRAMES, MIN_SEEDS
+from headstart.studies.verdicts import called, sentences
+from headstart.training.config import StudyConfig
 
 
 def verdict(records: Records, cells: Sequence[Cell]) -> dict[str, Any]:

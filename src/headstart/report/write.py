@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from headstart.disk import disk_errors, write_atomic
 from headstart.report import charts, tables
 from headstart.report.dataset import look
 from headstart.report.page import Figures, draw, render
 from headstart.report.provenance import of_machines
 from headstart.report.read import Records, read_records
 from headstart.report.summary import Cell, cells
+from headstart.system.disk import disk_errors, write_atomic
 
 
 def write_report(folder: Path, pictures: bool = True) -> list[Path]:

@@ -17,8 +17,8 @@ import numpy as np
 from jaxtyping import Int64, UInt8
 from PIL import Image
 
-from headstart.metrics import dice_of_frames
-from headstart.segmenter import Segmenter, brought
+from headstart.inference.segmenter import Segmenter, brought
+from headstart.scores.segmentation import dice_of_frames
 
 # One network at a time, with all threads it has: two would share the same cores and take twice the
 # memory, 4 bytes a class for each pixel of a picture. Decoding and packing go on beside it.
@@ -77,7 +77,7 @@ def answer(
 def _counts(
     found: UInt8[np.ndarray, "h w"], truth: UInt8[np.ndarray, "h w"], num_classes: int
 ) -> Int64[np.ndarray, "1 k 3"]:
-    """As [`headstart.metrics.count`][], without torch."""
+    """As [`headstart.scores.segmentation.count`][], without torch."""
     pairs = truth.astype(np.int64).ravel() * num_classes + found.ravel()
     of_pairs = np.bincount(pairs, minlength=num_classes**2).reshape(num_classes, num_classes)
     hits = np.diagonal(of_pairs)

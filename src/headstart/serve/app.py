@@ -15,12 +15,12 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from headstart.data.decoded import read_labelled
-from headstart.data.pictures import decode_image
+from headstart.data.decoded_frames import read_labelled
+from headstart.data.pictures.reading import decode_image
 from headstart.errors import DataError, printable
-from headstart.segmenter import Segmenter
+from headstart.inference.segmenter import Segmenter
+from headstart.serve.admission import Desk
 from headstart.serve.answer import answer
-from headstart.serve.desk import Desk
 from headstart.serve.facts import About, facts
 from headstart.serve.guard import Guard
 from headstart.serve.limits import App, Limits, Refusal, read_body

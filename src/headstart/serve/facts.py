@@ -7,18 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from headstart.config import RunConfig, StudyConfig, read_config
 from headstart.data.files import read_file
 from headstart.errors import DataError, Finding, UsageError, printable
-from headstart.overlay import colour
+from headstart.inference.segmenter import Segmenter
+from headstart.plots.overlay import colour
 from headstart.report.measures import SEGMENTATION
 from headstart.report.read import read_json, read_records
 from headstart.report.summary import cells
 from headstart.report.verdict import verdict
 from headstart.report.words import duration, plural
-from headstart.segmenter import Segmenter
-from headstart.verdicts import called
-from headstart.verdicts import sentences as sentences_of
+from headstart.studies.verdicts import called
+from headstart.studies.verdicts import sentences as sentences_of
+from headstart.training.config import RunConfig, StudyConfig, read_config
 
 _SHEETS = ("curves.png", "predictions.png")
 _SHEET_BYTES = 20_000_000

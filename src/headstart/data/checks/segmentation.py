@@ -1,0 +1,355 @@
+"""What is in this dataset, and what is wrong with it: every file is read, all is said at once.
+
+An *error* keeps frames from being used; a *warning* may make a score say less than it seems to; an
+*info* is for knowing. What is an error here stops a training too.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Int64
+
+from headstart.data.decoded_frames import read_labelled
+from headstart.data.files import merged, shown
+from headstart.data.layouts.folders import Dataset, open_dataset
+from headstart.data.pictures.duplicates import (
+    NEAR,
+    Fingerprints,
+    copies,
+    fingerprint,
+    joined,
+    nearest,
+)
+from headstart.data.pictures.frame import Frame, read_frame
+from headstart.data.pictures.reading import exif_orientation
+from headstart.errors import DataError, Finding
+from headstart.scores.segmentation import trivial_scores
+
+_FEW = 5  # frames; a class with fewer hardly has a score
+
+_COMPARED = (
+    ("validation", "train"),
+    ("test", "train"),
+    ("test", "validation"),
+    ("validation", "unlabelled"),
+    ("test", "unlabelled"),
+)
+
+
+@dataclass(frozen=True)
+class SplitReport:
+    """One split of labelled frames; all but ``frames`` is of those that can be read.
+
+    Attributes:
+        frames: how many there are.
+        height, width: of the images; ``None`` if they differ.
+        pixels: share of all pixels by class; ``None`` if no frame can be read.
+        frames_with: number of frames by class.
+        trivial: what the best constant prediction reaches by ``dice``, ``dice_frame`` and
+            ``dice_assignment``.
+    """
+
+    frames: int
+    height: int | None
+    width: int | None
+    pixels: dict[str, float | None]
+    frames_with: dict[str, int]
+    trivial: dict[str, float | None]
+
+
+@dataclass(frozen=True)
+class UnlabelledReport:
+    """Pictures for pre-training; ``height`` and ``width`` are ``None`` if they differ."""
+
+    frames: int
+    height: int | None
+    width: int | None
+
+
+@dataclass(frozen=True)
+class Report:
+    """What [`check_dataset`][] found.
+
+    Attributes:
+        layout: ``"assignment"``, ``"plain"`` or ``"endovis"``.
+        classes: grey level by name, background first.
+        splits: by name: ``train``, ``validation``, ``test``, those there are.
+        unlabelled: by name: ``train``, ``validation``, those there are.
+        findings: errors first, then warnings, then infos.
+    """
+
+    layout: str
+    classes: dict[str, int]
+    splits: dict[str, SplitReport]
+    unlabelled: dict[str, UnlabelledReport]
+    findings: tuple[Finding, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether no finding is an error."""
+        return all(finding.severity != "error" for finding in self.findings)
+
+    def to_json(self) -> dict[str, Any]:
+        """As an object of schema 1."""
+        return {
+            "schema": 1,
+            "layout": self.layout,
+            "classes": [{"name": name, "grey": grey} for name, grey in self.classes.items()],
+            "splits": {name: asdict(split) for name, split in self.splits.items()},
+            "unlabelled": {name: asdict(part) for name, part in self.unlabelled.items()},
+            "findings": [finding.to_json() for finding in self.findings],
+        }
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What is kept of the frames of a split that could be read."""
+
+    files: tuple[str, ...]
+    sizes: tuple[tuple[int, int], ...]
+    pixels: Int64[np.ndarray, "n k"]
+    prints: Fingerprints
+
+
+def check_dataset(root: Path) -> Report:
+    """Describe a dataset and find its faults.
+
+    Raises:
+        DataError: there is no dataset to look at: no folder, no known layout, frames without
+            partners, no label map. What is wrong inside the files is reported, not raised.
+    """
+    dataset = open_dataset(root)
+    findings = list(dataset.findings)
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        splits = {n: _see(f, dataset, pool, findings) for n, f in dataset.splits.items()}
+        pools = {n: _see(f, dataset, pool, findings) for n, f in dataset.unlabelled.items()}
+    names = dataset.label_map.names
+    findings += _sizes({**splits, **{f"unlabelled {n}": seen for n, seen in pools.items()}})
+    findings += _classes(splits, names)
+    findings += _copies(splits, pools)
+    findings += _held_out({**splits, "unlabelled": _together(pools.values())})
+    findings += _groups(dataset)
+    rank = {"error": 0, "warning": 1, "info": 2}
+    return Report(
+        layout=dataset.layout,
+        classes=dict(zip(names, dataset.label_map.greys, strict=True)),
+        splits={n: _describe(seen, len(dataset.splits[n]), names) for n, seen in splits.items()},
+        unlabelled={
+            n: UnlabelledReport(len(dataset.unlabelled[n]), *_size(seen))
+            for n, seen in pools.items()
+        },
+        findings=tuple(sorted(merged(findings), key=lambda finding: rank[finding.severity])),
+    )
+
+
+def _see(
+    frames: tuple[Frame, ...], dataset: Dataset, pool: Executor, findings: list[Finding]
+) -> _Seen:
+    """Decode frames in parallel; what cannot be read is added to ``findings``."""
+    classes = len(dataset.label_map.names)
+
+    def one(frame: Frame) -> _Seen | DataError:
+        try:
+            pixels = np.zeros((1, classes), dtype=np.int64)
+            if frame.mask is None:
+                image = read_frame(frame, dataset.root)
+            else:
+                image, mask = read_labelled(frame, dataset.label_map, dataset.root)
+                pixels[0] = np.bincount(mask.ravel(), minlength=classes)
+        except DataError as error:
+            return error
+        height, width = image.shape[:2]
+        name = shown(frame.image, dataset.root)
+        return _Seen((name,), ((height, width),), pixels, fingerprint(image))
+
+    seen = []
+    for frame, result in zip(frames, pool.map(one, frames), strict=True):
+        if isinstance(result, DataError):
+            findings += result.findings
+        else:
+            seen.append(result)
+            findings += _turned(frame, dataset.root)
+    nothing = _Seen((), (), np.zeros((0, classes), dtype=np.int64), joined(()))
+    return _together([nothing, *seen])
+
+
+def _together(parts: Iterable[_Seen]) -> _Seen:
+    parts = list(parts)
+    return _Seen(
+        tuple(file for part in parts for file in part.files),
+        tuple(size for part in parts for size in part.sizes),
+        np.concatenate([part.pixels for part in parts]) if parts else np.zeros((0, 0), np.int64),
+        joined(part.prints for part in parts),
+    )
+
+
+def _turned(frame: Frame, root: Path) -> list[Finding]:
+    """A mask drawn on a picture as it is stored does not fit the picture as people see it."""
+    if frame.mask is None:
+        return []
+    asked = exif_orientation(frame.image, root)
+    if all(asked == exif_orientation(mask, root) for mask in frame.masks):
+        return []
+    return [
+        Finding(
+            "exif-orientation",
+            "warning",
+            "the image is turned or mirrored by its EXIF orientation, its mask is not",
+            "look at image and mask together; if they do not fit, remove the orientation from "
+            "the image",
+            (shown(frame.image, root),),
+        )
+    ]
+
+
+def _size(seen: _Seen) -> tuple[int | None, int | None]:
+    return seen.sizes[0] if len(set(seen.sizes)) == 1 else (None, None)
+
+
+def _describe(seen: _Seen, frames: int, names: tuple[str, ...]) -> SplitReport:
+    height, width = _size(seen)
+    readable = len(seen.files) > 0
+    total = int(seen.pixels.sum())
+    by_class = [int(pixels) for pixels in seen.pixels.sum(0)]
+    shares = [pixels / total if readable else None for pixels in by_class]
+    frames_with = [int(count) for count in (seen.pixels > 0).sum(0)]
+    scores = trivial_scores(seen.pixels) if readable else {}
+    return SplitReport(
+        frames=frames,
+        height=height,
+        width=width,
+        pixels=dict(zip(names, shares, strict=True)),
+        frames_with=dict(zip(names, frames_with, strict=True)),
+        trivial={name: scores.get(name) for name in ("dice", "dice_frame", "dice_assignment")},
+    )
+
+
+def _sizes(seen: Mapping[str, _Seen]) -> list[Finding]:
+    counts = Counter(size for part in seen.values() for size in part.sizes)
+    if len(counts) < 2:
+        return []
+    common = [f"{w} x {h} ({count} pictures)" for (h, w), count in counts.most_common(5)]
+    more = f" and {len(counts) - 5} more" if len(counts) > 5 else ""
+    message = f"pictures differ in size (width x height): {', '.join(common)}{more}"
+    hint = "all are brought to the training size; shapes that differ are distorted differently"
+    return [Finding("several-sizes", "info", message, hint)]
+
+
+def _classes(splits: Mapping[str, _Seen], names: tuple[str, ...]) -> list[Finding]:
+    """Classes that a split does not show, and those that the test split hardly shows."""
+    absent = []
+    for name, seen in splits.items():
+        missing = [c for c, n in zip(names, seen.pixels.sum(0), strict=True) if n == 0]
+        if missing and seen.files:
+            absent.append(f"{name} has no {', '.join(missing)}")
+    findings = []
+    if absent:
+        findings.append(
+            Finding(
+                "class-absent",
+                "warning",
+                f"classes that a split does not show: {'; '.join(absent)}",
+                "a class absent from train is not learned, one absent from test has no score: "
+                "move frames, or leave the class out",
+            )
+        )
+    if "test" in splits:
+        shows = (splits["test"].pixels > 0).sum(0)
+        few = [f"{c} ({n})" for c, n in zip(names, shows, strict=True) if 0 < n < _FEW]
+        if few:
+            message = f"classes in fewer than {_FEW} test frames: {', '.join(few)}"
+            hint = "their scores rest on those frames alone"
+            findings.append(Finding("few-test-frames", "info", message, hint))
+    return findings
+
+
+def _copies(splits: Mapping[str, _Seen], pools: Mapping[str, _Seen]) -> list[Finding]:
+    """Training frames that pre-training sees too, which is fair; and copies within a split."""
+    findings = []
+    for name, seen in splits.items():
+        again = copies(seen.prints, seen.prints) != np.arange(len(seen.files))
+        if again.any():
+            message = f"{again.sum()} of {len(seen.files)} {name} frames are the same picture again"
+            hint = "remove the copies; if their masks differ, decide which is right"
+            files = _where(again, seen.files)
+            findings.append(Finding("copies-within-split", "warning", message, hint, files))
+    for name, pool in pools.items():
+        inside = copies(splits["train"].prints, pool.prints) >= 0
+        if inside.any():
+            message = (
+                f"{inside.sum()} of {len(inside)} training frames are also among the "
+                f"{len(pool.files)} unlabelled pictures ({name})"
+            )
+            hint = "no test score suffers; a start from these pictures has seen them before"
+            files = _where(inside, splits["train"].files)
+            findings.append(Finding("train-in-unlabelled", "info", message, hint, files))
+    return findings
+
+
+def _held_out(parts: Mapping[str, _Seen]) -> list[Finding]:
+    """Validation and test frames that training or pre-training sees, exactly or nearly."""
+    told: dict[str, list[str]] = defaultdict(list)
+    files: dict[str, list[str]] = defaultdict(list)
+    for held_out, among in _COMPARED:
+        if not (held_out in parts and among in parts and parts[among].files):
+            continue
+        of, pool = parts[held_out], parts[among]
+        same = copies(of.prints, pool.prints) >= 0
+        partner, distance = nearest(of.prints, pool.prints)
+        for code, found in (("same", same), ("near", ~same & (distance <= NEAR))):
+            if found.any():
+                first = int(found.argmax())
+                told[code].append(
+                    f"{found.sum()} of {len(found)} {held_out} frames in {among} "
+                    f"({of.files[first]}: {pool.files[partner[first]]})"
+                )
+                files[code] += _where(found, of.files)
+    findings = []
+    for code, kind, words in (
+        ("same", "copies-across-splits", "the same pictures"),
+        ("near", "near-duplicates", f"nearly the same pictures (within {NEAR:g} grey levels)"),
+    ):
+        if told[code]:
+            message = f"{words} on both sides of a split: {'; '.join(told[code])}"
+            hint = (
+                "frames of one video or patient belong into one split; until they are, the score "
+                "says less than it seems to about new pictures"
+            )
+            unique = tuple(dict.fromkeys(files[code]))
+            findings.append(Finding(kind, "warning", message, hint, unique))
+    return findings
+
+
+def _where(chosen: Bool[np.ndarray, "n"], files: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(files[i] for i in np.flatnonzero(chosen))
+
+
+def _groups(dataset: Dataset) -> list[Finding]:
+    """What is known about videos or patients, and whether one is on both sides of a split."""
+    groups = {n: {f.group for f in frames} - {None} for n, frames in dataset.splits.items()}
+    if not any(groups.values()):
+        message = "it is not known which video or patient a frame comes from"
+        hint = (
+            "the score says nothing about new patients; a groups.csv with the columns stem and "
+            "group tells"
+        )
+        return [Finding("no-groups", "info", message, hint)]
+    places = defaultdict(list)
+    for name, members in groups.items():
+        for group in members:
+            places[group].append(name)
+    shared = sorted(f"{group} ({', '.join(p)})" for group, p in places.items() if len(p) > 1)
+    if not shared:
+        return []
+    more = f" and {len(shared) - 5} more" if len(shared) > 5 else ""
+    message = f"groups in several splits: {', '.join(shared[:5])}{more}"
+    hint = "keep all frames of a video or patient in one split"
+    return [Finding("group-across-splits", "warning", message, hint)]

@@ -1,0 +1,428 @@
+"""A split, decoded once: in parallel, brought to the training size, cached by content.
+
+The cache lies inside the output folder, never beside the data or in a home folder: these are
+patients' pictures.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Bool, Int64, UInt8
+from PIL import Image
+
+from headstart.data.files import merged, read_file, shown
+from headstart.data.label_map import LabelMap
+from headstart.data.pictures.duplicates import THUMBNAIL, Fingerprints, fingerprint
+from headstart.data.pictures.frame import Crop, Frame, Layer, read_frame
+from headstart.data.pictures.reading import read_luma, read_mask
+from headstart.errors import DataError, DiskError, Finding
+
+_VERSION = 3  # of what is cached; raise it when decoding or resizing changes
+_IN_MEMORY = 4 << 30  # larger arrays are read from the disk as they are needed
+# The last two only with labels.
+_FILES = ("images.npy", "thumbnails.npy", "masks.npy", "truth.u8")
+_PIXELS = ("coloured-mask", "transparent-picture")  # which a layer may say how to read
+_INDEX = "sha256.json"  # of all other files
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """Frames as arrays.
+
+    Attributes:
+        names: of the frames, in the split's order.
+        images: at the training size, RGB, ``(n, 3, h, w)``.
+        masks: class indices at the training size, ``(n, h, w)``; None without labels.
+        present: which frame shows which class, at the mask's own size.
+        truth: class indices at each mask's own size; empty where it was not kept.
+        sizes: height and width of each original picture.
+        digest: SHA-256 of all the files' contents, in order, and of how they are read where
+            they are cut or laid over each other.
+        prints: of the original pictures: who is a copy of whom can be asked without decoding again.
+    """
+
+    names: tuple[str, ...]
+    images: UInt8[np.ndarray, "n 3 h w"]
+    masks: UInt8[np.ndarray, "n h w"] | None
+    present: Bool[np.ndarray, "n k"]
+    truth: tuple[UInt8[np.ndarray, "_ _"], ...]
+    sizes: tuple[tuple[int, int], ...]
+    digest: str
+    prints: Fingerprints
+
+    def subset(self, indices: Sequence[int] | Int64[np.ndarray, "m"]) -> Decoded:
+        """The frames at ``indices``, in that order; the digest stays that of the whole.
+
+        Arrays are copied, except where it is all frames in their order.
+        """
+        chosen = np.asarray(indices, dtype=np.int64)
+        if np.array_equal(chosen, np.arange(len(self.names))):
+            return self
+        return Decoded(
+            names=tuple(self.names[i] for i in chosen),
+            images=self.images[chosen],
+            masks=None if self.masks is None else self.masks[chosen],
+            present=self.present[chosen],
+            truth=tuple(self.truth[i] for i in chosen) if self.truth else (),
+            sizes=tuple(self.sizes[i] for i in chosen),
+            digest=self.digest,
+            prints=self.prints.subset(chosen),
+        )
+
+
+def resize_image(
+    image: UInt8[np.ndarray, "h w 3"], size: tuple[int, int]
+) -> UInt8[np.ndarray, "h2 w2 3"]:
+    """Bilinear, with the support widened when shrinking, so that nothing aliases."""
+    height, width = size
+    if image.shape[:2] == size:
+        return image
+    resized = Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR)
+    return np.asarray(resized)
+
+
+def resize_mask(
+    mask: UInt8[np.ndarray, "h w"], size: tuple[int, int]
+) -> UInt8[np.ndarray, "h2 w2"]:
+    """The label at each new pixel's centre; no label is invented."""
+    height, width = size
+    if mask.shape == size:
+        return mask
+    resized = Image.fromarray(mask).resize((width, height), Image.Resampling.NEAREST)
+    return np.asarray(resized)
+
+
+def read_labelled(
+    frame: Frame, label_map: LabelMap, root: Path
+) -> tuple[UInt8[np.ndarray, "h w 3"], UInt8[np.ndarray, "h w"]]:
+    """Picture and class indices of one frame.
+
+    Raises:
+        DataError: either cannot be read, their sizes differ, or the mask holds a grey level that
+            is not in the label map, nor what a layer knows.
+    """
+    assert frame.mask is not None
+    findings: list[Finding] = []
+    image = None
+    try:
+        image = read_frame(frame, root)
+    except DataError as e:
+        findings.extend(e.findings)
+    size = None if image is None else image.shape[:2]
+    below = None
+    for layer in _layers(frame, label_map):
+        try:
+            grey = _read_layer(layer, frame.crop, size, root)
+        except DataError as e:
+            findings.extend(e.findings)
+            continue
+        below = grey if below is None else np.where(grey == label_map.greys[0], below, grey)
+    if findings:
+        raise DataError(merged(findings))
+    assert image is not None and below is not None
+    return image, label_map.to_indices(below)
+
+
+def _layers(frame: Frame, label_map: LabelMap) -> tuple[Layer, ...]:
+    """The layers of a frame's mask; a mask in one file is one whose levels are the label map's."""
+    if isinstance(frame.mask, tuple):
+        return frame.mask
+    assert frame.mask is not None
+    known = ", ".join(f"{g} {n}" for n, g in zip(label_map.names, label_map.greys, strict=True))
+    levels = tuple((g, g) for g in label_map.greys)
+    return (Layer(frame.mask, levels, f"the label map ({known})"),)
+
+
+def _read_layer(
+    layer: Layer, crop: Crop | None, size: tuple[int, ...] | None, root: Path
+) -> UInt8[np.ndarray, "h w"]:
+    """One mask, cut as its image is, in the label map's grey levels."""
+    where = (shown(layer.path, root),)
+    try:
+        grey = (read_mask if layer.others is None else read_luma)(layer.path, root)
+    except DataError as e:
+        if layer.hint and all(f.code in _PIXELS for f in e.findings):
+            raise DataError([replace(f, hint=layer.hint) for f in e.findings]) from e
+        raise
+    findings = []
+    if crop is not None:
+        size = crop.full
+    if size is not None and grey.shape != size:
+        (h, w), (mh, mw) = size, grey.shape
+        message = (
+            f"mask is {mw} wide and {mh} high, its image {w} wide and {h} high; expected the same"
+        )
+        hint = "export the mask again at the image's size"
+        findings.append(Finding("size-differs", "error", message, hint, where))
+    elif crop is not None:
+        grey = grey[crop.window]
+    table = np.full(256, layer.others or 0, dtype=np.uint8)
+    known, meant = np.array(layer.levels).T
+    table[known] = meant
+    unknown = np.setdiff1d(np.flatnonzero(np.bincount(grey.ravel())), known).tolist()
+    if unknown and layer.others is None:
+        levels = ", ".join(map(str, unknown[:8])) + (", ..." if len(unknown) > 8 else "")
+        message = f"grey levels {levels} are not in {layer.known}"
+        hint = layer.hint or "correct the mask, or name the level in mapping.json"
+        findings.append(Finding("unknown-grey", "error", message, hint, where))
+    if findings:
+        raise DataError(findings)
+    return np.take(table, grey)
+
+
+def decode(
+    frames: Sequence[Frame],
+    size: tuple[int, int],
+    label_map: LabelMap,
+    root: Path,
+    cache: Path,
+    keep_truth: bool = True,
+) -> Decoded:
+    """All frames at ``size``; decoded in parallel the first time, read from ``cache`` after that.
+
+    The cache is found by the content of the files, so a changed file is decoded anew and a moved
+    dataset is not.
+
+    Args:
+        frames: all labelled or all without labels.
+        size: height and width to train at.
+        label_map: of the masks.
+        root: the dataset's folder, for messages and to refuse links that leave it.
+        cache: a folder inside the output folder.
+        keep_truth: keep the masks at their own size too, for scoring.
+
+    Raises:
+        DataError: one or more files cannot be used; every one is named.
+        DiskError: the cache cannot be written.
+        ValueError: no frames, or some with labels and some without.
+    """
+    labelled = [f.mask is not None for f in frames]
+    if not frames or any(labelled) != all(labelled):
+        raise ValueError(
+            f"{sum(labelled)} of {len(frames)} frames have labels, expected all or none"
+        )
+    with ThreadPoolExecutor() as pool:
+        digest = _digest(pool, frames, root)
+        made_from = [_VERSION, digest, labelled[0], size, label_map.greys, keep_truth]
+        key = hashlib.sha256(json.dumps(made_from).encode()).hexdigest()[:32]
+        names = tuple(f.name for f in frames)
+        with _alone(cache, key):
+            found = _read_cache(cache / key, names, digest)
+            if found is None:
+                _write_cache(cache / key, pool, frames, size, label_map, root, keep_truth)
+                found = _read_cache(cache / key, names, digest)
+    assert found is not None
+    return found
+
+
+@contextlib.contextmanager
+def _alone(cache: Path, key: str) -> Iterator[None]:
+    """Lets one process at a time decode the same frames; the others then find them decoded."""
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        with (cache / f"{key}.lock").open("a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+    except OSError as e:
+        message = f"cannot write the decoded frames to {cache}: {e.strerror or e}"
+        hint = "make room or choose another --out, then run the same command"
+        raise DiskError(Finding("disk", "error", message, hint)) from e
+
+
+def digest(frames: Sequence[Frame], root: Path) -> str:
+    """SHA-256 of all the files' contents, in order; see [`Decoded`][].
+
+    Raises:
+        DataError: files cannot be read; every one is named.
+    """
+    with ThreadPoolExecutor() as pool:
+        return _digest(pool, frames, root)
+
+
+def _digest(pool: ThreadPoolExecutor, frames: Sequence[Frame], root: Path) -> str:
+    paths = [p for f in frames for p in (f.image, *f.masks)]
+
+    def one(path: Path) -> bytes | DataError:
+        try:
+            return hashlib.sha256(read_file(path, root)).digest()
+        except DataError as e:
+            return e
+
+    digests = list(pool.map(one, paths))
+    findings = [f for d in digests if isinstance(d, DataError) for f in d.findings]
+    if findings:
+        raise DataError(merged(findings))
+    whole = hashlib.sha256(b"".join(d for d in digests if isinstance(d, bytes)))
+    for frame in frames:
+        if frame.crop is not None or isinstance(frame.mask, tuple):
+            layers = frame.mask if isinstance(frame.mask, tuple) else ()
+            meant = [(layer.levels, layer.others) for layer in layers]
+            whole.update(repr((frame.crop, frame.mask is None, meant)).encode())
+    return whole.hexdigest()
+
+
+def _write_cache(
+    folder: Path,
+    pool: ThreadPoolExecutor,
+    frames: Sequence[Frame],
+    size: tuple[int, int],
+    label_map: LabelMap,
+    root: Path,
+    keep_truth: bool,
+) -> None:
+    """Decodes into a folder that gets its name when it is complete.
+
+    The files are appended to rather than mapped into memory: a full disk is then an error, where a
+    map would end the process.
+    """
+    classes = len(label_map.names)
+    partial = folder.with_name(f"{folder.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)  # a killed process left it
+    partial.mkdir()
+    findings: list[Finding] = []
+    sizes, present = [], []
+    digests: list[str] = []
+    try:
+        with contextlib.ExitStack() as stack:
+            files = {
+                name: stack.enter_context((partial / name).open("wb"))
+                for name in (_FILES if frames[0].mask else _FILES[:2])
+            }
+            for name, shape in (
+                ("images.npy", (3, *size)),
+                ("thumbnails.npy", THUMBNAIL),
+                ("masks.npy", size),
+            ):
+                if name in files:
+                    whole = {"descr": "|u1", "fortran_order": False, "shape": (len(frames), *shape)}
+                    np.lib.format.write_array_header_1_0(files[name], whole)
+            for frame in pool.map(lambda f: _decode_one(f, size, label_map, root), frames):
+                if isinstance(frame, DataError):
+                    findings.extend(frame.findings)
+                    continue
+                sizes.append(frame.size)
+                digests += frame.prints.digests
+                files["images.npy"].write(frame.image.tobytes())
+                files["thumbnails.npy"].write(frame.prints.thumbnails.tobytes())
+                shows = np.zeros(classes, dtype=bool)
+                if frame.mask is not None and frame.truth is not None:
+                    files["masks.npy"].write(frame.mask.tobytes())
+                    files["truth.u8"].write(frame.truth.tobytes() if keep_truth else b"")
+                    shows = np.bincount(frame.truth.ravel(), minlength=classes) > 0
+                present.append(shows.tolist())
+        if findings:
+            raise DataError(merged(findings))
+        about = {"sizes": sizes, "present": present, "digests": digests}
+        (partial / "frames.json").write_text(json.dumps(about))
+        (partial / _INDEX).write_text(json.dumps(_hashes(partial)))
+        partial.rename(folder)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+@dataclass(frozen=True)
+class _Frame:
+    """One frame decoded: at the training size, and its labels at their own."""
+
+    size: tuple[int, int]
+    prints: Fingerprints
+    image: UInt8[np.ndarray, "3 h w"]
+    mask: UInt8[np.ndarray, "h w"] | None
+    truth: UInt8[np.ndarray, "h2 w2"] | None
+
+
+def _decode_one(
+    frame: Frame, size: tuple[int, int], label_map: LabelMap, root: Path
+) -> _Frame | DataError:
+    try:
+        if frame.mask is None:
+            image, truth = read_frame(frame, root), None
+        else:
+            image, truth = read_labelled(frame, label_map, root)
+    except DataError as e:
+        return e
+    mask = None if truth is None else resize_mask(truth, size)
+    height, width, _ = image.shape
+    small = resize_image(image, size).transpose(2, 0, 1)
+    return _Frame((height, width), fingerprint(image), small, mask, truth)
+
+
+def _hashes(folder: Path) -> dict[str, str]:
+    hashes = {}
+    for path in sorted(folder.iterdir()):
+        if path.name != _INDEX:
+            with path.open("rb") as f:
+                hashes[path.name] = hashlib.file_digest(f, "sha256").hexdigest()
+    return hashes
+
+
+def _read_cache(folder: Path, names: tuple[str, ...], digest: str) -> Decoded | None:
+    """The cached arrays, or None where there are none; a damaged cache is removed."""
+    try:
+        intact = json.loads((folder / _INDEX).read_bytes()) == _hashes(folder)
+    except (FileNotFoundError, ValueError):
+        intact = False
+    if not intact:
+        shutil.rmtree(folder, ignore_errors=True)
+        return None
+    about = json.loads((folder / "frames.json").read_bytes())
+    sizes = tuple((int(h), int(w)) for h, w in about["sizes"])
+    labels, whole = folder / "masks.npy", folder / "truth.u8"
+    truth: tuple[UInt8[np.ndarray, "_ _"], ...] = ()
+    if whole.exists() and whole.stat().st_size:
+        flat = np.memmap(whole, np.uint8, "c") if _mapped(whole) else np.fromfile(whole, np.uint8)
+        ends = np.cumsum([h * w for h, w in sizes])
+        truth = tuple(
+            flat[end - h * w : end].reshape(h, w) for end, (h, w) in zip(ends, sizes, strict=True)
+        )
+    return Decoded(
+        names=names,
+        images=_open(folder / "images.npy"),
+        masks=_open(labels) if labels.exists() else None,
+        present=np.array(about["present"], dtype=bool),
+        truth=truth,
+        sizes=sizes,
+        digest=digest,
+        prints=Fingerprints(tuple(about["digests"]), _open(folder / "thumbnails.npy")),
+    )
+
+
+def _open(path: Path) -> UInt8[np.ndarray, "..."]:
+    # Copied on write, because torch wants arrays that it may write to.
+    return np.load(path, mmap_mode="c" if _mapped(path) else None)  # type: ignore[no-any-return]
+
+
+def _mapped(path: Path) -> bool:
+    return path.stat().st_size >= _IN_MEMORY
+
+
+def channel_statistics(
+    images: Iterable[UInt8[np.ndarray, "3 h w"]],
+) -> tuple[list[float], list[float]]:
+    """Mean and standard deviation of each channel over all pictures, in ``[0, 1]``.
+
+    From exact integer sums, so that they do not depend on the order of summation.
+    """
+    histogram = np.zeros((3, 256), dtype=np.int64)
+    for image in images:
+        for c in range(3):
+            histogram[c] += np.bincount(image[c].ravel(), minlength=256)
+    levels = np.arange(256)
+    means, stds = [], []
+    for counts in histogram:
+        total = int(counts.sum())
+        mean = int((counts * levels).sum()) / total
+        square = int((counts * levels**2).sum()) / total
+        means.append(mean / 255)
+        stds.append(max((square - mean**2) ** 0.5 / 255, 1 / 255))
+    return means, stds

@@ -1,0 +1,113 @@
+"""A network as the bytes of one ONNX file, by torch's exporter."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import warnings
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from headstart.errors import Finding, HeadstartError
+from headstart.inference.onnx_metadata import messages
+
+_EXAMPLE = (107, 117)  # no multiples of 8, so that the padding is in the graph; not too small
+_SIDES = ("pictures", "channels", "height", "width")
+
+
+class Answering(nn.Module):
+    """Pictures in ``[0, 1]`` to probabilities.
+
+    Args:
+        network: gives logits, classes in dimension 1.
+        mean: by channel; subtracted first, where the network does not do it itself.
+        std: by channel; divided by then.
+    """
+
+    def __init__(
+        self, network: nn.Module, mean: Sequence[float] = (), std: Sequence[float] = ()
+    ) -> None:
+        super().__init__()
+        self.network, self.standardises = network, bool(mean)
+        self.mean = nn.Buffer(torch.tensor(mean)[:, None, None])
+        self.std = nn.Buffer(torch.tensor(std)[:, None, None])
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Softmax of the logits."""
+        if self.standardises:
+            image = (image - self.mean) / self.std
+        logits: Tensor = self.network(image)
+        return logits.softmax(1)
+
+
+def onnx_graph(
+    answering: Answering,
+    size: tuple[int, int] | None,
+    names: tuple[str, str],
+    metadata: dict[str, str],
+) -> bytes:
+    """The file: weights inside, any number of pictures, no trace of where it was made.
+
+    Args:
+        answering: the network; on the CPU.
+        size: height and width it is bound to; None: any.
+        names: of its input and its output.
+        metadata: to be read by whoever has the file.
+
+    Raises:
+        HeadstartError: torch cannot export this network.
+    """
+    example = torch.zeros(2, 3, *(size or _EXAMPLE))
+    dynamic = dict.fromkeys((0,) if size else (0, 2, 3), torch.export.Dim.DYNAMIC)
+    try:
+        with _quietly():
+            program = torch.onnx.export(
+                answering.eval(),
+                (example,),
+                dynamo=True,
+                dynamic_shapes=(dynamic,),
+                external_data=False,
+                input_names=[names[0]],
+                output_names=[names[1]],
+                verbose=False,
+            )
+    except torch.onnx.OnnxExporterError as error:
+        message = f"torch cannot export this network: {str(error).splitlines()[0]}"
+        raise HeadstartError(Finding("not-exported", "error", message)) from error
+    assert program is not None
+    model = program.model_proto
+    _clean(model)
+    for key, value in sorted(metadata.items()):
+        model.metadata_props.add(key=key, value=value)
+    content: bytes = model.SerializeToString(deterministic=True)
+    return content
+
+
+@contextlib.contextmanager
+def _quietly() -> Iterator[None]:
+    """What the exporter says on the way concerns its developers; what fails is an exception."""
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)
+
+
+def _clean(model: Any) -> None:
+    """Takes out stack traces and file names, and gives dimensions their names."""
+    for message in messages(model):
+        for field in ("metadata_props", "doc_string"):
+            if field in message.DESCRIPTOR.fields_by_name:
+                message.ClearField(field)
+    model.graph.ClearField("value_info")  # shapes in between, found anew by who runs it
+    for value in (*model.graph.input, *model.graph.output):
+        for name, side in zip(_SIDES, value.type.tensor_type.shape.dim, strict=False):
+            if side.WhichOneof("value") == "dim_param":
+                side.dim_param = name

@@ -1,0 +1,170 @@
+"""A folder to label from: the suggested pictures, masks to correct, a list and a contact sheet."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt8
+from PIL import Image, ImageDraw, ImageFont
+
+from headstart.data.files import read_file, shown
+from headstart.data.layouts.folders import Frame
+from headstart.data.pictures.frame import read_frame
+from headstart.data.pictures.reading import exif_orientation
+from headstart.errors import printable
+from headstart.inference.masks import claimed_pictures, png
+from headstart.inference.segmenter import Segmenter, class_maps_of
+from headstart.labelling.suggestion import Suggestion
+from headstart.plots.overlay import colour, overlay
+from headstart.system.disk import write_atomic, write_json
+
+_THUMBNAIL, _COLUMNS, _GAP, _SIDE = 240, 5, 12, 15  # pixels; five a row
+_ON_SHEET = 100  # pictures: more are a list, not a sheet
+_LIST = "suggestions.csv"
+Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
+_INK, _FAINT = "#222222", "#666666"
+
+
+def write_suggestions(
+    segmenter: Segmenter, picked: Sequence[Suggestion], root: Path, out: Path
+) -> None:
+    """Writes what is needed to label the pictures.
+
+    ::
+
+        suggestions.csv    a line a picture, the most valuable first
+        sheet.png          the first hundred, with what the run sees in them
+        images/            the pictures
+        masks/             what the run sees, in the dataset's grey levels: to be corrected
+        mapping.json       which level means which class
+
+    ``images``, ``masks`` and ``mapping.json`` are a dataset: a labelling tool can open it, and
+    ``headstart check`` looks at what was made of it.
+
+    Args:
+        segmenter: the run's.
+        picked: what to label.
+        root: the folder of the pictures.
+        out: where to. Where all of it stands already nothing is written again: masks may have
+            been corrected since.
+
+    Raises:
+        UsageError: ``out`` holds something else.
+        LockedError: another process works there.
+        DiskError: a file cannot be written.
+    """
+    frames = [suggestion.frame for suggestion in picked]
+    with claimed_pictures(out, segmenter.digest, frames, ("images", "masks")):
+        if not (out / _LIST).exists():  # written last
+            _write_all(segmenter, picked, root, out)
+
+
+def _write_all(segmenter: Segmenter, picked: Sequence[Suggestion], root: Path, out: Path) -> None:
+    thumbnails: list[UInt8[np.ndarray, "_ _ 3"]] = []
+    for suggestion in picked:
+        image = read_frame(suggestion.frame, root)
+        (indices,) = class_maps_of(segmenter, [image])
+        _write_picture(suggestion.frame, image, root, out / "images")
+        write_atomic(
+            out / "masks" / f"{suggestion.frame.name}.png",
+            png(segmenter.label_map.to_greys(indices)),
+        )
+        if len(thumbnails) < _ON_SHEET:
+            thumbnails.append(_thumbnail(image, indices))
+    names = segmenter.label_map.names
+    write_json(out / "mapping.json", dict(zip(names, segmenter.label_map.greys, strict=True)))
+    write_atomic(out / "sheet.png", png(contact_sheet(picked[:_ON_SHEET], thumbnails, names)))
+    write_atomic(out / _LIST, _listed(picked, names, root))
+
+
+def _write_picture(
+    frame: Frame, image: UInt8[np.ndarray, "h w 3"], root: Path, folder: Path
+) -> None:
+    """The file as it is, where its mask will fit it; else the picture as it is seen."""
+    if frame.crop is None and exif_orientation(frame.image, root) == 1:
+        path = folder / f"{frame.name}{frame.image.suffix.lower()}"
+        write_atomic(path, read_file(frame.image, root))
+    else:
+        write_atomic(folder / f"{frame.name}.png", png(image))
+
+
+def _listed(picked: Sequence[Suggestion], names: Sequence[str], root: Path) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(("rank", "name", "picture", "uncertainty", "covers", *names))
+    for rank, s in enumerate(picked, start=1):
+        name, picture = printable(s.frame.name), printable(shown(s.frame.image, root))
+        shares = (f"{share:.4f}" for share in s.shares)
+        row = (rank, name, picture, f"{s.uncertainty:.4f}", f"{s.covers:.5f}", *shares)
+        writer.writerow(row)
+    return text.getvalue()
+
+
+def _thumbnail(
+    image: UInt8[np.ndarray, "h w 3"], indices: UInt8[np.ndarray, "h w"]
+) -> UInt8[np.ndarray, "h2 w2 3"]:
+    """The overlay, as wide as a thumbnail, or as high where it is upright."""
+    picture = Image.fromarray(overlay(image, indices))
+    factor = _THUMBNAIL / max(picture.size)
+    size = (max(1, round(picture.width * factor)), max(1, round(picture.height * factor)))
+    return np.asarray(picture.resize(size, Image.Resampling.BILINEAR))
+
+
+def contact_sheet(
+    picked: Sequence[Suggestion],
+    thumbnails: Sequence[UInt8[np.ndarray, "_ _ 3"]],
+    names: Sequence[str],
+) -> UInt8[np.ndarray, "h w 3"]:
+    """All suggestions in rows of five, each with its rank, name and why; classes named below."""
+    font, line = ImageFont.load_default(size=_SIDE), round(1.4 * _SIDE)
+    cell = _THUMBNAIL + _GAP
+    high = max((t.shape[0] for t in thumbnails), default=0) + 2 * line + _GAP
+    rows = -(-len(picked) // _COLUMNS)
+    columns = min(_COLUMNS, max(1, len(picked)))
+    legend = _legend(names, columns * cell - _GAP, font)
+    sheet = Image.new(
+        "RGB", (columns * cell + _GAP, rows * high + legend.height + 2 * _GAP), "white"
+    )
+    draw = ImageDraw.Draw(sheet)
+    for i, (suggestion, thumbnail) in enumerate(zip(picked, thumbnails, strict=True)):
+        x, y = _GAP + i % _COLUMNS * cell, _GAP + i // _COLUMNS * high
+        sheet.paste(Image.fromarray(thumbnail), (x, y))
+        name = _fitted(f"{i + 1}   {printable(suggestion.frame.name)}", _THUMBNAIL, font)
+        below = y + thumbnail.shape[0] + 4
+        draw.text((x, below), name, fill=_INK, font=font)
+        why = f"uncertainty {suggestion.uncertainty:.3f}, covers {suggestion.covers:.1%}"
+        draw.text((x, below + line), why, fill=_FAINT, font=font)
+    sheet.paste(legend, (_GAP, rows * high + _GAP))
+    return np.asarray(sheet)
+
+
+def _fitted(text: str, width: int, font: Font) -> str:
+    """The text, cut short where it is wider than ``width`` pixels."""
+    if font.getlength(text) <= width:
+        return text
+    while text and font.getlength(f"{text}…") > width:
+        text = text[:-1]
+    return f"{text}…"
+
+
+def _legend(names: Sequence[str], width: int, font: Font) -> Image.Image:
+    """Names of the foreground classes with their colours, in as many lines as they need."""
+    line = round(1.6 * _SIDE)
+    places, x, y = [], 0, 0
+    for k, name in enumerate(names[1:], start=1):
+        label = _fitted(printable(name.replace("_", " ")), width - 3 * _SIDE, font)
+        wide = round(font.getlength(label)) + 3 * _SIDE
+        if x and x + wide > width:
+            x, y = 0, y + line
+        places.append((x, y, k, label))
+        x += wide
+    legend = Image.new("RGB", (width, y + line), "white")
+    draw = ImageDraw.Draw(legend)
+    for x, y, k, label in places:
+        draw.rectangle((x, y + 2, x + _SIDE, y + _SIDE + 2), fill=colour(k))
+        draw.text((x + 1.5 * _SIDE, y), label, fill=_INK, font=font)
+    return legend

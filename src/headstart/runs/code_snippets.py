@@ -1,0 +1,132 @@
+"""How a run's network is used without headstart: a few lines for its model card."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import nn
+
+from headstart.models.classifiers import AS_PUBLISHED, MEAN, STD
+from headstart.models.standardise import Standardise
+
+_ONNX = """\
+import numpy as np
+import onnxruntime
+from PIL import Image
+
+classes = {classes}
+greys = {greys}
+session = onnxruntime.InferenceSession("model.onnx", providers=["CPUExecutionProvider"])
+picture = Image.open("picture.png").convert("RGB")
+small = picture.resize(({width}, {height}), Image.Resampling.BILINEAR)
+image = np.asarray(small, np.float32).transpose(2, 0, 1)[None] / 255
+(probabilities,) = session.run(["probabilities"], {{"image": image}})
+bilinear = Image.Resampling.BILINEAR  # to the picture's own size
+layers = [Image.fromarray(layer).resize(picture.size, bilinear) for layer in probabilities[0]]
+probabilities = np.stack([np.asarray(layer) for layer in layers])
+mask = probabilities.argmax(0)  # of each pixel its class's place in the list
+"""
+
+_SMALL = """\
+share = np.bincount(mask.ravel(), minlength=len(classes)) / mask.size
+share[0] = 1  # background is never too small
+mask = np.where((share < {min_area})[:, None, None], -1, probabilities).argmax(0)
+"""
+
+_SAVED = """\
+Image.fromarray(np.array(greys, np.uint8)[mask]).save("mask.png")
+"""
+
+_CLASSIFIER = """\
+import numpy as np
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+from torchvision import models
+
+classes = {classes}
+weights = load_file("weights.safetensors")
+network = models.get_model("{model}", weights=None, num_classes={count}{settings})
+{head}network.load_state_dict({weights})
+network.eval()
+picture = Image.open("picture.png").convert("RGB")
+picture = picture.resize(({width}, {height}), Image.Resampling.BILINEAR)
+image = torch.from_numpy(np.array(picture)).permute(2, 0, 1)[None] / 255
+mean, std = torch.tensor({mean}), torch.tensor({std})
+with torch.no_grad():
+    logits = network((image - mean[:, None, None]) / std[:, None, None])
+probabilities = logits.softmax(1)[0].tolist()
+print(dict(zip(classes, probabilities)))
+"""
+
+_HEAD = """\
+network.{part} = torch.nn.Sequential(
+    torch.nn.AdaptiveAvgPool2d(1),
+    torch.nn.Flatten(),
+    torch.nn.BatchNorm1d({channels}, eps=0, affine=False),  # (features - mean) / std
+    torch.nn.Linear({channels}, {count}),
+)
+weights["{name}.running_mean"] = weights.pop("{name}.mean")
+weights["{name}.running_var"] = weights.pop("{name}.std") ** 2
+weights["{name}.num_batches_tracked"] = torch.tensor(0)
+"""
+
+
+_VERSIONS = """\
+own = network.state_dict()  # MNASNet takes no weights without the versions of its parts
+own.update(weights)
+"""
+
+
+def onnx_code(
+    size: tuple[int, int], names: Sequence[str], greys: Sequence[int], min_area: float
+) -> str:
+    """Python that makes a mask of ``picture.png`` with ``model.onnx``.
+
+    It does what [`class_maps`][headstart.inference.segmenter.class_maps] does.
+    """
+    height, width = size
+    code = _ONNX.format(classes=_list(names), greys=list(greys), height=height, width=width)
+    return code + (_SMALL.format(min_area=min_area) if min_area else "") + _SAVED
+
+
+def classifier_code(
+    model: str, network: nn.Module, size: tuple[int, int], names: Sequence[str]
+) -> str:
+    """Python that tells the class of ``picture.png`` with ``weights.safetensors``.
+
+    Args:
+        model: torchvision's name of the network.
+        network: itself, with the last layer it was trained with.
+        size: height and width of the pictures it takes.
+        names: of the classes.
+    """
+    settings = {**AS_PUBLISHED.get(model, {})}
+    if settings:
+        settings["init_weights"] = False  # they come from the file
+    head = ""
+    for name, module in network.named_modules():
+        if isinstance(module, Standardise):
+            part, channels = name.rpartition(".")[0], len(module.mean)
+            head = _HEAD.format(part=part, name=name, channels=channels, count=len(names))
+    return _CLASSIFIER.format(
+        classes=_list(names),
+        model=model,
+        count=len(names),
+        settings="".join(f", {key}={value}" for key, value in settings.items()),
+        head=head + (_VERSIONS if model.startswith("mnasnet") else ""),
+        weights="own" if model.startswith("mnasnet") else "weights",
+        height=size[0],
+        width=size[1],
+        mean=list(MEAN),
+        std=list(STD),
+    )
+
+
+def _list(names: Sequence[str]) -> str:
+    r"""As Python; a backtick is written so that it ends no block of Markdown.
+
+    >>> _list(["a`b"])
+    "['a\\x60b']"
+    """
+    return ascii(list(names)).replace("`", "\\x60")

@@ -1,0 +1,119 @@
+"""``frames.csv``: all that a score can be taken from again.
+
+Of a segmentation the counts per frame and class, of a classification the true and the predicted
+class of each picture.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Int64
+
+from headstart.errors import DataError, Finding, printable
+
+_HEADER = ["frame", "class", "TP", "FP", "FN"]
+_ANSWERS = ["frame", "truth", "predicted"]
+RIGHT = 1  # the class that stands for "right or wrong" in the counts of a classification
+
+
+@dataclass(frozen=True)
+class FrameCounts:
+    """The content of one ``frames.csv``.
+
+    Attributes:
+        frames: their names.
+        names: of the classes, background first.
+        counts: TP, FP and FN in pixels.
+    """
+
+    frames: tuple[str, ...]
+    names: tuple[str, ...]
+    counts: Int64[np.ndarray, "n k 3"]
+
+
+def frames_csv(
+    counts: Int64[np.ndarray, "n k 3"], frames: tuple[str, ...], names: tuple[str, ...]
+) -> str:
+    """``frame,class,TP,FP,FN``, a line for each frame and class."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(_HEADER)
+    for frame, per_class in zip(frames, counts.tolist(), strict=True):
+        writer.writerows(
+            [printable(frame), name, *c] for name, c in zip(names, per_class, strict=True)
+        )
+    return text.getvalue()
+
+
+def read_frames_csv(path: Path) -> FrameCounts:
+    """What [`frames_csv`][] wrote.
+
+    Raises:
+        DataError: the file cannot be read, or is not as it was written.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            header, *rows = csv.reader(file)
+        names = tuple(row[1] for row in rows if row[0] == rows[0][0])
+        frames = tuple(row[0] for row in rows[:: len(names)])
+        counts = np.array([row[2:] for row in rows], dtype=np.int64)
+        counts = counts.reshape(len(frames), len(names), 3)
+        whole = [(f, n) for f in frames for n in names]
+        if header != _HEADER or [(row[0], row[1]) for row in rows] != whole:
+            raise ValueError
+    except OSError as e:
+        raise DataError(Finding("unreadable", "error", f"{path}: {e.strerror}")) from None
+    except (ValueError, IndexError, csv.Error):
+        message = f"{path} is damaged: expected {','.join(_HEADER)} for each frame and class"
+        hint = "restore it from a copy, or remove the run's folder to run it again"
+        raise DataError(Finding("bad-frames", "error", message, hint)) from None
+    return FrameCounts(frames, names, counts)
+
+
+def answers_csv(
+    truth: Int64[np.ndarray, " n"],
+    predicted: Int64[np.ndarray, " n"],
+    frames: tuple[str, ...],
+    names: tuple[str, ...],
+) -> str:
+    """``frame,truth,predicted``, a line for each picture, the classes by name."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(_ANSWERS)
+    pairs = zip(frames, truth.tolist(), predicted.tolist(), strict=True)
+    called = [printable(name) for name in names]
+    writer.writerows([printable(f), called[t], called[p]] for f, t, p in pairs)
+    return text.getvalue()
+
+
+def read_answers_csv(path: Path) -> FrameCounts:
+    """What [`answers_csv`][] wrote, as counts whose pooled Dice is the accuracy.
+
+    Each picture is one pixel of the class [`RIGHT`][headstart.scores.frames_csv.RIGHT]: a true positive where
+    it was recognised, else both a false positive and a false negative. Then ``2 TP / (2 TP + FP +
+    FN)`` is the share of the pictures that were recognised, and whatever holds for Dice here
+    (intervals, verdicts, labels saved) holds for accuracy.
+
+    Raises:
+        DataError: the file cannot be read, or is not as it was written.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            header, *rows = csv.reader(file)
+        if header != _ANSWERS or not rows or any(len(row) != len(_ANSWERS) for row in rows):
+            raise ValueError
+    except OSError as e:
+        raise DataError(Finding("unreadable", "error", f"{path}: {e.strerror}")) from None
+    except (ValueError, csv.Error):
+        message = f"{path} is damaged: expected {','.join(_ANSWERS)} for each picture"
+        hint = "restore it from a copy, or remove the run's folder to run it again"
+        raise DataError(Finding("bad-frames", "error", message, hint)) from None
+    right = np.array([truth == predicted for _, truth, predicted in rows])
+    counts = np.zeros((len(rows), 2, 3), dtype=np.int64)
+    counts[:, RIGHT] = np.where(right[:, None], [1, 0, 0], [0, 1, 1])
+    return FrameCounts(tuple(row[0] for row in rows), ("", "right"), counts)

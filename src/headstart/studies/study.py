@@ -1,0 +1,166 @@
+"""Studies: starts x tunings x label budgets x seeds, everything else held fixed; what differs.
+
+A study's folder::
+
+    config.json            its settings
+    ledger.jsonl           a line for each finished run: what it was, and the hash of its frames.csv
+    study.json             records, comparisons with intervals, labels saved
+    runs/START-TUNE-LABELS-SEED/    a run each
+    starts/PRETEXT-SEED-HASH/       a pretext each, shared by all runs that start from it
+    cache/                 decoded pictures
+
+A run whose line is in the ledger is never run again: its ``frames.csv`` is all that a verdict
+needs, so a study can be carried to another machine without its weights.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from headstart.data.batches import steps_per_epoch
+from headstart.data.layouts.folders import Frame, open_dataset
+from headstart.data.question import sizes_of
+from headstart.errors import Finding, InterruptedRun
+from headstart.runs.run import try_starts
+from headstart.studies.ledger import Ledger, line_of, write_ledger
+from headstart.studies.plan import Cell, Plan, cells, plan, pretext_config, run_config
+from headstart.studies.verdicts import METRIC, compare
+from headstart.studies.workers import Work, working
+from headstart.system.disk import locked, write_atomic, write_json
+from headstart.system.signals import Stopping
+from headstart.training.config import PRETEXTS, SCRATCH_LONGER, RunConfig, StudyConfig, to_json
+from headstart.training.fit import Listener
+
+
+def study(
+    config: StudyConfig,
+    out: Path,
+    listener: Listener,
+    tell: Callable[[str], None],
+    jobs: int = 1,
+    checkpoint_seconds: float = 10.0,
+) -> dict[str, Any]:
+    """Runs what is missing of a study, compares, and writes ``study.json``.
+
+    Args:
+        config: all that decides the result; what the folder already holds is added to it.
+        out: the study's folder; made if need be.
+        listener: told how each training goes, where one runs at a time.
+        tell: told in words what is done.
+        jobs: how many runs at a time, each in a process of its own. The results do not depend on
+            it, for the threads of a run are part of its settings.
+        checkpoint_seconds: at most about this much work of each run is lost by a kill.
+
+    Returns:
+        The content of ``study.json``.
+
+    Raises:
+        HeadstartError: as [`plan`][] and [`train`][headstart.runs.run.train]; what is finished is kept.
+    """
+    planned = plan(config, out)
+    # What would stop it after hours, and then be one of its starts for good, is refused now.
+    classes = sizes_of(Path(config.data), config.task).classes
+    try_starts({cell.start for cell in planned.todo}, planned.config, classes)
+    with locked(out), Stopping() as stopping:
+        todo = plan(config, out)
+        write_atomic(out / "config.json", to_json(todo.config))
+        ledger = dict(todo.done)
+        order = [cell.run for cell in cells(todo.config)]
+        write_ledger(out, ledger, order)
+        whole = len(order)
+        works = _works(todo, out, checkpoint_seconds)
+        for work, scores in working(works, jobs, listener, stopping):
+            cell = work.about
+            if isinstance(cell, Cell):
+                ledger[cell.run] = line_of(cell.run, out / cell.run, asdict(cell))
+                write_ledger(out, ledger, order)
+                without_checkpoints(out / cell.run)
+                seconds = ledger[cell.run]["seconds"]
+                metric = METRIC[todo.config.task]
+                tell(
+                    f"[{len(ledger)}/{whole}] {cell}: {metric} {_shown(scores[metric])} (constant "
+                    f"{_shown(scores['trivial'][metric])}), {seconds / 60:.1f} min"
+                )
+                if not any(c.seed == cell.seed and c.run not in ledger for c in todo.todo):
+                    _write_study(out, todo.config, ledger)
+            else:
+                shutil.rmtree(work.out / "checkpoint", ignore_errors=True)
+                tell(
+                    f"{work.about}: loss {scores['loss']:.5f} (without learning "
+                    f"{scores['trivial']['loss']:.5f})"
+                )
+        if stopping.signal is not None:
+            message = f"stopped with {len(ledger)} of {whole} runs done; all is saved in {out}"
+            hint = f"the same command again continues (--out {out})"
+            finding = Finding("interrupted", "info", message, hint)
+            raise InterruptedRun(finding, stopping.signal)
+        return _write_study(out, todo.config, ledger)
+
+
+def without_checkpoints(run: Path) -> None:
+    """Removes what a finished run needs no more: of large networks it is gigabytes."""
+    for folder in (run / "checkpoint", *run.glob("*/checkpoint")):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _shown(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
+
+
+def _works(todo: Plan, out: Path, checkpoint_seconds: float) -> list[Work]:
+    """What is to be done, seed by seed, pretexts before their runs."""
+    config = todo.config
+    works: list[Work] = []
+    pretexts = [start for start in config.starts if start in PRETEXTS]
+    for seed in config.seeds:
+        mine = [cell for cell in todo.todo if cell.seed == seed]
+        longer = any(cell.start == SCRATCH_LONGER for cell in mine)
+        needed = {cell.start for cell in mine} & set(PRETEXTS) | set(pretexts[:1] if longer else ())
+        for name in pretexts:
+            if name in needed:
+                folder = out / todo.folders[name, seed]
+                make = functools.partial(pretext_config, config, name, seed)
+                about = f"pretext {name}, seed {seed}"
+                works.append(Work(about, folder, make, out / "cache", checkpoint_seconds))
+        for cell in mine:
+            before = cell.start if cell.start in PRETEXTS else None
+            if cell.start == SCRATCH_LONGER:
+                before = pretexts[0]
+            needs = out / todo.folders[before, seed] if before else None
+            its = functools.partial(_run_config, config, cell, needs)
+            works.append(Work(cell, out / cell.run, its, out / "cache", checkpoint_seconds, needs))
+    return works
+
+
+def _run_config(config: StudyConfig, cell: Cell, pretext: Path | None) -> RunConfig:
+    return run_config(config, cell, _epochs_longer(config, cell, pretext))
+
+
+def _epochs_longer(config: StudyConfig, cell: Cell, pretext: Path | None) -> int:
+    """How many epochs of this study's recipe have the steps that the pretext took."""
+    if cell.start != SCRATCH_LONGER or pretext is None:
+        return 0
+    steps = json.loads((pretext / "scores.json").read_bytes())["steps"]
+    whole = sizes_of(Path(config.data), config.task).pictures["train"]
+    passes = whole if config.recipe.epoch == "steps" else cell.labels
+    return int(-(-steps // steps_per_epoch(passes, config.recipe.batch)))
+
+
+def _write_study(out: Path, config: StudyConfig, ledger: Ledger) -> dict[str, Any]:
+    records = []
+    for cell in cells(config):
+        if cell.run in ledger:
+            scores = json.loads((out / cell.run / "scores.json").read_bytes())
+            records.append({**asdict(cell), "run": cell.run, "scores": scores})
+    frames: tuple[Frame, ...] = ()
+    if config.task == "segmentation":
+        frames = open_dataset(Path(config.data)).splits[config.score]
+    record = {"schema": 1, "records": records, **compare(records, out, config, frames)}
+    write_json(out / "study.json", record)
+    return record

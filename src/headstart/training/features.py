@@ -1,0 +1,123 @@
+"""What the frozen part of a network makes of pictures: computed once, kept by content."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor, nn
+
+from headstart.data.augment import augment_image
+from headstart.data.augmentation import Augmentation
+from headstart.models.classifiers import prepare
+from headstart.models.tuning import Frozen
+from headstart.system.disk import disk_errors
+from headstart.tasks.batches_and_maps import low_precision, to_input
+
+_VERSION = 1  # of what is kept; raise it when preparing or keeping changes
+_BATCH = 64
+_IN_MEMORY = 4 << 30  # larger arrays are read from the disk as they are needed
+
+
+def prepared(
+    images: UInt8[Tensor, "b c h w"],
+    size: tuple[int, int],
+    device: torch.device,
+    augmentation: Augmentation | None = None,
+    rng: np.random.Generator | None = None,
+) -> Float[Tensor, "b 3 h2 w2"]:
+    """A batch of pictures as a classifier takes it; augmented before it is brought to its size."""
+    batch = to_input(images, device)
+    if augmentation is not None and rng is not None:
+        batch = augment_image(batch.expand(-1, 3, -1, -1), augmentation, rng)
+    return prepare(batch, size)
+
+
+@torch.no_grad()
+def compute(
+    frozen: nn.Module, images: UInt8[Tensor, "n c h w"], size: tuple[int, int], device: torch.device
+) -> Iterator[Float[Tensor, "b f"]]:
+    """The features of pictures, batch by batch, on the CPU."""
+    frozen.eval()
+    for start in range(0, len(images), _BATCH):
+        batch = prepared(images[start : start + _BATCH], size, device)
+        with torch.autocast(device.type, torch.bfloat16, enabled=low_precision(device)):
+            features = frozen(batch)
+        yield features.float().cpu()
+
+
+def cached_features(
+    frozen: Frozen,
+    images: UInt8[np.ndarray, "n c h w"],
+    content: str,
+    size: tuple[int, int],
+    device: torch.device,
+    cache: Path,
+) -> Float[Tensor, "n f"]:
+    """The features of all pictures; read from ``cache`` if they were computed before.
+
+    They are found by the content of pictures, weights and transform, so nothing stale is read.
+
+    Args:
+        frozen: the part of the network before what trains.
+        images: all of them.
+        content: a hash of them, in their order.
+        size: that the network takes.
+        device: where to compute.
+        cache: a folder inside the output folder.
+
+    Raises:
+        DiskError: they cannot be kept.
+    """
+    made_from = [_VERSION, content, size, device.type, hash_of(frozen)]
+    key = hashlib.sha256(json.dumps(made_from).encode()).hexdigest()[:32]
+    path = cache / f"{key}.features.npy"
+    with disk_errors(path), _alone(cache, key):
+        if not path.exists():
+            _keep(path, compute(frozen, torch.from_numpy(images), size, device), len(images))
+        large = path.stat().st_size > _IN_MEMORY
+        kept = np.load(path, mmap_mode="c" if large else None)
+    return torch.from_numpy(kept)
+
+
+def hash_of(frozen: Frozen) -> str:
+    """SHA-256 of what it computes: steps, their settings, weights and statistics by name."""
+    whole = hashlib.sha256(f"{frozen.graph_module.code}\n{frozen}".encode())
+    for name, tensor in sorted(frozen.state_dict().items()):
+        whole.update(name.encode() + np.ascontiguousarray(tensor.detach().cpu().numpy()).tobytes())
+    return whole.hexdigest()
+
+
+@contextlib.contextmanager
+def _alone(cache: Path, key: str) -> Iterator[None]:
+    """Lets one process at a time compute the same; the others then find it."""
+    cache.mkdir(parents=True, exist_ok=True)
+    with (cache / f"{key}.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _keep(path: Path, features: Iterator[Tensor], count: int) -> None:
+    """Written batch by batch into a file that gets its name when it is complete."""
+    partial = path.with_name(f"{path.name}.partial")
+    try:
+        with partial.open("wb") as file:
+            for i, batch in enumerate(features):
+                if i == 0:
+                    shape = (count, batch.shape[1])
+                    whole = {"descr": "<f4", "fortran_order": False, "shape": shape}
+                    np.lib.format.write_array_header_1_0(file, whole)
+                file.write(batch.numpy().tobytes())
+            file.flush()
+            os.fsync(file.fileno())
+        partial.rename(path)
+    finally:
+        partial.unlink(missing_ok=True)

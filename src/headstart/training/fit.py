@@ -1,0 +1,305 @@
+"""The training loop, on one screen, and what lets it stop anywhere and go on exactly.
+
+Whatever is random is a function of seed, epoch and step (see `seeding`), so a checkpoint holds
+weights, optimizer, running sums and the record of epochs, and nothing else. A run that is killed at
+any moment and continued ends with the same bits, on a CPU with the same number of threads.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+import torch
+from jaxtyping import Int64
+from torch import Tensor, nn
+
+from headstart.data.batches import batch_indices
+from headstart.errors import DataError, Finding
+from headstart.seeding import key
+from headstart.tasks.batches_and_maps import Task, low_precision
+from headstart.training.checkpoint import load_checkpoint, save_checkpoint
+from headstart.training.recipes import Training
+
+Row = dict[str, Any]
+Weights = dict[str, Tensor]
+
+_POLL = 50  # steps between looks at the device's NaN flag, each of which waits for the device
+
+
+@runtime_checkable
+class Listener(Protocol):
+    """Who is told how a training goes."""
+
+    def begins(self, what: str) -> None:
+        """What the next steps are about, in words."""
+
+    def step(self, done: int, total: int) -> None:
+        """One step is done, of ``total`` (early stopping aside)."""
+
+    def epoch(self, row: Row, timing: Row) -> None:
+        """An epoch is done: its row of ``metrics.jsonl`` and its row of ``timing.jsonl``."""
+
+    def resumed(self, step: int, history: list[Row]) -> None:
+        """The training goes on from a checkpoint with these epochs behind it."""
+
+    def warning(self, finding: Finding) -> None:
+        """Something to know that does not stop the training."""
+
+
+@dataclass
+class State:
+    """Where a training stands; all of it is in every checkpoint.
+
+    Attributes:
+        step: optimizer steps done.
+        seen: pictures since the epoch began, on which ``loss_sum`` is summed.
+        history: a row for each epoch done, as in ``metrics.jsonl``.
+        best: the row whose weights are kept.
+        best_weights: those.
+    """
+
+    loss_sum: Tensor
+    step: int = 0
+    seen: int = 0
+    history: list[Row] = field(default_factory=list)
+    best: Row | None = None
+    best_weights: Weights | None = None
+
+
+def learning_rate(recipe: Training, step: int, steps: int) -> float:
+    """The rate at one step, a function of the step alone.
+
+    Args:
+        recipe: whose schedule.
+        step: steps done before.
+        steps: steps an epoch.
+    """
+    if recipe.schedule == "constant":
+        return recipe.learning_rate
+    if recipe.schedule == "step":
+        return recipe.learning_rate * recipe.gamma ** (step // steps // recipe.step_size)
+    total = recipe.epochs * steps
+    rise = recipe.warmup * total
+    if step < rise:
+        return recipe.learning_rate * (step + 1) / (rise + 1)
+    return recipe.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - rise) / (total - rise)))
+
+
+def make_optimizer(model: nn.Module, recipe: Training) -> torch.optim.Optimizer:
+    """Adam or AdamW over the weights that train, in one fused kernel."""
+    weights = [p for p in model.parameters() if p.requires_grad]
+    kind = torch.optim.AdamW if recipe.optimizer == "adamw" else torch.optim.Adam
+    return kind(weights, lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True)
+
+
+def _numbers(model: nn.Module) -> list[Tensor]:
+    """Weights and statistics, whose values change and who stay who they are."""
+    return [t for t in model.state_dict().values() if t.is_floating_point()]
+
+
+@torch.no_grad()
+def _average(old: list[Tensor], new: list[Tensor], decay: float, step: int) -> None:
+    """One step of the exponential moving average, shorter at the start where there is no past."""
+    decay = min(decay, (1 + step) / (10 + step))
+    torch._foreach_lerp_(old, new, 1 - decay)
+
+
+def _ended(state: State, recipe: Training) -> bool:
+    """All epochs done, or ``patience`` of them without a better one."""
+    done = len(state.history)
+    if done >= recipe.epochs:
+        return True
+    since = done - state.best["epoch"] if state.best else done
+    return recipe.patience is not None and done > 0 and since >= recipe.patience
+
+
+def _better(row: Row, best: Row | None, choose: str) -> bool:
+    if best is None:
+        return True
+    name = f"validation_{choose}"
+    return bool(row[name] < best[name] if choose == "loss" else row[name] > best[name])
+
+
+def fit(
+    model: nn.Module,
+    task: Task,
+    recipe: Training,
+    *,
+    seed: int,
+    steps: int,
+    device: torch.device,
+    folder: Path,
+    stop: Callable[[], bool],
+    listener: Listener,
+    checkpoint_seconds: float = 10.0,
+) -> State:
+    """Trains ``model`` in place, from the newest valid checkpoint in ``folder`` if there is one.
+
+    Args:
+        model: on ``device``, with its initial weights.
+        task: data and question.
+        recipe: hyper-parameters.
+        seed: of order, augmentation and dropout.
+        steps: optimizer steps an epoch.
+        device: where to train; on CUDA in bfloat16 where the hardware has it.
+        folder: for checkpoints.
+        stop: asked at every step and validation batch; when true, the state is saved and returned.
+        listener: told of every step and epoch.
+        checkpoint_seconds: at most about this much work is lost by a kill; more where a checkpoint
+            takes over a twentieth of it to write. 0: one after every step.
+
+    Returns:
+        The final state. Its weights are ``best_weights``; where ``stop`` came first,
+        [`finished`][headstart.training.fit.finished] says so.
+
+    Raises:
+        DataError: the loss or a gradient became NaN or infinite (no weight was changed by that
+            step); or every checkpoint is damaged.
+        DiskError: a checkpoint cannot be written.
+    """
+    optimizer = make_optimizer(model, recipe)
+    averaged = copy.deepcopy(model) if recipe.average else model
+    state = _resume(folder, model, averaged, optimizer, device, listener)
+    not_finite = torch.zeros((), device=device)  # once 1, the fused optimizer changes nothing more
+    optimizer.found_inf, optimizer.grad_scale = not_finite, None  # type: ignore[attr-defined]
+    weights, numbers, averages = list(model.parameters()), _numbers(model), _numbers(averaged)
+    saved, half = time.monotonic(), low_precision(device)
+    pause = checkpoint_seconds
+
+    while not _ended(state, recipe):
+        began, first = time.perf_counter(), state.step
+        model.train()
+        while state.step < (len(state.history) + 1) * steps and not stop():
+            indices = _indices(task, recipe, seed, state.step, steps)
+            torch.manual_seed(key(seed, "step", state.step))
+            for group in optimizer.param_groups:
+                group["lr"] = learning_rate(recipe, state.step, steps)
+            image, target = task.batch(indices, state.step)
+            with torch.autocast(device.type, torch.bfloat16, enabled=half):
+                output = model(image)
+            loss = task.loss(output, target)
+            loss.backward()  # type: ignore[no-untyped-call]
+            norm = nn.utils.get_total_norm([p.grad for p in weights if p.grad is not None])
+            not_finite.logical_or_(~torch.isfinite(loss + norm))
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+            state.loss_sum += loss.detach() * len(indices)
+            state.step, state.seen = state.step + 1, state.seen + len(indices)
+            if recipe.average:
+                _average(averages, numbers, recipe.average, state.step)
+            listener.step(state.step, steps * recipe.epochs)
+            due = time.monotonic() - saved > pause
+            at_end = state.step % steps == 0
+            if device.type == "cpu" or due or at_end or state.step % _POLL == 0:
+                _check_finite(not_finite, task, recipe, state, seed, steps)
+            if due:
+                began_saving = time.monotonic()
+                saved = _save(folder, state, model, averaged, optimizer)
+                if checkpoint_seconds:  # of a large network not more than a twentieth of the time
+                    pause = max(checkpoint_seconds, 20 * (saved - began_saving))
+        trained = time.perf_counter()
+        scores = None if stop() else task.validate(averaged, stop)
+        if scores is None:
+            _check_finite(not_finite, task, recipe, state, seed, steps)
+            _save(folder, state, model, averaged, optimizer)
+            return state
+        row = {
+            "epoch": len(state.history) + 1,
+            "step": state.step,
+            "learning_rate": learning_rate(recipe, state.step - 1, steps),
+            "train_loss": state.loss_sum.item() / state.seen,
+            **{f"validation_{name}": value for name, value in scores.items()},
+        }
+        timing = {
+            "epoch": row["epoch"],
+            "steps": state.step - first,
+            "train_seconds": trained - began,
+            "validation_seconds": time.perf_counter() - trained,
+        }
+        if _better(row, state.best, recipe.choose):
+            state.best = row
+            state.best_weights = {k: v.clone() for k, v in averaged.state_dict().items()}
+        state.history.append(row)
+        state.loss_sum, state.seen = torch.zeros_like(state.loss_sum), 0
+        listener.epoch(row, timing)
+    _save(folder, state, model, averaged, optimizer)
+    return state
+
+
+def finished(state: State, recipe: Training) -> bool:
+    """Whether a training ended by its own rules, rather than by a signal."""
+    return _ended(state, recipe)
+
+
+def _indices(
+    task: Task, recipe: Training, seed: int, step: int, steps: int
+) -> Int64[np.ndarray, "b"]:
+    args = (seed, task.count, recipe.batch, step, steps, recipe.epoch, task.weights)
+    return batch_indices(*args)
+
+
+def _save(
+    folder: Path,
+    state: State,
+    model: nn.Module,
+    averaged: nn.Module,
+    optimizer: torch.optim.Optimizer,
+) -> float:
+    content = {
+        "model": model.state_dict(),
+        "averaged": averaged.state_dict() if averaged is not model else None,
+        "optimizer": optimizer.state_dict(),
+        **vars(state),
+    }
+    save_checkpoint(folder, state.step, content, {"epochs": len(state.history)})
+    return time.monotonic()
+
+
+def _resume(
+    folder: Path,
+    model: nn.Module,
+    averaged: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    device: torch.device,
+    listener: Listener,
+) -> State:
+    content, damaged = load_checkpoint(folder)
+    for finding in damaged:
+        listener.warning(finding)
+    if content is None:
+        return State(torch.zeros((), dtype=torch.float64, device=device))
+    model.load_state_dict(content.pop("model"))
+    kept = content.pop("averaged")
+    if kept is not None:
+        averaged.load_state_dict(kept)
+    optimizer.load_state_dict(content.pop("optimizer"))
+    content["loss_sum"] = content["loss_sum"].to(device)
+    state = State(**content)
+    listener.resumed(state.step, state.history)
+    return state
+
+
+def _check_finite(
+    not_finite: Tensor, task: Task, recipe: Training, state: State, seed: int, steps: int
+) -> None:
+    if not not_finite.item():
+        return
+    exact = not_finite.device.type == "cpu"
+    last = state.step - 1
+    where = f"step {last}" if exact else f"one of the {_POLL} steps up to {last}"
+    indices = _indices(task, recipe, seed, last, steps)
+    message = (
+        f"the loss or a gradient became NaN or infinite at {where} (learning rate "
+        f"{learning_rate(recipe, last, steps):.3g}); that step changed no weight, and nothing was "
+        "saved after it"
+    )
+    hint = "a lower learning rate in a recipe of your own, with --fresh"
+    files = tuple(task.names[i] for i in indices) if exact else ()
+    raise DataError(Finding("not-finite", "error", message, hint, files))

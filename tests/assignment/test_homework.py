@@ -1,0 +1,392 @@
+"""The assignment as one command: what is run, that it goes on, and what its report says."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+from collections.abc import Sequence
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from headstart.assignment.homework import do_homework, not_run
+from headstart.assignment.parts import Homework
+from headstart.assignment.report import latex, words
+from headstart.assignment.report.results import CONSTANT, STEPLR, Effect, Pair
+from headstart.assignment.report.write import write_homework
+from headstart.cli.homework import homework as verb
+from headstart.errors import InterruptedRun, UsageError
+from headstart.report.read import Run
+from headstart.scores.frames_csv import FrameCounts
+from headstart.studies.statistics import Comparison, verdict
+from headstart.training.config import differences, read_config, read_run_config
+from headstart.training.recipes import ASSIGNMENT, PRETEXT_ASSIGNMENT
+from tests.conftest import Silent
+
+RUNS = ("a", *(f"{s}/runs/{r}-all-12-1" for s in ("steplr", "constant")
+               for r in ("scratch", "colorization")))  # fmt: skip
+
+
+def tiny_homework(data: Path, seeds: int = 1) -> Homework:
+    return Homework(str(data), "tiny", seeds)
+
+
+def ignore(_: str) -> None:
+    """What is told."""
+
+
+class InterruptingB(Silent):
+    """Stops while 1(b) is trained."""
+
+    def step(self, done: int, total: int) -> None:
+        super().step(done, total)
+        if any("scratch, 12" in what for what in self.begun):
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+@pytest.fixture(scope="module")
+def done(drawn: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished homework that was stopped in the middle and continued."""
+    out = tmp_path_factory.mktemp("homework") / "H"
+    with pytest.raises(InterruptedRun, match="the same command again continues") as stopped:
+        do_homework(tiny_homework(drawn), out, InterruptingB(), ignore)
+    assert stopped.value.exit_status == 143 and not (out / "report.html").exists()
+    before = {p: p.stat().st_mtime_ns for p in out.rglob("scores.json")}
+    assert {p.parent.parent.name for p in before} == {"H", "starts"}
+    written = do_homework(tiny_homework(drawn), out, Silent(), ignore)
+    assert all(p.stat().st_mtime_ns == t for p, t in before.items()), "a finished part ran again"
+    assert written.record == json.loads((out / "homework.json").read_text())
+    return out
+
+
+def test_what_is_run_is_the_assignment(done: Path) -> None:
+    a, b, d, b_constant, d_constant = (read_run_config(done / r / "config.json") for r in RUNS)
+    # b comes before d in RUNS
+    assert differences(a.recipe, ASSIGNMENT) == ["epochs: 4 -> 200"]
+    assert {x.split(":")[0] for x in differences(a.recipe, b.recipe)} == {
+        "name", "augmentation.flip_horizontal", "augmentation.flip_vertical",
+        "augmentation.rotation",
+    }  # fmt: skip
+    assert {x.split(":")[0].split(".")[0] for x in differences(b, d)} == {"start", "pretext"}
+    for with_it, without in ((b, b_constant), (d, d_constant)):
+        changed = differences(with_it, without)
+        assert {x.split(":")[0] for x in changed} == {"recipe.name", "recipe.schedule"}
+    assert d.start == "colorization" and d.pretext is not None
+    assert differences(d.pretext.recipe, PRETEXT_ASSIGNMENT) == ["epochs: 4 -> 200"]
+
+
+def test_both_schedules_start_from_the_same_weights_trained_once(done: Path) -> None:
+    (c,) = (done / "steplr" / "starts").iterdir()
+    assert read_config(c / "config.json") == read_run_config(done / RUNS[2] / "config.json").pretext
+    assert (done / "constant" / "starts").resolve() == (done / "steplr" / "starts").resolve()
+    hashes = {
+        json.loads((done / run / "environment.json").read_text())["start"]["weights_sha256"]
+        for run in (RUNS[2], RUNS[4])
+    }
+    assert len(hashes) == 1 and None not in hashes
+
+
+def test_the_record(done: Path) -> None:
+    record = json.loads((done / "homework.json").read_text())
+    assert record["schema"] == 1 and set(record["parts"]) == set("abcd")
+    for letter, run in zip("abd", RUNS, strict=False):
+        scores = json.loads((done / run / "scores.json").read_text())
+        part = record["parts"][letter]
+        assert part["dice_assignment"] == scores["dice_assignment"]
+        assert part["trivial"]["dice_assignment"] == scores["trivial"]["dice_assignment"]
+        assert part["epochs"] == len((done / run / "metrics.jsonl").read_text().splitlines())
+    assert {k: v.get("expected") for k, v in record["parts"].items()} == {
+        "a": 0.5, "b": 0.6, "c": None, "d": None
+    }  # fmt: skip
+    assert [p["reported_epochs"] for p in record["parts"].values()] == [46, 11, 8, 31]
+    assert len(record["comparisons"]) == 4
+    assert {c["verdict"] for c in record["comparisons"]} == {"too few seeds"}
+    assert str(done) not in json.dumps(record)
+
+
+class Text(HTMLParser):
+    """The page's tags and words; nothing that is not closed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: set[str] = set()
+        self.words = ""
+
+    def handle_starttag(self, tag: str, attrs: list) -> None:
+        self.tags.add(tag)
+        if tag not in ("meta", "img", "br", "wbr", "path", "use", "clippath", "rect"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in self.open:
+            assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.words += data
+
+
+def read_page(out: Path) -> Text:
+    page = Text()
+    page.feed((out / "report.html").read_text())
+    return page
+
+
+def test_the_report_has_all_parts_in_order(done: Path) -> None:
+    page = read_page(done)
+    tex = (done / "report.tex").read_text()
+    headings = [
+        r"1\(a\)",
+        r"1\(b\)",
+        r"1\(c\)",
+        r"1\(d\)",
+        r"\(b\) and \(d\) compared",
+        "Part 2",
+        r"2\(a\)",
+        "Not run",
+        r"2\(c\)",
+        "Not run",
+    ]
+    assert re.search(
+        ".*".join(headings), page.words[page.words.index("Part 1, in short") :], re.DOTALL
+    )
+    assert re.search(".*".join(rf"(section\*|textbf){{{h}" for h in headings), tex, re.DOTALL)
+    for said in ("expected > 0.5", "expected > 0.6", "0.5295", "0.6991", "46 epochs", "8 epochs"):
+        assert said in page.words, said
+    for said in (
+        "No verdict on colorization: 1 seed, and a verdict needs 5",
+        "learning rate 0.001",
+        "handing back the grey picture",
+        "4 epochs at most",
+        "the word fashion-mnist fetches them",
+    ):
+        assert said in page.words and said in tex, said
+    source = (done / "report.html").read_text()
+    assert source.count("data:image/jpeg") == 4 and source.count("<svg") == 5
+    assert "mathdefault" not in source  # how matplotlib writes powers where it may not set them
+    assert "script" not in page.tags and not re.search(r'(?:href|src)="(?!#|data:)', source)
+    names = ("1a-losses", "1b-losses", "1c-losses", "1d-losses", "1d-seeds")
+    drawn = {f"{name}.{kind}" for name in names for kind in ("pdf", "png")}
+    sheets = ("1a-predictions", "1b-predictions", "1c-restorations", "1d-predictions")
+    pictures = {f"{name}.jpg" for name in sheets}
+    assert {p.name for p in (done / "figures").iterdir()} == drawn | pictures
+    included = set(re.findall(r"figures/([\w.-]+)", tex.split("\\begin{document}")[1]))
+    assert included == pictures | {name for name in drawn if name.endswith("pdf")}
+    if shutil.which("pdflatex"):
+        assert (done / "report.pdf").read_bytes().startswith(b"%PDF")
+
+
+def app() -> typer.Typer:
+    its = typer.Typer()
+    its.command()(verb)
+    return its
+
+
+def test_a_finished_homework_answers_at_once(drawn: Path, done: Path) -> None:
+    before = {
+        p: (p.stat().st_mtime_ns, p.read_bytes())
+        for p in (*done.rglob("frames.csv"), *done.rglob("weights.safetensors"))
+    }
+    same = {name: (done / name).read_bytes() for name in ("homework.json", "report.html")}
+    options = ["--data", str(drawn), "--scale", "tiny", "--device", "cpu", "--out", str(done)]
+    result = CliRunner().invoke(app(), [*options, "--dry-run", "--json"])
+    assert result.exit_code == 0 and "0 trainings, at most 0 steps" in result.stderr
+    assert {part["runs"] for part in json.loads(result.stdout)["todo"].values()} == {0}
+    result = CliRunner().invoke(app(), [*options, "--json"])
+    assert result.exit_code == 0, result.stderr
+    assert json.loads(result.stdout) == json.loads((done / "homework.json").read_text())
+    assert "report.html" in result.stderr
+    for path, was in before.items():
+        assert (path.stat().st_mtime_ns, path.read_bytes()) == was
+    for name, content in same.items():
+        assert (done / name).read_bytes() == content, name
+
+
+def test_a_plan_writes_nothing(drawn: Path, tmp_path: Path) -> None:
+    options = [
+        "--data",
+        str(drawn),
+        "--scale",
+        "tiny",
+        "--seeds",
+        "2",
+        "--device",
+        "cpu",
+        "--threads",
+        "1",
+    ]
+    result = CliRunner().invoke(app(), [*options, "--dry-run", "--out", str(tmp_path / "H")])
+    assert result.exit_code == 0, result.output
+    lines = result.stderr.splitlines()
+    # four epochs, of two batches of ten
+    assert "1 training, at most 8 steps" in lines[0]
+    assert "6 trainings, at most 48 steps" in lines[1]
+    assert "4 trainings, at most 32 steps" in lines[2]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_not_ours_is_refused(drawn: Path, done: Path, tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("mine")
+    with pytest.raises(UsageError, match="holds no homework"):
+        do_homework(tiny_homework(drawn), tmp_path, Silent(), ignore)
+    with pytest.raises(UsageError, match="settings-differ"):
+        do_homework(Homework(str(drawn), "small", 1), done, Silent(), ignore)
+    assert [p.name for p in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+HOSTILE = ("*[2em] <script>alert(1)</script>", "\\input{/etc/passwd} & 5% $x_1^2$ #1 ~",
+           "[針] {{ x }} << y >>", "q" * 90, "\\end{document} {% raw %}")  # fmt: skip
+
+
+def test_names_are_set_and_never_obeyed_and_pictures_can_be_left_out(
+    done: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "H"
+    shutil.copytree(
+        done, out, symlinks=True, ignore=shutil.ignore_patterns("cache", "*.safetensors")
+    )
+    names = json.loads((done / "a" / "scores.json").read_text())["classes"]
+    renamed = dict(zip(names, HOSTILE, strict=True))
+    for path in (*out.rglob("scores.json"), out / "steplr/study.json", out / "constant/study.json"):
+        text = path.read_text()
+        for old, new in renamed.items():
+            text = text.replace(json.dumps(old), json.dumps(new))
+        path.write_text(text)
+    for path in out.rglob("frames.csv"):
+        text = path.read_text()
+        for old, new in renamed.items():
+            text = text.replace(f",{old},", ',"{}",'.format(new.replace('"', '""')))
+        path.write_text(text)
+    missing = not_run(tiny_homework(Path("a_b")), out)
+    written = write_homework(out, "headstart homework --data 'a_b & $(x)' %", False, missing)
+    page, tex = read_page(out), (out / "report.tex").read_text()
+    assert "script" not in page.tags and "b" in page.tags
+    for name in HOSTILE:
+        assert name.replace("_", "") in page.words.replace("_", "")
+    assert (
+        "\\input{" not in tex
+        and tex.count("\\end{document}") == 1
+        and not re.search(r"(?<!\\)\$x", tex)
+    )
+    assert not list((out / "figures").glob("*.jpg"))
+    assert "data:image" not in (out / "report.html").read_text()
+    assert "--without-pictures" in page.words and "-{}-without-pictures" in tex
+    if shutil.which("pdflatex"):
+        assert written.no_pdf == "" and (out / "report.pdf").exists()
+
+
+def test_without_a_latex_there_is_no_pdf_and_it_is_said(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(latex, "_ENGINES", ("no-such-latex",))
+    assert latex.make_pdf(tmp_path) == (None, "neither no-such-latex is installed")
+
+
+@pytest.mark.skipif(not shutil.which("pdflatex"), reason="no LaTeX is installed")
+def test_a_latex_that_fails_is_said_and_no_error(tmp_path: Path) -> None:
+    (tmp_path / "report.tex").write_text("\\nonsense")
+    pdf, why = latex.make_pdf(tmp_path)
+    assert pdf is None and "! Undefined control sequence" in why
+
+
+def comparison(low: float | None, high: float | None, seeds: int = 5) -> Comparison:
+    difference = 0.02 if low is None or high is None else (low + high) / 2
+    return Comparison(difference, low, high, 0.95, 1, seeds, verdict(low, high))
+
+
+def effects(first: Comparison, second: Comparison) -> list[Effect]:
+    return [
+        Effect("colorization", STEPLR, first),
+        Effect("colorization", CONSTANT, second),
+        Effect("schedule", "scratch", first),
+        Effect("schedule", "colorization", second),
+    ]
+
+
+HELPS, HURTS = comparison(0.01, 0.05), comparison(-0.05, -0.01)
+OPEN, FEW = comparison(-0.01, 0.05), comparison(None, None, seeds=3)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "said"),
+    [
+        (HELPS, HELPS, "With StepLR and without it, starting from colorization raises dice."),
+        (HURTS, HURTS, "With StepLR and without it, starting from colorization lowers dice."),
+        (OPEN, OPEN, "With StepLR and without it, no difference between (b) and (d) is shown."),
+        (HELPS, OPEN, "With StepLR, starting from colorization raises dice; without it, no "
+                      "difference between (b) and (d) is shown."),
+        (OPEN, HURTS, "With StepLR, no difference between (b) and (d) is shown; without it, "
+                      "starting from colorization lowers dice."),
+        (FEW, FEW, "No verdict on colorization: 3 seeds, and a verdict needs 5."),
+        (HELPS, FEW, "No verdict on colorization: 3 seeds, and a verdict needs 5."),
+    ],
+)  # fmt: skip
+def test_the_headline_says_no_more_than_the_intervals(
+    first: Comparison, second: Comparison, said: str
+) -> None:
+    assert words.headline(effects(first, second)) == said
+
+
+def test_effects_in_words() -> None:
+    told = words.of_colorization(effects(HELPS, OPEN))
+    assert "raises dice (dice +0.030, 95 % interval +0.010 to +0.050, 5 seeds)" in told
+    assert "no difference is shown, which is not the same as equal (dice +0.020" in told
+    assert "That the verdicts differ is no evidence that the effects do." in told
+    assert "no evidence" not in words.of_colorization(effects(HELPS, HELPS))
+    few = words.of_schedule(effects(FEW, FEW))
+    assert "no verdict is possible with 3 seeds (it takes 5)" in few and "interval" not in few
+    assert "leaving StepLR out lowers dice" in words.of_schedule(effects(HURTS, HURTS))
+    assert words.headline([], "no truth") == "No verdict on colorization: no truth."
+
+
+def make_run(dice: float, assignment: float, collapsed: bool = False) -> Run:
+    scores = {"dice": dice, "dice_assignment": assignment, "collapsed": collapsed}
+    frames = FrameCounts(("1",), ("bg", "tool"), np.zeros((1, 2, 3), dtype=np.int64))
+    return Run("run", Path("run"), "scratch", "all", 12, 1, scores, (), {}, 1.0, frames)
+
+
+def make_pairs(*of: tuple[float, float], schedule: str = STEPLR) -> Sequence[Pair]:
+    """(b) and (d), the same by both scores."""
+    return [
+        Pair(schedule, seed, make_run(b, b), make_run(d, d)) for seed, (b, d) in enumerate(of, 1)
+    ]
+
+
+def test_seeds_in_words() -> None:
+    assert words.of_seeds(make_pairs((0.8, 0.9))).startswith("One seed:")
+    mixed = words.of_seeds(make_pairs((0.8, 0.9), (0.85, 0.82), (0.7, 0.75)))
+    assert "(b) scores 0.700 to 0.850 and (d) 0.750 to 0.900" in mixed
+    assert "their difference is −0.030 to +0.100" in mixed
+    assert "The seed decides which of the two comes out above the other." in mixed
+    alike = words.of_seeds(make_pairs((0.8, 0.9), (0.8, 0.81)))
+    assert "difference is +0.010 to +0.100" in alike and "decides" not in alike
+
+
+def test_the_metric_in_words() -> None:
+    pairs = [*make_pairs((0.8, 0.9), (0.7, 0.6)), *make_pairs((0.5, 0.6), schedule=CONSTANT)]
+    told = words.of_metric(pairs, 0.7622)
+    assert "With StepLR, (d) is above (b) in 1 of 2 seeds by the assignment’s Dice" in told
+    assert "With a constant learning rate, (d) is above (b) in 1 of 1 seed by" in told
+    assert "Of the 6 runs of (b) and (d), 4 score less" in told and "(0.762)" in told
+    assert "none scores less" in words.of_metric(make_pairs((0.8, 0.9)), 0.7622)
+
+
+def test_collapse_and_constants_in_words() -> None:
+    assert words.of_collapse(make_pairs((0.1, 0.2))) == "Of these 2 runs none has collapsed."
+    pair = Pair(STEPLR, 1, make_run(0.0, 0.76, collapsed=True), make_run(0.1, 0.2))
+    assert "Of these 2 runs 1 collapsed" in words.of_collapse([pair])
+    assert words.constant(0.76221, 0.76219, "bg").startswith("above the 0.76219 that")
+    assert words.constant(0.76, 0.76, "bg").startswith("exactly the 0.760")
+    assert "by this score no network at all is better" in words.constant(0.5, 0.76, "bg")
+    assert words.threshold(0.5, 0.5) == "0.500 is not above the expected 0.5"
+    assert words.threshold(0.50004, 0.5) == "0.50004 is above the expected 0.5"
+    assert "No class is predicted" in words.stray(0.0) and "every class" in words.stray(None)
+    near = words.leaks(20, 1, 1)
+    assert near.endswith("1 is a validation or test frame, pixel by pixel, and 1 nearly is.")
+    assert words.leaks(20, 2, 0).endswith("2 are validation or test frames, pixel by pixel.")
+    assert "none is, exactly or nearly," in words.leaks(20, 0, 0)

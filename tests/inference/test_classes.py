@@ -1,0 +1,142 @@
+"""A trained classifier in use: classes of pictures, scores of a split, through the command line."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from headstart.cli.main import app
+from headstart.data.layouts.class_folders import open_classes
+from headstart.data.layouts.folders import find_pictures
+from headstart.errors import DataError, LockedError, UsageError
+from headstart.inference.classes import (
+    classes_of_pictures,
+    evaluate_classifier,
+    open_classifier,
+    write_classes,
+)
+from headstart.runs.run import train
+from headstart.system.disk import locked
+from headstart.training.config import CLASSIFIER, make_run_config
+from headstart.training.recipes import CLASSIFIER_DEFAULT
+from tests.conftest import Silent, tiny
+
+
+@pytest.fixture(scope="module")
+def run(coloured: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Knows colours well enough to be right more often than not."""
+    out = tmp_path_factory.mktemp("classify") / "run"
+    recipe = CLASSIFIER_DEFAULT.model_copy(
+        update={"batch": 8, "epochs": 6, "head_learning_rate": 3e-2}
+    )
+    settings = {"data": str(coloured), "model": "squeezenet1_1", "size": (32, 32)}
+    config = make_run_config(
+        **{"schema": 1, **CLASSIFIER, **settings, "tune": "head", "recipe": recipe}
+    )
+    train(config, out, Silent())
+    return out
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open() as file:
+        return list(csv.DictReader(file))
+
+
+def headstart(*arguments: object) -> tuple[int, str, str]:
+    result = CliRunner().invoke(app, [str(a) for a in arguments])
+    return result.exit_code, result.stdout, result.stderr
+
+
+def test_a_split_is_scored_as_the_run_scored_it(run: Path, coloured: Path) -> None:
+    scores = json.loads((run / "scores.json").read_text())
+    assert scores["accuracy"] > 0.5
+    assert evaluate_classifier(run, open_classes(coloured), "test", "cpu") == scores
+    status, said, _ = headstart("evaluate", run, coloured, "--device", "cpu", "--json")
+    assert status == 0 and json.loads(said) == scores
+    other = evaluate_classifier(run, open_classes(coloured), "validation", "cpu")
+    assert other["split"] == "validation" and other["pictures"] == 3
+
+
+def test_pictures_get_the_answers_that_frames_csv_holds(
+    run: Path, coloured: Path, tmp_path: Path
+) -> None:
+    status, _, said = headstart("predict", run, coloured, "--split", "test", "--out", tmp_path)
+    assert status == 0 and "18 pictures" in said
+    found = rows(tmp_path / "classes.csv")
+    with (run / "frames.csv").open() as file:
+        answers = {row["frame"]: row["predicted"] for row in csv.DictReader(file)}
+    assert {row["picture"]: row["class"] for row in found} == answers
+    for row in found:
+        probabilities = [float(row[name]) for name in ("ape", "bee", "cat")]
+        assert sum(probabilities) == pytest.approx(1, abs=1e-5)
+        assert float(row["probability"]) == max(probabilities)
+    alone = tmp_path / "alone"
+    status, _, _ = headstart("predict", run, coloured / "test" / "bee", "--out", alone)
+    assert status == 0
+    of_bees = {row["picture"]: row for row in found if row["picture"].startswith("bee/")}
+    for row in rows(alone / "classes.csv"):
+        same = of_bees[f"bee/{row['picture']}.png"]
+        assert {**row, "picture": ""} == {**same, "picture": ""}
+
+
+def test_pictures_of_any_size_and_nothing_is_overwritten(
+    run: Path, coloured: Path, tmp_path: Path
+) -> None:
+    photos, out = tmp_path / "photos", tmp_path / "out"
+    photos.mkdir()
+    for name, shape in (("large", (90, 120, 3)), ("tall", (80, 9, 3)), ("small", (5, 4, 3))):
+        Image.fromarray(np.full(shape, 120, dtype=np.uint8)).save(photos / f"{name}.png")
+    assert headstart("predict", run, photos, "--out", out)[0] == 0
+    before = (out / "classes.csv").read_bytes()
+    assert len(rows(out / "classes.csv")) == 3
+    assert headstart("predict", run, photos, "--out", out)[0] == 0  # the same again
+    status, _, _ = headstart("predict", run, coloured, "--split", "test", "--out", out)
+    assert status != 0 and (out / "classes.csv").read_bytes() == before
+    (photos / "mine.tmp-999999999").touch()  # a folder that is not the tool's is not swept
+    assert headstart("predict", run, photos, "--out", photos)[0] == 0
+    assert (photos / "mine.tmp-999999999").exists()
+    with locked(out), pytest.raises(LockedError, match="in use"):
+        write_classes(out, (), (), np.zeros((0, 0)))
+
+
+def test_bad_pictures_are_all_named_and_nothing_is_written(
+    run: Path, coloured: Path, tmp_path: Path
+) -> None:
+    photos, out = tmp_path / "photos", tmp_path / "out"
+    shutil.copytree(coloured / "test" / "ape", photos)
+    for name in ("1.png", "4.png"):
+        (photos / name).write_bytes(b"no picture")
+    classifier = open_classifier(run, "cpu")
+    assert classifier.names == ("ape", "bee", "cat")
+    result = CliRunner().invoke(app, ["predict", str(run), str(photos), "--out", str(out)])
+    assert isinstance(result.exception, (DataError, SystemExit)) and not out.exists()
+    with pytest.raises(DataError) as caught:
+        classes_of_pictures(classifier, find_pictures(photos), photos)
+    assert len(caught.value.findings) == 2
+
+
+def test_what_does_not_fit_together_is_refused(
+    run: Path, coloured: Path, drawn: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(coloured, other)
+    for folder in other.glob("*/cat"):
+        folder.rename(folder.with_name("dog"))
+    with pytest.raises(DataError, match=r"ape, bee, cat, but .* has ape, bee, dog"):
+        evaluate_classifier(run, open_classes(other), "test", "cpu")
+    with pytest.raises(UsageError, match="has no split nowhere"):
+        evaluate_classifier(run, open_classes(coloured), "nowhere", "cpu")
+    with pytest.raises(DataError, match="expected a finished run"):
+        open_classifier(tmp_path, "cpu")
+    segmenter = tmp_path / "segmenter"
+    recipe = tiny(drawn).recipe.model_copy(update={"epochs": 1})
+    train(tiny(drawn, recipe=recipe), segmenter, Silent())
+    with pytest.raises(DataError, match="of a segmentation, which knows no classes"):
+        evaluate_classifier(segmenter, open_classes(coloured), "test", "cpu")

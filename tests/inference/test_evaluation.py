@@ -1,0 +1,110 @@
+"""Scores of a run and of masks in files."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from weakref import WeakSet
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from headstart.data.layouts.folders import frames_of, open_dataset
+from headstart.errors import DataError, UsageError
+from headstart.inference import evaluation as evaluate
+from headstart.inference.evaluation import evaluate_masks, evaluate_run
+from headstart.inference.masks import open_segmenter
+from headstart.inference.segmenter import Pictures, Segmenter, Sizes
+
+
+def test_the_run_scores_again_what_it_scored(trained: Path, drawn: Path) -> None:
+    scores = json.loads((trained / "scores.json").read_text())
+    assert (
+        json.loads(json.dumps(evaluate_run(trained, open_dataset(drawn), "test", "cpu"))) == scores
+    )
+
+
+def test_memory_does_not_grow_with_the_frames(
+    trained: Path, drawn: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a split of many batches, no more class maps are there at once than of one."""
+    alive: WeakSet[Held] = WeakSet()
+    most = 0
+
+    class Held(np.ndarray):
+        __hash__ = object.__hash__  # type: ignore[assignment]
+
+    def opened(run: Path, device: str) -> Segmenter:
+        its = open_segmenter(run, device)
+
+        def maps(pictures: Pictures, sizes: Sizes) -> list[np.ndarray]:
+            nonlocal most
+            found = [m.view(Held) for m in its.maps(pictures, sizes)]
+            for m in found:
+                alive.add(m)
+            most = max(most, len(alive))
+            return found
+
+        return replace(its, maps=maps)
+
+    whole = evaluate_run(trained, open_dataset(drawn), "train", "cpu")
+    monkeypatch.setattr(evaluate, "open_segmenter", opened)
+    monkeypatch.setattr(evaluate, "_BATCH", 2)
+    assert evaluate_run(trained, open_dataset(drawn), "train", "cpu") == whole
+    assert whole["frames"] == 12 and most == 2
+
+
+def test_frames_that_cannot_be_read_are_all_named(
+    trained: Path, drawn: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(drawn, tmp_path / "data")
+    dataset = open_dataset(tmp_path / "data")
+    bad = [dataset.splits["test"][i].image for i in (0, 3)]
+    for path in bad:
+        path.write_bytes(b"<html>")
+    with pytest.raises(DataError) as caught:
+        evaluate_run(trained, dataset, "test", "cpu")
+    named = {file for finding in caught.value.findings for file in finding.files}
+    assert named == {str(path.relative_to(tmp_path / "data")) for path in bad}
+
+
+def test_the_truth_scores_one(drawn: Path, tmp_path: Path) -> None:
+    dataset = open_dataset(drawn)
+    for frame in frames_of(dataset, "test"):
+        assert frame.mask is not None
+        (tmp_path / f"{frame.name}.png").write_bytes(frame.mask.read_bytes())
+    scores = evaluate_masks(tmp_path, dataset, "test")
+    assert scores["dice"] == scores["dice_assignment"] == scores["iou"] == 1
+    assert scores["absent_fp_rate"] == 0 and not scores["collapsed"]
+
+
+def test_masks_that_cannot_be_scored_are_all_named(drawn: Path, tmp_path: Path) -> None:
+    dataset = open_dataset(drawn)
+    with pytest.raises(DataError, match="no mask for 5 of the 5 frames"):
+        evaluate_masks(tmp_path, dataset, "test")
+    for i, frame in enumerate(frames_of(dataset, "test")):
+        size = (4, 4) if i == 0 else (32, 40)
+        Image.fromarray(np.full(size, 99 if i == 1 else 0, np.uint8)).save(
+            tmp_path / f"{frame.name}.png"
+        )
+    with pytest.raises(DataError) as caught:
+        evaluate_masks(tmp_path, dataset, "test")
+    assert {f.code for f in caught.value.findings} == {"size-differs", "unknown-grey"}
+    assert "99" in str(caught.value)
+
+
+def test_a_run_for_other_classes_is_refused(trained: Path, drawn: Path, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    shutil.copytree(drawn, data)
+    labels = json.loads((data / "mapping.json").read_text())
+    (data / "mapping.json").write_text(json.dumps({f"{k}_x": v for k, v in labels.items()}))
+    with pytest.raises(DataError, match="Drawn_Tissue_x"):
+        evaluate_run(trained, open_dataset(data), "test", "cpu")
+
+
+def test_an_unknown_split(drawn: Path) -> None:
+    with pytest.raises(UsageError, match="it has train, validation, test"):
+        frames_of(open_dataset(drawn), "holdout")

@@ -1,0 +1,49 @@
+"""What runs without torch answers as what runs with it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.nn import functional as F
+
+from headstart.data.layouts.folders import frames_of, open_dataset
+from headstart.data.pictures.frame import read_frame
+from headstart.inference.segmenter import brought, class_maps, class_maps_of, resized
+from headstart.inference.torch_network import load_segmenter
+from headstart.tasks import batches_and_maps as tasks
+
+SIDES = st.integers(1, 23)
+
+
+@given(SIDES, SIDES, SIDES, SIDES, st.integers(0, 99))
+@settings(deadline=None)
+def test_resizing_is_that_of_torch(h, w, h2, w2, seed):
+    probs = np.random.default_rng(seed).random((3, h, w), dtype=np.float32)
+    theirs = F.interpolate(torch.from_numpy(probs)[None], size=(h2, w2), mode="bilinear")[0]
+    assert np.abs(resized(probs, (h2, w2)) - theirs.numpy()).max() < 1e-5
+
+
+@pytest.mark.parametrize("min_area", [0.0, 0.02, 0.3])
+def test_class_maps_are_those_of_torch(min_area: float) -> None:
+    logits = np.random.default_rng(0).normal(size=(3, 5, 8, 10)).astype(np.float32) * 3
+    sizes = [(8, 10), (31, 17), (5, 40)]
+    theirs = tasks.class_maps(torch.from_numpy(logits), sizes, min_area)
+    probs = torch.from_numpy(logits).softmax(1).numpy()
+    for ours, other in zip(class_maps(probs, sizes, min_area), theirs, strict=True):
+        assert ours.dtype == np.uint8 and np.array_equal(ours, other.numpy())
+
+
+def test_a_run_answers_alike_by_its_probabilities(trained: Path, drawn: Path) -> None:
+    segmenter = load_segmenter(trained, torch.device("cpu"))
+    frames = frames_of(open_dataset(drawn), "test")
+    pictures = [read_frame(frame, drawn) for frame in frames]
+    probs = segmenter.probabilities(brought(segmenter, pictures))
+    assert probs.shape == (5, 5, 16, 24) and np.allclose(probs.sum(1), 1, atol=1e-5)
+    maps = class_maps(probs, [p.shape[:2] for p in pictures], segmenter.min_area)
+    for ours, its in zip(maps, class_maps_of(segmenter, pictures), strict=True):
+        assert np.array_equal(ours, its)

@@ -1,0 +1,62 @@
+"""Classes in colour: only the foreground, told apart, named below."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from headstart.plots.overlay import COLOURS, colour, overlay, overlay_with_legend
+
+
+@given(
+    hnp.arrays(
+        np.uint8, st.tuples(st.integers(1, 9), st.integers(1, 9)), elements=st.integers(0, 14)
+    ),
+    st.floats(0, 1),
+    st.integers(0, 99),
+)
+@settings(deadline=None)
+def test_only_foreground_is_coloured(classes, opacity, seed):
+    image = np.random.default_rng(seed).integers(0, 256, (*classes.shape, 3), dtype=np.uint8)
+    before = image.copy()
+    seen = overlay(image, classes, opacity)
+    assert (seen.shape, seen.dtype) == (image.shape, np.uint8)
+    assert np.array_equal(image, before)
+    assert np.array_equal(seen[classes == 0], image[classes == 0])
+    for y, x in np.argwhere(classes):
+        around = classes[max(y - 1, 0) : y + 2, x], classes[y, max(x - 1, 0) : x + 2]
+        ink = np.array(colour(int(classes[y, x])))
+        outline = any((line != classes[y, x]).any() for line in around)
+        alpha = 1.0 if outline else opacity
+        assert np.abs(seen[y, x] - ((1 - alpha) * image[y, x] + alpha * ink)).max() <= 0.51
+
+
+def test_colours_are_told_apart_and_repeat():
+    assert len(set(COLOURS)) == len(COLOURS) == 12
+    assert colour(1) == COLOURS[0]
+    assert colour(13) == colour(1)
+    apart = np.array(COLOURS, float)[:, None] - np.array(COLOURS, float)
+    assert np.linalg.norm(apart, axis=-1)[~np.eye(12, dtype=bool)].min() > 60
+
+
+@pytest.mark.parametrize("side", [8, 64, 320, 700])
+def test_the_legend_lies_below_the_picture(side: int) -> None:
+    """Whatever the picture's size and the number of classes, every name is inside the sheet."""
+    names = ("background", *(f"a_rather_long_instrument_name_{k}" for k in range(1, 8)))
+    image = np.zeros((side, side, 3), np.uint8)
+    classes = (np.arange(side * side).reshape(side, side) % 8).astype(np.uint8)
+    sheet = overlay_with_legend(image, classes, names)
+    factor = max(1, -(-320 // side))
+    assert sheet.shape[1] == side * factor and sheet.shape[0] > side * factor
+    legend = sheet[side * factor :]
+    assert (legend[:, -1] == 255).all() and (legend[-1] == 255).all()
+
+
+def test_a_picture_without_foreground_says_so() -> None:
+    sheet = overlay_with_legend(
+        np.zeros((40, 400, 3), np.uint8), np.zeros((40, 400), np.uint8), ("background", "x")
+    )
+    assert (sheet[40:] < 128).any() and (sheet[:40] == 0).all()

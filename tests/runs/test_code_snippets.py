@@ -1,0 +1,151 @@
+"""The code in a card runs where headstart cannot be imported, and does what headstart does."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import sys
+import traceback
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from onnx import TensorProto, helper, numpy_helper
+from PIL import Image
+from torchvision import models
+
+from headstart.data.layouts.folders import find_pictures
+from headstart.inference.classes import classes_of_pictures
+from headstart.inference.segmenter import class_maps
+from headstart.inference.torch_network import load_classifier
+from headstart.models.classifiers import make_network, outline
+from headstart.runs.code_snippets import classifier_code, onnx_code
+from headstart.runs.run import train
+from tests.conftest import Silent
+from tests.tasks.test_classification import classifier as tiny_classifier
+
+
+class _NoHeadstart:
+    """Finds nothing of headstart, and says so."""
+
+    def find_spec(self, name: str, *_: Any) -> None:
+        if name.partition(".")[0] == "headstart":
+            raise ModuleNotFoundError(f"No module named {name!r}")
+
+
+def run_without_headstart(code: str, folder: Path) -> str:
+    """Stdout of ``code`` in a process of its own, where headstart is not installed."""
+    said = folder / "stdout.txt"
+    child = os.fork()
+    if child == 0:
+        try:
+            os.chdir(folder)
+            for name in [n for n in sys.modules if n.partition(".")[0] == "headstart"]:
+                del sys.modules[name]
+            sys.meta_path.insert(0, _NoHeadstart())
+            with pytest.raises(ModuleNotFoundError):
+                exec("import headstart", {})
+            out = io.StringIO()
+            with redirect_stdout(out):
+                exec(compile(code, "card", "exec"), {"__name__": "__main__"})
+            said.write_text(out.getvalue())
+            os._exit(0)
+        except BaseException:
+            traceback.print_exc()
+        os._exit(1)
+    _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 0, "the code of the card failed: see stderr"
+    return said.read_text()
+
+
+def code_of(card: str) -> str:
+    (code,) = re.findall(r"```python\n(.*?)```", card, re.DOTALL)
+    return code
+
+
+def picture(path: Path, height: int = 40, width: int = 52) -> np.ndarray:
+    pixels = np.random.default_rng(3).integers(0, 256, (5, 6, 3), np.uint8)
+    scaled = Image.fromarray(pixels).resize((width, height), Image.Resampling.BICUBIC)
+    scaled.save(path)
+    return np.asarray(scaled)
+
+
+def small_onnx(path: Path, classes: int) -> None:
+    """A network with the interface of an exported one: ``image`` to ``probabilities``."""
+    rng = np.random.default_rng(30)
+    weights = rng.normal(0, 6, (classes, 3, 1, 1)).astype(np.float32)
+    shapes = (("image", ["n", 3, "h", "w"]), ("probabilities", ["n", classes, "h", "w"]))
+    given, answered = (helper.make_tensor_value_info(n, TensorProto.FLOAT, s) for n, s in shapes)
+    nodes = [
+        helper.make_node("Conv", ["image", "weights"], ["logits"]),
+        helper.make_node("Softmax", ["logits"], ["probabilities"], axis=1),
+    ]
+    held = [numpy_helper.from_array(weights, "weights")]
+    graph = helper.make_graph(nodes, "small", [given], [answered], held)
+    opset = [helper.make_opsetid("", 17)]
+    onnx.save(helper.make_model(graph, opset_imports=opset, ir_version=9), path)
+
+
+@pytest.mark.parametrize("min_area", [0.0, 0.2])
+def test_the_code_for_onnx_makes_the_masks_of_headstart(tmp_path: Path, min_area: float) -> None:
+    names, greys, size = ("ground", "it's", 'a`b"{c}'), (0, 60, 200), (16, 24)
+    small_onnx(tmp_path / "model.onnx", len(names))
+    image = picture(tmp_path / "picture.png")
+    run_without_headstart(onnx_code(size, names, greys, min_area), tmp_path)
+    small = Image.fromarray(image).resize((24, 16), Image.Resampling.BILINEAR)
+    given = np.asarray(small, np.float32).transpose(2, 0, 1)[None] / 255
+    session = onnxruntime.InferenceSession(tmp_path / "model.onnx")
+    (probabilities,) = session.run(None, {"image": given})
+    (expected,) = class_maps(probabilities, [image.shape[:2]], min_area)
+    found = np.asarray(Image.open(tmp_path / "mask.png"))
+    assert np.array_equal(found, np.array(greys)[expected])
+    assert len(np.unique(expected)) == (3 if not min_area else 2)  # else the test tests little
+
+
+def test_a_cards_own_code_for_onnx(trained: Path, tmp_path: Path) -> None:
+    code = code_of((trained / "README.md").read_text())
+    assert "resize((24, 16)" in code and "Drawn_Tissue" in code and "< 0.01" in code
+    small_onnx(tmp_path / "model.onnx", 5)
+    picture(tmp_path / "picture.png")
+    run_without_headstart(code, tmp_path)
+    with Image.open(tmp_path / "mask.png") as mask:
+        assert mask.mode == "L" and mask.size == (52, 40)
+        assert set(np.unique(np.asarray(mask))) <= {0, 60, 120, 180, 240}
+
+
+@pytest.mark.parametrize("model", ["squeezenet1_1", "mobilenet_v3_small", "mnasnet0_5"])
+def test_a_cards_own_code_for_a_classifier(coloured: Path, tmp_path: Path, model: str) -> None:
+    """Last parts that are ours and torchvision's; one that wants the versions of its parts.
+
+    Pictures shrink and grow.
+    """
+    out = tmp_path / "run"
+    train(tiny_classifier(coloured, model=model, start="scratch", tune="all"), out, Silent())
+    code = code_of((out / "README.md").read_text())
+    cpu = torch.device("cpu")
+    classifier = load_classifier(out, cpu)
+    for height, width, room in ((90, 110, 1e-5), (20, 24, 5e-3)):
+        picture(out / "picture.png", height, width)
+        found = eval(run_without_headstart(code, out))
+        frames = [f for f in find_pictures(out) if f.name == "picture"]
+        (expected,) = classes_of_pictures(classifier, frames, out)
+        assert list(found) == list(classifier.names)
+        assert np.allclose(list(found.values()), expected, atol=room)
+
+
+@pytest.mark.parametrize("model", ["vgg11", "densenet121", "googlenet", "vit_b_32", "swin_t"])
+def test_torchvisions_builder_makes_the_network_that_was_trained(model: str) -> None:
+    """So that weights fit what the code of a card builds; on no memory."""
+    code = classifier_code(model, outline(model, 3), (64, 64), ("a", "b", "c"))
+    line = next(line for line in code.splitlines() if line.startswith("network ="))
+    with torch.device("meta"):
+        ours, _ = make_network(model, 3)
+        theirs = eval(line.removeprefix("network = "), {"models": models})
+    shapes = [{n: t.shape for n, t in net.state_dict().items()} for net in (ours, theirs)]
+    assert shapes[0] == shapes[1]

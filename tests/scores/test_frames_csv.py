@@ -1,0 +1,109 @@
+"""``frames.csv`` says what was counted, and nothing damaged is read as something."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from headstart.errors import DataError
+from headstart.scores.frames_csv import (
+    RIGHT,
+    answers_csv,
+    frames_csv,
+    read_answers_csv,
+    read_frames_csv,
+)
+
+
+@given(
+    st.lists(st.text(min_size=1, max_size=8), min_size=1, max_size=4, unique=True),
+    st.integers(1, 5),
+)
+def test_what_is_written_is_read(tmp_path_factory, names, frames):
+    from headstart.errors import printable
+
+    names = tuple(dict.fromkeys(printable(name) for name in names))
+    counts = np.random.default_rng(0).integers(0, 10**9, (frames, len(names), 3))
+    path = tmp_path_factory.mktemp("frames") / "frames.csv"
+    called = tuple(f'frame {i}, "x"' for i in range(frames))
+    path.write_text(frames_csv(counts, called, names), encoding="utf-8", newline="")
+    found = read_frames_csv(path)
+    assert (found.frames, found.names) == (called, names)
+    assert np.array_equal(found.counts, counts)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "frame,class,TP,FP,FN\n",
+        "frame,class,TP,FP,FN\na,x,1,2,3\na,y,1,2\n",
+        "frame,class,TP,FP,FN\na,x,1,2,3\na,y,1,2,3\nb,x,1,2,3\n",
+        "frame,class,TP,FP,FN\na,x,1,2,many\n",
+        "frame,class,TP,FP,FN\na,x,1,2,3\nb,y,1,2,3\n",
+        "a,x,1,2,3\n",
+        'frame,class,TP,FP,FN\n"' + "a" * 200_000,
+    ],
+)
+def test_what_is_damaged_is_named(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "frames.csv"
+    path.write_text(text)
+    with pytest.raises(DataError, match=r"frames.csv is damaged"):
+        read_frames_csv(path)
+    with pytest.raises(DataError, match="No such file"):
+        read_frames_csv(tmp_path / "none.csv")
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.text(max_size=8), min_size=1, max_size=4, unique=True),
+    st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=6),
+)
+def test_the_dice_of_answers_is_their_accuracy(tmp_path_factory, names, pairs):
+    truth, predicted = np.array(pairs).T % len(names)
+    path = tmp_path_factory.mktemp("answers") / "frames.csv"
+    called = tuple(f'"class, of {i}"/{i}.png' for i in range(len(pairs)))
+    named = tuple(f"{i}{name}" for i, name in enumerate(names))
+    text = answers_csv(truth, predicted, called, named)
+    path.write_text(text, encoding="utf-8", newline="")
+    found = read_answers_csv(path)
+    assert found.frames == called
+    right = truth == predicted
+    assert np.array_equal(found.counts[:, RIGHT, 0], right.astype(np.int64))
+    tp, fp, fn = found.counts[:, RIGHT].sum(0)
+    assert 2 * tp / (2 * tp + fp + fn) == pytest.approx(right.mean())
+    assert not found.counts[:, 1 - RIGHT].any()
+
+
+def test_class_names_that_no_terminal_can_show(tmp_path: Path) -> None:
+    path = tmp_path / "frames.csv"
+    one = np.array([0, 1])
+    path.write_text(answers_csv(one, one[::-1].copy(), ("a", "b"), ("caf\udce9", "new\nline")))
+    assert path.read_text().splitlines()[0] == "frame,truth,predicted"
+    assert len(path.read_text().splitlines()) == 3
+    assert read_answers_csv(path).counts[:, RIGHT].tolist() == [[0, 1, 1]] * 2
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "frame,truth,predicted\n",
+        "frame,class,TP,FP,FN\na,x,1,2,3\n",
+        "frame,truth,predicted\na,x\n",
+        "frame,truth,predicted\na,x,x,x\n",
+        "a,x,x\n",
+        'frame,truth,predicted\n"' + "a" * 200_000,
+    ],
+)
+def test_damaged_answers_are_named(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "frames.csv"
+    path.write_text(text)
+    with pytest.raises(DataError, match=r"frames.csv is damaged: expected frame,truth,predicted"):
+        read_answers_csv(path)
+    with pytest.raises(DataError, match="No such file"):
+        read_answers_csv(tmp_path / "none.csv")

@@ -1,0 +1,290 @@
+"""Studies: cells, what may grow, the ledger, kills, workers; only the start differs."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import pickle
+import random
+import shutil
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from headstart.errors import DataError, Finding, InterruptedRun, LockedError, UsageError
+from headstart.report.write import write_report
+from headstart.runs.run import train
+from headstart.studies.plan import Cell, plan, run_config
+from headstart.studies.study import study
+from headstart.training.config import StudyConfig, differences, read_run_config
+from tests.conftest import PRETEXT_TINY, Silent, tiny
+
+RUN_FILES = ("frames.csv", "scores.json", "metrics.jsonl", "weights.safetensors")
+
+
+def tiny_study(data: Path, **changes: object) -> StudyConfig:
+    settings = {
+        "schema": 1, "data": str(data), "starts": ("scratch", "colorization"), "labels": (6, 12),
+        "seeds": (1, 2), "width": 2, "size": (16, 24), "threads": 1,
+        "recipe": tiny(data).recipe.model_copy(update={"epochs": 2}),
+        "pretext_recipe": PRETEXT_TINY, **changes,
+    }  # fmt: skip
+    return StudyConfig.model_validate(settings)
+
+
+def ignore(_: str) -> None:
+    """What is told."""
+
+
+@pytest.fixture(scope="module")
+def done(drawn: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("study") / "S"
+    study(tiny_study(drawn), out, Silent(), ignore)
+    return out
+
+
+def test_runs_of_one_seed_differ_in_the_start_and_in_nothing_else(done: Path) -> None:
+    for seed in (1, 2):
+        for labels in (6, 12):
+            configs = [
+                read_run_config(done / Cell(start, "all", labels, seed).run / "config.json")
+                for start in ("scratch", "colorization")
+            ]
+            changed = {line.split(":")[0].split(".")[0] for line in differences(*configs)}
+            assert changed == {"start", "pretext"}
+            environments = [
+                json.loads(
+                    (done / Cell(s, "all", labels, seed).run / "environment.json").read_text()
+                )
+                for s in ("scratch", "colorization")
+            ]
+            assert environments[0]["labels"] == environments[1]["labels"]
+            data = [{k: v for k, v in e["data"].items() if k != "start"} for e in environments]
+            assert data[0] == data[1]
+
+
+def test_the_record_has_the_promised_form(done: Path) -> None:
+    record = json.loads((done / "study.json").read_text())
+    assert record["schema"] == 1 and len(record["records"]) == 8
+    assert set(record["records"][0]) == {"start", "tune", "labels", "seed", "run", "scores"}
+    for comparison in record["comparisons"]:
+        assert {
+            "labels", "tune", "start", "against", "metric", "difference", "low", "high", "seeds",
+            "verdict",
+        } <= set(comparison)  # fmt: skip
+        assert comparison["verdict"] == "too few seeds"
+        assert comparison["low"] is None and comparison["high"] is None
+    (saved,) = record["labels_saved"]
+    assert {"start", "against", "labels", "reaches", "low", "high"} <= set(saved)
+    assert not list(done.rglob("checkpoint"))
+
+
+def test_differences_are_those_of_the_scores(done: Path) -> None:
+    """Against the runs' own scores, where all present classes are on five test frames."""
+    record = json.loads((done / "study.json").read_text())
+    classes = record["classes"]["classes"]
+    for comparison in record["comparisons"]:
+        means = []
+        for start in ("colorization", "scratch"):
+            dices = [
+                [list(r["scores"]["classes"].values())[k]["dice"] for k in classes]
+                for r in record["records"]
+                if (r["start"], r["labels"]) == (start, comparison["labels"])
+            ]
+            means.append(sum(sum(d) / len(d) for d in dices) / len(dices))
+        assert comparison["difference"] == pytest.approx(means[0] - means[1])
+
+
+def test_a_run_of_a_study_is_the_run_alone(done: Path, drawn: Path, tmp_path: Path) -> None:
+    cell = Cell("colorization", "all", 6, 2)
+    train(run_config(tiny_study(drawn), cell), tmp_path / "alone", Silent())
+    for name in RUN_FILES:
+        assert (tmp_path / "alone" / name).read_bytes() == (done / cell.run / name).read_bytes()
+
+
+def test_a_study_grows_and_runs_nothing_again(done: Path, drawn: Path, tmp_path: Path) -> None:
+    out = tmp_path / "S"
+    shutil.copytree(done, out)
+    kept = {p: p.stat().st_mtime_ns for p in out.glob("runs/*/frames.csv")}
+    study(
+        tiny_study(drawn, starts=("scratch", "masked-denoising"), seeds=(2,)),
+        out,
+        Silent(),
+        ignore,
+    )
+    record = json.loads((out / "study.json").read_text())
+    assert len(record["records"]) == 3 * 2 * 2
+    assert all(p.stat().st_mtime_ns == t for p, t in kept.items())
+    assert {c["start"] for c in record["comparisons"]} == {"colorization", "masked-denoising"}
+    told: list[str] = []
+    listener = Silent()
+    study(tiny_study(drawn), out, listener, told.append)
+    assert told == [] and listener.steps == []
+
+
+def test_without_weights_a_study_goes_on_where_it_was(
+    done: Path, drawn: Path, tmp_path: Path
+) -> None:
+    """What is carried between machines: the ledger and each run's records."""
+    out = tmp_path / "S"
+    ignored = shutil.ignore_patterns("*.safetensors", "*.png", "cache", "README.md", ".lock")
+    shutil.copytree(done, out, ignore=ignored)
+    told: list[str] = []
+    before = (out / "study.json").read_bytes()
+    study(tiny_study(drawn), out, Silent(), told.append)
+    assert told == [] and (out / "study.json").read_bytes() == before
+    study(tiny_study(drawn, labels=(6, 9, 12), seeds=(1,)), out, Silent(), told.append)
+    assert sum("[" in line for line in told) == 4  # two starts, two seeds
+    mine = out / Cell("colorization", "all", 9, 1).run / "scores.json"
+    assert mine.exists()
+
+
+def test_scratch_longer_has_the_pretexts_steps_more(drawn: Path, tmp_path: Path) -> None:
+    config = tiny_study(
+        drawn, starts=("scratch", "colorization", "scratch-longer"), labels=(6,), seeds=(1,)
+    )
+    out = tmp_path / "S"
+    record = study(config, out, Silent(), ignore)
+    (pretext,) = (out / "starts").iterdir()
+    extra = json.loads((pretext / "scores.json").read_text())["steps"]
+    steps = {
+        line["start"]: line["steps"]
+        for line in map(json.loads, (out / "ledger.jsonl").read_text().splitlines())
+    }
+    assert 0 <= steps["scratch-longer"] - steps["scratch"] - extra < 3  # whole epochs of 3 steps
+    asked = {(c["start"], c["against"]) for c in record["comparisons"]}
+    assert asked == {
+        ("colorization", "scratch"), ("scratch-longer", "scratch"),
+        ("colorization", "scratch-longer"),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"starts": ("scratch", "colorisation")}, "there is no start colorisation"),
+        ({"starts": ("scratch", "scratch-longer")}, "as many steps more as a pretext"),
+        ({"labels": (6, 13)}, "13 labels was asked for"),
+    ],
+)
+def test_studies_that_cannot_be(drawn: Path, tmp_path: Path, changes: dict, words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        study(tiny_study(drawn, **changes), tmp_path / "S", Silent(), ignore)
+    assert not (tmp_path / "S").exists()
+
+
+def test_other_settings_are_refused_with_the_difference(done: Path, drawn: Path) -> None:
+    with pytest.raises(UsageError, match="width: 2 -> 3"):
+        study(tiny_study(drawn, width=3), done, Silent(), ignore)
+
+
+def test_a_folder_that_is_no_study_is_not_touched(
+    drawn: Path, trained: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "thesis.txt").write_text("mine")
+    with pytest.raises(UsageError, match="holds no study"):
+        study(tiny_study(drawn), tmp_path, Silent(), ignore)
+    with pytest.raises(DataError):
+        study(tiny_study(drawn), trained, Silent(), ignore)
+
+
+@pytest.mark.parametrize(
+    ("file", "said"),
+    [
+        ("segmentation/test/0/0_mask.png", "test"),
+        ("segmentation/train/2/2_input.jpg", "train"),
+        ("colorization/train_cor/2/2_input.jpg", "train without labels"),
+    ],
+)
+def test_runs_on_other_data_are_not_compared_with_the_finished_ones(
+    done: Path, drawn: Path, tmp_path: Path, file: str, said: str
+) -> None:
+    out, data = tmp_path / "S", tmp_path / "data"
+    shutil.copytree(done, out)
+    shutil.copytree(drawn, data)
+    assert len(plan(tiny_study(data, seeds=(3,)), out).todo) == 4  # elsewhere, and the same
+    place = data / file
+    shutil.copy(place.parents[1] / "1" / place.name.replace(place.name[0], "1", 1), place)
+    before = (out / "config.json").read_bytes()
+    with pytest.raises(DataError, match=f"other data; changed since: {said}(?s:.*)another --out"):
+        study(tiny_study(data, seeds=(3,)), out, Silent(), ignore)
+    assert (out / "config.json").read_bytes() == before
+
+
+def _study_in_child(config: StudyConfig, out: Path) -> None:
+    os.setsid()
+    study(config, out, Silent(), ignore, checkpoint_seconds=0.05)
+
+
+def test_killed_ten_times_and_continued_says_the_same(
+    done: Path, drawn: Path, tmp_path: Path
+) -> None:
+    config, out = tiny_study(drawn), tmp_path / "S"
+    context = multiprocessing.get_context("fork")
+    rng = random.Random(0)
+    kills, times = 0, {}
+    for _ in range(60):
+        child = context.Process(target=_study_in_child, args=(config, out))
+        began = time.monotonic()
+        child.start()
+        child.join(rng.uniform(0.2, 1.2))
+        if not child.is_alive():
+            break
+        if kills == 10:
+            child.join()
+            break
+        child.kill()
+        child.join()
+        kills += time.monotonic() - began > 0.1
+        for path in out.glob("runs/*/scores.json"):
+            times.setdefault(path, path.stat().st_mtime_ns)
+            assert path.stat().st_mtime_ns == times[path], "a finished run was run again"
+    assert kills >= 5 and child.exitcode == 0
+    for name in ("study.json", *(f"{p.relative_to(done)}" for p in done.glob("runs/*/frames.csv"))):
+        assert (out / name).read_bytes() == (done / name).read_bytes(), name
+    whole, killed = (shutil.copytree(s, tmp_path / n / "S") for s, n in ((done, "a"), (out, "b")))
+    for path in whole.rglob("timing.jsonl"):  # what differs is the time that it took
+        shutil.copy(path, killed / path.relative_to(whole))
+    for page, same in zip(write_report(whole), write_report(killed), strict=True):
+        assert page.read_bytes() == same.read_bytes(), page.name
+
+
+def test_a_signal_ends_a_study_and_says_how_to_go_on(drawn: Path, tmp_path: Path) -> None:
+    class Interrupting(Silent):
+        def epoch(self, row: dict, timing: dict) -> None:
+            if any("scratch, 12" in what for what in self.begun):
+                os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(InterruptedRun, match="2 of 8 runs done") as caught:
+        study(tiny_study(drawn), tmp_path / "S", Interrupting(), ignore)
+    assert caught.value.exit_status == 130
+
+
+def test_two_studies_in_one_folder(done: Path, drawn: Path) -> None:
+    import fcntl
+
+    with (done / ".lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        context = multiprocessing.get_context("fork")
+        with context.Pool(1) as pool, pytest.raises(LockedError):
+            pool.apply(study, (tiny_study(drawn), done, Silent(), ignore))
+
+
+def test_workers_give_the_same_files(done: Path, drawn: Path, tmp_path: Path) -> None:
+    out = tmp_path / "S"
+    study(tiny_study(drawn, labels=(6,), seeds=(1,)), out, Silent(), ignore, jobs=2)
+    made = list(out.glob("runs/*/weights.safetensors"))
+    assert len(made) == 2
+    for path in made:
+        assert path.read_bytes() == (done / path.relative_to(out)).read_bytes()
+
+
+def test_what_a_worker_raises_comes_home_whole() -> None:
+    finding = Finding("code", "error", "what", "hint", ("file",))
+    for error in (DataError([finding, finding]), InterruptedRun(finding, signal.SIGTERM)):
+        home = pickle.loads(pickle.dumps(error))
+        assert type(home) is type(error) and home.findings == error.findings
+        assert home.exit_status == error.exit_status and str(home) == str(error)

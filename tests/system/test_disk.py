@@ -1,0 +1,83 @@
+"""What is written is whole or not there; a folder is one process's at a time."""
+
+from __future__ import annotations
+
+import errno
+import json
+import multiprocessing
+import os
+from pathlib import Path
+
+import pytest
+
+from headstart.errors import DiskError, LockedError
+from headstart.system import disk
+from headstart.system.disk import locked, write_atomic, write_json
+
+
+@pytest.mark.parametrize("failing", ["fsync", "replace"])
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO, errno.EROFS])
+def test_a_write_that_fails_leaves_what_was_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: str, code: int
+) -> None:
+    path = tmp_path / "scores.json"
+    write_json(path, {"dice": 0.5})
+
+    def fail(*_: object) -> None:
+        raise OSError(code, os.strerror(code))
+
+    target = disk.os if failing == "fsync" else Path
+    monkeypatch.setattr(target, failing, fail)
+    with pytest.raises(DiskError) as caught:
+        write_json(path, {"dice": 0.6})
+    assert caught.value.exit_status == 74
+    assert os.strerror(code) in str(caught.value) and "MB are free" in str(caught.value)
+    assert json.loads(path.read_text()) == {"dice": 0.5}
+    assert [p.name for p in tmp_path.iterdir()] == ["scores.json"]
+
+
+def test_nan_is_refused_rather_than_written(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_json(tmp_path / "x.json", {"dice": float("nan")})
+
+
+def _hold(folder: Path, ready, release) -> None:
+    with locked(folder):
+        ready.set()
+        release.wait(20)
+
+
+def test_a_folder_in_use_is_refused_naming_the_process(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("fork")
+    ready, release = context.Event(), context.Event()
+    holder = context.Process(target=_hold, args=(tmp_path, ready, release))
+    holder.start()
+    assert ready.wait(20)
+    with pytest.raises(LockedError) as caught, locked(tmp_path):
+        pass
+    assert caught.value.exit_status == 75 and str(holder.pid) in str(caught.value)
+    holder.kill()  # the kernel lets go of a dead process's lock
+    holder.join()
+    with locked(tmp_path):
+        pass
+
+
+def test_temporary_files_of_dead_processes_are_swept(tmp_path: Path) -> None:
+    dead, alive = tmp_path / "a.json.tmp-999999999", tmp_path / f"b.json.tmp-{os.getppid()}"
+    mine = tmp_path / f"c.json.tmp-{os.getpid()}"  # an earlier process of the same number
+    for path in (dead, alive, mine):
+        path.touch()
+    with locked(tmp_path):
+        assert not dead.exists() and not mine.exists() and alive.exists()
+
+
+def test_content_is_flushed_before_it_gets_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Power may fail: the file's bytes, then its name, then the folder reach the disk."""
+    calls: list[str] = []
+    fsync, replace = os.fsync, Path.replace
+    monkeypatch.setattr(disk.os, "fsync", lambda fd: (calls.append("fsync"), fsync(fd))[1])
+    monkeypatch.setattr(Path, "replace", lambda a, b: (calls.append("replace"), replace(a, b))[1])
+    write_atomic(tmp_path / "x", "content")
+    assert calls == ["fsync", "replace", "fsync"]

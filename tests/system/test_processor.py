@@ -1,0 +1,36 @@
+"""What may be used of a machine, as Linux and its containers say it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from headstart.system.processor import Memory, cores, cpu_model, memory
+
+
+def test_limits_of_containers_are_seen(tmp_path: Path) -> None:
+    assert cores(tmp_path).limit is None
+    (tmp_path / "cpu.max").write_text("150000 100000\n")
+    assert cores(tmp_path).limit == 1.5
+    (tmp_path / "cpu.max").write_text("max 100000\n")
+    assert cores(tmp_path).limit is None
+    (tmp_path / "cpu").mkdir()
+    (tmp_path / "cpu" / "cpu.cfs_quota_us").write_text("200000")
+    (tmp_path / "cpu" / "cpu.cfs_period_us").write_text("100000")
+    assert cores(tmp_path).limit == 2.0
+
+
+def test_memory_and_its_limit(tmp_path: Path) -> None:
+    assert memory(tmp_path, tmp_path) == Memory(None, None, None)
+    (tmp_path / "meminfo").write_text("MemTotal:  1000 kB\nMemAvailable:   250 kB\n")
+    (tmp_path / "memory.max").write_text("max\n")
+    assert memory(tmp_path, tmp_path) == Memory(1_024_000, 256_000, None)
+    (tmp_path / "memory.max").write_text("500000\n")
+    assert memory(tmp_path, tmp_path).limit == 500_000
+    (tmp_path / "memory.max").write_text(f"{1 << 62}\n")
+    assert memory(tmp_path, tmp_path).limit is None
+
+
+def test_the_processor_has_a_name(tmp_path: Path) -> None:
+    (tmp_path / "cpuinfo").write_text("processor : 0\nmodel name\t: Some CPU @ 2: GHz\n")
+    assert cpu_model(tmp_path) == "Some CPU @ 2: GHz"
+    assert cpu_model(tmp_path / "absent")

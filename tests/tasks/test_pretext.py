@@ -1,0 +1,213 @@
+"""A pretext run: which pictures, what leaks, what its folder holds, and that it goes on exactly."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from headstart.errors import DataError, InterruptedRun, UsageError
+from headstart.inference.torch_network import load_segmenter
+from headstart.runs.run import train
+from headstart.tasks.pretext import find_leaks, find_pretext_pictures, pretrain
+from headstart.training.config import PretextConfig, read_run_config
+from tests.conftest import PRETEXT_TINY, Silent, started, tiny_pretext
+
+SAME_BYTES = ("weights.safetensors", "metrics.jsonl", "scores.json", "leaks.json")
+
+
+@pytest.fixture(scope="module")
+def pretrained(drawn: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("pretrained") / "run"
+    pretrain(tiny_pretext(drawn), out, Silent())
+    return out
+
+
+def test_what_its_folder_holds(pretrained: Path) -> None:
+    assert {p.name for p in pretrained.iterdir()} == {
+        "README.md", "cache", "checkpoint", "config.json", "curves.png", "environment.json",
+        "leaks.json", "metrics.jsonl", "restorations.png", "scores.json", "timing.jsonl",
+        "weights.safetensors", ".lock",
+    }  # fmt: skip
+    scores = json.loads((pretrained / "scores.json").read_text())
+    assert scores["split"] == "validation" and scores["trivial"]["loss"] > 0
+    rows = [json.loads(line) for line in (pretrained / "metrics.jsonl").read_text().splitlines()]
+    assert scores["loss"] == min(row["validation_loss"] for row in rows)
+    assert scores["steps"] == rows[-1]["step"]
+    for name in ("curves.png", "restorations.png"):
+        with Image.open(pretrained / name) as picture:
+            assert picture.width > 500
+    with pytest.raises(DataError, match="is-a-pretext"):
+        read_run_config(pretrained / "config.json")
+    with pytest.raises(DataError, match="--start"):
+        load_segmenter(pretrained, torch.device("cpu"))
+
+
+def test_stopped_and_continued_gives_the_same_bytes(
+    drawn: Path, pretrained: Path, tmp_path: Path
+) -> None:
+    class Interrupting(Silent):
+        def step(self, done: int, total: int) -> None:
+            super().step(done, total)
+            if done == 5:
+                os.kill(os.getpid(), signal.SIGTERM)
+
+    out = tmp_path / "run"
+    with pytest.raises(InterruptedRun):
+        pretrain(tiny_pretext(drawn), out, Interrupting())
+    listener = Silent()
+    pretrain(tiny_pretext(drawn), out, listener)
+    assert listener.resumed_at == [5]
+    for name in SAME_BYTES:
+        assert (out / name).read_bytes() == (pretrained / name).read_bytes(), name
+    again = Silent()
+    pretrain(tiny_pretext(drawn), out, again)
+    assert again.steps == []
+
+
+def test_other_settings_are_refused(drawn: Path, pretrained: Path, trained: Path) -> None:
+    other = tiny_pretext(drawn, pretext="chroma")
+    with pytest.raises(UsageError, match="pretext: colorization -> chroma"):
+        pretrain(other, pretrained, Silent())
+    with pytest.raises(UsageError, match="task: segmentation -> pretext"):
+        pretrain(other, trained, Silent())
+
+
+def test_a_finished_one_answers_for_its_own_pictures_only(
+    drawn: Path, pretrained: Path, tmp_path: Path
+) -> None:
+    root, listener = tmp_path / "data", Silent()
+    shutil.copytree(drawn, root)
+    scores = pretrain(tiny_pretext(root), pretrained, listener)  # elsewhere, and the same
+    assert listener.steps == [] and scores["split"] == "validation"
+    one, other = sorted((root / "colorization" / "train_cor").glob("*/*_input.*"))[:2]
+    shutil.copy(one, other)
+    with pytest.raises(DataError, match="changed since: train"):
+        pretrain(tiny_pretext(root), pretrained, listener)
+
+
+def test_a_dataset_without_unlabelled_pictures_gives_those_of_its_training_split(
+    drawn: Path, tmp_path: Path
+) -> None:
+    with_pool = find_pretext_pictures(drawn)
+    assert with_pool.source == "the unlabelled pictures" and with_pool.labelled
+    root = tmp_path / "data"
+    shutil.copytree(drawn, root)
+    shutil.rmtree(root / "colorization")
+    pictures = find_pretext_pictures(root)
+    assert "training split" in pictures.source
+    assert len(pictures.train) + len(pictures.validation) == 12 and len(pictures.validation) == 1
+    assert all(f.mask is None for f in pictures.train)
+    assert pictures == find_pretext_pictures(root)
+
+
+def test_any_folder_of_pictures(drawn: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for path in sorted(drawn.rglob("*_input.*"))[:6]:
+        shutil.copy(path, folder / f"{path.parent.parent.name}-{path.name}")
+    scores = pretrain(tiny_pretext(folder), tmp_path / "run", Silent())
+    assert scores["pictures"] == 1
+    leaks = json.loads((tmp_path / "run" / "leaks.json").read_text())
+    assert leaks["compared_with"] == [] and leaks["pictures"] >= 2
+    for path in sorted(folder.iterdir())[1:]:
+        path.unlink()
+    with pytest.raises(DataError, match="1 pictures, but a pretext needs two"):
+        pretrain(tiny_pretext(folder), tmp_path / "other", Silent())
+    with pytest.raises(DataError, match="no-pictures"):
+        pretrain(tiny_pretext(tmp_path / "none"), tmp_path / "other", Silent())
+    assert not (tmp_path / "other").exists()
+
+
+def test_planted_leaks_are_found_named_and_dropped(drawn: Path, tmp_path: Path) -> None:
+    """A test frame as it is, and the same a little brighter, among the pool."""
+    root = tmp_path / "data"
+    shutil.copytree(drawn, root)
+    pool = root / "colorization" / "train_cor"
+    tests = root / "segmentation" / "test"
+    name = sorted(p.name for p in tests.iterdir())[0]
+    source = next(tests.glob(f"{name}/{name}_input.*"))
+    for number, brighter in (("900", 0), ("901", 3)):
+        (pool / number).mkdir(parents=True)
+        picture = Image.open(source).convert("RGB").point(lambda v, b=brighter: min(255, v + b))
+        picture.save(pool / number / f"{number}_input.png")
+    leaks = find_leaks(find_pretext_pictures(root))
+    assert len(leaks.same) == 1 and len(leaks.near) == 1
+    pretrain(tiny_pretext(root), tmp_path / "kept", Silent())
+    record = json.loads((tmp_path / "kept" / "leaks.json").read_text())
+    assert record["dropped"] is False and record["compared_with"] == ["validation", "test"]
+    assert [Path(p).parent.name for p in record["copies"] + record["near"]] == ["900", "901"]
+    pretrain(tiny_pretext(root, drop_leaks=True), tmp_path / "dropped", Silent())
+    listener = Silent()
+    pretrain(tiny_pretext(root, drop_leaks=True), tmp_path / "dropped", listener)
+    assert listener.steps == []
+    kept, dropped = (
+        json.loads((tmp_path / n / "environment.json").read_text())["pictures"]
+        for n in ("kept", "dropped")
+    )
+    assert kept["train"] + kept["validation"] == dropped["train"] + dropped["validation"] + 2
+
+
+def test_a_run_starts_from_a_pretext_and_says_what_moved(
+    drawn: Path, pretrained: Path, tmp_path: Path
+) -> None:
+    listener = Silent()
+    config = started(drawn, "colorization")
+    train(config, tmp_path / "alone", listener)
+    assert listener.begun == ["pretext colorization", "segmentation from colorization"]
+    train(config, tmp_path / "shared", Silent(), pretext_run=pretrained)
+    for name in ("weights.safetensors", "metrics.jsonl", "scores.json", "frames.csv"):
+        assert (tmp_path / "alone" / name).read_bytes() == (tmp_path / "shared" / name).read_bytes()
+    start = json.loads((tmp_path / "alone" / "environment.json").read_text())["start"]
+    assert start["name"] == "colorization" and start["fresh"] == ["head.weight", "head.bias"]
+    again = Silent()
+    train(config, tmp_path / "alone", again)
+    assert again.steps == []
+
+
+def test_a_run_starts_from_a_run_or_a_file(drawn: Path, trained: Path, tmp_path: Path) -> None:
+    for start in (trained, trained / "weights.safetensors"):
+        out = tmp_path / start.name
+        train(started(drawn, str(start)), out, Silent())
+        report = json.loads((out / "environment.json").read_text())["start"]
+        assert report["fresh"] == [] and report["name"] == str(start)
+
+
+def test_a_start_that_changed_under_the_run_is_refused(
+    drawn: Path, trained: Path, tmp_path: Path
+) -> None:
+    class Interrupting(Silent):
+        def step(self, done: int, total: int) -> None:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    start = tmp_path / "start"
+    shutil.copytree(trained, start)
+    with pytest.raises(InterruptedRun):
+        train(started(drawn, str(start)), tmp_path / "run", Interrupting())
+    other = tmp_path / "other"
+    train(read_run_config(trained / "config.json").model_copy(update={"seed": 9}), other, Silent())
+    shutil.copy(other / "weights.safetensors", start)
+    with pytest.raises(DataError, match="changed since: start"):
+        train(started(drawn, str(start)), tmp_path / "run", Silent())
+
+
+def test_a_pretext_of_another_width_is_refused_with_both_shapes(
+    drawn: Path, pretrained: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(DataError, match=r"\(2, 3, 3, 3\), expected \(4, 3, 3, 3\)"):
+        train(started(drawn, str(pretrained), width=4), tmp_path / "run", Silent())
+
+
+def test_a_pretext_that_does_not_fit_its_run_is_no_configuration(drawn: Path) -> None:
+    its = tiny_pretext(drawn, seed=4)
+    with pytest.raises(ValueError, match="seed differs"):
+        started(drawn, "colorization", pretext=its)
+    with pytest.raises(ValueError, match="does not say how it is trained"):
+        started(drawn, "chroma", pretext=tiny_pretext(drawn))
+    assert isinstance(its, PretextConfig) and its.recipe == PRETEXT_TINY

@@ -1,0 +1,186 @@
+"""A segmentation on a classifier's encoder, end to end: published weights in, masks out."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from pathlib import Path
+
+import pytest
+import torch
+from pydantic import ValidationError
+from typer.testing import CliRunner
+
+from headstart.cli.main import app
+from headstart.data.layouts.folders import open_dataset
+from headstart.errors import DataError, Finding, InterruptedRun, UsageError
+from headstart.export.to_onnx import export_run
+from headstart.inference.evaluation import evaluate_run
+from headstart.inference.masks import open_segmenter
+from headstart.inference.torch_network import load_trained
+from headstart.labelling.suggestion import look
+from headstart.runs.run import train
+from headstart.studies.study import study
+from headstart.training.checkpoint import load_weights
+from headstart.training.config import RunConfig, make_run_config, make_study_config, read_run_config
+from headstart.training.recipes import ENCODER_DEFAULT
+from headstart.training.starts import read_source
+from tests.conftest import PRETEXT_TINY, Silent, tiny
+
+SAME_BYTES = ("weights.safetensors", "metrics.jsonl", "scores.json", "frames.csv", "config.json",
+              "README.md")  # fmt: skip
+RECIPE = ENCODER_DEFAULT.model_copy(update={"batch": 4, "epochs": 3})
+
+
+def encoded(data: Path, **changes: object) -> RunConfig:
+    """``tiny`` with SqueezeNet as encoder."""
+    settings = {"model": "squeezenet1_1", "size": (48, 56), "recipe": RECIPE, **changes}
+    return tiny(data, **settings)
+
+
+@pytest.fixture(scope="module")
+def run(drawn: Path, squeezenet: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Started from a classifier's weights."""
+    out = tmp_path_factory.mktemp("encoded") / "run"
+    train(encoded(drawn, start=str(squeezenet)), out, Silent())
+    return out
+
+
+def test_a_classifiers_weights_are_its_start(run: Path, squeezenet: Path) -> None:
+    start = json.loads((run / "environment.json").read_text())["start"]
+    assert start["moved"] and all(name.startswith("encoder.") for name in start["moved"])
+    assert start["unused"] == ["classifier.1.bias", "classifier.1.weight"]
+    weights, facts = load_weights(run / "weights.safetensors")
+    assert (facts["model"], facts["width"]) == ("squeezenet1_1", 2)
+    given = read_source(squeezenet, "").weights["features.0.weight"]
+    assert not torch.equal(weights["encoder.features.0.weight"], given)  # it was trained
+    assert (weights["encoder.features.0.weight"] - given).abs().mean() < given.abs().mean() / 5
+    assert "squeezenet1_1" in (run / "README.md").read_text()
+
+
+def test_killed_and_continued_it_gives_the_same_bytes(
+    drawn: Path, run: Path, tmp_path: Path
+) -> None:
+    class Stop(Silent):
+        def step(self, done: int, total: int) -> None:
+            if done == 5:
+                os.kill(os.getpid(), signal.SIGTERM)
+
+    config, out = read_run_config(run / "config.json"), tmp_path / "parts"
+    with pytest.raises(InterruptedRun):
+        train(config, out, Stop())
+    listener = Silent()
+    train(config, out, listener)
+    assert listener.resumed_at == [5]
+    for name in SAME_BYTES:
+        assert (out / name).read_bytes() == (run / name).read_bytes(), name
+
+
+def test_its_masks_score_what_the_run_scored(drawn: Path, run: Path) -> None:
+    scores = json.loads((run / "scores.json").read_text())
+    assert evaluate_run(run, open_dataset(drawn), "test", "cpu") == scores
+
+
+def test_as_one_file_it_answers_the_same(run: Path, tmp_path: Path) -> None:
+    written = export_run(run, tmp_path / "model.onnx")
+    assert written["agreement"]["largest_difference"] < 1e-5
+    assert len({tuple(c["size"]) for c in written["agreement"]["compared"]}) == 2
+    segmenter = open_segmenter(tmp_path / "model.onnx")
+    assert segmenter.size == (48, 56)
+
+
+def test_what_to_label_next_looks_at_its_coarsest_features(drawn: Path, run: Path) -> None:
+    frames = open_dataset(drawn).unlabelled["train"]
+    seen = look(load_trained(run), frames, drawn, torch.device("cpu"))
+    assert seen.features.shape == (len(frames), 512)
+
+
+def test_a_pretext_on_the_same_encoder_is_a_start(drawn: Path, tmp_path: Path) -> None:
+    same = {"model": "squeezenet1_1", "size": (48, 56), "width": 2, "seed": 3, "threads": 1}
+    pretext = {"schema": 1, "data": str(drawn), "pretext": "colorization", **same,
+               "recipe": PRETEXT_TINY}  # fmt: skip
+    config = encoded(drawn, start="colorization", pretext=pretext)
+    train(config, tmp_path / "run", Silent())
+    start = json.loads((tmp_path / "run" / "environment.json").read_text())["start"]
+    assert start["fresh"] == ["head.weight", "head.bias"]
+    assert "encoder.features.0.weight" in start["moved"] and "norms.0.weight" in start["moved"]
+
+
+def test_starts_of_one_seed_differ_in_the_encoder_alone(
+    drawn: Path, squeezenet: Path, tmp_path: Path
+) -> None:
+    begun = {}
+
+    class First(Silent):
+        def step(self, done: int, total: int) -> None:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    slow = RECIPE.model_copy(update={"learning_rate": 1e-30, "weight_decay": 0.0, "average": 0.0})
+    for name, start in (("scratch", "scratch"), ("given", str(squeezenet))):
+        with pytest.raises(InterruptedRun):
+            train(encoded(drawn, start=start, recipe=slow), tmp_path / name, First())
+        (saved,) = (tmp_path / name / "checkpoint").glob("*.pt")
+        begun[name] = torch.load(saved, weights_only=True)["model"]
+    trained = [n for n in begun["scratch"] if n.endswith(("weight", "bias"))]
+    a, b = begun["scratch"], begun["given"]
+    differ = [n for n in trained if not torch.allclose(a[n], b[n], rtol=0, atol=1e-20)]
+    assert differ and all(name.startswith("encoder.") for name in differ)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"model": "vit_b_16"}, "cannot be the encoder"),
+        ({"model": "squeeznet1_1"}, "did you mean squeezenet1_1"),
+        ({"size": (32, 32)}, "--size 48"),
+    ],
+)
+def test_what_cannot_be_an_encoder_is_refused_before_anything_is_made(
+    drawn: Path, tmp_path: Path, changes: dict[str, object], said: str
+) -> None:
+    with pytest.raises(UsageError, match=said):
+        train(encoded(drawn, **changes), tmp_path / "run", Silent())
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_start_of_another_network_says_what_differs(
+    drawn: Path, trained: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(DataError, match="of another network"):
+        train(encoded(drawn, start=str(trained)), tmp_path / "run", Silent())
+
+
+def test_a_study_refuses_what_would_stop_it_later_before_anything_is_made(
+    drawn: Path, trained: Path, squeezenet: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once among its starts, one that cannot be used stays there."""
+
+    def offline(network: str) -> Path:
+        raise DataError(Finding("no-network", "error", f"no weights of {network}"))
+
+    monkeypatch.setattr("headstart.runs.run.fetch_published", offline)
+    settings = encoded(drawn).model_dump(exclude={"start", "pretext", "tune", "frames", "seed"})
+    starts = ("scratch", "imagenet", str(trained), str(squeezenet))
+    config = make_study_config(**{**settings, "starts": starts, "labels": [3], "seeds": [1]})
+    with pytest.raises(DataError, match=r"(?s)no weights of squeezenet1_1.*of another network"):
+        study(config, tmp_path / "S", Silent(), lambda _: None)
+    assert not (tmp_path / "S").exists()
+
+
+def test_a_recipe_of_the_other_kind_of_network_is_not_taken_in_silence(
+    trained: Path, run: Path, tmp_path: Path
+) -> None:
+    for config, model in ((trained, "squeezenet1_1"), (run, "unet")):
+        words = ["train", str(tmp_path), "--task", "segmentation", "--model", model]
+        result = CliRunner().invoke(app, [*words, "--config", str(config / "config.json")])
+        assert isinstance(result.exception, UsageError)
+        assert "say which recipe that takes" in str(result.exception)
+
+
+def test_imagenet_is_the_start_of_a_classifiers_encoder_only() -> None:
+    assert make_run_config(data="d", model="resnet18", start="imagenet").width == 32
+    with pytest.raises(UsageError, match="give a model, for example resnet18"):
+        make_run_config(data="d", start="imagenet")
+    with pytest.raises(ValidationError, match="tune head is of classifiers"):
+        RunConfig(data="d", model="resnet18", start="imagenet", tune="head")

@@ -1,0 +1,179 @@
+"""Soft Dice against a loop over the classes, its gradient, and what it does with absent classes."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from headstart.scores.segmentation import count
+from headstart.training.losses import Absent, dice_cross_entropy_loss, dice_loss
+
+ABSENT: tuple[Absent, ...] = ("count", "skip")
+# Where annotations are executed, they refuse first what the function itself would refuse.
+REFUSED = (ValueError, TypeError)
+few = settings(max_examples=30, deadline=None)
+
+
+def batch(seed: int, *, k: int = 4, dtype: torch.dtype = torch.float32) -> tuple[Tensor, Tensor]:
+    """Logits and a mask without the last class."""
+    generator = torch.Generator().manual_seed(seed)
+    logits = 3 * torch.randn(3, k, 5, 6, generator=generator, dtype=dtype)
+    return logits, torch.randint(0, k - 1, (3, 5, 6), generator=generator)
+
+
+def naive_dice_loss(probs: Tensor, mask: Tensor, absent: Absent, smooth: float) -> float:
+    scores = []
+    for k in range(probs.shape[1]):
+        p, t = probs[:, k].double(), (mask == k).double()
+        if absent == "count" or t.any():
+            scores.append(float((2 * (p * t).sum() + smooth) / (p.sum() + t.sum() + smooth)))
+    return 1 - sum(scores) / len(scores)
+
+
+@pytest.mark.parametrize("absent", ABSENT)
+@few
+@given(seed=st.integers(0, 10**6), smooth=st.sampled_from([1e-6, 1e-3, 1.0, 100.0]))
+def test_equals_a_loop_over_the_classes(absent: Absent, seed: int, smooth: float) -> None:
+    logits, mask = batch(seed)
+    probs = logits.softmax(1)
+    loss = dice_loss(probs, mask, absent=absent, smooth=smooth)
+    assert loss.item() == pytest.approx(naive_dice_loss(probs, mask, absent, smooth), abs=1e-6)
+    assert 0 <= loss.item() <= 1
+
+
+@pytest.mark.parametrize("absent", ABSENT)
+@pytest.mark.parametrize("smooth", [1e-6, 1.0])
+def test_gradients(absent: Absent, smooth: float) -> None:
+    logits, mask = batch(1, dtype=torch.float64)
+    logits, mask = logits[:2, :, :3, :3], mask[:2, :3, :3]
+    probs = logits.softmax(1).requires_grad_()
+    logits.requires_grad_()
+    assert torch.autograd.gradcheck(
+        lambda p: dice_loss(p, mask, absent=absent, smooth=smooth), probs
+    )
+    assert torch.autograd.gradcheck(
+        lambda x: dice_cross_entropy_loss(x, mask, absent=absent, smooth=smooth), logits
+    )
+
+
+@pytest.mark.parametrize("absent", ABSENT)
+@few
+@given(seed=st.integers(0, 10**6))
+def test_order_flips_and_memory_format_change_nothing(absent: Absent, seed: int) -> None:
+    logits, mask = batch(seed)
+    probs = logits.softmax(1)
+    expected = dice_loss(probs, mask, absent=absent).item()
+    order = torch.tensor([2, 0, 1])
+    for p, m in (
+        (probs[order], mask[order]),
+        (probs.flip(-1), mask.flip(-1)),
+        (probs.flip(-2), mask.flip(-2)),
+        (probs.mT, mask.mT),
+        (probs.to(memory_format=torch.channels_last), mask),
+        (probs, mask.to(torch.uint8)),
+    ):
+        assert dice_loss(p, m, absent=absent).item() == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("absent", ABSENT)
+def test_a_perfect_prediction_costs_nothing_and_a_wrong_one_everything(absent: Absent) -> None:
+    _, mask = batch(2)
+    perfect = F.one_hot(mask, 4).movedim(-1, 1).float()
+    assert dice_loss(perfect, mask, absent=absent).item() == 0
+    shifted = F.one_hot((mask + 1) % 3, 4).movedim(-1, 1).float()
+    # The absent class is rightly nowhere, which "count" rewards with a quarter.
+    expected = {"count": 0.75, "skip": 1.0}[absent]
+    assert dice_loss(shifted, mask, absent=absent).item() == pytest.approx(expected, abs=1e-6)
+
+
+@few
+@given(seed=st.integers(0, 10**6))
+def test_of_a_hard_prediction_it_is_one_minus_dice(seed: int) -> None:
+    logits, mask = batch(seed)
+    prediction = logits.argmax(1)
+    tp, fp, fn = count(prediction, mask, 4).sum(0).numpy().T
+    present = tp + fn > 0
+    scores = 2 * tp[present] / (2 * tp + fp + fn)[present]
+    probs = F.one_hot(prediction, 4).movedim(-1, 1).double()
+    loss = dice_loss(probs, mask, absent="skip", smooth=1e-12)
+    assert loss.item() == pytest.approx(1 - np.mean(scores), abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("smooth", "pixels", "gradient"), [(1e-6, 100, 1e-10), (1.0, 100, 1 / 101**2), (1.0, 1, 0.25)]
+)
+def test_gradient_of_an_absent_class(smooth: float, pixels: int, gradient: float) -> None:
+    mask = torch.zeros(1, 20, 20, dtype=torch.long)
+    spread = torch.full((1, 20, 20), pixels / 400, dtype=torch.float64)
+    for absent, expected in (("count", gradient / 2), ("skip", 0.0)):
+        probs = torch.stack([1 - spread, spread], 1).requires_grad_()
+        dice_loss(probs, mask, absent=absent, smooth=smooth).backward()
+        assert probs.grad is not None
+        assert probs.grad[0, 1, 0, 0].item() == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("absent", ABSENT)
+@few
+@given(seed=st.integers(0, 10**6))
+def test_with_cross_entropy_it_is_the_sum_of_both(absent: Absent, seed: int) -> None:
+    logits, mask = batch(seed)
+    expected = F.cross_entropy(logits, mask) + dice_loss(logits.softmax(1), mask, absent=absent)
+    loss = dice_cross_entropy_loss(logits, mask, absent=absent)
+    assert loss.item() == pytest.approx(expected.item(), abs=1e-5)
+
+
+@pytest.mark.parametrize("absent", ABSENT)
+def test_certainty_does_not_overflow(absent: Absent) -> None:
+    _, mask = batch(3)
+    right = F.one_hot(mask, 4).movedim(-1, 1).float()
+    for scale, expected in ((1e4, 0.0), (-1e4, 1e4)):
+        logits = (scale * right).requires_grad_()
+        loss = dice_cross_entropy_loss(logits, mask, absent=absent)
+        loss.backward()
+        assert loss.item() == pytest.approx(expected, rel=1e-3, abs=1e-6)
+        assert logits.grad is not None
+        assert logits.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("absent", ABSENT)
+def test_float32_under_autocast(absent: Absent) -> None:
+    logits, mask = batch(4)
+    half = logits.bfloat16()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        both = dice_cross_entropy_loss(half, mask, absent=absent)
+        alone = dice_loss(half.softmax(1), mask, absent=absent)
+    assert both.dtype == alone.dtype == torch.float32
+    assert both.item() == dice_cross_entropy_loss(half.float(), mask, absent=absent).item()
+
+
+def test_nan_is_passed_on() -> None:
+    logits, mask = batch(5)
+    logits[0, 0, 0, 0] = math.nan
+    assert dice_loss(logits.softmax(1), mask, absent="count").isnan()
+    assert dice_cross_entropy_loss(logits, mask, absent="skip").isnan()
+
+
+def test_refuses_what_makes_no_sense() -> None:
+    logits, mask = batch(6)
+    probs = logits.softmax(1)
+    with pytest.raises(ValueError, match="found 0 to 4"):
+        dice_loss(probs, torch.where(mask == 2, 4, mask), absent="count")
+    with pytest.raises(ValueError, match="found -1 to"):
+        dice_cross_entropy_loss(logits, torch.where(mask == 2, -1, mask), absent="count")
+    with pytest.raises(ValueError, match="logits"):
+        dice_loss(logits, mask, absent="count")
+    with pytest.raises(ValueError, match="smooth"):
+        dice_loss(probs, mask, absent="count", smooth=0.0)
+    with pytest.raises(ValueError, match="at least one pixel"):
+        dice_loss(probs[:0], mask[:0], absent="count")
+    with pytest.raises(REFUSED, match="mask"):
+        dice_loss(probs, mask[:, 1:], absent="count")
+    with pytest.raises(REFUSED, match="absent"):
+        dice_loss(probs, mask, absent="ignore")  # type: ignore[arg-type]

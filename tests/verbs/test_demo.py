@@ -1,0 +1,27 @@
+"""The demo from end to end, smaller than it is."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from headstart.verbs import demo
+from tests.conftest import Silent
+
+
+def test_from_nothing_to_a_report(tmp_path: Path, monkeypatch) -> None:
+    small = {"SIZE": (32, 40), "WIDTH": 2, "LABELS": 8, "SEEDS": (1,), "EPOCHS": 1}
+    monkeypatch.setattr(demo, "SCENES", {"train": 10, "validation": 3, "test": 6, "unlabelled": 4})
+    for name, value in {**small, "PRETEXT_EPOCHS": 1, "MOST_JOBS": 1}.items():
+        monkeypatch.setattr(demo, name, value)
+    told: list[str] = []
+    out = tmp_path / "demo"
+    found = demo.demo(out, 1, Silent(), told.append)
+    assert json.loads(json.dumps(found)) == json.loads((out / "study" / "study.json").read_text())
+    assert len(found["records"]) == 2 and "[2/2]" in told[-1]
+    assert len(list((out / "predictions" / "masks").iterdir())) == 6
+    page = (out / "study" / "report.html").read_text()
+    assert "too few seeds" in page
+    again: list[str] = []
+    demo.demo(out, 1, Silent(), again.append)
+    assert again == [] and (out / "study" / "report.html").read_text() == page
