@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 from scipy.special import stdtrit
 
+from headstart.scores.pooled import MIN_FRAMES, pooled_dice, usable_classes
 from headstart.studies import statistics as stats
 from headstart.system.disk import write_json
 
@@ -147,8 +148,8 @@ def mean_squares(values: np.ndarray) -> tuple[float, float, float]:
 def pseudo_values(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Scores per seed, and jackknife pseudo-values seeds by frames, of ``(s, n, k, 3)``."""
     n, total = counts.shape[1], counts.sum(1, keepdims=True)
-    values = stats.pooled_dice(total)
-    return values[:, 0], n * values - (n - 1) * stats.pooled_dice(total - counts)
+    values = pooled_dice(total)
+    return values[:, 0], n * values - (n - 1) * pooled_dice(total - counts)
 
 
 def t_ends(value: float, se: float, df: float) -> tuple[float, float]:
@@ -266,7 +267,7 @@ def differences(
         # Class 0 stands for background here; it only has to be there.
         whole = np.concatenate([a[0, :, :1], a[0]], axis=1)
         grouped = None if effects.per_group == 1 else groups
-        usable = stats.usable_classes(whole, grouped)
+        usable = usable_classes(whole, grouped)
         classes = [c - 1 for c in usable.classes]
         true = float(truth[classes].mean())
         estimate = stats.paired_difference(a, b, classes, grouped)
@@ -292,7 +293,7 @@ def several(effects: Effects, seeds: int, frames: int, studies: int) -> dict[str
     for _ in range(studies // 25):
         runs = simulate(rng, effects, [0.0] * 9, 25, seeds, frames)
         for one in runs.swapaxes(0, 1):
-            held = (one[0, 0, ..., 0] + one[0, 0, ..., 2] > 0).sum(0) >= stats.MIN_FRAMES
+            held = (one[0, 0, ..., 0] + one[0, 0, ..., 2] > 0).sum(0) >= MIN_FRAMES
             classes = np.flatnonzero(held).tolist()
             pairs = [(one[b + k], one[b]) for b in (0, 3, 6) for k in (1, 2)]
             told = stats.holm([stats.paired_difference(*pair, classes) for pair in pairs])
@@ -320,7 +321,7 @@ def single_scores(
     runs = simulate(rng, effects, [0.0], studies, seeds, frames)[0]
     tally = Tally()
     for run in runs:
-        held = (run[0, ..., 0] + run[0, ..., 2] > 0).sum(0) >= stats.MIN_FRAMES
+        held = (run[0, ..., 0] + run[0, ..., 2] > 0).sum(0) >= MIN_FRAMES
         classes = np.flatnonzero(held).tolist()
         ends = ours(stats.mean_score(run, classes))
         tally.add("two-way", *ends, float(truth[classes].mean()))
@@ -346,7 +347,7 @@ def labels(effects: Effects, expected: np.ndarray, seeds: int, studies: int) -> 
     runs = simulate(rng, effects, shifts, studies, seeds, 50)
     tally, truths = Tally(), []
     for one in runs.swapaxes(0, 1):
-        held = (one[0, 0, ..., 0] + one[0, 0, ..., 2] > 0).sum(0) >= stats.MIN_FRAMES
+        held = (one[0, 0, ..., 0] + one[0, 0, ..., 2] > 0).sum(0) >= MIN_FRAMES
         classes = np.flatnonzero(held).tolist()
         score = expected[:, classes].mean(1)
         truth = crossing(budgets, score[:-1] - score[-1])
@@ -403,7 +404,7 @@ def read_runs(runs: list[Path]) -> np.ndarray:
         counts = np.array([[int(row[k]) for k in ("TP", "FP", "FN")] for row in rows])
         stacked.append(counts.reshape(frames, -1, 3))
     counts = np.stack(stacked)
-    return counts[:, :, list(stats.usable_classes(counts[0]).classes)]
+    return counts[:, :, list(usable_classes(counts[0]).classes)]
 
 
 def medians(measured: list[dict[str, Any]]) -> dict[str, Any]:

@@ -98,7 +98,7 @@ def measure(run: Path, data: Path, split: str) -> dict[str, Any]:
     sizes = [picture.shape[:2] for picture in pictures]
     small = [brought(both["pytorch"], [picture]) for picture in pictures]
     own = [np.stack([picture.transpose(2, 0, 1)]) for picture in pictures]
-    hardware = environment(cpu)
+    hardware = environment("cpu")
     for package in ("onnx", "onnxruntime", "onnxscript"):
         hardware["versions"][package] = version_of(package)
     return {

@@ -20,14 +20,14 @@ import torch
 from headstart.data.layouts.idx import FILES
 from headstart.models.classifiers import make_network
 from headstart.runs.records import environment
-from headstart.studies.workers import Silent
 from headstart.system.disk import write_json
-from headstart.tasks.batches_and_maps import placed
-from headstart.tasks.classification import read
-from headstart.tasks.interface import Subject
+from headstart.tasks.classification import Classification
+from headstart.tasks.interface import Prepared
 from headstart.training.config import CLASSIFIER, RunConfig, make_run_config
 from headstart.training.features import prepared
 from headstart.training.fit import fit
+from headstart.training.listener import SILENT
+from headstart.training.placement import placed
 from headstart.training.recipes import CLASSIFIER_DEFAULT
 
 _BATCH = 64
@@ -46,21 +46,21 @@ def draw(root: Path, pictures: int, classes: int = 10) -> Path:
     return root
 
 
-def probe(subject: Subject, config: RunConfig, folder: Path) -> float:
+def probe(run: Prepared, config: RunConfig, folder: Path) -> float:
     """Seconds of the probe; nothing is cached yet in ``folder``."""
     began = time.perf_counter()
-    network, _ = subject.network(None)
-    for stage in subject.stages(network):
+    network, _ = run.network(None)
+    for stage in run.stages(network):
         fit(
             stage.model,
-            stage.task,
+            stage.source,
             stage.recipe,
             seed=config.seed,
             steps=stage.steps,
             device=torch.device(config.device),
             folder=folder / "checkpoint",
             stop=lambda: False,
-            listener=Silent(),
+            listener=SILENT,
         )
     return time.perf_counter() - began
 
@@ -94,16 +94,17 @@ def main() -> None:
         settings |= {"tune": "head", "threads": its.threads, "recipe": recipe}
         config = make_run_config(**{"schema": 1, **CLASSIFIER, **settings})
         images = torch.randint(0, 256, (its.pictures, 1, 28, 28), dtype=torch.uint8)
+        task = Classification()
         for round_ in range(its.rounds):
             cache = Path(made, str(round_))
-            subject = read(config, cache)
+            run = task.prepare(config, task.open(data), cache)
             seconds["forward"].append(forward(config, images))
-            seconds["probe"].append(probe(subject, config, cache))
+            seconds["probe"].append(probe(run, config, cache))
     ratios = [p / f for p, f in zip(seconds["probe"], seconds["forward"], strict=True)]
     record = {
         "schema": 1,
         "benchmark": "probe",
-        "hardware": environment(torch.device("cpu")),
+        "hardware": environment("cpu"),
         "settings": {**config.model_dump(by_alias=True), "data": "noise", "pictures": its.pictures},
         "seconds": seconds,
         "ratio": {

@@ -32,6 +32,7 @@ from headstart.labelling.suggestion import known_of, look, suggest
 from headstart.runs.folder import LABELS
 from headstart.scores import segmentation as metrics
 from headstart.scores.frames_csv import read_frames_csv
+from headstart.scores.pooled import usable_classes
 from headstart.seeding import generator
 from headstart.studies import statistics as stats
 from headstart.studies.workers import Silent, Work, working
@@ -117,7 +118,7 @@ def compared(asked: argparse.Namespace) -> dict[str, Any]:
         way: [read_frames_csv(asked.out / f"{way}-{s}" / "frames.csv").counts for s in asked.seeds]
         for way in ways
     }
-    usable = stats.usable_classes(runs["base"][0])
+    usable = usable_classes(runs["base"][0])
     asked_for = (("suggested", "random"), ("suggested", "base"), ("random", "base"))
     told = stats.holm(
         [

@@ -48,9 +48,12 @@ from headstart.models.unet import UNet
 from headstart.runs.records import environment
 from headstart.seeding import key
 from headstart.system.devices import pick_device
-from headstart.tasks.batches_and_maps import Task, layout, low_precision, segmentation
+from headstart.tasks.segmentation_training import frame_batches
+from headstart.training.batch_source import Batches
 from headstart.training.config import available_threads, parse_size
-from headstart.training.fit import Row, fit, make_optimizer
+from headstart.training.fit import fit, make_optimizer
+from headstart.training.listener import Row
+from headstart.training.placement import layout, low_precision
 from headstart.training.recipes import Recipe, read_recipe
 
 Part = Callable[[], int]  # trains for one round, returns the number of pictures
@@ -100,7 +103,7 @@ def peak_memory(device: torch.device) -> dict[str, float | None]:
     return {"process_mb": resident / 1e6, "gpu_mb": None if cuda is None else cuda / 1e6}
 
 
-def bound_round(settings: Settings, task: Task, layout: torch.memory_format) -> Part:
+def bound_round(settings: Settings, source: Batches, layout: torch.memory_format) -> Part:
     """Forward, loss, backward and step, and nothing else."""
     device = settings.device
     model = settings.new_model(layout).train()
@@ -109,14 +112,14 @@ def bound_round(settings: Settings, task: Task, layout: torch.memory_format) -> 
         # The arithmetic is the same at any rate, but a batch learned by heart would have gradients
         # that underflow, on which CPUs are slow: the bound would be lower than it is.
         group["lr"] = 0.0
-    image, target = task.batch(np.arange(min(settings.recipe.batch, task.count)), 0)
+    image, target = source.batch(np.arange(min(settings.recipe.batch, len(source.names))), 0)
     image = image.contiguous(memory_format=layout)
 
     def train() -> int:
         for _ in range(settings.steps):
             with torch.autocast(device.type, torch.bfloat16, enabled=low_precision(device)):
                 output = model(image)
-            task.loss(output, target).backward()  # type: ignore[no-untyped-call]
+            source.loss(output, target).backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
         return settings.steps * len(image)
@@ -250,10 +253,10 @@ def measure(
     read = (settings.size, dataset.label_map, dataset.root, folder / "cache")
     train, validation = decode(frames, *read, keep_truth=False), decode(held_out, *read)
     recipe, device = settings.recipe, settings.device
-    task = segmentation(train, validation, recipe, settings.classes, _SEED, device)
+    source = frame_batches(train, validation, recipe, settings.classes, _SEED, device)
 
     def make_parts() -> dict[str, Part]:
-        bounds = {f"bound {n}": bound_round(settings, task, f) for n, f in _LAYOUTS.items()}
+        bounds = {f"bound {n}": bound_round(settings, source, f) for n, f in _LAYOUTS.items()}
         greys = dataset.label_map.greys
         loops = {f"students {n}": students_round(settings, frames, greys, n) for n in workers}
         return bounds | loops
@@ -261,7 +264,7 @@ def measure(
     turns = TakingTurns(settings, make_parts)
     fit(
         settings.new_model(layout(settings.device)),
-        task,
+        source,
         recipe,
         seed=_SEED,
         steps=settings.steps,
@@ -357,7 +360,7 @@ def run(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     return {
         "schema": 1,
         "benchmark": "throughput",
-        "hardware": environment(device),
+        "hardware": environment(device.type),
         "settings": {**shown, "workers": options.workers},
         **measured,
     }

@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from PIL import Image
 
 from headstart.data.drawn.dataset import write_dataset
@@ -123,7 +122,7 @@ def main() -> None:
     record = {
         "schema": 1,
         "benchmark": "video",
-        "hardware": environment(torch.device(args.device)),
+        "hardware": environment(args.device),
         "clip": {"frames": written["frames"], "rate": args.rate, "size": list(args.size)},
         "network": json.loads((args.run / "config.json").read_text())["size"],
         "encoder": written["encoder"],

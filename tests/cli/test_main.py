@@ -244,7 +244,7 @@ def test_an_interrupt_ends_with_130_and_the_same_command_goes_on(
     command = ["train", str(drawn), "--out", "run", *TINY]
     command[command.index("--epochs") + 1] = "2000"
     status, said = _signalled(command, tmp_path, "epoch   2", signal.SIGINT)
-    assert status == 130 and "the same command again continues" in said
+    assert status == 130 and "info[interrupted]" in said
     status, said = _signalled(command, tmp_path, "going on from step", signal.SIGTERM)
     assert status == 143 and said.startswith("segmentation from scratch\ngoing on from step")
 

@@ -15,7 +15,7 @@ from headstart.data.layouts.folders import frames_of, open_dataset
 from headstart.data.pictures.frame import read_frame
 from headstart.inference.segmenter import brought, class_maps, class_maps_of, resized
 from headstart.inference.torch_network import load_segmenter
-from headstart.tasks import batches_and_maps as tasks
+from headstart.tasks import class_maps as in_torch
 
 SIDES = st.integers(1, 23)
 
@@ -32,7 +32,7 @@ def test_resizing_is_that_of_torch(h, w, h2, w2, seed):
 def test_class_maps_are_those_of_torch(min_area: float) -> None:
     logits = np.random.default_rng(0).normal(size=(3, 5, 8, 10)).astype(np.float32) * 3
     sizes = [(8, 10), (31, 17), (5, 40)]
-    theirs = tasks.class_maps(torch.from_numpy(logits), sizes, min_area)
+    theirs = in_torch.class_maps(torch.from_numpy(logits), sizes, min_area)
     probs = torch.from_numpy(logits).softmax(1).numpy()
     for ours, other in zip(class_maps(probs, sizes, min_area), theirs, strict=True):
         assert ours.dtype == np.uint8 and np.array_equal(ours, other.numpy())

@@ -135,7 +135,7 @@ def test_a_signal_saves_and_says_how_to_continue(drawn: Path, tmp_path: Path, nu
     with pytest.raises(InterruptedRun) as caught:
         train(config, tmp_path / "run", Interrupting())
     assert caught.value.exit_status == 128 + number
-    assert "the same command again continues" in str(caught.value)
+    assert "info[interrupted]" in str(caught.value)
     listener = Silent()
     train(config, tmp_path / "run", listener)
     assert listener.resumed_at == [5]
@@ -238,7 +238,7 @@ def test_a_moved_dataset_and_a_moved_run_go_on(drawn: Path, tmp_path: Path) -> N
 
 
 def test_a_budget_above_the_data(drawn: Path, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"13 labels was asked for.*12 labelled"):
+    with pytest.raises(DataError, match=r"budget-too-large.*13.*12 labelled"):
         train(tiny(drawn, labels=13), tmp_path / "run", Silent())
     assert not (tmp_path / "run" / "config.json").exists()
 
@@ -254,16 +254,16 @@ def test_a_budget_is_kept(drawn: Path, tmp_path: Path) -> None:
 def test_test_is_predicted_once_and_only_at_the_end(
     drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from headstart.tasks import segmentation
+    from headstart.tasks import segmentation_training
 
     predicted: list[int] = []
-    original = segmentation.count_frames
+    original = segmentation_training.count_frames
 
     def counting(model, data, *rest):
         predicted.append(len(data.names))
         return original(model, data, *rest)
 
-    monkeypatch.setattr(segmentation, "count_frames", counting)
+    monkeypatch.setattr(segmentation_training, "count_frames", counting)
 
     class Order(Silent):
         def epoch(self, row: dict, timing: dict) -> None:

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from headstart.errors import DataError
 from headstart.scores.frames_csv import (
-    RIGHT,
     answers_csv,
     frames_csv,
     read_answers_csv,
     read_frames_csv,
 )
+from headstart.scores.pooled import ACCURACY
 
 
 @given(
@@ -63,7 +63,7 @@ def test_what_is_damaged_is_named(tmp_path: Path, text: str) -> None:
     st.lists(st.text(max_size=8), min_size=1, max_size=4, unique=True),
     st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=6),
 )
-def test_the_dice_of_answers_is_their_accuracy(tmp_path_factory, names, pairs):
+def test_the_accuracy_of_answers_is_made_from_their_counts(tmp_path_factory, names, pairs):
     truth, predicted = np.array(pairs).T % len(names)
     path = tmp_path_factory.mktemp("answers") / "frames.csv"
     called = tuple(f'"class, of {i}"/{i}.png' for i in range(len(pairs)))
@@ -73,10 +73,10 @@ def test_the_dice_of_answers_is_their_accuracy(tmp_path_factory, names, pairs):
     found = read_answers_csv(path)
     assert found.frames == called
     right = truth == predicted
-    assert np.array_equal(found.counts[:, RIGHT, 0], right.astype(np.int64))
-    tp, fp, fn = found.counts[:, RIGHT].sum(0)
-    assert 2 * tp / (2 * tp + fp + fn) == pytest.approx(right.mean())
-    assert not found.counts[:, 1 - RIGHT].any()
+    assert found.counts.shape == (len(pairs), 1, 2)
+    assert np.array_equal(found.counts[:, 0, 0], right.astype(np.int64))
+    assert (found.counts.sum((1, 2)) == 1).all()
+    assert ACCURACY.of(found.counts.sum(0)) == pytest.approx(right.mean())
 
 
 def test_class_names_that_no_terminal_can_show(tmp_path: Path) -> None:
@@ -85,7 +85,7 @@ def test_class_names_that_no_terminal_can_show(tmp_path: Path) -> None:
     path.write_text(answers_csv(one, one[::-1].copy(), ("a", "b"), ("caf\udce9", "new\nline")))
     assert path.read_text().splitlines()[0] == "frame,truth,predicted"
     assert len(path.read_text().splitlines()) == 3
-    assert read_answers_csv(path).counts[:, RIGHT].tolist() == [[0, 1, 1]] * 2
+    assert read_answers_csv(path).counts.tolist() == [[[0, 1]]] * 2
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,8 @@ from headstart.inference.torch_network import load_segmenter
 from headstart.report.command import again
 from headstart.report.write import write_report
 from headstart.studies.study import study
-from headstart.studies.verdicts import read_counts, sentences
+from headstart.studies.verdicts import sentences
+from headstart.tasks.lookup import labelled_task
 from headstart.training.config import CLASSIFIER, StudyConfig
 from headstart.training.recipes import CLASSIFIER_DEFAULT
 from tests.conftest import Silent
@@ -52,8 +53,8 @@ def test_the_record_is_as_for_segmentation_and_about_accuracy(done: tuple[Path, 
     assert {c["verdict"] for c in record["comparisons"]} == {"too few seeds"}
     assert len(record["comparisons"]) == 4 and len(record["labels_saved"]) == 2
     for row in record["records"]:
-        counts = read_counts(out / row["run"], "classification").counts
-        assert counts[:, 1, 0].mean() == row["scores"]["accuracy"]
+        counts = labelled_task("classification").read_counts(out / row["run"]).counts
+        assert counts[:, 0, 0].mean() == row["scores"]["accuracy"]
     words = sentences(record)
     assert "(tune head)" in words[-1] and "dice" not in " ".join(words)
 

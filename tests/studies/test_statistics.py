@@ -19,7 +19,7 @@ from scipy.stats import t as scipy_t
 from scipy.stats import ttest_1samp
 
 from headstart.scores import segmentation as metrics
-from headstart.studies import statistics as stats
+from headstart.scores.pooled import PooledScore, Usable, pooled_dice, true_pixels, usable_classes
 from headstart.studies.statistics import (
     Estimate,
     LabelsSaved,
@@ -29,8 +29,6 @@ from headstart.studies.statistics import (
     mean_score,
     p_value,
     paired_difference,
-    pooled_dice,
-    usable_classes,
     verdict,
 )
 
@@ -50,6 +48,9 @@ def recall(counts: np.ndarray) -> np.ndarray:
     """A score that is linear in the frames when all hold as many pixels."""
     tp, _, fn = np.moveaxis(counts.sum(-2), -1, 0)
     return tp / (tp + fn)
+
+
+RECALL = PooledScore("recall", recall, true_pixels, usable_classes)
 
 
 @st.composite
@@ -108,18 +109,18 @@ def held_by(*frames_of_class: list[int], frames: int = 8) -> np.ndarray:
 
 def test_a_class_on_fewer_than_five_frames_is_left_out() -> None:
     counts = held_by([0, 1, 2, 3, 4], [4, 5, 6, 7], [])
-    assert usable_classes(counts) == stats.Usable((1,), (2,), fallback=False)
+    assert usable_classes(counts) == Usable((1,), (2,), fallback=False)
 
 
 def test_predicted_pixels_do_not_make_a_class_present() -> None:
     counts = held_by([0, 1, 2, 3, 4], [])
     counts[:, 2, 1] = 50
-    assert usable_classes(counts) == stats.Usable((1,), (), fallback=False)
+    assert usable_classes(counts) == Usable((1,), (), fallback=False)
 
 
 def test_where_no_class_is_on_five_frames_those_on_two_enter_and_it_is_said() -> None:
     counts = held_by([0, 1, 2], [4, 5], [7])
-    assert usable_classes(counts) == stats.Usable((1, 2), (3,), fallback=True)
+    assert usable_classes(counts) == Usable((1, 2), (3,), fallback=True)
     with pytest.raises(ValueError, match="two frames"):
         usable_classes(held_by([0], [3]))
 
@@ -127,7 +128,7 @@ def test_where_no_class_is_on_five_frames_those_on_two_enter_and_it_is_said() ->
 def test_a_class_in_one_group_only_is_left_out() -> None:
     counts = held_by([0, 1, 2, 3, 4], [0, 1, 2, 3, 7])
     groups = np.array([0, 0, 0, 0, 0, 1, 1, 1])
-    assert usable_classes(counts, groups) == stats.Usable((2,), (1,), fallback=False)
+    assert usable_classes(counts, groups) == Usable((2,), (1,), fallback=False)
     with pytest.raises(ValueError, match="two groups"):
         usable_classes(counts, np.zeros(8, dtype=np.int64))
 
@@ -139,7 +140,7 @@ def test_only_seeds_differ_gives_students_test_over_seeds() -> None:
     gains = np.array([30, 10, 50, 20, 90])
     a = recalled(np.repeat(500 + gains, 6).reshape(5, 6))
     b = recalled(np.full((5, 6), 500))
-    estimate = paired_difference(a, b, [0], score=recall)
+    estimate = paired_difference(a, b, [0], score=RECALL)
     oracle = ttest_1samp(gains / 1000, 0)
     assert interval(estimate) == pytest.approx(tuple(oracle.confidence_interval()))
     assert p_value(estimate) == pytest.approx(oracle.pvalue)
@@ -150,7 +151,7 @@ def test_only_frames_differ_gives_students_test_over_frames() -> None:
     gains = np.array([30, 10, 50, 20, 90, -40])
     a, b = recalled(np.tile(500 + gains, (5, 1))), recalled(np.full((5, 6), 500))
     oracle = ttest_1samp(gains / 1000, 0)
-    estimate = paired_difference(a, b, [0], score=recall)
+    estimate = paired_difference(a, b, [0], score=RECALL)
     assert interval(estimate) == pytest.approx(tuple(oracle.confidence_interval()))
 
 
@@ -158,7 +159,7 @@ def test_both_differ_gives_the_two_way_variance() -> None:
     rng = np.random.default_rng(0)
     seed, frame = rng.normal(0, 60, (6, 1)), rng.normal(0, 60, (1, 9))
     hits = np.rint(500 + seed + frame + rng.normal(0, 20, (6, 9)))
-    estimate = mean_score(recalled(hits), [0], score=recall)
+    estimate = mean_score(recalled(hits), [0], score=RECALL)
     x = hits / 1000
     # The same by sums over pairs: of one seed, of one frame, of one cell (Cornfield and Tukey).
     total = ((x.sum() ** 2) - (x.sum(1) ** 2).sum() - (x.sum(0) ** 2).sum() + (x**2).sum()) / (
@@ -180,7 +181,7 @@ def test_both_differ_gives_the_two_way_variance() -> None:
 def test_seeds_that_seem_to_make_no_difference_still_count_as_few() -> None:
     hits = 500 + 10 * np.array([[1, -1, 1, -1], [-1, 1, -1, 1], [1, 1, -1, -1], [-1, -1, 1, 1]])
     hits = np.concatenate([hits, 1000 - hits])
-    estimate = mean_score(recalled(hits), [0], score=recall)
+    estimate = mean_score(recalled(hits), [0], score=RECALL)
     rest = (hits / 1000).var() * 32 / (7 * 3)
     assert estimate.parts == ((1.0, 3), (0.0, 7))
     assert estimate.se == pytest.approx(math.sqrt(rest / 32))
@@ -199,7 +200,7 @@ def test_two_groups_do_not_show_that_groups_do_not_matter() -> None:
     rng = np.random.default_rng(1)
     hits = np.rint(500 + rng.normal(0, 50, (5, 1)) + rng.normal(0, 20, (5, 8)))
     groups = np.repeat([0, 1], 4)
-    estimate = mean_score(recalled(hits), [0], groups, recall)
+    estimate = mean_score(recalled(hits), [0], groups, RECALL)
     assert estimate.units == 2
     assert estimate.se is not None
     assert estimate.se >= np.std(hits.mean(1) / 1000, ddof=1) / math.sqrt(5) * (1 - 1e-9)
@@ -323,7 +324,7 @@ def curve(*hits: int, seeds: int = 5, noise: float = 0.0) -> list[np.ndarray]:
 def saved_by(budgets: dict[int, int], other: int, **noise: float) -> LabelsSaved:
     *tried, against = curve(*budgets.values(), other, **noise)
     start = dict(zip(budgets, tried, strict=True))
-    return labels_saved(start, against, [0], score=recall)
+    return labels_saved(start, against, [0], score=RECALL)
 
 
 def test_without_noise_the_crossing_is_log_linear() -> None:
@@ -368,9 +369,9 @@ def test_labels_are_saved_where_the_start_helps_with_all_of_them() -> None:
         few, many, against = (
             recalled(np.rint(h + 30 * rng.uniform(-1, 1, (5, 20)))) for h in (400, 500 + lead, 500)
         )
-        estimate = paired_difference(many, against, [0], score=recall)
+        estimate = paired_difference(many, against, [0], score=RECALL)
         for level in (0.95, 0.99):
-            saved = labels_saved({30: few, 300: many}, against, [0], score=recall, level=level)
+            saved = labels_saved({30: few, 300: many}, against, [0], score=RECALL, level=level)
             helps = verdict(*interval(estimate, level)) == "helps"
             assert (saved.high is not None and saved.high < 300) == helps
             assert saved.level == level

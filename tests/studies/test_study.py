@@ -167,7 +167,7 @@ def test_scratch_longer_has_the_pretexts_steps_more(drawn: Path, tmp_path: Path)
     [
         ({"starts": ("scratch", "colorisation")}, "there is no start colorisation"),
         ({"starts": ("scratch", "scratch-longer")}, "as many steps more as a pretext"),
-        ({"labels": (6, 13)}, "13 labels was asked for"),
+        ({"labels": (6, 13)}, r"budget-too-large.*13"),
     ],
 )
 def test_studies_that_cannot_be(drawn: Path, tmp_path: Path, changes: dict, words: str) -> None:

@@ -12,8 +12,8 @@ from headstart.scores.frames_csv import frames_csv
 from headstart.studies.statistics import Comparison, LabelsSaved
 from headstart.studies.verdicts import (
     compare,
-    groups_of,
     labels_sentence,
+    numbered_groups,
     pairs,
     reference,
     sentence,
@@ -64,7 +64,7 @@ def records(tmp_path: Path) -> list[dict]:
 
 
 def test_a_better_start_is_called_better_and_an_equal_one_is_not(tmp_path, records):
-    found = compare(records, tmp_path, config(), FRAMES)
+    found = compare(records, tmp_path, config(), None)
     assert found["classes"]["classes"] == (1,) and found["classes"]["left_out"] == (2,)
     few, many = found["comparisons"]
     assert (few["labels"], few["start"], few["against"]) == (30, "colorization", "scratch")
@@ -82,9 +82,9 @@ def test_a_better_start_is_called_better_and_an_equal_one_is_not(tmp_path, recor
 
 def test_runs_are_paired_by_seed_and_a_seed_of_one_start_alone_is_left_out(tmp_path, records):
     some = [r for r in records if not (r["start"] == "colorization" and r["seed"] > 3)]
-    few, _ = compare(some, tmp_path, config(), FRAMES)["comparisons"]
+    few, _ = compare(some, tmp_path, config(), None)["comparisons"]
     assert few["seeds"] == 3 and few["verdict"] == "too few seeds" and few["low"] is None
-    nothing = compare([], tmp_path, config(), FRAMES)
+    nothing = compare([], tmp_path, config(), None)
     assert nothing["comparisons"] == [] == nothing["labels_saved"]
 
 
@@ -98,24 +98,21 @@ def test_who_is_compared_with_whom():
 
 
 def test_groups_count_only_where_each_frame_has_one():
-    some = [Frame(str(i), Path("x"), group=g) for i, g in enumerate(["b", "a", "b"])]
-    assert groups_of(tuple(some)).tolist() == [1, 0, 1]
-    assert groups_of((*some, Frame("3", Path("x")))) is None
-    assert groups_of(tuple(some[:1])) is None
+    assert numbered_groups(["b", "a", "b"]).tolist() == [1, 0, 1]
+    assert numbered_groups(["b", "a", "b", None]) is None
+    assert numbered_groups(["b"]) is None
 
 
 def test_the_record_says_how_many_groups_the_intervals_are_over(tmp_path, records):
-    patients = tuple(Frame(f.name, f.image, group=f"patient{i // 3}") for i, f in enumerate(FRAMES))
-    assert compare(records, tmp_path, config(), FRAMES)["groups"] is None
+    patients = numbered_groups([f"patient{i // 3}" for i in range(len(FRAMES))])
+    assert compare(records, tmp_path, config(), None)["groups"] is None
     assert compare(records, tmp_path, config(), patients)["groups"] == 4
-    one = tuple(Frame(f.name, f.image, group="patient") for f in FRAMES)
+    one = numbered_groups(["patient"] * len(FRAMES))
     assert compare(records, tmp_path, config(), one)["groups"] is None
 
 
 def test_one_budget_saves_no_labels(tmp_path, records):
-    found = compare(
-        [r for r in records if r["labels"] == 30], tmp_path, config(labels=(30,)), FRAMES
-    )
+    found = compare([r for r in records if r["labels"] == 30], tmp_path, config(labels=(30,)), None)
     assert len(found["comparisons"]) == 1 and found["labels_saved"] == []
 
 
@@ -124,15 +121,15 @@ def test_nothing_to_compare_is_said(tmp_path, records):
     for r in records:
         text = frames_csv(empty, tuple(f.name for f in FRAMES), NAMES)
         (tmp_path / r["run"] / "frames.csv").write_text(text)
-    found = compare(records, tmp_path, config(), FRAMES)
+    found = compare(records, tmp_path, config(), None)
     assert "no foreground class" in found["classes"]["reason"] and found["comparisons"] == []
 
 
 def test_what_others_are_compared_with_can_be_chosen(tmp_path, records):
     its = config(against="colorization")
     assert reference(its) == "colorization" and pairs(its) == [("scratch", "colorization")]
-    few, _ = compare(records, tmp_path, its, FRAMES)["comparisons"]
-    usual, _ = compare(records, tmp_path, config(), FRAMES)["comparisons"]
+    few, _ = compare(records, tmp_path, its, None)["comparisons"]
+    usual, _ = compare(records, tmp_path, config(), None)["comparisons"]
     assert few["verdict"] == "hurts" and few["difference"] == pytest.approx(-usual["difference"])
     with pytest.raises(ValueError, match="imagenet is not among the starts"):
         config(against="imagenet")

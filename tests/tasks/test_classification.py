@@ -23,8 +23,10 @@ from headstart.models.classifiers import make_network
 from headstart.models.tuning import Frozen, cut, trained_weights
 from headstart.plots import figures
 from headstart.runs.run import train
-from headstart.scores.frames_csv import RIGHT, read_answers_csv
-from headstart.tasks import classification
+from headstart.scores.frames_csv import read_answers_csv
+from headstart.tasks import classification_training
+from headstart.tasks.classification import Classification
+from headstart.tasks.interface import Prepared
 from headstart.training.checkpoint import load_weights
 from headstart.training.config import RunConfig
 from headstart.training.features import prepared
@@ -94,6 +96,10 @@ def probed(data: Path, weights: Path, tmp_path_factory: pytest.TempPathFactory) 
     return out
 
 
+def prepare(config: RunConfig, cache: Path) -> Prepared:
+    return Classification().prepare(config, open_classes(Path(config.data)), cache)
+
+
 @pytest.fixture
 def unseen(monkeypatch: pytest.MonkeyPatch) -> None:
     """No figures, which take longer than the training."""
@@ -113,7 +119,7 @@ def recorded(run: Path) -> dict:
 
 
 def network_of(config: RunConfig, cache: Path, source: Source | None = None):
-    return classification.read(config, cache).network(source)
+    return prepare(config, cache).network(source)
 
 
 def test_what_the_run_folder_holds(probed: Path) -> None:
@@ -145,7 +151,7 @@ def test_it_learns_and_the_scores_are_those_that_were_promised(probed: Path) -> 
     assert scores["trivial"] == {"accuracy": pytest.approx(1 / 3)}
     assert scores["accuracy"] >= 0.75 and scores["macro_f1"] >= 0.7
     counts = read_answers_csv(probed / "frames.csv").counts
-    assert counts[:, RIGHT, 0].mean() == pytest.approx(scores["accuracy"])
+    assert counts[:, 0, 0].mean() == pytest.approx(scores["accuracy"])
 
 
 def test_the_head_alone_changes_and_all_else_is_bit_identical(probed: Path, weights: Path) -> None:
@@ -201,7 +207,7 @@ def test_cached_features_give_the_result_of_no_cache(
 ) -> None:
     recipe = RECIPE.model_copy(update={"average": average})
     config = classifier(data, tune=tune, recipe=recipe)
-    subject = classification.read(config, tmp_path)
+    subject = prepare(config, tmp_path)
     pictures = {
         split: read_labelled_pictures(open_classes(data), split, SIZE, tmp_path)
         for split in ("train", "validation")
@@ -214,7 +220,7 @@ def test_cached_features_give_the_result_of_no_cache(
     def trained(cached: bool) -> tuple[dict[str, Tensor], list[dict]]:
         network, _ = subject.network(None)
         (stage,) = subject.stages(network)
-        model, task = stage.model, stage.task
+        model, source = stage.model, stage.source
         if not cached:
             parts = cut(network, trained_weights(network, tune), SIZE)
             assert parts.frozen is not None
@@ -229,16 +235,16 @@ def test_cached_features_give_the_result_of_no_cache(
                 loss = nn.functional.cross_entropy(logits, truth).item()
                 return {"loss": loss, "accuracy": right.item()}
 
-            task = dataclasses.replace(
-                task,
+            source = dataclasses.replace(
+                source,
                 batch=lambda i, _: (
                     images("train", i),
                     torch.from_numpy(pictures["train"].labels[i]),
                 ),
-                validate=validate,
+                validation=validate,
             )
         state = fit(
-            model, task, stage.recipe, seed=3, steps=stage.steps, device=torch.device("cpu"),
+            model, source, stage.recipe, seed=3, steps=stage.steps, device=torch.device("cpu"),
             folder=tmp_path / f"checkpoint {cached}", stop=lambda: False, listener=Silent(),
         )  # fmt: skip
         assert state.best_weights is not None
@@ -345,7 +351,7 @@ def test_interrupted_in_either_stage_and_continued_gives_the_same_bytes(
     config = classifier(data, tune="staged")
     train(config, tmp_path / "whole", Silent())
     for after in (4, 2 + 5):  # of six steps of the head; its last two and five of the nine of all
-        with pytest.raises(InterruptedRun, match="the same command again continues"):
+        with pytest.raises(InterruptedRun, match="interrupted"):
             train(config, tmp_path / "parts", _Stop(after))
     listener = Silent()
     train(config, tmp_path / "parts", listener)
@@ -414,9 +420,9 @@ def test_more_layers_than_there_are(data: Path, tmp_path: Path) -> None:
 
 
 def test_a_budget_is_kept_shows_every_class_and_has_a_limit(data: Path, tmp_path: Path) -> None:
-    assert classification.read(classifier(data, labels=3), tmp_path).labels["train"] == 3
-    with pytest.raises(DataError, match=r"25 labels was asked for.*24 labelled"):
-        classification.read(classifier(data, labels=25), tmp_path)
+    assert prepare(classifier(data, labels=3), tmp_path).facts["labels"]["train"] == 3
+    with pytest.raises(DataError, match=r"budget-too-large.*25.*24 labelled"):
+        prepare(classifier(data, labels=25), tmp_path)
 
 
 def test_new_weights_are_the_seeds_and_what_no_start_brings_is_the_same(
@@ -456,7 +462,7 @@ def test_features_are_standardised_over_pictures_of_all_classes(
     assert varies.sum() > 100 and torch.allclose(features.mean(0), torch.zeros(512), atol=1e-3)
     ones = torch.ones(int(varies.sum()))
     assert torch.allclose(features.std(0, correction=0)[varies], ones, atol=1e-2)
-    monkeypatch.setattr(classification, "_STATISTICS", 3)
+    monkeypatch.setattr(classification_training, "_STATISTICS", 3)
     some = standardised([0, 11, 23])  # the first, the middle, the last: one of each class
     assert pictures.labels[[0, 11, 23]].tolist() == [0, 1, 2]
     assert torch.allclose(some.mean(0), torch.zeros(512), atol=1e-3)

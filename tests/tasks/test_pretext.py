@@ -15,7 +15,7 @@ from PIL import Image
 from headstart.errors import DataError, InterruptedRun, UsageError
 from headstart.inference.torch_network import load_segmenter
 from headstart.runs.run import train
-from headstart.tasks.pretext import find_leaks, find_pretext_pictures, pretrain
+from headstart.tasks.pretext import PretextTask, find_leaks
 from headstart.training.config import PretextConfig, read_run_config
 from tests.conftest import PRETEXT_TINY, Silent, started, tiny_pretext
 
@@ -25,7 +25,7 @@ SAME_BYTES = ("weights.safetensors", "metrics.jsonl", "scores.json", "leaks.json
 @pytest.fixture(scope="module")
 def pretrained(drawn: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("pretrained") / "run"
-    pretrain(tiny_pretext(drawn), out, Silent())
+    train(tiny_pretext(drawn), out, Silent())
     return out
 
 
@@ -60,23 +60,23 @@ def test_stopped_and_continued_gives_the_same_bytes(
 
     out = tmp_path / "run"
     with pytest.raises(InterruptedRun):
-        pretrain(tiny_pretext(drawn), out, Interrupting())
+        train(tiny_pretext(drawn), out, Interrupting())
     listener = Silent()
-    pretrain(tiny_pretext(drawn), out, listener)
+    train(tiny_pretext(drawn), out, listener)
     assert listener.resumed_at == [5]
     for name in SAME_BYTES:
         assert (out / name).read_bytes() == (pretrained / name).read_bytes(), name
     again = Silent()
-    pretrain(tiny_pretext(drawn), out, again)
+    train(tiny_pretext(drawn), out, again)
     assert again.steps == []
 
 
 def test_other_settings_are_refused(drawn: Path, pretrained: Path, trained: Path) -> None:
     other = tiny_pretext(drawn, pretext="chroma")
     with pytest.raises(UsageError, match="pretext: colorization -> chroma"):
-        pretrain(other, pretrained, Silent())
+        train(other, pretrained, Silent())
     with pytest.raises(UsageError, match="task: segmentation -> pretext"):
-        pretrain(other, trained, Silent())
+        train(other, trained, Silent())
 
 
 def test_a_finished_one_answers_for_its_own_pictures_only(
@@ -84,27 +84,27 @@ def test_a_finished_one_answers_for_its_own_pictures_only(
 ) -> None:
     root, listener = tmp_path / "data", Silent()
     shutil.copytree(drawn, root)
-    scores = pretrain(tiny_pretext(root), pretrained, listener)  # elsewhere, and the same
+    scores = train(tiny_pretext(root), pretrained, listener)  # elsewhere, and the same
     assert listener.steps == [] and scores["split"] == "validation"
     one, other = sorted((root / "colorization" / "train_cor").glob("*/*_input.*"))[:2]
     shutil.copy(one, other)
     with pytest.raises(DataError, match="changed since: train"):
-        pretrain(tiny_pretext(root), pretrained, listener)
+        train(tiny_pretext(root), pretrained, listener)
 
 
 def test_a_dataset_without_unlabelled_pictures_gives_those_of_its_training_split(
     drawn: Path, tmp_path: Path
 ) -> None:
-    with_pool = find_pretext_pictures(drawn)
+    with_pool = PretextTask().open(drawn)
     assert with_pool.source == "the unlabelled pictures" and with_pool.labelled
     root = tmp_path / "data"
     shutil.copytree(drawn, root)
     shutil.rmtree(root / "colorization")
-    pictures = find_pretext_pictures(root)
+    pictures = PretextTask().open(root)
     assert "training split" in pictures.source
     assert len(pictures.train) + len(pictures.validation) == 12 and len(pictures.validation) == 1
     assert all(f.mask is None for f in pictures.train)
-    assert pictures == find_pretext_pictures(root)
+    assert pictures == PretextTask().open(root)
 
 
 def test_any_folder_of_pictures(drawn: Path, tmp_path: Path) -> None:
@@ -112,16 +112,16 @@ def test_any_folder_of_pictures(drawn: Path, tmp_path: Path) -> None:
     folder.mkdir()
     for path in sorted(drawn.rglob("*_input.*"))[:6]:
         shutil.copy(path, folder / f"{path.parent.parent.name}-{path.name}")
-    scores = pretrain(tiny_pretext(folder), tmp_path / "run", Silent())
+    scores = train(tiny_pretext(folder), tmp_path / "run", Silent())
     assert scores["pictures"] == 1
     leaks = json.loads((tmp_path / "run" / "leaks.json").read_text())
     assert leaks["compared_with"] == [] and leaks["pictures"] >= 2
     for path in sorted(folder.iterdir())[1:]:
         path.unlink()
     with pytest.raises(DataError, match="1 pictures, but a pretext needs two"):
-        pretrain(tiny_pretext(folder), tmp_path / "other", Silent())
+        train(tiny_pretext(folder), tmp_path / "other", Silent())
     with pytest.raises(DataError, match="no-pictures"):
-        pretrain(tiny_pretext(tmp_path / "none"), tmp_path / "other", Silent())
+        train(tiny_pretext(tmp_path / "none"), tmp_path / "other", Silent())
     assert not (tmp_path / "other").exists()
 
 
@@ -137,15 +137,15 @@ def test_planted_leaks_are_found_named_and_dropped(drawn: Path, tmp_path: Path) 
         (pool / number).mkdir(parents=True)
         picture = Image.open(source).convert("RGB").point(lambda v, b=brighter: min(255, v + b))
         picture.save(pool / number / f"{number}_input.png")
-    leaks = find_leaks(find_pretext_pictures(root))
+    leaks = find_leaks(PretextTask().open(root))
     assert len(leaks.same) == 1 and len(leaks.near) == 1
-    pretrain(tiny_pretext(root), tmp_path / "kept", Silent())
+    train(tiny_pretext(root), tmp_path / "kept", Silent())
     record = json.loads((tmp_path / "kept" / "leaks.json").read_text())
     assert record["dropped"] is False and record["compared_with"] == ["validation", "test"]
     assert [Path(p).parent.name for p in record["copies"] + record["near"]] == ["900", "901"]
-    pretrain(tiny_pretext(root, drop_leaks=True), tmp_path / "dropped", Silent())
+    train(tiny_pretext(root, drop_leaks=True), tmp_path / "dropped", Silent())
     listener = Silent()
-    pretrain(tiny_pretext(root, drop_leaks=True), tmp_path / "dropped", listener)
+    train(tiny_pretext(root, drop_leaks=True), tmp_path / "dropped", listener)
     assert listener.steps == []
     kept, dropped = (
         json.loads((tmp_path / n / "environment.json").read_text())["pictures"]

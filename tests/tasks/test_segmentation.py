@@ -159,7 +159,7 @@ def test_a_study_refuses_what_would_stop_it_later_before_anything_is_made(
     def offline(network: str) -> Path:
         raise DataError(Finding("no-network", "error", f"no weights of {network}"))
 
-    monkeypatch.setattr("headstart.runs.run.fetch_published", offline)
+    monkeypatch.setattr("headstart.models.published.fetch_published", offline)
     settings = encoded(drawn).model_dump(exclude={"start", "pretext", "tune", "frames", "seed"})
     starts = ("scratch", "imagenet", str(trained), str(squeezenet))
     config = make_study_config(**{**settings, "starts": starts, "labels": [3], "seeds": [1]})

@@ -6,6 +6,7 @@ import copy
 import itertools
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from torch import nn
 
 from headstart.errors import DataError
 from headstart.seeding import generator
-from headstart.tasks.batches_and_maps import Task
+from headstart.training.batch_source import Batches
 from headstart.training.fit import State, finished, fit, learning_rate, make_optimizer
 from headstart.training.recipes import ASSIGNMENT, DEFAULT, Recipe
 from tests.conftest import Silent
@@ -26,7 +27,7 @@ CPU = torch.device("cpu")
 COUNT, STEPS = 10, 3
 
 
-def _task(nan_at: int | None = None) -> Task:
+def _batches(nan_at: int | None = None) -> Batches:
     """Lines to be fitted, with noise that depends on the step and a score that comes and goes."""
     x = torch.from_numpy(generator(0, "x").random((COUNT, 4))).float()
     y = x.sum(1, keepdim=True)
@@ -49,7 +50,7 @@ def _task(nan_at: int | None = None) -> Task:
         value = nn.functional.mse_loss(model(x), y).item()
         return {"loss": value, "dice": 1 / (1 + value), "collapsed": False}
 
-    return Task(COUNT, tuple(f"frame{i}" for i in range(COUNT)), None, batch, loss, validate)
+    return Batches(tuple(f"frame{i}" for i in range(COUNT)), None, batch, loss, validate)
 
 
 def _model() -> nn.Module:
@@ -67,13 +68,13 @@ def _train(
     folder: Path,
     recipe: Recipe,
     stop_at: int | None = None,
-    task: Task | None = None,
+    source: Batches | None = None,
     listener: Silent | None = None,
     seconds: float = 1e9,
 ) -> tuple[State, nn.Module]:
     model, listener = _model(), listener or Silent()
     state = fit(
-        model, task or _task(), recipe, seed=1, steps=STEPS, device=CPU, folder=folder,
+        model, source or _batches(), recipe, seed=1, steps=STEPS, device=CPU, folder=folder,
         stop=lambda: stop_at is not None and len(listener.steps) >= stop_at,
         listener=listener, checkpoint_seconds=seconds,
     )  # fmt: skip
@@ -136,7 +137,7 @@ def test_a_loss_that_is_no_number_changes_no_weight(tmp_path: Path) -> None:
     broken = _model()
     with pytest.raises(DataError) as caught:
         fit(
-            broken, _task(nan_at=4), _recipe(), seed=1, steps=STEPS, device=CPU,
+            broken, _batches(nan_at=4), _recipe(), seed=1, steps=STEPS, device=CPU,
             folder=tmp_path / "nan", stop=lambda: False, listener=listener,
         )  # fmt: skip
     finding = caught.value.findings[0]
@@ -148,17 +149,9 @@ def test_a_loss_that_is_no_number_changes_no_weight(tmp_path: Path) -> None:
 
 
 def test_a_gradient_that_is_not_finite_is_caught_where_the_loss_is_fine(tmp_path: Path) -> None:
-    task = _task()
-    explode = Task(
-        task.count,
-        task.names,
-        None,
-        task.batch,
-        lambda o, t: (o - o.detach()).abs().sqrt().sum(),
-        task.validate,
-    )
+    explode = replace(_batches(), loss=lambda o, _: (o - o.detach()).abs().sqrt().sum())
     with pytest.raises(DataError, match="NaN or infinite at step 0"):
-        _train(tmp_path, _recipe(), task=explode)
+        _train(tmp_path, _recipe(), source=explode)
 
 
 def test_it_learns(tmp_path: Path) -> None:

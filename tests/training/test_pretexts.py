@@ -16,15 +16,13 @@ from headstart.data.augmentation import Augmentation
 from headstart.data.decoded_frames import Decoded
 from headstart.data.pictures.duplicates import joined
 from headstart.seeding import generator
+from headstart.tasks.pretext_training import restoration_batches, restored, trivial_loss
 from headstart.training.config import PretextName
 from headstart.training.pretexts import (
     PRETEXTS,
     grey_in_three,
     hide,
     hue_and_chroma,
-    restoration,
-    restored,
-    trivial_loss,
 )
 from headstart.training.recipes import PRETEXT_DEFAULT
 
@@ -124,18 +122,20 @@ def test_sizes_that_no_block_divides():
 
 def test_a_step_is_a_function_of_seed_and_step(pictures):
     pretext = PRETEXTS["masked-colorization"]
-    tasks = [restoration(pretext, pictures, pictures, RECIPE, seed, CPU) for seed in (1, 1, 2)]
-    batches = [task.batch(np.array([0, 3]), 7) for task in tasks]
+    sources = [
+        restoration_batches(pretext, pictures, pictures, RECIPE, seed, CPU) for seed in (1, 1, 2)
+    ]
+    batches = [source.batch(np.array([0, 3]), 7) for source in sources]
     assert torch.equal(batches[0][0], batches[1][0]) and torch.equal(batches[0][1], batches[1][1])
     assert not torch.equal(batches[0][0], batches[2][0])
 
 
 def test_validation_hides_always_the_same_and_can_be_stopped(pictures):
-    task = restoration(PRETEXTS["masked-denoising"], pictures, pictures, RECIPE, 1, CPU)
+    source = restoration_batches(PRETEXTS["masked-denoising"], pictures, pictures, RECIPE, 1, CPU)
     model = torch.nn.Conv2d(3, 3, 1)
-    first = task.validate(model, lambda: False)
-    assert first == task.validate(model, lambda: False) and set(first) == {"loss"}
-    assert task.validate(model, lambda: True) is None
+    first = source.validate(model, lambda: False)
+    assert first == source.validate(model, lambda: False) and set(first) == {"loss"}
+    assert source.validate(model, lambda: True) is None
 
 
 @pytest.mark.parametrize("name", PRETEXTS)
@@ -144,9 +144,9 @@ def test_the_trivial_loss_is_that_of_the_trivial_answer(name, pictures):
     pretext = PRETEXTS[name]
     trivial = trivial_loss(pretext, pictures, RECIPE, 1, CPU)
     if pretext.channels == 3:
-        task = restoration(pretext, pictures, pictures, RECIPE, 1, CPU)
+        source = restoration_batches(pretext, pictures, pictures, RECIPE, 1, CPU)
         assert math.isclose(
-            task.validate(torch.nn.Identity(), lambda: False)["loss"], trivial, rel_tol=1e-5
+            source.validate(torch.nn.Identity(), lambda: False)["loss"], trivial, rel_tol=1e-5
         )
     else:  # no other constant histogram does better
         clean = torch.from_numpy(pictures.images) / 255

@@ -33,13 +33,13 @@ from headstart.models.published import fetch_published
 from headstart.runs.folder import check_folder, strangers
 from headstart.runs.run import train
 from headstart.studies.costs import NOTHING, Cost, cost_of_run, cost_of_study
-from headstart.studies.plan import Plan, cells, plan
+from headstart.studies.plan import plan, unbegun
 from headstart.studies.study import study, without_checkpoints
 from headstart.studies.workers import Work, working
 from headstart.system.disk import disk_errors, locked
 from headstart.system.signals import Stopping
 from headstart.training.config import IMAGENET, RunConfig, weights_file
-from headstart.training.fit import Listener
+from headstart.training.listener import Listener
 from headstart.training.starts import move, read_source
 
 _OURS = (
@@ -250,8 +250,7 @@ def costs(homework: Homework, out: Path) -> dict[str, Cost]:
     if NEW_DATA not in missing:
         config = new_data(homework, out)
         begun = all((out / folder / "scores.json").exists() for folder in ("2a", "2b"))
-        whole = Plan(config, {}, tuple(cells(config)), {})
-        planned = plan(config, out / NEW_DATA) if begun else whole
+        planned = plan(config, out / NEW_DATA) if begun else unbegun(config)
         found[called(NEW_DATA)] = cost_of_study(planned)
     return found
 

@@ -80,14 +80,14 @@ def pretrain(
 
     from headstart.cli.show import print_json
     from headstart.runs.folder import fresh_folder
+    from headstart.runs.run import train
     from headstart.system.devices import pick_device
-    from headstart.tasks.pretext import pretrain as pretrain_run
 
     chosen = chosen.model_copy(update={"device": pick_device(device).type})
     if fresh:
         out = fresh_folder(out)
     with Display(pretext) as display:
-        scores = pretrain_run(chosen, out, display, checkpoint_seconds)
+        scores = train(chosen, out, display, checkpoint_seconds)
     if json:
         print_json(scores)
     say(

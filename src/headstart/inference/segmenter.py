@@ -80,7 +80,7 @@ def class_maps(
 ) -> list[UInt8[np.ndarray, "_ _"]]:
     """The most probable class of each pixel, at each picture's own size.
 
-    The same as [`headstart.tasks.batches_and_maps.class_maps`][], without torch: a test holds them together.
+    The same as [`headstart.tasks.class_maps.class_maps`][], without torch: a test holds them together.
 
     Args:
         probs: of a batch of pictures.

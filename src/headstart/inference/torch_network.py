@@ -19,9 +19,10 @@ from headstart.inference.segmenter import Pictures, Segmenter, Sizes
 from headstart.models.classifiers import make_network, versioned
 from headstart.models.encoder_unet import EncoderUNet, make_segmenter
 from headstart.models.unet import UNet
-from headstart.tasks.batches_and_maps import placed, segment, to_input
+from headstart.tasks.class_maps import segment
 from headstart.training.checkpoint import load_weights
 from headstart.training.features import prepared
+from headstart.training.placement import placed, to_input
 
 BATCH = 8
 _BATCH_OF_CLASSES = 64
@@ -36,7 +37,7 @@ class Trained:
         name: of the network.
         size: height and width it was trained at.
         label_map: its classes.
-        min_area: see [`class_maps`][headstart.tasks.batches_and_maps.class_maps].
+        min_area: see [`class_maps`][headstart.tasks.class_maps.class_maps].
         digest: SHA-256 of the file of weights.
     """
 

@@ -31,7 +31,7 @@ from torch import Tensor, nn
 
 from headstart.data.decoded_frames import resize_image
 from headstart.data.files import merged
-from headstart.data.layouts.folders import Frame, open_dataset
+from headstart.data.layouts.folders import Dataset, Frame, open_dataset
 from headstart.data.pictures.duplicates import (
     NEAR,
     Fingerprints,
@@ -44,11 +44,11 @@ from headstart.data.pictures.frame import read_frame
 from headstart.errors import DataError, Finding
 from headstart.inference.torch_network import Trained, load_trained
 from headstart.labelling.selection import pick
-from headstart.runs.folder import LABELS
 from headstart.runs.records import refuse_changed_data
-from headstart.tasks import segmentation
-from headstart.tasks.batches_and_maps import placed, to_input
+from headstart.tasks.budgets import LABELS
+from headstart.tasks.segmentation import Segmentation
 from headstart.training.config import RunConfig, read_frame_names, read_run_config
+from headstart.training.placement import placed, to_input
 
 _BATCH = 8
 
@@ -184,16 +184,16 @@ def known_of(run: Path) -> Known:
             message = f"{len(names) - len(learned)} frames that {run} learned from are not in "
             message += f"{data} any more"
             findings.append(_unknown(message, "its splits may have changed since"))
-    findings += _changed(run, config)
+    findings += _changed(run, config, dataset)
     return Known(learned, labelled, held_out, dataset.root, tuple(findings))
 
 
-def _changed(run: Path, config: RunConfig) -> list[Finding]:
+def _changed(run: Path, config: RunConfig, dataset: Dataset) -> list[Finding]:
     """Whether the pictures that bear the names of a run's are still the same."""
     hint = "what is suggested may be what it learned from or was scored on: restore them"
     try:
         before = json.loads((run / "environment.json").read_bytes())["data"]
-        now = segmentation.digests(config)
+        now = Segmentation().hashes(dataset, config, run)
     except (OSError, ValueError, KeyError, DataError) as e:
         why = (
             e.findings[0].message if isinstance(e, DataError) else "its environment.json is damaged"

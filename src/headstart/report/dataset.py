@@ -13,7 +13,7 @@ from headstart.data.checks.segmentation import check_dataset
 from headstart.data.layouts.folders import open_dataset
 from headstart.errors import DataError, Finding, printable
 from headstart.report.read import Records
-from headstart.studies.verdicts import groups_of
+from headstart.studies.verdicts import numbered_groups
 from headstart.training.config import PretextConfig
 
 
@@ -56,4 +56,4 @@ def _groups(records: Records) -> Int64[np.ndarray, " n"] | None:
     scored = records.runs[0].frames.frames
     if [printable(frame.name) for frame in frames] != list(scored):
         return None
-    return groups_of(frames)
+    return numbered_groups([frame.group for frame in frames])

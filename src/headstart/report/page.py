@@ -23,6 +23,7 @@ from headstart.report.measures import measures_of
 from headstart.report.read import Records
 from headstart.report.summary import Cell, line_names, point, trivial_score, verdict_classes
 from headstart.report.words import listed, number, plural
+from headstart.tasks.lookup import labelled_task
 from headstart.training.config import PretextConfig, StudyConfig
 
 _LARGE = 400_000  # bytes of a PNG, above which a JPEG shows the same
@@ -43,8 +44,9 @@ def draw(records: Records, cells: Sequence[Cell], seen: Seen) -> Figures:
     curves = None
     usable = verdict_classes(records)
     if usable is not None:
+        score = labelled_task(records.config.task).score
         lines = [
-            (name, [point(c, usable.classes, seen.groups) for c in cells if c.line == i])
+            (name, [point(c, usable.classes, seen.groups, score) for c in cells if c.line == i])
             for i, name in enumerate(names)
         ]
         trivial = trivial_score(records.runs[0], usable.classes)

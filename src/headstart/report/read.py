@@ -10,7 +10,7 @@ from typing import Any
 from headstart.data.question import TaskName
 from headstart.errors import DataError, Finding
 from headstart.scores.frames_csv import FrameCounts
-from headstart.studies.verdicts import read_counts
+from headstart.tasks.lookup import labelled_task
 from headstart.training.config import (
     PretextConfig,
     RunConfig,
@@ -208,7 +208,7 @@ def _read_run(
         _lines(folder / "metrics.jsonl"),
         read_json(folder / "environment.json"),
         _seconds(folder),
-        read_counts(folder, task),
+        labelled_task(task).read_counts(folder),
     )
 
 

@@ -20,7 +20,7 @@ from headstart.report.words import (
     plural,
     signed,
 )
-from headstart.studies.statistics import MIN_FRAMES
+from headstart.scores.pooled import MIN_FRAMES
 from headstart.studies.verdicts import called
 from headstart.training.config import StudyConfig
 

@@ -12,8 +12,9 @@ from jaxtyping import Int64
 
 from headstart.errors import DataError, Finding
 from headstart.report.read import Records, Run
+from headstart.scores.pooled import PooledScore, Usable, pooled_dice
 from headstart.scores.segmentation import constant_counts
-from headstart.studies.statistics import Usable, interval, mean_score, pooled_dice
+from headstart.studies.statistics import interval, mean_score
 from headstart.studies.verdicts import called
 from headstart.training.config import StudyConfig
 
@@ -118,6 +119,8 @@ def verdict_classes(records: Records) -> Usable | None:
     found = records.study.get("classes") if records.study else None
     if not found or "reason" in found:
         return None
+    if records.runs[0].frames.counts.shape[1] == 1:  # which old studies call class 1
+        return Usable(classes=(0,), left_out=(), fallback=False)
     return Usable(tuple(found["classes"]), tuple(found["left_out"]), found["fallback"])
 
 
@@ -154,7 +157,12 @@ class Point:
     seeds: tuple[float, ...]
 
 
-def point(cell: Cell, classes: Sequence[int], groups: Int64[np.ndarray, " n"] | None) -> Point:
+def point(
+    cell: Cell,
+    classes: Sequence[int],
+    groups: Int64[np.ndarray, " n"] | None,
+    score: PooledScore,
+) -> Point:
     """The dice over ``classes``, with its interval.
 
     Raises:
@@ -162,10 +170,10 @@ def point(cell: Cell, classes: Sequence[int], groups: Int64[np.ndarray, " n"] | 
     """
     try:
         counts = np.stack([run.frames.counts for run in cell.runs])
-        estimate = mean_score(counts, classes, groups)
+        estimate = mean_score(counts, classes, groups, score)
     except ValueError as e:
         message = f"the runs of {cell.name} with {cell.labels} labels do not fit together: {e}"
         raise DataError(Finding("bad-record", "error", message)) from None
     low, high = interval(estimate)
-    each = tuple(mean_score(one[None], classes, groups).value for one in counts)
+    each = tuple(mean_score(one[None], classes, groups, score).value for one in counts)
     return Point(cell.labels, estimate.value, low, high, each)

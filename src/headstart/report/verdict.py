@@ -10,7 +10,8 @@ from headstart.report.measures import Measures, measures_of
 from headstart.report.read import Pretext, Records, Row, Run
 from headstart.report.summary import Cell, verdict_classes
 from headstart.report.words import listed, number, plural, signed
-from headstart.studies.statistics import MIN_FRAMES, MIN_SEEDS
+from headstart.scores.pooled import MIN_FRAMES
+from headstart.studies.statistics import MIN_SEEDS
 from headstart.studies.verdicts import called, sentences
 from headstart.training.config import StudyConfig
 

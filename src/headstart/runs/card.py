@@ -6,71 +6,66 @@ Of the same run it has the same bytes: no time, no path, no host stands in it.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from headstart.runs.provenance import Material, not_said
-from headstart.runs.weaknesses import quoted
+from headstart.runs.provenance import not_said
+from headstart.tasks.interface import CardFacts, Scored
+from headstart.tasks.weaknesses import quoted
 from headstart.training.config import SCRATCH, UNET, PretextConfig, RunConfig
 from headstart.training.fit import State
 
 _SHOWN = 4  # tensors of one kind, by name
 
 
-def card(
-    config: RunConfig,
-    material: Material,
-    scores: Mapping[str, Any],
-    state: State,
-    out: Path,
-    *,
-    weak: Sequence[str],
-    how: str,
-) -> str:
-    """The README of a run that learned from labels.
+def model_card(config: RunConfig | PretextConfig, scored: Scored, state: State, out: Path) -> str:
+    """The README of a finished run.
 
     Args:
         config: of the run.
-        material: what it was made from.
-        scores: content of its ``scores.json``.
+        scored: its scores, and what its card says of its task; a pretext's card is short.
         state: where its last training ended.
         out: its folder, which has ``environment.json``.
-        weak: where it is weak, a sentence each.
-        how: how to load it, in Markdown.
     """
+    if isinstance(config, PretextConfig) or scored.card is None:
+        assert isinstance(config, PretextConfig)
+        return _pretext_card(config, scored.scores)
+    return _card(config, scored.card, scored.scores, state, out)
+
+
+def _card(
+    config: RunConfig, facts: CardFacts, scores: Mapping[str, Any], state: State, out: Path
+) -> str:
     environment = json.loads((out / "environment.json").read_bytes())
-    start, things = _called(config.start), material.things
-    segments = config.task == "segmentation"
-    kind = "Segmentation" if segments else "Classification"
-    tune = "" if segments else f", tune `{config.tune}`"
-    sheet = "![predictions](predictions.png)" if segments else "![confusion](confusion.png)"
+    start, things = _called(config.start), facts.things
+    tune = f", tune `{config.tune}`" if facts.tuned else ""
     blocks = [
         f"# {config.model}, {config.recipe.name} recipe, start `{start}`{tune}",
-        f"{kind} into {len(material.classes)} classes, learned from {material.labels} labelled "
+        f"{facts.kind} into {len(facts.classes)} classes, learned from {facts.labels} labelled "
         f"{things} of {quoted(_dataset(config.data))}. For research; not a medical device.",
         "## What it was trained on",
-        _items(_trained_on(config, material, _steps(config, state, out), state, environment)),
+        _items(_trained_on(config, facts, _steps(config, state, out), state, environment)),
         f"## Scores on the {scores['split']} split",
-        _words_of_scores(scores, things),
+        _words_of_scores(scores, facts),
         _score_table(scores),
         _class_table(scores, things),
         "## Where it is weak",
-        _items(weak) or "No class is below 0.6, or hardly tested.",
+        _items(facts.weak) or "No class is below 0.6, or hardly tested.",
         "## What the scores do not say",
-        _items(not_said(config, material, scores["split"], environment)),
+        _items(not_said(config, facts, scores["split"], environment)),
         "## What it may be used for",
-        _use(segments),
+        _use(facts.unit),
         "## How to load it, without headstart",
-        how,
+        facts.usage,
         "## Figures",
         "![training and validation loss](curves.png)",
-        sheet,
+        facts.sheet,
     ]
     return "\n\n".join(blocks) + "\n"
 
 
-def pretext_card(config: PretextConfig, scores: Mapping[str, Any]) -> str:
+def _pretext_card(config: PretextConfig, scores: Mapping[str, Any]) -> str:
     """The README of a pretext's folder."""
     height, width = config.size
     network = "" if config.model == UNET else f" --model {config.model}"
@@ -120,26 +115,25 @@ def _steps(config: RunConfig, state: State, out: Path) -> str:
 
 def _trained_on(
     config: RunConfig,
-    material: Material,
+    facts: CardFacts,
     steps: str,
     state: State,
     environment: Mapping[str, Any],
 ) -> Iterable[str]:
-    things, splits = material.things, material.splits
+    things, splits = facts.things, facts.splits
     counts = [f"{count} {name}" for name, count in splits.items()]
-    yield f"Data: {quoted(_dataset(config.data))} ({material.layout} layout): {', '.join(counts)}."
-    if material.labels < splits["train"]:
-        yield f"Label budget: {material.labels} of the {splits['train']} training {things}."
+    yield f"Data: {quoted(_dataset(config.data))} ({facts.layout} layout): {', '.join(counts)}."
+    if facts.labels < splits["train"]:
+        yield f"Label budget: {facts.labels} of the {splits['train']} training {things}."
     else:
-        yield f"Label budget: all {material.labels} training {things}."
+        yield f"Label budget: all {facts.labels} training {things}."
     named = [
-        quoted(name) + ("" if grey is None else f" {grey}")
-        for name, grey in material.classes.items()
+        quoted(name) + ("" if grey is None else f" {grey}") for name, grey in facts.classes.items()
     ]
-    grey = " and their grey levels" if None not in material.classes.values() else ""
+    grey = " and their grey levels" if None not in facts.classes.values() else ""
     yield f"Classes{grey}: {', '.join(named)}."
     height, width = config.size
-    sizes = sorted(material.sizes)
+    sizes = sorted(facts.sizes)
     if len(sizes) == 1:
         its = "x".join(map(str, sizes[0]))
         yield f"Size: {things} of {its} (height x width), trained at {height}x{width}."
@@ -176,15 +170,13 @@ def _moved(name: str, start: Mapping[str, Any]) -> str:
     return f"{quoted(name)}: {', '.join(parts)}."
 
 
-def _words_of_scores(scores: Mapping[str, Any], things: str) -> str:
-    constant = "the best that a constant prediction (one class everywhere) reaches"
-    if things == "pictures":
-        constant = "what naming the most frequent class every time reaches"
+def _words_of_scores(scores: Mapping[str, Any], facts: CardFacts) -> str:
+    things = facts.things
     count = scores.get("frames", scores.get("pictures"))
     when = "read once, when the training was over"
     if scores["split"] == "validation":
         when = "which chose the epoch that was kept: scores of new ones would be lower"
-    words = f"{count} {things}, {when}; beside {constant}."
+    words = f"{count} {things}, {when}; beside {facts.constant}."
     if scores["collapsed"]:
         words += f"\n\n**Collapsed: all of these {things} are predicted as one class.**"
     return words
@@ -214,12 +206,11 @@ def _shown(value: float | None) -> str:
     return "-" if value is None else f"{value:.4f}"
 
 
-def _use(segments: bool) -> str:
-    always = "Every pixel gets" if segments else "Every picture gets"
+def _use(unit: str) -> str:
     return (
         "Meant for research, and for pictures like those above. It was tested on no others: other "
         "cameras, light, instruments, hospitals or subjects may give anything. "
-        f"{always} one of these classes, whatever it shows, and a probability is no proof: nobody "
+        f"Every {unit} gets one of these classes, whatever it shows, and a probability is no proof: nobody "
         "has tested whether it is as often right as it says. Not a medical device: not for "
         "diagnosis, treatment or any decision about a person."
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from headstart.errors import DataError, Finding, UsageError
+from headstart.errors import Finding, UsageError
 from headstart.system.disk import disk_errors
 from headstart.training.config import (
     IMAGENET,
@@ -15,14 +15,11 @@ from headstart.training.config import (
     differences,
     read_config,
 )
-from headstart.training.fit import State
-
-LABELS = "labels.txt"
-"""In a run's folder: the names of the labelled frames it learned from, one a line."""
 
 _OURS = (".lock", "cache")
 _PLACES = ("data: ", "pretext.data: ")  # a moved dataset is the same one if its content is
-_NAMED = (SCRATCH, IMAGENET, *PRETEXTS)
+NAMED_STARTS = (SCRATCH, IMAGENET, *PRETEXTS)
+"""Starts that are no file."""
 
 
 def fresh_folder(out: Path) -> Path:
@@ -48,11 +45,11 @@ def check_folder(config: RunConfig | PretextConfig, out: Path) -> None:
     path = out / "config.json"
     with disk_errors(out):
         if not path.exists():
-            if not (found := strangers(out)):
+            if not (strange := strangers(out)):
                 return
             message = f"{out} is not empty and holds no run"
             hint = "choose another --out, or give --fresh to start beside it"
-            raise UsageError(Finding("not-a-run", "error", message, hint, found))
+            raise UsageError(Finding("not-a-run", "error", message, hint, strange))
     before = read_config(path)
     changed = [d for d in differences(before, config) if not d.startswith(_PLACES)]
     if isinstance(before, RunConfig) and isinstance(config, RunConfig):
@@ -65,24 +62,16 @@ def check_folder(config: RunConfig | PretextConfig, out: Path) -> None:
 
 def _moved(before: RunConfig, now: RunConfig) -> bool:
     """Whether both starts are files; that they are the same is seen from their content."""
-    return before.start not in _NAMED and now.start not in _NAMED
+    return before.start not in NAMED_STARTS and now.start not in NAMED_STARTS
 
 
-def how_to_continue(out: Path, state: State, epochs: int) -> Finding:
-    """Said when a signal stopped a training."""
-    message = (
-        f"stopped after epoch {len(state.history)} of at most {epochs}, step "
-        f"{state.step}; everything is saved in {out}"
-    )
-    hint = f"the same command again continues exactly there (--out {out}, without --fresh)"
+def how_to_continue(out: Path, done: int, step: int, epochs: int) -> Finding:
+    """Said when a signal stopped a training after ``done`` of at most ``epochs`` epochs."""
+    message = f"stopped after epoch {done} of at most {epochs}, step {step}; saved in {out}"
+    hint = f"give the same command again to resume (--out {out}, without --fresh)"
     return Finding("interrupted", "info", message, hint)
 
 
-def budget_too_large(labels: int, whole: int) -> DataError:
-    """A label budget that the training split cannot fill."""
-    message = (
-        f"a budget of {labels} labels was asked for, "
-        f"but the training split has {whole} labelled frames"
-    )
-    hint = f"--labels takes 1 to {whole}, or all"
-    return DataError(Finding("budget-too-large", "error", message, hint))
+def is_finished(out: Path, files: tuple[str, ...]) -> bool:
+    """Whether all files of a finished run are in ``out``."""
+    return all((out / name).exists() for name in files)

@@ -3,79 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import numpy as np
-from jaxtyping import Int64
-
-from headstart.data.checks.leaks import Overlap, find_overlap
-from headstart.data.pictures.duplicates import NEAR, Fingerprints
+from headstart.data.checks.leaks import Overlap
+from headstart.data.pictures.duplicates import NEAR
+from headstart.tasks.interface import CardFacts
 from headstart.training.config import IMAGENET, PRETEXTS, SCRATCH, RunConfig
 
 
-@dataclass(frozen=True)
-class Material:
-    """What a run was made from.
-
-    Attributes:
-        layout: of the dataset.
-        things: what its pictures are called: frames, or pictures.
-        splits: how many of them there are, by split.
-        labels: of how many of the training split it learned.
-        sizes: heights and widths of the training pictures; empty where all came at one size.
-        classes: each with what stands for it in the data: a grey level, or nothing.
-        overlaps: of two splits, by their names: how many pictures of the first are in the second.
-        groups: the videos or patients of each split; empty where they are not known.
-    """
-
-    layout: str
-    things: str
-    splits: dict[str, int]
-    labels: int
-    sizes: tuple[tuple[int, int], ...]
-    classes: dict[str, int | None]
-    overlaps: Mapping[tuple[str, str], Overlap]
-    groups: dict[str, frozenset[str]]
-
-
-def overlaps(
-    prints: Mapping[str, Fingerprints], chosen: Int64[np.ndarray, "m"], scored: str, cache: Path
-) -> dict[tuple[str, str], Overlap]:
-    """Compares what is scored and what validates with what is learned from, and with each other.
-
-    Args:
-        prints: of the pictures of each split.
-        chosen: the label budget: which of the training pictures are learned from.
-        scored: the split that is scored.
-        cache: a folder inside the output folder.
-    """
-    train, validation = prints["train"], prints["validation"]
-    found = {}
-    for split in dict.fromkeys((scored, "validation")):
-        found[split, "training"] = find_overlap(prints[split], train, cache, chosen)
-    if scored != "validation":
-        found[scored, "validation"] = find_overlap(prints[scored], validation, cache)
-    return found
-
-
 def not_said(
-    config: RunConfig, material: Material, split: str, environment: Mapping[str, Any]
+    config: RunConfig, facts: CardFacts, split: str, environment: Mapping[str, Any]
 ) -> Iterable[str]:
     """What the scores do not tell, a sentence each.
 
     Args:
         config: of the run.
-        material: what it was made from.
+        facts: what it was made from.
         split: that was scored.
         environment: content of its ``environment.json``.
     """
-    for (of, among), its in material.overlaps.items():
-        yield _overlap(of, among, its, material.things)
+    for (of, among), its in facts.overlaps.items():
+        yield _overlap(of, among, its, facts.things)
     if (words := _of_the_start(config, environment.get("start_pictures"), split)) is not None:
         yield words
-    yield _groups(material.groups, split)
+    yield _groups(facts.groups, split)
 
 
 def _overlap(of: str, among: str, its: Overlap, things: str) -> str:

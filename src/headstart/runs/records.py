@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import platform
+from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from headstart.data.label_map import LabelMap
 from headstart.errors import DataError, Finding
 from headstart.system.disk import disk_errors, write_atomic, write_json
 from headstart.system.processor import cpu_model
+from headstart.tasks.interface import Task
 from headstart.training.config import PretextConfig, RunConfig
-from headstart.training.fit import Listener, Row
+from headstart.training.listener import Listener, Row
 
 
 class Recording:
@@ -87,22 +85,22 @@ def version_of(package: str) -> str:
         return "not installed"
 
 
-def environment(device: torch.device) -> dict[str, Any]:
-    """Versions and hardware, for the record."""
+def environment(device: str) -> dict[str, Any]:
+    """Versions and hardware, for the record.
+
+    Args:
+        device: ``"cpu"``, or the CUDA device that trains.
+    """
+    import torch
+
     packages = ("headstart", "torch", "torchvision", "numpy", "pillow")
     return {
         "versions": {"python": platform.python_version(), **{p: version_of(p) for p in packages}},
         "system": platform.system(),
         "cpu": cpu_model(),
         "cores": os.cpu_count(),
-        "gpu": torch.cuda.get_device_name(device) if device.type == "cuda" else None,
+        "gpu": None if device == "cpu" else torch.cuda.get_device_name(device),
     }
-
-
-def hash_of_label_map(label_map: LabelMap) -> str:
-    """SHA-256 of names and grey levels."""
-    named = [list(pair) for pair in zip(label_map.names, label_map.greys, strict=True)]
-    return hashlib.sha256(json.dumps(named).encode()).hexdigest()
 
 
 def refuse_changed_data(
@@ -138,5 +136,44 @@ def record_environment(
     path = out / "environment.json"
     if path.exists():
         refuse_changed_data(out, json.loads(path.read_bytes())["data"], data)
-    machine = environment(torch.device(config.device))
+    machine = environment(config.device)
     write_json(path, {**machine, "threads": config.threads, "data": data, **facts})
+
+
+def refuse_other_data(
+    task: Task,
+    config: RunConfig | PretextConfig,
+    dataset: Any,
+    study: Path,
+    runs: Iterable[Path],
+    suffix: str = "",
+) -> None:
+    """Refuses data that are not those of a study's finished runs, which could not be compared.
+
+    Args:
+        task: of the runs.
+        config: of one of them.
+        dataset: as it is now.
+        study: the study's folder.
+        runs: folders of the finished runs.
+        suffix: added to what the message calls the data.
+
+    Raises:
+        DataError: names what changed.
+    """
+    hint = "restore them, or begin another study in another --out"
+    compared: list[dict[str, str]] = []
+    for run in runs:
+        path = run / "environment.json"
+        if not path.exists():
+            continue
+        before = json.loads(path.read_bytes())["data"]
+        before.pop("start", None)
+        if before not in compared:  # runs share their pictures, and hashing them takes time
+            now = task.hashes(dataset, config, run)
+            named_before, named_now = (
+                {f"{name}{suffix}": digest for name, digest in data.items()}
+                for data in (before, now)
+            )
+            refuse_changed_data(study, named_before, named_now, hint)
+            compared.append(before)

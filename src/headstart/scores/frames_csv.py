@@ -18,7 +18,6 @@ from headstart.errors import DataError, Finding, printable
 
 _HEADER = ["frame", "class", "TP", "FP", "FN"]
 _ANSWERS = ["frame", "truth", "predicted"]
-RIGHT = 1  # the class that stands for "right or wrong" in the counts of a classification
 
 
 @dataclass(frozen=True)
@@ -28,12 +27,12 @@ class FrameCounts:
     Attributes:
         frames: their names.
         names: of the classes, background first.
-        counts: TP, FP and FN in pixels.
+        counts: what the task's score is made from, see [`headstart.scores.pooled`][].
     """
 
     frames: tuple[str, ...]
     names: tuple[str, ...]
-    counts: Int64[np.ndarray, "n k 3"]
+    counts: Int64[np.ndarray, "n k m"]
 
 
 def frames_csv(
@@ -92,12 +91,7 @@ def answers_csv(
 
 
 def read_answers_csv(path: Path) -> FrameCounts:
-    """What [`answers_csv`][] wrote, as counts whose pooled Dice is the accuracy.
-
-    Each picture is one pixel of the class [`RIGHT`][headstart.scores.frames_csv.RIGHT]: a true positive where
-    it was recognised, else both a false positive and a false negative. Then ``2 TP / (2 TP + FP +
-    FN)`` is the share of the pictures that were recognised, and whatever holds for Dice here
-    (intervals, verdicts, labels saved) holds for accuracy.
+    """What [`answers_csv`][] wrote, as counts of shape ``(n, 1, 2)``: recognised, and missed.
 
     Raises:
         DataError: the file cannot be read, or is not as it was written.
@@ -113,7 +107,6 @@ def read_answers_csv(path: Path) -> FrameCounts:
         message = f"{path} is damaged: expected {','.join(_ANSWERS)} for each picture"
         hint = "restore it from a copy, or remove the run's folder to run it again"
         raise DataError(Finding("bad-frames", "error", message, hint)) from None
-    right = np.array([truth == predicted for _, truth, predicted in rows])
-    counts = np.zeros((len(rows), 2, 3), dtype=np.int64)
-    counts[:, RIGHT] = np.where(right[:, None], [1, 0, 0], [0, 1, 1])
-    return FrameCounts(tuple(row[0] for row in rows), ("", "right"), counts)
+    recognised = np.array([truth == predicted for _, truth, predicted in rows])
+    counts = np.stack([recognised, ~recognised], axis=1)[:, None].astype(np.int64)
+    return FrameCounts(tuple(row[0] for row in rows), ("all",), counts)

@@ -1,4 +1,4 @@
-"""What a study consists of, and how much of it is to do."""
+"""What a study consists of, and how much of it is left to do."""
 
 from __future__ import annotations
 
@@ -8,18 +8,19 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from headstart.data.batches import steps_per_epoch
 from headstart.data.decoded_frames import digest
-from headstart.data.question import sizes_of
 from headstart.errors import DataError, Finding, UsageError
-from headstart.models.classifiers import check_network, check_size
-from headstart.models.encoder_unet import check_segmenter
-from headstart.runs.folder import budget_too_large, strangers
-from headstart.runs.run import refuse_other_data
+from headstart.runs.folder import strangers
+from headstart.runs.records import refuse_other_data
 from headstart.studies.ledger import Ledger, read_ledger
 from headstart.studies.verdicts import called
-from headstart.tasks.pretext import Pictures, find_pretext_pictures, refuse_other_pictures
+from headstart.tasks.budgets import budget_too_large
+from headstart.tasks.interface import Sizes
+from headstart.tasks.lookup import labelled_task, task_named
+from headstart.tasks.pretext import PretextPictures, pictures_of
 from headstart.training.config import (
     IMAGENET,
     PRETEXTS,
@@ -32,7 +33,6 @@ from headstart.training.config import (
     read_study_config,
     weights_file,
 )
-from headstart.training.recipes import ClassifierRecipe
 
 _OURS = (
     ".lock", "cache", "config.json", "ledger.jsonl", "study.json", "runs", "starts", "report",
@@ -167,23 +167,38 @@ class Plan:
         done: the ledger.
         todo: runs that are not in it.
         folders: of the pretexts, by pretext and seed.
+        dataset: what the task's ``open`` gave.
+        sizes: of the dataset.
+        pictures: that pretexts are trained on; None without pretexts.
+        found: content of ``config.json`` and ``ledger.jsonl`` that the plan was made from.
     """
 
     config: StudyConfig
     done: Ledger
     todo: tuple[Cell, ...]
     folders: dict[tuple[str, int], str]
+    dataset: Any
+    sizes: Sizes
+    pictures: PretextPictures | None
+    found: tuple[bytes | None, bytes | None]
 
 
-def plan(config: StudyConfig, out: Path) -> Plan:
-    """What there is to do. Writes nothing.
+def plan(config: StudyConfig, out: Path, dataset: Any = None) -> Plan:
+    """What there is to do. Writes nothing, and loads no torch where nothing is.
+
+    Args:
+        config: of the study; what the folder already holds is added to it.
+        out: the study's folder.
+        dataset: what the task's ``open`` gave for ``config.data``; by default it is opened here.
 
     Raises:
         UsageError: ``out`` holds something else, or the starts make no study.
         DataError: the data are at fault, or others than the finished runs are of; or the ledger and
             its runs contradict each other.
     """
-    whole = sizes_of(Path(config.data), config.task).pictures["train"]
+    task = labelled_task(config.task)
+    dataset = task.open(Path(config.data)) if dataset is None else dataset
+    sizes, found = task.sizes(dataset), _found(out)
     begun = out / "config.json"
     if begun.exists():
         config = grown(read_study_config(begun), config)
@@ -191,35 +206,57 @@ def plan(config: StudyConfig, out: Path) -> Plan:
         message = f"{out} holds a ledger of runs, and no config.json that says what they are"
         hint = "restore config.json; or choose another --out"
         raise UsageError(Finding("not-a-study", "error", message, hint))
-    elif found := strangers(out, _OURS):
+    elif strange := strangers(out, _OURS):
         message = f"{out} is not empty and holds no study"
         hint = "choose another --out"
-        raise UsageError(Finding("not-a-study", "error", message, hint, found))
+        raise UsageError(Finding("not-a-study", "error", message, hint, strange))
     done = read_ledger(out)
     all_cells = cells(config)
     if unknown := tuple(sorted(done.keys() - {cell.run for cell in all_cells})):
-        message = f"{len(unknown)} runs are in the ledger, but none of the study in config.json"
+        message = f"{len(unknown)} runs in the ledger do not belong to the study in config.json"
         hint = "restore config.json, or remove their lines from ledger.jsonl"
         raise DataError(Finding("ledger-differs", "error", message, hint, unknown))
     todo = tuple(cell for cell in all_cells if cell.run not in done)
-    _check(config, whole, {cell.start for cell in todo})
-    refuse_other_data(run_config(config, all_cells[0]), out, done)
+    _check(config, sizes.pictures["train"], todo)
+    runs = (out / run for run in done)
+    refuse_other_data(task, run_config(config, all_cells[0]), dataset, out, runs)
     folders: dict[tuple[str, int], str] = {}
-    if set(config.starts) & set(PRETEXTS):
-        pictures = find_pretext_pictures(Path(config.data))
-        refuse_other_pictures(pictures, _learned(out, done), out)
+    pictures = None
+    if pretexts := [start for start in config.starts if start in PRETEXTS]:
+        pictures = pictures_of(dataset)
+        pretext = pretext_config(config, pretexts[0], config.seeds[0])
+        learned, unlabelled = _learned(out, done), " without labels"
+        refuse_other_data(task_named("pretext"), pretext, pictures, out, learned, unlabelled)
         folders = _pretext_folders(config, pictures)
-    return Plan(config, done, todo, folders)
+    return Plan(config, done, todo, folders, dataset, sizes, pictures, found)
 
 
-def _check(config: StudyConfig, whole: int, needed: set[str]) -> None:
+def unbegun(config: StudyConfig) -> Plan:
+    """The plan of a study that has not begun, whether or not its starts are there yet."""
+    task = labelled_task(config.task)
+    dataset = task.open(Path(config.data))
+    sizes = task.sizes(dataset)
+    return Plan(config, {}, tuple(cells(config)), {}, dataset, sizes, None, (None, None))
+
+
+def replanned(planned: Plan, out: Path) -> Plan:
+    """The plan, made anew if another process has changed the folder since: hashing takes time."""
+    same = _found(out) == planned.found
+    return planned if same else plan(planned.config, out, planned.dataset)
+
+
+def _found(out: Path) -> tuple[bytes | None, bytes | None]:
+    paths = (out / "config.json", out / "ledger.jsonl")
+    config, ledger = (path.read_bytes() if path.is_file() else None for path in paths)
+    return config, ledger
+
+
+def _check(config: StudyConfig, available: int, todo: tuple[Cell, ...]) -> None:
     """Says all that would stop a study later; starts of finished runs are needed no more."""
     findings: list[Finding] = []
-    if config.task == "classification":
-        check_network(config.model)
-        check_size(config.model, config.size)
-    else:
-        check_segmenter(config.model, config.size)
+    if todo:
+        labelled_task(config.task).check(config)
+    needed = {cell.start for cell in todo}
     for start in config.starts:
         if start in needed and start not in (SCRATCH, SCRATCH_LONGER, IMAGENET, *PRETEXTS):
             try:
@@ -230,7 +267,8 @@ def _check(config: StudyConfig, whole: int, needed: set[str]) -> None:
         message = f"{SCRATCH_LONGER} trains for as many steps more as a pretext takes"
         hint = "name a pretext among the --starts"
         findings.append(Finding("no-pretext", "error", message, hint))
-    findings += [f for n in config.labels if n > whole for f in budget_too_large(n, whole).findings]
+    too_large = (budget_too_large(n, available) for n in config.labels if n > available)
+    findings += [finding for error in too_large for finding in error.findings]
     if findings:
         raise UsageError(findings)
 
@@ -242,9 +280,9 @@ def _learned(out: Path, done: Ledger) -> list[Path]:
     return [folder for folder in finished if tuple(folder.name.rsplit("-", 2)[:2]) in used]
 
 
-def _pretext_folders(config: StudyConfig, pictures: Pictures) -> dict[tuple[str, int], str]:
+def _pretext_folders(config: StudyConfig, pictures: PretextPictures) -> dict[tuple[str, int], str]:
     """By content of settings and pictures: what is trained once is found again by all runs."""
-    content = digest((*pictures.train, *pictures.validation), pictures.root)
+    content = digest(pictures.pool, pictures.root)
     folders = {}
     for name in config.starts:
         for seed in config.seeds if name in PRETEXTS else ():
@@ -255,27 +293,31 @@ def _pretext_folders(config: StudyConfig, pictures: Pictures) -> dict[tuple[str,
     return folders
 
 
-def expected_steps(todo: Plan, tune: str | None = None) -> tuple[int, int, int]:
+def steps_an_epoch(planned: Plan, labels: int) -> int:
+    """Optimizer steps of an epoch of a run with so many labels."""
+    recipe = planned.config.recipe
+    pictures = planned.sizes.pictures["train"] if recipe.epoch == "steps" else labels
+    return steps_per_epoch(pictures, recipe.batch)
+
+
+def expected_steps(planned: Plan, tune: str | None = None) -> tuple[int, int, int]:
     """Optimizer steps of the runs to do and of their pretexts, at most, and how many pretexts.
 
     Args:
-        todo: the study.
+        planned: the study.
         tune: of one tuning only; by default of all.
     """
-    config = todo.config
-    whole = sizes_of(Path(config.data), config.task).pictures["train"]
-    recipe = config.recipe
-    before = recipe.head_epochs if isinstance(recipe, ClassifierRecipe) else 0
+    config, task = planned.config, labelled_task(planned.config.task)
     steps = sum(
-        (recipe.epochs + before * (cell.tune == "staged"))
-        * steps_per_epoch(whole if recipe.epoch == "steps" else cell.labels, recipe.batch)
-        for cell in todo.todo
+        epochs * steps_an_epoch(planned, cell.labels)
+        for cell in planned.todo
         if tune in (None, cell.tune)
+        for _, epochs in task.trainings(run_config(config, cell))
     )
-    needed = {(c.start, c.seed) for c in todo.todo if c.start in PRETEXTS}
-    if not needed:
+    needed = {(c.start, c.seed) for c in planned.todo if c.start in PRETEXTS}
+    if not needed or planned.pictures is None:
         return steps, 0, 0
-    pictures = len(find_pretext_pictures(Path(config.data)).train)
-    each = config.pretext_recipe.epochs * steps_per_epoch(pictures, config.pretext_recipe.batch)
-    longer = sum(c.start == SCRATCH_LONGER for c in todo.todo)
+    recipe = config.pretext_recipe
+    each = recipe.epochs * steps_per_epoch(len(planned.pictures.train), recipe.batch)
+    longer = sum(c.start == SCRATCH_LONGER for c in planned.todo)
     return steps + longer * each, len(needed) * each, len(needed)

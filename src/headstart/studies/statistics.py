@@ -1,8 +1,8 @@
 """What a study may say: differences between starts with intervals, verdicts, labels saved.
 
-A start at one label budget is known by counts of shape ``(seeds, frames, classes, 3)``: true
-positive, false positive and false negative pixels of every run on every frame. Its score is taken
-per seed from counts summed over the frames, then averaged over the seeds. Two things make it
+A start at one label budget is known by counts of shape ``(seeds, frames, classes, m)`` of every run
+on every frame; see [`headstart.scores.pooled`][]. Its score is taken per seed from counts summed
+over the frames, then averaged over the seeds. Two things make it
 uncertain, and they are crossed, not nested: another seed would have trained another network, and
 other frames would have been easier or harder, for all seeds alike.
 
@@ -30,34 +30,23 @@ of a crossing).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Float64, Int64
+from jaxtyping import Float64
 
-Counts = Int64[np.ndarray, "s n k 3"]  # seeds, frames, classes; true pos., false pos., false neg.
-Groups = Int64[np.ndarray, " n"]  # the group of each frame
+from headstart.scores.pooled import DICE, Counts, Groups, PooledScore, sum_groups
+
 Verdict = Literal["helps", "hurts", "no difference shown", "too few seeds"]
 Parts = tuple[tuple[float, int], tuple[float, int]]  # a share and its degrees of freedom, each
-Score = Callable[[Int64[np.ndarray, "*any k 3"]], Float64[np.ndarray, "*any"]]
 
 MIN_SEEDS = 5  # of a verdict; docs/decisions/0009-interval.md
-MIN_FRAMES = 5  # that hold a class, for it to enter a verdict
 LEVEL = 0.95  # of an interval, and of all verdicts of a study together
 
 _NEVER = 1e-300  # a probability that is not told from 0
 _STEPS = 64  # between two budgets, where the interval of a crossing is looked for
-
-
-@dataclass(frozen=True)
-class Usable:
-    """The classes a verdict is taken over."""
-
-    classes: tuple[int, ...]  # that enter the mean
-    left_out: tuple[int, ...]  # foreground that the truth holds, but too rarely
-    fallback: bool  # no class is held often enough: the verdict stands on very few frames
 
 
 @dataclass(frozen=True)
@@ -101,58 +90,8 @@ class LabelsSaved:
     level: float = LEVEL  # of `low` and `high`
 
 
-def usable_classes(counts: Int64[np.ndarray, "n k 3"], groups: Groups | None = None) -> Usable:
-    """The foreground classes that a verdict's mean is taken over.
-
-    A class enters if the truth of at least five frames holds it; where there are groups, these must
-    lie in at least two of them, for one group says nothing about the next. If no class does, all
-    classes on at least two frames (in two groups) enter, and ``fallback`` says so.
-
-    Args:
-        counts: of any one run; the truth is the same in all. Class 0 is background.
-        groups: the group of each frame.
-
-    Raises:
-        ValueError: no foreground class is on two frames (in two groups), or shapes do not match.
-
-    >>> counts = np.zeros((6, 4, 3), dtype=np.int64)
-    >>> counts[:, :2, 0] = counts[:2, 2, 0] = 9
-    >>> usable_classes(counts)
-    Usable(classes=(1,), left_out=(2,), fallback=False)
-    """
-    _check(counts[None], "counts")
-    held = _truth(counts) > 0
-    units = _sum_groups(held[None, ..., None].astype(np.int64), groups)[0, ..., 0] > 0
-    frames, repeated = held.sum(0), units.sum(0) >= 2
-    present = [c for c in range(1, counts.shape[1]) if frames[c] > 0]
-    classes = [c for c in present if frames[c] >= MIN_FRAMES and repeated[c]]
-    fallback = not classes
-    classes = classes or [c for c in present if repeated[c]]
-    if not classes:
-        unit = "frames" if groups is None else "groups"
-        raise ValueError(f"no foreground class is in the truth of two {unit}: nothing to compare")
-    return Usable(tuple(classes), tuple(c for c in present if c not in classes), fallback)
-
-
-def pooled_dice(counts: Int64[np.ndarray, "*any k 3"]) -> Float64[np.ndarray, "*any"]:
-    """Mean over classes of ``2 TP / (2 TP + FP + FN)``, of counts already summed over frames.
-
-    All classes given enter that the truth holds; leave background out before. Raises ``ValueError``
-    where the truth holds none of them.
-
-    >>> pooled_dice(np.array([[6, 2, 2], [0, 4, 0]])).item()
-    0.75
-    """
-    tp, fp, fn = np.moveaxis(counts, -1, 0)
-    held = tp + fn > 0
-    if not held.any(-1).all():
-        raise ValueError("the truth holds none of the classes: there is no dice")
-    dice = 2 * tp / np.maximum(2 * tp + fp + fn, 1)
-    return np.asarray((dice * held).sum(-1) / held.sum(-1))
-
-
 def mean_score(
-    counts: Counts, classes: Sequence[int], groups: Groups | None = None, score: Score = pooled_dice
+    counts: Counts, classes: Sequence[int], groups: Groups | None = None, score: PooledScore = DICE
 ) -> Estimate:
     """The score of one start at one budget, over seeds and frames.
 
@@ -163,15 +102,15 @@ def mean_score(
     Args:
         counts: of all seeds on the same frames.
         classes: indices that enter the score; see
-            [`usable_classes`][headstart.studies.statistics.usable_classes].
+            [`usable_classes`][headstart.scores.pooled.usable_classes].
         groups: the group (video, patient) of each frame; without, each frame is its own.
-        score: from counts ``(..., k, 3)`` summed over frames to scores ``(...)``.
+        score: what is made of the counts.
 
     Raises:
         ValueError: shapes do not match, counts are negative, seeds disagree about the truth, a
             class is unknown, or there are fewer than two frames (groups).
     """
-    _check(counts, "counts")
+    _check(counts, score, "counts")
     return _estimate(*_pseudo_values(counts, classes, groups, score))
 
 
@@ -180,7 +119,7 @@ def paired_difference(
     b: Counts,
     classes: Sequence[int],
     groups: Groups | None = None,
-    score: Score = pooled_dice,
+    score: PooledScore = DICE,
 ) -> Estimate:
     """How much higher ``a`` scores than ``b``: the mean over seeds of ``score(a_s) - score(b_s)``.
 
@@ -303,7 +242,7 @@ def labels_saved(
     against: Counts,
     classes: Sequence[int],
     groups: Groups | None = None,
-    score: Score = pooled_dice,
+    score: PooledScore = DICE,
     level: float = LEVEL,
 ) -> LabelsSaved:
     """The budget at which a start reaches the mean score that another has with all labels.
@@ -349,57 +288,41 @@ def labels_saved(
     )
 
 
-def _truth(counts: Int64[np.ndarray, "*any 3"]) -> Int64[np.ndarray, "*any"]:
-    return np.asarray(counts[..., 0] + counts[..., 2])
-
-
-def _check(counts: Counts, name: str) -> None:
-    if counts.ndim != 4 or counts.shape[-1] != 3 or not counts.size:
-        expected = "(seeds, frames, classes, 3), none of them 0"
+def _check(counts: Counts, score: PooledScore, name: str) -> None:
+    if counts.ndim != 4 or not counts.size:
+        expected = "(seeds, frames, classes, counts), none of them 0"
         raise ValueError(f"{name} must have the shape {expected}; found {counts.shape}")
     if (counts < 0).any():
         raise ValueError(f"{name} holds negative counts")
-    if (_truth(counts) != _truth(counts[:1])).any():
-        raise ValueError(f"the seeds of {name} do not have the same frames: true pixels differ")
-
-
-def _sum_groups(
-    counts: Int64[np.ndarray, "s n k m"], groups: Int64[np.ndarray, " g"] | None
-) -> Int64[np.ndarray, "s u k m"]:
-    """Counts per unit: the frame, or the group where there are groups."""
-    if groups is None:
-        return counts
-    if groups.shape != counts.shape[1:2]:
-        raise ValueError(f"{counts.shape[1]} frames need as many groups; found {groups.shape}")
-    members = [groups == group for group in np.unique(groups)]
-    return np.stack([counts[:, those].sum(1) for those in members], axis=1)
+    if (score.truth(counts) != score.truth(counts[:1])).any():
+        raise ValueError(f"the seeds of {name} do not have the same frames: their truth differs")
 
 
 def _pseudo_values(
-    counts: Counts, classes: Sequence[int], groups: Groups | None, score: Score
+    counts: Counts, classes: Sequence[int], groups: Groups | None, score: PooledScore
 ) -> tuple[Float64[np.ndarray, " s"], Float64[np.ndarray, "s u"]]:
     """Each seed's score, and what each unit contributes to it."""
     known = range(counts.shape[2])
     if not classes or len(set(classes)) < len(classes) or not set(classes) <= set(known):
         raise ValueError(f"classes must be some of 0 to {len(known) - 1}; found {list(classes)}")
-    units = _sum_groups(counts[:, :, list(classes)], groups)
+    units = sum_groups(counts[:, :, list(classes)], groups)
     n = units.shape[1]
     if n < 2:
         raise ValueError(f"an interval needs two frames (groups) or more; found {n}")
     total = units.sum(1)
-    values = score(total)
-    return values, n * values[:, None] - (n - 1) * score(total[:, None] - units)
+    values = score.of(total)
+    return values, n * values[:, None] - (n - 1) * score.of(total[:, None] - units)
 
 
 def _pair(
-    a: Counts, b: Counts, classes: Sequence[int], groups: Groups | None, score: Score
+    a: Counts, b: Counts, classes: Sequence[int], groups: Groups | None, score: PooledScore
 ) -> tuple[Float64[np.ndarray, " s"], Float64[np.ndarray, "s u"]]:
     """The differences per seed, and what each unit contributes to them."""
-    _check(a, "a")
-    _check(b, "b")
-    if a.shape != b.shape or (_truth(a[0]) != _truth(b[0])).any():
+    _check(a, score, "a")
+    _check(b, score, "b")
+    if a.shape != b.shape or (score.truth(a[0]) != score.truth(b[0])).any():
         shapes = f"found shapes {a.shape} and {b.shape}"
-        raise ValueError(f"a and b must have the same seeds, frames and true pixels; {shapes}")
+        raise ValueError(f"a and b must have the same seeds, frames and truth; {shapes}")
     values_a, pseudo_a = _pseudo_values(a, classes, groups, score)
     values_b, pseudo_b = _pseudo_values(b, classes, groups, score)
     return values_a - values_b, pseudo_a - pseudo_b

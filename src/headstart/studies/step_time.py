@@ -1,4 +1,4 @@
-"""What a long command would cost, before it is begun."""
+"""How long a training step takes on this machine, measured before a long command begins."""
 
 from __future__ import annotations
 
@@ -8,13 +8,10 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from headstart.models.classifiers import make_network, outline
-from headstart.models.encoder_unet import make_segmenter
-from headstart.models.tuning import Cut, cut, trained_weights
-from headstart.tasks.batches_and_maps import layout, low_precision, placed
+from headstart.tasks.lookup import task_named
 from headstart.training.config import PretextConfig, RunConfig
 from headstart.training.fit import make_optimizer
-from headstart.training.pretexts import PRETEXTS
+from headstart.training.placement import layout, low_precision, placed
 
 _WARM_UP, _TIMED = 1, 3
 _FIGURES = 1_500_000  # bytes of curves, predictions and records, about
@@ -22,20 +19,11 @@ _FIGURES = 1_500_000  # bytes of curves, predictions and records, about
 Config = RunConfig | PretextConfig
 
 
-def _network(config: Config, num_classes: int) -> nn.Module:
-    if isinstance(config, PretextConfig):
-        return make_segmenter(config.model, PRETEXTS[config.pretext].channels, config.width)
-    if config.width is None:
-        return make_network(config.model, num_classes)[0]
-    return make_segmenter(config.model, num_classes, config.width)
-
-
-def _parts(config: Config, num_classes: int) -> Cut:
-    """What is run once of every picture, and what is trained; of ``staged`` the second stage."""
-    network = placed(_network(config, num_classes), torch.device(config.device))
-    if isinstance(config, PretextConfig) or config.width is not None:
-        return Cut(None, network)
-    return cut(network, trained_weights(network, config.tune), config.size)
+def _parts(config: Config, num_classes: int) -> tuple[nn.Module | None, nn.Module]:
+    """The frozen part, which runs once a picture, and what trains; of ``staged`` the last stage."""
+    task = task_named(config.task)
+    network = placed(task.new_network(config, num_classes), torch.device(config.device))
+    return task.parts(network, config)
 
 
 def _timed(config: Config, step: Callable[[], None]) -> float:
@@ -59,22 +47,22 @@ def _pictures(config: Config) -> Tensor:
 
 
 def seconds_per_step(config: Config, num_classes: int) -> float:
-    """Of forward, backward and optimizer, timed now over three steps on made-up pictures.
+    """Forward, backward and optimizer step, timed now over three steps on made-up pictures.
 
     A run takes somewhat more: it also validates after each epoch.
     """
     torch.set_num_threads(config.threads)
     device = torch.device(config.device)
-    parts = _parts(config, num_classes)
-    optimizer = make_optimizer(parts.rest, config.recipe)
-    given = _pictures(config)
-    if parts.frozen is not None:
+    frozen, rest = _parts(config, num_classes)
+    optimizer = make_optimizer(rest, config.recipe)
+    inputs = _pictures(config)
+    if frozen is not None:
         with torch.no_grad():
-            given = parts.frozen(given)
+            inputs = frozen(inputs)
 
     def step() -> None:
         with torch.autocast(device.type, torch.bfloat16, enabled=low_precision(device)):
-            parts.rest(given).square().mean().backward()
+            rest(inputs).square().mean().backward()
         optimizer.step()
         optimizer.zero_grad()
 
@@ -82,25 +70,23 @@ def seconds_per_step(config: Config, num_classes: int) -> float:
 
 
 def seconds_of_features(config: Config, num_classes: int, pictures: int) -> float:
-    """Of running the frozen part of the network on so many pictures, if it has one; timed now."""
+    """Running the frozen layers on so many pictures, timed now; 0 where no layer is frozen."""
     torch.set_num_threads(config.threads)
-    frozen = _parts(config, num_classes).frozen
+    frozen, _ = _parts(config, num_classes)
     if frozen is None:
         return 0.0
-    given = _pictures(config)
+    inputs, run = _pictures(config), frozen
 
     @torch.no_grad()
     def step() -> None:
-        frozen(given)
+        run(inputs)
 
     return _timed(config, step) * pictures / config.recipe.batch
 
 
 def bytes_of_run(config: Config, num_classes: int) -> int:
     """Weights, figures and records of a finished run, without decoded pictures; about."""
-    if isinstance(config, PretextConfig) or config.width is not None:
-        network = _network(config, num_classes)
-    else:
-        network = outline(config.model, num_classes)
+    with torch.device("meta"):  # shapes alone: no weights are drawn
+        network = task_named(config.task).new_network(config, num_classes)
     weights = sum(t.numel() for t in network.state_dict().values())
     return int(4 * weights + _FIGURES)

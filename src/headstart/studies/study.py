@@ -23,19 +23,26 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from headstart.data.batches import steps_per_epoch
-from headstart.data.layouts.folders import Frame, open_dataset
-from headstart.data.question import sizes_of
 from headstart.errors import Finding, InterruptedRun
-from headstart.runs.run import try_starts
+from headstart.runs.starting import try_starts
 from headstart.studies.ledger import Ledger, line_of, write_ledger
-from headstart.studies.plan import Cell, Plan, cells, plan, pretext_config, run_config
-from headstart.studies.verdicts import METRIC, compare
+from headstart.studies.plan import (
+    Cell,
+    Plan,
+    cells,
+    plan,
+    pretext_config,
+    replanned,
+    run_config,
+    steps_an_epoch,
+)
+from headstart.studies.verdicts import compare, numbered_groups
 from headstart.studies.workers import Work, working
 from headstart.system.disk import locked, write_atomic, write_json
 from headstart.system.signals import Stopping
+from headstart.tasks.lookup import labelled_task
 from headstart.training.config import PRETEXTS, SCRATCH_LONGER, RunConfig, StudyConfig, to_json
-from headstart.training.fit import Listener
+from headstart.training.listener import Listener
 
 
 def study(
@@ -45,6 +52,7 @@ def study(
     tell: Callable[[str], None],
     jobs: int = 1,
     checkpoint_seconds: float = 10.0,
+    dataset: Any = None,
 ) -> dict[str, Any]:
     """Runs what is missing of a study, compares, and writes ``study.json``.
 
@@ -55,26 +63,26 @@ def study(
         tell: told in words what is done.
         jobs: how many runs at a time, each in a process of its own. The results do not depend on
             it, for the threads of a run are part of its settings.
-        checkpoint_seconds: at most about this much work of each run is lost by a kill.
+        checkpoint_seconds: seconds between the checkpoints of a run.
+        dataset: what the task's ``open`` gave for ``config.data``; by default it is opened here.
 
     Returns:
         The content of ``study.json``.
 
     Raises:
-        HeadstartError: as [`plan`][] and [`train`][headstart.runs.run.train]; what is finished is kept.
+        HeadstartError: as [`plan`][] and [`train`][headstart.runs.run.train]; what is finished is
+            kept.
     """
-    planned = plan(config, out)
+    planned = plan(config, out, dataset)
     # What would stop it after hours, and then be one of its starts for good, is refused now.
-    classes = sizes_of(Path(config.data), config.task).classes
-    try_starts({cell.start for cell in planned.todo}, planned.config, classes)
+    try_starts({cell.start for cell in planned.todo}, planned.config, planned.sizes.classes)
     with locked(out), Stopping() as stopping:
-        todo = plan(config, out)
-        write_atomic(out / "config.json", to_json(todo.config))
-        ledger = dict(todo.done)
-        order = [cell.run for cell in cells(todo.config)]
+        planned = replanned(planned, out)
+        write_atomic(out / "config.json", to_json(planned.config))
+        ledger = dict(planned.done)
+        order = [cell.run for cell in cells(planned.config)]
         write_ledger(out, ledger, order)
-        whole = len(order)
-        works = _works(todo, out, checkpoint_seconds)
+        works = _works(planned, out, checkpoint_seconds)
         for work, scores in working(works, jobs, listener, stopping):
             cell = work.about
             if isinstance(cell, Cell):
@@ -82,25 +90,25 @@ def study(
                 write_ledger(out, ledger, order)
                 without_checkpoints(out / cell.run)
                 seconds = ledger[cell.run]["seconds"]
-                metric = METRIC[todo.config.task]
+                metric = labelled_task(planned.config.task).score.name
                 tell(
-                    f"[{len(ledger)}/{whole}] {cell}: {metric} {_shown(scores[metric])} (constant "
-                    f"{_shown(scores['trivial'][metric])}), {seconds / 60:.1f} min"
+                    f"[{len(ledger)}/{len(order)}] {cell}: {metric} {_shown(scores[metric])} "
+                    f"(constant {_shown(scores['trivial'][metric])}), {seconds / 60:.1f} min"
                 )
-                if not any(c.seed == cell.seed and c.run not in ledger for c in todo.todo):
-                    _write_study(out, todo.config, ledger)
+                if not any(c.seed == cell.seed and c.run not in ledger for c in planned.todo):
+                    _write_study(out, planned, ledger)
             else:
                 shutil.rmtree(work.out / "checkpoint", ignore_errors=True)
                 tell(
-                    f"{work.about}: loss {scores['loss']:.5f} (without learning "
+                    f"{work.about}: loss {scores['loss']:.5f} (trivial "
                     f"{scores['trivial']['loss']:.5f})"
                 )
         if stopping.signal is not None:
-            message = f"stopped with {len(ledger)} of {whole} runs done; all is saved in {out}"
-            hint = f"the same command again continues (--out {out})"
+            message = f"stopped with {len(ledger)} of {len(order)} runs done; saved in {out}"
+            hint = f"give the same command again to resume (--out {out})"
             finding = Finding("interrupted", "info", message, hint)
             raise InterruptedRun(finding, stopping.signal)
-        return _write_study(out, todo.config, ledger)
+        return _write_study(out, planned, ledger)
 
 
 def without_checkpoints(run: Path) -> None:
@@ -113,54 +121,53 @@ def _shown(value: float | None) -> str:
     return "-" if value is None else f"{value:.3f}"
 
 
-def _works(todo: Plan, out: Path, checkpoint_seconds: float) -> list[Work]:
+def _works(planned: Plan, out: Path, checkpoint_seconds: float) -> list[Work]:
     """What is to be done, seed by seed, pretexts before their runs."""
-    config = todo.config
+    config = planned.config
     works: list[Work] = []
     pretexts = [start for start in config.starts if start in PRETEXTS]
     for seed in config.seeds:
-        mine = [cell for cell in todo.todo if cell.seed == seed]
-        longer = any(cell.start == SCRATCH_LONGER for cell in mine)
-        needed = {cell.start for cell in mine} & set(PRETEXTS) | set(pretexts[:1] if longer else ())
+        of_seed = [cell for cell in planned.todo if cell.seed == seed]
+        longer = any(cell.start == SCRATCH_LONGER for cell in of_seed)
+        needed = {cell.start for cell in of_seed} & set(PRETEXTS)
+        needed |= set(pretexts[:1] if longer else ())
         for name in pretexts:
             if name in needed:
-                folder = out / todo.folders[name, seed]
+                folder = out / planned.folders[name, seed]
                 make = functools.partial(pretext_config, config, name, seed)
-                about = f"pretext {name}, seed {seed}"
-                works.append(Work(about, folder, make, out / "cache", checkpoint_seconds))
-        for cell in mine:
+                args = (f"pretext {name}, seed {seed}", folder, make, out / "cache")
+                works.append(Work(*args, checkpoint_seconds, dataset=planned.pictures))
+        for cell in of_seed:
             before = cell.start if cell.start in PRETEXTS else None
             if cell.start == SCRATCH_LONGER:
                 before = pretexts[0]
-            needs = out / todo.folders[before, seed] if before else None
-            its = functools.partial(_run_config, config, cell, needs)
-            works.append(Work(cell, out / cell.run, its, out / "cache", checkpoint_seconds, needs))
+            needs = out / planned.folders[before, seed] if before else None
+            make_run = functools.partial(_run_config, planned, cell, needs)
+            args_of_run = (cell, out / cell.run, make_run, out / "cache", checkpoint_seconds)
+            works.append(Work(*args_of_run, needs, planned.dataset))
     return works
 
 
-def _run_config(config: StudyConfig, cell: Cell, pretext: Path | None) -> RunConfig:
-    return run_config(config, cell, _epochs_longer(config, cell, pretext))
+def _run_config(planned: Plan, cell: Cell, pretext: Path | None) -> RunConfig:
+    return run_config(planned.config, cell, _epochs_longer(planned, cell, pretext))
 
 
-def _epochs_longer(config: StudyConfig, cell: Cell, pretext: Path | None) -> int:
+def _epochs_longer(planned: Plan, cell: Cell, pretext: Path | None) -> int:
     """How many epochs of this study's recipe have the steps that the pretext took."""
     if cell.start != SCRATCH_LONGER or pretext is None:
         return 0
     steps = json.loads((pretext / "scores.json").read_bytes())["steps"]
-    whole = sizes_of(Path(config.data), config.task).pictures["train"]
-    passes = whole if config.recipe.epoch == "steps" else cell.labels
-    return int(-(-steps // steps_per_epoch(passes, config.recipe.batch)))
+    return int(-(-steps // steps_an_epoch(planned, cell.labels)))
 
 
-def _write_study(out: Path, config: StudyConfig, ledger: Ledger) -> dict[str, Any]:
+def _write_study(out: Path, planned: Plan, ledger: Ledger) -> dict[str, Any]:
     records = []
-    for cell in cells(config):
+    for cell in cells(planned.config):
         if cell.run in ledger:
             scores = json.loads((out / cell.run / "scores.json").read_bytes())
             records.append({**asdict(cell), "run": cell.run, "scores": scores})
-    frames: tuple[Frame, ...] = ()
-    if config.task == "segmentation":
-        frames = open_dataset(Path(config.data)).splits[config.score]
-    record = {"schema": 1, "records": records, **compare(records, out, config, frames)}
+    task, split = labelled_task(planned.config.task), planned.config.score
+    groups = numbered_groups(task.groups(planned.dataset, split))
+    record = {"schema": 1, "records": records, **compare(records, out, planned.config, groups)}
     write_json(out / "study.json", record)
     return record

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -10,18 +10,15 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int64
 
-from headstart.data.layouts.folders import Frame
-from headstart.data.question import TaskName
-from headstart.scores.frames_csv import FrameCounts, read_answers_csv, read_frames_csv
+from headstart.scores.pooled import Groups, PooledScore, Usable
 from headstart.studies import statistics as stats
+from headstart.tasks.interface import LabelledTask
+from headstart.tasks.lookup import labelled_task
 from headstart.training.config import PRETEXTS, SCRATCH, SCRATCH_LONGER, StudyConfig
 
-Counts = Int64[np.ndarray, "n k 3"]
+Counts = Int64[np.ndarray, "n k m"]
 Runs = dict[tuple[str, str, int], dict[int, Counts]]
 """Counts by start, tuning and budget, then by seed."""
-
-METRIC = {"segmentation": "dice", "classification": "accuracy"}
-"""The score of the verdicts, by task."""
 
 
 def reference(config: StudyConfig) -> str:
@@ -45,42 +42,35 @@ def pairs(config: StudyConfig) -> list[tuple[str, str]]:
     return found
 
 
-def read_counts(run: Path, task: TaskName) -> FrameCounts:
-    """The counts of a run's ``frames.csv``, of which the pooled Dice is the score of its task.
-
-    Raises:
-        DataError: the file cannot be read, or is not as it was written.
-    """
-    read = read_answers_csv if task == "classification" else read_frames_csv
-    return read(run / "frames.csv")
-
-
-def read_runs(records: list[dict[str, Any]], out: Path, task: TaskName) -> Runs:
+def read_runs(records: list[dict[str, Any]], out: Path, task: LabelledTask) -> Runs:
     """The counts of each record's ``frames.csv``."""
     runs: Runs = {}
     for record in records:
-        counts = read_counts(out / record["run"], task).counts
+        counts = task.read_counts(out / record["run"]).counts
         key = (record["start"], record["tune"], record["labels"])
         runs.setdefault(key, {})[record["seed"]] = counts
     return runs
 
 
-def groups_of(frames: tuple[Frame, ...]) -> Int64[np.ndarray, " n"] | None:
-    """Which video or patient each frame comes from, as numbers; None where it is not known."""
-    names = [frame.group for frame in frames]
+def numbered_groups(names: Sequence[str | None]) -> Int64[np.ndarray, " n"] | None:
+    """The video or patient of each frame as a number; None where they are not known.
+
+    >>> numbered_groups(["b", "a", "b"]).tolist()
+    [1, 0, 1]
+    """
     known = sorted({name for name in names if name is not None})
     if None in names or len(known) < 2:
         return None
     return np.array([known.index(name) for name in names if name is not None], dtype=np.int64)
 
 
-def of_seeds(runs: Mapping[int, Counts], seeds: list[int]) -> Int64[np.ndarray, "s n k 3"]:
+def of_seeds(runs: Mapping[int, Counts], seeds: list[int]) -> Int64[np.ndarray, "s n k m"]:
     """The counts of these seeds, one above the other."""
     return np.stack([runs[seed] for seed in seeds])
 
 
 def compare(
-    records: list[dict[str, Any]], out: Path, config: StudyConfig, frames: tuple[Frame, ...]
+    records: list[dict[str, Any]], out: Path, config: StudyConfig, groups: Groups | None
 ) -> dict[str, Any]:
     """What ``study.json`` says beside its records, from the runs there are.
 
@@ -91,20 +81,21 @@ def compare(
         records: the study's finished runs.
         out: its folder.
         config: its settings.
-        frames: of the scored split, for their groups.
+        groups: of the frames of the scored split, see [`numbered_groups`][].
 
     Returns:
         ``classes`` that enter; ``groups``, how many videos or patients the intervals take as drawn
         by chance, None where these are single frames; ``comparisons``; ``labels_saved``.
     """
-    runs, groups = read_runs(records, out, config.task), groups_of(frames)
+    task = labelled_task(config.task)
+    runs, score = read_runs(records, out, task), task.score
     drawn = None if groups is None else len(np.unique(groups))
     nothing: dict[str, Any] = {"groups": drawn, "comparisons": [], "labels_saved": []}
     if not runs:
         return {"classes": None, **nothing}
     some = next(iter(next(iter(runs.values())).values()))
     try:
-        usable = stats.usable_classes(some, groups)
+        usable = score.usable(some, groups)
     except ValueError as e:
         return {"classes": {"reason": str(e)}, **nothing}
     asked, estimates = [], []
@@ -115,27 +106,29 @@ def compare(
                 b = runs.get((against, tune, labels), {})
                 if seeds := sorted(a.keys() & b.keys()):
                     counts = of_seeds(a, seeds), of_seeds(b, seeds)
-                    estimates.append(stats.paired_difference(*counts, usable.classes, groups))
+                    estimates.append(
+                        stats.paired_difference(*counts, usable.classes, groups, score)
+                    )
                     about = {"labels": labels, "tune": tune, "start": start, "against": against}
                     asked.append(about)
     told = stats.holm(estimates)
     comparisons = [
-        {**about, "metric": METRIC[config.task], **asdict(c)}
-        for about, c in zip(asked, told, strict=True)
+        {**about, "metric": score.name, **asdict(c)} for about, c in zip(asked, told, strict=True)
     ]
     return {
         "classes": asdict(usable),
         "groups": drawn,
         "comparisons": comparisons,
-        "labels_saved": _labels_saved(runs, config, usable, groups, comparisons),
+        "labels_saved": _labels_saved(runs, config, usable, groups, score, comparisons),
     }
 
 
 def _labels_saved(
     runs: Runs,
     config: StudyConfig,
-    usable: stats.Usable,
-    groups: Int64[np.ndarray, " n"] | None,
+    usable: Usable,
+    groups: Groups | None,
+    score: PooledScore,
     comparisons: list[dict[str, Any]],
 ) -> list[dict[str, Any]]:
     """For each start and what it is compared with, where both have run with several budgets.
@@ -158,7 +151,7 @@ def _labels_saved(
             curve = {n: of_seeds(by_seed, seeds) for n, by_seed in mine.items()}
             level = levels[start, against, tune, max(config.labels)]
             theirs = of_seeds(others, seeds)
-            saved = stats.labels_saved(curve, theirs, usable.classes, groups, level=level)
+            saved = stats.labels_saved(curve, theirs, usable.classes, groups, score, level)
             found.append({"start": start, "against": against, "tune": tune, **asdict(saved)})
     return found
 

@@ -17,9 +17,8 @@ from typing import Any
 from headstart.errors import Finding, HeadstartError, InterruptedRun
 from headstart.runs.run import train
 from headstart.system.signals import Stopping
-from headstart.tasks.pretext import pretrain
 from headstart.training.config import PretextConfig, RunConfig
-from headstart.training.fit import Listener, Row
+from headstart.training.listener import SILENT, Listener
 
 Config = RunConfig | PretextConfig
 
@@ -33,8 +32,9 @@ class Work:
         out: its folder.
         make_config: gives its settings, once what it needs is done.
         cache: where decoded pictures are kept.
-        checkpoint_seconds: at most about this much of it is lost by a kill.
+        checkpoint_seconds: seconds between checkpoints.
         needs: the folder of the pretext it needs.
+        dataset: its data, opened; a process of its own opens them again.
     """
 
     about: Any
@@ -43,6 +43,7 @@ class Work:
     cache: Path
     checkpoint_seconds: float
     needs: Path | None = None
+    dataset: Any = None
 
 
 def working(
@@ -74,28 +75,8 @@ def working(
 
 
 def _do(config: Config, work: Work, listener: Listener) -> dict[str, Any]:
-    if isinstance(config, PretextConfig):
-        return pretrain(config, work.out, listener, work.checkpoint_seconds, work.cache)
-    return train(config, work.out, listener, work.checkpoint_seconds, work.cache, work.needs)
-
-
-class Silent:
-    """A listener that says nothing: several trainings at a time would talk at once."""
-
-    def begins(self, what: str) -> None:
-        """Nothing."""
-
-    def step(self, done: int, total: int) -> None:
-        """Nothing."""
-
-    def epoch(self, row: Row, timing: Row) -> None:
-        """Nothing."""
-
-    def resumed(self, step: int, history: list[Row]) -> None:
-        """Nothing."""
-
-    def warning(self, finding: Finding) -> None:
-        """Nothing."""
+    args = (work.checkpoint_seconds, work.cache, work.needs, work.dataset)
+    return train(config, work.out, listener, *args)
 
 
 def _in_processes(
@@ -142,7 +123,7 @@ def _in_process(
     config: Config, out: Path, cache: Path, checkpoint_seconds: float, needs: Path | None
 ) -> dict[str, Any]:
     work = Work(None, out, lambda: config, cache, checkpoint_seconds, needs)
-    return _do(config, work, Silent())
+    return _do(config, work, SILENT)
 
 
 def _die_with_parent() -> None:

@@ -1,298 +1,107 @@
-"""Classification as the subject of a run: its pictures, its network, its trainings, its scores."""
+"""Classification: a class for each picture."""
 
 from __future__ import annotations
 
-import hashlib
-import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import torch
-from jaxtyping import Float, Int64
-from torch import Tensor, nn
-from torch.nn import functional as F
-
-from headstart.data.augmentation import Augmentation
-from headstart.data.batches import steps_per_epoch
-from headstart.data.files import merged
-from headstart.data.labelled_pictures import Labelled, digest_of, read_labelled_pictures
+from headstart.data.labelled_pictures import digest_of
 from headstart.data.layouts.class_folders import ClassDataset, open_classes
-from headstart.data.splits import label_budget
-from headstart.errors import DataError, Finding
-from headstart.models.classifiers import MEAN, STD, check_network, check_size, make_network
-from headstart.models.standardise import Standardise
-from headstart.models.tuning import Cut, Frozen, cut, trained_weights
-from headstart.plots import figures
-from headstart.runs.card_facts import card_of_classification
-from headstart.runs.folder import budget_too_large
-from headstart.runs.provenance import overlaps
-from headstart.scores import classification as confusion
-from headstart.scores.frames_csv import answers_csv
-from headstart.seeding import generator, key
-from headstart.system.disk import write_atomic
-from headstart.tasks.batches_and_maps import Batch, Task, placed, resident, rows
-from headstart.tasks.interface import Stage, Subject
-from headstart.training.config import SCRATCH, RunConfig
-from headstart.training.features import cached_features, compute, prepared
-from headstart.training.fit import State
+from headstart.data.layouts.folders import SPLITS
+from headstart.errors import Finding
+from headstart.scores.frames_csv import FrameCounts, read_answers_csv
+from headstart.scores.pooled import ACCURACY
+from headstart.tasks.interface import Prepared, Sizes
+from headstart.training.config import RunConfig, StudyConfig
 from headstart.training.recipes import ClassifierRecipe
-from headstart.training.starts import Moved, Source, move
 
-_STATISTICS = 1024  # pictures, at most, that the features' mean and deviation are taken from
-_BATCH = 64  # pictures at a time where nothing is learned
+if TYPE_CHECKING:
+    from torch.nn import Module as Network
 
-
-def check(config: RunConfig) -> None:
-    """Refuses what is known to be wrong before anything is decoded or made.
-
-    Raises:
-        DataError: the folders are at fault.
-        UsageError: there is no such network, or it cannot take pictures of that size.
-    """
-    check_network(config.model)
-    check_size(config.model, config.size)
-    open_classes(Path(config.data))
+    from headstart.training.starts import Source
+else:
+    Network = Source = Any  # torch takes seconds to load, and only training needs it
 
 
-def digests(config: RunConfig) -> dict[str, str]:
-    """Hashes of the data as they are now, by name; nothing is decoded.
+class Classification:
+    """See [`LabelledTask`][headstart.tasks.interface.LabelledTask]."""
 
-    Raises:
-        DataError: the folders are at fault, or a file cannot be read.
-    """
-    dataset = open_classes(Path(config.data))
-    return {name: digest_of(dataset, name) for name in _splits(config)}
+    name = "classification"
+    finished: tuple[str, ...] = ("scores.json",)
+    score = ACCURACY
 
+    def open(self, data: Path) -> ClassDataset:
+        """Pictures of classes in a folder, or the word ``fashion-mnist``."""
+        return open_classes(data)
 
-def read(config: RunConfig, cache: Path) -> Subject:
-    """The subject of a classification run.
+    def check(self, config: RunConfig | StudyConfig) -> None:
+        """See the interface."""
+        from headstart.models.classifiers import check_network, check_size
 
-    Raises:
-        DataError: data cannot be used; every fault is named.
-    """
-    dataset = open_classes(Path(config.data))
-    splits = _read(dataset, config, cache)
-    whole, validation, scored = splits["train"], splits["validation"], splits[config.score]
-    chosen = _budget(whole, dataset, config)
-    budget = whole.subset(chosen)
-    recipe, device, names = config.recipe, torch.device(config.device), dataset.names
-    assert isinstance(recipe, ClassifierRecipe)
+        check_network(config.model)
+        check_size(config.model, config.size)
 
-    spent: list[float] = []  # on features that are computed once
+    def sizes(self, dataset: ClassDataset) -> Sizes:
+        """See the interface."""
+        counts = {name: len(split.names) for name, split in dataset.splits.items()}
+        return Sizes(len(dataset.names), {**dict.fromkeys(SPLITS, 0), **counts})
 
-    def network(source: Source | None) -> tuple[nn.Module, Moved]:
+    def warnings(self, dataset: ClassDataset) -> tuple[Finding, ...]:
+        """See the interface."""
+        return tuple(f for f in dataset.findings if f.severity == "warning")
+
+    def groups(self, dataset: ClassDataset, split: str) -> tuple[None, ...]:
+        """Not known."""
+        return (None,) * len(dataset.splits[split].names)
+
+    def hashes(self, dataset: ClassDataset, config: RunConfig, _run: Path) -> dict[str, str]:
+        """See the interface."""
+        return {name: digest_of(dataset, name) for name in splits_of(config)}
+
+    def trainings(self, config: RunConfig) -> tuple[tuple[RunConfig, int], ...]:
+        """See the interface; ``staged`` trains the head first."""
+        recipe = config.recipe
+        assert isinstance(recipe, ClassifierRecipe)
+        last = (config, recipe.epochs)
+        if config.tune != "staged":
+            return (last,)
+        return (config.model_copy(update={"tune": "head"}), recipe.head_epochs), last
+
+    def new_network(self, config: RunConfig, num_classes: int) -> Network:
+        """See the interface."""
+        from headstart.models.classifiers import make_network
+
+        return make_network(config.model, num_classes)[0]
+
+    def parts(self, network: Network, config: RunConfig) -> tuple[Network | None, Network]:
+        """See the interface."""
+        from headstart.models.tuning import cut, trained_weights
+
+        parts = cut(network, trained_weights(network, config.tune), config.size)
+        return parts.frozen, parts.rest
+
+    def try_start(self, source: Source, config: Any, num_classes: int) -> None:
+        """See the interface."""
+        import torch
+
+        from headstart.models.classifiers import make_network
+        from headstart.training.starts import move
+
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(key(config.seed, "weights"))
-            model, head = make_network(config.model, len(names))
-        moved = Moved(SCRATCH)
-        if source is not None:
-            moved = move(model, source, names, f"{head.name}.", whole=True)
-        model = placed(model, device)
-        new_head = source is None or any(n.startswith(f"{head.name}.") for n in moved.fresh)
-        if head.standardise is not None and new_head:
-            began = time.perf_counter()
-            _standardise(model, head.standardise, budget, config, cache)
-            spent.append(time.perf_counter() - began)
-        return model, moved
+            network, head = make_network(config.model, num_classes)
+        move(network, source, (), f"{head.name}.", whole=True)
 
-    def stage(model: nn.Module, name: str, tune: str, recipe: ClassifierRecipe) -> Stage:
-        parts = cut(model, trained_weights(model, tune), config.size)
-        began = time.perf_counter()
-        task = classification(parts, budget, validation, recipe, config, cache)
-        if parts.frozen is not None:
-            spent.append(time.perf_counter() - began)
-        passes = len(whole.names) if recipe.epoch == "steps" else task.count
-        steps, seconds = steps_per_epoch(passes, recipe.batch), sum(spent, 0.0)
-        spent.clear()
-        return Stage(name, parts.rest, task, recipe, steps, seconds)
+    def prepare(self, config: RunConfig, dataset: ClassDataset, cache: Path) -> Prepared:
+        """See the interface."""
+        from headstart.tasks.classification_training import prepare
 
-    def stages(model: nn.Module) -> Iterator[Stage]:
-        plain = recipe.model_copy(update={"augmentation": Augmentation()})
-        alone = {"learning_rate": recipe.head_learning_rate}
-        if config.tune == "staged":
-            first = plain.model_copy(update={**alone, "epochs": recipe.head_epochs})
-            yield stage(model, "head", "head", first)
-        if config.tune == "head":
-            yield stage(model, "", "head", plain.model_copy(update=alone))
-        else:
-            whole = config.tune in ("all", "staged")
-            yield stage(model, "", config.tune, recipe if whole else plain)
+        return prepare(config, dataset, cache)
 
-    def score(model: nn.Module, state: State, out: Path) -> dict[str, Any]:
-        parts = cut(model, trained_weights(model, config.tune), config.size)
-        inputs = _inputs(parts.frozen, scored, config, cache)
-        predicted = _logits(parts.rest, inputs, config).argmax(1).numpy()
-        matrix, scores = _write_scores(predicted, scored, dataset, config, out, state)
-        prints = {name: split.prints for name, split in splits.items()}
-        found = overlaps(prints, chosen, config.score, cache)
-        text = card_of_classification(config, dataset, found, scores, matrix, model, state, out)
-        write_atomic(out / "README.md", text)
-        return scores
-
-    return Subject(
-        data={name: split.digest for name, split in splits.items()},
-        labels={"train": len(budget.names), "validation": len(validation.names)},
-        facts={
-            "task": config.task,
-            "model": config.model,
-            "size": config.size,
-            "names": names,
-            "mean": MEAN,
-            "std": STD,
-        },
-        network=network,
-        stages=stages,
-        score=score,
-    )
+    def read_counts(self, run: Path) -> FrameCounts:
+        """Whether each picture was recognised."""
+        return read_answers_csv(run / "frames.csv")
 
 
-def _splits(config: RunConfig) -> tuple[str, ...]:
+def splits_of(config: RunConfig) -> tuple[str, ...]:
+    """The splits that a run reads."""
     return tuple(dict.fromkeys(("train", "validation", config.score)))
-
-
-def _read(dataset: ClassDataset, config: RunConfig, cache: Path) -> dict[str, Labelled]:
-    missing = [s for s in _splits(config) if s not in dataset.splits]
-    if missing:
-        message = f"{dataset.root} has no pictures for {', '.join(missing)}"
-        raise DataError(Finding("empty-split", "error", message))
-    findings: list[Finding] = []
-    splits = {}
-    for name in _splits(config):
-        try:
-            splits[name] = read_labelled_pictures(dataset, name, config.size, cache)
-        except DataError as e:
-            findings.extend(e.findings)
-    if findings:
-        raise DataError(merged(findings))
-    return splits
-
-
-def _budget(whole: Labelled, dataset: ClassDataset, config: RunConfig) -> Int64[np.ndarray, " m"]:
-    present = whole.labels[:, None] == np.arange(len(dataset.names))
-    try:
-        return label_budget(present, config.labels, config.seed)
-    except ValueError:
-        assert config.labels is not None
-        raise budget_too_large(config.labels, len(whole.names)) from None
-
-
-@torch.no_grad()
-def _standardise(
-    model: nn.Module, standardise: Standardise, budget: Labelled, config: RunConfig, cache: Path
-) -> None:
-    """Sets the statistics of the features, as the network gives them before it is trained."""
-    count = len(budget.names)
-    some = np.linspace(0, count - 1, min(count, _STATISTICS)).astype(np.int64)  # of all classes
-    device = torch.device(config.device)
-    before = cut(model, trained_weights(model, "head"), config.size).frozen
-    assert isinstance(before, Frozen)
-    if config.tune in ("head", "staged"):  # then they are needed anyway, all of them
-        features = _inputs(before, budget, config, cache)[torch.from_numpy(some)]
-    else:
-        images = torch.from_numpy(budget.images[some])
-        features = torch.cat(list(compute(before, images, config.size, device)))
-    standardise.set(features.to(device))
-
-
-def _inputs(frozen: nn.Module | None, data: Labelled, config: RunConfig, cache: Path) -> Tensor:
-    """What the trained part is given of each picture: its features, or the picture itself."""
-    if not isinstance(frozen, Frozen):
-        return torch.from_numpy(np.ascontiguousarray(data.images))
-    whole = hashlib.sha256(data.digest.encode() + "\n".join(data.names).encode())
-    device = torch.device(config.device)
-    args = (np.ascontiguousarray(data.images), whole.hexdigest(), config.size, device, cache)
-    return cached_features(frozen, *args)
-
-
-def _on_device(part: Tensor, config: RunConfig) -> Tensor:
-    """A batch of inputs as the trained part takes it."""
-    device = torch.device(config.device)
-    if part.dtype == torch.uint8:
-        return prepared(part, config.size, device)
-    return part.to(device, non_blocking=True)
-
-
-@torch.no_grad()
-def _logits(rest: nn.Module, inputs: Tensor, config: RunConfig) -> Float[Tensor, "n k"]:
-    rest.eval()
-    parts = (inputs[i : i + _BATCH] for i in range(0, len(inputs), _BATCH))
-    return torch.cat([rest(_on_device(part, config)).float().cpu() for part in parts])
-
-
-def classification(
-    parts: Cut,
-    train: Labelled,
-    validation: Labelled,
-    recipe: ClassifierRecipe,
-    config: RunConfig,
-    cache: Path,
-) -> Task:
-    """Pictures to classes, by cross-entropy; validated on accuracy.
-
-    What the frozen part makes of the pictures is computed once; then they are not augmented.
-    ``validate`` gives ``loss``, ``accuracy``, and ``collapsed``.
-    """
-    device, size = torch.device(config.device), config.size
-    changes = recipe.augmentation if recipe.augmentation != Augmentation() else None
-    assert changes is None or parts.frozen is None
-    inputs = resident(_inputs(parts.frozen, train, config, cache), device)
-    held_out = resident(_inputs(parts.frozen, validation, config, cache), device)
-    labels = torch.from_numpy(train.labels).to(device)
-    truth = torch.from_numpy(validation.labels).to(device)
-
-    def batch(indices: Int64[np.ndarray, "b"], step: int) -> Batch:
-        if len(indices) == 1:  # batch norm has no statistics of one; its mean loss is the same
-            indices = np.repeat(indices, 2)
-        some = rows(inputs, indices)
-        if changes is None:
-            given = _on_device(some, config)
-        else:
-            given = prepared(some, size, device, changes, generator(config.seed, "augment", step))
-        return given, rows(labels, indices)
-
-    def loss(logits: Tensor, target: Tensor) -> Tensor:
-        return F.cross_entropy(logits.float(), target, label_smoothing=recipe.smoothing)
-
-    @torch.no_grad()
-    def validate(model: nn.Module, stop: Callable[[], bool]) -> dict[str, float] | None:
-        model.eval()
-        total = torch.zeros((), dtype=torch.float64, device=device)
-        predicted = []
-        for start in range(0, len(truth), _BATCH):
-            if stop():
-                return None
-            target = truth[start : start + _BATCH]
-            logits = model(_on_device(held_out[start : start + _BATCH], config))
-            total += loss(logits, target).double() * len(target)
-            predicted.append(logits.argmax(1))
-        answers = torch.cat(predicted)
-        return {
-            "loss": total.item() / len(truth),
-            "accuracy": (answers == truth).double().mean().item(),
-            "collapsed": bool((answers == answers[0]).all()),
-        }
-
-    return Task(len(train.names), train.names, None, batch, loss, validate)
-
-
-def _write_scores(
-    predicted: Int64[np.ndarray, " n"],
-    data: Labelled,
-    dataset: ClassDataset,
-    config: RunConfig,
-    out: Path,
-    state: State,
-) -> tuple[Int64[np.ndarray, "k k"], dict[str, Any]]:
-    names = dataset.names
-    matrix = confusion.confusion_matrix(data.labels, predicted, len(names))
-    scores = {"split": config.score, **confusion.score(matrix, names)}
-    write_atomic(out / "frames.csv", answers_csv(data.labels, predicted, data.names, names))
-    assert state.best is not None
-    start = Path(config.start).name
-    title = f"{config.model}, {start}, tune {config.tune}, seed {config.seed}"
-    write_atomic(out / "curves.png", figures.curves(state.history, state.best["epoch"], title))
-    sheet = figures.confusion(matrix, names, f"{config.score} pictures, share of each true class")
-    write_atomic(out / "confusion.png", sheet)
-    return matrix, scores

@@ -20,7 +20,7 @@ from headstart.data.augmentation import Augmentation
 from headstart.models.classifiers import prepare
 from headstart.models.tuning import Frozen
 from headstart.system.disk import disk_errors
-from headstart.tasks.batches_and_maps import low_precision, to_input
+from headstart.training.placement import low_precision, to_input
 
 _VERSION = 1  # of what is kept; raise it when preparing or keeping changes
 _BATCH = 64

@@ -13,7 +13,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -23,34 +22,14 @@ from torch import Tensor, nn
 from headstart.data.batches import batch_indices
 from headstart.errors import DataError, Finding
 from headstart.seeding import key
-from headstart.tasks.batches_and_maps import Task, low_precision
+from headstart.training.batch_source import BatchSource
 from headstart.training.checkpoint import load_checkpoint, save_checkpoint
+from headstart.training.listener import Listener, Row
 from headstart.training.recipes import Training
 
-Row = dict[str, Any]
 Weights = dict[str, Tensor]
 
 _POLL = 50  # steps between looks at the device's NaN flag, each of which waits for the device
-
-
-@runtime_checkable
-class Listener(Protocol):
-    """Who is told how a training goes."""
-
-    def begins(self, what: str) -> None:
-        """What the next steps are about, in words."""
-
-    def step(self, done: int, total: int) -> None:
-        """One step is done, of ``total`` (early stopping aside)."""
-
-    def epoch(self, row: Row, timing: Row) -> None:
-        """An epoch is done: its row of ``metrics.jsonl`` and its row of ``timing.jsonl``."""
-
-    def resumed(self, step: int, history: list[Row]) -> None:
-        """The training goes on from a checkpoint with these epochs behind it."""
-
-    def warning(self, finding: Finding) -> None:
-        """Something to know that does not stop the training."""
 
 
 @dataclass
@@ -129,7 +108,7 @@ def _better(row: Row, best: Row | None, choose: str) -> bool:
 
 def fit(
     model: nn.Module,
-    task: Task,
+    source: BatchSource,
     recipe: Training,
     *,
     seed: int,
@@ -144,16 +123,16 @@ def fit(
 
     Args:
         model: on ``device``, with its initial weights.
-        task: data and question.
+        source: gives the loss of each batch.
         recipe: hyper-parameters.
         seed: of order, augmentation and dropout.
         steps: optimizer steps an epoch.
-        device: where to train; on CUDA in bfloat16 where the hardware has it.
+        device: where to train.
         folder: for checkpoints.
         stop: asked at every step and validation batch; when true, the state is saved and returned.
         listener: told of every step and epoch.
-        checkpoint_seconds: at most about this much work is lost by a kill; more where a checkpoint
-            takes over a twentieth of it to write. 0: one after every step.
+        checkpoint_seconds: seconds between checkpoints; more where writing one takes over a
+            twentieth of that. 0: one after every step.
 
     Returns:
         The final state. Its weights are ``best_weights``; where ``stop`` came first,
@@ -170,21 +149,18 @@ def fit(
     not_finite = torch.zeros((), device=device)  # once 1, the fused optimizer changes nothing more
     optimizer.found_inf, optimizer.grad_scale = not_finite, None  # type: ignore[attr-defined]
     weights, numbers, averages = list(model.parameters()), _numbers(model), _numbers(averaged)
-    saved, half = time.monotonic(), low_precision(device)
+    saved = time.monotonic()
     pause = checkpoint_seconds
 
     while not _ended(state, recipe):
         began, first = time.perf_counter(), state.step
         model.train()
         while state.step < (len(state.history) + 1) * steps and not stop():
-            indices = _indices(task, recipe, seed, state.step, steps)
+            indices = _indices(source, recipe, seed, state.step, steps)
             torch.manual_seed(key(seed, "step", state.step))
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate(recipe, state.step, steps)
-            image, target = task.batch(indices, state.step)
-            with torch.autocast(device.type, torch.bfloat16, enabled=half):
-                output = model(image)
-            loss = task.loss(output, target)
+            loss = source.step(model, averaged, indices, state.step)
             loss.backward()  # type: ignore[no-untyped-call]
             norm = nn.utils.get_total_norm([p.grad for p in weights if p.grad is not None])
             not_finite.logical_or_(~torch.isfinite(loss + norm))
@@ -198,16 +174,16 @@ def fit(
             due = time.monotonic() - saved > pause
             at_end = state.step % steps == 0
             if device.type == "cpu" or due or at_end or state.step % _POLL == 0:
-                _check_finite(not_finite, task, recipe, state, seed, steps)
+                _check_finite(not_finite, source, recipe, state, seed, steps)
             if due:
                 began_saving = time.monotonic()
                 saved = _save(folder, state, model, averaged, optimizer)
                 if checkpoint_seconds:  # of a large network not more than a twentieth of the time
                     pause = max(checkpoint_seconds, 20 * (saved - began_saving))
         trained = time.perf_counter()
-        scores = None if stop() else task.validate(averaged, stop)
+        scores = None if stop() else source.validate(averaged, stop)
         if scores is None:
-            _check_finite(not_finite, task, recipe, state, seed, steps)
+            _check_finite(not_finite, source, recipe, state, seed, steps)
             _save(folder, state, model, averaged, optimizer)
             return state
         row = {
@@ -239,9 +215,9 @@ def finished(state: State, recipe: Training) -> bool:
 
 
 def _indices(
-    task: Task, recipe: Training, seed: int, step: int, steps: int
+    source: BatchSource, recipe: Training, seed: int, step: int, steps: int
 ) -> Int64[np.ndarray, "b"]:
-    args = (seed, task.count, recipe.batch, step, steps, recipe.epoch, task.weights)
+    args = (seed, len(source.names), recipe.batch, step, steps, recipe.epoch, source.weights)
     return batch_indices(*args)
 
 
@@ -287,19 +263,19 @@ def _resume(
 
 
 def _check_finite(
-    not_finite: Tensor, task: Task, recipe: Training, state: State, seed: int, steps: int
+    not_finite: Tensor, source: BatchSource, recipe: Training, state: State, seed: int, steps: int
 ) -> None:
     if not not_finite.item():
         return
     exact = not_finite.device.type == "cpu"
     last = state.step - 1
     where = f"step {last}" if exact else f"one of the {_POLL} steps up to {last}"
-    indices = _indices(task, recipe, seed, last, steps)
+    indices = _indices(source, recipe, seed, last, steps)
     message = (
         f"the loss or a gradient became NaN or infinite at {where} (learning rate "
         f"{learning_rate(recipe, last, steps):.3g}); that step changed no weight, and nothing was "
         "saved after it"
     )
     hint = "a lower learning rate in a recipe of your own, with --fresh"
-    files = tuple(task.names[i] for i in indices) if exact else ()
+    files = tuple(source.names[i] for i in indices) if exact else ()
     raise DataError(Finding("not-finite", "error", message, hint, files))

@@ -17,16 +17,12 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
 import torch
-from jaxtyping import Float, Int64
-from torch import Tensor, nn
+from jaxtyping import Float
+from torch import Tensor
 from torch.nn import functional as F
 
-from headstart.data.augment import augment_image, to_grey
-from headstart.data.decoded_frames import Decoded
-from headstart.seeding import generator, key
-from headstart.tasks.batches_and_maps import Batch, Task, resident, rows, to_input
+from headstart.data.augment import to_grey
 from headstart.training.recipes import PretextRecipe
 
 _BINS = 32  # of hue and of chroma each, as Larsson et al. have them
@@ -189,80 +185,3 @@ PRETEXTS = {
 """Sources: the assignment; Larsson, Maire and Shakhnarovich 2017, arXiv:1703.04044 (hue and chroma
 as there: 32 bins each, over 7 x 7 pixels, hue weighted by 5 times the chroma, arXiv:1603.06668);
 Brempong et al. 2022, arXiv:2205.11423, for denoising."""
-
-
-def _rng(device: torch.device, seed: int, *purpose: str | int) -> torch.Generator:
-    return torch.Generator(device).manual_seed(key(seed, *purpose))
-
-
-def restoration(
-    pretext: Pretext,
-    train: Decoded,
-    validation: Decoded,
-    recipe: PretextRecipe,
-    seed: int,
-    device: torch.device,
-) -> Task:
-    """Pictures to themselves; validated by the loss on pictures that are spoiled always alike."""
-    images, held_out = torch.from_numpy(train.images), torch.from_numpy(validation.images)
-    images, held_out = resident(images, device), resident(held_out, device)
-
-    def batch(indices: Int64[np.ndarray, "b"], step: int) -> Batch:
-        clean = to_input(rows(images, indices), device)
-        clean = augment_image(clean, recipe.augmentation, generator(seed, "augment", step))
-        return pretext.spoil(clean, _rng(device, seed, "spoil", step), recipe), clean
-
-    @torch.no_grad()
-    def validate(model: nn.Module, stop: Callable[[], bool]) -> dict[str, float] | None:
-        model.eval()
-        total = torch.zeros((), dtype=torch.float64, device=device)
-        for start in range(0, len(held_out), recipe.batch):
-            if stop():
-                return None
-            clean = to_input(held_out[start : start + recipe.batch], device)
-            seen = pretext.spoil(clean, _rng(device, seed, "spoil validation", start), recipe)
-            total += pretext.loss(model(seen), clean).double() * len(clean)
-        return {"loss": total.item() / len(held_out)}
-
-    return Task(len(train.names), train.names, None, batch, pretext.loss, validate)
-
-
-@torch.no_grad()
-def trivial_loss(
-    pretext: Pretext, validation: Decoded, recipe: PretextRecipe, seed: int, device: torch.device
-) -> float:
-    """The validation loss of somebody who has not learned anything.
-
-    For pictures: handing back what was seen. For histograms: the validation pictures' own overall
-    histogram, everywhere.
-    """
-    clean = to_input(torch.from_numpy(validation.images), device)
-    parts = []
-    for start in range(0, len(clean), recipe.batch):
-        part = clean[start : start + recipe.batch]
-        rng = _rng(device, seed, "spoil validation", start)
-        parts.append(pretext.spoil(part, rng, recipe))
-    seen = torch.cat(parts)
-    return float(pretext.loss(pretext.trivial(seen, clean), clean).item())
-
-
-@torch.no_grad()
-def restored(
-    model: nn.Module,
-    pretext: Pretext,
-    pictures: Decoded,
-    recipe: PretextRecipe,
-    seed: int,
-    device: torch.device,
-) -> tuple[
-    Float[np.ndarray, "n h w 3"], Float[np.ndarray, "n h w 3"], Float[np.ndarray, "n h w 3"]
-]:
-    """What is seen, the network's answer and the clean pictures, in ``[0, 1]``, to be looked at."""
-    model.eval()
-    clean = to_input(torch.from_numpy(pictures.images), device)
-    seen = pretext.spoil(clean, _rng(device, seed, "spoil shown"), recipe)
-    answer = pretext.picture(model(seen), seen)
-    first, second, third = (
-        p.movedim(1, -1).clamp(0, 1).cpu().numpy() for p in (seen, answer, clean)
-    )
-    return first, second, third

@@ -79,7 +79,7 @@ class Recipe(Training):
         balance: how much more often frames with rare classes are drawn, 0 (all alike) to 1; see
             [`rarity_weights`][headstart.data.batches.rarity_weights].
         min_area: a foreground class that covers a smaller share of a frame is not predicted in it;
-            see [`class_maps`][headstart.tasks.batches_and_maps.class_maps].
+            see [`class_maps`][headstart.tasks.class_maps.class_maps].
         standardise: subtract mean and divide by standard deviation of the training pictures, per
             channel (else pictures are in ``[0, 1]``).
     """

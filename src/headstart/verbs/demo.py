@@ -16,7 +16,7 @@ from headstart.report.write import write_report
 from headstart.studies.plan import Cell
 from headstart.studies.study import study
 from headstart.training.config import StudyConfig
-from headstart.training.fit import Listener
+from headstart.training.listener import Listener
 from headstart.training.recipes import DEFAULT, PRETEXT_DEFAULT
 
 SCENES = {"train": 60, "validation": 20, "test": 30, "unlabelled": 100}

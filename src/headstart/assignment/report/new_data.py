@@ -27,6 +27,7 @@ from headstart.report.words import (
     plural,
     signed,
 )
+from headstart.scores.pooled import ACCURACY
 from headstart.training.config import SCRATCH, StudyConfig
 from headstart.training.recipes import ClassifierRecipe
 
@@ -243,7 +244,7 @@ def draw(new: Records) -> Figure:
     assert usable is not None
     lines = []
     for line, (start, tune) in enumerate(product(config.starts, config.tunes)):
-        points = [point(c, usable.classes, None) for c in cells(new) if c.line == line]
+        points = [point(c, usable.classes, None, ACCURACY) for c in cells(new) if c.line == line]
         lines.append((f"{STARTS[_name(start)]}: {TUNES[tune].lower()}", points))
     trivial = new.runs[0].scores["trivial"]["accuracy"]
     return charts.label_efficiency(lines, trivial, "accuracy")

@@ -16,7 +16,7 @@ from headstart.report.read import Pretext, Records, Run, read_records
 from headstart.report.summary import spread
 from headstart.scores.segmentation import constant_counts, dice_assignment
 from headstart.studies import statistics as stats
-from headstart.studies.verdicts import groups_of, of_seeds
+from headstart.studies.verdicts import numbered_groups, of_seeds
 from headstart.training.config import PretextConfig, RunConfig, StudyConfig, read_config
 
 SEED = 1
@@ -97,7 +97,8 @@ def read_results(out: Path) -> Results:
     steplr, constant = (read_records(out / name) for name in ("steplr", "constant"))
     config = steplr.config
     assert isinstance(config, StudyConfig)
-    groups = groups_of(open_dataset(Path(config.data)).splits[config.score])
+    scored = open_dataset(Path(config.data)).splits[config.score]
+    groups = numbered_groups([frame.group for frame in scored])
     pairs = (*_pairs(steplr, STEPLR), *_pairs(constant, CONSTANT))
     try:
         own = next(p for p in pairs if (p.schedule, p.seed) == (STEPLR, SEED))

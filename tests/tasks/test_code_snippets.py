@@ -25,8 +25,8 @@ from headstart.inference.classes import classes_of_pictures
 from headstart.inference.segmenter import class_maps
 from headstart.inference.torch_network import load_classifier
 from headstart.models.classifiers import make_network, outline
-from headstart.runs.code_snippets import classifier_code, onnx_code
 from headstart.runs.run import train
+from headstart.tasks.code_snippets import classifier_code, onnx_code
 from tests.conftest import Silent
 from tests.tasks.test_classification import classifier as tiny_classifier
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from headstart.runs.weaknesses import quoted, weak_classes, weak_labels
 from headstart.scores import classification as confusion
 from headstart.scores import segmentation as metrics
+from headstart.tasks.weaknesses import quoted, weak_classes, weak_labels
 
 NAMES = ("ground", "good", "missed", "invented", "rare", "never", "absent")
 

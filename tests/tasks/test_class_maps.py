@@ -15,14 +15,10 @@ from headstart.data.decoded_frames import Decoded, decode
 from headstart.data.layouts.folders import open_dataset
 from headstart.inference.segmenter import class_maps as in_numpy
 from headstart.models.unet import UNet
-from headstart.tasks.batches_and_maps import (
-    class_maps,
-    count_frames,
-    segment,
-    segmentation,
-    to_input,
-)
+from headstart.tasks.class_maps import class_maps, count_frames, segment
+from headstart.tasks.segmentation_training import frame_batches
 from headstart.training.losses import dice_cross_entropy_loss, dice_loss
+from headstart.training.placement import to_input
 from headstart.training.recipes import ASSIGNMENT, DEFAULT
 
 CPU = torch.device("cpu")
@@ -114,20 +110,20 @@ def test_count_frames_counts_every_pixel(splits: tuple[Decoded, Decoded]) -> Non
 
 @pytest.mark.parametrize("recipe", [ASSIGNMENT, DEFAULT])
 def test_the_loss_is_the_recipes(splits: tuple[Decoded, Decoded], recipe) -> None:
-    task = segmentation(*splits, recipe, 5, seed=0, device=CPU)
+    source = frame_batches(*splits, recipe, 5, seed=0, device=CPU)
     logits = torch.randn(2, 5, 16, 24)
     mask = torch.randint(0, 5, (2, 16, 24), dtype=torch.uint8)
     if recipe is ASSIGNMENT:
         expected = dice_loss(logits.softmax(1), mask, absent="count")
     else:
         expected = dice_cross_entropy_loss(logits, mask, absent=recipe.absent)
-    assert torch.equal(task.loss(logits, mask), expected)
+    assert torch.equal(source.loss(logits, mask), expected)
 
 
 def test_a_batch_is_a_function_of_its_indices_and_step(splits: tuple[Decoded, Decoded]) -> None:
-    task = segmentation(*splits, DEFAULT, 5, seed=0, device=CPU)
+    source = frame_batches(*splits, DEFAULT, 5, seed=0, device=CPU)
     indices = np.array([3, 1])
-    (a, am), (b, bm), (c, _) = (task.batch(indices, step) for step in (5, 5, 6))
+    (a, am), (b, bm), (c, _) = (source.batch(indices, step) for step in (5, 5, 6))
     assert torch.equal(a, b) and torch.equal(am, bm) and not torch.equal(a, c)
     assert a.shape == (2, 3, 16, 24) and am.shape == (2, 16, 24)
     assert float(a.min()) >= 0 and float(a.max()) <= 1 and am.dtype == torch.uint8
@@ -135,8 +131,8 @@ def test_a_batch_is_a_function_of_its_indices_and_step(splits: tuple[Decoded, De
 
 def test_without_augmentation_a_batch_is_the_pictures(splits: tuple[Decoded, Decoded]) -> None:
     train, _ = splits
-    task = segmentation(*splits, ASSIGNMENT, 5, seed=0, device=CPU)
-    image, mask = task.batch(np.array([2, 7]), 0)
+    source = frame_batches(*splits, ASSIGNMENT, 5, seed=0, device=CPU)
+    image, mask = source.batch(np.array([2, 7]), 0)
     assert torch.equal(image, to_input(torch.from_numpy(train.images[[2, 7]]), CPU))
     assert train.masks is not None and np.array_equal(mask.numpy(), train.masks[[2, 7]])
 
@@ -148,22 +144,22 @@ def test_validation_tells_collapse_and_can_be_interrupted(
     with torch.no_grad():
         model.head.weight.zero_()
         model.head.bias.copy_(torch.tensor([9.0, 0, 0, 0, 0]))
-    task = segmentation(*splits, DEFAULT, 5, seed=0, device=CPU)
-    scores = task.validate(model, lambda: False)
+    source = frame_batches(*splits, DEFAULT, 5, seed=0, device=CPU)
+    scores = source.validate(model, lambda: False)
     assert scores is not None and scores["collapsed"] is True and scores["dice"] == 0
-    assert task.validate(model, lambda: True) is None
+    assert source.validate(model, lambda: True) is None
 
 
 def test_the_validation_loss_is_a_mean_over_pictures(splits: tuple[Decoded, Decoded]) -> None:
     """The last batch is smaller and must not weigh more."""
     model, (train, validation) = UNet(5, 2), splits
     recipe = DEFAULT.model_copy(update={"batch": 3})
-    task = segmentation(train, validation, recipe, 5, seed=0, device=CPU)
-    scores = task.validate(model, lambda: False)
+    source = frame_batches(train, validation, recipe, 5, seed=0, device=CPU)
+    scores = source.validate(model, lambda: False)
     assert scores is not None and validation.masks is not None
     with torch.no_grad():
         logits = model(to_input(torch.from_numpy(validation.images), CPU))
         masks = torch.from_numpy(validation.masks)
         parts = [(slice(0, 3), 3), (slice(3, 4), 1)]
-        expected = sum(float(task.loss(logits[s], masks[s])) * n for s, n in parts) / 4
+        expected = sum(float(source.loss(logits[s], masks[s])) * n for s, n in parts) / 4
     assert abs(scores["loss"] - expected) < 1e-5

@@ -1,0 +1,97 @@
+"""From logits to class maps at each frame's own size, and from class maps to counts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int64, UInt8
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from headstart.data.decoded_frames import Decoded
+from headstart.scores import segmentation as metrics
+from headstart.training.placement import to_input
+
+
+def class_maps(
+    logits: Float[Tensor, "b k h w"], sizes: Sequence[tuple[int, int]], min_area: float
+) -> list[UInt8[Tensor, "_ _"]]:
+    """The most probable class of each pixel, at each frame's own size.
+
+    Probabilities are resized (bilinear) *before* the argmax, so that a model trained at 64 x 80 and
+    one trained at 256 x 320 are judged on the same pixels.
+
+    Args:
+        logits: of a batch of frames.
+        sizes: height and width of each frame.
+        min_area: a foreground class that is the most probable on a smaller share of a frame is not
+            predicted there; its pixels go to what is the most probable without it. In ``[0, 1)``.
+    """
+    probs = logits.float().softmax(1)
+    return [  # frame by frame: a batch of large photographs would take gigabytes
+        _classes(_resized(p[None], size), min_area)[0] for p, size in zip(probs, sizes, strict=True)
+    ]
+
+
+def _classes(probs: Tensor, min_area: float) -> Tensor:
+    # The same as argmax, the first of equals too, which is several times slower over classes that
+    # are far apart in memory, as on a CPU they are.
+    classes = probs.max(1).indices
+    if min_area:
+        num_classes = probs.shape[1]
+        area = torch.stack([(classes == k).float().mean((1, 2)) for k in range(num_classes)], dim=1)
+        too_small = area < min_area
+        too_small[:, 0] = False
+        classes = probs.masked_fill(too_small[:, :, None, None], -1).max(1).indices
+    return classes.to(torch.uint8)
+
+
+def _resized(probs: Tensor, size: tuple[int, int]) -> Tensor:
+    if probs.shape[-2:] == size:
+        return probs
+    return F.interpolate(probs, size=size, mode="bilinear", align_corners=False)
+
+
+@torch.no_grad()
+def segment(
+    model: nn.Module,
+    images: UInt8[np.ndarray, "n c h w"],
+    sizes: Sequence[tuple[int, int]],
+    device: torch.device,
+    min_area: float,
+    batch: int = 8,
+) -> Iterator[UInt8[Tensor, "_ _"]]:
+    """Class maps of pictures at the model's size, each at its own size, batch by batch.
+
+    Scoring and prediction both come through here, so that masks written to files score exactly
+    what the run scored.
+    """
+    model.eval()
+    for start in range(0, len(images), batch):
+        chunk = torch.from_numpy(np.ascontiguousarray(images[start : start + batch]))
+        logits = model(to_input(chunk, device))
+        yield from class_maps(logits, sizes[start : start + batch], min_area)
+
+
+def frame_counts(
+    maps: Sequence[Tensor], truth: Sequence[Tensor], num_classes: int
+) -> Int64[Tensor, "n k 3"]:
+    """TP, FP and FN pixels of class maps against masks of the same sizes, on their device."""
+    if len({m.shape for m in maps}) == 1:
+        return metrics.count(torch.stack(list(maps)), torch.stack(list(truth)), num_classes)
+    parts = [metrics.count(m[None], t[None], num_classes) for m, t in zip(maps, truth, strict=True)]
+    return torch.cat(parts)
+
+
+def count_frames(
+    model: nn.Module, data: Decoded, num_classes: int, device: torch.device, min_area: float
+) -> Int64[np.ndarray, "n k 3"]:
+    """TP, FP, FN of every frame and class, at every mask's own size."""
+    maps = segment(model, data.images, data.sizes, device, min_area)
+    parts = []
+    for m, t in zip(maps, data.truth, strict=True):
+        truth = torch.from_numpy(np.array(t)).to(device)
+        parts.append(metrics.count(m[None], truth[None], num_classes))
+    return torch.cat(parts).cpu().numpy()

@@ -1,0 +1,301 @@
+"""Training and scoring a classification: its pictures, network, batches, scores and figures."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from headstart.data.augmentation import Augmentation
+from headstart.data.batches import steps_per_epoch
+from headstart.data.checks.leaks import Overlap
+from headstart.data.checks.overlaps import overlaps
+from headstart.data.files import merged
+from headstart.data.labelled_pictures import Labelled, read_labelled_pictures
+from headstart.data.layouts.class_folders import ClassDataset
+from headstart.errors import DataError, Finding
+from headstart.models.classifiers import MEAN, STD, make_network
+from headstart.models.standardise import Standardise
+from headstart.models.tuning import Cut, Frozen, cut, trained_weights
+from headstart.plots import figures
+from headstart.scores import classification as confusion
+from headstart.scores.frames_csv import answers_csv
+from headstart.seeding import generator, key
+from headstart.system.disk import write_atomic
+from headstart.tasks.budgets import labelled_indices
+from headstart.tasks.classification import splits_of
+from headstart.tasks.code_snippets import classifier_code
+from headstart.tasks.interface import CardFacts, Prepared, Scored, Stage
+from headstart.tasks.weaknesses import weak_labels
+from headstart.training.batch_source import Batch, Batches, Stop, at_least_two
+from headstart.training.config import SCRATCH, RunConfig
+from headstart.training.features import cached_features, compute, prepared
+from headstart.training.fit import State
+from headstart.training.placement import placed, resident, rows
+from headstart.training.recipes import ClassifierRecipe
+from headstart.training.starts import Moved, Source, move
+
+_STATISTICS = 1024  # pictures, at most, that the features' mean and deviation are taken from
+_BATCH = 64  # pictures at a time where nothing is learned
+
+
+def prepare(config: RunConfig, dataset: ClassDataset, cache: Path) -> Prepared:
+    """A classification run, its pictures decoded.
+
+    Raises:
+        DataError: data cannot be used; every fault is named.
+    """
+    splits = _decoded(dataset, config, cache)
+    train_split, validation, scored = splits["train"], splits["validation"], splits[config.score]
+    present = train_split.labels[:, None] == np.arange(len(dataset.names))
+    budget_indices = labelled_indices(present, train_split.names, config)
+    budget = train_split.subset(budget_indices)
+    recipe, device, names = config.recipe, torch.device(config.device), dataset.names
+    assert isinstance(recipe, ClassifierRecipe)
+
+    spent: list[float] = []  # on features that are computed once
+
+    def network(source: Source | None) -> tuple[nn.Module, Moved]:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(key(config.seed, "weights"))
+            model, head = make_network(config.model, len(names))
+        moved = Moved(SCRATCH)
+        if source is not None:
+            moved = move(model, source, names, f"{head.name}.", whole=True)
+        model = placed(model, device)
+        new_head = source is None or any(n.startswith(f"{head.name}.") for n in moved.fresh)
+        if head.standardise is not None and new_head:
+            began = time.perf_counter()
+            _standardise(model, head.standardise, budget, config, cache)
+            spent.append(time.perf_counter() - began)
+        return model, moved
+
+    def stage(model: nn.Module, name: str, tune: str, recipe: ClassifierRecipe) -> Stage:
+        parts = cut(model, trained_weights(model, tune), config.size)
+        began = time.perf_counter()
+        source = picture_batches(parts, budget, validation, recipe, config, cache)
+        if parts.frozen is not None:
+            spent.append(time.perf_counter() - began)
+        pictures_a_pass = len(train_split.names if recipe.epoch == "steps" else budget.names)
+        steps, seconds = steps_per_epoch(pictures_a_pass, recipe.batch), sum(spent, 0.0)
+        spent.clear()
+        return Stage(name, parts.rest, source, recipe, steps, seconds)
+
+    def stages(model: nn.Module) -> Iterator[Stage]:
+        plain = recipe.model_copy(update={"augmentation": Augmentation()})
+        alone = {"learning_rate": recipe.head_learning_rate}
+        if config.tune == "staged":
+            first = plain.model_copy(update={**alone, "epochs": recipe.head_epochs})
+            yield stage(model, "head", "head", first)
+        if config.tune == "head":
+            yield stage(model, "", "head", plain.model_copy(update=alone))
+        else:
+            everything = config.tune in ("all", "staged")
+            yield stage(model, "", config.tune, recipe if everything else plain)
+
+    def score(model: nn.Module, state: State, out: Path) -> Scored:
+        parts = cut(model, trained_weights(model, config.tune), config.size)
+        inputs = _inputs(parts.frozen, scored, config, cache)
+        predicted = _logits(parts.rest, inputs, config).argmax(1).numpy()
+        matrix, scores = _write_scores(predicted, scored, dataset, config, out, state)
+        prints = {name: split.prints for name, split in splits.items()}
+        shared = overlaps(prints, budget_indices, config.score, cache)
+        facts = _card_facts(config, dataset, len(budget.names), shared, scores, matrix, model)
+        return Scored(scores, facts)
+
+    return Prepared(
+        title=f"classification from {config.start}",
+        data={name: split.digest for name, split in splits.items()},
+        facts={"labels": {"train": len(budget.names), "validation": len(validation.names)}},
+        weights_facts={
+            "task": config.task,
+            "model": config.model,
+            "size": config.size,
+            "names": names,
+            "mean": MEAN,
+            "std": STD,
+        },
+        network=network,
+        stages=stages,
+        score=score,
+    )
+
+
+def _decoded(dataset: ClassDataset, config: RunConfig, cache: Path) -> dict[str, Labelled]:
+    missing = [s for s in splits_of(config) if s not in dataset.splits]
+    if missing:
+        message = f"{dataset.root} has no pictures for {', '.join(missing)}"
+        raise DataError(Finding("empty-split", "error", message))
+    findings: list[Finding] = []
+    splits = {}
+    for name in splits_of(config):
+        try:
+            splits[name] = read_labelled_pictures(dataset, name, config.size, cache)
+        except DataError as e:
+            findings.extend(e.findings)
+    if findings:
+        raise DataError(merged(findings))
+    return splits
+
+
+@torch.no_grad()
+def _standardise(
+    model: nn.Module, standardise: Standardise, budget: Labelled, config: RunConfig, cache: Path
+) -> None:
+    """Sets the statistics of the features, as the network gives them before it is trained."""
+    count = len(budget.names)
+    some = np.linspace(0, count - 1, min(count, _STATISTICS)).astype(np.int64)  # of all classes
+    device = torch.device(config.device)
+    before = cut(model, trained_weights(model, "head"), config.size).frozen
+    assert isinstance(before, Frozen)
+    if config.tune in ("head", "staged"):  # then they are needed anyway, all of them
+        features = _inputs(before, budget, config, cache)[torch.from_numpy(some)]
+    else:
+        images = torch.from_numpy(budget.images[some])
+        features = torch.cat(list(compute(before, images, config.size, device)))
+    standardise.set(features.to(device))
+
+
+def _inputs(frozen: nn.Module | None, data: Labelled, config: RunConfig, cache: Path) -> Tensor:
+    """What the trained part is given of each picture: its features, or the picture itself."""
+    if not isinstance(frozen, Frozen):
+        return torch.from_numpy(np.ascontiguousarray(data.images))
+    whole = hashlib.sha256(data.digest.encode() + "\n".join(data.names).encode())
+    device = torch.device(config.device)
+    args = (np.ascontiguousarray(data.images), whole.hexdigest(), config.size, device, cache)
+    return cached_features(frozen, *args)
+
+
+def _on_device(part: Tensor, config: RunConfig) -> Tensor:
+    """A batch of inputs as the trained part takes it."""
+    device = torch.device(config.device)
+    if part.dtype == torch.uint8:
+        return prepared(part, config.size, device)
+    return part.to(device, non_blocking=True)
+
+
+@torch.no_grad()
+def _logits(rest: nn.Module, inputs: Tensor, config: RunConfig) -> Float[Tensor, "n k"]:
+    rest.eval()
+    parts = (inputs[i : i + _BATCH] for i in range(0, len(inputs), _BATCH))
+    return torch.cat([rest(_on_device(part, config)).float().cpu() for part in parts])
+
+
+def picture_batches(
+    parts: Cut,
+    train: Labelled,
+    validation: Labelled,
+    recipe: ClassifierRecipe,
+    config: RunConfig,
+    cache: Path,
+) -> Batches:
+    """Pictures to classes, by cross-entropy; validated on accuracy.
+
+    What the frozen part makes of the pictures is computed once; then they are not augmented.
+    ``validate`` gives ``loss``, ``accuracy``, and ``collapsed``.
+    """
+    device, size = torch.device(config.device), config.size
+    changes = recipe.augmentation if recipe.augmentation != Augmentation() else None
+    assert changes is None or parts.frozen is None
+    inputs = resident(_inputs(parts.frozen, train, config, cache), device)
+    held_out = resident(_inputs(parts.frozen, validation, config, cache), device)
+    labels = torch.from_numpy(train.labels).to(device)
+    truth = torch.from_numpy(validation.labels).to(device)
+
+    def batch(indices: Int64[np.ndarray, "b"], step: int) -> Batch:
+        indices = at_least_two(indices)
+        some = rows(inputs, indices)
+        if changes is None:
+            given = _on_device(some, config)
+        else:
+            given = prepared(some, size, device, changes, generator(config.seed, "augment", step))
+        return given, rows(labels, indices)
+
+    def loss(logits: Tensor, target: Tensor) -> Tensor:
+        return F.cross_entropy(logits.float(), target, label_smoothing=recipe.smoothing)
+
+    @torch.no_grad()
+    def validate(model: nn.Module, stop: Stop) -> dict[str, float] | None:
+        model.eval()
+        total = torch.zeros((), dtype=torch.float64, device=device)
+        predicted = []
+        for start in range(0, len(truth), _BATCH):
+            if stop():
+                return None
+            target = truth[start : start + _BATCH]
+            logits = model(_on_device(held_out[start : start + _BATCH], config))
+            total += loss(logits, target).double() * len(target)
+            predicted.append(logits.argmax(1))
+        answers = torch.cat(predicted)
+        return {
+            "loss": total.item() / len(truth),
+            "accuracy": (answers == truth).double().mean().item(),
+            "collapsed": bool((answers == answers[0]).all()),
+        }
+
+    return Batches(train.names, None, batch, loss, validate)
+
+
+def _write_scores(
+    predicted: Int64[np.ndarray, " n"],
+    data: Labelled,
+    dataset: ClassDataset,
+    config: RunConfig,
+    out: Path,
+    state: State,
+) -> tuple[Int64[np.ndarray, "k k"], dict[str, Any]]:
+    names = dataset.names
+    matrix = confusion.confusion_matrix(data.labels, predicted, len(names))
+    scores = {"split": config.score, **confusion.score(matrix, names)}
+    write_atomic(out / "frames.csv", answers_csv(data.labels, predicted, data.names, names))
+    assert state.best is not None
+    start = Path(config.start).name
+    title = f"{config.model}, {start}, tune {config.tune}, seed {config.seed}"
+    write_atomic(out / "curves.png", figures.curves(state.history, state.best["epoch"], title))
+    sheet = figures.confusion(matrix, names, f"{config.score} pictures, share of each true class")
+    write_atomic(out / "confusion.png", sheet)
+    return matrix, scores
+
+
+def _card_facts(
+    config: RunConfig,
+    dataset: ClassDataset,
+    labels: int,
+    shared: Mapping[tuple[str, str], Overlap],
+    scores: Mapping[str, Any],
+    confusion_matrix: Int64[np.ndarray, "k k"],
+    network: nn.Module,
+) -> CardFacts:
+    code = classifier_code(config.model, network, config.size, dataset.names)
+    new = ", apart from the last part, which is new" if "BatchNorm1d" in code else ""
+    height, width = config.size
+    usage = (
+        f"`weights.safetensors` has torchvision's names{new}. Pictures come in as RGB in [0, 1], "
+        f"brought to {height}x{width}, minus ImageNet's mean, divided by its deviation:\n\n"
+        f"```python\n{code}```"
+    )
+    return CardFacts(
+        kind="Classification",
+        things="pictures",
+        layout=dataset.layout,
+        splits={name: len(split.names) for name, split in dataset.splits.items()},
+        labels=labels,
+        sizes=(),
+        classes=dict.fromkeys(dataset.names),
+        overlaps=shared,
+        groups={},
+        weak=tuple(weak_labels(scores, confusion_matrix, dataset.names)),
+        usage=usage,
+        sheet="![confusion](confusion.png)",
+        constant="what naming the most frequent class every time reaches",
+        unit="picture",
+        tuned=True,
+    )

@@ -1,0 +1,226 @@
+"""Training a pretext: pictures without labels, spoiled, and restored by the network."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int64, UInt8
+from torch import nn
+
+from headstart.data.augment import augment_image
+from headstart.data.batches import steps_per_epoch
+from headstart.data.decoded_frames import Decoded, channel_statistics, decode
+from headstart.data.files import merged
+from headstart.data.label_map import LabelMap
+from headstart.errors import DataError, Finding
+from headstart.models.encoder_unet import make_segmenter
+from headstart.plots import figures
+from headstart.seeding import generator, key
+from headstart.system.disk import write_atomic
+from headstart.tasks.interface import Prepared, Scored, Stage
+from headstart.tasks.pretext import (
+    LEAKS,
+    PretextPictures,
+    find_leaks,
+    leaks_record,
+    without_leaks,
+)
+from headstart.tasks.segmentation_training import one_value_at_bottleneck
+from headstart.training.batch_source import Batch, Batches, Stop, at_least_two
+from headstart.training.config import PretextConfig
+from headstart.training.fit import State
+from headstart.training.placement import placed, resident, rows, to_input
+from headstart.training.pretexts import PRETEXTS, Pretext
+from headstart.training.recipes import PretextRecipe
+from headstart.training.starts import Source
+
+_SHOWN = 5
+_NO_LABELS = LabelMap(("picture",), (0,))
+
+
+def prepare(config: PretextConfig, pictures: PretextPictures, cache: Path) -> Prepared:
+    """A pretext run, its pictures decoded, those that leak found and, if asked, left out.
+
+    Raises:
+        DataError: the pictures cannot be used; every fault is named.
+    """
+    device, recipe = torch.device(config.device), config.recipe
+    leaks = find_leaks(pictures)
+    record = leaks_record(leaks, pictures, config.drop_leaks)
+    kept = without_leaks(pictures, leaks) if config.drop_leaks else pictures
+    train, validation = _decoded(kept, config, cache)
+    pretext = PRETEXTS[config.pretext]
+
+    def network(_source: Source | None) -> tuple[nn.Module, None]:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(key(config.seed, "weights"))
+            model = make_segmenter(config.model, pretext.channels, config.width)
+        if recipe.standardise:
+            seen = map(_grey, train.images) if pretext.grey else train.images
+            mean, std = channel_statistics(seen)
+            model.mean.copy_(torch.tensor(mean)[:, None, None])
+            model.std.copy_(torch.tensor(std)[:, None, None])
+        return placed(model, device), None
+
+    def stages(model: nn.Module) -> tuple[Stage]:
+        args = (pretext, train, validation, recipe, config.seed, device)
+        single = one_value_at_bottleneck(config.model, config.size)
+        source = restoration_batches(*args, repeat_single=single)
+        return (Stage("", model, source, recipe, steps_per_epoch(len(train.names), recipe.batch)),)
+
+    def score(model: nn.Module, state: State, out: Path) -> Scored:
+        return Scored(_score(model, pretext, validation, config, out, state, device), None)
+
+    return Prepared(
+        title=f"pretext {config.pretext}",
+        data={"train": train.digest, "validation": validation.digest},
+        facts={
+            "source": kept.source,
+            "pictures": {"train": len(train.names), "validation": len(validation.names)},
+        },
+        weights_facts={
+            "task": "pretext",
+            "pretext": config.pretext,
+            "model": config.model,
+            "width": config.width,
+            "size": config.size,
+        },
+        network=network,
+        stages=stages,
+        score=score,
+        records={LEAKS: record},
+    )
+
+
+def _decoded(
+    pictures: PretextPictures, config: PretextConfig, cache: Path
+) -> tuple[Decoded, Decoded]:
+    findings: list[Finding] = []
+    parts = []
+    for frames in (pictures.train, pictures.validation):
+        try:
+            bare = [replace(f, mask=None) for f in frames]
+            parts.append(decode(bare, config.size, _NO_LABELS, pictures.root, cache))
+        except DataError as e:
+            findings.extend(e.findings)
+    if findings:
+        raise DataError(merged(findings))
+    return parts[0], parts[1]
+
+
+def _grey(image: UInt8[np.ndarray, "3 h w"]) -> UInt8[np.ndarray, "3 h w"]:
+    """As Pillow rounds it."""
+    r, g, b = image.astype(np.uint32)
+    grey = ((19595 * r + 38470 * g + 7471 * b + 0x8000) >> 16).astype(np.uint8)
+    return np.broadcast_to(grey, image.shape)
+
+
+def _score(
+    model: nn.Module,
+    pretext: Pretext,
+    validation: Decoded,
+    config: PretextConfig,
+    out: Path,
+    state: State,
+    device: torch.device,
+) -> dict[str, Any]:
+    """Figures, and the content of ``scores.json``."""
+    assert state.best is not None
+    recipe, seed = config.recipe, config.seed
+    title = f"{config.pretext}, {recipe.name} recipe, seed {seed}"
+    write_atomic(out / "curves.png", figures.curves(state.history, state.best["epoch"], title))
+    some = validation.subset(range(min(_SHOWN, len(validation.names))))
+    parts = restored(model, pretext, some, recipe, seed, device)
+    sheet = figures.restorations(list(zip(some.names, *parts, strict=True)), config.pretext)
+    write_atomic(out / "restorations.png", sheet)
+    return {
+        "split": "validation",
+        "pictures": len(validation.names),
+        "loss": state.best["validation_loss"],
+        "trivial": {"loss": trivial_loss(pretext, validation, recipe, seed, device)},
+        "epoch": state.best["epoch"],
+        "steps": state.step,
+    }
+
+
+def _rng(device: torch.device, seed: int, *purpose: str | int) -> torch.Generator:
+    return torch.Generator(device).manual_seed(key(seed, *purpose))
+
+
+def restoration_batches(
+    pretext: Pretext,
+    train: Decoded,
+    validation: Decoded,
+    recipe: PretextRecipe,
+    seed: int,
+    device: torch.device,
+    repeat_single: bool = False,
+) -> Batches:
+    """Pictures to themselves; validated by the loss on pictures that are always spoiled alike."""
+    images, held_out = torch.from_numpy(train.images), torch.from_numpy(validation.images)
+    images, held_out = resident(images, device), resident(held_out, device)
+
+    def batch(indices: Int64[np.ndarray, "b"], step: int) -> Batch:
+        indices = at_least_two(indices) if repeat_single else indices
+        clean = to_input(rows(images, indices), device)
+        clean = augment_image(clean, recipe.augmentation, generator(seed, "augment", step))
+        return pretext.spoil(clean, _rng(device, seed, "spoil", step), recipe), clean
+
+    @torch.no_grad()
+    def validate(model: nn.Module, stop: Stop) -> dict[str, float] | None:
+        model.eval()
+        total = torch.zeros((), dtype=torch.float64, device=device)
+        for start in range(0, len(held_out), recipe.batch):
+            if stop():
+                return None
+            clean = to_input(held_out[start : start + recipe.batch], device)
+            seen = pretext.spoil(clean, _rng(device, seed, "spoil validation", start), recipe)
+            total += pretext.loss(model(seen), clean).double() * len(clean)
+        return {"loss": total.item() / len(held_out)}
+
+    return Batches(train.names, None, batch, pretext.loss, validate)
+
+
+@torch.no_grad()
+def trivial_loss(
+    pretext: Pretext, validation: Decoded, recipe: PretextRecipe, seed: int, device: torch.device
+) -> float:
+    """The validation loss of somebody who has not learned anything.
+
+    For pictures: handing back what was seen. For histograms: the validation pictures' own overall
+    histogram, everywhere.
+    """
+    clean = to_input(torch.from_numpy(validation.images), device)
+    parts = []
+    for start in range(0, len(clean), recipe.batch):
+        part = clean[start : start + recipe.batch]
+        rng = _rng(device, seed, "spoil validation", start)
+        parts.append(pretext.spoil(part, rng, recipe))
+    seen = torch.cat(parts)
+    return float(pretext.loss(pretext.trivial(seen, clean), clean).item())
+
+
+@torch.no_grad()
+def restored(
+    model: nn.Module,
+    pretext: Pretext,
+    pictures: Decoded,
+    recipe: PretextRecipe,
+    seed: int,
+    device: torch.device,
+) -> tuple[
+    Float[np.ndarray, "n h w 3"], Float[np.ndarray, "n h w 3"], Float[np.ndarray, "n h w 3"]
+]:
+    """What is seen, the network's answer and the clean pictures, in ``[0, 1]``, to be looked at."""
+    model.eval()
+    clean = to_input(torch.from_numpy(pictures.images), device)
+    seen = pretext.spoil(clean, _rng(device, seed, "spoil shown"), recipe)
+    answer = pretext.picture(model(seen), seen)
+    first, second, third = (
+        p.movedim(1, -1).clamp(0, 1).cpu().numpy() for p in (seen, answer, clean)
+    )
+    return first, second, third

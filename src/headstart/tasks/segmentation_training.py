@@ -1,0 +1,277 @@
+"""Training and scoring a segmentation: its frames, network, batches, loss, scores and figures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Int64
+from torch import Tensor, nn
+
+from headstart.data.augment import augment
+from headstart.data.batches import rarity_weights, steps_per_epoch
+from headstart.data.checks.leaks import Overlap
+from headstart.data.checks.overlaps import overlaps
+from headstart.data.decoded_frames import Decoded, channel_statistics, decode
+from headstart.data.files import merged
+from headstart.data.layouts.folders import Dataset
+from headstart.data.pictures.frame import read_frame
+from headstart.errors import DataError, Finding
+from headstart.models.encoder_unet import make_segmenter
+from headstart.models.unet import MULTIPLE
+from headstart.plots import figures
+from headstart.scores import segmentation as metrics
+from headstart.scores.frames_csv import frames_csv
+from headstart.seeding import generator, key
+from headstart.system.disk import write_atomic
+from headstart.tasks.budgets import LABELS, labelled_indices
+from headstart.tasks.class_maps import class_maps, count_frames, frame_counts, segment
+from headstart.tasks.code_snippets import onnx_code
+from headstart.tasks.interface import CardFacts, Prepared, Scored, Stage
+from headstart.tasks.segmentation import hash_of_label_map
+from headstart.tasks.weaknesses import weak_classes
+from headstart.training.batch_source import Batch, Batches, Stop, at_least_two
+from headstart.training.config import SCRATCH, UNET, RunConfig
+from headstart.training.fit import State
+from headstart.training.losses import dice_cross_entropy_loss, dice_loss
+from headstart.training.placement import placed, resident, rows, to_input
+from headstart.training.recipes import Recipe
+from headstart.training.starts import Moved, Source, start_of
+
+
+def prepare(config: RunConfig, dataset: Dataset, cache: Path) -> Prepared:
+    """A segmentation run, its frames decoded.
+
+    Raises:
+        DataError: data cannot be used; every fault is named.
+    """
+    train_split, validation, scored = _decoded(dataset, config, cache)
+    budget_indices = labelled_indices(train_split.present, train_split.names, config)
+    budget = train_split.subset(budget_indices)
+    splits = {"train": train_split, "validation": validation, config.score: scored}
+    recipe, width = config.recipe, config.width
+    assert isinstance(recipe, Recipe) and width is not None
+    names, device = dataset.label_map.names, torch.device(config.device)
+
+    def network(source: Source | None) -> tuple[nn.Module, Moved]:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(key(config.seed, "weights"))
+            model = make_segmenter(config.model, len(names), width)
+        moved = Moved(SCRATCH) if source is None else start_of(model, source, names)
+        if recipe.standardise:
+            mean, std = channel_statistics(budget.images)
+            model.mean.copy_(torch.tensor(mean)[:, None, None])
+            model.std.copy_(torch.tensor(std)[:, None, None])
+        return placed(model, device), moved
+
+    def stages(model: nn.Module) -> tuple[Stage]:
+        args = (budget, validation, recipe, len(names), config.seed, device)
+        single = one_value_at_bottleneck(config.model, config.size)
+        source = frame_batches(*args, repeat_single=single)
+        frames_a_pass = len(train_split.names if recipe.epoch == "steps" else budget.names)
+        return (Stage("", model, source, recipe, steps_per_epoch(frames_a_pass, recipe.batch)),)
+
+    def score(model: nn.Module, state: State, out: Path) -> Scored:
+        learned = "".join(f"{train_split.names[i]}\n" for i in budget_indices)
+        write_atomic(out / LABELS, learned.encode("utf-8", "surrogateescape"))  # as files are named
+        counts, scores = _score(model, dataset, scored, config, recipe, out, state, device)
+        prints = {name: split.prints for name, split in splits.items()}
+        shared = overlaps(prints, budget_indices, config.score, cache)
+        facts = _card_facts(config, dataset, train_split, budget, shared, scores, counts)
+        return Scored(scores, facts)
+
+    return Prepared(
+        title=f"segmentation from {config.start}",
+        data={
+            **{name: split.digest for name, split in splits.items()},
+            "label map": hash_of_label_map(dataset.label_map),
+        },
+        facts={"labels": {"train": len(budget.names), "validation": len(validation.names)}},
+        weights_facts={
+            "task": config.task,
+            "model": config.model,
+            "width": config.width,
+            "size": config.size,
+            "names": names,
+            "greys": dataset.label_map.greys,
+            "min_area": recipe.min_area,
+        },
+        network=network,
+        stages=stages,
+        score=score,
+    )
+
+
+def _splits(config: RunConfig) -> tuple[str, str, str]:
+    return "train", "validation", config.score
+
+
+def _decoded(dataset: Dataset, config: RunConfig, cache: Path) -> tuple[Decoded, Decoded, Decoded]:
+    """Training, validation and scored split."""
+    missing = [s for s in _splits(config) if not dataset.splits.get(s)]
+    if missing:
+        message = f"{dataset.root} has no frames for {', '.join(missing)}"
+        raise DataError(Finding("empty-split", "error", message))
+    findings: list[Finding] = []
+    parts = []
+    for split in _splits(config):
+        try:
+            args = (dataset.splits[split], config.size, dataset.label_map, dataset.root, cache)
+            parts.append(decode(*args, keep_truth=split != "train"))
+        except DataError as e:
+            findings.extend(e.findings)
+    if findings:
+        raise DataError(merged(findings))
+    return parts[0], parts[1], parts[2]
+
+
+def _score(
+    model: nn.Module,
+    dataset: Dataset,
+    data: Decoded,
+    config: RunConfig,
+    recipe: Recipe,
+    out: Path,
+    state: State,
+    device: torch.device,
+) -> tuple[Int64[np.ndarray, "n k 3"], dict[str, Any]]:
+    names = dataset.label_map.names
+    frames = dataset.splits[config.score]
+    counts = count_frames(model, data, len(names), device, recipe.min_area)
+    scores = {"split": config.score, **metrics.score(counts, names)}
+    write_atomic(out / "frames.csv", frames_csv(counts, data.names, names))
+    assert state.best is not None
+    title = f"{recipe.name} recipe, {Path(config.start).name}, seed {config.seed}"
+    write_atomic(out / "curves.png", figures.curves(state.history, state.best["epoch"], title))
+    chosen = figures.choose_examples(metrics.dice_of_frames(counts))
+    some = data.subset([i for _, i in chosen])
+    maps = segment(model, some.images, some.sizes, device, recipe.min_area)
+    examples = [
+        figures.Example(
+            f"{kind}: {frames[i].name}",
+            read_frame(frames[i], dataset.root),
+            truth,
+            m.cpu().numpy(),
+        )
+        for (kind, i), truth, m in zip(chosen, some.truth, maps, strict=True)
+    ]
+    sheet = figures.predictions(examples, names, f"{config.score} frames")
+    write_atomic(out / "predictions.png", sheet)
+    return counts, scores
+
+
+def _card_facts(
+    config: RunConfig,
+    dataset: Dataset,
+    train_split: Decoded,
+    budget: Decoded,
+    shared: Mapping[tuple[str, str], Overlap],
+    scores: dict[str, Any],
+    counts: Int64[np.ndarray, "n k 3"],
+) -> CardFacts:
+    names, greys = dataset.label_map.names, dataset.label_map.greys
+    assert isinstance(config.recipe, Recipe)
+    code = onnx_code(config.size, names, greys, config.recipe.min_area)
+    usage = (
+        "`headstart export` with this folder writes `model.onnx` here, which holds the network, "
+        "normalisation included. NumPy, Pillow and ONNX Runtime are enough:\n\n"
+        f"```python\n{code}```"
+    )
+    splits = dataset.splits.items()
+    return CardFacts(
+        kind="Segmentation",
+        things="frames",
+        layout=dataset.layout,
+        splits={name: len(frames) for name, frames in splits},
+        labels=len(budget.names),
+        sizes=tuple(sorted(frozenset(train_split.sizes))),
+        classes=dict(zip(names, greys, strict=True)),
+        overlaps=shared,
+        groups={name: frozenset(f.group for f in frames if f.group) for name, frames in splits},
+        weak=tuple(weak_classes(scores, counts, names)),
+        usage=usage,
+        sheet="![predictions](predictions.png)",
+        constant="the best that a constant prediction (one class everywhere) reaches",
+        unit="pixel",
+        tuned=False,
+    )
+
+
+def one_value_at_bottleneck(model: str, size: tuple[int, int]) -> bool:
+    """Whether the coarsest features of a picture are one pixel, of which batch norm has no variance.
+
+    An encoder's are never: [`check_segmenter`][headstart.models.encoder_unet.check_segmenter]
+    refuses such a size.
+    """
+    return model == UNET and max(size) <= MULTIPLE
+
+
+def frame_batches(
+    train: Decoded,
+    validation: Decoded,
+    recipe: Recipe,
+    num_classes: int,
+    seed: int,
+    device: torch.device,
+    repeat_single: bool = False,
+) -> Batches:
+    """Frames and their masks, with the recipe's loss and augmentation; validated on Dice.
+
+    ``validate`` gives the loss at the training size, and ``dice`` (the headline score) and
+    ``collapsed`` at the masks' own size.
+
+    Args:
+        train: the labelled frames to learn from.
+        validation: the frames to choose the epoch by.
+        recipe: says which loss, augmentation and balance.
+        num_classes: background included.
+        seed: of the augmentation.
+        device: where to train.
+        repeat_single: take the frame of a batch of one twice.
+    """
+    assert train.masks is not None and validation.masks is not None
+    images, masks = torch.from_numpy(train.images), torch.from_numpy(train.masks)
+    images, masks = resident(images, device), resident(masks, device)
+    held_out = tuple(
+        resident(torch.from_numpy(part), device) for part in (validation.images, validation.masks)
+    )
+    truth = [torch.from_numpy(np.array(t)).to(device) for t in validation.truth]
+
+    def batch(indices: Int64[np.ndarray, "b"], step: int) -> Batch:
+        indices = at_least_two(indices) if repeat_single else indices
+        image = to_input(rows(images, indices), device)
+        mask = rows(masks, indices).to(device, non_blocking=True)
+        return augment(image, mask, recipe.augmentation, generator(seed, "augment", step))
+
+    def loss(logits: Tensor, mask: Tensor) -> Tensor:
+        if recipe.loss == "dice":
+            return dice_loss(logits.float().softmax(1), mask, absent=recipe.absent)
+        return dice_cross_entropy_loss(logits, mask, absent=recipe.absent)
+
+    @torch.no_grad()
+    def validate(model: nn.Module, stop: Stop) -> dict[str, float] | None:
+        model.eval()
+        total = torch.zeros((), dtype=torch.float64, device=device)
+        counts = []
+        for start in range(0, len(truth), recipe.batch):
+            if stop():
+                return None
+            part = slice(start, start + recipe.batch)
+            mask = held_out[1][part].to(device)
+            logits = model(to_input(held_out[0][part], device))
+            total += loss(logits, mask).double() * len(mask)
+            maps = class_maps(logits, validation.sizes[part], recipe.min_area)
+            counts.append(frame_counts(maps, truth[part], num_classes))
+        per_frame = torch.cat(counts).cpu().numpy()
+        dice = metrics.dice(per_frame)
+        return {
+            "loss": total.item() / len(truth),
+            "dice": 0.0 if dice is None else dice,
+            "collapsed": metrics.collapsed(per_frame),
+        }
+
+    weights = rarity_weights(train.present, recipe.balance) if recipe.balance else None
+    return Batches(train.names, weights, batch, loss, validate)

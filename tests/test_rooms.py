@@ -1,0 +1,50 @@
+"""What holds for the rooms as a whole, beside the order that import-linter keeps."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "src" / "headstart"
+
+LIGHT = (
+    "errors", "seeding", "system", "plots", "scores", "data.layouts", "data.checks",
+    "data.pictures", "training.config", "training.recipes", "training.listener", "tasks.interface",
+    "tasks.lookup", "tasks.segmentation", "tasks.classification", "tasks.pretext", "runs.folder",
+    "runs.records", "runs.starting", "studies.plan", "studies.ledger", "studies.costs",
+    "studies.statistics", "studies.verdicts", "inference.segmenter", "inference.classifier",
+    "inference.onnx_metadata", "inference.onnx_network", "inference.masks", "inference.classes",
+    "report", "cli",
+)  # fmt: skip
+
+
+def modules(room: str) -> list[str]:
+    path = PACKAGE / room.replace(".", "/")
+    files = [path.with_suffix(".py")] if path.with_suffix(".py").exists() else path.rglob("*.py")
+    return [
+        ".".join(("headstart", *file.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(
+            ".__init__"
+        )
+        for file in files
+    ]
+
+
+def test_planning_predicting_from_a_file_and_reporting_load_no_torch() -> None:
+    names = [name for room in LIGHT for name in modules(room)]
+    assert len(names) > len(LIGHT)
+    script = (
+        "import importlib, sys\n"
+        f"for name in {names!r}:\n"
+        "    importlib.import_module(name)\n"
+        "    if 'torch' in sys.modules: sys.exit(f'{name} loads torch')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.glob("*.py")), ids=lambda path: path.stem)
+def test_no_module_lies_outside_the_rooms(path: Path) -> None:
+    assert path.stem in ("__init__", "__main__", "errors", "seeding")
