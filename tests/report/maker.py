@@ -118,7 +118,7 @@ def make_study(
         ledger.append({"run": run, **key, "frames_sha256": "0" * 64, "steps": history[-1]["step"],
                        "seconds": 12.5})  # fmt: skip
     write_lines(out / "ledger.jsonl", ledger)
-    compared = compare(records, out, study, ())
+    compared = compare(records, out, study, None)
     write_json(out / "study.json", {"schema": 1, "records": records, **compared})
     return out
 

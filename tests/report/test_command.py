@@ -51,7 +51,7 @@ def understood(
         caught.append(config)
         raise InterruptedError
 
-    for verb in ("studies.study.study", "runs.run.train", "tasks.pretext.pretrain"):
+    for verb in ("studies.study.study", "runs.run.train"):
         monkeypatch.setattr(f"headstart.{verb}", note)
     monkeypatch.chdir(tmp_path)
     program, *words = shlex.split(command)
