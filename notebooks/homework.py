@@ -55,10 +55,11 @@ from headstart.data.drawn.dataset import write_dataset
 from headstart.report import charts
 from headstart.report.read import read_records
 from headstart.runs.run import train
-from headstart.studies.study import Cell, study
-from headstart.studies.workers import Silent
+from headstart.studies.plan import Cell
+from headstart.studies.study import study
 from headstart.system.devices import pick_device
 from headstart.training.config import available_threads
+from headstart.training.listener import Silent
 
 data, out = Path(DATA or Path(OUT) / "data"), Path(OUT) / "homework"
 if DATA is None and not data.exists():

@@ -13,6 +13,7 @@ from headstart.errors import DataError
 from headstart.report.read import read_records
 from headstart.report.summary import cells, point, spread, trivial_score, verdict_classes
 from headstart.scores import segmentation as metrics
+from headstart.scores.pooled import DICE
 from tests.report.maker import make_study
 
 
@@ -35,7 +36,7 @@ def test_a_point_is_the_mean_of_its_seeds(study: Path) -> None:
     usable = verdict_classes(records)
     assert usable is not None
     for cell in cells(records):
-        told = point(cell, usable.classes, None)
+        told = point(cell, usable.classes, None, DICE)
         chosen = [0, *usable.classes]
         each = [metrics.dice(run.frames.counts[:, chosen]) for run in cell.runs]
         assert told.seeds == pytest.approx(each) and told.mean == pytest.approx(np.mean(each))
@@ -66,4 +67,4 @@ def test_runs_on_other_frames_are_not_averaged(trained: Path, tmp_path: Path) ->
     usable = verdict_classes(records)
     assert usable is not None
     with pytest.raises(DataError, match="do not fit together"):
-        point(cells(records)[0], usable.classes, None)
+        point(cells(records)[0], usable.classes, None, DICE)
