@@ -29,7 +29,6 @@ from headstart.data.pictures.duplicates import NEAR, fingerprints, nearest
 from headstart.inference.segmenter import class_maps_of
 from headstart.inference.torch_network import load_segmenter, load_trained
 from headstart.labelling.suggestion import known_of, look, suggest
-from headstart.runs.folder import LABELS
 from headstart.scores import segmentation as metrics
 from headstart.scores.frames_csv import read_frames_csv
 from headstart.scores.pooled import usable_classes
@@ -38,6 +37,7 @@ from headstart.studies import statistics as stats
 from headstart.studies.workers import Silent, Work, working
 from headstart.system.disk import write_json
 from headstart.system.signals import Stopping
+from headstart.tasks.budgets import LABELS
 from headstart.training.config import RunConfig, parse_size, read_frame_names
 
 ARMS = ("suggested", "random")
