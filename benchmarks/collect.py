@@ -1,4 +1,4 @@
-"""What finished runs cost and scored, as one JSON file: ``collect.py OUT.json RUN...``."""
+"""Collects time and scores of finished runs in one JSON file: ``collect.py OUT.json RUN...``."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from headstart.system.disk import write_json
 def collect(run: Path) -> dict[str, Any]:
     """Hardware, settings, cost and scores of one run folder.
 
-    The seconds are what was spent, steps repeated after a kill included. Each run has its own
-    hardware, for a stage may be continued on another machine.
+    The seconds include steps repeated after a kill. Each run has its own hardware, because a stage
+    may be continued on another machine.
     """
     config, environment, scores = (
         json.loads((run / f"{name}.json").read_bytes())
@@ -35,7 +35,7 @@ def collect(run: Path) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Reads the runs, writes the file."""
+    """Read the runs and write the file."""
     out, *runs = map(Path, sys.argv[1:])
     record = {"schema": 1, "benchmark": out.stem, "runs": [collect(run) for run in runs]}
     write_json(out, record)

@@ -1,6 +1,7 @@
-"""How often the intervals of ``headstart.studies.statistics`` hold the truth: 500 simulated studies a row.
+"""How often the intervals of ``headstart.studies.statistics`` contain the truth, by simulation.
 
-Also how often a study of six comparisons, none of which has a difference, says that there is one.
+Each row simulates 500 studies. Also measures how often a study of six comparisons without any
+difference claims one.
 
 ``python benchmarks/coverage.py OUT.json [--a RUN ... --b RUN ...]``. Simulated runs are counts of
 true positive, false positive and false negative pixels, drawn from a model whose true difference
@@ -8,10 +9,10 @@ is known: recall and precision of a class on a frame are logistic in the sum of
 
     start + seed + frame + start x seed + start x group + start x frame + start x seed x frame
 
-each effect drawn per class, those of single frames with heavy tails. Seeds and frames are drawn
-anew for every study, so that the truth is that of all seeds and all frames. With ``--a`` and
-``--b`` (runs of two recipes or starts, seed by seed, on hw6) the same components are measured on
-real runs: it is where the sizes below come from.
+each effect drawn per class, those of single frames with heavy tails. Every study draws new
+seeds and frames, so the truth is that of all seeds and all frames. ``--a`` and ``--b`` (runs of two
+recipes or starts, seed by seed, on hw6) measure the same components on real runs; the sizes below
+come from there.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ SIZES = (3, 5, 10)  # seeds
 
 @dataclass(frozen=True)
 class Effects:
-    """Standard deviations on the logit scale; ``per_group`` frames a video."""
+    """Standard deviations on the logit scale, and ``per_group`` frames per video."""
 
     start_seed: float
     start_frame: float
@@ -73,7 +74,7 @@ SCENARIOS = {
 
 
 def heavy(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
-    """Variance 1; one draw in ten is five times as wide as the others, as misses are."""
+    """Draws of variance 1 with heavy tails: one in ten is five times as wide, like misses."""
     return rng.standard_normal(shape) * np.where(rng.random(shape) < 0.1, 2.7, 0.52)
 
 
@@ -125,14 +126,14 @@ def class_dice(counts: np.ndarray) -> np.ndarray:
 
 
 def population(effects: Effects, shifts: list[float]) -> np.ndarray:
-    """Expected dice ``(starts, 4)`` over all seeds, each on so many frames that none matters."""
+    """Expected dice ``(starts, 4)`` over all seeds, on so many frames that none matters."""
     rng = np.random.default_rng(0)
     parts = [class_dice(simulate(rng, effects, shifts, 40, 1, 1000).sum(3)) for _ in range(20)]
     return np.mean([part.mean((1, 2)) for part in parts], axis=0)
 
 
 def mean_squares(values: np.ndarray) -> tuple[float, float, float]:
-    """Of seeds, frames and the rest, for a matrix seeds by frames."""
+    """Mean squares of seeds, frames and the rest, for a matrix seeds by frames."""
     s, f = values.shape
     mean = values.mean()
     by_seed, by_frame = values.mean(1) - mean, values.mean(0) - mean
@@ -158,13 +159,13 @@ def t_ends(value: float, se: float, df: float) -> tuple[float, float]:
 
 
 def pooled_anyway(counts: np.ndarray) -> np.ndarray:
-    """Dice where a resample may lose a class: the mean over those it holds."""
+    """Dice of a resample that may have lost a class: the mean over the classes it contains."""
     held = counts[..., 0] + counts[..., 2] > 0
     return (class_dice(counts) * held).sum(-1) / np.maximum(held.sum(-1), 1)
 
 
 def resampled(rng: np.random.Generator, runs: list[np.ndarray], times: int = 500) -> np.ndarray:
-    """Scores ``(runs, times)`` of both-way resamples: seeds and frames drawn with replacement."""
+    """Scores ``(runs, times)`` of two-way resamples: seeds and frames drawn with replacement."""
     s, n, k = runs[0].shape[:3]
     frames = rng.multinomial(n, np.full(n, 1 / n), size=times).astype(float)
     seeds = rng.multinomial(s, np.full(s, 1 / s), size=times) / s
@@ -176,9 +177,9 @@ def resampled(rng: np.random.Generator, runs: list[np.ndarray], times: int = 500
 
 
 def satterthwaite(pseudo: np.ndarray, *, pooled: bool = False) -> tuple[float, float]:
-    """Standard error and degrees of freedom, one number of them for both parts.
+    """Standard error, and one number of degrees of freedom for both parts.
 
-    With ``pooled`` what headstart did at first: a mean square not above the rest's joins it.
+    ``pooled`` is the first version: a mean square not above that of the rest is pooled with it.
     """
     s, n = pseudo.shape
     seeds, frames, rest = mean_squares(pseudo)
@@ -197,7 +198,7 @@ def satterthwaite(pseudo: np.ndarray, *, pooled: bool = False) -> tuple[float, f
 
 
 def ours(estimate: stats.Estimate, level: float = stats.LEVEL) -> tuple[float, float]:
-    """As ``stats.interval``, but with fewer than five seeds too."""
+    """Like ``stats.interval``, but also with fewer than five seeds."""
     assert estimate.se is not None and estimate.parts is not None
     half = stats.t_of(estimate.parts, (1 - level) / 2) * estimate.se
     return estimate.value - half, estimate.value + half
@@ -224,7 +225,7 @@ def alternatives(
 
 
 class Tally:
-    """Counts how often intervals hold the truth, and how often they say something."""
+    """Counts how often intervals contain the truth, and how often they exclude 0."""
 
     def __init__(self) -> None:
         self.rows: dict[str, list[tuple[bool, bool, bool, float]]] = {}
@@ -258,7 +259,7 @@ def differences(
     *,
     others: bool = True,
 ) -> dict[str, dict[str, float]]:
-    """Coverage of the true difference ``truth`` (per class), also by other methods."""
+    """Coverage of the true difference ``truth`` (per class), by our and other methods."""
     rng = np.random.default_rng([1, seeds, frames])
     runs = simulate(rng, effects, [shift, 0.0], studies, seeds, frames)
     groups = np.arange(frames) // effects.per_group
@@ -287,7 +288,7 @@ def differences(
 
 
 def several(effects: Effects, seeds: int, frames: int, studies: int) -> dict[str, float]:
-    """How often one of six verdicts at least is wrong: two starts, three budgets, all equal."""
+    """How often at least one of six verdicts is wrong: two starts, three budgets, all equal."""
     rng = np.random.default_rng([5, seeds, frames])
     wrong: dict[str, list[bool]] = {}
     for _ in range(studies // 25):
@@ -329,7 +330,7 @@ def single_scores(
 
 
 def crossing(budgets: list[int], leads: np.ndarray) -> float:
-    """The first budget where the lead reaches 0, log-linear; infinite if none."""
+    """The first budget where the lead reaches 0, interpolated log-linearly; infinite if none."""
     above = np.flatnonzero(leads >= 0)
     if not len(above):
         return float("inf")
@@ -371,7 +372,7 @@ def measure(a: np.ndarray, b: np.ndarray) -> dict[str, Any]:
     """Components of the difference of two recipes over crossed seeds and frames.
 
     ``logits`` are variances of the difference in recall's and precision's logit on the frames whose
-    truth holds a class, summed over classes, relative to the rest; ``score`` has mean squares of
+    truth contains a class, summed over classes, relative to the rest; ``score`` has mean squares of
     the pseudo-values of pooled dice, relative to the rest, and the rest itself.
     """
     logits: dict[str, dict[str, float]] = {}
@@ -428,7 +429,7 @@ def simulated_measure(effects: Effects) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Simulates, measures, writes the file."""
+    """Simulate, measure, and write the file."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("out", type=Path)
     parser.add_argument("--a", type=Path, nargs="+", default=[], help="runs of one recipe or start")

@@ -1,8 +1,9 @@
-"""Kills ``headstart train`` with SIGKILL at random moments and continues it, many times.
+"""Kills ``headstart train`` with SIGKILL at random moments and resumes it, many times.
 
-``python benchmarks/kills.py DATA OUT --kills 20``: one run is left alone, one is killed and
-continued until it was killed so often and then finishes. Every file that must not depend on it is
-compared byte for byte; the JSON says when each kill fell. Ends with 1 if a byte differs.
+``python benchmarks/kills.py DATA OUT --kills 20``: one run is uninterrupted; the other is
+killed and resumed as often as ``--kills`` says, then finishes. Every file that must not depend on
+kills is compared byte for byte. The JSON has the moment of each kill. The exit status is 1 if any
+byte differs.
 """
 
 from __future__ import annotations
@@ -22,19 +23,19 @@ FILES = ("weights.safetensors", "metrics.jsonl", "scores.json", "frames.csv")
 
 
 def command(data: Path, out: Path, settings: list[str]) -> list[str]:
-    """The command a user would give, and give again."""
+    """The command that a user would give, and repeat."""
     fixed = ["--out", str(out), "--checkpoint-seconds", "1"]
     return [sys.executable, "-m", "headstart", "train", str(data), *fixed, *settings]
 
 
 def newest_step(run: Path) -> int:
-    """The step of the newest checkpoint; 0 where there is none."""
+    """The step of the newest checkpoint, or 0 if there is none."""
     steps = [json.loads(p.read_bytes())["step"] for p in run.glob("checkpoint/step-*.json")]
     return max(steps, default=0)
 
 
 def main() -> int:
-    """Runs both and compares them."""
+    """Run both and compare them."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", type=Path)
     parser.add_argument("out", type=Path)

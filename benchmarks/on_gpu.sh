@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# What needs a CUDA device, in stages of under nine minutes. Each can be run alone; a stage that was
-# stopped, by its limit or by a signal, goes on when it is run again, and one that is done is left.
+# Everything that needs a CUDA device, in stages of less than nine minutes. Each can be run alone. A
+# stage stopped by its limit or a signal continues when it is run again; a finished one is skipped.
 set -euo pipefail
 
 stages=(throughput assignment-a assignment-b default study vgg16 homework)
@@ -11,11 +11,11 @@ usage() {
 usage: benchmarks/on_gpu.sh DATA OUT [STAGE...]
        benchmarks/on_gpu.sh --list
 
-Runs all stages, or those named, on the dataset DATA and writes OUT/STAGE.json. Nothing has to be
-installed beside headstart's dependencies; PYTHON names the interpreter (default: python3).
-Part 2 of the assignment is there where FASHION_MNIST names its folder: the stage vgg16, and in the
-stage homework; NEW_DATA, WEIGHTS and MODEL are homework's options --new-data, --weights, --model.
-Ends with 124 where a stage met its limit of $limit s: the same command goes on with it.
+Runs all stages, or those named, on the dataset DATA and writes OUT/STAGE.json. Only headstart's
+dependencies must be installed; PYTHON names the interpreter (default: python3). If FASHION_MNIST
+names its folder, part 2 of the assignment runs: the stage vgg16, and part of the stage homework.
+NEW_DATA, WEIGHTS and MODEL are homework's options --new-data, --weights, --model.
+Ends with 124 if a stage reaches its limit of $limit s: the same command continues it.
 END
 }
 

@@ -1,16 +1,17 @@
-"""ONNX Runtime against PyTorch on real frames: how far apart, and how fast.
+"""ONNX Runtime against PyTorch on real frames: differences and speed.
 
     taskset -c 0 python benchmarks/onnx_parity.py RUN DATA --out onnx.json
 
 RUN is a finished run with its ``model.onnx`` (``headstart export RUN``). Every frame of the split
-goes through both, one at a time, on the CPU, in one process, the two taking turns at being first:
-at the training size, as ``predict`` does it, and at the frame's own size.
+goes through both, one at a time, on the CPU, in one process; the two take turns at being first.
+Frames are used at the training size, as in ``predict``, and at their own size.
 
-``largest_difference`` is of a probability, ``other_class_share`` of the pixels at the frames' own
-size; ``largest_lead_where_the_class_differs`` is by how much PyTorch's most probable class is ahead
-of the next there. ``milliseconds`` are by the clock, ``processor_milliseconds`` what the process
-computed in them, over its threads: with one thread (``taskset``) and an idle machine these are the
-same, and on a busy one the second is the one to look at.
+``largest_difference`` is the largest difference of a probability. ``other_class_share`` is the
+share of pixels whose class differs, at the frames' own size;
+``largest_lead_where_the_class_differs`` is the largest lead of PyTorch's most probable class over
+the next at those pixels. ``milliseconds`` are wall-clock time, ``processor_milliseconds`` the
+computing time of all threads of the process. With one thread (``taskset``) on an idle machine the
+two are equal; on a busy one, look at the second.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ from headstart.training.config import available_threads
 
 
 def timed(segmenter: Segmenter, batch: Pictures) -> tuple[np.ndarray, tuple[float, float]]:
-    """Probabilities; the milliseconds they took, by the clock and of the processor."""
+    """Probabilities, and the milliseconds they took: wall-clock and processor time."""
     began = time.perf_counter(), time.process_time()
     found = segmenter.probabilities(batch)
     ended = time.perf_counter(), time.process_time()
@@ -47,13 +48,13 @@ def timed(segmenter: Segmenter, batch: Pictures) -> tuple[np.ndarray, tuple[floa
 
 
 def lead(probs: np.ndarray) -> np.ndarray:
-    """By how much the most probable class is ahead, at each pixel."""
+    """The lead of the most probable class over the next, at each pixel."""
     first = np.sort(probs, axis=0)
     return first[-1] - first[-2]
 
 
 def compared(both: dict[str, Segmenter], batches: list[Pictures], sizes: list) -> dict[str, Any]:
-    """One frame at a time through both; classes are compared at ``sizes``."""
+    """Run one frame at a time through both; compare classes at ``sizes``."""
     took: dict[str, list[tuple[float, float]]] = {name: [] for name in both}
     differences, pixels, differs, leads = [], 0, 0, [0.0]
     for name in both:  # what is done once is not measured
@@ -123,7 +124,7 @@ def measure(run: Path, data: Path, split: str) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Measures and prints JSON."""
+    """Measure, and print JSON."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("run", type=Path, help="a finished run with its model.onnx")
     parser.add_argument("data", type=Path, help="a dataset")

@@ -1,8 +1,8 @@
-"""What ten epochs of a linear probe cost, beside one forward pass over the same pictures.
+"""The cost of ten epochs of a linear probe, next to one forward pass over the same pictures.
 
 ``python benchmarks/probe.py --out probe.json``. Both take turns in one process: the probe is
-``headstart train --tune head`` as it is, without decoding: statistics of the features, features of
-training and validation pictures, ten epochs, validation after each.
+``headstart train --tune head`` without decoding: statistics of the features, features of training
+and validation pictures, ten epochs, validation after each.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _BATCH = 64
 
 
 def draw(root: Path, pictures: int, classes: int = 10) -> Path:
-    """Noise in Fashion-MNIST's format: what a picture shows does not change what it costs."""
+    """Noise in Fashion-MNIST's format; the content of a picture does not change its cost."""
     root.mkdir()
     rng = np.random.default_rng(0)
     for split, count in (("train", pictures), ("test", classes)):
@@ -47,7 +47,7 @@ def draw(root: Path, pictures: int, classes: int = 10) -> Path:
 
 
 def probe(run: Prepared, config: RunConfig, folder: Path) -> float:
-    """Seconds of the probe; nothing is cached yet in ``folder``."""
+    """Seconds of the probe; ``folder`` has no cache yet."""
     began = time.perf_counter()
     network, _ = run.network(None)
     for stage in run.stages(network):
@@ -67,7 +67,7 @@ def probe(run: Prepared, config: RunConfig, folder: Path) -> float:
 
 @torch.no_grad()
 def forward(config: RunConfig, images: torch.Tensor, classes: int = 10) -> float:
-    """Seconds of the whole network, once over the pictures."""
+    """Seconds of one forward pass of the whole network over the pictures."""
     network = placed(make_network(config.model, classes)[0], torch.device(config.device)).eval()
     began = time.perf_counter()
     for start in range(0, len(images), _BATCH):
@@ -76,7 +76,7 @@ def forward(config: RunConfig, images: torch.Tensor, classes: int = 10) -> float
 
 
 def main() -> None:
-    """Rounds of both, then the ratio within each."""
+    """Run rounds of both, and compute the ratio within each."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", default="squeezenet1_0")
     parser.add_argument("--size", type=int, default=128)

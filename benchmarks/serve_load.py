@@ -1,9 +1,10 @@
-"""Starts ``headstart serve`` on this machine and asks more of it than it takes.
+"""Starts ``headstart serve`` on this machine and overloads it.
 
-``python benchmarks/serve_load.py RUN PICTURE --out FILE``: rounds of 100 requests at once, then 200
-senders that vanish in the middle of an upload, with the server's memory before and after each and
-the time that ``/health`` takes meanwhile. Ends with 1 if a request got neither an answer nor a
-polite refusal, if ``/health`` took a second, or if the server did not stop in five seconds.
+``python benchmarks/serve_load.py RUN PICTURE --out FILE``: rounds of 100 simultaneous requests,
+then 200 clients that disconnect during an upload. Measures the server's memory before and after
+each, and the response time of ``/health`` meanwhile. The exit status is 1 if a request got neither
+an answer nor a proper refusal, if ``/health`` took a second, or if the server did not stop within
+five seconds.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ POLITE = (200, 503)
 
 
 def memory(pid: int) -> dict[str, float]:
-    """Resident memory of a process now and at its highest, in MB, and its open files."""
+    """Current and peak resident memory of a process in MB, and its number of open files."""
     status = Path(f"/proc/{pid}/status").read_text()
     now, highest = (re.search(rf"{name}:\s+(\d+) kB", status) for name in ("VmRSS", "VmHWM"))
     assert now is not None and highest is not None
@@ -66,9 +67,9 @@ def started(run: Path, said: Path) -> tuple[subprocess.Popen[bytes], str]:
 
 
 def watch(url: str, begun: Event, stop: Event, taken: Queue[list[float]]) -> None:
-    """How long ``/health`` takes, asked again and again, from a process and connections of its own.
+    """Response times of ``/health``, polled from a separate process with its own connections.
 
-    Beside a hundred requests of one process it would mostly measure that process.
+    In the process that sends a hundred requests, it would mostly measure that process.
     """
     seconds = []
     host, port = url.removeprefix("http://").split(":")
@@ -115,7 +116,7 @@ async def vanishing(url: str, content: bytes, count: int) -> None:
 
 @contextmanager
 def watched(url: str) -> Iterator[dict[str, float]]:
-    """Fills in how long ``/health`` took meanwhile."""
+    """Record the response times of ``/health`` meanwhile."""
     own = multiprocessing.get_context("spawn")
     begun, stop, told = own.Event(), own.Event(), own.Queue()
     watching = own.Process(target=watch, args=(url, begun, stop, told))
@@ -159,7 +160,7 @@ async def measure(url: str, pid: int, content: bytes, args: argparse.Namespace) 
 
 
 def stopped(server: subprocess.Popen[bytes]) -> dict[str, float]:
-    """How it ends on SIGTERM."""
+    """Stop the server with SIGTERM; return how it ended."""
     began = time.monotonic()
     server.send_signal(signal.SIGTERM)
     status = server.wait(30)
@@ -167,7 +168,7 @@ def stopped(server: subprocess.Popen[bytes]) -> dict[str, float]:
 
 
 def main() -> int:
-    """Measures, and says whether it held."""
+    """Measure, and report whether the limits held."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("run", type=Path)
     parser.add_argument("picture", type=Path)

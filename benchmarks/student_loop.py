@@ -1,9 +1,9 @@
-"""The training loop as it is usually handed in: what `throughput.py` compares ``fit`` with.
+"""The training loop as it is usually handed in; `throughput.py` compares ``fit`` with it.
 
-Each picture is opened, resized, augmented and one-hot encoded when it is asked for; the Dice loss
-is a Python loop over classes; Adam is the default one; the loss is read back every step. It is
-written to be right, not to be slow: image and mask move together, labels are never interpolated,
-and the network is the same. On a GPU it computes in float32, as nobody told it otherwise.
+Each picture is opened, resized, augmented and one-hot encoded when it is requested. The Dice loss
+is a Python loop over classes, Adam has its defaults, and the loss is read back at every step. The
+loop is meant to be correct, not slow: image and mask move together, labels are never interpolated,
+and the network is the same. On a GPU it computes in float32, the default.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from headstart.data.layouts.folders import Frame
 
 
 class Frames(Dataset[tuple[Tensor, Tensor]]):
-    """Pictures ``(3, H, W)`` in [0, 1] and one-hot masks ``(K, H, W)``, read sample by sample."""
+    """Pictures ``(3, H, W)`` in [0, 1] and one-hot masks ``(K, H, W)``, read one by one."""
 
     def __init__(
         self,

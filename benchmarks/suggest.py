@@ -1,11 +1,12 @@
-"""What suggested labels give against random ones, on a dataset whose training split has labels.
+"""Suggested labels against random ones, on a dataset whose training split has labels.
 
     python benchmarks/suggest.py DATA OUT --seeds 1,2,3,4,5 --result suggest.json
 
-For each seed: a run from scratch on ``--labels`` frames; ``--more`` frames suggested by it, of the
-rest of the training split, and as many drawn at random from the same pictures (what nearly equals a
-labelled, validation or test frame may be picked by neither); a run from scratch on each, all else
-the same. The scored split is read once a run. Runs resume, and finished ones are not run again.
+For each seed, a first run is trained from scratch on ``--labels`` frames. It suggests ``--more``
+frames from the rest of the training split, and as many are drawn at random from the same pictures
+(near-duplicates of labelled, validation or test frames are excluded from both). Then one run is
+trained from scratch on each set, with everything else the same. The scored split is used once per
+run. Runs resume, and finished ones are not repeated.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ ARMS = ("suggested", "random")
 
 
 def settings(asked: argparse.Namespace, seed: int, frames: tuple[str, ...] | None) -> RunConfig:
-    """A run from scratch on the first labels, or on these frames."""
+    """Settings of a run from scratch on the first labels, or on these frames."""
     return RunConfig.model_validate(
         {
             "schema": 1,
@@ -61,7 +62,7 @@ def settings(asked: argparse.Namespace, seed: int, frames: tuple[str, ...] | Non
 
 
 def pool_of(data: Path, labelled: tuple[str, ...]) -> tuple[tuple[Frame, ...], list[Frame], Path]:
-    """Labelled training frames; the others that may be picked; the dataset's folder."""
+    """The labelled training frames, the others that may be picked, and the dataset's folder."""
     dataset = open_dataset(data)
     train = dataset.splits["train"]
     first = tuple(f for f in train if f.name in labelled)
@@ -74,7 +75,7 @@ def pool_of(data: Path, labelled: tuple[str, ...]) -> tuple[tuple[Frame, ...], l
 
 
 def arm(asked: argparse.Namespace, seed: int, way: str) -> RunConfig:
-    """The settings of one more run: the first labels and those picked in this way."""
+    """Settings of a second run: on the first labels and those picked in this way."""
     torch.set_num_threads(1)
     base = asked.out / f"base-{seed}"
     first, pool, root = pool_of(asked.data, read_frame_names(base / LABELS))
@@ -90,9 +91,9 @@ def arm(asked: argparse.Namespace, seed: int, way: str) -> RunConfig:
 
 
 def ranks(asked: argparse.Namespace, seed: int) -> float:
-    """Rank correlation of uncertainty and of how wrong the first run is, on what it never saw.
+    """Rank correlation of the first run's uncertainty and its error, on frames it never saw.
 
-    How wrong: 1 minus the Dice of a frame, over the foreground classes in truth or prediction;
+    The error is 1 minus the Dice of a frame, over the foreground classes in truth or prediction;
     frames without any are left out.
     """
     base, cpu = asked.out / f"base-{seed}", torch.device("cpu")
@@ -167,7 +168,7 @@ def compared(asked: argparse.Namespace) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Runs what is missing, compares, writes the result."""
+    """Run what is missing, compare, and write the result."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )

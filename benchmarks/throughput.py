@@ -1,19 +1,20 @@
-"""Pictures per second of ``fit``, beside what arithmetic allows and what students write.
+"""Pictures per second of ``fit``, next to the compute bound and the students' loop.
 
-Three parts take turns in one process, a round each, because single readings drift by a tenth:
+Three parts take turns in one process, one round each, because single readings vary by a tenth:
 
 ``fit``
-    One epoch of `headstart.training.fit.fit` itself: choosing the batch, casting, augmenting, forward, loss,
-    backward, checks for NaN, step. Validation and checkpoints are timed beside it, not in it.
+    One epoch of `headstart.training.fit.fit` itself: choosing the batch, casting, augmenting,
+    forward, loss, backward, checks for NaN, step. Validation and checkpoints are timed separately.
 ``bound``
-    The same number of batches of forward, loss, backward and optimizer step, on one augmented batch
-    that stays where it is; in both memory layouts, of which the faster is *the* bound.
+    As many forward passes, losses, backward passes and optimizer steps, on one augmented batch that
+    stays in place; in both memory layouts, the faster of which is *the* bound.
 ``students``
-    The same pictures through `student_loop.py`, once for each number of loader processes, of which
-    the fastest counts.
+    The same pictures through `student_loop.py`, once for each number of loader processes; the
+    fastest counts.
 
-Every ratio is taken within a round; the median over rounds is reported with the extremes. The first
-round warms up and is dropped; ``fit``'s peak memory is read in it, before another part exists.
+Every ratio is computed within a round; the median over rounds is reported with the extremes. The
+first round is a warm-up and is dropped, but ``fit``'s peak memory is read in it, before the other
+parts exist.
 """
 
 from __future__ import annotations
@@ -79,7 +80,7 @@ class Settings:
 
     @property
     def steps(self) -> int:
-        """Optimizer steps a round."""
+        """Optimizer steps per round."""
         return steps_per_epoch(self.pictures, self.recipe.batch)
 
     def new_model(self, layout: torch.memory_format) -> UNet:
@@ -90,7 +91,7 @@ class Settings:
 
 
 def synchronise(device: torch.device) -> None:
-    """Waits for what was only asked of a GPU so far."""
+    """Wait until a GPU has finished its queued work."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
 
@@ -104,7 +105,7 @@ def peak_memory(device: torch.device) -> dict[str, float | None]:
 
 
 def bound_round(settings: Settings, source: Batches, layout: torch.memory_format) -> Part:
-    """Forward, loss, backward and step, and nothing else."""
+    """Run only forward, loss, backward and step."""
     device = settings.device
     model = settings.new_model(layout).train()
     optimizer = make_optimizer(model, settings.recipe)
@@ -130,7 +131,7 @@ def bound_round(settings: Settings, source: Batches, layout: torch.memory_format
 def students_round(
     settings: Settings, frames: tuple[Frame, ...], greys: tuple[int, ...], workers: int
 ) -> Part:
-    """One pass of the students' loop, with its own copy of the network."""
+    """Run one pass of the students' loop, with its own copy of the network."""
     recipe = settings.recipe
     data = Frames(frames, greys, settings.size, recipe.augmentation)
     loader = DataLoader(data, recipe.batch, shuffle=True, num_workers=workers)
@@ -146,7 +147,7 @@ def students_round(
 
 @dataclass
 class TakingTurns:
-    """Listens to ``fit``, times its epochs, and after each gives every other part its round."""
+    """Listens to ``fit``, times its epochs, and runs one round of every other part after each."""
 
     settings: Settings
     make_parts: Callable[[], dict[str, Part]]
@@ -157,13 +158,13 @@ class TakingTurns:
     parts: dict[str, Part] = field(default_factory=dict)
 
     def step(self, done: int, total: int) -> None:  # noqa: ARG002
-        """Stops the clock at the end of an epoch's training, before validation."""
+        """Stop the clock at the end of an epoch's training, before validation."""
         if done % self.settings.steps == 0:
             synchronise(self.settings.device)
             self.trained = time.perf_counter()
 
     def epoch(self, row: Row, timing: Row) -> None:  # noqa: ARG002
-        """Reads the clock and lets the others run."""
+        """Read the clock, and run the other parts."""
         seconds, validated = self.trained - self.resting, time.perf_counter()
         steps = self.settings.steps * self.settings.recipe.batch
         pictures = steps if self.settings.recipe.epoch == "steps" else self.settings.pictures
@@ -184,7 +185,7 @@ class TakingTurns:
         self.resting = time.perf_counter()
 
     def resumed(self, step: int, history: list[Row]) -> None:  # noqa: ARG002
-        """Cannot be: the folder is new."""
+        """Never called: the folder is new."""
         raise AssertionError(step)
 
     def warning(self, finding: Finding) -> None:
@@ -198,7 +199,7 @@ def spread(values: list[float]) -> dict[str, float]:
 
 
 def summary(rounds: list[dict[str, float]]) -> dict[str, Any]:
-    """Rates and ratios over rounds; the best variant of a part is the one with the best median.
+    """Rates and ratios over rounds; the variant of a part with the best median represents it.
 
     >>> rounds = [{"fit": 9, "bound a": 10, "bound b": 8, "students 0": 5}] * 3
     >>> summary(rounds)["ratios"]["fit / bound"]["median"], summary(rounds)["bound"]
@@ -231,7 +232,7 @@ def summary(rounds: list[dict[str, float]]) -> dict[str, Any]:
 
 
 def gflop_per_picture(classes: int, width: int, size: tuple[int, int]) -> float:
-    """Forward and backward of one picture, a multiplication and an addition counted as two.
+    """GFLOP of forward and backward for one picture; a multiply-add counts as two.
 
     >>> round(gflop_per_picture(6, 32, (256, 320)), 1)
     78.1
@@ -246,7 +247,7 @@ def gflop_per_picture(classes: int, width: int, size: tuple[int, int]) -> float:
 def measure(
     settings: Settings, dataset: Dataset, folder: Path, workers: list[int]
 ) -> dict[str, Any]:
-    """All rounds; ``folder`` takes the decoded pictures and the checkpoint."""
+    """Run all rounds; ``folder`` receives the decoded pictures and the checkpoint."""
     torch.set_num_threads(settings.threads)
     frames = dataset.splits["train"][: settings.pictures]
     held_out = dataset.splits["validation"][: settings.validation]
@@ -311,7 +312,7 @@ def open_or_draw(data: Path | None, pictures: int, folder: Path) -> Dataset:
 
 
 def parse_arguments() -> argparse.Namespace:
-    """The command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description="Pictures per second of fit, as ratios.")
     add = partial(parser.add_argument, metavar="")
     whole = partial(add, type=int)
@@ -338,7 +339,7 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def run(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
-    """The whole record, as it is written."""
+    """Measure, and return the whole record."""
     device, size = pick_device(options.device), parse_size(options.size)
     changes = {"batch": options.batch, "epochs": options.rounds + 1, "patience": None}
     recipe = read_recipe(options.recipe).model_copy(update=changes)
@@ -367,7 +368,7 @@ def run(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Measures, writes JSON, and says the ratios on standard error."""
+    """Measure, write JSON, and print the ratios to standard error."""
     options = parse_arguments()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the folder is removed
     try:

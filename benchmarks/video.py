@@ -1,9 +1,9 @@
-"""Predicts a long clip with ``headstart predict`` and watches its memory.
+"""Predicts a long video with ``headstart predict`` and measures its memory.
 
 ``python benchmarks/video.py RUN --out video.json``: the pictures of ``--data`` (else scenes drawn
-by headstart) are repeated until the clip is ``--seconds`` long. Once a second the resident memory
-of the command and of its decoder is read. The JSON has the peak, the slope after the first fifth
-(least squares, MB in 1,000 frames), about a hundred of the readings, and frames a second.
+by headstart) are repeated until the video is ``--seconds`` long. The resident memory of the command
+and of its decoder is read once per second. The JSON has the peak, the slope after the first fifth
+(least squares, MB per 1,000 frames), about a hundred of the readings, and frames per second.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from headstart.system.disk import write_json
 
 
 def make_clip(path: Path, data: Path, frames: int, rate: int, size: tuple[int, int]) -> None:
-    """The pictures of the test split, each shown for a second, over and over."""
+    """Write a video of the test split's pictures, each shown for a second, repeated."""
     import av
 
     dataset = open_dataset(data)
@@ -49,7 +49,7 @@ def make_clip(path: Path, data: Path, frames: int, rate: int, size: tuple[int, i
 
 
 def resident_mb(pid: int) -> float:
-    """Of a process; 0 when it is gone."""
+    """Resident memory of a process in MB; 0 if it has ended."""
     try:
         status = Path(f"/proc/{pid}/status").read_text()
     except OSError:
@@ -59,7 +59,7 @@ def resident_mb(pid: int) -> float:
 
 
 def children(pid: int) -> list[int]:
-    """Processes that a process has started."""
+    """Child processes of a process."""
     try:
         return [int(c) for c in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
     except OSError:
@@ -67,7 +67,7 @@ def children(pid: int) -> list[int]:
 
 
 def watch(command: list[str], table: Path) -> tuple[list[dict[str, float]], dict[str, Any]]:
-    """Runs it; memory and lines of the table of areas, about every second; what it printed."""
+    """Run the command; return its memory and the size of areas.csv each second, and its output."""
     readings, began = [], time.monotonic()
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         while process.poll() is None:
@@ -89,7 +89,7 @@ def watch(command: list[str], table: Path) -> tuple[list[dict[str, float]], dict
 
 
 def slope(readings: list[dict[str, float]], key: str, frames: int) -> float:
-    """MB in 1,000 frames, after the first fifth; the table of areas tells how far it is."""
+    """MB per 1,000 frames after the first fifth; the size of areas.csv shows the progress."""
     late = readings[len(readings) // 5 :]
     whole = readings[-1]["areas_bytes"]
     done = np.array([r["areas_bytes"] / whole * frames for r in late])
@@ -97,7 +97,7 @@ def slope(readings: list[dict[str, float]], key: str, frames: int) -> float:
 
 
 def main() -> None:
-    """Makes the clip, predicts it, writes what was seen."""
+    """Make the video, predict it, and write the measurements."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("run", type=Path)
     parser.add_argument("--data", type=Path, help="whose test pictures; drawn where it is absent")

@@ -1,7 +1,7 @@
 """The site: ``uv run sphinx-build -W --keep-going -b html docs docs/_build/html``.
 
-Nothing is loaded from elsewhere: furo brings its own files, and formulas are MathML. What is not
-Sphinx's own stands in ``_sphinx/``, one short file a purpose.
+Pages load nothing from other servers: furo includes its own files, and formulas are MathML. Our own
+extensions are in ``_sphinx/``, one short file for each purpose.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
     "executed",  # runs the tutorial's commands
-    "commands",  # each verb with its help
-    "modules",  # a page for each module, in the order of the tree in README.md
-    "docstrings",  # what a docstring and a signature look like here
+    "commands",  # shows the help of each verb
+    "modules",  # writes a page for each module, room by room
+    "docstrings",  # converts our docstrings and signatures
     "mathml",
-    "repository",  # links to what is no page
+    "repository",  # handles links to folders
 ]
 exclude_patterns = ["_build", "_sphinx"]
 
@@ -34,13 +34,13 @@ myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3
 myst_update_mathjax = False
 
-# What a page or a docstring refers to by name must be there. Types in signatures are named by
-# autodoc, many of them other libraries', and are linked where they are known.
+# References in pages and docstrings must exist. The types in signatures, many of them from other
+# libraries, are linked only if they are known.
 nitpicky = True
 nitpick_ignore_regex = [(r"py:(class|data|exc|attr|func|meth)", r".*")]
 suppress_warnings = [
     "ref.python"
-]  # two modules have a type of one name; docstrings name both whole
+]  # two modules have a type of the same name; docstrings give the full names
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"

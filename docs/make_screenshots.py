@@ -2,8 +2,8 @@
 
     python docs/make_screenshots.py RUN [--data DIR] [--frame K]
 
-Those in the repository are of a run on scenes drawn by a program (``headstart.data.drawn.dataset``):
-nobody's pictures. What would be larger than 300 kB gets 256 colours.
+The screenshots in the repository show a run on computer-drawn scenes
+(``headstart.data.drawn.dataset``), so no patient's pictures. Files above 300 kB get 256 colours.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the documents say is so: commands, links, the tree, tables made from their JSON."""
+"""The documents are true: commands, links, lists of rooms and modules, tables from their JSON."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ EXECUTED = "<!-- executed -->"  # the page's commands run when the site is built
 
 
 def _shell() -> ModuleType:
-    """What finds and runs the commands of a page, for the site and for these tests."""
+    """The module that finds and runs the commands of a page, for the site and for these tests."""
     path = ROOT / "docs" / "_sphinx" / "shell.py"
     spec = importlib.util.spec_from_file_location("shell", path)
     assert spec is not None and spec.loader is not None
@@ -46,11 +46,11 @@ def _shell() -> ModuleType:
 
 shell = _shell()
 
-# Why a block is not executed here: a comment right above it.
+# The comment right above a block that is not executed here, with the reason.
 MARK = re.compile(r"needs: (?:hw6|gpu|network)|executed by: (\S+)")
 
-# The commands run as they are written, every option kept, on drawn data; only these values are
-# smaller. Words that name what has to be fetched name files of the same make instead.
+# Commands run as written, with every option, on drawn data; only these values are smaller. Names of
+# weights that would have to be downloaded are replaced by files with the same tensors.
 SMALLER = {
     "--size": {"128x160": "16x24", "64x80": "16x24", "96x128": "48x64", "128": "32"},
     "--width": {"16": "2"},
@@ -65,7 +65,7 @@ SMALLER = {
         ),
     },
 }
-# What a command says nothing of: the least that trains, on one thread.
+# Added to a command: as little training as possible, on one thread.
 ADDED = {
     "train": ("--epochs", "1", "--threads", "1", "--device", "cpu"),
     "pretrain": ("--epochs", "1", "--threads", "1", "--device", "cpu"),
@@ -74,7 +74,7 @@ ADDED = {
     "evaluate": ("--device", "cpu"),
 }
 FIRST = "runs/first"
-LISTENS = {"serve"}  # until it is stopped: tests/serve and tests/cli/test_serve.py start it
+LISTENS = {"serve"}  # runs until it is stopped: tests/serve and tests/cli/test_serve.py start it
 
 
 def _verbs() -> set[str]:
@@ -82,7 +82,7 @@ def _verbs() -> set[str]:
 
 
 def _commands() -> list[tuple[str, str]]:
-    """Every ``headstart`` command of a shell block, with the page it is on."""
+    """Every ``headstart`` command in a shell block, with its page."""
     return [
         (page.name, " ".join(arguments))
         for page in PAGES
@@ -93,7 +93,7 @@ def _commands() -> list[tuple[str, str]]:
 
 
 def _mark(block) -> str:
-    """Why a block is not executed; what names the real frames needs them."""
+    """The reason why a block is not executed; blocks that name the real frames need them."""
     return block.mark or ("needs: hw6" if "../shared/data" in block.text else "")
 
 
@@ -130,9 +130,16 @@ def test_what_is_not_executed_says_why() -> None:
 
 def test_the_examples_of_what_makes_the_site(monkeypatch) -> None:
     monkeypatch.syspath_prepend(ROOT / "docs" / "_sphinx")
-    for name in ("shell", "docstrings"):
+    for name in ("shell", "docstrings", "modules"):
         failed, tried = doctest.testmod(importlib.import_module(name))
         assert tried and not failed
+
+
+@pytest.fixture
+def sphinx_modules(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """The site's list of rooms and modules."""
+    monkeypatch.syspath_prepend(ROOT / "docs" / "_sphinx")
+    return importlib.import_module("modules")
 
 
 def test_the_tutorial_is_executed_by_ci() -> None:
@@ -142,7 +149,7 @@ def test_the_tutorial_is_executed_by_ci() -> None:
 
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What the pages take for granted: ``my-data``, ``photos``, a clip, a picture."""
+    """The files that the pages assume: ``my-data``, ``photos``, a clip, a picture."""
     root = tmp_path_factory.mktemp("reader")
     drawn = write_dataset(
         root / "d", train=10, validation=4, test=5, unlabelled=24, height=32, width=40
@@ -177,7 +184,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def first(prepared: Path) -> Path:
-    """The run that a page means which does not train it itself."""
+    """A finished run, for pages that use ``runs/first`` without training it."""
     folder = prepared / "trained"
     shutil.copytree(prepared / "here", folder)
     command = ["train", "my-data", "--size", "16x24", "--width", "2", "--out", FIRST]
@@ -200,7 +207,7 @@ def _draw_clip(path: Path, pictures: list[Path]) -> None:
 
 @pytest.fixture(scope="module")
 def weights(prepared: Path) -> Path:
-    """In the place of weights that torchvision publishes: their names and shapes, drawn."""
+    """Random weights with the names and shapes of those that torchvision publishes."""
     from torchvision.models import squeezenet1_0
 
     torch.set_num_threads(1)
@@ -212,7 +219,7 @@ def weights(prepared: Path) -> Path:
 
 
 def _smaller(arguments: list[str]) -> list[str]:
-    """The same command with the values of the table above."""
+    """The same command with the values of the tables above."""
     made = list(arguments)
     for k, word in enumerate(arguments[:-1]):
         if word in SMALLER:
@@ -242,7 +249,7 @@ RUN_HERE = [
 
 @pytest.mark.parametrize("page", RUN_HERE, ids=lambda p: str(p.relative_to(ROOT)))
 def test_every_command_works(page: Path, prepared: Path, weights: Path, first: Path) -> None:
-    """In one folder for a page, in the order in which a reader would type them."""
+    """The commands of a page run in one folder, in the order in which a reader would type them."""
     here = prepared / f"{page.parent.name}-{page.stem}"
     shutil.copytree(prepared / "here", here)
     if f"--out {FIRST}\n" not in page.read_text():
@@ -270,14 +277,46 @@ def test_links_lead_somewhere(page: Path) -> None:
             assert (place or page.parent / target).exists(), target
 
 
-def test_the_tree_in_the_readme_is_the_tree() -> None:
+def test_the_tree_in_the_readme_has_every_room_in_order(sphinx_modules: ModuleType) -> None:
     tree = re.search(r"```\nsrc/headstart/\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     assert tree is not None
-    named = set(re.findall(r"[\w/]+\.py", tree[1]))
-    package = ROOT / "src" / "headstart"
-    for path in [*package.glob("*.py"), *package.glob("data/*.py"), *package.glob("models/*.py")]:
-        if not path.name.startswith("__"):
-            assert {path.name, f"models/{path.name}"} & named, path
+    lines = tree[1].splitlines()
+    assert len(lines) < 20  # with the line of the package itself
+    named = [name for line in lines for name in re.split(r",\s*", re.split(r"\s{2,}", line)[1])]
+    folders = [name.removesuffix("/") for name in named if name.endswith("/")]
+    assert folders == sphinx_modules.rooms()
+    assert set(named) - {f"{room}/" for room in folders} == {
+        f"{module}.py" for module in sphinx_modules.modules()[sphinx_modules.OUTSIDE]
+    }
+
+
+def test_the_readme_is_short() -> None:
+    assert len((ROOT / "README.md").read_text().splitlines()) < 200
+
+
+def test_architecture_names_every_module_in_the_tree_of_its_room(
+    sphinx_modules: ModuleType,
+) -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    package = {path.name for path in (ROOT / "src" / "headstart").iterdir() if path.is_dir()}
+    assert package - {"__pycache__"} == set(sphinx_modules.rooms())
+    for room, modules in sphinx_modules.modules().items():
+        if room == sphinx_modules.OUTSIDE:
+            tree = page
+        else:
+            found = re.search(rf"^```\n{room}/\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+            assert found is not None, room
+            tree = found[1]
+        listed = set(re.findall(r"\w+\.py", tree))
+        files = {f"{name.rpartition('.')[2]}.py" for name in modules}
+        assert files <= listed, (room, files - listed)
+        assert room == sphinx_modules.OUTSIDE or listed <= files, (room, listed - files)
+
+
+def test_every_module_says_what_it_is_about(sphinx_modules: ModuleType) -> None:
+    for modules in sphinx_modules.modules().values():
+        for name, about in modules.items():
+            assert about, name
 
 
 def test_tables_are_made_from_the_json_beside_them() -> None:

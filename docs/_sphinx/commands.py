@@ -1,4 +1,4 @@
-"""Where a page says ``<!-- every verb -->``: each verb with its help, as a terminal shows it."""
+"""Replaces ``<!-- every verb -->`` in a page by the help of each verb, as a terminal shows it."""
 
 from __future__ import annotations
 

@@ -1,9 +1,8 @@
-"""What a docstring and a signature look like here, for Sphinx.
+"""Converts our docstrings and signatures for Sphinx.
 
 Docstrings refer to each other as ``[`Finding`][]`` and ``[`words`][headstart.errors.Finding]``:
-these become references, and one that leads nowhere fails the build. Signatures are taken from the
-source, where shapes stand as jaxtyping has them (``Float[Tensor, "b k h w"]``), and so is the
-comment that stands behind a field.
+these become references, and a broken one fails the build. Signatures and the comments after fields
+are taken from the source, which has shapes as jaxtyping writes them (``Float[Tensor, "b k h w"]``).
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ REFERENCE = re.compile(r"\[`([^`\]]+)`\]\s*\[([\w.]*)\]")
 
 
 def referring(text: str, names: Mapping[str, Any] = MappingProxyType({})) -> str:
-    """Markdown's references as Sphinx's; a short name is looked up where it stands.
+    """Markdown references as Sphinx references; short names are looked up in ``names``.
 
     >>> print(referring("see [`holm`][headstart.studies.statistics.holm]"))
     see :py:obj:`holm <headstart.studies.statistics.holm>`
@@ -43,7 +42,7 @@ def referring(text: str, names: Mapping[str, Any] = MappingProxyType({})) -> str
 
 
 def tabled(lines: list[str]) -> list[str]:
-    """Markdown's tables as Sphinx's; what stands around them is left as it is."""
+    """Markdown tables as Sphinx tables; other lines stay as they are."""
     made: list[str] = []
     for line in lines:
         cells = [cell.strip() for cell in line.strip().strip("|").split("|")]
@@ -59,7 +58,7 @@ def tabled(lines: list[str]) -> list[str]:
 
 
 def comments(source: str) -> dict[tuple[str, str], str]:
-    """The comment behind each field and constant, by class (or nothing) and name.
+    """The comment after each field and constant, by class (or an empty string) and name.
 
     >>> comments("LEVEL = 0.95  # of an interval")
     {('', 'LEVEL'): 'of an interval'}
@@ -88,7 +87,7 @@ _analyze = ModuleAnalyzer.analyze
 
 
 def _analyze_with_comments(self: ModuleAnalyzer) -> None:
-    """Sphinx knows comments that begin with ``#:``; here all do that stand behind a field."""
+    """Sphinx reads comments that begin with ``#:``; we use every comment after a field."""
     begun = self._analyzed
     _analyze(self)
     if not begun:
@@ -134,7 +133,7 @@ def _signature(
 
 
 def _fields_of(found: ast.ClassDef, obj: type) -> str:
-    """How a record is made; how a pydantic model is, say its attributes."""
+    """The arguments of a record; those of a pydantic model are among its attributes."""
     if not hasattr(obj, "__dataclass_fields__"):
         for node in found.body:
             if isinstance(node, ast.FunctionDef) and node.name == "__init__":
@@ -151,7 +150,7 @@ def _fields_of(found: ast.ClassDef, obj: type) -> str:
 
 
 def _skip(app: Sphinx, what: str, name: str, obj: Any, skip: bool, options: Any) -> bool | None:
-    """The settings of pydantic are no field."""
+    """Skip pydantic's settings, which are not a field."""
     return True if name == "model_config" else None
 
 

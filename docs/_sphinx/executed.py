@@ -1,7 +1,7 @@
-"""Pages that say ``<!-- executed -->``: their commands run when the page is read.
+"""Runs the commands of pages that contain ``<!-- executed -->`` when the site is built.
 
-What they print stands below each block, and ``<!-- show: FILE words -->`` is a picture that they
-made. A command that fails, or a picture that is not there, fails the build.
+The output appears below each block. ``<!-- show: FILE words -->`` shows a picture that the commands
+made, with these words as its description. A failing command or a missing picture fails the build.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Formulas as MathML, which browsers draw themselves: no script, no font, nothing fetched."""
+"""Formulas as MathML, which browsers draw themselves: no scripts, no fonts, no downloads."""
 
 from __future__ import annotations
 

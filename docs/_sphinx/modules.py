@@ -1,12 +1,15 @@
-"""A page for each module, in the order of the tree in README.md, written into ``api/``.
+"""A page for each module, room by room, written into ``api/``.
 
-The tree there is tested to be the tree; so a module cannot be forgotten here.
+The rooms and their order are those of the import contract in ``pyproject.toml``; what a module is
+about is the first line of its docstring. Nothing is listed by hand, so no module can be forgotten.
 """
 
 from __future__ import annotations
 
+import ast
 import inspect
 import re
+import tomllib
 from pathlib import Path
 
 from docstrings import REFERENCE
@@ -16,36 +19,53 @@ import headstart
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "src" / "headstart"
+WITHOUT_PAGES = {"cli"}  # each verb has its help on the page of commands
+OUTSIDE = "outside the rooms"
 
 
-def modules() -> dict[str, str]:
-    """Module to what the tree says of it, as data flows; of folders only files that are named."""
-    tree = re.search(r"```\nsrc/headstart/\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    assert tree is not None
-    found: dict[str, str] = {}
-    folder = ""
-    for line in tree[1].splitlines():
-        match = re.match(r"(\s+)(\S.*?)(?:\s{2,}(.*))?$", line)
-        if match is None:
-            break  # what stands left of the package is not in it
-        if len(match[1]) <= 2:
-            folder = ""
-        for name in match[2].split(", "):
-            path = PACKAGE / folder / name
-            if name == "data/":
-                folder = name
-            elif path.is_file():
-                found[".".join(path.relative_to(PACKAGE).with_suffix("").parts)] = match[3]
-    return found
+def rooms() -> list[str]:
+    """The rooms, bottom-up, as the import contract of the whole package lists them."""
+    linter = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
+    (layers,) = (c["layers"] for c in linter["contracts"] if c.get("containers") == ["headstart"])
+    names = [name for layer in reversed(layers) for name in re.split(r"\s*[|:]\s*", layer)]
+    return [name for name in names if (PACKAGE / name).is_dir()]
+
+
+def summary(path: Path) -> str:
+    """The first line of a file's docstring, without its full stop.
+
+    >>> summary(Path(__file__))
+    'A page for each module, room by room, written into ``api/``'
+    """
+    docstring = ast.get_docstring(ast.parse(path.read_text())) or ""
+    return docstring.split("\n\n")[0].replace("\n", " ").removesuffix(".")
+
+
+def modules() -> dict[str, dict[str, str]]:
+    """For each room its modules, by dotted name without ``headstart``, and their summaries."""
+    files = {OUTSIDE: sorted(PACKAGE.glob("*.py"))}
+    files |= {room: sorted((PACKAGE / room).rglob("*.py")) for room in rooms()}
+    return {
+        room: {
+            ".".join(path.relative_to(PACKAGE).with_suffix("").parts): summary(path)
+            for path in paths
+            if not path.name.startswith("__")
+        }
+        for room, paths in files.items()
+    }
+
+
+def _pages() -> dict[str, dict[str, str]]:
+    return {room: named for room, named in modules().items() if room not in WITHOUT_PAGES}
 
 
 def _write(app: Sphinx) -> None:
     folder = Path(app.srcdir) / "api"
-    named = modules()
+    names = {name for named in _pages().values() for name in named}
     for old in folder.glob("headstart.*.md"):
-        if old.stem.removeprefix("headstart.") not in named:
+        if old.stem.removeprefix("headstart.") not in names:
             old.unlink()
-    for name in named:
+    for name in names:
         module = f"headstart.{name}"
         text = f"# `{module}`\n\n```{{eval-rst}}\n.. automodule:: {module}\n   :members:\n```\n"
         page = folder / f"{module}.md"
@@ -53,25 +73,38 @@ def _write(app: Sphinx) -> None:
             page.write_text(text)
 
 
+def _row(link: str, text: str) -> str:
+    text = REFERENCE.sub(r"`\1`", text).replace("``", "`").replace("|", "\\|")
+    return f"| {link} | {text} |"
+
+
+def _tables() -> str:
+    """The modules of each room as a table, and all of them as a hidden table of contents."""
+    parts = []
+    for room, named in _pages().items():
+        init = PACKAGE / room / "__init__.py"
+        about = summary(init) if init.is_file() else ""
+        rows = [_row(f"[`{name}`](headstart.{name}.md)", text) for name, text in named.items()]
+        heading = f"### {room}" + (f"\n\n{about}." if about else "")
+        parts.append("\n".join([heading, "", "| module | |", "|---|---|", *rows]))
+    contents = "\n".join(f"headstart.{name}" for named in _pages().values() for name in named)
+    return "\n\n".join([*parts, f"```{{toctree}}\n:hidden:\n\n{contents}\n```"])
+
+
+def _public_names() -> str:
+    rows = ["| name | |", "|---|---|"]
+    for name in headstart.__all__:
+        named = headstart.__getattr__(name)  # a module may bear the name too
+        text = (inspect.getdoc(named) or "").split("\n\n")[0].replace("\n", " ")
+        rows.append(_row(f"{{py:obj}}`{name} <{named.__module__}.{named.__qualname__}>`", text))
+    return "\n".join(rows)
+
+
 def _list(app: Sphinx, document: str, source: list[str]) -> None:
-    """Where a page says ``<!-- modules -->`` or ``<!-- public names -->``, their list."""
-    if "<!-- modules -->" in source[0]:
-        pages = modules()
-        rows = [f"| [`{m}`](headstart.{m}.md) | {said} |" for m, said in pages.items()]
-        table = "\n".join(["| module | |", "|---|---|", *rows])
-        toc = "\n".join(f"headstart.{m}" for m in pages)
-        tree = f"```{{toctree}}\n:hidden:\n\n{toc}\n```"
-        source[0] = source[0].replace("<!-- modules -->", f"{table}\n\n{tree}")
-    if "<!-- public names -->" in source[0]:
-        rows = ["| name | |", "|---|---|"]
-        for name in headstart.__all__:
-            named = headstart.__getattr__(name)  # a module may bear the name too
-            said = (inspect.getdoc(named) or "").split("\n\n")[0].replace("\n", " ")
-            said = REFERENCE.sub(r"`\1`", said).replace("``", "`").replace("|", "\\|")
-            rows.append(
-                f"| {{py:obj}}`{name} <{named.__module__}.{named.__qualname__}>` | {said} |"
-            )
-        source[0] = source[0].replace("<!-- public names -->", "\n".join(rows))
+    """Replaces ``<!-- modules -->`` and ``<!-- public names -->`` by the lists themselves."""
+    for mark, make in (("<!-- modules -->", _tables), ("<!-- public names -->", _public_names)):
+        if mark in source[0]:
+            source[0] = source[0].replace(mark, make())
 
 
 def setup(app: Sphinx) -> dict[str, bool]:

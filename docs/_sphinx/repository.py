@@ -1,7 +1,7 @@
-"""Links of pages to folders of the repository, which are no pages; patterns without a page yet.
+"""Handles links to folders of the repository, and patterns that match no page yet.
 
-MyST makes a page's link of a page and a download of any other file. A folder with a README.md is
-linked to that; of any other the name stays, without a link. What is neither fails the build.
+MyST links to pages, and offers any other file as a download. A link to a folder becomes a link to
+the folder's README.md, or plain text if there is none. Any other target fails the build.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from sphinx.transforms.post_transforms import SphinxPostTransform
 
 
 class Folders(SphinxPostTransform):
-    """Before MyST's own transform looks for what is linked."""
+    """Runs before MyST's own transform, which looks up link targets."""
 
     default_priority = 8
 
@@ -35,7 +35,7 @@ class Folders(SphinxPostTransform):
 
 
 def _without_empty_patterns(app: Sphinx, document: str, source: list[str]) -> None:
-    """In a table of contents ``video*`` may wait for its page; Sphinx would warn of it."""
+    """Remove patterns such as ``video*`` that match no page; Sphinx would warn about them."""
     lines = source[0].splitlines(keepends=True)
     here = (Path(app.srcdir) / document).parent
     waits = [bool(re.fullmatch(r"[\w/]+\*\n", x)) and not any(here.glob(x.strip())) for x in lines]

@@ -1,4 +1,4 @@
-"""The commands of a page: found in its ``sh`` blocks, and run as a reader would run them."""
+"""Finds the commands in the ``sh`` blocks of a page, and runs them as a reader would."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ BLOCK = re.compile(r"^(?:<!-- ([^>]*?) -->\n)?```sh\n(.*?)^```$", re.DOTALL | re
 class Block:
     """A block of commands."""
 
-    mark: str  # the comment right above it, or nothing
+    mark: str  # the comment right above it, or empty
     text: str
 
     @property
     def commands(self) -> list[str]:
-        """Its lines, without comments; a line that ends in a backslash goes on."""
+        """Its commands, without comments; a backslash at the end of a line continues it."""
         lines = re.sub(r"\\\n\s*", "", self.text).splitlines()
         return [c for line in lines if (c := re.sub(r"(^|\s)#.*", "", line).strip())]
 
 
 def blocks(page: str) -> list[Block]:
-    """All ``sh`` blocks of a page, in their order.
+    """All ``sh`` blocks of a page, in order.
 
     >>> blocks("<!-- needs: gpu -->\\n```sh\\nheadstart check a  # looks\\n```\\n")[0].commands
     ['headstart check a']
@@ -39,19 +39,19 @@ def blocks(page: str) -> list[Block]:
 
 
 def words(command: str) -> list[str] | None:
-    """The arguments of a ``headstart`` command, with ``uv run`` before it or not; else none."""
-    found = shlex.split(command)
-    found = found[2:] if found[:2] == ["uv", "run"] else found
-    return found[1:] if found[:1] == ["headstart"] else None
+    """The arguments of a ``headstart`` command, with or without ``uv run``; None for others."""
+    parts = shlex.split(command)
+    parts = parts[2:] if parts[:2] == ["uv", "run"] else parts
+    return parts[1:] if parts[:1] == ["headstart"] else None
 
 
 joined = shlex.join
 
 
 def run(command: str, folder: Path) -> tuple[int, str]:
-    """Exit status of a command in a folder, and all it said, as on a terminal of 80 columns.
+    """Run a command in a folder; return its exit status and its output on 80 columns.
 
-    ``headstart`` is a process of its own, forked from this one: PyTorch is loaded once.
+    ``headstart`` runs in a process forked from this one, so PyTorch is loaded only once.
     """
     arguments = words(command)
     with tempfile.TemporaryFile() as said:
