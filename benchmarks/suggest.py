@@ -37,7 +37,9 @@ from headstart.studies import statistics as stats
 from headstart.studies.workers import Silent, Work, working
 from headstart.system.disk import write_json
 from headstart.system.signals import Stopping
-from headstart.training.config import RunConfig, parse_size, read_frame_names
+from headstart.training.config import RunConfig
+from headstart.training.config_files import read_frame_names
+from headstart.training.option_values import parse_size
 
 ARMS = ("suggested", "random")
 

@@ -49,8 +49,9 @@ from headstart.runs.records import environment
 from headstart.seeding import key
 from headstart.system.devices import pick_device
 from headstart.tasks.batches_and_maps import Task, layout, low_precision, segmentation
-from headstart.training.config import available_threads, parse_size
+from headstart.training.config import available_threads
 from headstart.training.fit import Row, fit, make_optimizer
+from headstart.training.option_values import parse_size
 from headstart.training.recipes import Recipe, read_recipe
 
 Part = Callable[[], int]  # trains for one round, returns the number of pictures

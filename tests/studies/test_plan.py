@@ -10,7 +10,7 @@ import pytest
 from headstart.errors import DataError, UsageError
 from headstart.studies.ledger import line_of, write_ledger
 from headstart.studies.plan import cells, expected_steps, grown, plan
-from headstart.training.config import to_json
+from headstart.training.config_files import to_json
 from tests.conftest import PRETEXT_TINY
 from tests.studies.test_ledger import write_finished
 from tests.studies.test_study import tiny_study

@@ -16,7 +16,8 @@ from headstart.errors import DataError, InterruptedRun, UsageError
 from headstart.inference.torch_network import load_segmenter
 from headstart.runs.run import train
 from headstart.tasks.pretext import find_leaks, find_pretext_pictures, pretrain
-from headstart.training.config import PretextConfig, read_run_config
+from headstart.training.config import PretextConfig
+from headstart.training.config_files import read_run_config
 from tests.conftest import PRETEXT_TINY, Silent, started, tiny_pretext
 
 SAME_BYTES = ("weights.safetensors", "metrics.jsonl", "scores.json", "leaks.json")

@@ -23,7 +23,8 @@ from headstart.labelling.suggestion import look
 from headstart.runs.run import train
 from headstart.studies.study import study
 from headstart.training.checkpoint import load_weights
-from headstart.training.config import RunConfig, make_run_config, make_study_config, read_run_config
+from headstart.training.config import RunConfig, make_run_config, make_study_config
+from headstart.training.config_files import read_run_config
 from headstart.training.recipes import ENCODER_DEFAULT
 from headstart.training.starts import read_source
 from tests.conftest import PRETEXT_TINY, Silent, tiny

@@ -29,9 +29,8 @@ from headstart.training.config import (
     StudyConfig,
     make_run_config,
     make_study_config,
-    read_run_config,
-    read_study_config,
 )
+from headstart.training.config_files import read_run_config, read_study_config
 from headstart.training.recipes import (
     ASSIGNMENT,
     ASSIGNMENT_AUGMENTED,

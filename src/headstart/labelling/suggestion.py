@@ -48,7 +48,8 @@ from headstart.runs.folder import LABELS
 from headstart.runs.records import refuse_changed_data
 from headstart.tasks import segmentation
 from headstart.tasks.batches_and_maps import placed, to_input
-from headstart.training.config import RunConfig, read_frame_names, read_run_config
+from headstart.training.config import RunConfig
+from headstart.training.config_files import read_frame_names, read_run_config
 
 _BATCH = 8
 

@@ -6,15 +6,8 @@ from pathlib import Path
 
 from headstart.errors import DataError, Finding, UsageError
 from headstart.system.disk import disk_errors
-from headstart.training.config import (
-    IMAGENET,
-    PRETEXTS,
-    SCRATCH,
-    PretextConfig,
-    RunConfig,
-    differences,
-    read_config,
-)
+from headstart.training.config import IMAGENET, PRETEXT_NAMES, SCRATCH, PretextConfig, RunConfig
+from headstart.training.config_files import differences, read_config
 from headstart.training.fit import State
 
 LABELS = "labels.txt"
@@ -22,7 +15,7 @@ LABELS = "labels.txt"
 
 _OURS = (".lock", "cache")
 _PLACES = ("data: ", "pretext.data: ")  # a moved dataset is the same one if its content is
-_NAMED = (SCRATCH, IMAGENET, *PRETEXTS)
+_NAMED = (SCRATCH, IMAGENET, *PRETEXT_NAMES)
 
 
 def fresh_folder(out: Path) -> Path:

@@ -23,15 +23,14 @@ from headstart.tasks.pretext import leaks_of, pretrain
 from headstart.training.checkpoint import save_weights
 from headstart.training.config import (
     IMAGENET,
-    PRETEXTS,
+    PRETEXT_NAMES,
     SCRATCH,
     SCRATCH_LONGER,
     RunConfig,
     StudyConfig,
-    read_run_config,
-    to_json,
     weights_file,
 )
+from headstart.training.config_files import read_run_config, to_json
 from headstart.training.fit import Listener, State, fit
 from headstart.training.starts import Source, move, read_source, start_of
 
@@ -163,7 +162,7 @@ def try_starts(starts: Collection[str], config: StudyConfig, classes: int) -> No
     """
     findings: list[Finding] = []
     for start in config.starts:
-        if start not in starts or start in (SCRATCH, SCRATCH_LONGER, *PRETEXTS):
+        if start not in starts or start in (SCRATCH, SCRATCH_LONGER, *PRETEXT_NAMES):
             continue
         try:
             source = _given(start, config.model)

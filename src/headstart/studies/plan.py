@@ -22,16 +22,15 @@ from headstart.studies.verdicts import called
 from headstart.tasks.pretext import Pictures, find_pretext_pictures, refuse_other_pictures
 from headstart.training.config import (
     IMAGENET,
-    PRETEXTS,
+    PRETEXT_NAMES,
     SCRATCH,
     SCRATCH_LONGER,
     PretextConfig,
     RunConfig,
     StudyConfig,
-    differences,
-    read_study_config,
     weights_file,
 )
+from headstart.training.config_files import differences, read_study_config
 from headstart.training.recipes import ClassifierRecipe
 
 _OURS = (
@@ -109,7 +108,7 @@ def run_config(config: StudyConfig, cell: Cell, epochs_longer: int = 0) -> RunCo
     recipe = config.recipe
     if cell.start == SCRATCH_LONGER:
         recipe = recipe.model_copy(update={"epochs": recipe.epochs + epochs_longer})
-    pretext = cell.start in PRETEXTS
+    pretext = cell.start in PRETEXT_NAMES
     return RunConfig.model_validate(
         {
             "schema": 1,
@@ -145,7 +144,7 @@ def grown(before: StudyConfig, now: StudyConfig) -> StudyConfig:
         for name in _MAY_GROW
     }
     both["labels"], both["seeds"] = tuple(sorted(both["labels"])), tuple(sorted(both["seeds"]))
-    has, will_have = (bool(set(its.starts) & set(PRETEXTS)) for its in (before, now))
+    has, will_have = (bool(set(its.starts) & set(PRETEXT_NAMES)) for its in (before, now))
     if not (has and will_have):
         both |= {name: getattr(before if has else now, name) for name in _OF_PRETEXTS}
     after = now.model_copy(update=both)
@@ -205,7 +204,7 @@ def plan(config: StudyConfig, out: Path) -> Plan:
     _check(config, whole, {cell.start for cell in todo})
     refuse_other_data(run_config(config, all_cells[0]), out, done)
     folders: dict[tuple[str, int], str] = {}
-    if set(config.starts) & set(PRETEXTS):
+    if set(config.starts) & set(PRETEXT_NAMES):
         pictures = find_pretext_pictures(Path(config.data))
         refuse_other_pictures(pictures, _learned(out, done), out)
         folders = _pretext_folders(config, pictures)
@@ -221,12 +220,12 @@ def _check(config: StudyConfig, whole: int, needed: set[str]) -> None:
     else:
         check_segmenter(config.model, config.size)
     for start in config.starts:
-        if start in needed and start not in (SCRATCH, SCRATCH_LONGER, IMAGENET, *PRETEXTS):
+        if start in needed and start not in (SCRATCH, SCRATCH_LONGER, IMAGENET, *PRETEXT_NAMES):
             try:
                 weights_file(start)
             except UsageError as e:
                 findings += e.findings
-    if SCRATCH_LONGER in config.starts and not set(config.starts) & set(PRETEXTS):
+    if SCRATCH_LONGER in config.starts and not set(config.starts) & set(PRETEXT_NAMES):
         message = f"{SCRATCH_LONGER} trains for as many steps more as a pretext takes"
         hint = "name a pretext among the --starts"
         findings.append(Finding("no-pretext", "error", message, hint))
@@ -247,7 +246,7 @@ def _pretext_folders(config: StudyConfig, pictures: Pictures) -> dict[tuple[str,
     content = digest((*pictures.train, *pictures.validation), pictures.root)
     folders = {}
     for name in config.starts:
-        for seed in config.seeds if name in PRETEXTS else ():
+        for seed in config.seeds if name in PRETEXT_NAMES else ():
             settings = pretext_config(config, name, seed).model_dump(exclude={"data"})
             made_of = json.dumps([settings, content], sort_keys=True)
             short = hashlib.sha256(made_of.encode()).hexdigest()[:8]
@@ -272,7 +271,7 @@ def expected_steps(todo: Plan, tune: str | None = None) -> tuple[int, int, int]:
         for cell in todo.todo
         if tune in (None, cell.tune)
     )
-    needed = {(c.start, c.seed) for c in todo.todo if c.start in PRETEXTS}
+    needed = {(c.start, c.seed) for c in todo.todo if c.start in PRETEXT_NAMES}
     if not needed:
         return steps, 0, 0
     pictures = len(find_pretext_pictures(Path(config.data)).train)

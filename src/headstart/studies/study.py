@@ -34,7 +34,8 @@ from headstart.studies.verdicts import METRIC, compare
 from headstart.studies.workers import Work, working
 from headstart.system.disk import locked, write_atomic, write_json
 from headstart.system.signals import Stopping
-from headstart.training.config import PRETEXTS, SCRATCH_LONGER, RunConfig, StudyConfig, to_json
+from headstart.training.config import PRETEXT_NAMES, SCRATCH_LONGER, RunConfig, StudyConfig
+from headstart.training.config_files import to_json
 from headstart.training.fit import Listener
 
 
@@ -117,11 +118,13 @@ def _works(todo: Plan, out: Path, checkpoint_seconds: float) -> list[Work]:
     """What is to be done, seed by seed, pretexts before their runs."""
     config = todo.config
     works: list[Work] = []
-    pretexts = [start for start in config.starts if start in PRETEXTS]
+    pretexts = [start for start in config.starts if start in PRETEXT_NAMES]
     for seed in config.seeds:
         mine = [cell for cell in todo.todo if cell.seed == seed]
         longer = any(cell.start == SCRATCH_LONGER for cell in mine)
-        needed = {cell.start for cell in mine} & set(PRETEXTS) | set(pretexts[:1] if longer else ())
+        needed = {cell.start for cell in mine} & set(PRETEXT_NAMES) | set(
+            pretexts[:1] if longer else ()
+        )
         for name in pretexts:
             if name in needed:
                 folder = out / todo.folders[name, seed]
@@ -129,7 +132,7 @@ def _works(todo: Plan, out: Path, checkpoint_seconds: float) -> list[Work]:
                 about = f"pretext {name}, seed {seed}"
                 works.append(Work(about, folder, make, out / "cache", checkpoint_seconds))
         for cell in mine:
-            before = cell.start if cell.start in PRETEXTS else None
+            before = cell.start if cell.start in PRETEXT_NAMES else None
             if cell.start == SCRATCH_LONGER:
                 before = pretexts[0]
             needs = out / todo.folders[before, seed] if before else None

@@ -32,7 +32,8 @@ from headstart.system.disk import locked, write_atomic, write_json
 from headstart.system.signals import Stopping
 from headstart.tasks.batches_and_maps import placed
 from headstart.training.checkpoint import save_weights
-from headstart.training.config import PretextConfig, read_config, to_json
+from headstart.training.config import PretextConfig
+from headstart.training.config_files import read_config, to_json
 from headstart.training.fit import Listener, State, fit
 from headstart.training.pretexts import PRETEXTS, Pretext, restoration, restored, trivial_loss
 
