@@ -272,7 +272,7 @@ def weights_file(start: str) -> Path:
     raise UsageError(Finding("unknown-start", "error", message))
 
 
-def on_device(config: RunConfig, device: DeviceName) -> RunConfig:
+def on_device(config: RunConfig, device: str) -> RunConfig:
     """Return the same run on another device, its pretext with it."""
     pretext = config.pretext and config.pretext.model_copy(update={"device": device})
     return config.model_copy(update={"device": device, "pretext": pretext})
