@@ -219,7 +219,7 @@ WRONG = {
     "no threads in a study": (["study", "DATA", "--threads", "0"], ["--threads"]),
     "a U-Net written otherwise": (
         ["train", "DATA", "--model", "U-Net"],
-        ["error[", "U-Net", "unet"],
+        ["error[unknown-network]", "U-Net", "unet"],
     ),
     "a budget above the data": (
         ["study", "DATA", "--labels", "13"],
@@ -256,7 +256,7 @@ def _unknown_grey(data: Path) -> tuple[str, ...]:
 
 def _no_folder(data: Path) -> tuple[str, ...]:
     shutil.rmtree(data)
-    return "error[layout]", "data"
+    return "error[no-such-folder]", "data"
 
 
 BAD_DATA = {f.__name__.strip("_"): f for f in (_unknown_grey, _no_folder)}

@@ -71,9 +71,9 @@ def run_config(
     recipe = _run_recipe(options, file, settings, shared.model, problems)
     labels, frames = problems.value_of(_labels, (None, None), options.labels, file)
     start = options.start or (file.start if file else SCRATCH)
+    of_file = file.pretext if file and file.start == start else None
     pretext_recipe = None
     if start in PRETEXT_NAMES and settings.pretexts:
-        of_file = file.pretext if file and file.pretext and file.pretext.pretext == start else None
         pretext_recipe = _recipe_of_pretext(options, recipe, shared.model, of_file, problems)
     elif start not in (SCRATCH, IMAGENET, *PRETEXT_NAMES):
         problems.note(weights_file, start)
@@ -87,35 +87,39 @@ def run_config(
         size=shared.size,
         device=shared.device,
         threads=shared.threads,
-        tune=_given(options.tune, file.tune if file else "all"),
+        tune=_option_or(options.tune, file.tune if file else "all"),
         recipe=recipe,
         labels=labels,
         frames=frames,
-        seed=_given(options.seed, file.seed if file else 0),
-        score=_given(options.score, file.score if file else "test"),
+        seed=_option_or(options.seed, file.seed if file else 0),
+        score=_option_or(options.score, file.score if file else "test"),
     )
     problems.raise_all()
     assert config is not None
     pretext = None
     if pretext_recipe is not None:
-        kept = of_file.drop_leaks if of_file else False
-        pretext = checked(
-            PretextConfig,
-            {
-                "data": config.data,
-                "model": config.model,
-                "width": config.width,
-                "size": config.size,
-                "seed": config.seed,
-                "device": config.device,
-                "threads": config.threads,
-                "pretext": start,
-                "drop_leaks": _given(options.drop_leaks, kept),
-                "recipe": pretext_recipe,
-            },
-            "command line: pretext",
-        )
+        drop_leaks = _option_or(options.drop_leaks, of_file.drop_leaks if of_file else False)
+        pretext = _pretext_of_run(config, start, pretext_recipe, drop_leaks)
     return checked(RunConfig, config.model_copy(update={"start": start, "pretext": pretext}))
+
+
+def _pretext_of_run(
+    config: RunConfig, pretext: str, recipe: PretextRecipe, drop_leaks: bool
+) -> PretextConfig:
+    """Return the pretext that a run starts from, on the run's network, machine and seed."""
+    settings = {
+        "data": config.data,
+        "model": config.model,
+        "width": config.width,
+        "size": config.size,
+        "seed": config.seed,
+        "device": config.device,
+        "threads": config.threads,
+        "pretext": pretext,
+        "drop_leaks": drop_leaks,
+        "recipe": recipe,
+    }
+    return checked(PretextConfig, settings, "command line: pretext")
 
 
 def study_config(
@@ -196,7 +200,7 @@ def pretext_config(
         size=shared.size,
         device=shared.device,
         threads=shared.threads,
-        seed=_given(options.seed, 0),
+        seed=_option_or(options.seed, 0),
         pretext=options.pretext,
         drop_leaks=options.drop_leaks,
         recipe=_with_epochs(recipe, options.epochs),
@@ -237,10 +241,10 @@ def _shared(
     if options.size is not None:
         size = problems.value_of(parse_size, size, options.size)
     return _Shared(
-        model=_given(options.model, defaults.model),
-        width=_given(options.width, defaults.width),
+        model=_option_or(options.model, defaults.model),
+        width=_option_or(options.width, defaults.width),
         size=size,
-        threads=_given(options.threads, before.threads if before else threads),
+        threads=_option_or(options.threads, before.threads if before else threads),
         device=before.device if before else "cpu",
     )
 
@@ -322,5 +326,5 @@ def _texts(option: int | Sequence[int | str]) -> list[str]:
     return [str(option)] if isinstance(option, int) else [str(n) for n in option]
 
 
-def _given(option: _Value | None, otherwise: _Value) -> _Value:
+def _option_or(option: _Value | None, otherwise: _Value) -> _Value:
     return otherwise if option is None else option

@@ -110,15 +110,15 @@ TASKS: Mapping[TaskName, TaskSettings[Recipe] | TaskSettings[ClassifierRecipe]] 
 }
 
 
-def task_of_recipe(recipe: object) -> TaskName:
+def task_of_recipe(value: object) -> TaskName:
     """Return the task of a recipe, or of a recipe's settings by name.
 
     Settings that belong to no task's recipes count as a segmentation's, so that each of them is
     named as an error.
     """
     for task, settings in TASKS.items():
-        if isinstance(recipe, settings.recipe):
+        if isinstance(value, settings.recipe):
             return task
-        if isinstance(recipe, dict) and settings.own_setting in recipe:
+        if isinstance(value, dict) and settings.own_setting in value:
             return task
     return "segmentation"

@@ -11,6 +11,7 @@ from headstart.data.drawn.dataset import write_dataset
 from headstart.data.layouts.folders import frames_of, open_dataset
 from headstart.training.config import StudyConfig, available_threads
 from headstart.training.recipes import DEFAULT, PRETEXT_DEFAULT
+from headstart.verbs.listening import ignore, listener_or_silent
 
 if TYPE_CHECKING:
     from headstart.training.fit import Listener
@@ -68,7 +69,6 @@ def demo(
     from headstart.report.write import write_report
     from headstart.studies.plan import Cell
     from headstart.studies.study import study
-    from headstart.studies.workers import Silent
 
     folder = Path(out)
     data, study_folder, predictions = (
@@ -91,13 +91,9 @@ def demo(
     )
     # One thread a run: networks this small gain little from a second one.
     jobs = min(available_threads(), MOST_JOBS)
-    record = study(config, study_folder, listener or Silent(), tell or _ignore, jobs=jobs)
+    record = study(config, study_folder, listener_or_silent(listener), tell or ignore, jobs=jobs)
     run = study_folder / Cell("colorization", "all", LABELS, SEEDS[0]).run
     segmenter = load_segmenter(run, torch.device("cpu"))
     predict(segmenter, frames_of(open_dataset(data), "test"), data, predictions)
     page = write_report(study_folder)[0]
     return DemoResult(folder, record, page, predictions)
-
-
-def _ignore(_text: str) -> None:
-    """Nobody hears it."""

@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from headstart.verbs.listening import ignore
+
 
 @dataclass(frozen=True)
 class ExportResult:
@@ -61,7 +63,7 @@ def export(
         None if out is None else Path(out),
         None if pictures is None else Path(pictures),
         fresh,
-        tell or _ignore,
+        tell or ignore,
     )
     return ExportResult(
         file=Path(written["file"]),
@@ -71,7 +73,3 @@ def export(
         weights_sha256=written["weights_sha256"],
         agreement=written["agreement"],
     )
-
-
-def _ignore(_text: str) -> None:
-    """Nobody hears it."""

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
+from headstart.verbs.listening import ignore, listener_or_silent
+
 if TYPE_CHECKING:
     from headstart.studies.costs import Cost
     from headstart.training.fit import Listener
@@ -78,7 +80,6 @@ def homework(
     """
     from headstart.assignment.homework import costs, do_homework
     from headstart.assignment.parts import SCALES, Homework, begun_with, with_what_is_there
-    from headstart.studies.workers import Silent
     from headstart.system.devices import pick_device
     from headstart.training.begun import device_name
     from headstart.training.config import DeviceName, available_threads
@@ -102,14 +103,10 @@ def homework(
     if dry_run:
         return HomeworkResult(folder, costs=costs(chosen, folder))
     written = do_homework(
-        chosen, folder, listener or Silent(), tell or _ignore, jobs, not without_pictures
+        chosen, folder, listener_or_silent(listener), tell or ignore, jobs, not without_pictures
     )
     return HomeworkResult(folder, tuple(written.files), written.record, written.no_pdf or "")
 
 
 def _text(path: Path | str | None) -> str | None:
     return None if path is None else str(path)
-
-
-def _ignore(_text: str) -> None:
-    """Nobody hears it."""

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from headstart.data.layouts.folders import Frame, find_pictures, frames_of, open_dataset
 from headstart.data.pictures.clip import is_clip, open_clip
-from headstart.data.question import TaskName
 from headstart.errors import Finding, UsageError
 from headstart.inference.onnx_metadata import is_onnx, read_onnx
 from headstart.training.config_files import read_config
@@ -85,17 +84,16 @@ def predict(
     run, source, out = Path(run), Path(source), Path(out)
     task = _task_of_run(run)
     if split is None and is_clip(source):
-        return _CLIPS[task](run, source, out, masks, device, step)
-    return _PICTURES[task](run, source, out, split, device)
+        return _CLIPS.get(task, _clip)(run, source, out, masks, device, step)
+    return _PICTURES.get(task, _segment)(run, source, out, split, device)
 
 
-def _task_of_run(run: Path) -> TaskName:
-    """Return the task of a run or of an ONNX file, as far as can be seen without opening it."""
+def _task_of_run(run: Path) -> str:
+    """Return the task of a run or of an ONNX file; where neither is there, opening it says so."""
     if is_onnx(run):
         return read_onnx(run).facts.task
     path = run / "config.json"
-    task = read_config(path).task if path.exists() else "segmentation"
-    return "segmentation" if task == "pretext" else task
+    return read_config(path).task if path.exists() else "segmentation"
 
 
 def _clip(
@@ -172,11 +170,12 @@ def _frames_in(source: Path) -> tuple[tuple[Frame, ...], Path]:
     return frames, source if source.is_dir() else source.parent
 
 
-_CLIPS: Mapping[TaskName, Callable[..., PredictResult]] = {
+# By task; any other is refused when its network is opened.
+_CLIPS: Mapping[str, Callable[..., PredictResult]] = {
     "segmentation": _clip,
     "classification": _refuse_clip,
 }
-_PICTURES: Mapping[TaskName, Callable[..., PredictResult]] = {
+_PICTURES: Mapping[str, Callable[..., PredictResult]] = {
     "segmentation": _segment,
     "classification": _classify,
 }

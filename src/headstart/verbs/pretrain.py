@@ -11,6 +11,7 @@ from headstart.training.config import PretextConfig
 from headstart.training.option_values import Size
 from headstart.training.options import PretextOptions
 from headstart.training.resolve import pretext_config
+from headstart.verbs.listening import listener_or_silent
 
 if TYPE_CHECKING:
     from headstart.training.fit import Listener
@@ -96,12 +97,11 @@ def pretrain(
     config = pretext_config(options, data, before)
 
     from headstart.runs.folder import fresh_folder
-    from headstart.studies.workers import Silent
     from headstart.system.devices import pick_device
     from headstart.tasks.pretext import pretrain as pretrain_run
 
     chosen = pick_device(device_name(device, before)).type
     config = config.model_copy(update={"device": chosen})
     folder = fresh_folder(folder) if fresh else folder
-    scores = pretrain_run(config, folder, listener or Silent(), checkpoint_seconds)
+    scores = pretrain_run(config, folder, listener_or_silent(listener), checkpoint_seconds)
     return PretrainResult(folder, config, scores, tuple(folder / name for name in _FILES))

@@ -15,6 +15,7 @@ from headstart.training.config_files import read_study_config
 from headstart.training.option_values import Listed, Size
 from headstart.training.options import StudyOptions
 from headstart.training.resolve import study_config
+from headstart.verbs.listening import ignore, listener_or_silent
 
 if TYPE_CHECKING:
     from headstart.studies.costs import Cost
@@ -138,7 +139,6 @@ def study(
     from headstart.studies.costs import NOTHING, cost_of_study
     from headstart.studies.plan import plan
     from headstart.studies.study import study as run_study
-    from headstart.studies.workers import Silent
     from headstart.system.devices import pick_device
 
     config = config.model_copy(update={"device": pick_device(device_name(device, before)).type})
@@ -147,10 +147,6 @@ def study(
         cost = cost_of_study(planned) if planned.todo else NOTHING
         return StudyResult(folder, planned.config, findings, None, len(planned.done), cost)
     record = run_study(
-        config, folder, listener or Silent(), tell or _ignore, jobs, checkpoint_seconds
+        config, folder, listener_or_silent(listener), tell or ignore, jobs, checkpoint_seconds
     )
     return StudyResult(folder, read_study_config(folder / "config.json"), findings, record)
-
-
-def _ignore(_text: str) -> None:
-    """Nobody hears it."""

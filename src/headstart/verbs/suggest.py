@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from headstart.data.layouts.folders import Frame, find_pictures, layout_of, open_dataset
 from headstart.errors import Finding, UsageError
+from headstart.verbs.listening import ignore
 
 if TYPE_CHECKING:
     from headstart.labelling.suggestion import Suggestion
@@ -76,8 +77,8 @@ def suggest(
         step: hears how many pictures were looked at, of how many.
 
     Raises:
-        UsageError: the run is a file, or there is no such device.
-        DataError: the run is not finished, or there are no pictures that can be read.
+        UsageError: the run is a file, there is no such device, or there are no pictures.
+        DataError: the run is not finished, or pictures cannot be read.
         LockedError, DiskError: as their names say.
     """
     run, unlabelled = Path(run), Path(unlabelled)
@@ -93,17 +94,17 @@ def suggest(
     chosen = pick_device(device)
     segmenter = load_segmenter(run, chosen)
     frames, root = _unlabelled_frames(unlabelled)
-    found = pick(run, frames, root, count, chosen, step=step or _ignore)
+    outcome = pick(run, frames, root, count, chosen, step=step or ignore)
     folder = Path(out) if out is not None else run / "to-label"
-    if found.picked:
-        write_suggestions(segmenter, found.picked, root, folder)
+    if outcome.picked:
+        write_suggestions(segmenter, outcome.picked, root, folder)
     return SuggestResult(
-        folder=folder if found.picked else None,
-        suggestions=found.picked,
-        pictures=found.pictures,
-        labelled=found.labelled,
-        held_out=found.held_out,
-        findings=found.findings,
+        folder=folder if outcome.picked else None,
+        suggestions=outcome.picked,
+        pictures=outcome.pictures,
+        labelled=outcome.labelled,
+        held_out=outcome.held_out,
+        findings=outcome.findings,
     )
 
 
@@ -118,7 +119,3 @@ def _unlabelled_frames(unlabelled: Path) -> tuple[tuple[Frame, ...], Path]:
         message = f"{unlabelled} is a dataset without unlabelled pictures"
         raise UsageError(Finding("no-pictures", "error", message, "give a folder of pictures"))
     return frames, root if root.is_dir() else root.parent
-
-
-def _ignore(_done: int, _total: int) -> None:
-    """Nobody hears it."""

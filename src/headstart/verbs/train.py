@@ -13,6 +13,7 @@ from headstart.training.config import RunConfig, on_device
 from headstart.training.option_values import Size
 from headstart.training.options import TrainOptions
 from headstart.training.resolve import run_config
+from headstart.verbs.listening import listener_or_silent
 
 if TYPE_CHECKING:
     from headstart.training.fit import Listener
@@ -130,11 +131,10 @@ def train(
 
     from headstart.runs.folder import fresh_folder
     from headstart.runs.run import train as train_run
-    from headstart.studies.workers import Silent
     from headstart.system.devices import pick_device
 
     chosen = on_device(chosen, pick_device(device_name(device, before)).type)
     folder = fresh_folder(folder) if fresh else folder
-    scores = train_run(chosen, folder, listener or Silent(), checkpoint_seconds)
+    scores = train_run(chosen, folder, listener_or_silent(listener), checkpoint_seconds)
     files = tuple(folder / name for name in _FILES if (folder / name).exists())
     return TrainResult(folder, chosen, scores, files, findings)
