@@ -100,7 +100,7 @@ def test_the_command_makes_it_again(coloured: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"starts": ("colorization",)}, "of segmentations"),
+        ({"starts": ("colorization",)}, "start from colorization"),
         ({"model": "unet"}, "torchvision"),
         ({"tunes": ("last:0",)}, "tunes"),
         ({"task": "segmentation"}, "width"),

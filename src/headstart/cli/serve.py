@@ -58,7 +58,7 @@ def serve(
     fragment = f"/#token={quote(secret, safe='')}" if secret else ""
     say(f"Serving {about.name} at {address.url}{fragment}")
     if address.own is not None:
-        say(f"From other machines, replace {address.own} by this machine's address or name")
+        say(f"From other machines, use this machine's address or name instead of {address.own}")
     say("Press Ctrl-C to stop")
     run_server(app, address)
     # Threads that still work at a picture are not waited for.
