@@ -181,7 +181,7 @@ def test_a_recipe_of_the_other_kind_of_network_is_not_taken_in_silence(
 
 def test_imagenet_is_the_start_of_a_classifiers_encoder_only() -> None:
     assert make_run_config(data="d", model="resnet18", start="imagenet").width == 32
-    with pytest.raises(UsageError, match="unet .*--model resnet18"):
+    with pytest.raises(UsageError, match=r"unet .*--model resnet18"):
         make_run_config(data="d", start="imagenet")
     with pytest.raises(ValidationError, match="tune is head"):
         RunConfig(data="d", model="resnet18", start="imagenet", tune="head")
