@@ -23,7 +23,7 @@ from headstart.runs.records import environment
 from headstart.system.disk import write_json
 from headstart.tasks.classification import Classification
 from headstart.tasks.interface import Prepared
-from headstart.training.config import CLASSIFIER, RunConfig, make_run_config
+from headstart.training.config import RunConfig, make_run_config
 from headstart.training.features import prepared
 from headstart.training.fit import fit
 from headstart.training.listener import SILENT
@@ -92,7 +92,7 @@ def main() -> None:
         data = draw(Path(made, "data"), its.pictures)
         settings = {"data": str(data), "model": its.model, "size": (its.size, its.size)}
         settings |= {"tune": "head", "threads": its.threads, "recipe": recipe}
-        config = make_run_config(**{"schema": 1, **CLASSIFIER, **settings})
+        config = make_run_config(task="classification", width=None, **settings)
         images = torch.randint(0, 256, (its.pictures, 1, 28, 28), dtype=torch.uint8)
         task = Classification()
         for round_ in range(its.rounds):

@@ -39,8 +39,10 @@ from headstart.studies.workers import Work, working
 from headstart.system.disk import write_json
 from headstart.system.signals import Stopping
 from headstart.tasks.budgets import LABELS
-from headstart.training.config import RunConfig, parse_size, read_frame_names
+from headstart.training.config import RunConfig
+from headstart.training.config_files import read_frame_names
 from headstart.training.listener import Silent
+from headstart.training.option_values import parse_size
 
 ARMS = ("suggested", "random")
 

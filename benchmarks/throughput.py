@@ -51,9 +51,10 @@ from headstart.seeding import key
 from headstart.system.devices import pick_device
 from headstart.tasks.segmentation_training import frame_batches
 from headstart.training.batch_source import Batches
-from headstart.training.config import available_threads, parse_size
+from headstart.training.config import available_threads
 from headstart.training.fit import fit, make_optimizer
 from headstart.training.listener import Row
+from headstart.training.option_values import parse_size
 from headstart.training.placement import layout, low_precision
 from headstart.training.recipes import Recipe, read_recipe
 

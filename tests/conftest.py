@@ -11,8 +11,18 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from headstart.data.drawn.dataset import write_dataset
-from headstart.training.config import PRETEXTS, PretextConfig, RunConfig
+from headstart.training.config import PRETEXT_NAMES, PretextConfig, RunConfig
 from headstart.training.recipes import ASSIGNMENT_AUGMENTED, DEFAULT, PRETEXT_DEFAULT
+from headstart.training.task_settings import CLASSIFICATION
+
+CLASSIFIER = {
+    "task": "classification",
+    "model": CLASSIFICATION.model,
+    "width": CLASSIFICATION.width,
+    "size": CLASSIFICATION.size,
+    "recipe": CLASSIFICATION.recipes["default"],
+}
+"""The default settings of a classification."""
 
 REAL = Path(__file__).parents[2] / "shared" / "data" / "hw6"
 
@@ -130,7 +140,7 @@ def tiny_pretext(data: Path, **changes: object) -> PretextConfig:
 
 def started(data: Path, start: str, **changes: object) -> RunConfig:
     """``tiny`` from a start; a pretext is the tiny one."""
-    pretext = tiny_pretext(data, pretext=start) if start in PRETEXTS else None
+    pretext = tiny_pretext(data, pretext=start) if start in PRETEXT_NAMES else None
     return tiny(data, **{"start": start, "pretext": pretext, **changes})
 
 

@@ -1,7 +1,8 @@
 """headstart: a head start for your segmentation model, and proof of whether you needed one.
 
-The public names, in the order in which data flow through them. Importing the package does nothing
-else: each name is loaded when it is first asked for, because some of them load torch.
+One function for each verb of the command line, with the same options, and the public names behind
+them in the order in which data flow. Importing the package loads nothing: each name is loaded when
+it is first used, because some of them load torch.
 """
 
 from __future__ import annotations
@@ -10,6 +11,17 @@ import importlib
 from typing import Any
 
 _WHERE = {
+    "check": "verbs.check",
+    "train": "verbs.train",
+    "pretrain": "verbs.pretrain",
+    "study": "verbs.study",
+    "report": "verbs.report",
+    "evaluate": "verbs.evaluate",
+    "predict": "verbs.predict",
+    "suggest": "verbs.suggest",
+    "export": "verbs.export",
+    "demo": "verbs.demo",
+    "homework": "verbs.homework",
     "HeadstartError": "errors",
     "Finding": "errors",
     "LabelMap": "data.label_map",
@@ -24,12 +36,10 @@ _WHERE = {
     "dice_cross_entropy_loss": "training.losses",
     "count": "scores.segmentation",
     "score": "scores.segmentation",
-    "Recipe": "training.config",
+    "Recipe": "training.recipes",
     "RunConfig": "training.config",
-    "read_recipe": "training.config",
-    "train": "runs.run",
+    "read_recipe": "training.recipes",
     "open_segmenter": "inference.masks",
-    "predict": "inference.masks",
     "evaluate_run": "inference.evaluation",
     "evaluate_masks": "inference.evaluation",
 }

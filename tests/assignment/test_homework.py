@@ -26,7 +26,7 @@ from headstart.errors import InterruptedRun, UsageError
 from headstart.report.read import Run
 from headstart.scores.frames_csv import FrameCounts
 from headstart.studies.statistics import Comparison, verdict
-from headstart.training.config import differences, read_config, read_run_config
+from headstart.training.config_files import differences, read_config, read_run_config
 from headstart.training.recipes import ASSIGNMENT, PRETEXT_ASSIGNMENT
 from tests.conftest import Silent
 

@@ -26,7 +26,7 @@ from headstart.assignment.parts import (
 )
 from headstart.assignment.report.new_data import choices
 from headstart.errors import DataError, UsageError
-from headstart.training.config import differences, read_run_config, read_study_config
+from headstart.training.config_files import differences, read_run_config, read_study_config
 from headstart.training.recipes import CLASSIFIER_ASSIGNMENT
 from tests.assignment.test_homework import app, read_page
 from tests.conftest import Silent

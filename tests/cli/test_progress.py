@@ -1,4 +1,4 @@
-"""How far something is, in lines where there is no terminal and as a bar where there is one."""
+"""Progress: lines without a terminal, a bar on one."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from headstart.cli import progress
 from headstart.cli.progress import Counting
 
 
-def test_lines_are_few_and_say_what_remains(
+def test_lines_are_few_and_estimate_the_time_left(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = [100.0]
@@ -27,8 +27,8 @@ def test_lines_are_few_and_say_what_remains(
         now[0] = 500.0
         counting.step(1600, None)
     assert capsys.readouterr().err.splitlines() == [
-        "a.mp4: 100 of 3,000 frames, about 10 min remain",
-        "a.mp4: 1,500 of 3,000 frames, about 5 min remain",
+        "a.mp4: 100 of 3,000 frames, about 9 min left",
+        "a.mp4: 1,500 of 3,000 frames, about 5 min left",
         "a.mp4: 1,600 frames",
     ]
 

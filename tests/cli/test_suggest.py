@@ -16,21 +16,23 @@ def test_suggest_and_label(trained: Path, drawn: Path, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert [s["rank"] for s in found["suggestions"]] == [1, 2, 3] and found["schema"] == 1
-    assert "3 suggested" in done.stderr and (out / "sheet.png").exists()
+    assert str(out) in done.stderr and (out / "sheet.png").exists()
     assert headstart("check", out).returncode == 0
 
 
 def test_what_cannot_be_meant(trained: Path, drawn: Path, tmp_path: Path) -> None:
     weights = trained / "weights.safetensors"
     done = headstart("suggest", weights, drawn)
-    assert done.returncode == 2 and "give the run's folder" in done.stderr
+    assert done.returncode == 2 and "error[not-a-run]" in done.stderr
+    assert str(weights) in done.stderr
     done = headstart("suggest", trained, tmp_path)
-    assert done.returncode == 65 and "no folder with pictures" in done.stderr
-    assert "in the folder itself" in done.stderr and "--split" not in done.stderr
+    assert done.returncode == 65 and "error[no-pictures]" in done.stderr
+    assert str(tmp_path) in done.stderr and "--split" not in done.stderr
     done = headstart("predict", trained, tmp_path, "--out", tmp_path / "out")  # which has it
-    assert done.returncode == 65 and "a dataset needs --split" in done.stderr
+    assert done.returncode == 65 and "error[no-pictures]" in done.stderr
+    assert "--split" in done.stderr
     done = headstart("suggest", tmp_path / "none", drawn)
-    assert done.returncode == 65 and "there is no run folder" in done.stderr
+    assert done.returncode == 65 and "error[" in done.stderr and "none" in done.stderr
 
 
 def test_training_on_named_frames(drawn: Path, tmp_path: Path) -> None:
@@ -50,13 +52,15 @@ def test_training_on_named_frames(drawn: Path, tmp_path: Path) -> None:
 
 def test_frames_that_there_are_not(drawn: Path, tmp_path: Path) -> None:
     chosen = tmp_path / "chosen.txt"
-    for text, status, words in (
-        ("1\nnobody\nnothing\n", 65, "nobody"),
-        ("", 65, "names no frame"),
-        ("1\n1\n", 65, "names frames twice"),
+    for text, status, facts in (
+        ("1\nnobody\nnothing\n", 65, ("nobody", "nothing")),
+        ("", 65, ("error[bad-labels]", "chosen.txt")),
+        ("1\n1\n", 65, ("error[bad-labels]", "chosen.txt", "\n  1\n")),
     ):
         chosen.write_text(text)
         done = headstart("train", drawn, "--labels", chosen, "--out", tmp_path / "run", *TINY)
-        assert done.returncode == status and words in done.stderr, done.stderr
+        assert done.returncode == status, done.stderr
+        assert all(fact in done.stderr for fact in facts), done.stderr
     done = headstart("train", drawn, "--labels", tmp_path / "none.txt", *TINY)
-    assert done.returncode == 65 and "No such file" in done.stderr
+    assert done.returncode == 65 and "error[unreadable]" in done.stderr
+    assert "none.txt" in done.stderr

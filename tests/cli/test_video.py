@@ -29,7 +29,7 @@ def test_a_clip_is_predicted(trained: Path, tmp_path: Path) -> None:
     for key in ("overlay", "areas", "timeline"):
         assert Path(written[key]).is_file()
     assert len(list(Path(written["masks"]).iterdir())) == 12
-    assert "12 frames predicted" in done.stderr and "\x1b" not in done.stderr
+    assert "12 frames" in done.stderr and "\x1b" not in done.stderr
     assert headstart(*command).returncode == 0
 
 
@@ -54,7 +54,7 @@ def test_a_folder_in_use_is_refused(trained: Path, drawn: Path, tmp_path: Path) 
         before = {p: p.stat().st_mtime_ns for p in out.rglob("*.*") if p.name != ".lock"}
         with locked(out):
             done = headstart(*command)
-        assert done.returncode == 75 and f"in use by process {os.getpid()}" in done.stderr
+        assert done.returncode == 75 and str(os.getpid()) in done.stderr
         assert before == {p: p.stat().st_mtime_ns for p in out.rglob("*.*") if p.name != ".lock"}
 
 
@@ -63,23 +63,25 @@ def test_what_is_wrong_is_said_before_torch_is_loaded(trained: Path, tmp_path: P
     (tmp_path / "classifier").mkdir()
     config = json.loads((trained / "config.json").read_text())
     assert config["task"] == "segmentation"
-    for path, status, said in (
-        (tmp_path / "page.mp4", 65, "error[not-a-clip]: the file is an HTML page, not a clip"),
-        (tmp_path / "none.mp4", 65, "cannot be opened"),
+    for path, status, facts in (
+        (tmp_path / "page.mp4", 65, ("error[not-a-clip]", "HTML")),
+        (tmp_path / "none.mp4", 65, ("error[", "none.mp4")),
     ):
         done = headstart("predict", trained, path, "--out", tmp_path / "out")
-        assert (done.returncode, done.stdout) == (status, "") and said in done.stderr
+        assert (done.returncode, done.stdout) == (status, "")
+        assert all(fact in done.stderr for fact in facts), done.stderr
         assert not (tmp_path / "out").exists()
 
 
 def test_a_classifier_takes_no_clip(coloured: Path, tmp_path: Path) -> None:
-    from headstart.training.config import CLASSIFIER, make_run_config
+    from headstart.training.config import make_run_config
+    from tests.conftest import CLASSIFIER
 
     config = make_run_config(schema=1, data=str(coloured), threads=1, **CLASSIFIER)
     (tmp_path / "config.json").write_text(config.model_dump_json(by_alias=True))
     clip = make_clip(tmp_path / "a.mp4", range(2))
     done = headstart("predict", tmp_path, clip, "--out", tmp_path / "out")
-    assert done.returncode == 2 and "is a classifier, which takes pictures" in done.stderr
+    assert done.returncode == 2 and "error[clip-for-classifier]" in done.stderr
 
 
 def test_without_pyav_pictures_are_predicted_and_a_clip_says_what_to_install(

@@ -30,9 +30,9 @@ from headstart.inference.onnx_metadata import KEY, read_onnx
 from headstart.inference.torch_network import load_segmenter, load_trained
 from headstart.runs.run import train
 from headstart.training.checkpoint import load_weights, save_weights
-from headstart.training.config import CLASSIFIER, make_run_config
+from headstart.training.config import make_run_config
 from headstart.training.recipes import CLASSIFIER_DEFAULT
-from tests.conftest import Silent
+from tests.conftest import CLASSIFIER, Silent
 
 CPU = torch.device("cpu")
 ROOT = Path(__file__).parents[2]

@@ -51,7 +51,9 @@ def public_names() -> str:
     """Every name of ``headstart.__all__``, in order, with its signature."""
     import headstart
 
-    return "".join(f"{name}{_signature(getattr(headstart, name))}\n" for name in headstart.__all__)
+    # As it is loaded first, whatever was imported before.
+    names = headstart.__all__
+    return "".join(f"{name}{_signature(headstart.__getattr__(name))}\n" for name in names)
 
 
 def _signature(thing: Any) -> str:

@@ -24,9 +24,9 @@ from headstart.inference.classes import (
 )
 from headstart.runs.run import train
 from headstart.system.disk import locked
-from headstart.training.config import CLASSIFIER, make_run_config
+from headstart.training.config import make_run_config
 from headstart.training.recipes import CLASSIFIER_DEFAULT
-from tests.conftest import Silent, tiny
+from tests.conftest import CLASSIFIER, Silent, tiny
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,8 @@ from headstart.scores import segmentation as metrics
 from headstart.scores.frames_csv import frames_csv
 from headstart.seeding import generator
 from headstart.studies.verdicts import compare
-from headstart.training.config import PRETEXTS, StudyConfig, read_run_config, to_json
+from headstart.training.config import PRETEXT_NAMES, StudyConfig
+from headstart.training.config_files import read_run_config, to_json
 
 GAIN = {"colorization": 0.35, "masked-colorization": 0.55}  # of what scratch loses
 
@@ -71,7 +72,7 @@ def make_study(
         k: config[k]
         for k in ("data", "task", "model", "width", "size", "score", "device", "threads")
     }
-    pretexts = [s for s in starts if s in PRETEXTS]
+    pretexts = [s for s in starts if s in PRETEXT_NAMES]
     out.mkdir(parents=True)
     study = StudyConfig.model_validate(
         {**shared, "schema": 1, "starts": starts, "labels": labels, "seeds": seeds,
@@ -98,7 +99,7 @@ def make_study(
         write_json(folder / "scores.json", scores)
         (folder / "frames.csv").write_text(frames_csv(worse, frames, names))
         own = {**config, "start": start, "labels": budget, "seed": seed}
-        if start in PRETEXTS:
+        if start in PRETEXT_NAMES:
             own["pretext"] = {**pretext, "pretext": start, "seed": seed}
         write_json(folder / "config.json", own)
         read_run_config(folder / "config.json")
@@ -144,7 +145,7 @@ def _worsen(counts: np.ndarray, share: float, rng: np.random.Generator) -> np.nd
 
 
 def _moved(start: str, seed: int) -> dict[str, Any]:
-    if start not in PRETEXTS:
+    if start not in PRETEXT_NAMES:
         return {"name": start, "weights_sha256": None, "moved": [], "adapted": [], "fresh": [],
                 "unused": []}  # fmt: skip
     moved = [f"encoder.{i}.{j}.{p}" for i in range(4) for j in (0, 1) for p in ("weight", "bias")]

@@ -26,7 +26,7 @@ from headstart.scores import segmentation as metrics
 from headstart.system.devices import pick_device
 from headstart.system.disk import locked
 from headstart.training.checkpoint import load_weights
-from headstart.training.config import read_run_config, to_json
+from headstart.training.config_files import read_run_config, to_json
 from tests.conftest import ASSIGNMENT_TINY, Silent, tiny
 
 SAME_BYTES = ("weights.safetensors", "metrics.jsonl", "scores.json", "frames.csv", "config.json",

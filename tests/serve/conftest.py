@@ -23,7 +23,7 @@ from headstart.serve.facts import About, find_about
 from headstart.serve.limits import Limits
 from headstart.serve.samples import Samples, find_samples
 from headstart.serve.server import bind, make_server
-from headstart.training.config import read_run_config
+from headstart.training.config_files import read_run_config
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from headstart.inference.torch_network import load_segmenter
 from headstart.serve.facts import facts, find_about
 from headstart.serve.samples import find_samples
 from headstart.studies.verdicts import sentences
-from headstart.training.config import read_run_config
+from headstart.training.config_files import read_run_config
 from tests.report.maker import make_study
 
 

@@ -18,9 +18,9 @@ from headstart.report.write import write_report
 from headstart.studies.study import study
 from headstart.studies.verdicts import sentences
 from headstart.tasks.lookup import labelled_task
-from headstart.training.config import CLASSIFIER, StudyConfig
+from headstart.training.config import StudyConfig
 from headstart.training.recipes import CLASSIFIER_DEFAULT
-from tests.conftest import Silent
+from tests.conftest import CLASSIFIER, Silent
 
 NAMES = ("ape", "bee", "cat")
 

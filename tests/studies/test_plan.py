@@ -10,7 +10,7 @@ import pytest
 from headstart.errors import DataError, UsageError
 from headstart.studies.ledger import line_of, write_ledger
 from headstart.studies.plan import cells, expected_steps, grown, plan
-from headstart.training.config import to_json
+from headstart.training.config_files import to_json
 from tests.conftest import PRETEXT_TINY
 from tests.studies.test_ledger import write_finished
 from tests.studies.test_study import tiny_study
@@ -59,7 +59,7 @@ def finished(drawn: Path, tmp_path: Path) -> Path:
 
 def test_runs_without_the_settings_they_had_are_not_taken(finished: Path, drawn: Path) -> None:
     (finished / "config.json").write_text(to_json(tiny_study(drawn, seeds=(1,))))
-    with pytest.raises(DataError, match="ledger-differs.*4 runs"):
+    with pytest.raises(DataError, match=r"ledger-differs.*4 runs"):
         plan(tiny_study(drawn, seeds=(1,)), finished)
     (finished / "config.json").unlink()
     with pytest.raises(UsageError, match=r"no config\.json that says what they are"):

@@ -19,7 +19,8 @@ from headstart.report.write import write_report
 from headstart.runs.run import train
 from headstart.studies.plan import Cell, plan, run_config
 from headstart.studies.study import study
-from headstart.training.config import StudyConfig, differences, read_run_config
+from headstart.training.config import StudyConfig
+from headstart.training.config_files import differences, read_run_config
 from tests.conftest import PRETEXT_TINY, Silent, tiny
 
 RUN_FILES = ("frames.csv", "scores.json", "metrics.jsonl", "weights.safetensors")

@@ -16,7 +16,8 @@ from headstart.errors import DataError, InterruptedRun, UsageError
 from headstart.inference.torch_network import load_segmenter
 from headstart.runs.run import train
 from headstart.tasks.pretext import PretextTask, find_leaks
-from headstart.training.config import PretextConfig, read_run_config
+from headstart.training.config import PretextConfig
+from headstart.training.config_files import read_run_config
 from tests.conftest import PRETEXT_TINY, Silent, started, tiny_pretext
 
 SAME_BYTES = ("weights.safetensors", "metrics.jsonl", "scores.json", "leaks.json")
@@ -118,7 +119,7 @@ def test_any_folder_of_pictures(drawn: Path, tmp_path: Path) -> None:
     assert leaks["compared_with"] == [] and leaks["pictures"] >= 2
     for path in sorted(folder.iterdir())[1:]:
         path.unlink()
-    with pytest.raises(DataError, match="too-few-pictures.*found 1"):
+    with pytest.raises(DataError, match=r"too-few-pictures.*found 1"):
         train(tiny_pretext(folder), tmp_path / "other", Silent())
     with pytest.raises(DataError, match="no-pictures"):
         train(tiny_pretext(tmp_path / "none"), tmp_path / "other", Silent())

@@ -16,12 +16,14 @@ def test_from_nothing_to_a_report(tmp_path: Path, monkeypatch) -> None:
         monkeypatch.setattr(demo, name, value)
     told: list[str] = []
     out = tmp_path / "demo"
-    found = demo.demo(out, 1, Silent(), told.append)
-    assert json.loads(json.dumps(found)) == json.loads((out / "study" / "study.json").read_text())
-    assert len(found["records"]) == 2 and "[2/2]" in told[-1]
-    assert len(list((out / "predictions" / "masks").iterdir())) == 6
-    page = (out / "study" / "report.html").read_text()
+    made = demo.demo(out=out, listener=Silent(), tell=told.append)
+    record = json.loads((out / "study" / "study.json").read_text())
+    assert json.loads(json.dumps(made.study)) == record and len(record["records"]) == 2
+    assert "[2/2]" in told[-1]
+    assert made.predictions == out / "predictions" and made.report == out / "study" / "report.html"
+    assert len(list((made.predictions / "masks").iterdir())) == 6
+    page = made.report.read_text()
     assert "too few seeds" in page
     again: list[str] = []
-    demo.demo(out, 1, Silent(), again.append)
+    demo.demo(out=out, tell=again.append)
     assert again == [] and (out / "study" / "report.html").read_text() == page

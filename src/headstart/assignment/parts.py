@@ -20,8 +20,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from headstart.data.question import TaskName, sizes_of
+from headstart.data.question import TaskName
 from headstart.errors import DataError, Finding, UsageError
+from headstart.tasks.lookup import labelled_task
 from headstart.training.config import (
     IMAGENET,
     SCRATCH,
@@ -29,9 +30,8 @@ from headstart.training.config import (
     StudyConfig,
     make_run_config,
     make_study_config,
-    read_run_config,
-    read_study_config,
 )
+from headstart.training.config_files import read_run_config, read_study_config
 from headstart.training.recipes import (
     ASSIGNMENT,
     ASSIGNMENT_AUGMENTED,
@@ -241,10 +241,11 @@ def _shortened(recipe: Training, epochs: int | None) -> dict[str, Any]:
     return {**recipe.model_dump(), "epochs": epochs or recipe.epochs}
 
 
-def _labelled(data: str, task: TaskName) -> int:
+def _labelled(data: str, name: TaskName) -> int:
     """How many labelled training pictures there are."""
-    if found := sizes_of(Path(data), task).pictures["train"]:
-        return found
+    task = labelled_task(name)
+    if count := task.sizes(task.open(Path(data))).pictures["train"]:
+        return count
     raise DataError(Finding("empty-split", "error", f"{data} has no labelled pictures for train"))
 
 

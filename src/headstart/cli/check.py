@@ -10,30 +10,27 @@ import typer
 def check(
     data: Path = typer.Argument(
         ...,
-        help="The dataset's folder; of EndoVis 2017 also FOLDER/type-fold0; "
-        "or the word fashion-mnist, which is fetched.",
+        help="The dataset's folder; for EndoVis 2017 also FOLDER/type-fold0; "
+        "or fashion-mnist, which is downloaded.",
     ),
-    json: bool = typer.Option(False, "--json", help="One JSON object on stdout."),
+    json: bool = typer.Option(False, "--json", help="Print one JSON object."),
 ) -> None:
-    """Describe DATA, masks or classes, and find its faults: pairs, sizes, labels, balance, copies.
+    """Describe DATA and find its faults: pairs, sizes, labels, balance, duplicates.
 
-    Ends with 1 if there are errors, with 65 if there is no dataset to look at. Writes nothing.
+    Exits with 1 if there are errors, with 65 if there is no dataset. Writes nothing.
 
     Example: headstart check my-data
     """
-    from headstart.data.checks.classification import check_classes
-    from headstart.data.checks.segmentation import Report, check_dataset
-    from headstart.data.question import task_of
+    from headstart.verbs.check import check as check_data
 
-    classes = task_of(data) == "classification"
-    report = check_classes(data) if classes else check_dataset(data)
+    report = check_data(data)
     if json:
-        from json import dumps
+        from headstart.cli.show import print_json
 
-        print(dumps(report.to_json()))  # noqa: T201
+        print_json(report.to_json())
     else:
-        from headstart.cli.describe import describe, describe_classes
+        from headstart.cli.describe import describe
 
-        describe(report) if isinstance(report, Report) else describe_classes(report)
+        describe(report)
     if not report.ok:
         raise typer.Exit(1)

@@ -11,9 +11,9 @@ from headstart.cli.progress import Display, say
 
 def demo(
     out: Path = typer.Option(Path("demo"), help="Where everything is written."),
-    json: bool = typer.Option(False, "--json", help="study.json on stdout."),
+    json: bool = typer.Option(False, "--json", help="Print study.json as one JSON object."),
 ) -> None:
-    """Draw a small dataset, study two starts on it, write masks and a report; nothing is needed.
+    """Draw a small dataset, compare two starts on it, write masks and a report. Needs no data.
 
     Takes a few minutes on two CPU cores. The scenes are drawn by a program: they show that the
     machinery works, and say nothing about surgery.
@@ -21,15 +21,14 @@ def demo(
     Example: headstart demo --out demo
     """
     from headstart.cli.show import print_json, show_study
-    from headstart.training.config import available_threads
     from headstart.verbs.demo import demo as run_demo
 
     with Display("demo", epochs=False) as display:
-        found = run_demo(out, available_threads(), display, display.tell)
+        result = run_demo(out=out, listener=display, tell=display.tell)
     if json:
-        print_json(found)
+        print_json(result.study)
     else:
-        show_study(found)
-    say(f"the report                 {out / 'study' / 'report.html'}")
-    say(f"masks and overlays         {out / 'predictions'}")
-    say("next, your own pictures:   headstart check PATH, then headstart study PATH")
+        show_study(result.study)
+    say(f"Report:              {result.report}")
+    say(f"Masks and overlays:  {result.predictions}")
+    say("Next, with your own pictures: headstart check PATH, then headstart study PATH")

@@ -1,4 +1,4 @@
-"""What a check found, for people: two tables, then the findings."""
+"""The report of a check, for people: two tables, then the findings."""
 
 from __future__ import annotations
 
@@ -12,28 +12,27 @@ from headstart.errors import Finding, printable
 _STYLES = {"error": "red", "warning": "yellow", "info": "none"}
 
 
-def describe(report: Report) -> None:
+def describe(report: Report | ClassReport) -> None:
     """Print a report on stdout; the tables fit 80 columns."""
-    _say((_splits(report), _classes(report)), report.findings)
+    if isinstance(report, ClassReport):
+        tables = (_class_splits(report), _class_counts(report))
+    else:
+        tables = (_splits(report), _classes(report))
+    _print(tables, report.findings)
 
 
-def describe_classes(report: ClassReport) -> None:
-    """The same of labelled pictures."""
-    _say((_class_splits(report), _class_counts(report)), report.findings)
-
-
-def _say(tables: tuple[Table, ...], findings: tuple[Finding, ...]) -> None:
+def _print(tables: tuple[Table, ...], findings: tuple[Finding, ...]) -> None:
     console = Console(highlight=False, emoji=False, markup=False)
     for table in tables:
         console.print(table)
         console.print()
     for finding in findings:
-        # A terminal breaks lines at words; a pipe gets each line whole, for grep.
+        # A terminal wraps lines at words; a pipe gets each finding unwrapped, for grep.
         console.print(
             str(finding), style=_STYLES[finding.severity], soft_wrap=not console.is_terminal
         )
     if not findings:
-        console.print("nothing to remark")
+        console.print("No problems found")
 
 
 def _table(title: str) -> Table:
@@ -41,7 +40,7 @@ def _table(title: str) -> Table:
 
 
 def _splits(report: Report) -> Table:
-    table = _table("Frames (width x height), and what a constant prediction scores")
+    table = _table("Frames (width x height), and scores of the best constant prediction")
     table.add_column("split", no_wrap=True)
     for heading in ("frames", "size", "dice", "dice_frame", "dice_assignment"):
         table.add_column(heading, justify="right", no_wrap=True)
@@ -54,7 +53,7 @@ def _splits(report: Report) -> Table:
 
 
 def _classes(report: Report) -> Table:
-    table = _table("Share of the pixels, and number of frames with the class")
+    table = _table("Share of pixels, and number of frames, by class")
     table.add_column("class", overflow="fold", max_width=28)
     for heading in ("grey", *report.splits):
         table.add_column(heading, justify="right", no_wrap=True)
@@ -68,11 +67,11 @@ def _classes(report: Report) -> Table:
 
 
 def _class_splits(report: ClassReport) -> Table:
-    table = _table("Pictures (width x height); trivial accuracy")
+    table = _table("Pictures (width x height), and accuracy of the best constant prediction")
     table.add_column("split", no_wrap=True)
     for heading in ("pictures", "size", "accuracy"):
         table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("by saying", overflow="fold", max_width=28)
+    table.add_column("by predicting", overflow="fold", max_width=28)
     for name, split in report.splits.items():
         size, accuracy = _size(split.width, split.height), f"{split.trivial_accuracy:.4f}"
         table.add_row(name, str(split.pictures), size, accuracy, printable(split.most_frequent))
@@ -80,7 +79,7 @@ def _class_splits(report: ClassReport) -> Table:
 
 
 def _class_counts(report: ClassReport) -> Table:
-    table = _table("Number of pictures by class")
+    table = _table("Number of pictures, by class")
     table.add_column("class", overflow="fold", max_width=28)
     for heading in report.splits:
         table.add_column(heading, justify="right", no_wrap=True)
@@ -91,4 +90,4 @@ def _class_counts(report: ClassReport) -> Table:
 
 
 def _size(width: int | None, height: int | None) -> str:
-    return "differ" if width is None else f"{width} x {height}"
+    return "vary" if width is None else f"{width} x {height}"

@@ -1,4 +1,4 @@
-"""``headstart doctor``: what is installed, what is missing, what there is to work with."""
+"""``headstart doctor``: what is installed, what is missing, and what this machine has."""
 
 from __future__ import annotations
 
@@ -18,27 +18,25 @@ _STYLES = {"ok": "green", "missing": "yellow", "broken": "red", "too old": "red"
 
 
 def doctor(
-    quick: bool = typer.Option(
-        False, "--quick", help="Look versions up, and load nothing to see whether it works."
-    ),
-    json: bool = typer.Option(False, "--json", help="One JSON object on stdout."),
+    quick: bool = typer.Option(False, "--quick", help="Only look up versions; load no package."),
+    json: bool = typer.Option(False, "--json", help="Print one JSON object."),
 ) -> None:
-    """Say what is installed, what is missing, and what there is to work with.
+    """Show what is installed, what is missing, and what this machine has.
 
-    Ends with 1 where something that is required is missing, broken or too old; what only an extra
-    brings is told. Installs nothing.
+    Exits with 1 if a required package is missing, broken or too old; packages that only an extra
+    needs are shown. Installs nothing.
 
     Example: headstart doctor
     """
     from headstart.system.doctor import examine
 
     if not quick:
-        say("loading every package to see whether it works; torch takes its seconds ...")
+        say("Loading every package to see whether it works; torch takes some seconds ...")
     health = examine(load=not quick)
     if json:
-        from json import dumps
+        from headstart.cli.show import print_json
 
-        print(dumps(health.to_json()))  # noqa: T201
+        print_json(health.to_json())
     else:
         from rich.console import Console
 
@@ -54,9 +52,9 @@ def _lines(health: Health, quick: bool) -> Iterator[Text | str]:
     for heading, required in (("required", True), ("extras", False)):
         yield ""
         yield _heading(heading)
-        for its in health.packages:
-            if (its.extra is None) == required:
-                yield _row(its.name, its.version or "-", its.verdict, its.do)
+        for package in health.packages:
+            if (package.extra is None) == required:
+                yield _row(package.name, package.version or "-", package.verdict, package.do)
     yield ""
     yield _heading("machine")
     yield _fact("processor", health.cpu)
@@ -68,22 +66,22 @@ def _lines(health: Health, quick: bool) -> Iterator[Text | str]:
     parts += [f"a limit of {_size(memory.limit)}"] if memory.limit is not None else []
     yield _fact("memory", ", ".join(parts))
     if health.devices is None:
-        why = "not asked: --quick" if quick else "torch does not load"
+        why = "not checked: --quick" if quick else "torch does not load"
         yield _fact("accelerator", why)
     else:
         for device in health.devices:
             bf16 = "bf16" if device.bf16 else "no bf16"
             yield _fact("accelerator", f"{device.name}, {_size(device.memory)}, {bf16}")
         if not health.devices:
-            yield _fact("accelerator", "none that torch sees")
+            yield _fact("accelerator", "none that torch can use")
         yield _fact("bf16 on the CPU", "yes" if health.cpu_bf16 else "no")
     for place in health.places:
         free = f"{_size(place.free)} of {_size(place.size)} free"
         yield _fact(place.use, f"{free} in {place.folder}")
     yield ""
-    yield _heading("beside it")
+    yield _heading("other programs")
     for tool in health.tools:
-        yield _fact(tool.name, tool.path or f"not found (only for: {tool.use})")
+        yield _fact(tool.name, tool.path or f"not found (needed only for: {tool.use})")
     shell, installed = health.completion
     do = "headstart --install-completion" if shell else "the shell is not known"
     yield _fact("completion", f"installed for {shell}" if installed else f"not installed: {do}")
@@ -117,13 +115,13 @@ def _verdict(ok: bool) -> Text:
     if ok:
         return Text("all that is required works", style="green")
     return Text(
-        "something required is missing or broken, or something installed is too old: see above",
+        "a required package is missing or broken, or an installed one is too old: see above",
         style="red",
     )
 
 
 def _size(count: int | None) -> str:
-    """Bytes as people read them.
+    """Return a number of bytes for people.
 
     >>> _size(8_100_000_000), _size(64_000_000), _size(None)
     ('8.1 GB', '64 MB', 'unknown')

@@ -7,34 +7,34 @@ import typer
 
 def explain(
     code: str | None = typer.Argument(
-        None, help="As in error[unknown-grey]; without it all codes are listed."
+        None, help="A code, as in error[unknown-grey]; without one, all codes are listed."
     ),
-    json: bool = typer.Option(False, "--json", help="One JSON object on stdout."),
+    json: bool = typer.Option(False, "--json", help="Print one JSON object."),
 ) -> None:
-    """Say what the CODE of a message means, and what to do about it.
+    """Explain the CODE of a message: what it means and what to do.
 
     Example: headstart explain unknown-grey
     """
     from headstart.system.codes import look_up, read_codes
 
-    found = list(read_codes().values()) if code is None else [look_up(code)]
+    codes = list(read_codes().values()) if code is None else [look_up(code)]
     if json:
-        from json import dumps
+        from headstart.cli.show import print_json
 
-        rows = [its.to_json() for its in found]
-        print(dumps({"schema": 1, "codes": rows} if code is None else rows[0]))  # noqa: T201
+        rows = [explained.to_json() for explained in codes]
+        print_json({"schema": 1, "codes": rows} if code is None else rows[0])
     elif code is None:
-        for its in found:
-            print(f"{its.name}: {its.meaning}")  # noqa: T201
+        for explained in codes:
+            print(f"{explained.name}: {explained.meaning}")  # noqa: T201
     else:
         from rich.console import Console
 
-        (its,) = found
+        (explained,) = codes
         console = Console(highlight=False, emoji=False, markup=False)
         for line in (
-            f"{'/'.join(its.severity)}[{its.name}]",
-            f"  found by: {its.where}",
-            f"  means: {its.meaning}",
-            f"  do: {its.do}",
+            f"{'/'.join(explained.severity)}[{explained.name}]",
+            f"  found by: {explained.where}",
+            f"  means: {explained.meaning}",
+            f"  do: {explained.do}",
         ):
             console.print(line, soft_wrap=not console.is_terminal)

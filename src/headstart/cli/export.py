@@ -14,35 +14,35 @@ def export(
     out: Path | None = typer.Option(None, help="The file. [default: RUN/model.onnx]"),
     pictures: Path | None = typer.Option(
         None,
-        help="Real pictures to compare with PyTorch on. [default: the run's test and "
+        help="Pictures on which to compare the file with PyTorch. [default: the run's test and "
         "validation frames]",
     ),
     fresh: bool = typer.Option(
-        False, "--fresh", help="Write beside a file that is there; never overwrite."
+        False, "--fresh", help="Write beside a file that exists; never overwrite."
     ),
-    json: bool = typer.Option(False, "--json", help="The result as one JSON object on stdout."),
+    json: bool = typer.Option(False, "--json", help="Print the result as one JSON object."),
 ) -> None:
-    """Write a run as one ONNX file, if it answers as PyTorch does on real pictures.
+    """Write a run as one ONNX file, if it agrees with PyTorch on real pictures.
 
-    It takes any number of pictures and, of a segmentation, any usual size; predict takes it where
-    it takes a run, and loads no PyTorch then.
+    The file takes any number of pictures; of a segmentation, in any usual size. predict, evaluate
+    and serve take it in place of a run, and then need no PyTorch.
 
     Example: headstart export runs/first
     """
-    from headstart.export.to_onnx import export_run
+    from headstart.cli.show import print_json
+    from headstart.verbs.export import export as write
 
-    done = export_run(run, out, pictures, fresh, say)
+    result = write(run, out=out, pictures=pictures, fresh=fresh, tell=say)
     if json:
-        from json import dumps
-
-        print(dumps(done))  # noqa: T201
-    agreement = done["agreement"]
+        print_json(result.to_json())
+    agreement = result.agreement
     if agreement is None:
-        say(f"{done['file']} is there already, made from these weights")
+        say(f"{result.file} exists already, made from these weights")
         return
     say(
-        f"{done['file']} ({done['bytes'] / 1e6:.1f} MB): on {agreement['pictures']} pictures no "
-        f"probability differs from PyTorch's by more than {agreement['largest_difference']:.1e}; "
-        f"another class: {agreement['other_class_share']:.4%}"
+        f"Wrote {result.file} ({result.bytes / 1e6:.1f} MB). Compared with PyTorch on "
+        f"{agreement['pictures']} pictures: largest difference of a probability "
+        f"{agreement['largest_difference']:.1e}, another class for "
+        f"{agreement['other_class_share']:.4%}"
     )
-    say(f"next: headstart predict {done['file']} PICTURES --out predictions")
+    say(f"Next: headstart predict {result.file} PICTURES --out predictions")

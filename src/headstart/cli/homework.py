@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import typer
 
@@ -18,8 +18,8 @@ def homework(
     out: Path = typer.Option(Path("homework"), help="Where everything is written."),
     fashion_mnist: str | None = typer.Option(
         None,
-        help="Part 2: the folder with Fashion-MNIST's four idx files (the word fashion-mnist "
-        "fetches them), or any folder of pictures with a class.",
+        help="Part 2: the folder with Fashion-MNIST's four idx files, or any folder of pictures "
+        "with a class; fashion-mnist downloads the files.",
     ),
     new_data: str | None = typer.Option(
         None, help="2(c): an entirely new dataset, one folder a class."
@@ -28,79 +28,78 @@ def homework(
         None, help="The classifier, any of torchvision's. [default: vgg16]"
     ),
     weights: str | None = typer.Option(
-        None, help="Its ImageNet weights, a file. [default: those that torchvision publishes]"
+        None, help="A file of its ImageNet weights. [default: those that torchvision publishes]"
     ),
     scale: Literal["full", "small", "tiny"] = typer.Option(
         "full",
-        help="full: 256x320, width 32, and 224x224, as the assignment has it; small: 64x80, width "
-        "16, and 64x64 with 3000 labels; tiny: a few steps, to see that it works.",
+        help="full: 256x320, width 32, and 224x224, as in the assignment; small: 64x80, width 16, "
+        "and 64x64 with 3000 labels; tiny: a few steps, to see that it works.",
     ),
     seeds: int | None = typer.Option(
-        None, help="How many; a verdict needs 5. [default: 5; tiny: 1]", min=1, max=1000
+        None, help="Number of seeds; a verdict needs 5. [default: 5; tiny: 1]", min=1, max=1000
     ),
     jobs: int = typer.Option(1, help="Runs at a time, each in its own process.", min=1),
     device: str = typer.Option("auto", help="cpu, cuda, or auto."),
     threads: int | None = typer.Option(
         None,
-        help="CPU threads of a run. [default: all this process may use, shared by the jobs]",
+        help="CPU threads of a run. [default: all that are available, shared by the jobs]",
         min=1,
     ),
     without_pictures: bool = typer.Option(
-        False, "--without-pictures", help="No frames of the dataset: they may be patients'."
+        False,
+        "--without-pictures",
+        help="Show no frames of the dataset: they may be patients' pictures.",
     ),
     dry_run: bool = typer.Option(
-        False, "--dry-run", help="Say what would be done, how long and how large; do nothing."
+        False, "--dry-run", help="Show the plan, its time and its size; train nothing."
     ),
     json: bool = typer.Option(
-        False, "--json", help="homework.json on stdout; of --dry-run what it would cost."
+        False,
+        "--json",
+        help="Print homework.json, or with --dry-run the cost, as one JSON object.",
     ),
 ) -> None:
     """Do the assignment: its trainings, its figures, its questions answered.
 
     1(b) and 1(d), and 2(c), are run with several seeds, so that differences have intervals. The
     report is OUT/report.html, report.tex and, where a LaTeX is installed, report.pdf. A part whose
-    data or weights are not there is marked "not run", with what it takes. The same command again
-    continues; more --seeds, and part 2, may be given later.
+    data or weights are missing is marked "not run", with what it needs. The same command resumes;
+    more --seeds, and part 2, may be added later.
 
     Example: headstart homework --data hw6 --fashion-mnist fashion-mnist --out handin
     """
-    from headstart.assignment.homework import costs, do_homework
-    from headstart.assignment.parts import SCALES, Homework, begun_with, with_what_is_there
-    from headstart.system.devices import pick_device
-    from headstart.training.config import available_threads
+    from headstart.cli.show import print_json
+    from headstart.verbs.homework import homework as do
 
-    begun = begun_with(out)
-    if begun is not None:  # going on elsewhere, with other cores or devices
-        threads = threads or begun.threads
-        device = begun.device if device == "auto" else device
-    its: Any = pick_device(device).type
-    chosen = Homework(
-        str(data),
-        scale,
-        seeds or SCALES[scale].seeds,
-        its,
-        threads or max(1, available_threads() // jobs),
-        fashion_mnist,
-        new_data,
-        model,
-        weights,
-    )
-    chosen = with_what_is_there(chosen, out)
-    if dry_run:
-        _show_costs(costs(chosen, out), jobs, json)
-        return
     with Display("homework", epochs=False) as display:
-        written = do_homework(chosen, out, display, display.tell, jobs, not without_pictures)
+        result = do(
+            data,
+            out=out,
+            fashion_mnist=fashion_mnist,
+            new_data=new_data,
+            model=model,
+            weights=weights,
+            scale=scale,
+            seeds=seeds,
+            jobs=jobs,
+            device=device,
+            threads=threads,
+            without_pictures=without_pictures,
+            dry_run=dry_run,
+            listener=display,
+            tell=display.tell,
+        )
+    if result.record is None:
+        _show_costs(result.costs, jobs, json)
+        return
     if json:
-        from headstart.cli.show import print_json
-
-        print_json(written.record)
+        print_json(result.record)
     else:
-        for line in written.record["answers"]:
-            print(line)  # noqa: T201
-    say(f"the report is {', '.join(map(str, written.files))}")
-    if written.no_pdf:
-        say(f"no report.pdf: {written.no_pdf}; report.tex and figures/ make it elsewhere")
+        for answer in result.record["answers"]:
+            print(answer)  # noqa: T201
+    say(f"Report: {', '.join(map(str, result.files))}")
+    if result.no_pdf:
+        say(f"No report.pdf: {result.no_pdf}; make it elsewhere from report.tex and figures/")
 
 
 def _show_costs(costs: dict[str, Cost], jobs: int, json: bool) -> None:
@@ -115,7 +114,7 @@ def _show_costs(costs: dict[str, Cost], jobs: int, json: bool) -> None:
         count = cost.runs + cost.pretexts
         say(
             f"{part:<16} {count:3d} training{'s' * (count != 1)}, at most "
-            f"{cost.steps + cost.pretext_steps} steps, about {hours:.1f} hours here, "
+            f"{cost.steps + cost.pretext_steps} steps, about {hours:.1f} hours on this machine, "
             f"{cost.size / 1e6:.0f} MB"
         )
-    say("a training that stops early, as those of part 1 do, costs less")
+    say("Trainings that stop early, as in part 1, take less")

@@ -44,9 +44,9 @@ for verb in (
 
 @app.callback(invoke_without_command=True)
 def options(
-    version: bool = typer.Option(False, "--version", help="Print the version and leave."),
+    version: bool = typer.Option(False, "--version", help="Print the version and exit."),
 ) -> None:
-    """What holds for every verb."""
+    """Options that belong to no verb."""
     if version:
         from importlib.metadata import version as installed
 
@@ -55,9 +55,9 @@ def options(
 
 
 def main() -> None:
-    """Runs one verb and leaves with its exit status; no error of the user's gives a traceback."""
-    _open_what_is_closed()
-    for stream in (sys.stdout, sys.stderr):  # names may hold what a terminal cannot show
+    """Run one verb and exit with its status; errors that a user can mend show no traceback."""
+    _open_closed_streams()
+    for stream in (sys.stdout, sys.stderr):  # file names may hold characters it cannot encode
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     try:
@@ -68,22 +68,25 @@ def main() -> None:
         _leave(error.exit_status)
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        hint = "check that the place exists, is not full, and that you may read and write there"
+        hint = "check that the folder exists, that the disk has space, and that you may write there"
         say(str(Finding("disk", "error", f"{where}{error.strerror or error}", hint)))
         _leave(74)
     except (MemoryError, RuntimeError) as error:
-        # torch says so by RuntimeError on a CPU and by a child of it on a GPU
+        # torch raises RuntimeError for it on a CPU, and a subclass on a GPU
         words = str(error).lower()
         memory = isinstance(error, MemoryError) or "out of memory" in words
         if not memory and "can't allocate memory" not in words:
             raise
-        hint = "a smaller --size, or a smaller batch in a recipe of your own"
+        hint = "choose a smaller --size, or a smaller batch in a recipe of your own"
         say(str(Finding("memory", "error", "out of memory", hint)))
         _leave(74)
 
 
-def _open_what_is_closed() -> None:
-    """Of the three streams: else a file of ours would get the number of one, and be talked into."""
+def _open_closed_streams() -> None:
+    """Open stdin, stdout and stderr if they are closed.
+
+    Otherwise the next file we open gets the number of a stream, and messages go into it.
+    """
     while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
         pass
     os.close(number)
@@ -93,8 +96,8 @@ def _open_what_is_closed() -> None:
 
 
 def _leave(status: int) -> None:
-    """Ends now: what torch and its threads still hold need not be taken down in order."""
+    """Exit at once, without waiting for torch and its threads to be torn down."""
     for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError):  # a full disk, of which there is no more to say
+        with contextlib.suppress(OSError):  # a full disk
             stream.flush()
     os._exit(status)

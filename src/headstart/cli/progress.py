@@ -1,4 +1,4 @@
-"""How a training is shown: a bar on a terminal, plain lines elsewhere. All of it on stderr."""
+"""Progress on stderr: a bar on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 
 def say(text: str = "") -> None:
-    """A line of talk, on stderr: stdout is for results. Where nobody can hear it, work goes on."""
-    with contextlib.suppress(OSError):  # a log on a full disk, a terminal that is gone
+    """Print a line on stderr (stdout is for results); if that fails, the work goes on."""
+    with contextlib.suppress(OSError):  # a log on a full disk, a terminal that is closed
         print(text, file=sys.stderr, flush=True)  # noqa: T201
 
 
-def _bar(parts: str) -> Progress:
+def _bar(unit: str) -> Progress:
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -34,18 +34,23 @@ def _bar(parts: str) -> Progress:
         TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn(parts),
+        TextColumn(unit),
         TimeRemainingColumn(),
         console=Console(stderr=True),
     )
 
 
 class Display:
-    """Listens to a training and shows it; see [`Listener`][headstart.training.fit.Listener]."""
+    """Shows a training: a [`Listener`][headstart.training.fit.Listener].
+
+    Args:
+        label: the bar's, until a training says what it is.
+        epochs: whether each epoch gets a line.
+    """
 
     def __init__(self, label: str, epochs: bool = True) -> None:
         self._label = label
-        self._epochs = epochs  # whether each gets a line
+        self._epochs = epochs
         self._bar: Progress | None = None
         self._task: TaskID | None = None
         self._collapsed = 0
@@ -72,7 +77,7 @@ class Display:
             say(text)
 
     def tell(self, text: str) -> None:
-        """A line of its own."""
+        """Print a line."""
         self._line(text)
 
     def begins(self, what: str) -> None:
@@ -102,31 +107,35 @@ class Display:
         self._collapsed = self._collapsed + 1 if row.get("validation_collapsed") else 0
         if self._collapsed in (3, 30):
             message = (
-                f"for {self._collapsed} epochs the model has predicted one class everywhere on "
-                "the validation split: it is collapsed so far"
+                f"the model has collapsed: for {self._collapsed} epochs it has predicted one class "
+                "everywhere on the validation split"
             )
             self.warning(Finding("collapsed", "warning", message))
 
     def resumed(self, step: int, history: list[dict[str, Any]]) -> None:
-        self._line(f"going on from step {step}, after {len(history)} epochs (checksum right)")
+        self._line(f"Resuming from step {step}, after {len(history)} epochs (checkpoint verified)")
 
     def warning(self, finding: Finding) -> None:
         self._line(str(finding))
 
 
 class Counting:
-    """Shows how far something is that has a number of parts: a bar, or a line now and then."""
+    """Shows how many parts of something are done: a bar on a terminal, else a line now and then.
 
-    def __init__(self, what: str, parts: str, seconds: float = 15.0) -> None:
-        self._what, self._parts, self._pause = what, parts, seconds
+    Args:
+        label: what is worked on.
+        unit: of the parts, in the plural.
+        seconds: between two lines.
+    """
+
+    def __init__(self, label: str, unit: str, seconds: float = 15.0) -> None:
+        self._label, self._unit, self._pause = label, unit, seconds
         self._bar: Progress | None = None
         self._task: TaskID | None = None
-        self._began = self._said = time.monotonic()
+        self._first: tuple[float, int] | None = None  # when the first step came, and how many
+        self._said = time.monotonic()
 
     def __enter__(self) -> Counting:
-        if sys.stderr.isatty():
-            self._bar = _bar(self._parts)
-            self._bar.start()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -134,20 +143,30 @@ class Counting:
             self._bar.stop()
 
     def step(self, done: int, total: int | None) -> None:
-        """So many are done; of about so many, where that is known."""
-        if self._bar is not None:
-            if self._task is None:
-                self._task = self._bar.add_task(self._what, total=total)
-                self._began = time.monotonic()
-            self._bar.update(self._task, completed=done)
-            return
+        """Show how many are done, of about how many where that is known."""
+        if sys.stderr.isatty():
+            self._draw(done, total)
+        else:
+            self._say(done, total)
+
+    def _draw(self, done: int, total: int | None) -> None:
+        if self._bar is None or self._task is None:
+            self._bar = _bar(self._unit)
+            self._bar.start()
+            self._task = self._bar.add_task(self._label, total=total)
+        self._bar.update(self._task, completed=done)
+
+    def _say(self, done: int, total: int | None) -> None:
         now = time.monotonic()
+        if self._first is None:  # what was loaded before it says nothing about the pace
+            self._first = (now, done)
         if now - self._said < self._pause:
             return
         self._said = now
-        if total is None or done > total:
-            say(f"{self._what}: {done:,} {self._parts}")
+        began, done_then = self._first
+        if total is None or not done_then < done <= total:
+            say(f"{self._label}: {done:,} {self._unit}")
             return
-        left = (now - self._began) / done * (total - done)
-        remains = f"{left / 60:.0f} min" if left >= 90 else f"{left:.0f} s"
-        say(f"{self._what}: {done:,} of {total:,} {self._parts}, about {remains} remain")
+        left = (now - began) / (done - done_then) * (total - done)
+        remaining = f"{left / 60:.0f} min" if left >= 90 else f"{left:.0f} s"
+        say(f"{self._label}: {done:,} of {total:,} {self._unit}, about {remaining} left")

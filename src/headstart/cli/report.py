@@ -12,22 +12,23 @@ from headstart.cli.progress import say
 def report(
     run_or_study: Path = typer.Argument(..., help="The folder of a run or a study."),
     without_pictures: bool = typer.Option(
-        False, "--without-pictures", help="No frames of the dataset: they may be patients'."
+        False,
+        "--without-pictures",
+        help="Show no frames of the dataset: they may be patients' pictures.",
     ),
-    json: bool = typer.Option(False, "--json", help="The files written, as one JSON object."),
+    json: bool = typer.Option(False, "--json", help="Print the written files as one JSON object."),
 ) -> None:
-    """Write report.html into the folder of a run or a study: one page that needs nothing else.
+    """Write report.html into the folder of a run or a study: one self-contained page.
 
-    Tables (CSV, LaTeX) and figures (PNG, PDF) are written into report/ beside it. A study that
-    is not complete is reported as far as it is.
+    Tables (CSV, LaTeX) and figures (PNG, PDF) go into report/ beside it. An unfinished study is
+    reported as far as it is.
 
     Example: headstart report studies/my-data
     """
-    from headstart.report.write import write_report
+    from headstart.cli.show import print_json
+    from headstart.verbs.report import report as write
 
-    page, *files = write_report(run_or_study, pictures=not without_pictures)
+    result = write(run_or_study, without_pictures=without_pictures)
     if json:
-        from json import dumps
-
-        print(dumps({"page": str(page), "files": [str(f) for f in files]}))  # noqa: T201
-    say(f"the report is {page}; tables and figures are in {page.parent / 'report'}")
+        print_json({"page": str(result.page), "files": [str(path) for path in result.files]})
+    say(f"Report: {result.page}; tables and figures: {result.page.parent / 'report'}")

@@ -1,4 +1,4 @@
-"""``headstart serve RUN``: a page to try a run, and to see what it is worth."""
+"""``headstart serve RUN``: a page to try a run, and to see its scores."""
 
 from __future__ import annotations
 
@@ -13,18 +13,20 @@ from headstart.cli.progress import say
 
 
 def serve(
-    run: Path = typer.Argument(..., help="A finished run, or the model.onnx of one."),
-    port: int = typer.Option(8420, min=0, max=65535, help="Where it listens; 0 takes a free one."),
+    run: Path = typer.Argument(..., help="A finished run, or its ONNX file."),
+    port: int = typer.Option(
+        8420, min=0, max=65535, help="The port to listen on; 0 takes a free one."
+    ),
     host: str = typer.Option(
-        "127.0.0.1", help="The address it listens on; any but this machine's own needs --token."
+        "127.0.0.1", help="The address to listen on; any but this machine's own needs --token."
     ),
     token: str | None = typer.Option(
-        None, help="Asked of everybody who opens the page; auto draws one."
+        None, help="A secret that visitors of the page need; auto draws one."
     ),
-    data: Path | None = typer.Option(None, help="Where the run's dataset is, if it has moved."),
+    data: Path | None = typer.Option(None, help="The run's dataset, if it has moved."),
     device: str = typer.Option("auto", help="cpu, cuda, or auto."),
 ) -> None:
-    """Open a page in the browser: drop a picture, see what the run finds and how sure it is.
+    """Serve a page for the browser: drop a picture, see what the run finds and how sure it is.
 
     Nothing is stored and nothing leaves the machine. Ctrl-C stops it.
 
@@ -40,7 +42,7 @@ def serve(
     from headstart.serve.server import bind, checked_token
     from headstart.serve.server import serve as run_server
 
-    asked = checked_token(host, token)
+    secret = checked_token(host, token)
     about = find_about(run)
     address = bind(host, port)
 
@@ -48,18 +50,18 @@ def serve(
 
     segmenter = open_segmenter(run, device)
     samples = find_samples(about.config, about.run, segmenter.label_map, data)
-    app = make_app(Served(segmenter, about, samples), host, asked)
+    app = make_app(Served(segmenter, about, samples), host, secret)
     if samples.missing:
-        say(f"without test frames to try: {samples.missing}")
+        say(f"The page offers no test frames to try: {samples.missing}")
     if not is_loopback(host):
-        say("what goes over the network is not encrypted: keep to networks you trust")
-    fragment = f"/#token={quote(asked, safe='')}" if asked else ""
-    say(f"{about.name} is at {address.url}{fragment}")
+        say("The connection is not encrypted: use it only in networks you trust")
+    fragment = f"/#token={quote(secret, safe='')}" if secret else ""
+    say(f"Serving {about.name} at {address.url}{fragment}")
     if address.own is not None:
-        say(f"from elsewhere, with this machine's address or name instead of {address.own}")
-    say("Ctrl-C stops it")
+        say(f"From other machines, use this machine's address or name instead of {address.own}")
+    say("Press Ctrl-C to stop")
     run_server(app, address)
-    # A thread may still be at a picture, which nobody waits for any more.
+    # Threads that still work at a picture are not waited for.
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0)

@@ -1,4 +1,4 @@
-"""Scores as a person reads them, or as one JSON object."""
+"""Results on stdout: tables for people, or one JSON object for programs."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Any
 
 
 def print_json(value: Any) -> None:
-    """One object on stdout."""
+    """Print one object on stdout."""
     print(json.dumps(value))  # noqa: T201
 
 
 def show_scores(scores: dict[str, Any], as_json: bool) -> None:
-    """Prints scores on stdout: a table beside the best constant prediction, or JSON."""
+    """Print scores beside those of the best constant prediction, or as JSON."""
     if as_json:
         print_json(scores)
         return
@@ -26,7 +26,7 @@ def show_scores(scores: dict[str, Any], as_json: bool) -> None:
 
     console = Console(highlight=False)
     of_classes = "accuracy" in scores
-    counted, what = ("pictures", "picture") if of_classes else ("frames", "pixel")
+    counted, unit = ("pictures", "picture") if of_classes else ("frames", "pixel")
     table = Table(title=f"{scores['split']} split, {scores[counted]} {counted}", box=None)
     table.add_column("score")
     table.add_column("value", justify="right")
@@ -35,18 +35,18 @@ def show_scores(scores: dict[str, Any], as_json: bool) -> None:
         table.add_row(name, shown(scores[name]), shown(scores["trivial"].get(name)))
     console.print(table)
     classes = Table(box=None)
-    its = ("recall", "precision") if of_classes else ("dice", "iou", "precision", "recall")
-    for heading in ("class", *its, counted):
+    measures = ("recall", "precision") if of_classes else ("dice", "iou", "precision", "recall")
+    for heading in ("class", *measures, counted):
         classes.add_column(heading, justify="left" if heading == "class" else "right")
     for name, c in scores["classes"].items():
-        classes.add_row(escape(name), *(shown(c[key]) for key in its), str(c[counted]))
+        classes.add_row(escape(name), *(shown(c[key]) for key in measures), str(c[counted]))
     console.print(classes)
     if scores["collapsed"]:
-        console.print(f"collapsed: every {what} of this split is predicted as one class")
+        console.print(f"Collapsed: the model predicts one class for every {unit} of this split")
 
 
 def show_study(study: dict[str, Any]) -> None:
-    """Prints what a study found: mean scores by start and budget, then the verdicts in words."""
+    """Print mean scores by start and budget, then the verdicts in words."""
     from statistics import fmean
 
     from rich.console import Console

@@ -2,40 +2,43 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import typer
 
 from headstart.cli.progress import Display, say
-from headstart.errors import Finding, UsageError
+
+if TYPE_CHECKING:
+    from headstart.verbs.study import StudyResult
 
 
 def study(
     data: Path = typer.Argument(..., help="The dataset's folder."),
     task: Literal["segmentation", "classification"] | None = typer.Option(
-        None, help="What is learned. [default: what the data have: masks, or classes]"
+        None, help="What to learn. [default: segmentation if DATA has masks, else classification]"
     ),
     model: str | None = typer.Option(
         None,
-        help="One of torchvision's classifiers: vgg16, resnet18, squeezenet1_0, ...; of a "
-        "segmentation it is the encoder. [default: unet; classification: resnet18]",
+        help="unet, or one of torchvision's classifiers: vgg16, resnet18, squeezenet1_0, ...; for "
+        "segmentation it becomes the encoder. [default: unet; classification: resnet18]",
     ),
     starts: str | None = typer.Option(
         None,
-        help="scratch, colorization, chroma, masked-denoising, masked-colorization, "
-        "scratch-longer, imagenet, runs or files of weights; with commas. "
+        help="Comma-separated: scratch, colorization, chroma, masked-denoising, "
+        "masked-colorization, scratch-longer, imagenet, folders of runs, files of weights. "
         "[default: scratch,colorization; classification: scratch,imagenet]",
     ),
     against: str | None = typer.Option(
-        None, help="The start to compare with. [default: scratch, else the first]"
+        None, help="The start that the others are compared with. [default: scratch, else the first]"
     ),
     tunes: str = typer.Option(
-        "all", help="Which layers train: all, head, last:N, staged; with commas."
+        "all",
+        help="Comma-separated: which layers to train: all, head, last:N, staged. Segmentation "
+        "supports only all.",
     ),
     labels: str = typer.Option("all", help="Label budgets, for example 30,75,all."),
-    seeds: str = typer.Option("5", help="How many, or which: 5 is 1,2,3,4,5."),
+    seeds: str = typer.Option("5", help="How many seeds, or which: 5 means 1,2,3,4,5."),
     out: Path | None = typer.Option(
         None, help="The study's folder. [default: studies/NAME-OF-DATA]"
     ),
@@ -43,13 +46,14 @@ def study(
         "default", help="default, assignment, assignment-augmented, or a .toml or .json file."
     ),
     epochs: int | None = typer.Option(
-        None, help="At most this many. [default: the recipe's]", min=1
+        None, help="Maximum number of epochs. [default: the recipe's]", min=1
     ),
     pretext_recipe: str | None = typer.Option(
-        None, help="Of the pretexts. [default: default, or assignment]"
+        None,
+        help="Recipe of the pretexts. [default: default; assignment with the assignment's recipes]",
     ),
     pretext_epochs: int | None = typer.Option(
-        None, help="At most this many. [default: the pretext recipe's]", min=1
+        None, help="Maximum number of pretext epochs. [default: the pretext recipe's]", min=1
     ),
     size: str | None = typer.Option(
         None,
@@ -59,137 +63,91 @@ def study(
     width: int | None = typer.Option(
         None, help="Channels of a segmentation network's finest level. [default: 32]"
     ),
-    score: str = typer.Option("test", help="The split scored once per run: test or validation."),
+    score: str = typer.Option("test", help="Split to score once per run: test or validation."),
     drop_leaks: bool = typer.Option(
-        False, "--drop-leaks", help="Leave pictures out of pretexts that are validation or test."
+        False,
+        "--drop-leaks",
+        help="Leave pictures that are also validation or test frames out of the pretexts.",
     ),
     jobs: int = typer.Option(1, help="Runs at a time, each in its own process.", min=1),
     device: str = typer.Option("auto", help="cpu, cuda, or auto."),
     threads: int | None = typer.Option(
         None,
-        help="CPU threads of a run. [default: all this process may use, shared by the jobs]",
+        help="CPU threads of a run. [default: all that are available, shared by the jobs]",
         min=1,
     ),
-    checkpoint_seconds: float = typer.Option(
-        10.0, help="At most about this much work is lost by a kill.", min=0
-    ),
+    checkpoint_seconds: float = typer.Option(10.0, help="Seconds between checkpoints.", min=0),
     dry_run: bool = typer.Option(
-        False, "--dry-run", help="Say what would be done, how long and how large; do nothing."
+        False, "--dry-run", help="Show the plan, its time and its size; train nothing."
     ),
     json: bool = typer.Option(
-        False, "--json", help="study.json on stdout; of --dry-run what it would cost."
+        False, "--json", help="Print study.json, or with --dry-run the cost, as one JSON object."
     ),
 ) -> None:
-    """Compare starts over label budgets and seeds, everything else held fixed.
+    """Compare starts over label budgets and seeds, with everything else held fixed.
 
-    The same command again continues; seeds, budgets and starts may be added. A finished run is
+    The same command resumes a study; seeds, budgets and starts may be added. A finished run is
     never run again.
 
     Example: headstart study my-data --starts scratch,colorization --labels 30,all --seeds 5
     """
-    from headstart.data.question import sizes_of, task_of, warnings_of
-    from headstart.training import config as configs
-    from headstart.training import recipes
-
-    out = out or Path("studies") / (data.resolve().name or "study")
-    its_task = task or task_of(data)
-    whole = sizes_of(data, its_task).pictures["train"]
-    chosen = configs.read_recipe_for(its_task, model, recipe)
-    # A classification has no pretexts, so its model says nothing of them.
-    network = (model if its_task == "segmentation" else None) or configs.UNET
-    its = (
-        configs.pretext_recipe_for(chosen, network)
-        if pretext_recipe is None
-        else recipes.read_pretext_recipe(pretext_recipe, network != configs.UNET)
-    )
-    settings: dict[str, Any] = {
-        "schema": 1,
-        **configs.defaults_for(its_task, model),
-        "data": str(data),
-        "starts": _listed(starts or _STARTS[its_task]),
-        "against": against,
-        "tunes": _listed(tunes),
-        "labels": sorted({configs.parse_labels(n) or whole for n in _listed(labels)}),
-        "seeds": _seeds(seeds),
-        "score": score,
-        "drop_leaks": drop_leaks,
-        "threads": threads or max(1, configs.available_threads() // jobs),
-        "recipe": {**chosen.model_dump(), "epochs": epochs or chosen.epochs},
-        "pretext_recipe": {**its.model_dump(), "epochs": pretext_epochs or its.epochs},
-    }
-    given = {"model": model, "width": width, "size": size and configs.parse_size(size)}
-    settings |= {name: value for name, value in given.items() if value is not None}
-    begun = out / "config.json"
-    if begun.exists():  # going on elsewhere, with other cores or devices
-        before = configs.read_study_config(begun)
-        settings["threads"] = threads or before.threads
-        device = before.device if device == "auto" else device
-    config = configs.make_study_config(**settings)
-    for finding in warnings_of(data, its_task):
-        say(str(finding))
-
     from headstart.cli.show import print_json, show_study
-    from headstart.studies.plan import plan
-    from headstart.studies.study import study as run_study
-    from headstart.system.devices import pick_device
+    from headstart.verbs.study import study as run_study
 
-    config = config.model_copy(update={"device": pick_device(device).type})
-    if dry_run:
-        _show_plan(plan(config, out), jobs, json)
-        return
     with Display("study", epochs=False) as display:
-        record = run_study(config, out, display, display.tell, jobs, checkpoint_seconds)
+        result = run_study(
+            data,
+            task=task,
+            model=model,
+            starts=starts,
+            against=against,
+            tunes=tunes,
+            labels=labels,
+            seeds=seeds,
+            out=out,
+            recipe=recipe,
+            epochs=epochs,
+            pretext_recipe=pretext_recipe,
+            pretext_epochs=pretext_epochs,
+            size=size,
+            width=width,
+            score=score,
+            drop_leaks=drop_leaks,
+            jobs=jobs,
+            device=device,
+            threads=threads,
+            checkpoint_seconds=checkpoint_seconds,
+            dry_run=dry_run,
+            listener=display,
+            tell=display.tell,
+        )
+    if result.study is None:
+        _show_plan(result, jobs, json)
+        return
     if json:
-        print_json(record)
+        print_json(result.study)
     else:
-        show_study(record)
-    say(f"in {out}: study.json; next: headstart report {out}")
+        show_study(result.study)
+    say(f"Wrote study.json to {result.folder}")
+    say(f"Next: headstart report {result.folder}")
 
 
-_STARTS = {"segmentation": "scratch,colorization", "classification": "scratch,imagenet"}
-
-
-def _listed(text: str) -> list[str]:
-    parts = [part.strip() for part in text.split(",")]
-    if not all(parts) or len(set(parts)) != len(parts):
-        message = f"{text!r} is not understood; expected different values with commas between them"
-        raise UsageError(Finding("bad-list", "error", message))
-    return parts
-
-
-def _seeds(text: str) -> list[int]:
-    """``"5"`` as 1 to 5, ``"2,7"`` as itself, ``"7,"`` as 7 alone."""
-    parts = _listed(text.removesuffix(","))
-    if not all(re.fullmatch(r"\d{1,18}", part, re.ASCII) for part in parts):
-        message = f"--seeds {text} is not understood; expected a number, or several with commas"
-        raise UsageError(Finding("bad-seeds", "error", message, "for example --seeds 5"))
-    numbers = [int(part) for part in parts]
-    if "," in text:
-        return numbers
-    if not 1 <= numbers[0] <= 1000:
-        message = f"--seeds {text}: expected 1 to 1000 of them"
-        raise UsageError(Finding("bad-seeds", "error", message))
-    return list(range(1, numbers[0] + 1))
-
-
-def _show_plan(plan: Any, jobs: int, json: bool) -> None:
+def _show_plan(planned: StudyResult, jobs: int, json: bool) -> None:
     from dataclasses import asdict
 
     from headstart.cli.show import print_json
-    from headstart.studies.costs import NOTHING, cost_of_study
 
-    config = plan.config
-    cost = cost_of_study(plan) if plan.todo else NOTHING
+    config, cost = planned.config, planned.cost
+    assert cost is not None
     if json:
-        print_json({"schema": 1, "done": len(plan.done), "todo": asdict(cost)})
-    crossed = "starts x tunings x budgets x seeds"
-    say(f"{len(plan.done)} runs are done, {len(plan.todo)} are to do: {crossed}")
+        print_json({"schema": 1, "done": planned.done, "todo": asdict(cost)})
+    say(f"{planned.done} runs finished, {cost.runs} runs left (starts x tunes x labels x seeds)")
     say(f"  starts  {', '.join(config.starts)}")
     say(f"  tunes   {', '.join(config.tunes)}")
     say(f"  labels  {', '.join(map(str, config.labels))}")
     say(f"  seeds   {', '.join(map(str, config.seeds))}")
-    if not plan.todo:
+    if not cost.runs:
         return
-    pretexts = f", and {cost.pretext_steps} of {cost.pretexts} pretexts"
-    say(f"  at most {cost.steps} steps of runs{pretexts if cost.pretexts else ''}")
-    say(f"  about {cost.seconds / 3600 / jobs:.1f} hours here, and {cost.size / 1e6:.0f} MB")
+    pretexts = f", {cost.pretext_steps} steps of {cost.pretexts} pretexts" if cost.pretexts else ""
+    say(f"  at most {cost.steps} training steps{pretexts}")
+    say(f"  about {cost.seconds / 3600 / jobs:.1f} hours on this machine, {cost.size / 1e6:.0f} MB")

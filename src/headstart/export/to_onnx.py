@@ -24,7 +24,9 @@ from headstart.inference.onnx_network import INPUT, OUTPUT, classifier_of, segme
 from headstart.inference.segmenter import Segmenter
 from headstart.system.disk import disk_errors, locked, write_atomic
 from headstart.system.packages import require
-from headstart.training.config import UNET, RunConfig, read_config
+from headstart.training.config import RunConfig
+from headstart.training.config_files import read_config
+from headstart.training.task_settings import UNET
 
 _PICTURES = 8
 _PADDED = (

@@ -17,7 +17,7 @@ from headstart.data.question import TaskName
 from headstart.errors import DataError, Finding
 from headstart.system.packages import require
 from headstart.training.config import Size
-from headstart.training.recipes import Frozen
+from headstart.training.recipes import FrozenModel
 
 KEY = "headstart"
 """Under which the file's metadata hold its [`Facts`][]."""
@@ -25,7 +25,7 @@ _MAX_BYTES = 2**31 - 1  # protobuf's own limit
 _HINT = "give a file that headstart export wrote, or a run's folder"
 
 
-class Checked(Frozen):
+class Checked(FrozenModel):
     """What the file was compared with when it was written.
 
     Attributes:
@@ -37,7 +37,7 @@ class Checked(Frozen):
     tolerance: float
 
 
-class Facts(Frozen):
+class Facts(FrozenModel):
     """What an ONNX file says of itself.
 
     Attributes:

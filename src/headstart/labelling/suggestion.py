@@ -47,7 +47,8 @@ from headstart.labelling.selection import pick
 from headstart.runs.records import refuse_changed_data
 from headstart.tasks.budgets import LABELS
 from headstart.tasks.segmentation import Segmentation
-from headstart.training.config import RunConfig, read_frame_names, read_run_config
+from headstart.training.config import RunConfig
+from headstart.training.config_files import read_frame_names, read_run_config
 from headstart.training.placement import placed, to_input
 
 _BATCH = 8

@@ -6,7 +6,8 @@ import shlex
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-from headstart.training.config import UNET, PretextConfig, RunConfig, StudyConfig, to_json
+from headstart.training.config import PretextConfig, RunConfig, StudyConfig
+from headstart.training.config_files import to_json
 from headstart.training.recipes import (
     CLASSIFIER_RECIPES,
     ENCODER_PRETEXT_RECIPES,
@@ -15,6 +16,7 @@ from headstart.training.recipes import (
     RECIPES,
     Training,
 )
+from headstart.training.task_settings import UNET
 
 _Recipe = TypeVar("_Recipe", bound=Training)
 

@@ -11,13 +11,8 @@ from headstart.data.question import TaskName
 from headstart.errors import DataError, Finding
 from headstart.scores.frames_csv import FrameCounts
 from headstart.tasks.lookup import labelled_task
-from headstart.training.config import (
-    PretextConfig,
-    RunConfig,
-    StudyConfig,
-    read_config,
-    read_study_config,
-)
+from headstart.training.config import PretextConfig, RunConfig, StudyConfig
+from headstart.training.config_files import read_config, read_study_config
 
 Row = dict[str, Any]
 

@@ -13,8 +13,9 @@ from typing import Any
 from headstart.runs.provenance import not_said
 from headstart.tasks.interface import CardFacts, Scored
 from headstart.tasks.weaknesses import quoted
-from headstart.training.config import SCRATCH, UNET, PretextConfig, RunConfig
+from headstart.training.config import SCRATCH, PretextConfig, RunConfig
 from headstart.training.fit import State
+from headstart.training.task_settings import UNET
 
 _SHOWN = 4  # tensors of one kind, by name
 

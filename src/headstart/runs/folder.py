@@ -6,19 +6,12 @@ from pathlib import Path
 
 from headstart.errors import Finding, UsageError
 from headstart.system.disk import disk_errors
-from headstart.training.config import (
-    IMAGENET,
-    PRETEXTS,
-    SCRATCH,
-    PretextConfig,
-    RunConfig,
-    differences,
-    read_config,
-)
+from headstart.training.config import IMAGENET, PRETEXT_NAMES, SCRATCH, PretextConfig, RunConfig
+from headstart.training.config_files import differences, read_config
 
 _OURS = (".lock", "cache")
 _PLACES = ("data: ", "pretext.data: ")  # a moved dataset is the same one if its content is
-NAMED_STARTS = (SCRATCH, IMAGENET, *PRETEXTS)
+NAMED_STARTS = (SCRATCH, IMAGENET, *PRETEXT_NAMES)
 """Starts that are no file."""
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from headstart.data.checks.leaks import Overlap
 from headstart.data.pictures.duplicates import NEAR
 from headstart.tasks.interface import CardFacts
-from headstart.training.config import IMAGENET, PRETEXTS, SCRATCH, RunConfig
+from headstart.training.config import IMAGENET, PRETEXT_NAMES, SCRATCH, RunConfig
 
 
 def not_said(
@@ -52,7 +52,7 @@ def _of_the_start(config: RunConfig, pictures: Mapping[str, Any] | None, split: 
         return "The start was trained on ImageNet; its pictures were not compared with these."
     if pictures is None or not pictures["same_data"] or split not in pictures["compared_with"]:
         return f"Which pictures the start has seen was not compared with the {split} split."
-    kind = config.start if config.start in PRETEXTS else "pretext"
+    kind = config.start if config.start in PRETEXT_NAMES else "pretext"
     same, near = pictures["copies"], pictures["near"]
     words = (
         f"{same or 'None'} of the {pictures['pictures']} pictures of its {kind} {_is(same)} a "

@@ -25,7 +25,8 @@ from headstart.tasks.interface import Stage
 from headstart.tasks.lookup import task_named
 from headstart.tasks.pretext import pictures_of
 from headstart.training.checkpoint import save_weights
-from headstart.training.config import PretextConfig, RunConfig, to_json
+from headstart.training.config import PretextConfig, RunConfig
+from headstart.training.config_files import to_json
 from headstart.training.fit import State, fit
 from headstart.training.listener import Listener
 

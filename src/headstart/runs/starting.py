@@ -13,15 +13,15 @@ from headstart.tasks.lookup import labelled_task
 from headstart.tasks.pretext import leaks_of
 from headstart.training.config import (
     IMAGENET,
-    PRETEXTS,
+    PRETEXT_NAMES,
     SCRATCH,
     SCRATCH_LONGER,
     PretextConfig,
     RunConfig,
     StudyConfig,
-    read_run_config,
     weights_file,
 )
+from headstart.training.config_files import read_run_config
 
 if TYPE_CHECKING:
     from headstart.training.starts import Source
@@ -103,7 +103,7 @@ def try_starts(starts: Collection[str], config: StudyConfig, num_classes: int) -
     task: LabelledTask = labelled_task(config.task)
     findings: list[Finding] = []
     for start in config.starts:
-        if start not in starts or start in (SCRATCH, SCRATCH_LONGER, *PRETEXTS):
+        if start not in starts or start in (SCRATCH, SCRATCH_LONGER, *PRETEXT_NAMES):
             continue
         try:
             task.try_start(given_source(start, config.model), config, num_classes)

@@ -18,7 +18,8 @@ from headstart.report.verdict import verdict
 from headstart.report.words import duration, plural
 from headstart.studies.verdicts import called
 from headstart.studies.verdicts import sentences as sentences_of
-from headstart.training.config import RunConfig, StudyConfig, read_config
+from headstart.training.config import RunConfig, StudyConfig
+from headstart.training.config_files import read_config
 
 _SHEETS = ("curves.png", "predictions.png")
 _SHEET_BYTES = 20_000_000

@@ -23,16 +23,15 @@ from headstart.tasks.lookup import labelled_task, task_named
 from headstart.tasks.pretext import PretextPictures, pictures_of
 from headstart.training.config import (
     IMAGENET,
-    PRETEXTS,
+    PRETEXT_NAMES,
     SCRATCH,
     SCRATCH_LONGER,
     PretextConfig,
     RunConfig,
     StudyConfig,
-    differences,
-    read_study_config,
     weights_file,
 )
+from headstart.training.config_files import differences, read_study_config
 
 _OURS = (
     ".lock", "cache", "config.json", "ledger.jsonl", "study.json", "runs", "starts", "report",
@@ -109,7 +108,7 @@ def run_config(config: StudyConfig, cell: Cell, epochs_longer: int = 0) -> RunCo
     recipe = config.recipe
     if cell.start == SCRATCH_LONGER:
         recipe = recipe.model_copy(update={"epochs": recipe.epochs + epochs_longer})
-    pretext = cell.start in PRETEXTS
+    pretext = cell.start in PRETEXT_NAMES
     return RunConfig.model_validate(
         {
             "schema": 1,
@@ -145,7 +144,7 @@ def grown(before: StudyConfig, now: StudyConfig) -> StudyConfig:
         for name in _MAY_GROW
     }
     both["labels"], both["seeds"] = tuple(sorted(both["labels"])), tuple(sorted(both["seeds"]))
-    has, will_have = (bool(set(its.starts) & set(PRETEXTS)) for its in (before, now))
+    has, will_have = (bool(set(its.starts) & set(PRETEXT_NAMES)) for its in (before, now))
     if not (has and will_have):
         both |= {name: getattr(before if has else now, name) for name in _OF_PRETEXTS}
     after = now.model_copy(update=both)
@@ -222,7 +221,7 @@ def plan(config: StudyConfig, out: Path, dataset: Any = None) -> Plan:
     refuse_other_data(task, run_config(config, all_cells[0]), dataset, out, runs)
     folders: dict[tuple[str, int], str] = {}
     pictures = None
-    if pretexts := [start for start in config.starts if start in PRETEXTS]:
+    if pretexts := [start for start in config.starts if start in PRETEXT_NAMES]:
         pictures = pictures_of(dataset)
         pretext = pretext_config(config, pretexts[0], config.seeds[0])
         learned, unlabelled = _learned(out, done), " without labels"
@@ -258,12 +257,12 @@ def _check(config: StudyConfig, available: int, todo: tuple[Cell, ...]) -> None:
         labelled_task(config.task).check(config)
     needed = {cell.start for cell in todo}
     for start in config.starts:
-        if start in needed and start not in (SCRATCH, SCRATCH_LONGER, IMAGENET, *PRETEXTS):
+        if start in needed and start not in (SCRATCH, SCRATCH_LONGER, IMAGENET, *PRETEXT_NAMES):
             try:
                 weights_file(start)
             except UsageError as e:
                 findings += e.findings
-    if SCRATCH_LONGER in config.starts and not set(config.starts) & set(PRETEXTS):
+    if SCRATCH_LONGER in config.starts and not set(config.starts) & set(PRETEXT_NAMES):
         message = f"{SCRATCH_LONGER} trains for as many steps more as a pretext takes"
         hint = "name a pretext among the --starts"
         findings.append(Finding("no-pretext", "error", message, hint))
@@ -285,7 +284,7 @@ def _pretext_folders(config: StudyConfig, pictures: PretextPictures) -> dict[tup
     content = digest(pictures.pool, pictures.root)
     folders = {}
     for name in config.starts:
-        for seed in config.seeds if name in PRETEXTS else ():
+        for seed in config.seeds if name in PRETEXT_NAMES else ():
             settings = pretext_config(config, name, seed).model_dump(exclude={"data"})
             made_of = json.dumps([settings, content], sort_keys=True)
             short = hashlib.sha256(made_of.encode()).hexdigest()[:8]
@@ -314,7 +313,7 @@ def expected_steps(planned: Plan, tune: str | None = None) -> tuple[int, int, in
         if tune in (None, cell.tune)
         for _, epochs in task.trainings(run_config(config, cell))
     )
-    needed = {(c.start, c.seed) for c in planned.todo if c.start in PRETEXTS}
+    needed = {(c.start, c.seed) for c in planned.todo if c.start in PRETEXT_NAMES}
     if not needed or planned.pictures is None:
         return steps, 0, 0
     recipe = config.pretext_recipe

@@ -41,7 +41,8 @@ from headstart.studies.workers import Work, working
 from headstart.system.disk import locked, write_atomic, write_json
 from headstart.system.signals import Stopping
 from headstart.tasks.lookup import labelled_task
-from headstart.training.config import PRETEXTS, SCRATCH_LONGER, RunConfig, StudyConfig, to_json
+from headstart.training.config import PRETEXT_NAMES, SCRATCH_LONGER, RunConfig, StudyConfig
+from headstart.training.config_files import to_json
 from headstart.training.listener import Listener
 
 
@@ -125,11 +126,11 @@ def _works(planned: Plan, out: Path, checkpoint_seconds: float) -> list[Work]:
     """What is to be done, seed by seed, pretexts before their runs."""
     config = planned.config
     works: list[Work] = []
-    pretexts = [start for start in config.starts if start in PRETEXTS]
+    pretexts = [start for start in config.starts if start in PRETEXT_NAMES]
     for seed in config.seeds:
         of_seed = [cell for cell in planned.todo if cell.seed == seed]
         longer = any(cell.start == SCRATCH_LONGER for cell in of_seed)
-        needed = {cell.start for cell in of_seed} & set(PRETEXTS)
+        needed = {cell.start for cell in of_seed} & set(PRETEXT_NAMES)
         needed |= set(pretexts[:1] if longer else ())
         for name in pretexts:
             if name in needed:
@@ -138,7 +139,7 @@ def _works(planned: Plan, out: Path, checkpoint_seconds: float) -> list[Work]:
                 args = (f"pretext {name}, seed {seed}", folder, make, out / "cache")
                 works.append(Work(*args, checkpoint_seconds, dataset=planned.pictures))
         for cell in of_seed:
-            before = cell.start if cell.start in PRETEXTS else None
+            before = cell.start if cell.start in PRETEXT_NAMES else None
             if cell.start == SCRATCH_LONGER:
                 before = pretexts[0]
             needs = out / planned.folders[before, seed] if before else None

@@ -14,7 +14,7 @@ from headstart.scores.pooled import Groups, PooledScore, Usable
 from headstart.studies import statistics as stats
 from headstart.tasks.interface import LabelledTask
 from headstart.tasks.lookup import labelled_task
-from headstart.training.config import PRETEXTS, SCRATCH, SCRATCH_LONGER, StudyConfig
+from headstart.training.config import PRETEXT_NAMES, SCRATCH, SCRATCH_LONGER, StudyConfig
 
 Counts = Int64[np.ndarray, "n k m"]
 Runs = dict[tuple[str, str, int], dict[int, Counts]]
@@ -37,7 +37,7 @@ def pairs(config: StudyConfig) -> list[tuple[str, str]]:
     first = reference(config)
     found = [(start, first) for start in config.starts if start != first]
     if SCRATCH_LONGER in config.starts and first != SCRATCH_LONGER:
-        pretexts = [start for start in config.starts if start in PRETEXTS and start != first]
+        pretexts = [start for start in config.starts if start in PRETEXT_NAMES and start != first]
         found += [(start, SCRATCH_LONGER) for start in pretexts]
     return found
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from headstart.data.labelled_pictures import digest_of
 from headstart.data.layouts.class_folders import ClassDataset, open_classes
 from headstart.data.layouts.folders import SPLITS
+from headstart.data.question import TaskName
 from headstart.errors import Finding
 from headstart.scores.frames_csv import FrameCounts, read_answers_csv
 from headstart.scores.pooled import ACCURACY
@@ -26,7 +27,7 @@ else:
 class Classification:
     """See [`LabelledTask`][headstart.tasks.interface.LabelledTask]."""
 
-    name = "classification"
+    name: TaskName = "classification"
     finished: tuple[str, ...] = ("scores.json",)
     score = ACCURACY
 

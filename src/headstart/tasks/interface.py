@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from headstart.data.checks.leaks import Overlap
+from headstart.data.question import TaskName
 from headstart.errors import Finding
 from headstart.scores.frames_csv import FrameCounts
 from headstart.scores.pooled import PooledScore
@@ -146,9 +147,13 @@ class Task(Protocol):
     opaque to who asks.
     """
 
-    name: str
-    finished: tuple[str, ...]
-    """Files of a finished run; with all of them there it is never trained again."""
+    @property
+    def name(self) -> str:
+        """As in configurations and records."""
+
+    @property
+    def finished(self) -> tuple[str, ...]:
+        """Files of a finished run; with all of them there it is never trained again."""
 
     def open(self, data: Path, /) -> Any:
         """The dataset in a folder. Nothing is decoded.
@@ -206,8 +211,13 @@ class Task(Protocol):
 class LabelledTask(Task, Protocol):
     """What a task answers that learns from labels, and is scored on a held-out split."""
 
-    score: PooledScore
-    """The headline score, which verdicts are about."""
+    @property
+    def name(self) -> TaskName:
+        """As in configurations and records."""
+
+    @property
+    def score(self) -> PooledScore:
+        """The headline score, which verdicts are about."""
 
     def sizes(self, dataset: Any, /) -> Sizes:
         """How many classes and labelled pictures there are."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from headstart.data.layouts.class_folders import classes_layout_of
+from headstart.data.question import task_of
 from headstart.tasks.classification import Classification
 from headstart.tasks.interface import LabelledTask, Task
 from headstart.tasks.pretext import PretextTask
@@ -35,4 +35,4 @@ def task_of_data(data: Path) -> LabelledTask:
     Raises:
         DataError: a folder cannot be listed.
     """
-    return LABELLED["classification" if classes_layout_of(data) else "segmentation"]
+    return LABELLED[task_of(data)]

@@ -18,7 +18,8 @@ from headstart.data.pictures.duplicates import NEAR, copies, fingerprints, neare
 from headstart.errors import DataError, Finding
 from headstart.seeding import generator
 from headstart.tasks.interface import Prepared
-from headstart.training.config import PretextConfig, read_config
+from headstart.training.config import PretextConfig
+from headstart.training.config_files import read_config
 
 if TYPE_CHECKING:
     from torch.nn import Module as Network

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from headstart.data.decoded_frames import digest
 from headstart.data.label_map import LabelMap
 from headstart.data.layouts.folders import SPLITS, Dataset, open_dataset
+from headstart.data.question import TaskName
 from headstart.errors import Finding
 from headstart.scores.frames_csv import FrameCounts, read_frames_csv
 from headstart.scores.pooled import DICE
@@ -27,7 +28,7 @@ else:
 class Segmentation:
     """See [`LabelledTask`][headstart.tasks.interface.LabelledTask]."""
 
-    name = "segmentation"
+    name: TaskName = "segmentation"
     finished: tuple[str, ...] = ("scores.json",)
     score = DICE
 

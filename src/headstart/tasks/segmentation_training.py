@@ -34,12 +34,13 @@ from headstart.tasks.interface import CardFacts, Prepared, Scored, Stage
 from headstart.tasks.segmentation import hash_of_label_map
 from headstart.tasks.weaknesses import weak_classes
 from headstart.training.batch_source import Batch, Batches, Stop, at_least_two
-from headstart.training.config import SCRATCH, UNET, RunConfig
+from headstart.training.config import SCRATCH, RunConfig
 from headstart.training.fit import State
 from headstart.training.losses import dice_cross_entropy_loss, dice_loss
 from headstart.training.placement import placed, resident, rows, to_input
 from headstart.training.recipes import Recipe
 from headstart.training.starts import Moved, Source, start_of
+from headstart.training.task_settings import UNET
 
 
 def prepare(config: RunConfig, dataset: Dataset, cache: Path) -> Prepared:

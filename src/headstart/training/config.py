@@ -1,84 +1,70 @@
-"""Configurations: all that decides the result of a run, a pretext or a study.
+"""Configurations: every setting that decides the result of a run, a pretext or a study.
 
-Frozen values, written as ``config.json``: each is enough to make its folder again.
+They are frozen values. Written as ``config.json``, each is enough to make its folder again.
 """
 
 from __future__ import annotations
 
-import json
 import os
-import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Discriminator,
-    Field,
-    Tag,
-    ValidationError,
-    model_validator,
-)
+from pydantic import ConfigDict, Discriminator, Field, Tag, ValidationError, model_validator
 
 from headstart.data.augmentation import Augmentation
 from headstart.data.question import TaskName
-from headstart.errors import DataError, Finding, UsageError
+from headstart.errors import Finding, UsageError
 from headstart.training.recipes import (
-    CLASSIFIER_DEFAULT,
     DEFAULT,
-    ENCODER_DEFAULT,
     PRETEXT_DEFAULT,
     ClassifierRecipe,
-    Frozen,
+    FrozenModel,
     PretextRecipe,
     Recipe,
-    explain,
-    read_classifier_recipe,
-    read_pretext_recipe,
-    read_recipe,
-    read_settings,
 )
+from headstart.training.settings_files import explain
+from headstart.training.task_settings import TASKS, UNET, task_of_recipe
 
 Size = tuple[Annotated[int, Field(ge=8, le=8192)], Annotated[int, Field(ge=8, le=8192)]]
 PretextName = Literal["colorization", "chroma", "masked-denoising", "masked-colorization"]
-PRETEXTS: tuple[str, ...] = get_args(PretextName)
+PRETEXT_NAMES: tuple[str, ...] = get_args(PretextName)
 SCRATCH, SCRATCH_LONGER, IMAGENET = "scratch", "scratch-longer", "imagenet"
+DeviceName = Literal["cpu", "cuda"]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 Width = Annotated[int, Field(ge=1, le=1024)]
 Tune = Annotated[str, Field(pattern=r"^(all|head|staged|last:[1-9][0-9]{0,2})$")]
-UNET = "unet"
 Network = Annotated[str, Field(min_length=1)]
 
 
-class _Settings(Frozen):
-    """What runs, pretexts and studies have in common.
+class _Settings(FrozenModel):
+    """The settings of runs, pretexts and studies alike.
 
     Attributes:
         data: the folder with the pictures, as it was given.
-        size: height and width, in pixels, the pictures are trained at.
+        size: height and width, in pixels, that the pictures are trained at.
         device: ``"cpu"`` or ``"cuda"``.
-        threads: CPU threads of a run; sums in other order differ in the last bits.
+        threads: CPU threads of a run. Another number sums in another order, so that the last bits
+            of a result differ.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+    model_config = ConfigDict(populate_by_name=True)
 
     schema_: Literal[1] = Field(1, alias="schema")
     data: str
     size: Size = (256, 320)
-    device: Literal["cpu", "cuda"] = "cpu"
+    device: DeviceName = "cpu"
     threads: Annotated[int, Field(ge=1, le=1024)] = 1
 
 
 class PretextConfig(_Settings):
-    """All that decides the result of a pretext, apart from the pictures' content.
+    """Every setting that decides the result of a pretext, apart from the pictures themselves.
 
     Attributes:
-        model: the network, as of runs.
-        width: channels of its finest level.
+        model: the network, as in a run.
+        width: channels of the network's finest level.
         seed: fixes order, augmentation and new weights.
         pretext: what the network has to restore; see [`headstart.training.pretexts`][].
-        drop_leaks: leave out pictures that are, exactly or nearly, validation or test frames.
+        drop_leaks: leave out pictures that equal or nearly equal validation or test frames.
         recipe: the hyper-parameters, in full.
     """
 
@@ -91,26 +77,21 @@ class PretextConfig(_Settings):
     recipe: PretextRecipe = PRETEXT_DEFAULT
 
 
-def _kind_of_recipe(recipe: Any) -> str:
-    ours = "head_learning_rate" in recipe if isinstance(recipe, dict) else None
-    return "classification" if ours or isinstance(recipe, ClassifierRecipe) else "segmentation"
-
-
 AnyRecipe = Annotated[
     Annotated[Recipe, Tag("segmentation")] | Annotated[ClassifierRecipe, Tag("classification")],
-    Discriminator(_kind_of_recipe),
+    Discriminator(task_of_recipe),
 ]
 
 
 class _Supervised(_Settings):
-    """What runs and studies have in common.
+    """The settings of runs and studies alike.
 
     Attributes:
         task: what is learned from the labels.
-        model: the network: one of torchvision's classifiers; of a segmentation ``"unet"``, or the
-            classifier that is its encoder.
-        width: channels of a segmentation's finest level; null for a classifier.
-        score: the split that is scored once per run.
+        model: the network. A classification takes one of torchvision's classifiers; a segmentation
+            takes ``"unet"``, or the classifier that is its encoder.
+        width: channels of a segmentation network's finest level; null for a classifier.
+        score: the split that each run scores once, at its end.
         recipe: the hyper-parameters, in full.
     """
 
@@ -122,39 +103,42 @@ class _Supervised(_Settings):
 
     @model_validator(mode="after")
     def _fits_the_task(self) -> _Supervised:
-        """Network, width and recipe are those of the task."""
-        if self.model == UNET and self.task == "classification":
+        """Check that network, width and recipe are of the task."""
+        settings = TASKS[self.task]
+        if self.model == UNET and not settings.unet:
             expected = "one of torchvision's classifiers"
-            raise ValueError(f"model is {UNET}, but a classification takes {expected}")
-        if (self.width is None) != (self.task == "classification"):
-            raise ValueError("width is of a segmentation's network; a classification has none")
-        if _kind_of_recipe(self.recipe) != self.task:
-            raise ValueError(f"the recipe {self.recipe.name} is not one of a {self.task}")
+            raise ValueError(f"model is {UNET}, but a {self.task} takes {expected}")
+        if (self.width is None) != (settings.width is None):
+            raise ValueError("width is for networks that segment; a classifier has none")
+        if task_of_recipe(self.recipe) != self.task:
+            raise ValueError(f"the recipe {self.recipe.name} is not for a {self.task}")
         return self
 
     def _refuse(self, start: str, tune: str) -> None:
-        pretext = start in (*PRETEXTS, SCRATCH_LONGER)
-        if self.task == "segmentation" and tune != "all":
-            raise ValueError(f"tune {tune} is of classifiers; a segmentation trains all")
+        """Raise a ValueError if the task or its network has no such start or tuning."""
+        settings = TASKS[self.task]
+        if tune != "all" and not settings.partly_frozen:
+            raise ValueError(f"tune is {tune}, but a {self.task} supports only all")
         if self.model == UNET and start == IMAGENET:
             raise ValueError(
-                "there are no published weights of unet; a classifier's are the start of its "
-                "encoder: give a model, for example resnet18"
+                f"{UNET} has no published weights; name a classifier whose weights its encoder "
+                "starts from, for example --model resnet18"
             )
-        if self.task == "classification" and pretext:
-            raise ValueError(f"the start {start} is of segmentations, not of classifiers")
+        if start in (*PRETEXT_NAMES, SCRATCH_LONGER) and not settings.pretexts:
+            raise ValueError(f"a {self.task} cannot start from {start}")
 
 
 class RunConfig(_Supervised):
-    """All that decides the result of one run, apart from the data's content.
+    """Every setting that decides the result of one run, apart from the data themselves.
 
     Attributes:
         start: where the initial weights come from: ``"scratch"``, a pretext, ``"imagenet"``, a
             run's folder or a file of weights.
-        pretext: that pretext in full, where ``start`` is one; of the same seed, width and size.
+        pretext: the configuration of the pretext that ``start`` names, with the run's seed,
+            network and size; null for any other start.
         tune: which layers train; see [`headstart.models.tuning`][].
-        labels: how many labelled training frames; null: all.
-        frames: which ones, by name, where that is not left to the seed; null: it is.
+        labels: the number of labelled training frames; null: all.
+        frames: the names of those frames; null: the seed draws them.
         seed: fixes subset, order, augmentation and new weights.
     """
 
@@ -167,19 +151,19 @@ class RunConfig(_Supervised):
 
     @model_validator(mode="after")
     def _frames_are_the_labels(self) -> RunConfig:
-        """Named frames are as many as the labels, and each another."""
+        """Check that named frames differ, and are as many as ``labels`` says."""
         if self.frames is not None:
-            if self.task != "segmentation":
-                raise ValueError("frames are named for a segmentation; give --labels a number")
+            if not TASKS[self.task].named_frames:
+                raise ValueError(f"a {self.task} takes no names of frames; give --labels a number")
             if len(set(self.frames)) != len(self.frames) or self.labels != len(self.frames):
                 raise ValueError("frames names one twice, or labels is not their number")
         return self
 
     @model_validator(mode="after")
     def _pretext_of_start(self) -> RunConfig:
-        """The pretext is that of ``start`` and has the run's network, or there is none."""
+        """Check that the pretext is the one that ``start`` names, on the run's network."""
         self._refuse(self.start, self.tune)
-        named = self.start if self.start in PRETEXTS else None
+        named = self.start if self.start in PRETEXT_NAMES else None
         if (self.pretext.pretext if self.pretext else None) != named:
             raise ValueError(f"start is {self.start}, but pretext does not say how it is trained")
         for name in ("model", "width", "size", "seed", "device", "threads"):
@@ -189,15 +173,15 @@ class RunConfig(_Supervised):
 
 
 class StudyConfig(_Supervised):
-    """All that decides the result of a study, apart from the data's content.
+    """Every setting that decides the result of a study, apart from the data themselves.
 
     Attributes:
-        starts: what is compared.
-        against: the start that the others are compared with; null: ``"scratch"`` where it is among
-            them, else the first. Decides nothing about the runs.
+        starts: the starts that are compared.
+        against: the start that the others are compared with; null: ``"scratch"`` if it is among
+            them, else the first. It does not change the runs.
         tunes, labels, seeds: crossed with the starts.
         drop_leaks: see [`PretextConfig`][].
-        pretext_recipe: the hyper-parameters of pretexts, in full.
+        pretext_recipe: the hyper-parameters of the pretexts, in full.
     """
 
     starts: Annotated[tuple[str, ...], Field(min_length=1)]
@@ -210,6 +194,7 @@ class StudyConfig(_Supervised):
 
     @model_validator(mode="after")
     def _nothing_twice(self) -> StudyConfig:
+        """Check every start and tuning, and that no list repeats a value."""
         for start in self.starts:
             for tune in self.tunes:
                 self._refuse(start, tune)
@@ -222,30 +207,53 @@ class StudyConfig(_Supervised):
         return self
 
 
-def to_json(config: BaseModel) -> str:
-    """The whole value, defaults included, as indented JSON with a final newline."""
-    return json.dumps(config.model_dump(by_alias=True), indent=2) + "\n"
+_KINDS = (Recipe, ClassifierRecipe, PretextRecipe, RunConfig, StudyConfig)
+SETTING_NAMES = tuple(
+    sorted({*Augmentation.__annotations__, *(n for kind in _KINDS for n in kind.model_fields)})
+)
+"""The names of all settings, for a hint at the one that was meant."""
+
+Config = TypeVar("Config", RunConfig, PretextConfig, StudyConfig)
 
 
-def differences(old: BaseModel, new: BaseModel) -> list[str]:
-    """Lines ``name: old -> new`` for each setting that differs, nested names with dots.
+def make_run_config(**settings: Any) -> RunConfig:
+    """Return a run's configuration, checked.
 
-    >>> differences(DEFAULT, DEFAULT.model_copy(update={"batch": 8}))
-    ['batch: 5 -> 8']
+    Raises:
+        UsageError: settings are unknown or out of range; every one is named.
     """
+    return checked(RunConfig, settings)
 
-    def flat(value: Any, prefix: str = "") -> dict[str, Any]:
-        if not isinstance(value, dict):
-            return {prefix: value}
-        parts = [flat(v, f"{prefix}.{k}" if prefix else k) for k, v in value.items()]
-        return {k: v for part in parts for k, v in part.items()}
 
-    a, b = (flat(c.model_dump(by_alias=True)) for c in (old, new))
-    return [f"{k}: {a.get(k)} -> {b.get(k)}" for k in {**a, **b} if a.get(k) != b.get(k)]
+def make_pretext_config(**settings: Any) -> PretextConfig:
+    """Return a pretext's configuration, checked as by [`make_run_config`][]."""
+    return checked(PretextConfig, settings)
+
+
+def make_study_config(**settings: Any) -> StudyConfig:
+    """Return a study's configuration, checked as by [`make_run_config`][]."""
+    return checked(StudyConfig, settings)
+
+
+def checked(kind: type[Config], settings: object, where: str = "command line") -> Config:
+    """Return a configuration of settings by name, or of a configuration that was changed.
+
+    Args:
+        kind: its class.
+        settings: by name, or as a configuration.
+        where: they come from, for the findings.
+
+    Raises:
+        UsageError: settings are unknown or out of range; every one is named.
+    """
+    try:
+        return kind.model_validate(settings)
+    except ValidationError as e:
+        raise UsageError(explain(e, where, SETTING_NAMES)) from None
 
 
 def weights_file(start: str) -> Path:
-    """The file of weights that a start names: a run's folder, or the file itself.
+    """Return the file of weights that a start names: one in a run's folder, or the file itself.
 
     Raises:
         UsageError: it is neither.
@@ -255,206 +263,21 @@ def weights_file(start: str) -> Path:
         if (path / "weights.safetensors").exists():
             return path / "weights.safetensors"
         message = f"the start {start} is a folder without weights.safetensors"
-        hint = "expected a finished run: give its own command again, it continues"
+        hint = "expected a finished run: repeat the command of that run, which resumes it"
         raise UsageError(Finding("no-weights", "error", message, hint))
     if path.exists():
         return path
-    known = ", ".join((SCRATCH, *PRETEXTS, IMAGENET))
+    known = ", ".join((SCRATCH, *PRETEXT_NAMES, IMAGENET))
     message = f"there is no start {start}; expected {known}, a run's folder or a file of weights"
     raise UsageError(Finding("unknown-start", "error", message))
 
 
-def pretext_recipe_for(recipe: Recipe | ClassifierRecipe, model: str) -> PretextRecipe:
-    """The pretext recipe that goes with a recipe: the assignment's with the assignment's."""
-    name = "assignment" if recipe.name.startswith("assignment") else "default"
-    return read_pretext_recipe(name, encoder=model != UNET)
-
-
-def pretext_settings(settings: dict[str, Any]) -> dict[str, Any]:
-    """A run's settings without what only a segmentation has."""
-    names = ("schema", "model", "width", "seed", *_Settings.model_fields)
-    return {name: settings[name] for name in names if name in settings}
-
-
 def on_device(config: RunConfig, device: str) -> RunConfig:
-    """The same run on another device, its pretext with it."""
+    """Return the same run on another device, its pretext with it."""
     pretext = config.pretext and config.pretext.model_copy(update={"device": device})
     return config.model_copy(update={"device": device, "pretext": pretext})
 
 
-CLASSIFIER: dict[str, Any] = {
-    "task": "classification",
-    "model": "resnet18",
-    "width": None,
-    "size": (224, 224),
-    "recipe": CLASSIFIER_DEFAULT,
-}
-"""The settings of a classification where nobody says otherwise."""
-
-
-def defaults_for(task: TaskName, model: str | None) -> dict[str, Any]:
-    """The settings of a task and its network, where those of a U-Net are not meant."""
-    if task == "classification":
-        return CLASSIFIER
-    return {} if model in (None, UNET) else {"recipe": ENCODER_DEFAULT}
-
-
-def refuse_other_recipe(path: Path, model: str, network: str) -> None:
-    """Refuses a configuration's recipe where it was made for another kind of network.
-
-    Raises:
-        UsageError: one of the two is the U-Net, the other is on an encoder.
-    """
-    if (model == UNET) != (network == UNET):
-        message = f"the recipe in {path} is for {model}, and --model is {network}"
-        hint = "say which recipe that takes, for example --recipe default"
-        raise UsageError(Finding("bad-setting", "error", message, hint))
-
-
-def read_recipe_for(
-    task: TaskName, model: str | None, name_or_path: str
-) -> Recipe | ClassifierRecipe:
-    """A recipe of a task and its network, by its name or from a file.
-
-    Raises:
-        UsageError: there is neither such a recipe nor such a file.
-        DataError: the file cannot be read or understood.
-    """
-    if task == "classification":
-        return read_classifier_recipe(name_or_path)
-    return read_recipe(name_or_path, encoder=model not in (None, UNET))
-
-
-_KINDS = (Recipe, ClassifierRecipe, PretextRecipe, RunConfig, StudyConfig)
-_KNOWN = sorted(
-    {
-        *Augmentation.__annotations__,
-        *(n for kind in _KINDS for n in kind.model_fields),
-    }
-)
-
-
-def read_config(path: Path) -> RunConfig | PretextConfig:
-    """A run's ``config.json``.
-
-    Raises:
-        DataError: it cannot be read or understood.
-    """
-    settings = read_settings(path)
-    kind = PretextConfig if settings.get("task") == "pretext" else RunConfig
-    try:
-        return kind.model_validate(settings)
-    except ValidationError as e:
-        raise DataError(explain(e, str(path), _KNOWN)) from None
-
-
-def read_run_config(path: Path) -> RunConfig:
-    """The ``config.json`` of a run that learns from labels.
-
-    Raises:
-        DataError: it cannot be read or understood, or is that of a pretext.
-    """
-    config = read_config(path)
-    if isinstance(config, PretextConfig):
-        message = f"{path.parent} holds a pretext ({config.pretext}), which is no answer"
-        hint = f"start a training from it: headstart train DATA --start {path.parent}"
-        raise DataError(Finding("is-a-pretext", "error", message, hint))
-    return config
-
-
-def read_study_config(path: Path) -> StudyConfig:
-    """A study's ``config.json``.
-
-    Raises:
-        DataError: it cannot be read or understood.
-    """
-    try:
-        return StudyConfig.model_validate(read_settings(path))
-    except ValidationError as e:
-        raise DataError(explain(e, str(path), _KNOWN)) from None
-
-
-def make_run_config(**settings: Any) -> RunConfig:
-    """A configuration from values of the command line.
-
-    Raises:
-        UsageError: a value is out of its range; every one is named.
-    """
-    return _make(RunConfig, settings)
-
-
-def make_pretext_config(**settings: Any) -> PretextConfig:
-    """As [`make_run_config`][], of a pretext."""
-    return _make(PretextConfig, settings)
-
-
-def make_study_config(**settings: Any) -> StudyConfig:
-    """As [`make_run_config`][], of a study."""
-    return _make(StudyConfig, settings)
-
-
-_Config = TypeVar("_Config", bound=BaseModel)
-
-
-def _make(kind: type[_Config], settings: dict[str, Any]) -> _Config:
-    try:
-        return kind.model_validate(settings)
-    except ValidationError as e:
-        raise UsageError(explain(e, "command line", _KNOWN)) from None
-
-
-def parse_size(text: str) -> tuple[int, int]:
-    """``"64x80"`` (height by width) or ``"128"`` (square) as ``(height, width)``.
-
-    Raises:
-        UsageError: it is neither.
-
-    >>> parse_size("64x80"), parse_size("128")
-    ((64, 80), (128, 128))
-    """
-    match = re.fullmatch(r"(\d{1,4})(?:x(\d{1,4}))?", text, re.ASCII)
-    height, width = (int(match[1]), int(match[2] or match[1])) if match else (0, 0)
-    if not (8 <= height <= 8192 and 8 <= width <= 8192):
-        message = f"size {text} is not understood; expected HEIGHTxWIDTH or one number, 8 to 8192"
-        raise UsageError(Finding("bad-size", "error", message, "for example --size 64x80"))
-    return height, width
-
-
 def available_threads() -> int:
-    """CPU cores this process may use."""
+    """Return how many CPU cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def read_frame_names(path: Path) -> tuple[str, ...]:
-    """Names of frames from a text file, one a line; empty lines are passed over.
-
-    Raises:
-        DataError: it cannot be read, or names no frame or one twice.
-    """
-    try:
-        # As file names are: any bytes. Only a line's own end ends a name.
-        content = path.read_bytes().removeprefix(b"\xef\xbb\xbf").decode("utf-8", "surrogateescape")
-        lines = [line.removesuffix("\r") for line in content.split("\n")]
-    except OSError as e:
-        raise DataError(Finding("unreadable", "error", f"{path}: {e.strerror}")) from None
-    names = tuple(line for line in lines if line.strip())
-    twice = tuple(sorted({name for name in names if names.count(name) > 1}))
-    if not names or twice:
-        what = "names frames twice" if twice else "names no frame"
-        hint = "expected the names of training frames, one a line"
-        raise DataError(Finding("bad-labels", "error", f"{path} {what}", hint, twice))
-    return names
-
-
-def parse_labels(text: str) -> int | None:
-    """``"30"`` as 30, ``"all"`` as None.
-
-    Raises:
-        UsageError: it is neither.
-    """
-    if text == "all":
-        return None
-    if re.fullmatch(r"[1-9]\d{0,8}", text, re.ASCII):
-        return int(text)
-    message = f"--labels {text} is not understood; expected a number from 1, or all"
-    raise UsageError(Finding("bad-labels", "error", message))

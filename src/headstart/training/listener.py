@@ -49,3 +49,7 @@ class Silent:
 
 
 SILENT: Listener = Silent()
+
+
+def ignore(*_values: object) -> None:
+    """Ignore a line, or a step."""

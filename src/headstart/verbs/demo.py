@@ -1,22 +1,16 @@
-"""From nothing to a verdict on drawn pictures: a dataset, a small study, masks, a report."""
+"""``headstart.demo``: drawn pictures, a small study, masks and a report, in minutes."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from headstart.data.drawn.dataset import write_dataset
 from headstart.data.layouts.folders import frames_of, open_dataset
-from headstart.inference.masks import predict
-from headstart.inference.torch_network import load_segmenter
-from headstart.report.write import write_report
-from headstart.studies.plan import Cell
-from headstart.studies.study import study
-from headstart.training.config import StudyConfig
-from headstart.training.listener import Listener
+from headstart.training.config import StudyConfig, available_threads
+from headstart.training.listener import SILENT, Listener, ignore
 from headstart.training.recipes import DEFAULT, PRETEXT_DEFAULT
 
 SCENES = {"train": 60, "validation": 20, "test": 30, "unlabelled": 100}
@@ -28,46 +22,75 @@ EPOCHS, PRETEXT_EPOCHS = 32, 10
 MOST_JOBS = 4
 
 
-def demo(out: Path, cores: int, listener: Listener, tell: Callable[[str], None]) -> dict[str, Any]:
-    """Draws 210 scenes, compares two starts for 30 labels, writes masks of the 30 test scenes.
+@dataclass(frozen=True)
+class DemoResult:
+    """What the demo made.
 
-    The scenes are drawn by a program: the scores say that the machinery works, nothing about
-    surgery. What is already in ``out`` is kept, and what was begun is continued.
+    Attributes:
+        folder: all of it.
+        study: the content of ``study.json``.
+        report: the page with the verdict.
+        predictions: the folder of masks and overlays.
+    """
+
+    folder: Path
+    study: dict[str, Any]
+    report: Path
+    predictions: Path
+
+
+def demo(
+    *,
+    out: Path | str = "demo",
+    listener: Listener | None = None,
+    tell: Callable[[str], None] | None = None,
+) -> DemoResult:
+    """Draw 210 scenes, compare two starts on them, write masks and a report.
+
+    Everything that ``out`` already holds is kept, and a demo that was stopped resumes. The scenes
+    are drawn by a program: the scores show that the machinery works, and say nothing about surgery.
 
     Args:
         out: gets ``drawn-scenes/``, ``study/`` and ``predictions/``.
-        cores: CPU cores; as many runs at a time, of one thread each, for networks this small
-            gain little from a second thread. What comes out does not depend on it.
-        listener: told how the trainings go.
-        tell: told in words what is done.
-
-    Returns:
-        The content of ``study.json``.
+        listener: hears how the trainings go.
+        tell: hears a line for each run that is finished.
 
     Raises:
-        HeadstartError: as [`study`][headstart.studies.study.study]; ``out`` holds something else.
+        HeadstartError: as [`study`][headstart.studies.study.study]; or ``out`` holds something
+            else.
     """
-    data, folder, predictions = out / "drawn-scenes", out / "study", out / "predictions"
+    import torch
+
+    from headstart.inference.masks import predict
+    from headstart.inference.torch_network import load_segmenter
+    from headstart.report.write import write_report
+    from headstart.studies.plan import Cell
+    from headstart.studies.study import study
+
+    folder = Path(out)
+    data, study_folder, predictions = (
+        folder / name for name in ("drawn-scenes", "study", "predictions")
+    )
     if not data.exists():
         height, width = SIZE
         write_dataset(data, **SCENES, height=height, width=width)
-    config = StudyConfig.model_validate(
-        {
-            "schema": 1,
-            "data": str(data),
-            "starts": ("scratch", "colorization"),
-            "labels": (LABELS,),
-            "seeds": SEEDS,
-            "width": WIDTH,
-            "size": SIZE,
-            "threads": 1,
-            "recipe": DEFAULT.model_copy(update={"epochs": EPOCHS}),
-            "pretext_recipe": PRETEXT_DEFAULT.model_copy(update={"epochs": PRETEXT_EPOCHS}),
-        }
+    config = StudyConfig(
+        schema=1,
+        data=str(data),
+        starts=("scratch", "colorization"),
+        labels=(LABELS,),
+        seeds=SEEDS,
+        width=WIDTH,
+        size=SIZE,
+        threads=1,
+        recipe=DEFAULT.model_copy(update={"epochs": EPOCHS}),
+        pretext_recipe=PRETEXT_DEFAULT.model_copy(update={"epochs": PRETEXT_EPOCHS}),
     )
-    found = study(config, folder, listener, tell, jobs=min(cores, MOST_JOBS))
-    cpu = torch.device("cpu")
-    segmenter = load_segmenter(folder / Cell("colorization", "all", LABELS, SEEDS[0]).run, cpu)
+    # One thread a run: networks this small gain little from a second one.
+    jobs = min(available_threads(), MOST_JOBS)
+    record = study(config, study_folder, listener or SILENT, tell or ignore, jobs=jobs)
+    run = study_folder / Cell("colorization", "all", LABELS, SEEDS[0]).run
+    segmenter = load_segmenter(run, torch.device("cpu"))
     predict(segmenter, frames_of(open_dataset(data), "test"), data, predictions)
-    write_report(folder)
-    return found
+    page = write_report(study_folder)[0]
+    return DemoResult(folder, record, page, predictions)

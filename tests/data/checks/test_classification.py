@@ -12,7 +12,7 @@ from typer import Typer
 from typer.testing import CliRunner
 
 from headstart.cli.check import check
-from headstart.cli.describe import describe_classes
+from headstart.cli.describe import describe
 from headstart.data.checks.classification import ClassReport, ClassSplit, check_classes
 from headstart.errors import DataError, Finding
 from tests.data.pictures_of_classes import folders, four_files, idx, labels, picture, save
@@ -224,7 +224,7 @@ def test_what_cannot_be_looked_at_is_raised(tmp_path: Path) -> None:
 
 def test_the_command_describes_classes(root: Path) -> None:
     done = CliRunner().invoke(app, [str(root)])
-    assert done.exit_code == 0 and "nothing to remark" in done.stdout
+    assert done.exit_code == 0 and "No problems found" in done.stdout
     lines = [line.split() for line in done.stdout.splitlines()]
     assert ["train", "99", "10", "x", "8", "0.5455", "dog"] in lines
     assert ["dog", "54", "6", "5"] in lines
@@ -243,7 +243,7 @@ def test_tables_fit_80_columns(
     split = ClassSplit(1_200_003, 1024, 1280, counts, long, 1_200_000 / 1_200_003)
     names = ("train", "validation", "test")
     report = ClassReport("classes", tuple(counts), dict.fromkeys(names, split), ())
-    describe_classes(report)
+    describe(report)
     shown = capsys.readouterr().out
     assert max(len(line) for line in shown.splitlines()) <= 80
     assert "1280 x 1024" in shown and shown.count("1200000") == 3

@@ -17,7 +17,8 @@ from headstart.report.summary import spread
 from headstart.scores.segmentation import constant_counts, dice_assignment
 from headstart.studies import statistics as stats
 from headstart.studies.verdicts import numbered_groups, of_seeds
-from headstart.training.config import PretextConfig, RunConfig, StudyConfig, read_config
+from headstart.training.config import PretextConfig, RunConfig, StudyConfig
+from headstart.training.config_files import read_config
 
 SEED = 1
 """The seed whose runs are the assignment's own."""

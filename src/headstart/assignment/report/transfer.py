@@ -19,7 +19,8 @@ from headstart.models.classifiers import outline
 from headstart.models.tuning import trained_weights
 from headstart.report.read import Records, Row, Run, read_records
 from headstart.report.words import NONE, Entry, Table, duration, number, plural
-from headstart.training.config import SCRATCH, RunConfig, read_run_config
+from headstart.training.config import SCRATCH, RunConfig
+from headstart.training.config_files import read_run_config
 from headstart.training.recipes import ClassifierRecipe
 
 PARTS = {

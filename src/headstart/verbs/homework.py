@@ -1,0 +1,111 @@
+"""``headstart.homework``: the assignment, all of it, with its report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+from headstart.training.listener import SILENT, Listener, ignore
+
+if TYPE_CHECKING:
+    from headstart.studies.costs import Cost
+
+
+@dataclass(frozen=True)
+class HomeworkResult:
+    """The assignment's report, or a plan of its trainings.
+
+    Attributes:
+        folder: where everything is.
+        files: the report: HTML, LaTeX and, where a LaTeX is installed, PDF; empty for a plan.
+        record: the content of ``homework.json``; None for a plan.
+        no_pdf: why there is no PDF; empty where there is one.
+        costs: what is left to do, by part, of a plan.
+    """
+
+    folder: Path
+    files: tuple[Path, ...] = ()
+    record: dict[str, Any] | None = None
+    no_pdf: str = ""
+    costs: dict[str, Cost] = field(default_factory=dict)
+
+
+def homework(
+    data: Path | str,
+    *,
+    out: Path | str = "homework",
+    fashion_mnist: Path | str | None = None,
+    new_data: Path | str | None = None,
+    model: str | None = None,
+    weights: Path | str | None = None,
+    scale: Literal["full", "small", "tiny"] = "full",
+    seeds: int | None = None,
+    jobs: int = 1,
+    device: str = "auto",
+    threads: int | None = None,
+    without_pictures: bool = False,
+    dry_run: bool = False,
+    listener: Listener | None = None,
+    tell: Callable[[str], None] | None = None,
+) -> HomeworkResult:
+    """Do the assignment: its trainings, figures and report, as ``headstart homework`` does.
+
+    The same call resumes; more seeds, and part 2, may be added later.
+
+    Args:
+        data: the assignment's folder, or any dataset with masks.
+        out: where everything is written.
+        fashion_mnist: for part 2, a folder of pictures with a class, or the word
+            ``fashion-mnist``, which is fetched; None: no part 2.
+        new_data: for 2(c), a dataset with one folder a class; None: no 2(c).
+        model: the classifier; by default ``vgg16``.
+        weights: a file of the classifier's ImageNet weights; by default those that torchvision
+            publishes.
+        scale: how much is computed.
+        seeds: how many; a verdict needs 5.
+        jobs: runs at a time, each in its own process.
+        device: ``"cpu"``, ``"cuda"`` or ``"auto"``.
+        threads: CPU threads of a run; by default all, shared by the jobs.
+        without_pictures: show no frames of the dataset, which may be patients' pictures.
+        dry_run: only plan: train and write nothing.
+        listener: hears how each training goes, where one runs at a time.
+        tell: hears a line for each part.
+
+    Raises:
+        HeadstartError: data or weights are at fault, or as
+            [`do_homework`][headstart.assignment.homework.do_homework].
+    """
+    from headstart.assignment.homework import costs, do_homework
+    from headstart.assignment.parts import SCALES, Homework, begun_with, with_what_is_there
+    from headstart.system.devices import pick_device
+    from headstart.training.begun import device_name
+    from headstart.training.config import DeviceName, available_threads
+
+    folder = Path(out)
+    before = begun_with(folder)
+    if threads is None:
+        threads = before.threads if before else max(1, available_threads() // jobs)
+    chosen = Homework(
+        data=str(data),
+        scale=scale,
+        seeds=SCALES[scale].seeds if seeds is None else seeds,
+        device=cast("DeviceName", pick_device(device_name(device, before)).type),
+        threads=threads,
+        fashion_mnist=_text(fashion_mnist),
+        new_data=_text(new_data),
+        model=model,
+        weights=_text(weights),
+    )
+    chosen = with_what_is_there(chosen, folder)
+    if dry_run:
+        return HomeworkResult(folder, costs=costs(chosen, folder))
+    written = do_homework(
+        chosen, folder, listener or SILENT, tell or ignore, jobs, not without_pictures
+    )
+    return HomeworkResult(folder, tuple(written.files), written.record, written.no_pdf or "")
+
+
+def _text(path: Path | str | None) -> str | None:
+    return None if path is None else str(path)

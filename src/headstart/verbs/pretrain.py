@@ -1,0 +1,104 @@
+"""``headstart.pretrain``: one pretext, on pictures without labels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from headstart.training.begun import device_name, pretext_before
+from headstart.training.config import PretextConfig
+from headstart.training.listener import SILENT, Listener
+from headstart.training.option_values import Size
+from headstart.training.options import PretextOptions
+from headstart.training.resolve import pretext_config
+
+_FILES = ("restorations.png", "curves.png", "README.md", "weights.safetensors")
+
+
+@dataclass(frozen=True)
+class PretrainResult:
+    """A finished pretext, which is a start for ``train``.
+
+    Attributes:
+        folder: its folder.
+        config: every setting that decided the result.
+        scores: the content of ``scores.json``.
+        files: what a person looks at first.
+    """
+
+    folder: Path
+    config: PretextConfig
+    scores: dict[str, Any]
+    files: tuple[Path, ...]
+
+
+def pretrain(
+    data: Path | str,
+    *,
+    pretext: str = "colorization",
+    out: Path | str | None = None,
+    recipe: str | Path = "default",
+    size: Size | None = None,
+    model: str | None = None,
+    width: int | None = None,
+    epochs: int | None = None,
+    seed: int | None = None,
+    drop_leaks: bool = False,
+    device: str = "auto",
+    threads: int | None = None,
+    checkpoint_seconds: float = 10.0,
+    fresh: bool = False,
+    listener: Listener | None = None,
+) -> PretrainResult:
+    """Pre-train a network on pictures without labels, as ``headstart pretrain`` does.
+
+    The same call resumes a pretext that was stopped; a finished one returns at once.
+
+    Args:
+        data: a dataset, or any folder of pictures.
+        pretext: what the network has to restore: ``"colorization"``, ``"chroma"``,
+            ``"masked-denoising"`` or ``"masked-colorization"``.
+        out: the pretext's folder; by default ``runs/PRETEXT``.
+        recipe: the name of a pretext recipe, or a ``.toml`` or ``.json`` file.
+        size: height and width to train at.
+        model: ``"unet"``, or the torchvision classifier that becomes the encoder.
+        width: channels of the network's finest level.
+        epochs: the maximum number of epochs; by default the recipe's.
+        seed: fixes order, augmentation, what is hidden, and new weights.
+        drop_leaks: leave out pictures that are also validation or test frames.
+        device: ``"cpu"``, ``"cuda"`` or ``"auto"``.
+        threads: CPU threads; by default all that are available.
+        checkpoint_seconds: seconds between checkpoints.
+        fresh: start beside ``out`` if it exists, and never overwrite.
+        listener: hears how the training goes; None: nobody does.
+
+    Raises:
+        HeadstartError: options or data are wrong, or as
+            [`headstart.runs.run.train`][headstart.runs.run.train].
+    """
+    folder = Path(out) if out is not None else Path("runs") / pretext
+    options = PretextOptions(
+        pretext=pretext,
+        recipe=recipe,
+        size=size,
+        model=model,
+        width=width,
+        epochs=epochs,
+        seed=seed,
+        drop_leaks=drop_leaks,
+        device=device,
+        threads=threads,
+    )
+    before = pretext_before(None if fresh else folder)
+    config = pretext_config(options, data, before)
+
+    from headstart.runs.folder import fresh_folder
+    from headstart.runs.run import train
+    from headstart.system.devices import pick_device
+
+    chosen = pick_device(device_name(device, before)).type
+    config = config.model_copy(update={"device": chosen})
+    folder = fresh_folder(folder) if fresh else folder
+    scores = train(config, folder, listener or SILENT, checkpoint_seconds)
+    return PretrainResult(folder, config, scores, tuple(folder / name for name in _FILES))

@@ -1,0 +1,154 @@
+"""``headstart.study``: which start is better, for how many labels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from headstart.errors import Finding
+from headstart.tasks.lookup import labelled_task, task_of_data
+from headstart.training.begun import device_name, study_before
+from headstart.training.config import StudyConfig
+from headstart.training.config_files import read_study_config
+from headstart.training.listener import SILENT, Listener, ignore
+from headstart.training.option_values import Listed, Size
+from headstart.training.options import StudyOptions
+from headstart.training.resolve import study_config
+
+if TYPE_CHECKING:
+    from headstart.studies.costs import Cost
+
+
+@dataclass(frozen=True)
+class StudyResult:
+    """A study that was run, or its plan.
+
+    Attributes:
+        folder: the study's folder.
+        config: every setting that decides the result, with what the folder already held.
+        findings: warnings about the data.
+        study: the content of ``study.json``; None for a plan.
+        done: the number of runs that were finished before, of a plan.
+        cost: what the other runs would take, of a plan; else None.
+    """
+
+    folder: Path
+    config: StudyConfig
+    findings: tuple[Finding, ...]
+    study: dict[str, Any] | None = None
+    done: int = 0
+    cost: Cost | None = None
+
+
+def study(
+    data: Path | str,
+    *,
+    task: Literal["segmentation", "classification"] | None = None,
+    model: str | None = None,
+    starts: Listed | None = None,
+    against: str | None = None,
+    tunes: Listed = "all",
+    labels: int | str | Sequence[int | str] = "all",
+    seeds: int | str | Sequence[int] = "5",
+    out: Path | str | None = None,
+    recipe: str | Path = "default",
+    epochs: int | None = None,
+    pretext_recipe: str | Path | None = None,
+    pretext_epochs: int | None = None,
+    size: Size | None = None,
+    width: int | None = None,
+    score: str = "test",
+    drop_leaks: bool = False,
+    jobs: int = 1,
+    device: str = "auto",
+    threads: int | None = None,
+    checkpoint_seconds: float = 10.0,
+    dry_run: bool = False,
+    listener: Listener | None = None,
+    tell: Callable[[str], None] | None = None,
+) -> StudyResult:
+    """Compare starts over label budgets and seeds, as ``headstart study`` does.
+
+    The same call resumes a study; seeds, budgets and starts may be added. A finished run is never
+    run again.
+
+    Args:
+        data: the dataset's folder.
+        task: what to learn; by default segmentation if the data have masks.
+        model: ``"unet"``, or one of torchvision's classifiers; for segmentation it becomes the
+            encoder.
+        starts: the starts to compare, in a sequence or in a text with commas.
+        against: the start that the others are compared with; by default ``"scratch"``, else the
+            first.
+        tunes: which layers to train: ``"all"``, ``"head"``, ``"last:N"``, ``"staged"``, or several.
+        labels: one label budget or several, for example ``[30, 75, "all"]``.
+        seeds: how many, or in a sequence which.
+        out: the study's folder; by default ``studies/NAME-OF-DATA``.
+        recipe: the name of a recipe, or a ``.toml`` or ``.json`` file.
+        epochs: the maximum number of epochs; by default the recipe's.
+        pretext_recipe: the recipe of the pretexts.
+        pretext_epochs: the maximum number of pretext epochs.
+        size: height and width to train at.
+        width: channels of a segmentation network's finest level.
+        score: the split that each run scores once, at its end: ``"test"`` or ``"validation"``.
+        drop_leaks: leave pictures that are also validation or test frames out of the pretexts.
+        jobs: runs at a time, each in its own process.
+        device: ``"cpu"``, ``"cuda"`` or ``"auto"``.
+        threads: CPU threads of a run; by default all, shared by the jobs.
+        checkpoint_seconds: seconds between checkpoints of a run.
+        dry_run: only plan: train and write nothing, and time a few steps.
+        listener: hears how each training goes, where one runs at a time, and warnings.
+        tell: hears a line for each run that is finished.
+
+    Raises:
+        HeadstartError: options or data are wrong, or as
+            [`headstart.studies.study.study`][headstart.studies.study.study].
+    """
+    data = Path(data)
+    folder = Path(out) if out is not None else Path("studies") / (data.resolve().name or "study")
+    options = StudyOptions(
+        task=task,
+        model=model,
+        starts=starts,
+        against=against,
+        tunes=tunes,
+        labels=labels,
+        seeds=seeds,
+        recipe=recipe,
+        epochs=epochs,
+        pretext_recipe=pretext_recipe,
+        pretext_epochs=pretext_epochs,
+        size=size,
+        width=width,
+        score=score,
+        drop_leaks=drop_leaks,
+        jobs=jobs,
+        device=device,
+        threads=threads,
+    )
+    before = study_before(folder)
+    problem = labelled_task(task) if task else task_of_data(data)
+    dataset = problem.open(data)
+    training_pictures = problem.sizes(dataset).pictures["train"]
+    config = study_config(options, data, problem.name, training_pictures, before)
+    findings = problem.warnings(dataset)
+    for finding in findings:
+        if listener is not None:
+            listener.warning(finding)
+
+    from headstart.studies.costs import cost_of_study
+    from headstart.studies.plan import plan
+    from headstart.studies.study import study as run_study
+    from headstart.system.devices import pick_device
+
+    config = config.model_copy(update={"device": pick_device(device_name(device, before)).type})
+    if dry_run:
+        planned = plan(config, folder, dataset)
+        cost = cost_of_study(planned)
+        return StudyResult(folder, planned.config, findings, None, len(planned.done), cost)
+    record = run_study(
+        config, folder, listener or SILENT, tell or ignore, jobs, checkpoint_seconds, dataset
+    )
+    return StudyResult(folder, read_study_config(folder / "config.json"), findings, record)

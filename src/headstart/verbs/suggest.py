@@ -1,0 +1,121 @@
+"""``headstart.suggest``: what to label next."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from headstart.data.layouts.folders import Frame, find_pictures, layout_of, open_dataset
+from headstart.errors import Finding, UsageError
+from headstart.training.listener import ignore
+
+if TYPE_CHECKING:
+    from headstart.labelling.suggestion import Suggestion
+
+
+@dataclass(frozen=True)
+class SuggestResult:
+    """The pictures to label next.
+
+    Attributes:
+        folder: the pictures, masks to correct, a list and a contact sheet; None: nothing is left
+            to suggest, and nothing was written.
+        suggestions: the most valuable first.
+        pictures: the number of pictures there were.
+        labelled: how many of them nearly equal a picture with labels, and were left out.
+        held_out: how many of them nearly equal a validation or test frame, and were left out.
+        findings: warnings about what could not be found out.
+    """
+
+    folder: Path | None
+    suggestions: tuple[Suggestion, ...]
+    pictures: int
+    labelled: int
+    held_out: int
+    findings: tuple[Finding, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return an object of schema 1."""
+        return {
+            "schema": 1,
+            "pictures": self.pictures,
+            "out": None if self.folder is None else str(self.folder),
+            "findings": [finding.to_json() for finding in self.findings],
+            "left_out": {"labelled": self.labelled, "held_out": self.held_out},
+            "suggestions": [
+                {
+                    "rank": rank,
+                    "name": suggestion.frame.name,
+                    "picture": str(suggestion.frame.image),
+                    "uncertainty": suggestion.uncertainty,
+                    "covers": suggestion.covers,
+                }
+                for rank, suggestion in enumerate(self.suggestions, start=1)
+            ],
+        }
+
+
+def suggest(
+    run: Path | str,
+    unlabelled: Path | str,
+    *,
+    count: int = 20,
+    out: Path | str | None = None,
+    device: str = "auto",
+    step: Callable[[int, int], None] | None = None,
+) -> SuggestResult:
+    """Pick the pictures whose labels would teach a run most, as ``headstart suggest`` does.
+
+    Args:
+        run: a finished run that segments.
+        unlabelled: a folder of pictures, or a dataset with unlabelled pictures.
+        count: the maximum number of suggestions.
+        out: where to put the pictures, and masks to correct; by default ``RUN/to-label``.
+        device: ``"cpu"``, ``"cuda"`` or ``"auto"``.
+        step: hears how many pictures were looked at, of how many.
+
+    Raises:
+        UsageError: the run is a file, there is no such device, or there are no pictures.
+        DataError: the run is not finished, or pictures cannot be read.
+        LockedError, DiskError: as their names say.
+    """
+    run, unlabelled = Path(run), Path(unlabelled)
+    if run.is_file():
+        message = f"{run} is a file; suggesting needs the run itself: it looks inside the network"
+        raise UsageError(Finding("not-a-run", "error", message, "give the run's folder"))
+
+    from headstart.inference.torch_network import load_segmenter
+    from headstart.labelling.folder import write_suggestions
+    from headstart.labelling.suggestion import suggest as pick
+    from headstart.system.devices import pick_device
+
+    chosen = pick_device(device)
+    segmenter = load_segmenter(run, chosen)
+    frames, root = _unlabelled_frames(unlabelled)
+    outcome = pick(run, frames, root, count, chosen, step=step or ignore)
+    folder = Path(out) if out is not None else run / "to-label"
+    if outcome.picked:
+        write_suggestions(segmenter, outcome.picked, root, folder)
+    return SuggestResult(
+        folder=folder if outcome.picked else None,
+        suggestions=outcome.picked,
+        pictures=outcome.pictures,
+        labelled=outcome.labelled,
+        held_out=outcome.held_out,
+        findings=outcome.findings,
+    )
+
+
+def _unlabelled_frames(unlabelled: Path) -> tuple[tuple[Frame, ...], Path]:
+    """Return the pictures, and their folder."""
+    if layout_of(unlabelled) is None:
+        frames, root = find_pictures(unlabelled), unlabelled
+    else:
+        dataset = open_dataset(unlabelled)
+        frames, root = dataset.unlabelled.get("train", ()), dataset.root
+    if not frames:
+        message = f"{unlabelled} is a dataset without unlabelled pictures"
+        raise UsageError(Finding("no-pictures", "error", message, "give a folder of pictures"))
+    return frames, root if root.is_dir() else root.parent

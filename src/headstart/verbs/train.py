@@ -1,0 +1,139 @@
+"""``headstart.train``: one run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from headstart.errors import Finding
+from headstart.tasks.lookup import labelled_task
+from headstart.training.begun import device_name, run_before
+from headstart.training.config import RunConfig, on_device
+from headstart.training.listener import SILENT, Listener
+from headstart.training.option_values import Size
+from headstart.training.options import TrainOptions
+from headstart.training.resolve import run_config
+
+_FILES = ("curves.png", "predictions.png", "confusion.png", "README.md", "scores.json")
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """A finished run.
+
+    Attributes:
+        folder: the run's folder.
+        config: every setting that decided the result.
+        scores: the content of ``scores.json``.
+        files: what a person looks at first.
+        findings: warnings about the data.
+    """
+
+    folder: Path
+    config: RunConfig
+    scores: dict[str, Any]
+    files: tuple[Path, ...]
+    findings: tuple[Finding, ...]
+
+
+def train(
+    data: Path | str,
+    *,
+    out: Path | str | None = None,
+    task: Literal["segmentation", "classification"] | None = None,
+    model: str | None = None,
+    start: str | None = None,
+    tune: str | None = None,
+    recipe: str | Path | None = None,
+    size: Size | None = None,
+    width: int | None = None,
+    epochs: int | None = None,
+    labels: int | str | Path | None = None,
+    seed: int | None = None,
+    score: str | None = None,
+    device: str = "auto",
+    threads: int | None = None,
+    pretext_recipe: str | Path | None = None,
+    pretext_epochs: int | None = None,
+    drop_leaks: bool | None = None,
+    config: Path | str | None = None,
+    checkpoint_seconds: float = 10.0,
+    fresh: bool = False,
+    listener: Listener | None = None,
+) -> TrainResult:
+    """Train a network on labelled pictures and score it once, as ``headstart train`` does.
+
+    The same call resumes a run that was stopped; a finished run returns at once.
+
+    Args:
+        data: the dataset's folder.
+        out: the run's folder; by default ``runs/NAME-OF-DATA``.
+        task: what to learn; by default segmentation if the data have masks.
+        model: ``"unet"``, or one of torchvision's classifiers; for segmentation it becomes the
+            encoder.
+        start: where the initial weights come from: ``"scratch"``, a pretext, ``"imagenet"``, a
+            run's folder or a file of weights; by default ``"scratch"``.
+        tune: which layers to train: ``"all"``, ``"head"``, ``"last:N"`` or ``"staged"``.
+        recipe: the name of a recipe, or a ``.toml`` or ``.json`` file.
+        size: height and width to train at.
+        width: channels of a segmentation network's finest level.
+        epochs: the maximum number of epochs; by default the recipe's.
+        labels: how many labelled training frames to use, ``"all"``, or a ``.txt`` file with their
+            names.
+        seed: fixes subset, order, augmentation and new weights.
+        score: the split to score once, at the end: ``"test"`` or ``"validation"``.
+        device: ``"cpu"``, ``"cuda"`` or ``"auto"``.
+        threads: CPU threads; by default all that are available.
+        pretext_recipe: the recipe of a pretext that is the start.
+        pretext_epochs: the maximum number of pretext epochs.
+        drop_leaks: leave pictures that are also validation or test frames out of the pretext.
+        config: a run's ``config.json``; the options given here override it.
+        checkpoint_seconds: seconds between checkpoints.
+        fresh: start beside ``out`` if it exists, and never overwrite.
+        listener: hears how the training goes, and warnings; None: nobody does.
+
+    Raises:
+        HeadstartError: options or data are wrong, or as
+            [`headstart.runs.run.train`][headstart.runs.run.train].
+    """
+    data = Path(data)
+    folder = Path(out) if out is not None else Path("runs") / (data.resolve().name or "run")
+    options = TrainOptions(
+        task=task,
+        model=model,
+        start=start,
+        tune=tune,
+        recipe=recipe,
+        size=size,
+        width=width,
+        epochs=epochs,
+        labels=labels,
+        seed=seed,
+        score=score,
+        device=device,
+        threads=threads,
+        pretext_recipe=pretext_recipe,
+        pretext_epochs=pretext_epochs,
+        drop_leaks=drop_leaks,
+        config=None if config is None else Path(config),
+    )
+    # Everything that can be wrong with the options is said before torch takes seconds to load.
+    before = run_before(options, None if fresh else folder)
+    chosen = run_config(options, data, before)
+    problem = labelled_task(chosen.task)
+    dataset = problem.open(data)
+    findings = problem.warnings(dataset)
+    for finding in findings:
+        if listener is not None:
+            listener.warning(finding)
+
+    from headstart.runs.folder import fresh_folder
+    from headstart.runs.run import train as train_run
+    from headstart.system.devices import pick_device
+
+    chosen = on_device(chosen, pick_device(device_name(device, before)).type)
+    folder = fresh_folder(folder) if fresh else folder
+    scores = train_run(chosen, folder, listener or SILENT, checkpoint_seconds, dataset=dataset)
+    files = tuple(folder / name for name in _FILES if (folder / name).exists())
+    return TrainResult(folder, chosen, scores, files, findings)

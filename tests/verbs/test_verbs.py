@@ -1,0 +1,102 @@
+"""The functions from Python, on drawn data: what they return and write."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from headstart.errors import UsageError
+from headstart.verbs.check import check
+from headstart.verbs.evaluate import evaluate
+from headstart.verbs.predict import predict
+from headstart.verbs.pretrain import pretrain
+from headstart.verbs.report import report
+from headstart.verbs.study import study
+from headstart.verbs.suggest import suggest
+from headstart.verbs.train import train
+from tests.conftest import Silent
+
+TINY = {"size": (16, 24), "width": 2, "epochs": 1, "threads": 1, "device": "cpu"}
+
+
+def test_a_check(drawn: Path) -> None:
+    found = check(str(drawn))
+    assert found.ok and found.splits["train"].frames == 12
+
+
+def test_from_a_pretext_to_a_run_to_masks_to_scores(drawn: Path, tmp_path: Path) -> None:
+    start = pretrain(drawn, pretext="chroma", out=tmp_path / "start", **TINY)
+    assert start.scores == json.loads((start.folder / "scores.json").read_text())
+    assert all(path.is_file() for path in start.files)
+    listener = Silent()
+    run = train(
+        drawn, start=str(start.folder), labels=6, out=tmp_path / "run", listener=listener, **TINY
+    )
+    assert run.config.labels == 6 and len(listener.rows) == 1
+    assert run.scores == json.loads((run.folder / "scores.json").read_text())
+    assert {path.name for path in run.files} >= {"curves.png", "predictions.png", "scores.json"}
+    again = train(drawn, config=run.folder / "config.json", out=run.folder)
+    assert (again.config, again.scores) == (run.config, run.scores)
+    assert (
+        train(drawn, config=run.folder / "config.json", out=run.folder, fresh=True).folder
+        == tmp_path / "run-2"
+    )
+
+    written = predict(run.folder, drawn, out=tmp_path / "out", split="test", device="cpu")
+    assert written.pictures == 5 and len(list(written.masks.iterdir())) == 5
+    scores = evaluate(written.masks, drawn).scores
+    assert scores == run.scores == evaluate(run.folder, drawn, device="cpu").scores
+    page = report(run.folder)
+    assert page.page.is_file() and page.files and all(path.is_file() for path in page.files)
+    picked = suggest(run.folder, drawn, count=2, device="cpu")
+    assert len(picked.suggestions) == 2 and (picked.folder / "suggestions.csv").is_file()
+    assert picked.to_json()["out"] == str(run.folder / "to-label")
+
+
+def test_a_study_and_its_plan(drawn: Path, tmp_path: Path) -> None:
+    options = {"starts": ["scratch"], "labels": [6, "all"], "seeds": [3], **TINY}
+    planned = study(drawn, out=tmp_path / "study", dry_run=True, **options)
+    assert planned.study is None and planned.done == 0 and planned.cost.runs == 2
+    assert not (tmp_path / "study").exists()
+    lines: list[str] = []
+    done = study(drawn, out=tmp_path / "study", tell=lines.append, **options)
+    record = json.loads((tmp_path / "study" / "study.json").read_text())
+    assert json.loads(json.dumps(done.study)) == record
+    assert [(r["labels"], r["seed"]) for r in done.study["records"]] == [(6, 3), (12, 3)]
+    assert len(lines) == 2
+    assert study(drawn, out=tmp_path / "study", dry_run=True, **options).cost.runs == 0
+
+
+def test_masks_are_no_run_for_pictures_with_a_class(coloured: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"error\[not-a-run\]"):
+        evaluate(tmp_path, coloured)
+
+
+@pytest.mark.parametrize(
+    ("module", "record"),
+    [
+        ("train", "TrainResult"), ("pretrain", "PretrainResult"), ("study", "StudyResult"),
+        ("report", "ReportResult"), ("evaluate", "EvaluateResult"), ("predict", "PredictResult"),
+        ("suggest", "SuggestResult"), ("export", "ExportResult"), ("demo", "DemoResult"),
+        ("homework", "HomeworkResult"),
+    ],
+)  # fmt: skip
+def test_results_are_frozen_records(module: str, record: str) -> None:
+    kind = getattr(importlib.import_module(f"headstart.verbs.{module}"), record)
+    assert dataclasses.is_dataclass(kind) and kind.__dataclass_params__.frozen
+
+
+def test_the_functions_are_imported_without_torch() -> None:
+    script = (
+        "import headstart, sys\n"
+        "for name in headstart.__all__[:11]: getattr(headstart, name)\n"
+        "assert 'torch' not in sys.modules"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
