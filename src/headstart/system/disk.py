@@ -17,6 +17,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
+
 from headstart.errors import DiskError, Finding, LockedError
 
 _TEMPORARY = re.compile(r".*\.tmp-(\d+)$")
@@ -107,6 +109,26 @@ def sweep(folder: Path) -> None:
                 shutil.rmtree(path)
             else:
                 path.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def waiting_lock(path: Path) -> Iterator[None]:
+    """Hold the lock file ``path`` (its folder is made if need be); wait while another holds it.
+
+    Threads and processes take turns. The kernel releases the lock of a killed process. The file
+    stays on the disk.
+
+    Raises:
+        DiskError: the lock file cannot be made or opened.
+    """
+    lock = FileLock(path, fallback_to_soft=False)
+    with disk_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 @contextlib.contextmanager

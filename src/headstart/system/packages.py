@@ -42,6 +42,7 @@ class Wanted:
 
 
 WANTED = (
+    Wanted("filelock", "filelock", "4.3"),
     Wanted("jaxtyping", "jaxtyping", "0.3.2"),
     Wanted("jinja2", "jinja2", "3.1"),
     Wanted("matplotlib", "matplotlib", "3.10"),
