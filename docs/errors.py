@@ -1,4 +1,4 @@
-"""Makes errors.md from the package's codes.toml, and holds both against the source.
+"""Makes errors.md from the package's errors.toml, and holds both against the source.
 
 ``uv run python docs/errors.py`` writes the page. ``uv run python docs/errors.py --missing`` prints
 a skeleton of each row that a code in the source still lacks; its meaning is written by hand.
@@ -21,7 +21,7 @@ PAGE = ROOT / "docs" / "errors.md"
 _HEAD = """\
 # What headstart says, by its code
 
-Made from `src/headstart/system/codes.toml` by `uv run python docs/errors.py`; a test holds it against
+Made from `src/headstart/errors.toml` by `uv run python docs/errors.py`; a test holds it against
 the source. Each message begins with its severity and its code, as in `error[unknown-grey]: ...`;
 codes are stable names ([0007](decisions/0007-finding-codes.md)). `headstart explain unknown-grey`
 prints a row of this page, without a network.
@@ -140,7 +140,7 @@ def _plain(rows: ast.expr) -> ast.expr:
 
 
 def missing_rows(known: set[str]) -> str:
-    """A skeleton of each row that is not there, for codes.toml."""
+    """A skeleton of each row that is not there, for errors.toml."""
     by_code: dict[str, list[Use]] = defaultdict(list)
     for use in uses_in_source():
         if use.code not in known:
@@ -158,7 +158,7 @@ def missing_rows(known: set[str]) -> str:
 
 def page() -> str:
     """The whole of errors.md."""
-    from headstart.system.codes import read_codes
+    from headstart.errors import read_codes
 
     rows = [
         f"| `{name}` | {', '.join(its.severity)} | {its.where} | {its.meaning} | {its.do} |\n"
@@ -168,7 +168,7 @@ def page() -> str:
 
 
 if __name__ == "__main__":
-    from headstart.system.codes import read_codes
+    from headstart.errors import read_codes
 
     if "--missing" in sys.argv:
         print(missing_rows(set(read_codes())), end="")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from headstart.system.codes import read_codes
+from headstart.errors import read_codes
 from tests.cli.test_main import headstart
 
 

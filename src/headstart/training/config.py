@@ -6,7 +6,6 @@ Frozen values, written as ``config.json``: each is enough to make its folder aga
 from __future__ import annotations
 
 import json
-import os
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args
@@ -24,6 +23,7 @@ from pydantic import (
 from headstart.data.augmentation import Augmentation
 from headstart.data.question import TaskName
 from headstart.errors import DataError, Finding, UsageError
+from headstart.system.processor import available_threads as available_threads
 from headstart.training.recipes import (
     CLASSIFIER_DEFAULT,
     DEFAULT,
@@ -418,11 +418,6 @@ def parse_size(text: str) -> tuple[int, int]:
         message = f"size {text} is not understood; expected HEIGHTxWIDTH or one number, 8 to 8192"
         raise UsageError(Finding("bad-size", "error", message, "for example --size 64x80"))
     return height, width
-
-
-def available_threads() -> int:
-    """CPU cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def read_frame_names(path: Path) -> tuple[str, ...]:
