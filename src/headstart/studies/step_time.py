@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from headstart.models.classifiers import make_network, outline
 from headstart.models.encoder_unet import make_segmenter
-from headstart.models.tuning import Cut, cut, trained_weights
+from headstart.models.tuning import SplitNetwork, cut, trained_weights
 from headstart.tasks.batches_and_maps import layout, low_precision, placed
 from headstart.training.config import PretextConfig, RunConfig
 from headstart.training.fit import make_optimizer
@@ -30,11 +30,11 @@ def _network(config: Config, num_classes: int) -> nn.Module:
     return make_segmenter(config.model, num_classes, config.width)
 
 
-def _parts(config: Config, num_classes: int) -> Cut:
+def _parts(config: Config, num_classes: int) -> SplitNetwork:
     """What is run once of every picture, and what is trained; of ``staged`` the second stage."""
     network = placed(_network(config, num_classes), torch.device(config.device))
     if isinstance(config, PretextConfig) or config.width is not None:
-        return Cut(None, network)
+        return SplitNetwork(None, network)
     return cut(network, trained_weights(network, config.tune), config.size)
 
 

@@ -23,7 +23,7 @@ from headstart.data.splits import label_budget
 from headstart.errors import DataError, Finding
 from headstart.models.classifiers import MEAN, STD, check_network, check_size, make_network
 from headstart.models.standardise import Standardise
-from headstart.models.tuning import Cut, Frozen, cut, trained_weights
+from headstart.models.tuning import FrozenPart, SplitNetwork, cut, trained_weights
 from headstart.plots import figures
 from headstart.runs.card_facts import card_of_classification
 from headstart.runs.folder import budget_too_large
@@ -187,7 +187,7 @@ def _standardise(
     some = np.linspace(0, count - 1, min(count, _STATISTICS)).astype(np.int64)  # of all classes
     device = torch.device(config.device)
     before = cut(model, trained_weights(model, "head"), config.size).frozen
-    assert isinstance(before, Frozen)
+    assert isinstance(before, FrozenPart)
     if config.tune in ("head", "staged"):  # then they are needed anyway, all of them
         features = _inputs(before, budget, config, cache)[torch.from_numpy(some)]
     else:
@@ -198,7 +198,7 @@ def _standardise(
 
 def _inputs(frozen: nn.Module | None, data: Labelled, config: RunConfig, cache: Path) -> Tensor:
     """What the trained part is given of each picture: its features, or the picture itself."""
-    if not isinstance(frozen, Frozen):
+    if not isinstance(frozen, FrozenPart):
         return torch.from_numpy(np.ascontiguousarray(data.images))
     whole = hashlib.sha256(data.digest.encode() + "\n".join(data.names).encode())
     device = torch.device(config.device)
@@ -222,7 +222,7 @@ def _logits(rest: nn.Module, inputs: Tensor, config: RunConfig) -> Float[Tensor,
 
 
 def classification(
-    parts: Cut,
+    parts: SplitNetwork,
     train: Labelled,
     validation: Labelled,
     recipe: ClassifierRecipe,
