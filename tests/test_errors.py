@@ -1,4 +1,4 @@
-"""The codes of findings: each is documented, each that is documented exists."""
+"""Every code of a finding has an explanation, and every explanation a code."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ def test_the_severities_are_those_of_the_source() -> None:
 def test_rows_are_complete_and_in_order() -> None:
     rows = read_codes()
     assert list(rows) == sorted(rows), "errors.toml is in alphabetical order"
-    for its in rows.values():
-        assert its.severity and set(its.severity) <= {"error", "warning", "info"}, its
-        assert its.where, its
-        for text in (its.meaning, its.do):
-            assert text.endswith(".") and "|" not in text and "\n" not in text, its
+    for code in rows.values():
+        assert code.severity and set(code.severity) <= {"error", "warning", "info"}, code
+        assert code.where, code
+        for text in (code.meaning, code.do):
+            assert text.endswith(".") and "|" not in text and "\n" not in text, code
 
 
 def test_the_page_is_made_from_the_rows() -> None:
