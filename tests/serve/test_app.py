@@ -25,7 +25,7 @@ from headstart.inference.segmenter import brought
 from headstart.scores.frames_csv import read_frames_csv
 from headstart.scores.segmentation import dice_of_frames
 from headstart.serve.app import Served
-from headstart.serve.guard import HEADERS
+from headstart.serve.guard import HEADERS, OPEN
 from headstart.serve.limits import RequestLimits
 from tests.data.pictures.test_reading import encoded, png_header, with_alpha
 from tests.serve.conftest import running, slow
@@ -213,7 +213,7 @@ def test_nothing_is_said_without_the_token(served: Served) -> None:
             assert right.status_code == 200
         assert post(client).status_code == 401
         assert post(client, Authorization=f"Bearer {token}").status_code == 200
-        for path in ("/", "/page.js", "/health"):
+        for path in OPEN:
             assert client.get(path).status_code == 200
             assert "Drawn_Tissue" not in client.get(path).text
 

@@ -30,7 +30,9 @@ HEADERS = (
     (b"cross-origin-resource-policy", b"same-origin"),
     (b"cross-origin-opener-policy", b"same-origin"),
 )
-OPEN = ("/", "/page.css", "/page.js", "/stage.js", "/worth.js", "/icon.svg", "/health")
+OPEN = (
+    "/", "/page.css", "/page.js", "/requests.js", "/stage.js", "/worth.js", "/icon.svg", "/health",
+)  # fmt: skip
 """Paths that need no token: their answers say nothing about the run."""
 
 

@@ -1,58 +1,17 @@
-// The page: tabs, files, and one request a picture. stage.js draws the picture, worth.js fills the
-// second tab.
+// The page: tabs, files, and one request a picture. requests.js asks the server, stage.js draws the
+// picture, worth.js fills the second tab.
 
+import { Refused, TOKEN, ask, image } from "/requests.js";
 import { Stage, chancesAt, pictureOf, unpacked } from "/stage.js";
 import { el, showWorth, spaced, swatch } from "/worth.js";
 
 const $ = (id) => document.getElementById(id);
-const TOKEN = "headstart-token";
-const TRIES = 4; // of a request, while the server is busy
 
 let facts = null;
 let stage = null;
 let cursor = null; // the crosshair, in pixels of the picture
 let stem = ""; // the picture's name without its extension
 let current = null; // the AbortController of the running request
-
-// ---- requests
-
-function headers() {
-  const token = sessionStorage.getItem(TOKEN);
-  return token ? { Authorization: `Bearer ${token}` } : {};
-}
-
-class Refused extends Error {
-  constructor(status, { code, message, hint }) {
-    super(message);
-    Object.assign(this, { status, code, hint });
-  }
-}
-
-const pause = (seconds) => new Promise((done) => setTimeout(done, 1000 * seconds));
-
-async function ask(path, options = {}) {
-  for (let tried = 1; ; tried++) {
-    let response;
-    try {
-      response = await fetch(path, { ...options, headers: { ...headers(), ...options.headers } });
-    } catch (error) {
-      if (error.name === "AbortError") throw error;
-      const message = "the server did not answer";
-      throw new Refused(0, { code: "no-answer", message, hint: "check that headstart serve is still running" });
-    }
-    if (response.ok) return response;
-    if (response.status === 503 && tried < TRIES) {
-      await pause(Number(response.headers.get("Retry-After") ?? 1));
-      continue;
-    }
-    const body = await response.json().catch(() => ({ code: "http", message: `status ${response.status}`, hint: "" }));
-    throw new Refused(response.status, body);
-  }
-}
-
-async function image(path) {
-  return URL.createObjectURL(await (await ask(path)).blob());
-}
 
 // ---- messages
 
