@@ -36,7 +36,7 @@ from headstart.inference.segmenter import Pictures, Segmenter, brought, class_ma
 from headstart.inference.torch_network import load_segmenter
 from headstart.runs.records import environment, version_of
 from headstart.system.disk import write_json
-from headstart.training.config import available_threads
+from headstart.system.processor import available_threads
 
 
 def timed(segmenter: Segmenter, batch: Pictures) -> tuple[np.ndarray, tuple[float, float]]:

@@ -49,9 +49,9 @@ from headstart.models.unet import UNet
 from headstart.runs.records import environment
 from headstart.seeding import key
 from headstart.system.devices import pick_device
+from headstart.system.processor import available_threads
 from headstart.tasks.segmentation_training import frame_batches
 from headstart.training.batch_source import Batches
-from headstart.training.config import available_threads
 from headstart.training.fit import fit, make_optimizer
 from headstart.training.listener import Row
 from headstart.training.option_values import parse_size

@@ -1,7 +1,7 @@
-"""Makes errors.md from the package's codes.toml, and holds both against the source.
+"""Generates errors.md from the package's errors.toml, and compares both with the source.
 
-``uv run python docs/errors.py`` writes the page. ``uv run python docs/errors.py --missing`` prints
-a skeleton of each row that a code in the source still lacks; its meaning is written by hand.
+``uv run python docs/errors.py`` writes the page. With ``--missing`` it prints a skeleton row for
+each code of the source that errors.toml lacks; write its texts by hand.
 """
 
 from __future__ import annotations
@@ -19,16 +19,15 @@ PACKAGE = ROOT / "src" / "headstart"
 PAGE = ROOT / "docs" / "errors.md"
 
 _HEAD = """\
-# What headstart says, by its code
+# Messages by code
 
-Made from `src/headstart/system/codes.toml` by `uv run python docs/errors.py`; a test holds it against
-the source. Each message begins with its severity and its code, as in `error[unknown-grey]: ...`;
-codes are stable names ([0007](decisions/0007-finding-codes.md)). `headstart explain unknown-grey`
-prints a row of this page, without a network.
+Generated from `src/headstart/errors.toml` by `uv run python docs/errors.py`; a test compares them
+with the source. Each message begins with its severity and its code: `error[unknown-grey]: ...`.
+Codes are stable names ([0007](decisions/0007-finding-codes.md)). `headstart explain unknown-grey`
+prints a row of this page offline.
 
-An `error` stops the work, a `warning` may make a score say less than it seems to, an `info` is for
-knowing. *Reading data* is done by `check`, `train`, `pretrain`, `study`, `homework`, `evaluate` and
-`predict`.
+An `error` stops the work, a `warning` may make a score less reliable, an `info` needs no action.
+*Reading data* means `check`, `train`, `pretrain`, `study`, `homework`, `evaluate` and `predict`.
 
 | code | severity | where | what it means | what to do |
 |---|---|---|---|---|
@@ -37,7 +36,7 @@ knowing. *Reading data* is done by `check`, `train`, `pretrain`, `study`, `homew
 
 @dataclass(frozen=True)
 class Use:
-    """One place where a finding is made; ``severity`` is None where the source computes it."""
+    """A place in the source that makes a finding; ``severity`` is None where it is computed."""
 
     code: str
     severity: str | None
@@ -46,23 +45,23 @@ class Use:
 
 @functools.cache
 def uses_in_source(package: Path = PACKAGE) -> list[Use]:
-    """Every code with which the package makes a finding.
+    """Return every use of a code in the package.
 
-    Followed are ``Finding(code, ...)``, the local functions that pass a code on to it
-    (``_refusal``, ``found``, ...), and names bound by a loop over a literal.
+    A use is ``Finding(code, ...)`` or a call of a local function that passes its code on to it. The
+    code is a literal, or a name bound by a loop over literals.
 
     Raises:
-        ValueError: a code is neither a literal nor one of these; nobody could look it up.
+        ValueError: a code is computed, so that nobody could look it up.
     """
-    found: list[Use] = []
+    uses: list[Use] = []
     for path in sorted(package.rglob("*.py")):
         tree = ast.parse(path.read_text())
-        found += _uses(tree, str(path.relative_to(package)))
-    return found
+        uses += _uses(tree, str(path.relative_to(package)))
+    return uses
 
 
 def _uses(tree: ast.Module, file: str) -> Iterator[Use]:
-    for node in ast.walk(tree):  # so that a call knows the functions and loops it is in
+    for node in ast.walk(tree):  # so that a call can find its functions and loops
         for child in ast.iter_child_nodes(node):
             child.parent = node  # type: ignore[attr-defined]
     makers: dict[str, tuple[str | int, str | int | None]] = {"Finding": (0, 1)}
@@ -77,11 +76,11 @@ def _uses(tree: ast.Module, file: str) -> Iterator[Use]:
             passed = _parameter_of(call, code)
             if passed is not None:  # a local function hands its own argument on
                 function, position = passed
-                its = severity.value if isinstance(severity, ast.Constant) else None
-                if its is None and (again := _parameter_of(call, severity)) is not None:
-                    its = again[1]
+                level = severity.value if isinstance(severity, ast.Constant) else None
+                if level is None and (parameter := _parameter_of(call, severity)) is not None:
+                    level = parameter[1]
                 if function not in makers:
-                    makers[function] = (position, its)
+                    makers[function] = (position, level)
                     pending.add(function)
                 continue
             fixed = makers[maker][1] if maker != "Finding" else None
@@ -98,14 +97,14 @@ def _called(call: ast.Call) -> str:
 
 
 def _argument(call: ast.Call, which: str | int | None) -> ast.expr | None:
-    """By position; text is no position but the value itself."""
+    """Return the argument at a position; None where ``which`` is a value and not a position."""
     if isinstance(which, int) and which < len(call.args):
         return call.args[which]
     return None
 
 
 def _parameter_of(call: ast.Call, name: ast.expr | None) -> tuple[str, int] | None:
-    """The function whose parameter ``name`` is, and at which position it is given to it."""
+    """Return the enclosing function that has the parameter ``name``, and its position."""
     node: ast.AST | None = call
     while isinstance(name, ast.Name) and node is not None:
         if isinstance(node, ast.FunctionDef):
@@ -120,7 +119,7 @@ def _literals(call: ast.Call, code: ast.expr | None, file: str) -> list[str]:
     if isinstance(code, ast.Constant):
         return [code.value]
     if isinstance(code, ast.Attribute) and code.attr == "code":
-        return []  # another finding's, made anew
+        return []  # copied from another finding
     node: ast.AST | None = call
     while isinstance(code, ast.Name) and node is not None:
         if isinstance(node, ast.For) and isinstance(node.target, ast.Tuple):
@@ -133,14 +132,14 @@ def _literals(call: ast.Call, code: ast.expr | None, file: str) -> list[str]:
 
 
 def _plain(rows: ast.expr) -> ast.expr:
-    """The rows with what is computed in them left out."""
+    """Return the rows with computed values replaced by None."""
     for row in getattr(rows, "elts", []):
         row.elts = [e if isinstance(e, ast.Constant) else ast.Constant(None) for e in row.elts]
     return rows
 
 
 def missing_rows(known: set[str]) -> str:
-    """A skeleton of each row that is not there, for codes.toml."""
+    """Return a skeleton row of errors.toml for each code that it lacks."""
     by_code: dict[str, list[Use]] = defaultdict(list)
     for use in uses_in_source():
         if use.code not in known:
@@ -157,18 +156,18 @@ def missing_rows(known: set[str]) -> str:
 
 
 def page() -> str:
-    """The whole of errors.md."""
-    from headstart.system.codes import read_codes
+    """Return the text of errors.md."""
+    from headstart.errors import read_codes
 
     rows = [
-        f"| `{name}` | {', '.join(its.severity)} | {its.where} | {its.meaning} | {its.do} |\n"
-        for name, its in read_codes().items()
+        f"| `{name}` | {', '.join(code.severity)} | {code.where} | {code.meaning} | {code.do} |\n"
+        for name, code in read_codes().items()
     ]
     return _HEAD + "".join(rows)
 
 
 if __name__ == "__main__":
-    from headstart.system.codes import read_codes
+    from headstart.errors import read_codes
 
     if "--missing" in sys.argv:
         print(missing_rows(set(read_codes())), end="")

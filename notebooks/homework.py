@@ -58,7 +58,7 @@ from headstart.runs.run import train
 from headstart.studies.plan import Cell
 from headstart.studies.study import study
 from headstart.system.devices import pick_device
-from headstart.training.config import available_threads
+from headstart.system.processor import available_threads
 from headstart.training.listener import Silent
 
 data, out = Path(DATA or Path(OUT) / "data"), Path(OUT) / "homework"

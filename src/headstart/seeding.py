@@ -1,9 +1,9 @@
-"""Randomness as a function of (seed, purpose, position), never a state that must be saved.
+"""Random generators as functions of (seed, purpose, position), without state to save.
 
-Everything random in a run is drawn from a generator whose key is made of the run's seed and of what
-is being drawn: the order of pass 7, the augmentation of step 1200, the new weights. A run that was
-killed and continued therefore draws what it would have drawn, and two runs that share a seed differ
-in nothing but what was meant to differ.
+Every random choice of a run has its own generator, whose key is made of the run's seed and of the
+choice: the order of epoch 7, the augmentation of step 1200, the new weights. So a resumed run makes
+the same choices as an uninterrupted one, and two runs with the same seed differ only where their
+settings do.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ import numpy as np
 
 
 def key(seed: int, *purpose: str | int) -> int:
-    """A 64-bit key that depends on all its arguments, the same on every machine and version.
+    """Return a key that depends on all arguments, the same on every machine and version.
 
     Args:
         seed: the run's seed, any integer.
-        *purpose: what is drawn, e.g. ``"augment", step``.
+        *purpose: the name of the choice, e.g. ``"augment", step``.
 
     Returns:
-        The first 8 bytes of the SHA-256 of the arguments' text, in ``[0, 2**63)`` so that both
+        The first 8 bytes of the SHA-256 of the arguments, in ``[0, 2**63)`` so that both
         ``torch.manual_seed`` and numpy accept it.
 
     >>> key(1, "order", 0) == key(1, "order", 0)
@@ -34,7 +34,7 @@ def key(seed: int, *purpose: str | int) -> int:
 
 
 def generator(seed: int, *purpose: str | int) -> np.random.Generator:
-    """A fresh numpy generator (Philox) for one purpose; see [`key`][headstart.seeding.key].
+    """Return a new numpy generator (Philox) for one purpose; see [`key`][headstart.seeding.key].
 
     >>> a = generator(1, "augment", 12).random(2)
     >>> b = generator(1, "augment", 12).random(2)

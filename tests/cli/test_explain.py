@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import json
 
-from headstart.system.codes import read_codes
+from headstart.errors import read_codes
 from tests.cli.test_main import headstart
 
 
 def test_a_row_for_people_and_for_machines() -> None:
-    its = read_codes()["unknown-grey"]
+    code = read_codes()["unknown-grey"]
     done = headstart("explain", "unknown-grey")
     assert done.returncode == 0 and done.stderr == ""
     assert done.stdout.startswith("error[unknown-grey]\n")
-    assert its.meaning in done.stdout and its.do in done.stdout
+    assert code.meaning in done.stdout and code.do in done.stdout
     found = json.loads(headstart("explain", "error[unknown-grey]", "--json").stdout)
     assert found == {
-        "schema": 1, "code": "unknown-grey", "severity": ["error"], "where": its.where,
-        "meaning": its.meaning, "do": its.do,
+        "schema": 1, "code": "unknown-grey", "severity": ["error"], "where": code.where,
+        "meaning": code.meaning, "do": code.do,
     }  # fmt: skip
 
 

@@ -32,9 +32,9 @@ def test_the_new_last_layer(name: str, head: str, features: int) -> None:
     from torchvision import models
 
     with torch.device("meta"):
-        network, its = make_network(name, 7)
+        network, last = make_network(name, 7)
         published = models.get_model(name, weights=None)
-    assert its.name == head and (its.standardise is not None) == name.startswith("squeezenet")
+    assert last.name == head and (last.standardise is not None) == name.startswith("squeezenet")
     own = {n: tuple(t.shape) for n, t in network.state_dict().items()}
     theirs = {n: tuple(t.shape) for n, t in published.state_dict().items()}
     assert {n: s for n, s in own.items() if not n.startswith(f"{head}.")} == {
@@ -94,8 +94,8 @@ def test_sizes_are_changed_as_torchvision_does() -> None:
     torch.manual_seed(0)
     images = torch.rand(2, 3, 12, 9)
     for size in ((24, 18), (5, 4), (12, 9), (16, 6)):
-        its = v2.Compose([v2.Resize(size, antialias=True), v2.Normalize(MEAN, STD)])
-        assert torch.allclose(prepare(images, size), its(images), atol=1e-4), size
+        reference = v2.Compose([v2.Resize(size, antialias=True), v2.Normalize(MEAN, STD)])
+        assert torch.allclose(prepare(images, size), reference(images), atol=1e-4), size
     # what aliases would give one of the two colours of a fine pattern
     stripes = (torch.arange(32) % 2).float().expand(1, 3, 32, 32)
     inner = prepare(stripes, (8, 8))[..., 2:6, 2:6]

@@ -22,7 +22,7 @@ PREFIX = hashlib.sha256(CONTENT).hexdigest()[:8]
 
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where torchvision keeps its files; the user's own is not touched."""
+    """Where torchvision keeps weights files; the user's own is not touched."""
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     return tmp_path / "checkpoints"
@@ -66,16 +66,16 @@ def server() -> Iterator[_Server]:
 def at(monkeypatch: pytest.MonkeyPatch, cache: Path, port: int) -> Published:
     """Lets the weights of every network be one small file of a server here."""
     name = f"net-{PREFIX}.pth"
-    its = Published(f"http://127.0.0.1:{port}/{name}", cache / name, PREFIX)
-    monkeypatch.setattr(module, "published", lambda network: its)
-    return its
+    weights = Published(f"http://127.0.0.1:{port}/{name}", cache / name, PREFIX)
+    monkeypatch.setattr(module, "published", lambda network: weights)
+    return weights
 
 
 def test_where_torchvision_has_its_own(cache: Path) -> None:
-    its = published("vgg16")
-    assert its.url.startswith("https://download.pytorch.org/models/vgg16-")
-    assert its.path == cache / its.url.rpartition("/")[2]
-    assert its.path.name == f"vgg16-{its.hash_prefix}.pth"
+    weights = published("vgg16")
+    assert weights.url.startswith("https://download.pytorch.org/models/vgg16-")
+    assert weights.path == cache / weights.url.rpartition("/")[2]
+    assert weights.path.name == f"vgg16-{weights.hash_prefix}.pth"
 
 
 def test_every_network_has_a_hash_or_says_that_nothing_is_published(cache: Path) -> None:
@@ -100,25 +100,25 @@ def test_a_truncated_file_in_the_cache_is_refused_by_its_hash(cache: Path) -> No
     path = published("squeezenet1_0").path
     path.parent.mkdir()
     path.write_bytes(b"half of it")
-    with pytest.raises(DataError, match="not what was published") as caught:
+    with pytest.raises(DataError, match="bad-weights") as caught:
         fetch_published("squeezenet1_0")
-    assert str(path) in str(caught.value) and "remove it" in str(caught.value)
+    assert str(path) in str(caught.value) and "remove" in str(caught.value)
     assert path.read_bytes() == b"half of it"  # the user's to remove
 
 
 def test_what_is_there_and_right_is_not_fetched_again(
     cache: Path, monkeypatch: pytest.MonkeyPatch, server: _Server
 ) -> None:
-    its = at(monkeypatch, cache, server.server_port)
-    assert fetch_published("vgg16") == its.path and its.path.read_bytes() == CONTENT
-    assert fetch_published("vgg16") == its.path and server.asked == 1
-    its.path.write_bytes(CONTENT[:-1])
+    weights = at(monkeypatch, cache, server.server_port)
+    assert fetch_published("vgg16") == weights.path and weights.path.read_bytes() == CONTENT
+    assert fetch_published("vgg16") == weights.path and server.asked == 1
+    weights.path.write_bytes(CONTENT[:-1])
     with pytest.raises(DataError, match=f"expected {PREFIX}"):
         fetch_published("vgg16")
     monkeypatch.setattr(
-        module, "published", lambda _: dataclasses.replace(its, hash_prefix="0" * 8)
+        module, "published", lambda _: dataclasses.replace(weights, hash_prefix="0" * 8)
     )
-    its.path.write_bytes(CONTENT)
+    weights.path.write_bytes(CONTENT)
     with pytest.raises(DataError, match="expected 00000000"):
         fetch_published("vgg16")
 
@@ -126,11 +126,11 @@ def test_what_is_there_and_right_is_not_fetched_again(
 def test_a_download_cut_short_is_refused_and_leaves_nothing(
     cache: Path, monkeypatch: pytest.MonkeyPatch, server: _Server
 ) -> None:
-    its = at(monkeypatch, cache, server.server_port)
+    weights = at(monkeypatch, cache, server.server_port)
     server.mode = "short"
-    with pytest.raises(DataError, match="cut short or changed") as caught:
+    with pytest.raises(DataError, match="bad-weights") as caught:
         fetch_published("vgg16")
-    assert its.url in str(caught.value) and "--start" in str(caught.value)
+    assert weights.url in str(caught.value) and "--start" in str(caught.value)
     assert list(cache.iterdir()) == []
 
 
@@ -138,17 +138,17 @@ def test_a_download_cut_short_is_refused_and_leaves_nothing(
 def test_without_a_network_the_file_to_fetch_is_named(
     cache: Path, monkeypatch: pytest.MonkeyPatch, server: _Server, mode: str
 ) -> None:
-    its = at(monkeypatch, cache, 1 if mode == "no server" else server.server_port)
+    weights = at(monkeypatch, cache, 1 if mode == "no server" else server.server_port)
     server.mode = mode
-    with pytest.raises(DataError, match="of vgg16 cannot be downloaded") as caught:
+    with pytest.raises(DataError, match=r"(?s)no-network.*vgg16") as caught:
         fetch_published("vgg16")
-    assert f"fetch {its.url} and give the file as --start" in str(caught.value)
+    assert weights.url in str(caught.value) and "--start" in str(caught.value)
     assert list(cache.iterdir()) == []
 
 
 def test_a_cache_that_cannot_be_written(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    its = at(monkeypatch, cache, 1)
+    weights = at(monkeypatch, cache, 1)
     cache.write_text("a file in the folder's place")
-    with pytest.raises(DataError, match="cannot be written") as caught:
+    with pytest.raises(DataError, match=r"\[disk\]") as caught:
         fetch_published("vgg16")
-    assert its.url in str(caught.value)
+    assert weights.url in str(caught.value)

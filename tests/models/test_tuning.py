@@ -10,7 +10,7 @@ from torch import nn
 
 from headstart.errors import UsageError
 from headstart.models.classifiers import make_network
-from headstart.models.tuning import Frozen, cut, trained_weights, used_weights
+from headstart.models.tuning import FrozenPart, cut, trained_weights, used_weights
 
 SIZE = (32, 32)
 
@@ -94,7 +94,7 @@ def test_both_parts_together_are_the_network(name: str, tune: str) -> None:
         expected = copy.deepcopy(model).eval()(images)
     trained = trained_weights(model, tune)
     parts = cut(model, trained, SIZE)
-    assert isinstance(parts.frozen, Frozen)
+    assert isinstance(parts.frozen, FrozenPart)
     parts.rest.eval()
     with torch.no_grad():
         found = parts.rest(parts.frozen(images))
@@ -161,5 +161,5 @@ def test_a_cut_through_what_is_no_feature_is_refused() -> None:
             return self.last(self.first(x.flatten(1)).mean(0, keepdim=True))
 
     model = Pooled()
-    with pytest.raises(UsageError, match="cannot be cut there"):
+    with pytest.raises(UsageError, match="no-cut"):
         cut(model, trained_weights(model, "head"), (2, 2))

@@ -20,7 +20,7 @@ from headstart.inference.segmenter import Segmenter
 from headstart.inference.torch_network import load_segmenter
 from headstart.serve.app import Served, make_app
 from headstart.serve.facts import About, find_about
-from headstart.serve.limits import Limits
+from headstart.serve.limits import RequestLimits
 from headstart.serve.samples import Samples, find_samples
 from headstart.serve.server import bind, make_server
 from headstart.training.config_files import read_run_config
@@ -67,7 +67,7 @@ def client(address: str) -> Iterator[httpx.Client]:
         yield its
 
 
-def slow(seconds: float, limits: Limits) -> Served:
+def slow(seconds: float, limits: RequestLimits) -> Served:
     """A network that takes its time, to fill the places of a server with."""
 
     def probabilities(pictures: np.ndarray) -> np.ndarray:

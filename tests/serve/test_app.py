@@ -25,8 +25,8 @@ from headstart.inference.segmenter import brought
 from headstart.scores.frames_csv import read_frames_csv
 from headstart.scores.segmentation import dice_of_frames
 from headstart.serve.app import Served
-from headstart.serve.guard import HEADERS
-from headstart.serve.limits import Limits
+from headstart.serve.guard import HEADERS, OPEN
+from headstart.serve.limits import RequestLimits
 from tests.data.pictures.test_reading import encoded, png_header, with_alpha
 from tests.serve.conftest import running, slow
 
@@ -150,7 +150,7 @@ def test_what_is_not_understood_is_said_like_everything_else(client: httpx.Clien
 
 
 def test_a_frame_above_the_limit_is_refused(served: Served) -> None:
-    small = replace(served, limits=Limits(pixels=32 * 40 - 1))
+    small = replace(served, limits=RequestLimits(pixels=32 * 40 - 1))
     with running(small) as url:
         answer = httpx.post(f"{url}/samples/0/segment")
     assert (answer.status_code, answer.json()["code"]) == (413, "picture-size")
@@ -213,13 +213,13 @@ def test_nothing_is_said_without_the_token(served: Served) -> None:
             assert right.status_code == 200
         assert post(client).status_code == 401
         assert post(client, Authorization=f"Bearer {token}").status_code == 200
-        for path in ("/", "/page.js", "/health"):
+        for path in OPEN:
             assert client.get(path).status_code == 200
             assert "Drawn_Tissue" not in client.get(path).text
 
 
 def test_more_than_can_wait_are_asked_to_come_again() -> None:
-    limits = Limits(running=1, waiting=1)
+    limits = RequestLimits(running=1, waiting=1)
     with running(slow(0.5, limits)) as url, ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda _: httpx.post(f"{url}/segment", content=PNG), range(8)))
         told = sorted(answer.status_code for answer in answers)
@@ -231,7 +231,7 @@ def test_more_than_can_wait_are_asked_to_come_again() -> None:
 
 
 def test_health_answers_while_pictures_are_worked_on() -> None:
-    with running(slow(1.0, Limits())) as url, ThreadPoolExecutor(4) as pool:
+    with running(slow(1.0, RequestLimits())) as url, ThreadPoolExecutor(4) as pool:
         working = [pool.submit(httpx.post, f"{url}/segment", content=PNG) for _ in range(4)]
         time.sleep(0.1)
         began = time.monotonic()
@@ -241,7 +241,7 @@ def test_health_answers_while_pictures_are_worked_on() -> None:
 
 
 def test_what_takes_too_long_is_given_up_but_keeps_its_place() -> None:
-    limits = Limits(running=1, waiting=4, work_seconds=0.3)
+    limits = RequestLimits(running=1, waiting=4, work_seconds=0.3)
     with running(slow(1.0, limits)) as url:
         began = time.monotonic()
         first = httpx.post(f"{url}/segment", content=PNG)
@@ -252,7 +252,7 @@ def test_what_takes_too_long_is_given_up_but_keeps_its_place() -> None:
 
 
 def test_a_turn_that_does_not_come_is_not_waited_for() -> None:
-    limits = Limits(running=1, waiting=4, work_seconds=0.1, turn_seconds=0.3)
+    limits = RequestLimits(running=1, waiting=4, work_seconds=0.1, turn_seconds=0.3)
     with running(slow(1.5, limits)) as url:
         assert httpx.post(f"{url}/segment", content=PNG).status_code == 504
         began = time.monotonic()
@@ -267,7 +267,7 @@ def connected(url: str) -> socket.socket:
 
 
 def test_uploads_and_heads_that_stall_are_ended() -> None:
-    limits = Limits(running=1, waiting=0, pause_seconds=2.0)
+    limits = RequestLimits(running=1, waiting=0, pause_seconds=2.0)
     with running(slow(0.0, limits)) as url:
         with connected(url) as line:
             line.sendall(b"POST /segment HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 99\r\n\r\n")
@@ -285,7 +285,7 @@ def status(url: str) -> int:
 
 
 def test_an_upload_that_crawls_is_ended() -> None:
-    limits = Limits(pause_seconds=5.0, upload_seconds=0.5)
+    limits = RequestLimits(pause_seconds=5.0, upload_seconds=0.5)
     with running(slow(0.0, limits)) as url, connected(url) as line:
         line.sendall(b"POST /segment HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 99\r\n\r\n")
         stop = threading.Event()

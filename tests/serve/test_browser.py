@@ -30,27 +30,27 @@ pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason=f"there is no {CHR
 @pytest.fixture(scope="module")
 def browser() -> Iterator[sync_api.Browser]:
     with sync_api.sync_playwright() as playwright:
-        its = playwright.chromium.launch(executable_path=str(CHROMIUM), args=QUIET)
-        yield its
-        its.close()
+        chromium = playwright.chromium.launch(executable_path=str(CHROMIUM), args=QUIET)
+        yield chromium
+        chromium.close()
 
 
 @pytest.fixture
 def page(browser: sync_api.Browser, address: str) -> Iterator[sync_api.Page]:  # noqa: F811
     """The page, opened; whatever it complains of, or asks elsewhere, fails the test."""
     with browser.new_context(viewport={"width": 1280, "height": 900}) as context:
-        its = context.new_page()
-        its.set_default_timeout(15_000)
+        opened = context.new_page()
+        opened.set_default_timeout(15_000)
         trouble: list[str] = []
-        its.on("console", lambda m: trouble.append(m.text) if m.type != "log" else None)
-        its.on("pageerror", lambda e: trouble.append(str(e)))
-        its.on(
+        opened.on("console", lambda m: trouble.append(m.text) if m.type != "log" else None)
+        opened.on("pageerror", lambda e: trouble.append(str(e)))
+        opened.on(
             "request",
             lambda r: None if r.url.startswith((address, "blob:")) else trouble.append(r.url),
         )
-        its.goto(address)
-        its.wait_for_selector("#drop")
-        yield its
+        opened.goto(address)
+        opened.wait_for_selector("#drop")
+        yield opened
         assert trouble == []
 
 
@@ -223,7 +223,7 @@ def test_by_keyboard_alone(page: sync_api.Page) -> None:
     page.keyboard.press("Shift+ArrowRight")
     page.keyboard.press("ArrowDown")
     assert page.locator("#place").inner_text() != before
-    until(page, "/^[0-9]+, [0-9]+: .*%/.test(document.getElementById('told').innerText)")
+    until(page, "/^[0-9]+, [0-9]+: .*%/.test(document.getElementById('announcement').innerText)")
     page.keyboard.press("Tab")
     shown = pixels(page)
     while page.evaluate("document.activeElement.type") != "checkbox":

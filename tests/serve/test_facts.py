@@ -51,9 +51,9 @@ def test_a_file_alone_says_what_is_known(trained: Path, tmp_path: Path) -> None:
     about = find_about(file)
     told = facts(about, segmenter(trained))
     assert about.run is None and told["name"] == "model.onnx" and told["sheets"] == []
-    assert "without its run's folder" in told["worth"]["missing"]
+    assert "scores.json" in told["worth"]["missing"]
     samples = find_samples(None, None, segmenter(trained).label_map, None)
-    assert "does not say where the data are" in samples.missing
+    assert samples.missing and not samples.frames
 
 
 def test_a_file_in_its_runs_folder_has_the_runs_scores(trained: Path) -> None:
@@ -86,8 +86,8 @@ def test_data_that_are_gone_or_others_are_said_to_be(
         find_samples(config, trained, label_map, tmp_path / "gone")
     shutil.copytree(drawn, tmp_path / "fewer")
     shutil.rmtree(tmp_path / "fewer/segmentation/test/4")
-    assert "other frames" in find_samples(config, trained, label_map, tmp_path / "fewer").missing
+    fewer = find_samples(config, trained, label_map, tmp_path / "fewer")
+    assert fewer.missing and not fewer.frames
     shutil.rmtree(tmp_path / "fewer/segmentation/test")
-    assert (
-        "has no test split" in find_samples(config, trained, label_map, tmp_path / "fewer").missing
-    )
+    without = find_samples(config, trained, label_map, tmp_path / "fewer")
+    assert "test" in without.missing and "fewer" in without.missing and not without.frames

@@ -6,13 +6,14 @@ import errno
 import json
 import multiprocessing
 import os
+import time
 from pathlib import Path
 
 import pytest
 
 from headstart.errors import DiskError, LockedError
 from headstart.system import disk
-from headstart.system.disk import locked, write_atomic, write_json
+from headstart.system.disk import locked, waiting_lock, write_atomic, write_json
 
 
 @pytest.mark.parametrize("failing", ["fsync", "replace"])
@@ -59,6 +60,50 @@ def test_a_folder_in_use_is_refused_naming_the_process(tmp_path: Path) -> None:
     holder.kill()  # the kernel lets go of a dead process's lock
     holder.join()
     with locked(tmp_path):
+        pass
+
+
+def _append(path: Path, letter: str) -> None:
+    for _ in range(20):
+        with waiting_lock(path.with_name("locks") / "one.lock"):
+            before = path.read_text()
+            path.write_text(before + letter)
+
+
+def test_a_waiting_lock_lets_one_process_in_at_a_time(tmp_path: Path) -> None:
+    path = tmp_path / "letters.txt"
+    path.touch()
+    context = multiprocessing.get_context("fork")
+    writers = [context.Process(target=_append, args=(path, letter)) for letter in "ab"]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    assert sorted(path.read_text()) == ["a"] * 20 + ["b"] * 20
+    assert (tmp_path / "locks" / "one.lock").exists()
+
+
+def test_a_waiting_lock_is_released_when_its_process_is_killed(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("fork")
+    ready = context.Event()
+    holder = context.Process(target=_hold_waiting_lock, args=(tmp_path / "x.lock", ready))
+    holder.start()
+    assert ready.wait(20)
+    holder.kill()
+    holder.join()
+    with waiting_lock(tmp_path / "x.lock"):
+        pass
+
+
+def _hold_waiting_lock(path: Path, ready) -> None:
+    with waiting_lock(path):
+        ready.set()
+        time.sleep(60)
+
+
+def test_a_lock_file_that_cannot_be_made_is_a_disk_error(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(DiskError), waiting_lock(tmp_path / "file" / "x.lock"):
         pass
 
 

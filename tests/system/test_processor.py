@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from headstart.system.processor import Memory, cores, cpu_model, memory
+import pytest
+
+from headstart.system import processor
+from headstart.system.processor import Memory, available_threads, cores, cpu_model, memory
 
 
 def test_limits_of_containers_are_seen(tmp_path: Path) -> None:
@@ -17,6 +20,19 @@ def test_limits_of_containers_are_seen(tmp_path: Path) -> None:
     (tmp_path / "cpu" / "cpu.cfs_quota_us").write_text("200000")
     (tmp_path / "cpu" / "cpu.cfs_period_us").write_text("100000")
     assert cores(tmp_path).limit == 2.0
+
+
+@pytest.mark.parametrize(
+    ("quota", "threads"),
+    [("max 100000", 8), ("250000 100000", 2), ("50000 100000", 1), ("1600000 100000", 8)],
+)
+def test_threads_keep_to_the_quota_of_a_container(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quota: str, threads: int
+) -> None:
+    monkeypatch.setattr(processor.os, "sched_getaffinity", lambda _: set(range(8)))
+    assert available_threads(tmp_path) == 8
+    (tmp_path / "cpu.max").write_text(quota)
+    assert available_threads(tmp_path) == threads
 
 
 def test_memory_and_its_limit(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from headstart.data.labelled_pictures import read_labelled_pictures
 from headstart.data.layouts.class_folders import open_classes
 from headstart.errors import DataError, InterruptedRun, UsageError
 from headstart.models.classifiers import make_network
-from headstart.models.tuning import Frozen, cut, trained_weights
+from headstart.models.tuning import FrozenPart, cut, trained_weights
 from headstart.plots import figures
 from headstart.runs.run import train
 from headstart.scores.frames_csv import read_answers_csv
@@ -267,13 +267,13 @@ def test_ten_epochs_run_the_frozen_part_once(
     data: Path, tmp_path: Path, unseen: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[int] = []
-    original = Frozen.forward
+    original = FrozenPart.forward
 
     def counting(self, image):
         seen.append(len(image))
         return original(self, image)
 
-    monkeypatch.setattr(Frozen, "forward", counting)
+    monkeypatch.setattr(FrozenPart, "forward", counting)
     recipe = RECIPE.model_copy(update={"epochs": 10})
     train(classifier(data, recipe=recipe), tmp_path / "run", Silent())
     assert sum(seen) == 24 + 6 + 12

@@ -15,7 +15,8 @@ from pydantic import ValidationError
 
 from headstart.data.augmentation import Augmentation
 from headstart.errors import DataError, UsageError
-from headstart.training.config import RunConfig, available_threads, make_run_config
+from headstart.system.processor import available_threads
+from headstart.training.config import RunConfig, make_run_config
 from headstart.training.config_files import differences, read_frame_names, read_run_config, to_json
 from headstart.training.option_values import parse_labels, parse_size
 from headstart.training.recipes import (

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from headstart.data.augmentation import Augmentation
-from headstart.models.tuning import Frozen, cut
+from headstart.models.tuning import FrozenPart, cut
 from headstart.training import features
 from headstart.training.features import cached_features, hash_of, prepared
 
@@ -20,22 +20,22 @@ CPU = torch.device("cpu")
 IMAGES = np.random.default_rng(0).integers(0, 256, (70, 1, 6, 7), dtype=np.uint8)  # two batches
 
 
-def part(seed: int = 0, stride: int = 1) -> Frozen:
+def part(seed: int = 0, stride: int = 1) -> FrozenPart:
     torch.manual_seed(seed)
     layers = (nn.Conv2d(3, 4, 3, stride), nn.BatchNorm2d(4), nn.AdaptiveAvgPool2d(2), nn.Flatten())
     frozen = cut(nn.Sequential(*layers, nn.Linear(16, 2)), frozenset({"4.weight"}), SIZE).frozen
-    assert isinstance(frozen, Frozen)
+    assert isinstance(frozen, FrozenPart)
     return frozen
 
 
-def counting(frozen: Frozen) -> list[int]:
+def counting(frozen: FrozenPart) -> list[int]:
     """Tells how many pictures it was given, call by call."""
     calls: list[int] = []
     frozen.register_forward_hook(lambda _, given, __: calls.append(len(given[0])))
     return calls
 
 
-def kept(frozen: Frozen, cache: Path, **changes: object) -> Tensor:
+def kept(frozen: FrozenPart, cache: Path, **changes: object) -> Tensor:
     settings = {"images": IMAGES, "content": "abc", "size": SIZE, "device": CPU, **changes}
     return cached_features(frozen, cache=cache, **settings)
 

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from headstart.errors import DataError, HeadstartError, UsageError
+from headstart.system.processor import available_threads
 from headstart.tasks.lookup import task_of_data
 from headstart.training.begun import device_name, pretext_before, run_before, study_before
-from headstart.training.config import RunConfig, StudyConfig, available_threads, make_run_config
+from headstart.training.config import RunConfig, StudyConfig, make_run_config
 from headstart.training.config_files import differences, to_json
 from headstart.training.options import PretextOptions, StudyOptions, TrainOptions
 from headstart.training.recipes import (

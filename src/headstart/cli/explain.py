@@ -15,7 +15,7 @@ def explain(
 
     Example: headstart explain unknown-grey
     """
-    from headstart.system.codes import look_up, read_codes
+    from headstart.errors import look_up, read_codes
 
     codes = list(read_codes().values()) if code is None else [look_up(code)]
     if json:

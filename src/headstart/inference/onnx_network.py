@@ -13,7 +13,7 @@ from headstart.errors import DataError, Finding, UsageError
 from headstart.inference.classifier import Classifier, Small
 from headstart.inference.onnx_metadata import OnnxFile, read_onnx, refusal
 from headstart.inference.segmenter import Pictures, Segmenter, Sizes, class_maps, resized
-from headstart.training.config import available_threads
+from headstart.system.processor import available_threads
 
 INPUT, OUTPUT = "image", "probabilities"
 _BATCH = 8

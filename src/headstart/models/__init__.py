@@ -1,0 +1,1 @@
+"""Networks: U-Net, encoders, classifiers, published weights, and which layers train."""

@@ -1,8 +1,8 @@
-"""Any torchvision classifier, with a new last layer, and pictures as it expects them.
+"""torchvision's classifiers with a new last layer, and the preparation of their input.
 
-The network stays torchvision's own, with the names of its tensors, so that weights move in and out
-of it unchanged. Pictures come to it prepared: three channels, its size, standardised by the mean
-and deviation of ImageNet, whatever the start: starts that are compared see the same pictures.
+The network is torchvision's own and keeps its tensor names, so weights move in and out unchanged.
+[`prepare`][] gives every picture three channels, the network's size, and ImageNet's mean and
+deviation, whatever the start, so that all starts of a study see the same input.
 """
 
 from __future__ import annotations
@@ -24,28 +24,41 @@ from headstart.models.standardise import Standardise
 from headstart.models.tuning import used_weights
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-"""Of ImageNet, by channel; all of torchvision's published weights were trained with them."""
+"""ImageNet's mean and deviation by channel, used to train all of torchvision's weights."""
 
 AS_PUBLISHED: dict[str, dict[str, Any]] = {
-    # torchvision's builders set these where they are given weights
+    # torchvision's builders use these options when they load published weights
     name: {"aux_logits": False, "transform_input": True, "init_weights": True}
     for name in ("googlenet", "inception_v3")
 }
-_SIZES = (8, 16, 32, 48, 64, 75, 96, 128, 160, 192, 224, 256)  # tried where one is too small
+_SIZES = (
+    8,
+    16,
+    32,
+    48,
+    64,
+    75,
+    96,
+    128,
+    160,
+    192,
+    224,
+    256,
+)  # sides that a hint proposes
 
 
 def network_names() -> tuple[str, ...]:
-    """The networks there are: all of torchvision's classifiers."""
+    """Return the names of all torchvision classifiers."""
     from torchvision import models
 
     return tuple(models.list_models(module=models))
 
 
 def check_network(name: str) -> None:
-    """Refuses a name that no network has.
+    """Check that a network has this name.
 
     Raises:
-        UsageError: with the nearest names.
+        UsageError: it has none; the hint names the nearest.
     """
     names = network_names()
     if name in names:
@@ -61,12 +74,12 @@ _WELL_KNOWN = ("vgg16", "resnet18", "squeezenet1_0", "mobilenet_v3_small")
 
 @dataclass(frozen=True)
 class Head:
-    """The new last layer.
+    """The new last layer of a classifier.
 
     Attributes:
-        name: of the module it is or is in; its tensors' names begin with it.
-        standardise: what brings its input to zero mean and unit deviation; None where the network
-            has a plain linear layer at its end.
+        name: the name of its module; its tensors' names begin with it.
+        standardise: the standardisation of its input; None where the network itself ends in a
+            linear layer.
     """
 
     name: str
@@ -74,13 +87,14 @@ class Head:
 
 
 def make_network(name: str, num_classes: int) -> tuple[nn.Module, Head]:
-    """A network with new weights, drawn from torch's generator, and a last layer for the classes.
+    """Return a network with new weights and a new last layer for ``num_classes``.
 
-    A linear last layer is replaced by one of ``num_classes``. Where there is none (SqueezeNet ends
-    in a convolution), its last part is replaced by: pool, flatten, [`Standardise`][], linear.
+    The weights come from torch's generator. A linear last layer is replaced by a new one. A network
+    that ends in a convolution (SqueezeNet) gets average pooling, flatten, [`Standardise`][] and a
+    linear layer in place of its last part.
 
     Raises:
-        UsageError: there is no such network.
+        UsageError: the network is unknown.
     """
     from torchvision import models
 
@@ -100,13 +114,13 @@ def make_network(name: str, num_classes: int) -> tuple[nn.Module, Head]:
 
 
 def versioned(network: nn.Module, weights: Mapping[str, Tensor]) -> OrderedDict[str, Tensor]:
-    """Weights as ``load_state_dict`` takes them from a network of that kind itself.
+    """Return weights for ``load_state_dict`` with the version numbers of the network's modules.
 
-    With them go the versions of its parts; MNASNet takes no weights that come without.
+    MNASNet refuses weights without version numbers.
     """
-    whole = OrderedDict(weights)
-    whole._metadata = network.state_dict()._metadata  # type: ignore[attr-defined]
-    return whole
+    state = OrderedDict(weights)
+    state._metadata = network.state_dict()._metadata  # type: ignore[attr-defined]
+    return state
 
 
 def _put(network: nn.Module, name: str, module: nn.Module) -> None:
@@ -115,25 +129,25 @@ def _put(network: nn.Module, name: str, module: nn.Module) -> None:
 
 
 def outline(name: str, num_classes: int) -> nn.Module:
-    """The network without values, on the device ``meta``: shapes and counts at no cost.
+    """Return the network on the device ``meta``: shapes and counts without values.
 
     Raises:
-        UsageError: there is no such network.
+        UsageError: the network is unknown.
     """
     with torch.random.fork_rng(devices=[]):
         try:
             with torch.device("meta"):
                 return make_network(name, num_classes)[0]
-        except NotImplementedError:  # RegNet reckons its widths with tensors
+        except NotImplementedError:  # RegNet computes its widths with tensors
             return make_network(name, num_classes)[0].to("meta")
 
 
 @functools.lru_cache(maxsize=8)
 def check_size(name: str, size: tuple[int, int]) -> None:
-    """Refuses a size of pictures that the network cannot take.
+    """Check that a network accepts pictures of this size.
 
     Raises:
-        UsageError: with the smallest square of some usual sizes that it can.
+        UsageError: it does not; the hint is the smallest usual square that it accepts.
     """
     network = outline(name, 2).eval()
 
@@ -148,15 +162,15 @@ def check_size(name: str, size: tuple[int, int]) -> None:
 
 
 def refuse_size(size: tuple[int, int], takes: Callable[[tuple[int, int]], bool], what: str) -> None:
-    """Refuses a size that something does not take.
+    """Check that a size is accepted.
 
     Args:
         size: height and width.
-        takes: whether it takes a size.
-        what: cannot be done with it, in words.
+        takes: returns whether a size is accepted.
+        what: the beginning of the message, which goes on "of HEIGHTxWIDTH".
 
     Raises:
-        UsageError: with the smallest square of some usual sizes that it takes.
+        UsageError: the size is not accepted; the hint is the smallest usual square that is.
     """
     if takes(size):
         return
@@ -169,17 +183,17 @@ def refuse_size(size: tuple[int, int], takes: Callable[[tuple[int, int]], bool],
 def prepare(
     images: Float[Tensor, "b c h w"], size: tuple[int, int]
 ) -> Float[Tensor, "b 3 {size[0]} {size[1]}"]:
-    """Pictures in ``[0, 1]``, grey or colour, as the networks expect them.
+    """Return grey or colour pictures in ``[0, 1]`` as the networks expect them.
 
-    Grey is repeated; sizes are changed bilinearly, with the support widened when shrinking.
+    A grey channel is repeated. Resizing is bilinear, with antialiasing when it shrinks.
     """
     mean, std = (  # new_tensor would make the host wait for the device
-        torch.tensor(of).to(images.device, images.dtype, non_blocking=True)[:, None, None]
-        for of in (MEAN, STD)
+        torch.tensor(values).to(images.device, images.dtype, non_blocking=True)[:, None, None]
+        for values in (MEAN, STD)
     )
     if images.shape[-2:] != size:
         shrinks = images.shape[-2] > size[0] or images.shape[-1] > size[1]
         images = F.interpolate(
             images, size=size, mode="bilinear", align_corners=False, antialias=shrinks
         )
-    return (images - mean) / std  # one channel becomes three
+    return (images - mean) / std  # broadcasting turns one channel into three

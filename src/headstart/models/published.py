@@ -1,4 +1,4 @@
-"""Weights that torchvision publishes: fetched over https, checked by hash, kept."""
+"""Weights that torchvision publishes: downloaded over https, verified by hash, kept on disk."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from headstart.models.classifiers import check_network
 
 @dataclass(frozen=True)
 class Published:
-    """One file of weights.
+    """A published file of weights.
 
     Attributes:
-        url: where it is.
-        path: where it is kept, as torchvision itself keeps it.
-        hash_prefix: the beginning of its SHA-256, which its name states.
+        url: its address.
+        path: its place on this machine, the one that torchvision uses too.
+        hash_prefix: the beginning of its SHA-256, taken from its name.
     """
 
     url: str
@@ -31,10 +31,10 @@ class Published:
 
 
 def published(network: str) -> Published:
-    """The weights of a network trained on ImageNet, those that torchvision recommends.
+    """Return the ImageNet weights that torchvision recommends for a network.
 
     Raises:
-        UsageError: there is no such network, or none are published.
+        UsageError: the network is unknown, or torchvision publishes no weights of it.
     """
     from torchvision import models
 
@@ -52,42 +52,44 @@ def published(network: str) -> Published:
 
 
 def fetch_published(network: str) -> Path:
-    """The file of a network's published weights; downloaded if it is not there.
+    """Return the file of a network's published weights; download it if need be.
 
     Raises:
         UsageError: as [`published`][].
-        DataError: it cannot be downloaded, or is not what was published.
+        DataError: the download fails, or the file's hash is wrong.
     """
-    its = published(network)
-    if not its.path.exists():
-        _download(its, network)
-    with its.path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    if not found.startswith(its.hash_prefix):
+    weights = published(network)
+    if not weights.path.exists():
+        _download(weights, network)
+    with weights.path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if not digest.startswith(weights.hash_prefix):
         message = (
-            f"{its.path} is not what was published: its SHA-256 begins with {found[:8]}, expected "
-            f"{its.hash_prefix}"
+            f"{weights.path} is not what was published: its SHA-256 begins with {digest[:8]}, "
+            f"expected {weights.hash_prefix}"
         )
-        hint = "it is damaged, or its download was cut short: remove it, and it is fetched anew"
+        hint = "the file is damaged or incomplete: remove it and run the command again"
         raise DataError(Finding("bad-weights", "error", message, hint))
-    return its.path
+    return weights.path
 
 
-def _download(its: Published, network: str) -> None:
-    elsewhere = f"where there is a network, fetch {its.url} and give the file as --start"
+def _download(weights: Published, network: str) -> None:
+    elsewhere = f"download {weights.url} on a connected machine and give the file as --start"
     try:
-        its.path.parent.mkdir(parents=True, exist_ok=True)
-        torch.hub.download_url_to_file(its.url, str(its.path), its.hash_prefix, progress=False)
+        weights.path.parent.mkdir(parents=True, exist_ok=True)
+        torch.hub.download_url_to_file(
+            weights.url, str(weights.path), weights.hash_prefix, progress=False
+        )
     except (URLError, HTTPException, TimeoutError, ConnectionError) as e:
         if isinstance(e, HTTPError):
-            e.close()  # it is the answer, too, and holds the connection
+            e.close()  # the error is the response, and holds the connection
         reason = getattr(e, "reason", e)
         message = f"the published weights of {network} cannot be downloaded: {reason}"
         raise DataError(Finding("no-network", "error", message, elsewhere)) from None
-    except RuntimeError as e:  # its hash is another
-        message = f"the download of {its.url} was cut short or changed on its way: {e}"
+    except RuntimeError as e:  # the hash is wrong
+        message = f"the download of {weights.url} is incomplete or altered: {e}"
         hint = f"try again; or {elsewhere}"
         raise DataError(Finding("bad-weights", "error", message, hint)) from None
     except OSError as e:
-        message = f"{its.path} cannot be written: {e.strerror or e}"
+        message = f"{weights.path} cannot be written: {e.strerror or e}"
         raise DataError(Finding("disk", "error", message, elsewhere)) from None

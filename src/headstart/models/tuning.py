@@ -1,13 +1,11 @@
-"""Tunings: which layers of a network train, and the network cut in two where training begins.
+"""Tunings: which layers of a network train, and how a network is split into two parts.
 
-``all`` trains every weight; ``head`` the new last layer; ``last:N`` the last N layers; ``staged``
-the head first, then all. A layer is what has a matrix or kernel of weights (a convolution, a linear
-layer, an attention), with the normalisation around it, counted in the order in which the network
-uses them.
+``all`` trains every weight, ``head`` the new last layer, ``last:N`` the last N layers, ``staged``
+first the head and then all. A layer is a convolution, a linear layer or an attention, together with
+the normalisation after it. Layers are counted in the order in which the network uses them.
 
-What does not depend on anything that trains is one part of the network, the rest another: the first
-is run once, its batch-norm statistics and its dropout as when predicting, and its output serves all
-epochs.
+[`cut`][] splits the network before the first layer that trains. The frozen part runs once, in
+evaluation mode, and all epochs use its cached features.
 """
 
 from __future__ import annotations
@@ -28,16 +26,19 @@ _MATRICES = (nn.Linear, nn.Conv2d, nn.MultiheadAttention)
 
 
 class Tracer(fx.Tracer):
-    """Keeps whole what has no parts: dropout of any kind still asks whether it is training."""
+    """A tracer that records every module without children as one step.
+
+    Dropout and stochastic depth then still check their training mode when the graph runs.
+    """
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        """What has no parts, and what torch itself keeps whole."""
-        whole = not any(True for _ in m.children())
-        return whole or super().is_leaf_module(m, module_qualified_name)
+        """Return whether a module is one step of the graph."""
+        childless = not any(True for _ in m.children())
+        return childless or super().is_leaf_module(m, module_qualified_name)
 
 
 def _own_weights(network: nn.Module, node: fx.Node) -> tuple[str, ...]:
-    """Names of the weights that a step of the network's graph uses."""
+    """Return the names of the weights that one step of the network's graph uses."""
     if node.op == "call_module":
         module = network.get_submodule(str(node.target))
         return tuple(f"{node.target}.{name}" for name, _ in module.named_parameters())
@@ -53,9 +54,9 @@ def _standardises(network: nn.Module, node: fx.Node) -> bool:
 
 
 def used_weights(network: nn.Module) -> tuple[tuple[str, ...], ...]:
-    """Names of the weights, layer by layer, in the order in which the network uses them.
+    """Return the names of the weights by layer, in the order in which the network uses them.
 
-    A parameter that is no module's own (a class token, a scale) counts to the layer before it.
+    A parameter outside the layers (a class token, a scale) belongs to the layer before it.
 
     >>> used_weights(nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Conv2d(4, 5, 1)))
     (('0.weight', '0.bias', '1.weight', '1.bias'), ('2.weight', '2.bias'))
@@ -76,16 +77,16 @@ def used_weights(network: nn.Module) -> tuple[tuple[str, ...], ...]:
 
 
 def _is_bias_of(names: tuple[str, ...], layer: tuple[str, ...]) -> bool:
-    """Whether a function was given weights of one module one by one."""
+    """Return whether all these weights belong to modules that ``layer`` already has weights of."""
     owners = {name.rpartition(".")[0] for name in layer}
     return {name.rpartition(".")[0] for name in names} <= owners
 
 
 def trained_weights(network: nn.Module, tune: str) -> frozenset[str]:
-    """Names of the weights that a tuning trains; ``staged`` as ``all``.
+    """Return the names of the weights that a tuning trains; ``staged`` counts as ``all``.
 
     Raises:
-        UsageError: ``last:N`` asks for more layers than there are.
+        UsageError: ``last:N`` asks for more layers than the network has.
     """
     layers = used_weights(network)
     if match := re.fullmatch(r"last:(\d+)", tune):
@@ -100,65 +101,71 @@ def trained_weights(network: nn.Module, tune: str) -> frozenset[str]:
     return frozenset(name for layer in layers for name in layer)
 
 
-class Rest(nn.Module):
-    """The part of a network that trains; takes what crosses the cut, flat and side by side."""
+class TrainedPart(nn.Module):
+    """The part of a network that trains.
+
+    Its input is the frozen part's output: the tensors at the cut, flattened and concatenated.
+    """
 
     def __init__(self, graph: fx.GraphModule, shapes: tuple[tuple[int, ...], ...]) -> None:
         super().__init__()
         self.graph_module, self.shapes = graph, shapes
 
     def forward(self, features: Float[Tensor, "b f"]) -> Tensor:
-        """Logits, from the output of the frozen part."""
+        """Return the logits from the features."""
         parts = torch.split(features, [math.prod(shape) for shape in self.shapes], dim=1)
-        given = (p.reshape(len(p), *s) for p, s in zip(parts, self.shapes, strict=True))
-        logits: Tensor = self.graph_module(*given)
+        inputs = (p.reshape(len(p), *s) for p, s in zip(parts, self.shapes, strict=True))
+        logits: Tensor = self.graph_module(*inputs)
         return logits
 
 
-class Frozen(nn.Module):
-    """The part of a network before the cut; gives what crosses it, flat and side by side."""
+class FrozenPart(nn.Module):
+    """The part of a network before the layers that train.
+
+    Its output is the tensors at the cut, flattened and concatenated.
+    """
 
     def __init__(self, graph: fx.GraphModule) -> None:
         super().__init__()
         self.graph_module = graph
 
     def forward(self, image: Float[Tensor, "b c h w"]) -> Float[Tensor, "b f"]:
-        """The features of each picture."""
+        """Return the features of each picture."""
         return torch.cat([part.flatten(1) for part in self.graph_module(image)], dim=1)
 
 
 @dataclass(frozen=True)
-class Cut:
-    """A network in two parts, which share its weights.
+class SplitNetwork:
+    """A network split into two parts, which share its weights.
 
     Attributes:
-        frozen: pictures to features; None where everything trains.
-        rest: features (or pictures) to logits.
+        frozen: maps pictures to features; None where everything trains.
+        rest: maps features, or pictures where everything trains, to logits.
     """
 
     frozen: nn.Module | None
     rest: nn.Module
 
 
-def cut(network: nn.Module, trained: frozenset[str], size: tuple[int, int]) -> Cut:
-    """Cuts a network where the first of the ``trained`` weights is used.
+def cut(network: nn.Module, trained: frozenset[str], size: tuple[int, int]) -> SplitNetwork:
+    """Split a network where the first of the ``trained`` weights is used.
 
-    [`Standardise`][headstart.models.standardise.Standardise] goes with what trains: its statistics
-    are of the labels at hand, and what lies before it does not depend on them.
+    [`Standardise`][headstart.models.standardise.Standardise] belongs to the part that trains: its
+    statistics come from the labelled pictures, and the frozen part must not depend on them.
 
     Args:
-        network: in two parts afterwards that share its modules; its own ``forward`` stays. Weights
-            that do not train no longer take part in a backward pass.
-        trained: names of weights.
-        size: height and width of the pictures that it takes.
+        network: the network; both parts share its modules, and its own ``forward`` stays usable.
+            The weights that do not train no longer require gradients.
+        trained: the names of the weights that train.
+        size: height and width of the network's input.
 
     Raises:
-        UsageError: something crosses the cut that is no feature of a picture.
+        UsageError: a tensor at the cut is not one row of features a picture.
     """
     for name, weight in network.named_parameters():
         weight.requires_grad_(name in trained)
     if all(weight.requires_grad for weight in network.parameters()):
-        return Cut(None, network)
+        return SplitNetwork(None, network)
     graph = Tracer().trace(network)
     training: set[fx.Node] = set()
     for node in graph.nodes:
@@ -184,9 +191,11 @@ def cut(network: nn.Module, trained: frozenset[str], size: tuple[int, int]) -> C
             copied[node] = tail.node_copy(node, copied.__getitem__)
     two = torch.zeros(2, 3, *size, device=next(network.parameters()).device)
     with torch.no_grad():
-        found: tuple[Any, ...] = frozen(two)
-    if not all(isinstance(value, Tensor) and len(value) == len(two) for value in found):
-        message = "the network cannot be cut there: more crosses the cut than pictures' features"
+        features: tuple[Any, ...] = frozen(two)
+    if not all(isinstance(value, Tensor) and len(value) == len(two) for value in features):
+        message = (
+            "the network cannot be split there: the parts share more than each picture's features"
+        )
         raise UsageError(Finding("no-cut", "error", message, "another N of last:N, head or all"))
-    rest = Rest(fx.GraphModule(network, tail), tuple(tuple(v.shape[1:]) for v in found))
-    return Cut(Frozen(frozen), rest)
+    rest = TrainedPart(fx.GraphModule(network, tail), tuple(tuple(v.shape[1:]) for v in features))
+    return SplitNetwork(FrozenPart(frozen), rest)

@@ -14,9 +14,9 @@ MULTIPLE = 2 ** (LEVELS - 1)
 
 
 def stage(in_channels: int, out_channels: int) -> nn.Sequential:
-    """Two 3x3 convolutions, each with batch norm and leaky ReLU 0.1.
+    """Return two 3x3 convolutions, each with batch norm and leaky ReLU 0.1.
 
-    The convolutions have no bias: batch norm subtracts it again.
+    The convolutions have no bias, because batch norm would subtract it again.
     """
     return nn.Sequential(
         nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=False),
@@ -29,29 +29,28 @@ def stage(in_channels: int, out_channels: int) -> nn.Sequential:
 
 
 class UNet(nn.Module):
-    """Four levels of ``width * (1, 2, 4, 8)`` channels, skips concatenated, a 1x1 head.
+    """A U-Net of four levels with ``width * (1, 2, 4, 8)`` channels and a 1x1 head.
 
-    Down: two 3x3 convolutions a level, 2x2 max pooling between levels. Up: transposed 4x4
-    convolutions of stride 2 without bias, then ReLU, then the encoder's features of the same size
-    beside them, then two 3x3 convolutions. The head gives logits; the softmax is taken by the loss
-    and by prediction.
+    The encoder has two 3x3 convolutions a level and 2x2 max pooling between levels. The decoder
+    upsamples by transposed 4x4 convolutions of stride 2 (no bias, then ReLU), concatenates the skip
+    and applies two 3x3 convolutions. The head returns logits; loss and prediction take the softmax.
 
-    Any picture size is accepted: it is padded at the right and bottom to a multiple of 8 by
-    repeating its border, and the logits are cropped back.
+    Pictures may have any size: the network pads them at the right and bottom to a multiple of 8 by
+    repeating the border, and crops the logits.
 
-    The buffers ``mean`` and ``std`` (0 and 1 when new) standardise the picture inside the network,
-    so that weights, wherever they are loaded, expect pictures in ``[0, 1]`` and nothing else.
+    The buffers ``mean`` and ``std`` (0 and 1 in a new network) standardise the picture, so the
+    input is always a picture in ``[0, 1]``.
 
     Args:
         num_classes: channels of the head, at least 1.
-        width: channels of the first level, at least 1. With 32 and six classes the network has
+        width: channels of the first level, at least 1. A network of width 32 with six classes has
             2.44 million weights.
-        in_channels: channels of the picture.
+        in_channels: channels of the picture, at least 1.
 
     Raises:
-        ValueError: for a count below 1.
+        ValueError: an argument is below 1.
 
-    Source: the assignment (design, section 2); https://arxiv.org/abs/1505.04597.
+    Source: the assignment; https://arxiv.org/abs/1505.04597.
 
     >>> net = UNet(num_classes=6, width=32)
     >>> sum(p.numel() for p in net.parameters())
@@ -86,11 +85,11 @@ class UNet(nn.Module):
 
     @property
     def deepest(self) -> nn.Module:
-        """What gives the coarsest features."""
+        """The module that returns the coarsest features."""
         return self.encoder[-1]
 
     def forward(self, image: Float[Tensor, "b c h w"]) -> Float[Tensor, "b k h w"]:
-        """Logits of each class at each pixel; ``image`` in ``[0, 1]``."""
+        """Return the logits of each class at each pixel; ``image`` is in ``[0, 1]``."""
         height, width = image.shape[-2:]
         pad_h, pad_w = -height % MULTIPLE, -width % MULTIPLE
         x = (image - self.mean) / self.std

@@ -1,4 +1,4 @@
-"""Work in threads: so much at once, so much waiting, and the rest is asked to come again."""
+"""A queue of work in threads that refuses what would have to wait too long."""
 
 from __future__ import annotations
 
@@ -8,82 +8,85 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TypeVar
 
-from headstart.serve.limits import Limits, Refusal, gone
+from headstart.serve.limits import Refusal, RequestLimits, gone
 
 _T = TypeVar("_T")
 
 
-class Desk:
-    """Where requests are worked on.
+class WorkQueue:
+    """Threads for ``running`` requests, and places for ``waiting`` more.
 
-    A thread cannot be stopped: one that takes too long is answered for, but keeps its place until
-    it ends, so that there are never more threads than places.
+    A thread cannot be stopped. Work that takes too long is answered with a timeout, but keeps its
+    thread until it ends, so there are never more threads than ``running``. (docs/decisions/0021
+    says why this is no ``anyio.CapacityLimiter``.)
     """
 
-    def __init__(self, running: int, waiting: int, limits: Limits) -> None:
-        self._most = running + waiting
-        self._inside = 0
-        self._seconds = limits.work_seconds
-        self._patience = limits.turn_seconds
-        self._places = asyncio.Semaphore(running)
+    def __init__(self, running: int, waiting: int, limits: RequestLimits) -> None:
+        self._places = running + waiting
+        self._admitted = 0
+        self._work_seconds = limits.work_seconds
+        self._turn_seconds = limits.turn_seconds
+        self._free_threads = asyncio.Semaphore(running)
         self._pool = ThreadPoolExecutor(running, thread_name_prefix="headstart-serve")
 
     @contextmanager
     def admitted(self) -> Iterator[None]:
-        """A request's stay, from before its upload.
+        """Hold a place for one request, from before its upload to its answer.
 
         Raises:
-            Refusal: so many are inside that it would have to wait long.
+            Refusal: every place is taken.
         """
-        if self._inside >= self._most:
+        if self._admitted >= self._places:
             raise _busy()
-        self._inside += 1
+        self._admitted += 1
         try:
             yield
         finally:
-            self._inside -= 1
+            self._admitted -= 1
 
     async def do(
-        self, work: Callable[[], _T], left: Callable[[], Awaitable[bool]] | None = None
+        self,
+        work: Callable[[], _T],
+        disconnected: Callable[[], Awaitable[bool]] | None = None,
     ) -> _T:
-        """The result of some work, done in a thread when its turn comes.
+        """Run ``work`` in a thread as soon as one is free, and return its result.
 
         Args:
-            work: what is to be done.
-            left: whether whoever asked is gone by then; nothing is done for those.
+            work: the function to run.
+            disconnected: returns whether the client is gone; its work is then not begun.
 
         Raises:
-            Refusal: its turn does not come, it takes too long, or nobody waits for it.
+            Refusal: no thread becomes free in time, the work takes too long, or the client is gone.
         """
         try:
-            async with asyncio.timeout(self._patience):
-                await self._places.acquire()
+            async with asyncio.timeout(self._turn_seconds):
+                await self._free_threads.acquire()
         except TimeoutError:
             raise _busy() from None
         try:
-            if left is not None and await left():
+            if disconnected is not None and await disconnected():
                 raise gone()
-            doing = asyncio.get_running_loop().run_in_executor(self._pool, work)
+            future = asyncio.get_running_loop().run_in_executor(self._pool, work)
         except BaseException:
-            self._places.release()
+            self._free_threads.release()
             raise
-        doing.add_done_callback(self._leave)
+        future.add_done_callback(self._release)
         try:
-            return await asyncio.wait_for(asyncio.shield(doing), self._seconds)
+            return await asyncio.wait_for(asyncio.shield(future), self._work_seconds)
         except TimeoutError:
-            message = f"the picture was not done within {self._seconds:g} s"
+            message = f"the picture took longer than {self._work_seconds:g} s"
             raise Refusal(504, "slow-work", message, "try a smaller picture") from None
 
-    def _leave(self, doing: asyncio.Future[_T]) -> None:
-        self._places.release()
-        if not doing.cancelled():
-            doing.exception()  # looked at, whether or not somebody still waits for it
+    def _release(self, future: asyncio.Future[_T]) -> None:
+        self._free_threads.release()
+        if not future.cancelled():
+            future.exception()  # asyncio warns about exceptions that nobody retrieved
 
     def close(self) -> None:
-        """Takes no more work, and does not wait for what is being done."""
+        """Accept no more work; do not wait for the work that runs."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _busy() -> Refusal:
-    message = "too many pictures at once"
+    message = "the server is busy with other pictures"
     return Refusal(503, "busy", message, "try again in a moment", retry_after=2)

@@ -1,4 +1,4 @@
-"""The server's few addresses; see docs/serve.md for what they take and give."""
+"""The server's routes; docs/serve.md describes them."""
 
 from __future__ import annotations
 
@@ -19,17 +19,18 @@ from headstart.data.decoded_frames import read_labelled
 from headstart.data.pictures.reading import decode_image
 from headstart.errors import DataError, printable
 from headstart.inference.segmenter import Segmenter
-from headstart.serve.admission import Desk
+from headstart.serve.admission import WorkQueue
 from headstart.serve.answer import answer
 from headstart.serve.facts import About, facts
 from headstart.serve.guard import Guard
-from headstart.serve.limits import App, Limits, Refusal, read_body
+from headstart.serve.limits import App, Refusal, RequestLimits, read_body
 from headstart.serve.samples import Samples
 
 _FILES = {
     "/": ("page.html", "text/html; charset=utf-8"),
     "/page.css": ("page.css", "text/css; charset=utf-8"),
     "/page.js": ("page.js", "text/javascript; charset=utf-8"),
+    "/requests.js": ("requests.js", "text/javascript; charset=utf-8"),
     "/stage.js": ("stage.js", "text/javascript; charset=utf-8"),
     "/worth.js": ("worth.js", "text/javascript; charset=utf-8"),
     "/icon.svg": ("icon.svg", "image/svg+xml"),
@@ -40,38 +41,38 @@ _THUMBNAILS_WAITING = 64
 
 @dataclass(frozen=True)
 class Served:
-    """What is served.
+    """A network and everything that the page shows about it.
 
     Attributes:
         segmenter: the trained network.
-        about: what is known of it.
-        samples: frames to try it on.
-        limits: what is taken.
+        about: the run's records.
+        samples: scored frames to try the network on.
+        limits: the limits of a request.
     """
 
     segmenter: Segmenter
     about: About
     samples: Samples
-    limits: Limits = field(default_factory=Limits)
+    limits: RequestLimits = field(default_factory=RequestLimits)
 
 
 def make_app(served: Served, host: str = "127.0.0.1", token: str | None = None) -> App:
-    """The application, behind its gate.
+    """Return the application behind its [`Guard`][headstart.serve.guard.Guard].
 
     Args:
-        served: what it serves.
-        host: the address it will listen on, which decides by what names it may be asked.
-        token: without which it says nothing about the run.
+        served: the network to serve.
+        host: the address that the server listens on; it decides which ``Host`` headers are valid.
+        token: the token that requests about the run need; ``None``: none.
     """
     limits = served.limits
-    desk = Desk(limits.running, limits.waiting, limits)
-    shelf = Desk(1, _THUMBNAILS_WAITING, limits)
+    pictures = WorkQueue(limits.running, limits.waiting, limits)
+    thumbnails = WorkQueue(1, _THUMBNAILS_WAITING, limits)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
-        desk.close()
-        shelf.close()
+        pictures.close()
+        thumbnails.close()
 
     app = FastAPI(
         docs_url=None,
@@ -82,23 +83,23 @@ def make_app(served: Served, host: str = "127.0.0.1", token: str | None = None) 
     )
     app.add_exception_handler(Refusal, _refused)
     app.add_exception_handler(DataError, _unreadable)
-    app.add_exception_handler(HTTPException, _no_such)
-    app.add_exception_handler(RequestValidationError, _not_understood)
-    app.add_exception_handler(Exception, _broken)
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(Exception, _failed)
     _add_page(app, served)
-    _add_samples(app, served, desk, shelf)
+    _add_samples(app, served, pictures, thumbnails)
 
     @app.post("/segment")
     async def segment(request: Request, picture: bool = False) -> Response:
         kind = request.headers.get("content-type", "")
         if kind.startswith("multipart/"):
-            message = "expected the picture's bytes as the body, found a form"
-            raise Refusal(415, "is-a-form", message, "curl --data-binary @FILE does it")
-        with desk.admitted():
+            message = "the body is a form, expected the picture's bytes"
+            raise Refusal(415, "is-a-form", message, "use curl --data-binary @FILE")
+        with pictures.admitted():
             content = await read_body(request.scope, request.receive, limits)
             work = partial(_segment, served, content, picture)
-            del content  # a picture that waits is held once
-            return await _done(request, desk, work)
+            del content  # so that a waiting picture is in memory once
+            return await _answer(request, pictures, work)
 
     return Guard(app, host, token)
 
@@ -111,13 +112,13 @@ def _add_page(app: FastAPI, served: Served) -> None:
     for path, (name, kind) in _FILES.items():
         app.add_api_route(path, file(name, kind), methods=["GET"])
     limits, samples = served.limits, served.samples
-    known = facts(served.about, served.segmenter)
-    known["samples"] = {
+    content = facts(served.about, served.segmenter)
+    content["samples"] = {
         "split": samples.split,
         "missing": samples.missing,
         "names": [printable(frame.name) for frame in samples.frames],
     }
-    known["limits"] = {"bytes": limits.bytes, "pixels": limits.pixels}
+    content["limits"] = {"bytes": limits.bytes, "pixels": limits.pixels}
 
     @app.get("/health")
     async def health() -> Response:
@@ -125,7 +126,7 @@ def _add_page(app: FastAPI, served: Served) -> None:
 
     @app.get("/facts")
     async def all_facts() -> Response:
-        return JSONResponse(known)
+        return JSONResponse(content)
 
     @app.get("/sheets/{name}")
     async def sheet(name: str) -> Response:
@@ -134,28 +135,28 @@ def _add_page(app: FastAPI, served: Served) -> None:
         return Response(served.about.sheets[name], media_type="image/png")
 
 
-def _add_samples(app: FastAPI, served: Served, desk: Desk, shelf: Desk) -> None:
+def _add_samples(app: FastAPI, served: Served, pictures: WorkQueue, thumbnails: WorkQueue) -> None:
     samples = served.samples
 
-    def known(k: int) -> int:
+    def existing(k: int) -> int:
         if not 0 <= k < len(samples.frames):
             raise HTTPException(404)
         return k
 
     @app.get("/samples/{k}/thumbnail")
     async def thumbnail(k: int) -> Response:
-        with shelf.admitted():
-            content = await shelf.do(partial(samples.thumbnail, known(k)))
+        with thumbnails.admitted():
+            content = await thumbnails.do(partial(samples.thumbnail, existing(k)))
         return Response(content, media_type="image/jpeg")
 
     @app.post("/samples/{k}/segment")
     async def segment_sample(request: Request, k: int) -> Response:
-        with desk.admitted():
-            return await _done(request, desk, partial(_segment_sample, served, known(k)))
+        with pictures.admitted():
+            return await _answer(request, pictures, partial(_segment_sample, served, existing(k)))
 
 
-async def _done(request: Request, desk: Desk, work: Callable[[], bytes]) -> Response:
-    return Response(await desk.do(work, request.is_disconnected), media_type="application/json")
+async def _answer(request: Request, queue: WorkQueue, work: Callable[[], bytes]) -> Response:
+    return Response(await queue.do(work, request.is_disconnected), media_type="application/json")
 
 
 def _segment(served: Served, content: bytes, shown: bool) -> bytes:
@@ -167,9 +168,9 @@ def _segment_sample(served: Served, k: int) -> bytes:
     samples = served.samples
     image, truth = read_labelled(samples.frames[k], served.segmenter.label_map, samples.root)
     height, width = truth.shape
-    if height * width > served.limits.pixels:  # what it would take depends on the network's classes
+    if height * width > served.limits.pixels:  # memory grows with the classes
         message = f"this frame has {width} x {height} pixels, more than {served.limits.pixels}"
-        hint = "headstart predict segments it"
+        hint = "headstart predict can segment it"
         raise Refusal(413, "picture-size", message, hint)
     return _json(answer(served.segmenter, image, truth, shown=True))
 
@@ -190,24 +191,24 @@ async def _unreadable(_: Request, error: Exception) -> Response:
     return Refusal(status, finding.code, finding.message, finding.hint).response()
 
 
-async def _no_such(_: Request, error: Exception) -> Response:
+async def _http_error(_: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    words = {404: ("not-found", "there is nothing here"), 405: ("method", "not asked like this")}
-    code, message = words.get(error.status_code, ("http", str(error.detail)))
+    known = {404: ("not-found", "there is no such page"), 405: ("method", "wrong HTTP method")}
+    code, message = known.get(error.status_code, ("http", str(error.detail)))
     return Refusal(error.status_code, code, message).response()
 
 
-async def _not_understood(request: Request, error: Exception) -> Response:
+async def _invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     where, *names = error.errors()[0]["loc"]
-    if where == "path":  # no number, so no frame
-        return await _no_such(request, HTTPException(404))
-    message = f"{'.'.join(map(str, names))} in the address is not understood"
-    return Refusal(400, "bad-value", message, "true or false").response()
+    if where == "path":  # a frame that is no number
+        return await _http_error(request, HTTPException(404))
+    message = f"{'.'.join(map(str, names))} in the URL has an invalid value"
+    return Refusal(400, "bad-value", message, "expected true or false").response()
 
 
-async def _broken(_: Request, error: Exception) -> Response:
+async def _failed(_: Request, error: Exception) -> Response:
     if isinstance(error, MemoryError):
-        message = "not enough memory for this picture"
+        message = "there is not enough memory for this picture"
         return Refusal(503, "memory", message, "try a smaller picture").response()
-    return Refusal(500, "broken", "something went wrong in the server").response()
+    return Refusal(500, "broken", "the server failed; its log has the reason").response()

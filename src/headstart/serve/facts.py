@@ -1,4 +1,4 @@
-"""What is known about a run beside its weights: what the page says at once, and its second tab."""
+"""The contents of the page before a picture is given: the run's settings, scores and verdicts."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ _SHEET_BYTES = 20_000_000
 
 @dataclass(frozen=True)
 class About:
-    """What stands beside a network's weights.
+    """The records of a run that belong to a network.
 
     Attributes:
-        name: what it is called.
-        run: its run's folder; ``None``: it is a file without one.
-        config: the run's settings.
-        sheets: the run's figures, by the name of their file.
+        name: the name to show.
+        run: the run's folder; ``None`` for a file without one.
+        config: the run's configuration; ``None`` for a file without a run.
+        sheets: the run's figures by file name.
     """
 
     name: str
@@ -43,11 +43,11 @@ class About:
 
 
 def find_about(run_or_onnx: Path) -> About:
-    """The run's folder, settings and figures, as far as they are there.
+    """Return the folder, settings and figures of a run, as far as they exist.
 
     Raises:
-        UsageError: it is a classifier.
-        DataError: its ``config.json`` is damaged, or that of a pretext.
+        UsageError: the run is a classification.
+        DataError: its ``config.json`` is damaged, or the run is a pretext.
     """
     run = run_or_onnx.parent if run_or_onnx.is_file() else run_or_onnx
     name = printable(run_or_onnx.resolve().name)
@@ -55,25 +55,25 @@ def find_about(run_or_onnx: Path) -> About:
         return About(name, None, None, {})
     config = read_config(run / "config.json")
     if config.task == "classification":
-        message = f"{run} holds a classifier ({config.model}); the page shows segmentations so far"
-        hint = f"headstart predict {run} PICTURES --out DIR writes the classes of pictures"
+        message = f"{run} is a classifier ({config.model}); serve shows segmentations only"
+        hint = f"use headstart predict {run} PICTURES --out DIR"
         raise UsageError(Finding("is-a-classifier", "error", message, hint))
     if not isinstance(config, RunConfig):
-        message = f"{run} holds a pretext ({config.pretext}), which segments nothing"
-        hint = f"train from it: headstart train DATA --start {run}"
+        message = f"{run} is a pretext ({config.pretext}), which cannot segment"
+        hint = f"train from it first: headstart train DATA --start {run}"
         raise DataError(Finding("is-a-pretext", "error", message, hint))
-    there = [sheet for sheet in _SHEETS if (run / sheet).exists()]
-    sheets = {sheet: read_file(run / sheet, run, _SHEET_BYTES) for sheet in there}
+    existing = [sheet for sheet in _SHEETS if (run / sheet).exists()]
+    sheets = {sheet: read_file(run / sheet, run, _SHEET_BYTES) for sheet in existing}
     return About(printable(run.resolve().name), run, config, sheets)
 
 
 def facts(about: About, segmenter: Segmenter) -> dict[str, Any]:
-    """All that the page says before a picture is given.
+    """Return everything that the page shows before a picture is given.
 
     Returns:
-        ``name``; ``line``: what it is in one line; ``classes``: name and colour of each, background
-        without one; ``min_area``; ``about``: pairs of a word and a value; ``sheets``; ``worth``:
-        see [`worth`][headstart.serve.facts.worth].
+        ``name``; ``line``: a description in one line; ``classes``: name and colour of each class,
+        with no colour for background; ``min_area``; ``about``: pairs of a name and a value;
+        ``sheets``; ``worth``: see [`worth`][headstart.serve.facts.worth].
     """
     names = segmenter.label_map.names
     return {
@@ -91,29 +91,29 @@ def facts(about: About, segmenter: Segmenter) -> dict[str, Any]:
 
 
 def worth(about: About) -> dict[str, Any]:
-    """What the run's scores say, as far as it left any.
+    """Return the run's scores and verdicts.
 
     Returns:
-        ``missing``: why there are none, or empty; then ``told``, the verdict on this run;
-        ``study``, that of the study it belongs to, or ``None``; ``split`` and ``frames``;
-        ``scores``, each beside the best constant prediction's; ``classes``.
+        ``missing``: why there are none, or empty; then ``told``: the verdict on this run;
+        ``study``: the verdict of its study, or ``None``; ``split`` and ``frames``; ``scores``, each
+        with the best constant prediction's; ``classes``: the scores by class.
     """
     if about.run is None:
-        why = (
-            "This is a file without its run's folder: what it scored is not known here. Beside "
-            "the run's config.json and scores.json it would stand on this page."
+        reason = (
+            "The file is not in its run's folder, so its scores are not known. To see them, keep "
+            "the file beside the run's config.json and scores.json."
         )
-        return {"missing": why}
+        return {"missing": reason}
     try:
         records = read_records(about.run)
-        told = verdict(records, cells(records))["told"]
+        sentences = verdict(records, cells(records))["told"]
     except DataError as error:
         return {"missing": f"The run's scores cannot be read: {_first(error)}."}
     run = records.runs[0]
     scores = run.scores
     return {
         "missing": "",
-        "told": told,
+        "told": sentences,
         "study": _study(about.run),
         "split": scores["split"],
         "frames": scores["frames"],
@@ -129,11 +129,11 @@ def worth(about: About) -> dict[str, Any]:
         "classes": [
             {
                 "name": printable(name),
-                "frames": its["frames"],
-                **{score: its[score] for score in SEGMENTATION.by_class},
-                "reason": its.get("reason", ""),
+                "frames": row["frames"],
+                **{score: row[score] for score in SEGMENTATION.by_class},
+                "reason": row.get("reason", ""),
             }
-            for name, its in scores["classes"].items()
+            for name, row in scores["classes"].items()
         ],
     }
 
@@ -143,26 +143,27 @@ def _first(error: DataError) -> str:
 
 
 def _study(run: Path) -> dict[str, Any] | None:
-    """The verdict of the study that a run is part of: ``STUDY/runs/RUN``."""
-    here = run.resolve()
-    folder = here.parent.parent
-    if here.parent.name != "runs" or not (folder / "config.json").exists():
+    """Return the verdict of the study whose run this is (``STUDY/runs/RUN``), or None."""
+    run = run.resolve()
+    folder = run.parent.parent
+    if run.parent.name != "runs" or not (folder / "config.json").exists():
         return None
     try:
         records = read_records(folder)
         if not isinstance(records.config, StudyConfig):
             return None
-        found = verdict(records, cells(records))
+        study_verdict = verdict(records, cells(records))
     except DataError as error:
-        return {"name": printable(folder.name), "missing": f"It cannot be read: {_first(error)}."}
+        reason = f"The study cannot be read: {_first(error)}."
+        return {"name": printable(folder.name), "missing": reason}
     sentences = sentences_of(records.study) if records.study else []
     return {
         "name": printable(folder.name),
         "missing": "",
-        "told": found["told"],
-        "compared": found["compared"],
-        "saved": found["saved"],
-        "notes": found["notes"],
+        "told": study_verdict["told"],
+        "compared": study_verdict["compared"],
+        "saved": study_verdict["saved"],
+        "notes": study_verdict["notes"],
         "sentences": [printable(sentence) for sentence in sentences],
     }
 
@@ -172,7 +173,7 @@ def _line(about: About, segmenter: Segmenter) -> str:
     size = f"{segmenter.size[0]} × {segmenter.size[1]}"
     config = about.config
     if config is None:
-        return f"Segmentation into {classes} classes, a network for {size}."
+        return f"Segmentation into {classes} classes at {size} pixels."
     labels = "all labels" if config.labels is None else plural(config.labels, "label")
     network = f"{config.model} of width {config.width} at {size}"
     return (
@@ -182,30 +183,30 @@ def _line(about: About, segmenter: Segmenter) -> str:
 
 
 def _about(about: About, segmenter: Segmenter) -> list[tuple[str, str]]:
-    """Pairs of a word and a value: network, recipe, start, labels, seed, data."""
+    """Return pairs of a name and a value: network, recipe, start, labels, seed, data."""
     size = f"{segmenter.size[0]} × {segmenter.size[1]}"
     classes = f"{len(segmenter.label_map.names)}, background included"
-    told = [("Classes", classes), ("Works at", f"{size} pixels (height × width)")]
+    pairs = [("Classes", classes), ("Input size", f"{size} pixels (height × width)")]
     if about.config is not None:
         config = about.config
-        told = [
+        pairs = [
             ("Network", f"{config.model}, width {config.width}"),
-            *told,
+            *pairs,
             ("Start", printable(called(config.start))),
             ("Recipe", f"{config.recipe.name}, {config.recipe.epochs} epochs"),
             ("Labels", "all" if config.labels is None else str(config.labels)),
             ("Seed", str(config.seed)),
             ("Dataset", printable(Path(config.data).name or config.data)),
         ]
-        told += _history(about)
+        pairs += _history(about)
     if segmenter.min_area:
-        share = f"classes on less than {100 * segmenter.min_area:g} % of a picture are left out"
-        told.append(("Small areas", share))
-    return [*told, ("SHA-256", segmenter.digest)]
+        rule = f"classes on less than {100 * segmenter.min_area:g} % of a picture are left out"
+        pairs.append(("Small areas", rule))
+    return [*pairs, ("SHA-256", segmenter.digest)]
 
 
 def _history(about: About) -> list[tuple[str, str]]:
-    """What the training took and where; nothing where its records are not there."""
+    """Return how long the training took and where it ran; nothing without its records."""
     if about.run is None:
         return []
     try:

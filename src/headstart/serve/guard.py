@@ -1,8 +1,8 @@
-"""Who may ask: the gate in front of everything else.
+"""Checks of ``Host``, ``Origin`` and token before a request reaches the application.
 
-A page anywhere on the web can make a browser send requests to this machine. Three rules keep such
-pages out: the ``Host`` must be one of ours (a name that was made to point here is not), the
-``Origin`` of whatever is sent must be that host, and answers may not be embedded elsewhere.
+Any web page can make a browser send requests to this machine. Three rules keep such pages out: the
+``Host`` header must be an own name of the server (which stops DNS rebinding), the ``Origin`` of a
+request that sends data must be that host, and other pages may not embed the answers.
 """
 
 from __future__ import annotations
@@ -30,18 +30,20 @@ HEADERS = (
     (b"cross-origin-resource-policy", b"same-origin"),
     (b"cross-origin-opener-policy", b"same-origin"),
 )
-OPEN = ("/", "/page.css", "/page.js", "/stage.js", "/worth.js", "/icon.svg", "/health")
-"""What is answered without a token: it says nothing about the run."""
+OPEN = (
+    "/", "/page.css", "/page.js", "/requests.js", "/stage.js", "/worth.js", "/icon.svg", "/health",
+)  # fmt: skip
+"""Paths that need no token: their answers say nothing about the run."""
 
 
 @dataclass(frozen=True)
 class Guard:
-    """An application behind its gate.
+    """An ASGI application that checks each request before it passes it on.
 
     Attributes:
-        app: what is behind it.
-        host: the address the server listens on.
-        token: without which nothing about the run is said; ``None``: none is asked for.
+        app: the application to protect.
+        host: the address that the server listens on.
+        token: the token that requests about the run need; ``None``: none.
     """
 
     app: App
@@ -49,22 +51,22 @@ class Guard:
     token: str | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Lets a request through, or refuses it."""
+        """Pass a request on, or refuse it."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
 
-        begun: list[bool] = []  # whether an answer has
+        started: list[bool] = []  # not empty once the answer has started
 
-        async def counted() -> Message:
+        async def watched_receive() -> Message:
             message = await receive()
             if message["type"] != "http.request" or not message.get("more_body"):
                 scope[BODY_READ] = True
             return message
 
-        async def guarded(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                begun.append(True)
+                started.append(True)
                 ours = {name for name, _ in HEADERS}
                 theirs = [pair for pair in message["headers"] if pair[0].lower() not in ours]
                 message = {**message, "headers": [*theirs, *HEADERS]}
@@ -73,35 +75,35 @@ class Guard:
         refusal = self.refusal(scope)
         app = self.app if refusal is None else refusal.response()
         try:
-            await app(scope, counted, guarded)
-        except asyncio.CancelledError:  # only a server that stops does that, after its patience
-            if not begun:
+            await app(scope, watched_receive, send_with_headers)
+        except asyncio.CancelledError:  # the server is stopping and has waited long enough
+            if not started:
                 stopping = {"code": "stopping", "message": "the server was stopped", "hint": ""}
-                await JSONResponse(stopping, 503)(scope, counted, guarded)
+                await JSONResponse(stopping, 503)(scope, watched_receive, send_with_headers)
 
     def refusal(self, scope: Scope) -> Refusal | None:
-        """Why a request is not let through; ``None`` where it is."""
+        """Return the refusal of a request; ``None`` where it may pass."""
         headers: dict[bytes, bytes] = dict(scope["headers"])
-        given = headers.get(b"host", b"").decode("latin-1")
-        if not is_ours(given, self.host):
-            message = "this server is not asked by that name"
-            return Refusal(400, "wrong-host", message, "use the address that it printed")
+        host = headers.get(b"host", b"").decode("latin-1")
+        if not is_ours(host, self.host):
+            message = "the server does not answer to this host name"
+            return Refusal(400, "wrong-host", message, "use the address that the server printed")
         origin = headers.get(b"origin")
         sends = scope["method"] not in ("GET", "HEAD")
-        if sends and origin is not None and _netloc(origin.decode("latin-1")) != given.lower():
-            message = "another page sent this"
+        if sends and origin is not None and _netloc(origin.decode("latin-1")) != host.lower():
+            message = "the request comes from another page"
             return Refusal(403, "wrong-origin", message, "open the server's own page")
         if self.token is not None and scope["path"] not in OPEN:
             _, _, theirs = headers.get(b"authorization", b"").partition(b" ")
             if not hmac.compare_digest(theirs, self.token.encode()):
-                message = "this page asks for its token"
-                hint = "open the address that the server printed, token and all"
+                message = "the token is missing or wrong"
+                hint = "open the address that the server printed, including the token"
                 return Refusal(401, "token", message, hint)
         return None
 
 
 def _netloc(origin: str) -> str | None:
-    """Host and port of an ``Origin``; ``None`` where it is none."""
+    """Return host and port of an ``Origin``; ``None`` where it is malformed."""
     try:
         return urlsplit(origin).netloc.lower()
     except ValueError:
@@ -109,10 +111,10 @@ def _netloc(origin: str) -> str | None:
 
 
 def is_ours(header: str, host: str) -> bool:
-    """Whether a ``Host`` is a name of a server that listens on ``host``.
+    """Return whether a ``Host`` header names a server that listens on ``host``.
 
-    Listening on every address, any address will do, and this machine's own name: a page elsewhere
-    has a name of its own, and cannot make a browser say another.
+    A server that listens on every address accepts any IP address and this machine's own name. A
+    page elsewhere has a domain name, which its browser sends and cannot change.
 
     >>> is_ours("localhost:8420", "127.0.0.1"), is_ours("rebound.example:8420", "127.0.0.1")
     (True, False)
@@ -133,7 +135,7 @@ def is_ours(header: str, host: str) -> bool:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach what listens there.
+    """Return whether only this machine can reach the address.
 
     >>> is_loopback("127.0.0.1"), is_loopback("localhost"), is_loopback("0.0.0.0")
     (True, True, False)
@@ -143,7 +145,7 @@ def is_loopback(host: str) -> bool:
 
 
 def ipaddress_of(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    """The address that a text is; ``None`` for a name."""
+    """Return the IP address in a text; ``None`` for a name."""
     try:
         return ipaddress.ip_address(text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""What the server takes, and how it says no."""
+"""The limits of a request, the reading of its body, and refusals."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-BODY_READ = "headstart.body-read"  # in a request's scope: its whole body has come
+BODY_READ = "headstart.body-read"  # set in a request's scope once its whole body is read
 
 
 @dataclass(frozen=True)
-class Limits:
-    """What is taken at most.
+class RequestLimits:
+    """Limits on size, number and time.
 
     Attributes:
-        bytes: of one picture's file.
-        pixels: of one picture.
-        running: how many pictures are worked on at once.
-        waiting: how many more may be uploading or wait for their turn.
-        upload_seconds: for a whole upload.
-        pause_seconds: without a byte in an upload, or in a request's head.
-        turn_seconds: until a place to be worked at is free.
-        work_seconds: for one picture, decoding included.
-        answer_seconds: for an answer to be taken.
+        bytes: largest file of a picture.
+        pixels: most pixels of a picture.
+        running: pictures processed at once.
+        waiting: further pictures that may upload or wait for their turn.
+        upload_seconds: time for a whole upload.
+        pause_seconds: longest pause in an upload or in a request's head.
+        turn_seconds: longest wait for a free thread.
+        work_seconds: time to decode and segment one picture.
+        answer_seconds: time for the client to read an answer.
     """
 
     bytes: int = 20_000_000
@@ -46,8 +46,8 @@ class Limits:
     answer_seconds: float = 30.0
 
 
-class Refusal(Exception):  # noqa: N818 - most are no errors of anybody
-    """A request that is not done, and why: ``{"code", "message", "hint"}`` with an HTTP status."""
+class Refusal(Exception):  # noqa: N818 - an answer, mostly not an error
+    """A refused request: an HTTP status, and ``{"code", "message", "hint"}`` as its body."""
 
     def __init__(
         self, status: int, code: str, message: str, hint: str = "", retry_after: int | None = None
@@ -58,35 +58,35 @@ class Refusal(Exception):  # noqa: N818 - most are no errors of anybody
         self.headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
 
     def response(self) -> JSONResponse:
-        """As it is sent."""
+        """Return the response to send."""
         return Lingering(self.body, self.status, self.headers)
 
 
 class Lingering(JSONResponse):
-    """An answer given before the request was read to its end.
+    """A response that may be sent before the whole request was read.
 
-    If the connection were closed on a client that is still sending, its system would throw the
-    answer away unread. So the answer goes out, and what still comes is read and dropped: only so
-    much, and only so long.
+    If the server closed the connection while the client is still sending, the client's system would
+    discard the response. So the response is sent first, and then the rest of the request is read
+    and dropped, up to a limit of bytes and seconds.
     """
 
     _BYTES, _SECONDS = 64_000_000, 5.0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Sends it."""
+        """Send the response, then drop the rest of the request."""
 
-        async def held(message: Message) -> None:
+        async def hold_open(message: Message) -> None:
             if message["type"] == "http.response.body":
                 await send({**message, "more_body": True})
             else:
                 await send(message)
 
-        await super().__call__(scope, receive, held)
-        if not scope.get(BODY_READ) and _sends_a_body(scope):
-            await self._drop(receive)
+        await super().__call__(scope, receive, hold_open)
+        if not scope.get(BODY_READ) and _has_body(scope):
+            await self._drop_body(receive)
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
-    async def _drop(self, receive: Receive) -> None:
+    async def _drop_body(self, receive: Receive) -> None:
         left = self._BYTES
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._SECONDS):
@@ -97,18 +97,18 @@ class Lingering(JSONResponse):
                     left -= len(message.get("body", b""))
 
 
-def _sends_a_body(scope: Scope) -> bool:
+def _has_body(scope: Scope) -> bool:
     headers = dict(scope["headers"])
     if headers.get(b"expect", b"").lower() == b"100-continue":
-        return False  # it waits for our word before it sends
+        return False  # the client waits for our answer before it sends the body
     return b"transfer-encoding" in headers or headers.get(b"content-length", b"0") != b"0"
 
 
-async def read_body(scope: Scope, receive: Receive, limits: Limits) -> bytes:
-    """The body of a request, in memory.
+async def read_body(scope: Scope, receive: Receive, limits: RequestLimits) -> bytes:
+    """Return the body of a request.
 
     Raises:
-        Refusal: it is too large, too slow, or its sender is gone.
+        Refusal: the body is too large or too slow, or the client is gone.
     """
     announced = dict(scope["headers"]).get(b"content-length", b"0")
     if int(announced) > limits.bytes:
@@ -118,7 +118,7 @@ async def read_body(scope: Scope, receive: Receive, limits: Limits) -> bytes:
     end = clock() + limits.upload_seconds
     try:
         while clock() < end:
-            # Not wait_for: before Python 3.12 it can lose a cancellation that comes with a message.
+            # Before Python 3.12, wait_for can lose a cancellation that arrives with a message.
             async with asyncio.timeout_at(min(end, clock() + limits.pause_seconds)):
                 message = await receive()
             if message["type"] == "http.disconnect":
@@ -130,16 +130,19 @@ async def read_body(scope: Scope, receive: Receive, limits: Limits) -> bytes:
                 return bytes(body)
         raise TimeoutError
     except TimeoutError:
-        message_ = f"the upload took longer than {limits.upload_seconds:g} s, or paused"
-        raise Refusal(408, "slow-upload", message_, "try again, or a smaller picture") from None
+        reason = (
+            f"the upload took longer than {limits.upload_seconds:g} s, or paused for "
+            f"{limits.pause_seconds:g} s"
+        )
+        raise Refusal(408, "slow-upload", reason, "try again, or send a smaller picture") from None
 
 
-def too_large(limits: Limits) -> Refusal:
-    """More bytes than are taken."""
+def too_large(limits: RequestLimits) -> Refusal:
+    """Return the refusal of a file with too many bytes."""
     message = f"the file is larger than {limits.bytes / 1e6:g} MB"
-    return Refusal(413, "file-too-large", message, "save the picture smaller, or as JPEG")
+    return Refusal(413, "file-too-large", message, "scale the picture down, or save it as JPEG")
 
 
 def gone() -> Refusal:
-    """Nobody is there to read it; the number is what others use for that."""
-    return Refusal(499, "gone", "the client is gone")
+    """Return the refusal of a request whose client has disconnected; 499 is nginx's status."""
+    return Refusal(499, "gone", "the client has disconnected")

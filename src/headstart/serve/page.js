@@ -1,60 +1,19 @@
-// The page: tabs, pictures in, one answer out of each. See stage.js for what is drawn and worth.js
-// for the second tab.
+// The page: tabs, files, and one request a picture. requests.js asks the server, stage.js draws the
+// picture, worth.js fills the second tab.
 
+import { Refused, TOKEN, ask, image } from "/requests.js";
 import { Stage, chancesAt, pictureOf, unpacked } from "/stage.js";
 import { el, showWorth, spaced, swatch } from "/worth.js";
 
 const $ = (id) => document.getElementById(id);
-const TOKEN = "headstart-token";
-const TRIES = 4; // of a picture, where the server is busy
 
 let facts = null;
 let stage = null;
-let cursor = null; // where the crosshair is, in pixels of the picture
-let called = ""; // the picture's name without its ending
-let current = null; // what stops the request that is running
+let cursor = null; // the crosshair, in pixels of the picture
+let stem = ""; // the picture's name without its extension
+let current = null; // the AbortController of the running request
 
-// ---- asking the server
-
-function headers() {
-  const token = sessionStorage.getItem(TOKEN);
-  return token ? { Authorization: `Bearer ${token}` } : {};
-}
-
-class Refused extends Error {
-  constructor(status, { code, message, hint }) {
-    super(message);
-    Object.assign(this, { status, code, hint });
-  }
-}
-
-const pause = (seconds) => new Promise((done) => setTimeout(done, 1000 * seconds));
-
-async function ask(path, options = {}) {
-  for (let tried = 1; ; tried++) {
-    let response;
-    try {
-      response = await fetch(path, { ...options, headers: { ...headers(), ...options.headers } });
-    } catch (error) {
-      if (error.name === "AbortError") throw error;
-      const message = "the server did not answer";
-      throw new Refused(0, { code: "no-answer", message, hint: "look whether headstart serve still runs" });
-    }
-    if (response.ok) return response;
-    if (response.status === 503 && tried < TRIES) {
-      await pause(Number(response.headers.get("Retry-After") ?? 1));
-      continue;
-    }
-    const told = await response.json().catch(() => ({ code: "http", message: `status ${response.status}`, hint: "" }));
-    throw new Refused(response.status, told);
-  }
-}
-
-async function image(path) {
-  return URL.createObjectURL(await (await ask(path)).blob());
-}
-
-// ---- what is said
+// ---- messages
 
 function sentenceCase(text) {
   return text ? text[0].toUpperCase() + text.slice(1) + (/[.!?]$/.test(text) ? "" : ".") : "";
@@ -73,40 +32,40 @@ const percent = (share) => {
 let later = 0;
 function announce(text, wait = 0) {
   clearTimeout(later);
-  later = setTimeout(() => { $("told").textContent = text; }, wait);
+  later = setTimeout(() => { $("announcement").textContent = text; }, wait);
 }
 
 // ---- a picture
 
-async function lookAt(name, work) {
+async function segment(name, work) {
   current?.abort();
-  const mine = (current = new AbortController());
+  const request = (current = new AbortController());
   $("error").replaceChildren();
-  $("busy").textContent = "Looking …";
+  $("busy").textContent = "Segmenting …";
   $("stage").setAttribute("aria-busy", "true");
   try {
-    const scene = await work(mine.signal);
-    if (mine === current) show(name, scene);
+    const scene = await work(request.signal);
+    if (request === current) show(name, scene);
   } catch (error) {
-    if (error.name !== "AbortError" && mine === current) {
+    if (error.name !== "AbortError" && request === current) {
       complain(error instanceof Refused ? error : { message: "the picture could not be shown", hint: String(error.message) });
     }
   } finally {
-    if (mine === current) {
+    if (request === current) {
       $("busy").textContent = "";
       $("stage").removeAttribute("aria-busy");
     }
   }
 }
 
-async function lookAtFile(file) {
+async function segmentFile(file) {
   press(null);
-  await lookAt(file.name, async (signal) => {
+  await segment(file.name, async (signal) => {
     if (file.size > facts.limits.bytes) {
       throw new Refused(413, {
         code: "file-too-large",
-        message: `this file has ${(file.size / 1e6).toFixed(1)} MB, and at most ${facts.limits.bytes / 1e6} MB are taken`,
-        hint: "save the picture smaller, or as JPEG",
+        message: `this file has ${(file.size / 1e6).toFixed(1)} MB, at most ${facts.limits.bytes / 1e6} MB are allowed`,
+        hint: "scale the picture down, or save it as JPEG",
       });
     }
     const post = async (query) => {
@@ -114,64 +73,64 @@ async function lookAtFile(file) {
       const options = { method: "POST", body: file, signal, headers: { "Content-Type": type } };
       return (await ask(`/segment${query}`, options)).json();
     };
-    // A browser that cannot read the file (TIFF), or reads it otherwise, is sent the picture.
+    // The server sends the picture to a browser that cannot read it (TIFF), or reads another size.
     const picture = await pictureOf(file).catch(() => null);
     let answer = await post(picture ? "" : "?picture=true");
-    const same = picture && picture.width === answer.width && picture.height === answer.height;
-    if (picture && !same) answer = await post("?picture=true");
-    return unpacked(answer, same ? picture : null);
+    const sameSize = picture && picture.width === answer.width && picture.height === answer.height;
+    if (picture && !sameSize) answer = await post("?picture=true");
+    return unpacked(answer, sameSize ? picture : null);
   });
 }
 
-async function lookAtSample(k) {
+async function segmentSample(k) {
   press(k);
   const name = facts.samples.names[k];
-  await lookAt(`${facts.samples.split} frame ${name}`, async (signal) => {
+  await segment(`${facts.samples.split} frame ${name}`, async (signal) => {
     const answer = await (await ask(`/samples/${k}/segment`, { method: "POST", signal })).json();
     return unpacked(answer, null);
   });
 }
 
 function show(name, scene) {
-  called = name.replace(/\.[^.]*$/, "");
+  stem = name.replace(/\.[^.]*$/, "");
   $("drop").hidden = true;
   $("view").hidden = $("side").hidden = false;
   $("caption").replaceChildren(name, el("span", { class: "soft" }, ` · ${scene.width} × ${scene.height}`));
   $("what").hidden = !scene.truth;
   $("dice").hidden = !scene.truth;
   if (scene.truth) {
-    const told = scene.dice === null
-      ? ["No foreground in truth and prediction of this frame."]
-      : ["Dice of this frame: ", el("b", {}, scene.dice.toFixed(3)), ". The mean over the classes in truth or prediction."];
-    $("dice").replaceChildren(...told);
-  } else if (stage.what !== "found") {
-    document.querySelector('input[name="what"][value="found"]').checked = true;
-    stage.what = "found";
+    const words = scene.dice === null
+      ? ["Neither the truth nor the prediction of this frame has foreground."]
+      : ["Dice of this frame: ", el("b", {}, scene.dice.toFixed(3)), ". It is the mean over the classes in truth or prediction."];
+    $("dice").replaceChildren(...words);
+  } else if (stage.what !== "prediction") {
+    document.querySelector('input[name="what"][value="prediction"]').checked = true;
+    stage.what = "prediction";
   }
   stage.show(scene);
   $("canvas").setAttribute("aria-label", `${name}, ${spoken(scene.areas)}`);
   showAreas(scene);
-  moveTo(...somewhere(scene), false);
+  moveTo(...startOf(scene), false);
   announce(`${name}: ${spoken(scene.areas)}`);
 }
 
-/** A pixel in the midst of the largest find, or of the picture. */
-function somewhere({ width, height, areas, found }) {
+/** A pixel near the centre of the largest predicted class, or the centre of the picture. */
+function startOf({ width, height, areas, prediction }) {
   const largest = areas.reduce((best, share, k) => (k && share > (best ? areas[best] : 0) ? k : best), 0);
   let [x, y, count] = [0, 0, 0];
-  found.forEach((k, i) => {
+  prediction.forEach((k, i) => {
     if (k !== largest) return;
     x += i % width;
     y += Math.floor(i / width);
     count++;
   });
   let nearest = [Math.floor(width / 2), Math.floor(height / 2)];
-  let far = Infinity;
-  if (largest) found.forEach((k, i) => {
+  let shortest = Infinity;
+  if (largest) prediction.forEach((k, i) => {
     if (k !== largest) return;
     const [column, row] = [i % width, Math.floor(i / width)];
     const distance = (column - x / count) ** 2 + (row - y / count) ** 2;
-    if (distance < far) [far, nearest] = [distance, [column, row]];
+    if (distance < shortest) [shortest, nearest] = [distance, [column, row]];
   });
   return nearest;
 }
@@ -218,18 +177,18 @@ function moveTo(x, y, aloud) {
   y = Math.min(Math.max(y, 0), scene.height - 1);
   cursor = { x, y };
   const chances = chancesAt(scene, x, y);
-  const found = scene.found[y * scene.width + x];
+  const predicted = scene.prediction[y * scene.width + x];
   [...$("classes").rows].forEach((row, k) => {
     row.querySelector(".track i").style.width = `${100 * chances[k]}%`;
     row.querySelector(".chance b").textContent = percent(chances[k]);
-    row.classList.toggle("found", k === found);
+    row.classList.toggle("predicted", k === predicted);
   });
   const likeliest = chances.indexOf(Math.max(...chances));
-  const small = found !== likeliest && chances[likeliest] - chances[found] > 0.01 && facts.min_area > 0;
-  const name = spaced(facts.classes[found].name);
+  const small = predicted !== likeliest && chances[likeliest] - chances[predicted] > 0.01 && facts.min_area > 0;
+  const name = spaced(facts.classes[predicted].name);
   $("place").textContent = `· at ${x}, ${y}: ${name}`;
   $("left-out").textContent = small
-    ? `${spaced(facts.classes[likeliest].name)} is likelier here, but covers less than ${100 * facts.min_area} % of the picture and is left out.`
+    ? `${spaced(facts.classes[likeliest].name)} is more probable here, but covers less than ${100 * facts.min_area} % of the picture and is left out.`
     : "";
   placeCross();
   if (aloud) announce(`${x}, ${y}: ${name}. ${spoken(chances.map((c) => (c < 0.005 ? 0 : c)))}`, 250);
@@ -274,7 +233,7 @@ function makeSamples() {
   const { names, split, missing } = facts.samples;
   $("samples").hidden = false;
   $("samples-title").textContent = split === "test" ? "Test frames" : "Validation frames";
-  $("samples-note").textContent = missing || `The ${names.length} frames it was scored on, with their truth.`;
+  $("samples-note").textContent = missing || `The ${names.length} frames that the run was scored on, with their truth.`;
   const seen = new IntersectionObserver((entries) => {
     for (const { isIntersecting, target } of entries) {
       if (!isIntersecting) continue;
@@ -287,7 +246,7 @@ function makeSamples() {
     seen.observe(picture);
     const attributes = { type: "button", tabindex: k ? -1 : 0, "aria-pressed": "false", "aria-label": `${split} frame ${name}` };
     const button = el("button", attributes, picture, el("span", {}, name));
-    button.addEventListener("click", () => { roam(k, false); lookAtSample(k); });
+    button.addEventListener("click", () => { roam(k, false); segmentSample(k); });
     return button;
   });
   $("strip").replaceChildren(...buttons);
@@ -315,18 +274,18 @@ function choose(tab, focus) {
 
 function step(event, items, go) {
   const keys = { ArrowRight: 1, ArrowLeft: -1 };
-  const here = items.indexOf(document.activeElement);
-  let to = event.key in keys ? here + keys[event.key] : null;
+  const focused = items.indexOf(document.activeElement);
+  let to = event.key in keys ? focused + keys[event.key] : null;
   if (event.key === "Home") to = 0;
   if (event.key === "End") to = items.length - 1;
-  if (to === null || here < 0) return;
+  if (to === null || focused < 0) return;
   event.preventDefault();
   go((to + items.length) % items.length);
 }
 
 function save(blob, name) {
   if (!blob) {
-    complain({ message: "the browser cannot make a picture of this size", hint: "headstart predict writes it" });
+    complain({ message: "the browser cannot make a picture of this size", hint: "use headstart predict" });
     return;
   }
   const link = el("a", { href: URL.createObjectURL(blob), download: name });
@@ -337,11 +296,11 @@ function save(blob, name) {
 function take(files) {
   if (!files.length || !facts) return;
   if (files.length > 1) {
-    complain({ message: `these are ${files.length} files`, hint: "one picture at a time; headstart predict does whole folders" });
+    complain({ message: `${files.length} files were given, expected one picture`, hint: "use headstart predict for a folder" });
     return;
   }
   choose($("tab-try"), false);
-  lookAtFile(files[0]);
+  segmentFile(files[0]);
 }
 
 function listen() {
@@ -361,7 +320,7 @@ function listen() {
   for (const radio of document.querySelectorAll("input[name=what]")) {
     radio.addEventListener("change", () => {
       stage.what = radio.value;
-      $("what-note").textContent = radio.value === "both" ? "Colours: the prediction. Dashes in black and white: the truth." : "";
+      $("what-note").textContent = radio.value === "both" ? "Colours show the prediction, black and white dashes the truth." : "";
       stage.rebuild();
     });
   }
@@ -370,25 +329,25 @@ function listen() {
   canvas.addEventListener("pointerdown", point);
   canvas.addEventListener("keydown", arrow);
   new ResizeObserver(placeCross).observe(canvas);
-  $("save-mask").addEventListener("click", () => save(stage.scene.mask, `${called}-mask.png`));
-  $("save-overlay").addEventListener("click", async () => save(await stage.overlay(), `${called}-overlay.png`));
-  let deep = 0; // dragenter and dragleave come for every element on the way
+  $("save-mask").addEventListener("click", () => save(stage.scene.mask, `${stem}-mask.png`));
+  $("save-overlay").addEventListener("click", async () => save(await stage.overlay(), `${stem}-overlay.png`));
+  let depth = 0; // dragenter and dragleave come for every element that the pointer crosses
   const over = (by) => {
-    deep = Math.max(0, deep + by);
-    document.body.classList.toggle("over", deep > 0);
+    depth = Math.max(0, depth + by);
+    document.body.classList.toggle("over", depth > 0);
   };
   addEventListener("dragenter", () => over(1));
   addEventListener("dragleave", () => over(-1));
   addEventListener("dragover", (e) => e.preventDefault());
   addEventListener("drop", (e) => {
     e.preventDefault();
-    over(-deep);
+    over(-depth);
     take([...e.dataTransfer.files]);
   });
   addEventListener("paste", (e) => take([...(e.clipboardData?.files ?? [])]));
 }
 
-// ---- the beginning
+// ---- start
 
 function begin() {
   $("gate").hidden = true;
@@ -396,7 +355,7 @@ function begin() {
   $("name").textContent = facts.name;
   $("line").textContent = facts.line;
   const megapixels = facts.limits.pixels / 1e6;
-  $("takes").textContent = `PNG, JPEG, WEBP, BMP or TIFF, up to ${facts.limits.bytes / 1e6} MB and ${megapixels} megapixels. It stays on this machine.`;
+  $("takes").textContent = `PNG, JPEG, WEBP, BMP or TIFF, up to ${facts.limits.bytes / 1e6} MB and ${megapixels} megapixels. Pictures stay on this machine.`;
   stage = new Stage($("canvas"), facts.classes.map((c) => c.colour));
   makeClasses();
   makeSamples();
@@ -412,7 +371,7 @@ async function open() {
   } catch (error) {
     $("name").textContent = "headstart";
     if (error.status === 401) {
-      if (sessionStorage.getItem(TOKEN)) $("gate-error").textContent = "That is not the token of this server.";
+      if (sessionStorage.getItem(TOKEN)) $("gate-error").textContent = "This token is wrong.";
       sessionStorage.removeItem(TOKEN);
       $("gate").hidden = false;
     } else {
@@ -428,10 +387,10 @@ $("gate").addEventListener("submit", (event) => {
   sessionStorage.setItem(TOKEN, $("token").value.trim());
   open();
 });
-addEventListener("hashchange", () => location.reload()); // an address pasted into this tab
-const given = new URLSearchParams(location.hash.slice(1)).get("token");
-if (given) {
-  sessionStorage.setItem(TOKEN, given);
-  history.replaceState(null, "", location.pathname); // so that it stands in no history or screenshot
+addEventListener("hashchange", () => location.reload()); // a new address was pasted into this tab
+const token = new URLSearchParams(location.hash.slice(1)).get("token");
+if (token) {
+  sessionStorage.setItem(TOKEN, token);
+  history.replaceState(null, "", location.pathname); // keeps the token out of history and screenshots
 }
 open();

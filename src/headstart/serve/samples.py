@@ -1,4 +1,4 @@
-"""The run's own scored frames, to try it on, where its dataset is still there."""
+"""The frames that a run was scored on, where its dataset still exists."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from headstart.errors import DataError, printable
 from headstart.scores.frames_csv import read_frames_csv
 from headstart.training.config import RunConfig
 
-_SIDE = 160  # of a thumbnail, in pixels
+_SIDE = 160  # pixels of a thumbnail's longer side
 
 
 @dataclass(frozen=True)
 class Samples:
-    """Frames with their truth.
+    """Labelled frames to try the network on.
 
     Attributes:
-        split: which they are.
-        frames: in the dataset's order.
+        split: the split that they belong to.
+        frames: the frames, in the dataset's order.
         root: the dataset's folder.
-        missing: why there are none, in words; empty where there are some.
+        missing: a sentence that says why there are no frames; empty where there are some.
     """
 
     split: str
@@ -36,10 +36,10 @@ class Samples:
     _thumbnails: dict[int, bytes] = field(default_factory=dict, compare=False)
 
     def thumbnail(self, k: int) -> bytes:
-        """A frame, small, as JPEG; made once.
+        """Return a small JPEG of a frame; made once, then kept.
 
         Raises:
-            DataError: it cannot be read.
+            DataError: the frame cannot be read.
         """
         if k not in self._thumbnails:
             picture = Image.fromarray(read_frame(self.frames[k], self.root))
@@ -53,16 +53,16 @@ class Samples:
 def find_samples(
     config: RunConfig | None, run: Path | None, label_map: LabelMap, data: Path | None
 ) -> Samples:
-    """The frames that a run was scored on.
+    """Return the frames that a run was scored on.
 
     Args:
-        config: the run's; ``None`` where only a file is known.
-        run: its folder.
-        label_map: the classes that the network knows.
-        data: where the dataset is now; ``None``: where the run had it.
+        config: the run's configuration; ``None`` for a file without a run.
+        run: the run's folder; ``None`` for a file without a run.
+        label_map: the network's classes.
+        data: the dataset's present folder; ``None``: the one in ``config``.
 
     Raises:
-        DataError: ``data`` is no dataset.
+        DataError: ``data`` is not a dataset.
     """
 
     def none(why: str) -> Samples:
@@ -70,7 +70,7 @@ def find_samples(
 
     split = config.score if config else "test"
     if config is None and data is None:
-        return none("This is a file without its run's folder: it does not say where the data are.")
+        return none("The file is not in its run's folder, so the dataset is not known.")
     root = data or Path(config.data if config else "")
     try:
         dataset = open_dataset(root)
@@ -78,17 +78,17 @@ def find_samples(
         if data is not None:
             raise
         return none(
-            f"The run's dataset, {printable(str(root))}, cannot be read from where the server was "
-            f"started: {printable(error.findings[0].message)}. Started with --data DIR, it looks "
-            "there."
+            f"The run's dataset, {printable(str(root))}, cannot be read from the server's working "
+            f"directory: {printable(error.findings[0].message)}. Start the server with --data DIR "
+            "to give its folder."
         )
     frames = dataset.splits.get(split, ())
     if dataset.label_map != label_map:
-        return none(f"{printable(str(root))} has other classes than this network.")
+        return none(f"{printable(str(root))} does not have the network's classes.")
     if not frames:
         return none(f"{printable(str(root))} has no {split} split.")
     if run is not None and not _scored(run, frames):
-        return none(f"The {split} split holds other frames now than those that were scored.")
+        return none(f"The {split} split now has other frames than the run was scored on.")
     return Samples(split, frames, dataset.root, "")
 
 
@@ -96,5 +96,5 @@ def _scored(run: Path, frames: tuple[Frame, ...]) -> bool:
     try:
         scored = read_frames_csv(run / "frames.csv").frames
     except (DataError, OSError):
-        return True  # not known; the second tab says what is missing
+        return True  # unknown; the second tab reports the missing record
     return [printable(frame.name) for frame in frames] == list(scored)

@@ -1,8 +1,8 @@
-// A picture with its classes over it. Everything here is computed from one answer of the server:
-// switching a class, sliding and pointing ask it nothing.
+// Draws a picture with its classes over it, from one answer of the server. Switching classes, changing
+// the opacity and moving the crosshair send no request.
 
-const WIDE = 1100; // a canvas is enlarged by whole factors until it has so many columns ...
-const MOST = 4_000_000; // ... but not above so many pixels; larger pictures are shown with fewer
+const MIN_WIDTH = 1100; // a narrower canvas is enlarged by a whole factor ...
+const MAX_PIXELS = 4_000_000; // ... up to this many pixels; a larger picture is shown with fewer
 
 const bytesOf = (base64) => Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
 
@@ -15,7 +15,7 @@ export async function pictureOf(blob) {
   return createImageBitmap(blob, { imageOrientation: "from-image" });
 }
 
-/** The answer with its bytes unpacked and the picture it is about. */
+/** The answer with unpacked bytes, and its picture. */
 export async function unpacked(answer, picture) {
   const { height, width, probabilities } = answer;
   return {
@@ -24,7 +24,7 @@ export async function unpacked(answer, picture) {
     areas: answer.areas,
     dice: answer.dice,
     mask: new Blob([bytesOf(answer.mask)], { type: "image/png" }),
-    found: await inflated(answer.map),
+    prediction: await inflated(answer.map),
     truth: answer.truth ? await inflated(answer.truth) : null,
     chances: { ...probabilities, values: await inflated(probabilities.values) },
     picture: picture ?? (await pictureOf(new Blob([bytesOf(answer.picture.split(",")[1])]))),
@@ -34,13 +34,13 @@ export async function unpacked(answer, picture) {
 /** The probability of each class at a pixel: bilinear between the centres of the network's pixels. */
 export function chancesAt(scene, x, y) {
   const { height: h, width: w, values } = scene.chances;
-  const place = (at, size, there) => {
-    const p = Math.max(((at + 0.5) * there) / size - 0.5, 0);
-    const low = Math.min(Math.floor(p), there - 1);
-    return [low, Math.min(low + 1, there - 1), p - low];
+  const neighbours = (at, size, count) => {
+    const p = Math.max(((at + 0.5) * count) / size - 0.5, 0);
+    const low = Math.min(Math.floor(p), count - 1);
+    return [low, Math.min(low + 1, count - 1), p - low];
   };
-  const [x0, x1, u] = place(x, scene.width, w);
-  const [y0, y1, v] = place(y, scene.height, h);
+  const [x0, x1, u] = neighbours(x, scene.width, w);
+  const [y0, y1, v] = neighbours(y, scene.height, h);
   return scene.areas.map((_, k) => {
     const at = (row, column) => values[(k * h + row) * w + column] / 255;
     const above = at(y0, x0) * (1 - u) + at(y0, x1) * u;
@@ -50,7 +50,7 @@ export function chancesAt(scene, x, y) {
 
 const surface = (width, height) => Object.assign(document.createElement("canvas"), { width, height });
 
-/** A class map as two pictures: what is inside the classes, and their outlines. */
+/** A class map as two layers: the insides of the classes, and their outlines. */
 function layers(scene, map, on, colours, skip, dashed) {
   const width = Math.ceil(scene.width / skip);
   const height = Math.ceil(scene.height / skip);
@@ -83,23 +83,23 @@ function layers(scene, map, on, colours, skip, dashed) {
   });
 }
 
-/** Shows scenes on a canvas. */
+/** Shows one picture at a time on a canvas. */
 export class Stage {
   constructor(canvas, colours) {
     this.canvas = canvas;
     this.colours = colours;
     this.scene = null;
     this.on = colours.map(() => true);
-    this.what = "found";
+    this.what = "prediction";
     this.opacity = 0.5;
   }
 
   show(scene) {
     this.scene = scene;
     const { width, height } = scene;
-    this.skip = Math.ceil(Math.sqrt((width * height) / MOST));
-    let zoom = Math.max(1, Math.ceil(WIDE / width));
-    while (zoom > 1 && width * height * zoom * zoom > MOST) zoom--;
+    this.skip = Math.ceil(Math.sqrt((width * height) / MAX_PIXELS));
+    let zoom = Math.max(1, Math.ceil(MIN_WIDTH / width));
+    while (zoom > 1 && width * height * zoom * zoom > MAX_PIXELS) zoom--;
     this.canvas.width = Math.round((width * zoom) / this.skip);
     this.canvas.height = Math.round((height * zoom) / this.skip);
     this.rebuild();
@@ -113,7 +113,7 @@ export class Stage {
 
   layersAt(skip) {
     const { scene, what, on, colours } = this;
-    const base = what === "truth" ? scene.truth : scene.found;
+    const base = what === "truth" ? scene.truth : scene.prediction;
     const [fill, edge] = layers(scene, base, on, colours, skip, false);
     const dashes = what === "both" ? layers(scene, scene.truth, on, colours, skip, true)[1] : null;
     return { fill, edge, dashes };
@@ -138,10 +138,10 @@ export class Stage {
     if (dashes) ink.drawImage(dashes, ...all);
   }
 
-  /** What is seen, as a PNG of the picture's own size; null where the browser cannot make one. */
+  /** The view as a PNG of the picture's own size; null where the browser cannot make one. */
   async overlay() {
-    const whole = surface(this.scene.width, this.scene.height);
-    this.paint(whole, this.skip === 1 ? this.drawn : this.layersAt(1));
-    return new Promise((done) => whole.toBlob(done, "image/png"));
+    const full = surface(this.scene.width, this.scene.height);
+    this.paint(full, this.skip === 1 ? this.drawn : this.layersAt(1));
+    return new Promise((done) => full.toBlob(done, "image/png"));
   }
 }

@@ -1,5 +1,5 @@
-// The second tab: what the run's scores say. Names come from strangers' files: they are only ever
-// set as text.
+// The second tab: scores and verdicts. Names come from strangers' files, so they are only set as text,
+// never as HTML.
 
 export function el(tag, attributes = {}, ...children) {
   const node = document.createElement(tag);
@@ -14,7 +14,7 @@ export function swatch(colour) {
   return node;
 }
 
-/** A class's name as people read it. */
+/** A class's name with spaces. */
 export const spaced = (name) => name.replaceAll("_", " ");
 
 const number = (value) => (value === null || value === undefined ? "–" : value.toFixed(3));
@@ -65,11 +65,11 @@ function scores({ scores: all, split, frames }) {
     ),
   );
   const heads = [["score", ""], ["this run", "right"], ["constant", "right"]];
-  const caption = "Scores of this run beside the best that one class everywhere reaches";
+  const caption = "Scores of this run and of the best constant prediction";
   const meanings = el("dl", {}, ...all.flatMap((s) => [el("dt", {}, s.name), el("dd", {}, s.meaning)]));
   return card(
-    "Scores, beside what no learning reaches",
-    el("p", { class: "soft small" }, `On the ${frames} ${split} frames. “Constant” is the best that one class everywhere reaches, by each score.`),
+    "Scores beside the best constant prediction",
+    el("p", { class: "soft small" }, `On the ${frames} ${split} frames. “Constant” is the best score of a prediction that has the same class everywhere.`),
     el("p", { class: "key", "aria-hidden": "true" }, el("span", {}, el("i"), "this run"), el("span", {}, el("u"), "best constant prediction")),
     tableOf("scores", caption, heads, rows),
     el("details", {}, el("summary", {}, "What each score means"), meanings),
@@ -89,38 +89,38 @@ function byClass({ classes }, colours) {
   return card("Class by class", scrolling("Scores of each class", table));
 }
 
-function study(its) {
-  if (!its) return [];
-  if (its.missing) return [card(`The study ${its.name}`, el("p", {}, its.missing))];
+function studyCards(study) {
+  if (!study) return [];
+  if (study.missing) return [card(`Study ${study.name}`, el("p", {}, study.missing))];
   const small = (text) => el("p", { class: "soft" }, text);
   const section = card(
-    `The study it is part of: ${its.name}`,
-    ...its.notes.map(small),
-    ...its.told.map(sentence),
-    ...(its.compared ? [small(its.compared)] : []),
-    ...its.saved.map((text) => el("p", {}, text)),
-    small("All of it, its data included, is in its report (headstart report)."),
+    `Study ${study.name}, which this run belongs to`,
+    ...study.notes.map(small),
+    ...study.told.map(sentence),
+    ...(study.compared ? [small(study.compared)] : []),
+    ...study.saved.map((text) => el("p", {}, text)),
+    small("headstart report writes all results of the study and their data."),
   );
-  if (its.sentences.length) {
-    const items = its.sentences.map((text) => el("li", {}, text));
-    section.append(el("details", {}, el("summary", {}, "In whole sentences"), el("ul", {}, ...items)));
+  if (study.sentences.length) {
+    const items = study.sentences.map((text) => el("li", {}, text));
+    section.append(el("details", {}, el("summary", {}, "In full sentences"), el("ul", {}, ...items)));
   }
   return [section];
 }
 
 const SHEETS = {
-  "curves.png": ["How it learned", "Curves of training and validation loss over the epochs of this run; the numbers are in its metrics.jsonl."],
-  "predictions.png": ["The best, the typical and the worst", "Rows of picture, truth and prediction for the best, the most typical and the worst of the scored frames."],
+  "curves.png": ["Loss curves", "Training and validation loss of this run by epoch; the numbers are in metrics.jsonl."],
+  "predictions.png": ["Best, typical and worst frames", "Picture, truth and prediction of the best, the most typical and the worst scored frames."],
 };
 
 function figure(name, image) {
   const [caption, alt] = SHEETS[name];
   const picture = el("img", { alt });
-  image(`/sheets/${name}`).then((address) => { picture.src = address; }, () => { picture.alt = `${alt} It could not be fetched.`; });
+  image(`/sheets/${name}`).then((address) => { picture.src = address; }, () => { picture.alt = `${alt} The figure could not be loaded.`; });
   return card(caption, el("figure", {}, picture));
 }
 
-/** Fills the panel. `image(path)` gives an address for a picture of the server's. */
+/** Fills the panel. `image(path)` resolves to an address of a picture from the server. */
 export function showWorth(panel, facts, image) {
   const { worth } = facts;
   const colours = facts.classes.map((c) => c.colour);
@@ -128,15 +128,15 @@ export function showWorth(panel, facts, image) {
   first.classList.add("first");
   const figures = new Map(facts.sheets.map((name) => [name, figure(name, image)]));
   const known = facts.about.flatMap(([word, value]) => [el("dt", {}, word), el("dd", {}, value)]);
-  const caution = "The scored frames are drawn like the training frames; unless whole patients or videos were kept apart, the scores say nothing about new ones.";
-  const what = card("What it is", el("dl", {}, ...known));
+  const caution = "Unless whole patients or videos were kept apart, the scored frames resemble the training frames, and the scores say nothing about new patients or videos.";
+  const what = card("About this run", el("dl", {}, ...known));
   const device = card("Not a medical device", el("p", { class: "soft" }, caution));
   const curves = figures.get("curves.png");
   const examples = figures.get("predictions.png");
   const [all, each] = worth.missing ? [null, null] : [scores(worth), byClass(worth, colours)];
-  // In one column, on a phone, they stand in this order.
-  [all, each, curves, examples, what, device].forEach((its, i) => its?.classList.add(`order-${i + 1}`));
+  // The order in one column, on a phone.
+  [all, each, curves, examples, what, device].forEach((section, i) => section?.classList.add(`order-${i + 1}`));
   const columns = [[all, curves, what, device], [each, examples]].map((cards) => el("div", {}, ...cards.filter(Boolean)));
-  const above = worth.missing ? [first] : [first, ...study(worth.study)];
+  const above = worth.missing ? [first] : [first, ...studyCards(worth.study)];
   panel.replaceChildren(...above, el("div", { class: "columns" }, ...columns));
 }

@@ -1,30 +1,30 @@
-"""What a study may say: differences between starts with intervals, verdicts, labels saved.
+"""The statistics of a study: differences between starts, intervals, verdicts, labels saved.
 
-A start at one label budget is known by counts of shape ``(seeds, frames, classes, m)`` of every run
-on every frame; see [`headstart.scores.pooled`][]. Its score is taken per seed from counts summed
-over the frames, then averaged over the seeds. Two things make it
-uncertain, and they are crossed, not nested: another seed would have trained another network, and
-other frames would have been easier or harder, for all seeds alike.
+The input is counts of shape ``(seeds, frames, classes, m)`` for each start and label budget, of
+every run on every frame; see [`headstart.scores.pooled`][]. A score is
+computed for each seed from counts summed over the frames, then averaged over the seeds. It has two
+sources of uncertainty, which are crossed and not nested: another seed would have trained another
+network, and other frames would have been easier or harder for all seeds.
 
 **The interval.** Leaving one frame out at a time gives each seed's jackknife pseudo-values
-``F * score - (F - 1) * score_without_f``, a seeds by frames matrix whose spread is that of the
-score. A two-way analysis of variance splits it into seeds, frames and the rest, and
+``F * score - (F - 1) * score_without_f``, a seeds by frames matrix that varies as the score does. A
+two-way analysis of variance splits its variation into seeds, frames and the rest, and
 
     ``Var(mean) = (MS_seeds + MS_frames - MS_rest) / (seeds * frames)``
 
-A mean square below ``MS_rest`` is raised to it: five seeds cannot show that seeds make no
-difference, so none is ever taken for granted. The variance is then a sum of two parts, that of the
-side with fewer members (which holds the rest) and what the other adds, each known with its own
-degrees of freedom, four where five seeds decide. The interval's t is the mean of Student's t for
-either, weighted by the parts, at whatever level is asked. Satterthwaite's single number of degrees
-of freedom, which is usual, promises too much at the high levels that several comparisons need.
-Groups of frames (videos, patients) take the place of frames where they are known, for the frames of
-one err together. ``benchmarks/coverage.py`` measures how often it holds the truth, and how often a
-study without differences says that there is one.
+A mean square below ``MS_rest`` is raised to it, because five seeds cannot show that seeds make no
+difference. The variance is then the sum of two parts: the part of the side with fewer members,
+which includes the rest, and what the other side adds. Each part has its own degrees of freedom, for
+example four for five seeds. The interval uses the mean of the two Student's t, weighted by the
+parts, at the level asked for. The usual single number of degrees of freedom (Satterthwaite) gives
+intervals that are too short at the high levels that several comparisons need. Where groups of
+frames (videos, patients) are known, they take the place of frames, because frames of one group err
+together. ``benchmarks/coverage.py`` measures how often the interval contains the truth, and how
+often a study without differences reports one.
 
-Sources: Cornfield and Tukey 1956 (the variance of a two-way mean), Cochran and Cox 1950 (t where
-two variances make it), Efron and Stein 1981 (the jackknife), Holm 1979, Fieller 1954 (the interval
-of a crossing).
+Sources: Cornfield and Tukey 1956 (variance of a two-way mean), Cochran and Cox 1950 (t with two
+variances), Efron and Stein 1981 (the jackknife), Holm 1979, Fieller 1954 (interval of
+a crossing).
 """
 
 from __future__ import annotations
@@ -40,45 +40,45 @@ from jaxtyping import Float64
 from headstart.scores.pooled import DICE, Counts, Groups, PooledScore, sum_groups
 
 Verdict = Literal["helps", "hurts", "no difference shown", "too few seeds"]
-Parts = tuple[tuple[float, int], tuple[float, int]]  # a share and its degrees of freedom, each
+Parts = tuple[tuple[float, int], tuple[float, int]]  # two shares with their degrees of freedom
 
-MIN_SEEDS = 5  # of a verdict; docs/decisions/0009-interval.md
+MIN_SEEDS = 5  # for a verdict; docs/decisions/0009-interval.md
 LEVEL = 0.95  # of an interval, and of all verdicts of a study together
 
-_NEVER = 1e-300  # a probability that is not told from 0
-_STEPS = 64  # between two budgets, where the interval of a crossing is looked for
+_LEAST = 1e-300  # the smallest probability that is told from 0
+_STEPS = 64  # points between two budgets at which a crossing is searched
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A score, or a difference of two."""
+    """A score, or the difference of two scores."""
 
     value: float  # the mean over seeds
-    se: float | None  # its standard error over seeds and frames; none with a single seed
-    parts: Parts | None  # that `se`'s square is made of, the one with fewer members first
+    se: float | None  # its standard error over seeds and frames; None with a single seed
+    parts: Parts | None  # the parts of `se ** 2`, the one with fewer members first
     seeds: int
     units: int  # frames, or groups of frames
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """What is said of one difference among several; see [`holm`][headstart.studies.statistics.holm]."""
+    """One difference with its interval; see [`holm`][headstart.studies.statistics.holm]."""
 
     difference: float
-    low: float | None  # none with too few seeds
+    low: float | None  # None with too few seeds
     high: float | None
-    level: float  # of the interval, after Holm
-    among: int  # comparisons adjusted together
+    level: float  # of the interval, adjusted by Holm's method
+    among: int  # the number of comparisons adjusted together
     seeds: int
-    verdict: Verdict  # made from `low` and `high`
+    verdict: Verdict  # follows from `low` and `high`
 
 
 @dataclass(frozen=True)
 class LabelsSaved:
-    """The budget at which a start reaches what another reaches with all labels.
+    """The label budget at which a start reaches the score that another has with all labels.
 
-    Of ``reaches``, ``low`` and ``high``, what equals ``smallest`` means "at most", and ``None``
-    means "more than ``labels``"; with too few seeds ``low`` and ``high`` are ``None``.
+    In ``reaches``, ``low`` and ``high``, the value ``smallest`` means "at most ``smallest``", and
+    ``None`` means "more than ``labels``". With too few seeds, ``low`` and ``high`` are ``None``.
     """
 
     labels: int  # the largest budget
@@ -93,22 +93,22 @@ class LabelsSaved:
 def mean_score(
     counts: Counts, classes: Sequence[int], groups: Groups | None = None, score: PooledScore = DICE
 ) -> Estimate:
-    """The score of one start at one budget, over seeds and frames.
+    """Return the score of one start at one budget, over seeds and frames.
 
-    Its interval is less reliable than that of a difference, from which the frames' own difficulty
-    cancels: with 50 frames, and classes on as few as 9 of them, it held the truth in 87 to 91 % of
-    the simulations, with 200 frames in 93 %. No verdict is made from it.
+    Its interval is less reliable than the interval of a difference, in which the difficulty of the
+    frames cancels. In simulations it contained the truth in 87 to 91 % of the cases with 50 frames,
+    and classes on as few as 9 of them; with 200 frames, in 93 %. No verdict uses it.
 
     Args:
-        counts: of all seeds on the same frames.
-        classes: indices that enter the score; see
+        counts: the counts of all seeds on the same frames.
+        classes: the indices of the classes in the score; see
             [`usable_classes`][headstart.scores.pooled.usable_classes].
-        groups: the group (video, patient) of each frame; without, each frame is its own.
-        score: what is made of the counts.
+        groups: the group (video, patient) of each frame; without it each frame is its own group.
+        score: the score that is made from the counts.
 
     Raises:
-        ValueError: shapes do not match, counts are negative, seeds disagree about the truth, a
-            class is unknown, or there are fewer than two frames (groups).
+        ValueError: shapes do not match, counts are negative, seeds have different truths, a class
+            is unknown, or there are fewer than two frames (groups).
     """
     _check(counts, score, "counts")
     return _estimate(*_pseudo_values(counts, classes, groups, score))
@@ -121,17 +121,17 @@ def paired_difference(
     groups: Groups | None = None,
     score: PooledScore = DICE,
 ) -> Estimate:
-    """How much higher ``a`` scores than ``b``: the mean over seeds of ``score(a_s) - score(b_s)``.
+    """Return the mean over seeds of ``score(a_s) - score(b_s)``.
 
     Args:
-        a: counts of a start; seed by seed and frame by frame the same as in ``b``.
-        b: counts of what it is compared with.
+        a: the counts of a start, for the same seeds and frames as ``b``.
+        b: the counts of the start that it is compared with.
         classes: as in [`mean_score`][headstart.studies.statistics.mean_score].
-        groups: as there.
-        score: as there.
+        groups: as in ``mean_score``.
+        score: as in ``mean_score``.
 
     Raises:
-        ValueError: as there, or ``a`` and ``b`` differ in shape or in truth.
+        ValueError: as in ``mean_score``, or ``a`` and ``b`` differ in shape or in truth.
 
     >>> a = np.array([[[[8, 1, 1]], [[7, 2, 2]]], [[[9, 0, 0]], [[6, 1, 3]]]])
     >>> b = np.array([[[[5, 2, 4]], [[4, 2, 5]]], [[[6, 3, 3]], [[4, 2, 5]]]])
@@ -142,7 +142,7 @@ def paired_difference(
 
 
 def interval(estimate: Estimate, level: float = LEVEL) -> tuple[float, float] | tuple[None, None]:
-    """``value -+ t * se``, or ``(None, None)`` with fewer than five seeds.
+    """Return ``value - t * se`` and ``value + t * se``; None twice with fewer than five seeds.
 
     >>> only_seeds = (1.0, 4), (0.0, 49)
     >>> low, high = interval(Estimate(0.05, se=0.01, parts=only_seeds, seeds=5, units=50))
@@ -156,25 +156,25 @@ def interval(estimate: Estimate, level: float = LEVEL) -> tuple[float, float] | 
 
 
 def t_of(parts: Parts, tail: float) -> float:
-    """What a difference in standard errors exceeds with the probability ``tail``.
+    """Return the t that a difference, in standard errors, exceeds with probability ``tail``.
 
     Args:
-        parts: of the variance; see [`Estimate`][headstart.studies.statistics.Estimate].
-        tail: of one side.
+        parts: the parts of the variance; see [`Estimate`][headstart.studies.statistics.Estimate].
+        tail: the one-sided probability.
 
     >>> round(t_of(((1.0, 4), (0.0, 49)), 0.025), 3), round(t_of(((0.5, 4), (0.5, 49)), 0.025), 3)
     (2.776, 2.393)
     """
-    from scipy.special import stdtrit  # loading it takes longer than all else here
+    from scipy.special import stdtrit  # slow to load
 
     return sum(share * -float(stdtrit(df, tail)) for share, df in parts)
 
 
 def p_value(estimate: Estimate) -> float | None:
-    """Two-sided, of no difference; ``None`` with fewer than five seeds.
+    """Return the two-sided p-value of no difference; ``None`` with fewer than five seeds.
 
-    One less the level at which the interval's end is 0, found between the p-values by either part's
-    degrees of freedom.
+    It is 1 minus the level at which one end of the interval is 0. Bisection searches it between the
+    p-values for the degrees of freedom of either part; docs/decisions/0021 says why not SciPy.
 
     >>> only_seeds = (1.0, 4), (0.0, 49)
     >>> round(p_value(Estimate(0.05, se=0.01, parts=only_seeds, seeds=5, units=50)), 4)
@@ -187,7 +187,7 @@ def p_value(estimate: Estimate) -> float | None:
     from scipy.special import stdtr
 
     t = abs(estimate.value) / estimate.se
-    tails = [max(float(stdtr(df, -t)), _NEVER) for _, df in estimate.parts]
+    tails = [max(float(stdtr(df, -t)), _LEAST) for _, df in estimate.parts]
     low, high = min(tails), max(tails)
     while high > low * (1 + 1e-12):
         tail = math.sqrt(low * high)
@@ -198,7 +198,7 @@ def p_value(estimate: Estimate) -> float | None:
 
 
 def verdict(low: float | None, high: float | None) -> Verdict:
-    """What an interval of a difference says.
+    """Return the verdict that follows from the interval of a difference.
 
     >>> verdict(0.01, 0.09), verdict(-0.09, -0.01), verdict(-0.01, 0.09), verdict(None, None)
     ('helps', 'hurts', 'no difference shown', 'too few seeds')
@@ -211,14 +211,15 @@ def verdict(low: float | None, high: float | None) -> Verdict:
 
 
 def holm(estimates: Sequence[Estimate]) -> list[Comparison]:
-    """All comparisons of a study, so that with 95 % none of its verdicts is wrong (Holm 1979).
+    """Return all comparisons of a study, adjusted by Holm's method (1979).
 
-    From the smallest p-value on, the interval of the ``r``-th of ``m`` comparisons (from 0) has the
-    level ``1 - 0.05 / (m - r)``. The first that holds 0 ends it: that one and all after it get the
-    level of this step. An interval therefore excludes 0 exactly where Holm's test rejects. Each is
-    an interval at its own level; that all hold the truth together is promised at ``1 - 0.05 / m``
-    only. Comparisons with too few seeds are no tests and do not count in ``m``.
-    The result is in the order given.
+    The probability that any of a study's verdicts is wrong is at most 5 %. In the order of the
+    p-values, the interval of comparison ``r`` of ``m`` (from 0) has the level
+    ``1 - 0.05 / (m - r)``. The first interval that contains 0 stops this: that comparison and all
+    later ones keep its level. So an interval excludes 0 exactly where Holm's test rejects. Each
+    interval has its own level; jointly they would contain the truth only at ``1 - 0.05 / m``.
+    Comparisons with too few seeds are not tests and do not count in ``m``. The result is in the
+    order of ``estimates``.
     """
     p_values = [p_value(e) for e in estimates]
     order = sorted((p, i) for i, p in enumerate(p_values) if p is not None)
@@ -230,11 +231,13 @@ def holm(estimates: Sequence[Estimate]) -> list[Comparison]:
             level = 1 - (1 - LEVEL) / (among - rank)
             stopped = verdict(*interval(estimates[i], level)) == "no difference shown"
         levels[i] = level
-    said = []
+    comparisons = []
     for e, level in zip(estimates, levels, strict=True):
         low, high = interval(e, level)
-        said.append(Comparison(e.value, low, high, level, among, e.seeds, verdict(low, high)))
-    return said
+        comparisons.append(
+            Comparison(e.value, low, high, level, among, e.seeds, verdict(low, high))
+        )
+    return comparisons
 
 
 def labels_saved(
@@ -245,24 +248,27 @@ def labels_saved(
     score: PooledScore = DICE,
     level: float = LEVEL,
 ) -> LabelsSaved:
-    """The budget at which a start reaches the mean score that another has with all labels.
+    """Return the budget at which a start reaches the mean score that another has with all labels.
 
-    Between budgets, scores are taken as linear in the budget's logarithm; where the curve is not
-    monotone, the first crossing counts. At each budget ``x`` the lead over the other start has a
-    two-way interval; the crossing's own (Fieller) holds the budgets at which the lead may be 0:
-    from the first ``x`` where the lead's upper end reaches 0 to the first where its lower end does.
+    Between budgets, scores are interpolated linearly in the logarithm of the budget; if the curve
+    is not monotone, the first crossing counts. At each budget ``x``, the lead over the other start
+    has a two-way interval. The interval of the crossing (Fieller) contains the budgets at which the
+    lead may be 0: from the first ``x`` where the upper end of the lead's interval reaches 0 to the
+    first where its lower end does.
 
     Args:
-        start: counts by budget.
-        against: counts of the other start at its largest budget; the same seeds and frames.
+        start: the counts by budget.
+        against: the counts of the other start at its largest budget, for the same seeds and frames.
         classes: as in [`mean_score`][headstart.studies.statistics.mean_score].
-        groups: as there.
-        score: as there.
-        level: of the interval. At that of the comparison with all labels, the interval ends below
-            all labels exactly where that comparison says ``helps``, unless the lead falls again.
+        groups: as in ``mean_score``.
+        score: as in ``mean_score``.
+        level: the level of the interval. At the level of the comparison with all labels, the
+            interval ends below all labels exactly where that comparison says ``helps``, unless the
+            lead falls again.
 
     Raises:
-        ValueError: as in [`paired_difference`][headstart.studies.statistics.paired_difference]; no budgets.
+        ValueError: there are no budgets, or as in
+            [`paired_difference`][headstart.studies.statistics.paired_difference].
     """
     budgets = sorted(start)
     if not budgets or budgets[0] < 1:
@@ -301,7 +307,7 @@ def _check(counts: Counts, score: PooledScore, name: str) -> None:
 def _pseudo_values(
     counts: Counts, classes: Sequence[int], groups: Groups | None, score: PooledScore
 ) -> tuple[Float64[np.ndarray, " s"], Float64[np.ndarray, "s u"]]:
-    """Each seed's score, and what each unit contributes to it."""
+    """Return each seed's score and the pseudo-values of its units."""
     known = range(counts.shape[2])
     if not classes or len(set(classes)) < len(classes) or not set(classes) <= set(known):
         raise ValueError(f"classes must be some of 0 to {len(known) - 1}; found {list(classes)}")
@@ -317,7 +323,7 @@ def _pseudo_values(
 def _pair(
     a: Counts, b: Counts, classes: Sequence[int], groups: Groups | None, score: PooledScore
 ) -> tuple[Float64[np.ndarray, " s"], Float64[np.ndarray, "s u"]]:
-    """The differences per seed, and what each unit contributes to them."""
+    """Return each seed's difference and the pseudo-values of its units."""
     _check(a, score, "a")
     _check(b, score, "b")
     if a.shape != b.shape or (score.truth(a[0]) != score.truth(b[0])).any():
@@ -329,7 +335,7 @@ def _pair(
 
 
 def _estimate(values: Float64[np.ndarray, " s"], pseudo: Float64[np.ndarray, "s u"]) -> Estimate:
-    """The mean over seeds with its two-way standard error: see the head of this module."""
+    """Return the mean over seeds with its two-way standard error; see the module's docstring."""
     s, u = pseudo.shape
     value = float(values.mean())
     if s < 2:
@@ -347,8 +353,8 @@ def _estimate(values: Float64[np.ndarray, " s"], pseudo: Float64[np.ndarray, "s 
 
 
 def _crossing(budgets: Sequence[float], leads: Sequence[float | None]) -> float | None:
-    """Where a lead first reaches 0; linear in the logarithm of the budget."""
-    known = [lead for lead in leads if lead is not None]  # all or, with too few seeds, none
+    """Return the budget at which the lead first reaches 0, linear in the budget's logarithm."""
+    known = [lead for lead in leads if lead is not None]  # all of them, or none with too few seeds
     i = next((i for i, lead in enumerate(known) if lead >= 0), None)
     if i is None or i == 0:
         return None if i is None else float(budgets[0])

@@ -1,0 +1,1 @@
+"""This machine: processor, memory, devices, packages, disk, locks and signals."""

@@ -1,13 +1,12 @@
-"""Writing so that no kill can damage what is there, and working in a folder alone.
+"""Atomic writes, and locks so that one process at a time works in a folder.
 
-Every file that matters is written to a temporary name in the same folder, flushed to the disk and
-renamed; the folder is flushed after it.
+A file that matters is written under a temporary name in the same folder, flushed to the disk and
+renamed; then the folder is flushed. A kill at any moment leaves the old content or the new one.
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import re
@@ -17,6 +16,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+
 from headstart.errors import DiskError, Finding, LockedError
 
 _TEMPORARY = re.compile(r".*\.tmp-(\d+)$")
@@ -24,7 +25,7 @@ _TEMPORARY = re.compile(r".*\.tmp-(\d+)$")
 
 @contextlib.contextmanager
 def disk_errors(path: Path) -> Iterator[None]:
-    """Turns what the operating system says about ``path`` into a [`DiskError`][]."""
+    """Turn an ``OSError`` inside the ``with`` block into a [`DiskError`][] that names ``path``."""
     try:
         yield
     except OSError as e:
@@ -38,10 +39,10 @@ def disk_errors(path: Path) -> Iterator[None]:
 
 
 def write_atomic(path: Path, content: bytes | str) -> None:
-    """``path`` holds its old content or the new one, whenever the process or the machine dies.
+    """Write a file so that it has its old content or the new one, even after a crash.
 
     Raises:
-        DiskError: it could not be written; what was there before still is.
+        DiskError: writing failed; the old content is intact.
     """
     data = content.encode() if isinstance(content, str) else content
     temporary = temporary_name(path)
@@ -58,15 +59,15 @@ def write_atomic(path: Path, content: bytes | str) -> None:
 
 
 def temporary_name(path: Path) -> Path:
-    """Beside ``path``, for this process: what is written there is swept up should it die."""
+    """Return this process's temporary name for ``path``; [`sweep`][] removes it after a crash."""
     return path.with_name(f"{path.name}.tmp-{os.getpid()}")
 
 
 def into_place(temporary: Path, path: Path) -> None:
-    """Gives what was written and flushed under a temporary name its own; flushes the folder.
+    """Rename a file that was written and flushed, then flush its folder.
 
     Raises:
-        OSError: it could not be renamed.
+        OSError: renaming failed.
     """
     temporary.replace(path)
     folder = os.open(path.parent, os.O_RDONLY)
@@ -77,7 +78,7 @@ def into_place(temporary: Path, path: Path) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """``value`` as indented JSON, atomically; NaN is refused rather than written."""
+    """Write ``value`` atomically as indented JSON; raise ``ValueError`` for NaN and infinity."""
     write_atomic(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
 
 
@@ -92,13 +93,13 @@ def _alive(pid: int) -> bool:
 
 
 def sweep(folder: Path) -> None:
-    """Removes what processes that are dead have left under temporary names.
+    """Remove the temporary files of processes that no longer run.
 
-    Called before this process writes its own, so that its number on a file is an earlier one's: in
-    a container a command may have the same number each time.
+    Call it before this process writes any. A file that bears this process's own number then belongs
+    to an earlier process: in a container a command may get the same number every time.
 
     Raises:
-        OSError: something cannot be removed.
+        OSError: a file cannot be removed.
     """
     for path in folder.glob("*.tmp-*"):
         match = _TEMPORARY.match(path.name)
@@ -110,37 +111,58 @@ def sweep(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def locked(folder: Path, sweeping: bool = True) -> Iterator[None]:
-    """Holds ``folder`` (made if need be) for this process alone.
+def waiting_lock(path: Path) -> Iterator[None]:
+    """Hold the lock file ``path`` (its folder is made if need be); wait while another holds it.
 
-    The lock is the kernel's, so one left by a killed process does not exist. Temporary files of
-    dead processes are swept once it is held.
-
-    Args:
-        folder: to work in.
-        sweeping: not to be done in a folder that may be somebody else's.
+    Threads and processes take turns. The kernel releases the lock of a killed process. The file
+    stays on the disk.
 
     Raises:
-        LockedError: another process holds it; says which.
+        DiskError: the lock file cannot be made or opened.
+    """
+    lock = FileLock(path, fallback_to_soft=False)
+    with disk_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextlib.contextmanager
+def locked(folder: Path, sweeping: bool = True) -> Iterator[None]:
+    """Hold ``folder`` (made if need be) for this process alone.
+
+    The lock is the file ``.lock``, which names its holder and stays on the disk. The kernel
+    releases the lock of a killed process.
+
+    Args:
+        folder: the folder to work in.
+        sweeping: remove the temporary files of dead processes; not for a folder that may hold
+            somebody else's files.
+
+    Raises:
+        LockedError: another process holds the folder; the message names it.
         DiskError: the folder cannot be made or written.
     """
+    path = folder / ".lock"
+    lock = FileLock(path, timeout=0, fallback_to_soft=False)
     with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        lock = (folder / ".lock").open("a+")
-    with lock:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            lock.seek(0)
-            holder = lock.read(200).strip() or "another process"
+            lock.acquire()
+        except Timeout:
+            holder = path.read_text(errors="replace")[:200].strip() or "another process"
             message = f"{folder} is in use by {holder}"
             hint = "wait for it, or choose another --out"
             raise LockedError(Finding("locked", "error", message, hint)) from None
+    try:
         with disk_errors(folder):
-            lock.truncate(0)
-            lock.write(f"process {os.getpid()} on {socket.gethostname()}\n")
-            lock.flush()
+            path.write_text(f"process {os.getpid()} on {socket.gethostname()}\n")
             if sweeping:
                 sweep(folder)
                 sweep(folder / "checkpoint")
         yield
+    finally:
+        lock.release()

@@ -1,4 +1,4 @@
-"""What is installed, what is missing, and what a run would have to work with."""
+"""What ``headstart doctor`` reports: packages, processor, memory, devices, disks and tools."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from headstart.system.processor import Cores, Memory, cores, cpu_model, memory
 
 @dataclass(frozen=True)
 class Device:
-    """An accelerator that torch sees; ``memory`` in bytes."""
+    """An accelerator that torch sees; ``memory`` is in bytes."""
 
     name: str
     memory: int
@@ -27,7 +27,7 @@ class Device:
 
 @dataclass(frozen=True)
 class Place:
-    """A file system: what for, which folder, and the bytes that are free and that it holds."""
+    """A folder that headstart uses, and its disk's free and total bytes."""
 
     use: str
     folder: str
@@ -37,7 +37,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Tool:
-    """A program beside headstart; ``path`` is None where it is not found."""
+    """A program that headstart can use; ``path`` is None where it is not installed."""
 
     name: str
     use: str
@@ -46,17 +46,17 @@ class Tool:
 
 @dataclass(frozen=True)
 class Health:
-    """What [`examine`][] found.
+    """The report of [`examine`][].
 
     Attributes:
         python, headstart: versions.
-        packages: required ones first.
-        cpu, cores, memory: of the machine and of this process.
-        devices: accelerators; None where nothing was loaded, or torch does not load.
+        packages: the packages, required ones first.
+        cpu, cores, memory: the machine, and what this process may use of it.
+        devices: the accelerators; None where torch was not loaded or does not load.
         cpu_bf16: whether the processor computes in bfloat16; None as for ``devices``.
-        places: where files go.
-        tools: programs that some verbs and tests use.
-        completion: the shell that is used, and whether it completes headstart's words.
+        places: the folders that headstart uses.
+        tools: the programs that some verbs and tests use.
+        completion: the user's shell, and whether completion is installed for it.
     """
 
     python: str
@@ -73,40 +73,41 @@ class Health:
 
     @property
     def ok(self) -> bool:
-        """Whether all that is required works, and nothing installed has a known hole."""
-        return all(its.verdict == "ok" for its in self.packages if its.extra is None) and not any(
-            its.verdict == "too old" for its in self.packages
+        """Whether every required package works and no installed package is too old."""
+        required = [package for package in self.packages if package.extra is None]
+        return all(package.verdict == "ok" for package in required) and not any(
+            package.verdict == "too old" for package in self.packages
         )
 
     def to_json(self) -> dict[str, Any]:
-        """As an object of schema 1."""
+        """Return the report as an object of schema 1."""
         shell, installed = self.completion
-        about = {**asdict(self), "completion": {"shell": shell, "installed": installed}}
-        return {"schema": 1, "ok": self.ok, **about}
+        fields = {**asdict(self), "completion": {"shell": shell, "installed": installed}}
+        return {"schema": 1, "ok": self.ok, **fields}
 
 
 def examine(load: bool = True) -> Health:
-    """Looks at everything.
+    """Examine the installation and the machine.
 
     Args:
-        load: import every package, which takes seconds, and ask torch for devices; else versions
-            are looked up, no more.
+        load: import every package and ask torch for its devices, which takes seconds; without it
+            only the versions are looked up.
     """
-    there = {its.name: _version(its.name) for its in WANTED}
-    modules = [its.module for its in WANTED if there[its.name]]
+    versions = {wanted.name: _version(wanted.name) for wanted in WANTED}
+    modules = [wanted.module for wanted in WANTED if versions[wanted.name]]
     answers = import_all(modules) if load else {}
-    packages = (judged(its, there[its.name], answers.get(its.module)) for its in WANTED)
-    seen = answers.get("devices")
-    devices = seen and tuple(Device(**its) for its in seen["devices"])
+    packages = (judged(w, versions[w.name], answers.get(w.module)) for w in WANTED)
+    torch_sees = answers.get("devices")
+    devices = torch_sees and tuple(Device(**device) for device in torch_sees["devices"])
     return Health(
         python=platform.python_version(),
-        headstart=_version("headstart") or "a checkout that is not installed",
-        packages=tuple(sorted(packages, key=lambda its: its.extra is not None)),
+        headstart=_version("headstart") or "not installed (a checkout)",
+        packages=tuple(sorted(packages, key=lambda package: package.extra is not None)),
         cpu=cpu_model(),
         cores=cores(),
         memory=memory(),
         devices=devices,
-        cpu_bf16=seen and seen["cpu_bf16"],
+        cpu_bf16=torch_sees and torch_sees["cpu_bf16"],
         places=tuple(_places()),
         tools=tuple(_tools()),
         completion=_completion(),
@@ -121,7 +122,7 @@ def _version(package: str) -> str | None:
 
 
 def weights_folder() -> Path:
-    """Where torch keeps published weights: as ``torch.hub.get_dir()``, without torch."""
+    """Return the folder of published weights, ``torch.hub.get_dir()``, without loading torch."""
     cache = os.environ.get("XDG_CACHE_HOME", "~/.cache")
     return Path(os.environ.get("TORCH_HOME", f"{cache}/torch")).expanduser() / "hub"
 
@@ -132,25 +133,25 @@ def _places() -> Iterable[Place]:
         ("published weights", weights_folder()),
         ("shared memory", Path("/dev/shm")),
     ):
-        there = next(path for path in (folder, *folder.parents) if path.exists())
-        if use == "shared memory" and there != folder:
+        existing = next(path for path in (folder, *folder.parents) if path.exists())
+        if use == "shared memory" and existing != folder:
             continue
         with contextlib.suppress(OSError):
-            usage = shutil.disk_usage(there)
+            usage = shutil.disk_usage(existing)
             yield Place(use, str(folder), usage.free, usage.total)
 
 
 def _tools() -> Iterable[Tool]:
     chromium = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
     for name, use, names in (
-        ("pdflatex", "report.pdf of homework", ("pdflatex",)),
-        ("chromium", "tests of the page", chromium),
+        ("pdflatex", "homework's report.pdf", ("pdflatex",)),
+        ("chromium", "tests of the serve page", chromium),
     ):
         yield Tool(name, use, next(filter(None, map(shutil.which, names)), None))
 
 
 def _completion() -> tuple[str, bool]:
-    """The user's shell, and whether typer has installed completion of headstart for it."""
+    """Return the user's shell, and whether typer has installed completion for it."""
     shell = Path(os.environ.get("SHELL", "")).name
     files = {
         "bash": ".bash_completions/headstart.sh",

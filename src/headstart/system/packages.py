@@ -1,7 +1,7 @@
-"""The packages that headstart uses: which versions will do, and whether they load.
+"""The packages that headstart uses: their lowest versions, and whether they load.
 
-A package is imported, not only looked up: one that is installed and does not load is the commonest
-fault. That happens in a process of its own, which may die of it.
+Each package is imported, because an installed package that does not load is the commonest fault.
+The imports run in a process of their own, because a broken package can crash it.
 """
 
 from __future__ import annotations
@@ -9,17 +9,18 @@ from __future__ import annotations
 import contextlib
 import importlib
 import json
-import re
 import subprocess
 import sys
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from packaging.version import InvalidVersion, Version
+
 from headstart.errors import Finding, MissingExtraError
 
 Verdict = Literal["ok", "missing", "broken", "too old"]
 
-_PATIENCE = 300.0  # seconds for all imports; a cold disk and a busy machine take one minute
+_TIMEOUT = 300.0  # seconds for all imports; a cold disk and a busy machine take one minute
 
 
 @dataclass(frozen=True)
@@ -27,36 +28,40 @@ class Wanted:
     """A package that headstart uses.
 
     Attributes:
-        name: as it is installed.
-        module: as it is imported.
+        name: the name to install.
+        module: the name to import.
         least: the lowest version that is known to work.
-        extra: the extra that brings it; None: it is required.
-        hole: why nothing older may be used, where that is a matter of safety.
+        extra: the extra that installs it; None where it is required.
+        vulnerability: the security hole of older versions, if there is one.
     """
 
     name: str
     module: str
     least: str
     extra: str | None = None
-    hole: str = ""
+    vulnerability: str = ""
 
 
 WANTED = (
+    Wanted("filelock", "filelock", "4.3"),
     Wanted("jaxtyping", "jaxtyping", "0.3.2"),
     Wanted("jinja2", "jinja2", "3.1"),
     Wanted("matplotlib", "matplotlib", "3.10"),
     Wanted("numpy", "numpy", "2.1"),
-    Wanted("pillow", "PIL", "13", hole="older ones run over their memory on a crafted picture"),
+    Wanted("packaging", "packaging", "24"),
+    Wanted(
+        "pillow", "PIL", "13", vulnerability="a crafted picture can overflow memory in older ones"
+    ),
     Wanted("pooch", "pooch", "1.8"),
     Wanted("pydantic", "pydantic", "2.11"),
     Wanted("rich", "rich", "14"),
     Wanted("safetensors", "safetensors", "0.6"),
     Wanted("scipy", "scipy", "1.15"),
-    Wanted("torch", "torch", "2.11", hole="before 2.10 a file of weights can run code"),
+    Wanted("torch", "torch", "2.11", vulnerability="before 2.10 a weights file can run code"),
     Wanted("torchvision", "torchvision", "0.26"),
     Wanted("typer", "typer", "0.20"),
     Wanted("av", "av", "16", "video"),
-    Wanted("onnx", "onnx", "1.21", "onnx", "older ones follow paths out of a file's folder"),
+    Wanted("onnx", "onnx", "1.21", "onnx", "older ones read files outside the model's folder"),
     Wanted("onnxruntime", "onnxruntime", "1.20", "onnx"),
     Wanted("onnxscript", "onnxscript", "0.5", "onnx"),
     Wanted("fastapi", "fastapi", "0.130", "serve"),
@@ -66,13 +71,13 @@ WANTED = (
 
 @dataclass(frozen=True)
 class Package:
-    """What was found of a package.
+    """The state of a package.
 
     Attributes:
         name, extra: as in [`Wanted`][].
-        version: None where it is missing.
-        verdict: whether it can be used.
-        do: what to do where it cannot.
+        version: the installed version; None where the package is missing.
+        verdict: whether the package can be used.
+        do: what to do if it cannot.
     """
 
     name: str
@@ -83,14 +88,14 @@ class Package:
 
 
 def require(extra: str, *modules: str) -> None:
-    """Refuses to go on without what an extra brings.
+    """Check that the packages of an extra can be imported.
 
     Args:
-        extra: its name.
-        modules: which of its modules are needed; by default all.
+        extra: the name of the extra.
+        modules: the modules that are needed; by default all of the extra's.
 
     Raises:
-        MissingExtraError: with the command that installs them.
+        MissingExtraError: a module is missing; the hint is the command that installs it.
     """
     missing = []
     for name in modules or [w.module for w in WANTED if w.extra == extra]:
@@ -104,20 +109,22 @@ def require(extra: str, *modules: str) -> None:
         raise MissingExtraError(Finding("missing-extra", "error", message, hint))
 
 
-# Says of each module, as soon as that is known, how its import ended.
+# Prints a line [module, error] before and after each import: if the process dies, the line printed
+# before the import remains.
 _PROBE = """\
 import importlib, json, sys, warnings
 warnings.simplefilter("ignore")
 def devices(torch):
-    cuda, found = torch.cuda, []
+    cuda, rows = torch.cuda, []
     for k in range(cuda.device_count() if cuda.is_available() else 0):
-        its = cuda.get_device_properties(k)
-        found.append({"name": its.name, "memory": its.total_memory, "bf16": its.major >= 8})
-    words = open("/proc/cpuinfo").read() if sys.platform == "linux" else ""
-    cpu_bf16 = any(word in words for word in ("avx512_bf16", "amx_bf16", " bf16"))
-    print(json.dumps(["devices", {"devices": found, "cpu_bf16": cpu_bf16}]), flush=True)
+        device = cuda.get_device_properties(k)
+        row = {"name": device.name, "memory": device.total_memory, "bf16": device.major >= 8}
+        rows.append(row)
+    flags = open("/proc/cpuinfo").read() if sys.platform == "linux" else ""
+    cpu_bf16 = any(flag in flags for flag in ("avx512_bf16", "amx_bf16", " bf16"))
+    print(json.dumps(["devices", {"devices": rows, "cpu_bf16": cpu_bf16}]), flush=True)
 for name in sys.argv[1:]:
-    print(json.dumps([name, "the process died of it"]), flush=True)
+    print(json.dumps([name, "importing it crashes Python"]), flush=True)
     try:
         module = importlib.import_module(name)
         print(json.dumps([name, ""]), flush=True)
@@ -129,60 +136,65 @@ for name in sys.argv[1:]:
 
 
 def import_all(modules: list[str]) -> dict[str, Any]:
-    """How each import ended: empty text where it went well, else why it did not.
+    """Import every module in a new process; return each one's error, empty where it loaded.
 
-    Under ``devices`` what torch sees, where it was imported.
+    Where torch was imported, ``devices`` holds the devices that it sees.
     """
     answers: dict[str, Any] = {}
     left = list(modules)
-    while left:
+    while left:  # each process goes on behind the module that crashed the one before
         command = [sys.executable, "-c", _PROBE, *left]
         try:
             done = subprocess.run(
-                command, capture_output=True, text=True, timeout=_PATIENCE, check=False
+                command, capture_output=True, text=True, timeout=_TIMEOUT, check=False
             )
-            said = done.stdout
+            output = done.stdout
         except subprocess.TimeoutExpired as e:
-            said = e.stdout.decode() if isinstance(e.stdout, bytes) else e.stdout or ""
+            output = e.stdout.decode() if isinstance(e.stdout, bytes) else e.stdout or ""
         before = len(left)
-        for line in said.splitlines():
-            with contextlib.suppress(ValueError, TypeError):  # a package may print, too
+        for line in output.splitlines():
+            with contextlib.suppress(ValueError, TypeError):  # a package may print too
                 name, answer = json.loads(line)
                 answers[name] = answer
         left = [name for name in left if name not in answers]
         if len(left) == before:  # the interpreter itself does not start
-            answers |= dict.fromkeys(left, "the process died before it")
+            answers |= dict.fromkeys(left, "Python does not start")
             break
     return answers
 
 
-def judged(wanted: Wanted, found: str | None, answer: str | None) -> Package:
-    """``answer`` is how the import ended; None: it was not tried."""
+def judged(wanted: Wanted, installed: str | None, error: str | None) -> Package:
+    """Return the state of a package.
 
-    def verdict(its: Verdict, do: str) -> Package:
-        return Package(wanted.name, wanted.extra, found, its, do)
-
-    command = f'pip install "{wanted.name}>={wanted.least}"'
-    if wanted.extra is not None:
-        command = f'pip install "headstart[{wanted.extra}]"'
-    if found is None:
-        return verdict("missing", command)
-    if _numbers(found) < _numbers(wanted.least):
-        why = f" ({wanted.hole})" if wanted.hole else ""
-        command = f'pip install "{wanted.name}>={wanted.least}"'
-        return verdict("too old", f"at least {wanted.least}{why}: {command}")
-    if answer:
-        again = f"pip install --force-reinstall {wanted.name}"
-        return verdict("broken", f"{answer}; {again}")
-    return verdict("ok", "" if answer is not None else "installed, not loaded")
-
-
-def _numbers(text: str) -> tuple[int, ...]:
-    """Of a version, to be compared: what is local or pre-release is left out.
-
-    >>> _numbers("2.15.0+cpu") >= _numbers("2.11"), _numbers("13.0.0rc1") >= _numbers("13")
-    (True, True)
+    Args:
+        wanted: the package.
+        installed: its installed version; None where it is missing.
+        error: why its import failed, empty where it loaded; None if no import was tried.
     """
-    release = re.match(r"\d+(?:\.\d+)*", text)
-    parts = [int(part) for part in release[0].split(".")] if release else []
-    return tuple(parts + [0] * (4 - len(parts)))
+
+    def package(verdict: Verdict, do: str) -> Package:
+        return Package(wanted.name, wanted.extra, installed, verdict, do)
+
+    install = f'pip install "{wanted.name}>={wanted.least}"'
+    if installed is None:
+        extra = f'pip install "headstart[{wanted.extra}]"'
+        return package("missing", install if wanted.extra is None else extra)
+    if _older(installed, wanted.least):
+        why = f" ({wanted.vulnerability})" if wanted.vulnerability else ""
+        return package("too old", f"at least {wanted.least}{why}: {install}")
+    if error:
+        reinstall = f"pip install --force-reinstall {wanted.name}"
+        return package("broken", f"{error}; {reinstall}")
+    return package("ok", "" if error is not None else "installed, not loaded")
+
+
+def _older(version: str, least: str) -> bool:
+    """Compare releases; a pre-release counts as its release, text that is no version as too old.
+
+    >>> _older("2.15.0+cpu", "2.11"), _older("13.0.0rc1", "13"), _older("1.9", "1.10")
+    (False, False, True)
+    """
+    try:
+        return Version(Version(version).base_version) < Version(least)
+    except InvalidVersion:
+        return True

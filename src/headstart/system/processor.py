@@ -1,4 +1,4 @@
-"""What a process may use of its machine: processor, cores, memory. Without torch."""
+"""The processor, cores and memory that this process may use, without loading torch."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _PROC, _CGROUP = Path("/proc"), Path("/sys/fs/cgroup")
 
 
 def cpu_model(proc: Path = _PROC) -> str:
-    """The processor's name."""
+    """Return the name of the processor."""
     with contextlib.suppress(OSError):
         for line in (proc / "cpuinfo").read_text().splitlines():
             if line.startswith("model name"):
@@ -22,12 +22,12 @@ def cpu_model(proc: Path = _PROC) -> str:
 
 @dataclass(frozen=True)
 class Cores:
-    """How many there are to compute on.
+    """Numbers of CPU cores.
 
     Attributes:
-        machine: of the whole machine.
-        affinity: that this process may be scheduled on.
-        limit: how many a container's quota is worth; None where there is none.
+        machine: all cores of the machine.
+        affinity: the cores that this process may be scheduled on.
+        limit: the container's CPU quota in cores, e.g. 1.5; None without a quota.
     """
 
     machine: int
@@ -36,9 +36,9 @@ class Cores:
 
 
 def cores(cgroup: Path = _CGROUP) -> Cores:
-    """Counts them."""
-    whole = os.cpu_count() or 1
-    affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else whole
+    """Count the cores; ``cgroup`` is the folder that holds the container's quota."""
+    machine = os.cpu_count() or 1
+    affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else machine
     limit = None
     with contextlib.suppress(OSError, ValueError):
         quota, period = (cgroup / "cpu.max").read_text().split()
@@ -47,17 +47,27 @@ def cores(cgroup: Path = _CGROUP) -> Cores:
         quota = (cgroup / "cpu" / "cpu.cfs_quota_us").read_text()
         period = (cgroup / "cpu" / "cpu.cfs_period_us").read_text()
         limit = int(quota) / int(period) if int(quota) > 0 else limit
-    return Cores(whole, affinity, limit)
+    return Cores(machine, affinity, limit)
+
+
+def available_threads(cgroup: Path = _CGROUP) -> int:
+    """Return how many threads can compute at once: ``max(1, min(affinity, floor(quota)))``.
+
+    More threads than a container's quota would use it up early and then wait for the next period.
+    """
+    counted = cores(cgroup)
+    quota = counted.affinity if counted.limit is None else int(counted.limit)
+    return max(1, min(counted.affinity, quota))
 
 
 @dataclass(frozen=True)
 class Memory:
-    """In bytes; None where it cannot be told.
+    """Memory in bytes; None where it is unknown.
 
     Attributes:
-        total: of the machine.
-        available: that could be used now.
-        limit: of the container; None where there is none.
+        total: the machine's memory.
+        available: the memory that could be used now.
+        limit: the container's limit; None without one.
     """
 
     total: int | None
@@ -66,17 +76,17 @@ class Memory:
 
 
 def memory(proc: Path = _PROC, cgroup: Path = _CGROUP) -> Memory:
-    """Looks it up."""
-    found: dict[str, int] = {}
+    """Read the machine's memory and the container's limit."""
+    sizes: dict[str, int] = {}
     with contextlib.suppress(OSError, ValueError, IndexError):
         for line in (proc / "meminfo").read_text().splitlines():
             name, rest = line.split(":", 1)
-            found[name] = int(rest.split()[0]) * 1024
-    total, limit = found.get("MemTotal"), None
+            sizes[name] = int(rest.split()[0]) * 1024
+    total, limit = sizes.get("MemTotal"), None
     for path in (cgroup / "memory.max", cgroup / "memory" / "memory.limit_in_bytes"):
         with contextlib.suppress(OSError, ValueError):
             limit = int(path.read_text())
             break
     if limit is not None and total is not None and limit >= total:
-        limit = None  # version 1 says so where there is none
-    return Memory(total, found.get("MemAvailable"), limit)
+        limit = None  # version 1 writes a huge number where there is no limit
+    return Memory(total, sizes.get("MemAvailable"), limit)

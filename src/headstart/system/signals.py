@@ -1,4 +1,4 @@
-"""Signals as a question, so that what is under way can be saved or taken away."""
+"""Signals that a loop asks about, so that it can save its work before it stops."""
 
 from __future__ import annotations
 
@@ -8,26 +8,30 @@ from typing import Any
 
 
 class Stopping:
-    """Turns SIGINT and SIGTERM into a question the loop asks; a second SIGINT ends at once."""
+    """Record SIGINT and SIGTERM inside the ``with`` block; a second SIGINT stops at once.
+
+    Attributes:
+        signal: the number of the last signal received; None before one came.
+    """
 
     def __init__(self) -> None:
         self.signal: int | None = None
-        self._before: dict[int, Any] = {}
+        self._previous_handlers: dict[int, Any] = {}
 
     def __enter__(self) -> Stopping:
         for number in (signal.SIGINT, signal.SIGTERM):
-            self._before[number] = signal.signal(number, self._note)
+            self._previous_handlers[number] = signal.signal(number, self._record)
         return self
 
     def __exit__(self, *_: object) -> None:
-        for number, handler in self._before.items():
+        for number, handler in self._previous_handlers.items():
             signal.signal(number, handler)
 
-    def _note(self, number: int, _: FrameType | None) -> None:
+    def _record(self, number: int, _: FrameType | None) -> None:
         if self.signal == signal.SIGINT == number:
             raise KeyboardInterrupt
         self.signal = number
 
     def asked(self) -> bool:
-        """Whether a signal came."""
+        """Return whether a signal asked to stop."""
         return self.signal is not None

@@ -24,7 +24,7 @@ from headstart.data.layouts.class_folders import ClassDataset
 from headstart.errors import DataError, Finding
 from headstart.models.classifiers import MEAN, STD, make_network
 from headstart.models.standardise import Standardise
-from headstart.models.tuning import Cut, Frozen, cut, trained_weights
+from headstart.models.tuning import FrozenPart, SplitNetwork, cut, trained_weights
 from headstart.plots import figures
 from headstart.scores import classification as confusion
 from headstart.scores.frames_csv import answers_csv
@@ -155,7 +155,7 @@ def _standardise(
     some = np.linspace(0, count - 1, min(count, _STATISTICS)).astype(np.int64)  # of all classes
     device = torch.device(config.device)
     before = cut(model, trained_weights(model, "head"), config.size).frozen
-    assert isinstance(before, Frozen)
+    assert isinstance(before, FrozenPart)
     if config.tune in ("head", "staged"):  # then they are needed anyway, all of them
         features = _inputs(before, budget, config, cache)[torch.from_numpy(some)]
     else:
@@ -166,7 +166,7 @@ def _standardise(
 
 def _inputs(frozen: nn.Module | None, data: Labelled, config: RunConfig, cache: Path) -> Tensor:
     """What the trained part is given of each picture: its features, or the picture itself."""
-    if not isinstance(frozen, Frozen):
+    if not isinstance(frozen, FrozenPart):
         return torch.from_numpy(np.ascontiguousarray(data.images))
     whole = hashlib.sha256(data.digest.encode() + "\n".join(data.names).encode())
     device = torch.device(config.device)
@@ -190,7 +190,7 @@ def _logits(rest: nn.Module, inputs: Tensor, config: RunConfig) -> Float[Tensor,
 
 
 def picture_batches(
-    parts: Cut,
+    parts: SplitNetwork,
     train: Labelled,
     validation: Labelled,
     recipe: ClassifierRecipe,

@@ -5,7 +5,6 @@ They are frozen values. Written as ``config.json``, each is enough to make its f
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
@@ -276,8 +275,3 @@ def on_device(config: RunConfig, device: str) -> RunConfig:
     """Return the same run on another device, its pretext with it."""
     pretext = config.pretext and config.pretext.model_copy(update={"device": device})
     return config.model_copy(update={"device": device, "pretext": pretext})
-
-
-def available_threads() -> int:
-    """Return how many CPU cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

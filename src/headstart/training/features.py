@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from headstart.data.augment import augment_image
 from headstart.data.augmentation import Augmentation
 from headstart.models.classifiers import prepare
-from headstart.models.tuning import Frozen
+from headstart.models.tuning import FrozenPart
 from headstart.system.disk import disk_errors
 from headstart.training.placement import low_precision, to_input
 
@@ -55,7 +55,7 @@ def compute(
 
 
 def cached_features(
-    frozen: Frozen,
+    frozen: FrozenPart,
     images: UInt8[np.ndarray, "n c h w"],
     content: str,
     size: tuple[int, int],
@@ -88,7 +88,7 @@ def cached_features(
     return torch.from_numpy(kept)
 
 
-def hash_of(frozen: Frozen) -> str:
+def hash_of(frozen: FrozenPart) -> str:
     """SHA-256 of what it computes: steps, their settings, weights and statistics by name."""
     whole = hashlib.sha256(f"{frozen.graph_module.code}\n{frozen}".encode())
     for name, tensor in sorted(frozen.state_dict().items()):

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from headstart.data.question import TaskName, task_of
 from headstart.errors import Finding, UsageError
+from headstart.system.processor import available_threads
 from headstart.training.config import (
     IMAGENET,
     PRETEXT_NAMES,
@@ -22,7 +23,6 @@ from headstart.training.config import (
     PretextConfig,
     RunConfig,
     StudyConfig,
-    available_threads,
     checked,
     make_pretext_config,
     make_run_config,

@@ -9,7 +9,8 @@ from typing import Any
 
 from headstart.data.drawn.dataset import write_dataset
 from headstart.data.layouts.folders import frames_of, open_dataset
-from headstart.training.config import StudyConfig, available_threads
+from headstart.system.processor import available_threads
+from headstart.training.config import StudyConfig
 from headstart.training.listener import SILENT, Listener, ignore
 from headstart.training.recipes import DEFAULT, PRETEXT_DEFAULT
 

@@ -80,8 +80,9 @@ def homework(
     from headstart.assignment.homework import costs, do_homework
     from headstart.assignment.parts import SCALES, Homework, begun_with, with_what_is_there
     from headstart.system.devices import pick_device
+    from headstart.system.processor import available_threads
     from headstart.training.begun import device_name
-    from headstart.training.config import DeviceName, available_threads
+    from headstart.training.config import DeviceName
 
     folder = Path(out)
     before = begun_with(folder)

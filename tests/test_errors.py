@@ -1,4 +1,4 @@
-"""The codes of findings: each is documented, each that is documented exists."""
+"""Every code of a finding has an explanation, and every explanation a code."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from headstart.errors import UsageError
-from headstart.system.codes import look_up, read_codes
+from headstart.errors import UsageError, look_up, read_codes
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 DOCS = runpy.run_path(str(ROOT / "docs" / "errors.py"))
 
 
@@ -19,9 +18,9 @@ def test_every_code_in_the_source_has_its_row_and_every_row_its_code() -> None:
     known = read_codes()
     assert len(uses) > 150
     skeleton = DOCS["missing_rows"](set(known))
-    assert not skeleton, f"add to src/headstart/system/codes.toml, in words:\n\n{skeleton}"
+    assert not skeleton, f"add to src/headstart/errors.toml, in words:\n\n{skeleton}"
     dead = sorted(set(known) - {use.code for use in uses})
-    assert not dead, f"no finding has these codes any more; remove them from codes.toml: {dead}"
+    assert not dead, f"no finding has these codes any more; remove them from errors.toml: {dead}"
 
 
 def test_the_severities_are_those_of_the_source() -> None:
@@ -34,17 +33,17 @@ def test_the_severities_are_those_of_the_source() -> None:
         for code, severities in found.items()
         if code in known and not severities <= set(known[code].severity)
     }
-    assert not wrong, f"codes.toml has other severities than the source (source, toml): {wrong}"
+    assert not wrong, f"errors.toml has other severities than the source (source, toml): {wrong}"
 
 
 def test_rows_are_complete_and_in_order() -> None:
     rows = read_codes()
-    assert list(rows) == sorted(rows), "codes.toml is in alphabetical order"
-    for its in rows.values():
-        assert its.severity and set(its.severity) <= {"error", "warning", "info"}, its
-        assert its.where, its
-        for text in (its.meaning, its.do):
-            assert text.endswith(".") and "|" not in text and "\n" not in text, its
+    assert list(rows) == sorted(rows), "errors.toml is in alphabetical order"
+    for code in rows.values():
+        assert code.severity and set(code.severity) <= {"error", "warning", "info"}, code
+        assert code.where, code
+        for text in (code.meaning, code.do):
+            assert text.endswith(".") and "|" not in text and "\n" not in text, code
 
 
 def test_the_page_is_made_from_the_rows() -> None:
