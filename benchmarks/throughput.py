@@ -341,7 +341,7 @@ def parse_arguments() -> argparse.Namespace:
 
 def run(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """Measure, and return the whole record."""
-    device, size = pick_device(options.device), parse_size(options.size)
+    device, size = torch.device(pick_device(options.device)), parse_size(options.size)
     changes = {"batch": options.batch, "epochs": options.rounds + 1, "patience": None}
     recipe = read_recipe(options.recipe).model_copy(update=changes)
     dataset = open_or_draw(options.data, options.pictures, folder)

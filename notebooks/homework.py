@@ -68,7 +68,7 @@ homework = Homework(
     str(data),
     SCALE,
     SEEDS,
-    pick_device("auto").type,
+    pick_device("auto"),
     THREADS or available_threads(),
     FASHION_MNIST,
     NEW_DATA,

@@ -40,10 +40,12 @@ def open_classifier(run_or_onnx: Path, device: str = "auto") -> Classifier:
 
         check_device(device)
         return load_onnx_classifier(run_or_onnx)
+    import torch
+
     from headstart.inference.torch_network import load_classifier
     from headstart.system.devices import pick_device
 
-    return load_classifier(run_or_onnx, pick_device(device))
+    return load_classifier(run_or_onnx, torch.device(pick_device(device)))
 
 
 def classes_of_pictures(

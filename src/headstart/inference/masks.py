@@ -39,10 +39,12 @@ def open_segmenter(run_or_onnx: Path, device: str = "auto") -> Segmenter:
 
         check_device(device)
         return load_onnx(run_or_onnx)
+    import torch
+
     from headstart.inference.torch_network import load_segmenter
     from headstart.system.devices import pick_device
 
-    return load_segmenter(run_or_onnx, pick_device(device))
+    return load_segmenter(run_or_onnx, torch.device(pick_device(device)))
 
 
 def predict(segmenter: Segmenter, frames: Sequence[Frame], root: Path, out: Path) -> None:

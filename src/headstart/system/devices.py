@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Literal
 
 from headstart.errors import Finding, UsageError
 
-if TYPE_CHECKING:
-    import torch
+DeviceName = Literal["cpu", "cuda"]
 
 
-def pick_device(name: str) -> torch.device:
+def pick_device(name: str) -> DeviceName:
     """Return the device called ``"cpu"`` or ``"cuda"``; ``"auto"`` prefers CUDA.
+
+    torch is loaded only to look for CUDA: ``"cpu"`` is answered without it.
 
     Raises:
         UsageError: the name is unknown, or CUDA is not available.
     """
-    import torch
-
     if name not in ("auto", "cpu", "cuda"):
         message = f"there is no device {name}; expected cpu, cuda or auto"
         raise UsageError(Finding("unknown-device", "error", message))
-    if name == "cuda" and not torch.cuda.is_available():
+    if name == "cpu":
+        return "cpu"
+    import torch
+
+    if torch.cuda.is_available():
+        return "cuda"
+    if name == "cuda":
         message = f"no CUDA device is available to torch {torch.__version__}"
         raise UsageError(Finding("no-cuda", "error", message, "use --device cpu"))
-    use_cuda = name != "cpu" and torch.cuda.is_available()
-    return torch.device("cuda" if use_cuda else "cpu")
+    return "cpu"

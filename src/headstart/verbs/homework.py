@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal
 
 from headstart.training.listener import SILENT, Listener, ignore
 
@@ -82,7 +82,6 @@ def homework(
     from headstart.system.devices import pick_device
     from headstart.system.processor import available_threads
     from headstart.training.begun import device_name
-    from headstart.training.config import DeviceName
 
     folder = Path(out)
     before = begun_with(folder)
@@ -92,7 +91,7 @@ def homework(
         data=str(data),
         scale=scale,
         seeds=SCALES[scale].seeds if seeds is None else seeds,
-        device=cast("DeviceName", pick_device(device_name(device, before)).type),
+        device=pick_device(device_name(device, before)),
         threads=threads,
         fashion_mnist=_text(fashion_mnist),
         new_data=_text(new_data),

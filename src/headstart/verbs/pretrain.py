@@ -97,7 +97,7 @@ def pretrain(
     from headstart.runs.run import train
     from headstart.system.devices import pick_device
 
-    chosen = pick_device(device_name(device, before)).type
+    chosen = pick_device(device_name(device, before))
     config = config.model_copy(update={"device": chosen})
     folder = fresh_folder(folder) if fresh else folder
     scores = train(config, folder, listener or SILENT, checkpoint_seconds)

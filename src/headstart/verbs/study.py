@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from headstart.errors import Finding
+from headstart.studies.costs import Cost, cost_of_study
+from headstart.studies.plan import plan
+from headstart.system.devices import pick_device
 from headstart.tasks.lookup import labelled_task, task_of_data
 from headstart.training.begun import device_name, study_before
 from headstart.training.config import StudyConfig
@@ -16,9 +19,6 @@ from headstart.training.listener import SILENT, Listener, ignore
 from headstart.training.option_values import Listed, Size
 from headstart.training.options import StudyOptions
 from headstart.training.resolve import study_config
-
-if TYPE_CHECKING:
-    from headstart.studies.costs import Cost
 
 
 @dataclass(frozen=True)
@@ -138,16 +138,13 @@ def study(
         if listener is not None:
             listener.warning(finding)
 
-    from headstart.studies.costs import cost_of_study
-    from headstart.studies.plan import plan
-    from headstart.studies.study import study as run_study
-    from headstart.system.devices import pick_device
-
-    config = config.model_copy(update={"device": pick_device(device_name(device, before)).type})
+    config = config.model_copy(update={"device": pick_device(device_name(device, before))})
     if dry_run:
         planned = plan(config, folder, dataset)
         cost = cost_of_study(planned)
         return StudyResult(folder, planned.config, findings, None, len(planned.done), cost)
+    from headstart.studies.study import study as run_study
+
     record = run_study(
         config, folder, listener or SILENT, tell or ignore, jobs, checkpoint_seconds, dataset
     )

@@ -86,12 +86,14 @@ def suggest(
         message = f"{run} is a file; suggesting needs the run itself: it looks inside the network"
         raise UsageError(Finding("not-a-run", "error", message, "give the run's folder"))
 
+    import torch
+
     from headstart.inference.torch_network import load_segmenter
     from headstart.labelling.folder import write_suggestions
     from headstart.labelling.suggestion import suggest as pick
     from headstart.system.devices import pick_device
 
-    chosen = pick_device(device)
+    chosen = torch.device(pick_device(device))
     segmenter = load_segmenter(run, chosen)
     frames, root = _unlabelled_frames(unlabelled)
     outcome = pick(run, frames, root, count, chosen, step=step or ignore)

@@ -132,7 +132,7 @@ def train(
     from headstart.runs.run import train as train_run
     from headstart.system.devices import pick_device
 
-    chosen = on_device(chosen, pick_device(device_name(device, before)).type)
+    chosen = on_device(chosen, pick_device(device_name(device, before)))
     folder = fresh_folder(folder) if fresh else folder
     scores = train_run(chosen, folder, listener or SILENT, checkpoint_seconds, dataset=dataset)
     files = tuple(folder / name for name in _FILES if (folder / name).exists())
