@@ -11,14 +11,14 @@ from headstart.data.files import read_file
 from headstart.errors import DataError, Finding, UsageError, printable
 from headstart.inference.segmenter import Segmenter
 from headstart.plots.overlay import colour
+from headstart.report.arms import arms_of
+from headstart.report.formatting import duration, plural
 from headstart.report.measures import SEGMENTATION
-from headstart.report.read import read_json, read_records
-from headstart.report.summary import cells
-from headstart.report.verdict import verdict
-from headstart.report.words import duration, plural
+from headstart.report.records import read_json, read_records
+from headstart.report.sentences import opening
 from headstart.studies.verdicts import called
 from headstart.studies.verdicts import sentences as sentences_of
-from headstart.training.config import RunConfig, StudyConfig, read_config
+from headstart.training.config import RunConfig, read_config
 
 _SHEETS = ("curves.png", "predictions.png")
 _SHEET_BYTES = 20_000_000
@@ -105,7 +105,7 @@ def worth(about: About) -> dict[str, Any]:
         return {"missing": why}
     try:
         records = read_records(about.run)
-        told = verdict(records, cells(records))["told"]
+        told = opening(records, arms_of(records))["sentences"]
     except DataError as error:
         return {"missing": f"The run's scores cannot be read: {_first(error)}."}
     run = records.runs[0]
@@ -149,16 +149,17 @@ def _study(run: Path) -> dict[str, Any] | None:
         return None
     try:
         records = read_records(folder)
-        if not isinstance(records.config, StudyConfig):
+        if records.study is None:
             return None
-        found = verdict(records, cells(records))
+        found = opening(records, arms_of(records))
     except DataError as error:
         return {"name": printable(folder.name), "missing": f"It cannot be read: {_first(error)}."}
-    sentences = sentences_of(records.study) if records.study else []
+    summary = records.study.summary
+    sentences = sentences_of(summary) if summary else []
     return {
         "name": printable(folder.name),
         "missing": "",
-        "told": found["told"],
+        "told": found["sentences"],
         "compared": found["compared"],
         "saved": found["saved"],
         "notes": found["notes"],
