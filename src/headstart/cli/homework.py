@@ -64,12 +64,17 @@ def homework(
 
     Example: headstart homework --data hw6 --fashion-mnist fashion-mnist --out handin
     """
-    from headstart.assignment.homework import costs, do_homework
-    from headstart.assignment.parts import SCALES, Homework, begun_with, with_what_is_there
+    from headstart.assignment.run import costs, do_homework
+    from headstart.assignment.settings import (
+        SCALES,
+        Homework,
+        recorded_part_a,
+        with_recorded_part2,
+    )
     from headstart.system.devices import pick_device
     from headstart.training.config import available_threads
 
-    begun = begun_with(out)
+    begun = recorded_part_a(out)
     if begun is not None:  # going on elsewhere, with other cores or devices
         threads = threads or begun.threads
         device = begun.device if device == "auto" else device
@@ -85,7 +90,7 @@ def homework(
         model,
         weights,
     )
-    chosen = with_what_is_there(chosen, out)
+    chosen = with_recorded_part2(chosen, out)
     if dry_run:
         _show_costs(costs(chosen, out), jobs, json)
         return

@@ -188,7 +188,7 @@ def verdict_scope(records: Records, grouped: bool) -> str:
     words = f"The verdict’s {measures.headline} is the mean over {chosen}."
     if usable.left_out:
         one_group = " or in a single group" if grouped else ""
-        words += f" Left out, because they are on {few}{one_group}: {left_out}."
+        words += f" Classes left out (on {few}{one_group}): {left_out}."
     if usable.fallback:
         words += f" Every class is on {few}, so the verdict rests on very few {measures.units}."
     return words
