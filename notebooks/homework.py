@@ -13,10 +13,10 @@
 # %% [markdown]
 # # The assignment
 #
-# `headstart homework` as a notebook: a U-Net for surgical instruments, trained from scratch and from
-# colorization, and classifiers, trained from scratch and from ImageNet. Every training continues
-# where it was stopped, and a finished one is not repeated. Open the file with Jupyter and jupytext,
-# or convert it: `jupytext --to ipynb notebooks/homework.py`.
+# `headstart homework` as a notebook: a U-Net for surgical instruments, trained from scratch and
+# from colorization, and classifiers, trained from scratch and from ImageNet. Every training
+# continues where it was stopped, and a finished one is not repeated. Open the file with Jupyter
+# and jupytext, or convert it: `jupytext --to ipynb notebooks/homework.py`.
 
 # %% tags=["parameters"]
 DATA = None  # the course's folder hw6; None draws a small dataset to try the notebook
@@ -137,8 +137,8 @@ show(runs["scratch"], "predictions.png")
 # %% [markdown]
 # ## 1(c) Colorization
 #
-# The same network with a head of three channels turns the grey frame into the colour frame. The loss
-# is the mean squared error; no labels are needed. *Draw the losses; keep the weights.*
+# The same network with a head of three channels turns the grey frame into the colour frame. The
+# loss is the mean squared error; no labels are needed. *Draw the losses; keep the weights.*
 
 # %%
 settings(steplr.pretext_recipe)

@@ -117,7 +117,7 @@ def _missing_weights(homework: Homework, config: RunConfig) -> str:
         else:
             source = read_source(weights_file(homework.weights), homework.weights)
     except HeadstartError as e:
-        return _what_is_missing(e).replace("as --start", "as --weights")
+        return _what_is_missing(e).replace("--start", "--weights")
     with torch.random.fork_rng(devices=[]):
         network, head = make_network(config.model, 2)
     move(network, source, (), f"{head.name}.", whole=True)
