@@ -114,8 +114,9 @@ def summary_table(part2: Part2) -> Table:
 def _epochs(part2: Part2, folder: str) -> int:
     """Return the epochs of all stages together."""
     config, epochs = part2.configs[folder], len(part2.runs[folder].history)
-    assert isinstance(config.recipe, ClassifierRecipe)
-    return epochs + (config.recipe.head_epochs if config.tune == "staged" else 0)
+    recipe = config.recipe
+    assert isinstance(recipe, ClassifierRecipe)
+    return epochs + (recipe.head_epochs if config.tune == "staged" else 0)
 
 
 def _lower_first(title: str) -> str:
