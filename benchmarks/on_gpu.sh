@@ -119,7 +119,7 @@ chosen=("${@:3}")
 
 cd "$(dirname "$0")/.."
 export PYTHONPATH="src${PYTHONPATH:+:$PYTHONPATH}"
-"$python" -c 'import torch; import headstart.cli.main; import headstart.assignment.homework; from headstart.runs.records import environment; environment("cpu")' ||
+"$python" -c 'import torch; import headstart.cli.main; import headstart.assignment.run; from headstart.runs.records import environment; environment("cpu")' ||
   fail 69 "$python cannot run headstart (see above)"
 gpu=$("$python" -c 'import torch; print(torch.cuda.get_device_name() if torch.cuda.is_available() else "")')
 [[ -n $gpu ]] || fail 69 "torch finds no CUDA device; these stages are of use on one only"

@@ -13,21 +13,21 @@
 # %% [markdown]
 # # The assignment
 #
-# `headstart homework` as a notebook: a U-Net for surgical instruments, from scratch and started
-# from colorization; classifiers, from scratch and started from ImageNet. Every training here
-# continues where it was stopped; a finished one answers at once. Open it with Jupyter and jupytext,
-# or make it an `.ipynb`: `jupytext --to ipynb notebooks/homework.py`.
+# `headstart homework` as a notebook: a U-Net for surgical instruments, trained from scratch and
+# from colorization, and classifiers, trained from scratch and from ImageNet. Every training
+# continues where it was stopped, and a finished one is not repeated. Open the file with Jupyter
+# and jupytext, or convert it: `jupytext --to ipynb notebooks/homework.py`.
 
 # %% tags=["parameters"]
-DATA = None  # the folder hw6 of the course; None: scenes that a program draws, to try it
-OUT = "homework-notebook"  # gets everything that is written
-SCALE = "tiny"  # "full" is the assignment's own: 256 x 320, width 32; "small": 64 x 80, width 16
+DATA = None  # the course's folder hw6; None draws a small dataset to try the notebook
+OUT = "homework-notebook"  # the folder for all output
+SCALE = "tiny"  # "full" is the assignment's: 256 x 320, width 32; "small" is 64 x 80, width 16
 SEEDS = 1  # a verdict needs 5
-THREADS = None  # CPU threads; None: all there are
-FASHION_MNIST = None  # its folder; "fashion-mnist" fetches it; None: no part 2
-NEW_DATA = None  # an entirely new dataset, one folder a class; None: no 2(c)
+THREADS = None  # CPU threads; None uses all
+FASHION_MNIST = None  # its folder; "fashion-mnist" downloads it; None skips part 2
+NEW_DATA = None  # an entirely new dataset, one folder for each class; None skips 2(c)
 MODEL = "vgg16"  # any of torchvision's classifiers
-WEIGHTS = None  # a file of its ImageNet weights; None: those that torchvision publishes
+WEIGHTS = None  # a file with its ImageNet weights; None uses torchvision's
 
 # %%
 import json
@@ -35,25 +35,25 @@ from pathlib import Path
 
 from IPython.display import Image, Markdown, display
 
-from headstart.assignment.homework import not_run, share_starts
-from headstart.assignment.parts import (
+from headstart.assignment.report import answers, part1_sections, part2_classifiers
+from headstart.assignment.report.figures import draw_seeds
+from headstart.assignment.report.part1_records import STEPLR, read_part1
+from headstart.assignment.report.part2_new_data import better_start, draw_accuracies
+from headstart.assignment.report.write import write_homework
+from headstart.assignment.run import not_run, share_starts
+from headstart.assignment.settings import (
     CLASSIFIERS,
     Homework,
-    classifier,
-    command,
-    new_data,
+    classifier_run,
+    homework_command,
+    new_data_study,
     part_a,
     with_steplr,
     without_steplr,
 )
-from headstart.assignment.report import figures, transfer, words
-from headstart.assignment.report import new_data as of_new_data
-from headstart.assignment.report.parts import PARTS
-from headstart.assignment.report.results import STEPLR, read_results
-from headstart.assignment.report.write import write_homework
 from headstart.data.drawn.dataset import write_dataset
 from headstart.report import charts
-from headstart.report.read import read_records
+from headstart.report.records import read_records
 from headstart.runs.run import train
 from headstart.studies.plan import Cell
 from headstart.studies.study import study
@@ -79,27 +79,27 @@ missing = not_run(homework, out)
 
 
 def show(run, picture):
-    """The losses of a run in one picture, then what it predicts or restores."""
+    """Show a run's losses, then its predictions or restorations."""
     display(Image(str(run / "curves.png")), Image(str(run / picture)))
 
 
-def told(scores, part):
-    """The test Dice beside what is expected, reported, and reached by one class everywhere."""
+def show_dice(scores, part):
+    """Show the test Dice beside the expected and reported ones and the best constant prediction."""
     dice, trivial = scores["dice_assignment"], scores["trivial"]["dice_assignment"]
     lines = [
-        f"Test Dice, as the assignment counts it: **{dice:.4f}** (reported: {part.reported}).",
+        f"Test Dice by the assignment's definition: **{dice:.4f}** (reported: {part.reported}).",
         f"One class everywhere scores {trivial:.4f}.",
-        f"Pooled over the foreground: dice {scores['dice']:.4f}.",
-        words.stray(scores["absent_fp_rate"]),
-        words.collapse(scores["collapsed"]),
+        f"Pooled foreground Dice: {scores['dice']:.4f}.",
+        answers.stray(scores["absent_fp_rate"]),
+        answers.collapse(scores["collapsed"]),
     ]
     if part.expected:
-        lines.insert(1, f"{words.threshold(dice, part.expected)}.")
+        lines.insert(1, f"{answers.threshold(dice, part.expected)}.")
     display(Markdown(" ".join(lines)))
 
 
 def settings(recipe):
-    """The hyper-parameters, in full."""
+    """Show all hyper-parameters."""
     display(Markdown(f"```json\n{recipe.model_dump_json(indent=1)}\n```"))
 
 
@@ -113,17 +113,17 @@ def settings(recipe):
 # %%
 settings(part_a(homework).recipe)
 scores = train(part_a(homework), out / "a", Silent())
-told(scores, PARTS["a"])
+show_dice(scores, part1_sections.PARTS["a"])
 show(out / "a", "predictions.png")
 
 # %% [markdown]
 # ## 1(b) Augment the data
 #
-# Horizontal flip, vertical flip, rotation up to 30 degrees, of picture and mask alike. *Is the Dice
-# now above 0.6?*
+# Horizontal flip, vertical flip and rotation up to 30 degrees of picture and mask alike. *Is the
+# Dice now above 0.6?*
 #
-# From here on everything is done with every seed, and (b), (c), (d) together: they are a study of
-# two starts. The assignment's own runs are those of seed 1.
+# From here on all seeds are trained. Parts (b), (c) and (d) are one study of two starts; the
+# assignment's own runs are those of seed 1.
 
 # %%
 steplr = with_steplr(homework)
@@ -132,104 +132,104 @@ record = study(steplr, out / "steplr", Silent(), print)
 runs = {
     start: out / "steplr" / Cell(start, "all", steplr.labels[0], 1).run for start in steplr.starts
 }
-told(json.loads((runs["scratch"] / "scores.json").read_text()), PARTS["b"])
+show_dice(json.loads((runs["scratch"] / "scores.json").read_text()), part1_sections.PARTS["b"])
 show(runs["scratch"], "predictions.png")
 
 # %% [markdown]
 # ## 1(c) Colorization
 #
-# The same network with a head of three channels: the grey frame goes in, the colour frame comes
-# out, mean squared error. No label is needed. *Draw the losses; keep the weights.*
+# The same network with a head of three channels turns the grey frame into the colour frame. The
+# loss is the mean squared error; no labels are needed. *Draw the losses; keep the weights.*
 
 # %%
 settings(steplr.pretext_recipe)
 colorization = next((out / "steplr" / "starts").glob("colorization-1-*"))
 scores = json.loads((colorization / "scores.json").read_text())
-display(Markdown(words.learned(scores["loss"], scores["trivial"]["loss"])))
+display(Markdown(answers.learned(scores["loss"], scores["trivial"]["loss"])))
 show(colorization, "restorations.png")
 
 # %% [markdown]
 # ## 1(d) Segmentation, started from colorization
 #
-# The hyper-parameters of (b), the weights of (c) but for the head. *Compare with (b).*
+# Hyper-parameters as in (b); initial weights from (c), all but the head. *Compare with (b).*
 
 # %%
-told(json.loads((runs["colorization"] / "scores.json").read_text()), PARTS["d"])
+show_dice(json.loads((runs["colorization"] / "scores.json").read_text()), part1_sections.PARTS["d"])
 show(runs["colorization"], "predictions.png")
 
 # %% [markdown]
 # ## Is the difference between (b) and (d) due to colorization?
 #
-# Or to the schedule, the seed, the metric? The same study again with a constant learning rate, from
-# the very same weights of (c); then every possible reason by itself.
+# Or to the schedule, the seed or the metric? The same study with a constant learning rate, from the
+# same weights of (c), and then each possible reason in turn.
 
 # %%
 share_starts(out)
 study(without_steplr(homework), out / "constant", Silent(), print)
-results = read_results(out)
-display(Markdown(f"**{words.headline(results.effects, results.no_effects)}**"))
-if results.effects:
-    display(Markdown(words.of_colorization(results.effects)))
-    display(Markdown(words.of_schedule(results.effects)))
-display(Markdown(words.of_seeds(results.of(STEPLR))))
-display(Markdown(words.of_metric(results.pairs, results.a.scores["trivial"]["dice_assignment"])))
-display(Image(charts.png(figures.seeds(results.pairs, results.a.scores["trivial"]))))
+part1 = read_part1(out)
+display(Markdown(f"**{answers.headline(part1.effects, part1.no_effects)}**"))
+if part1.effects:
+    display(Markdown(answers.of_colorization(part1.effects)))
+    display(Markdown(answers.of_schedule(part1.effects)))
+display(Markdown(answers.of_seeds(part1.pairs_of(STEPLR))))
+display(Markdown(answers.of_metric(part1.pairs, part1.trivial["dice_assignment"])))
+display(Image(charts.png(draw_seeds(part1.pairs, part1.trivial))))
 
 # %% [markdown]
 # ## 2(a) and 2(b) VGG16 on Fashion-MNIST
 #
 # (a) All weights random: is the test accuracy above 85 %? (b) ImageNet's weights, everything frozen
-# but a new last layer: above 60 %? And beyond the assignment: ImageNet's weights with every weight
-# trained, as in (a), for (a) and (b) differ in two things at once.
+# but a new last layer: above 60 %? Beyond the assignment: ImageNet's weights with every weight
+# trained, as in (a), because (a) and (b) differ in two things at once.
 
 
 # %%
-def recognised(scores, part):
-    """The test accuracy beside what is expected, reported, and reached without looking."""
+def show_accuracy(scores, part):
+    """Show the test accuracy beside the expected and reported ones and the best constant."""
     accuracy, trivial = scores["accuracy"], scores["trivial"]["accuracy"]
     lines = [
         f"Test accuracy: **{accuracy:.4f}** (reported: {part.reported or 'nothing'}).",
-        f"The most frequent class every time scores {trivial:.4f}.",
+        f"Always predicting the most frequent class scores {trivial:.4f}.",
     ]
     if part.expected:
-        lines.insert(1, f"{words.threshold(accuracy, part.expected)}.")
+        lines.insert(1, f"{answers.threshold(accuracy, part.expected)}.")
     display(Markdown(" ".join(lines)))
 
 
 for folder in CLASSIFIERS:
-    display(Markdown(f"**{transfer.PARTS[folder].title}**"))
+    display(Markdown(f"**{part2_classifiers.PARTS[folder].title}**"))
     if folder in missing:
         display(Markdown(f"Not run: {missing[folder]}."))
         continue
-    config = classifier(homework, folder)
+    config = classifier_run(homework, folder)
     settings(config.recipe)
     scores = train(config, out / folder, Silent(), cache=out / "2a" / "cache")
-    recognised(scores, transfer.PARTS[folder])
+    show_accuracy(scores, part2_classifiers.PARTS[folder])
     show(out / folder, "confusion.png")
 
 # %% [markdown]
 # ## 2(c) Which is the better start for an entirely new dataset?
 #
-# By measurement: from (a), from (b), which as a start is ImageNet, and from new weights, with
-# several numbers of labels and seeds.
+# Measured: trainings that start from (a), from (b), which as a start is ImageNet, and from new
+# weights, with several label budgets and seeds.
 
 # %%
 if "2c" in missing:
     display(Markdown(f"Not run: {missing['2c']}."))
 else:
-    study(new_data(homework, out), out / "2c", Silent(), print)
-    compared = read_records(out / "2c")
-    for line in of_new_data.preferred(compared):
+    study(new_data_study(homework, out), out / "2c", Silent(), print)
+    new_data = read_records(out / "2c")
+    for line in better_start(new_data):
         display(Markdown(line))
-    display(Image(charts.png(of_new_data.draw(compared))))
+    display(Image(charts.png(draw_accuracies(new_data))))
 
 # %% [markdown]
 # ## The report
 #
-# The same as a page, as LaTeX, and as PDF where a LaTeX is installed.
+# As a page, as LaTeX, and as PDF if LaTeX is installed.
 
 # %%
-written = write_homework(out, command(homework, out), pictures=True, not_run=missing)
+written = write_homework(out, homework_command(homework, out), pictures=True, not_run=missing)
 display(Markdown("\n".join(f"- `{path}`" for path in written.files)))
 if written.no_pdf:
     display(Markdown(f"No `report.pdf`: {written.no_pdf}."))

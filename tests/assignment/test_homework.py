@@ -16,14 +16,14 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from headstart.assignment.homework import do_homework, not_run
-from headstart.assignment.parts import Homework
-from headstart.assignment.report import latex, words
-from headstart.assignment.report.results import CONSTANT, STEPLR, Effect, Pair
+from headstart.assignment.report import answers, documents
+from headstart.assignment.report.part1_records import CONSTANT, STEPLR, Effect, Pair
 from headstart.assignment.report.write import write_homework
+from headstart.assignment.run import do_homework, not_run
+from headstart.assignment.settings import Homework
 from headstart.cli.homework import homework as verb
 from headstart.errors import InterruptedRun, UsageError
-from headstart.report.read import Run
+from headstart.report.records import RunRecord
 from headstart.scores.frames_csv import FrameCounts
 from headstart.studies.statistics import Comparison, verdict
 from headstart.training.config_files import differences, read_config, read_run_config
@@ -39,7 +39,7 @@ def tiny_homework(data: Path, seeds: int = 1) -> Homework:
 
 
 def ignore(_: str) -> None:
-    """What is told."""
+    """Progress."""
 
 
 class InterruptingB(Silent):
@@ -57,6 +57,7 @@ def done(drawn: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("homework") / "H"
     with pytest.raises(InterruptedRun, match="interrupted") as stopped:
         do_homework(tiny_homework(drawn), out, InterruptingB(), ignore)
+    assert str(out) in stopped.value.findings[0].hint  # how to continue
     assert stopped.value.exit_status == 143 and not (out / "report.html").exists()
     before = {p: p.stat().st_mtime_ns for p in out.rglob("scores.json")}
     assert {p.parent.parent.name for p in before} == {"H", "starts"}
@@ -155,19 +156,24 @@ def test_the_report_has_all_parts_in_order(done: Path) -> None:
         "Not run",
     ]
     assert re.search(
-        ".*".join(headings), page.words[page.words.index("Part 1, in short") :], re.DOTALL
+        ".*".join(headings), page.words[page.words.index("Summary of part 1") :], re.DOTALL
     )
     assert re.search(".*".join(rf"(section\*|textbf){{{h}" for h in headings), tex, re.DOTALL)
-    for said in ("expected > 0.5", "expected > 0.6", "0.5295", "0.6991", "46 epochs", "8 epochs"):
-        assert said in page.words, said
-    for said in (
-        "No verdict on colorization: 1 seed, and a verdict needs 5",
+    for fact in ("expected > 0.5", "expected > 0.6", "0.5295", "0.6991", "46 epochs", "8 epochs"):
+        assert fact in page.words, fact
+    record = json.loads((done / "homework.json").read_text())
+    headline, loss = record["answers"][0], record["parts"]["c"]["loss"]
+    assert all(fact in headline for fact in ("No verdict", "colorization", "1 seed", "needs 5"))
+    trivial = record["parts"]["c"]["trivial"]["loss"]
+    for fact in (
+        headline,
         "learning rate 0.001",
-        "handing back the grey picture",
-        "4 epochs at most",
-        "the word fashion-mnist fetches them",
+        f"{loss:.4g}",
+        f"costs {trivial:.4g}",
+        "at most 4 epochs (assignment: 200)",
+        "the word fashion-mnist",
     ):
-        assert said in page.words and said in tex, said
+        assert fact in page.words and fact in tex, fact
     source = (done / "report.html").read_text()
     assert source.count("data:image/jpeg") == 4 and source.count("<svg") == 5
     assert "mathdefault" not in source  # how matplotlib writes powers where it may not set them
@@ -184,9 +190,9 @@ def test_the_report_has_all_parts_in_order(done: Path) -> None:
 
 
 def app() -> typer.Typer:
-    its = typer.Typer()
-    its.command()(verb)
-    return its
+    program = typer.Typer()
+    program.command()(verb)
+    return program
 
 
 def test_a_finished_homework_answers_at_once(drawn: Path, done: Path) -> None:
@@ -234,7 +240,7 @@ def test_a_plan_writes_nothing(drawn: Path, tmp_path: Path) -> None:
 
 def test_what_is_not_ours_is_refused(drawn: Path, done: Path, tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("mine")
-    with pytest.raises(UsageError, match="holds no homework"):
+    with pytest.raises(UsageError, match="not-a-homework"):
         do_homework(tiny_homework(drawn), tmp_path, Silent(), ignore)
     with pytest.raises(UsageError, match="settings-differ"):
         do_homework(Homework(str(drawn), "small", 1), done, Silent(), ignore)
@@ -283,14 +289,15 @@ def test_names_are_set_and_never_obeyed_and_pictures_can_be_left_out(
 
 
 def test_without_a_latex_there_is_no_pdf_and_it_is_said(tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr(latex, "_ENGINES", ("no-such-latex",))
-    assert latex.make_pdf(tmp_path) == (None, "neither no-such-latex is installed")
+    monkeypatch.setattr(documents, "_ENGINES", ("no-such-latex",))
+    pdf, why = documents.make_pdf(tmp_path)
+    assert pdf is None and "no-such-latex" in why
 
 
 @pytest.mark.skipif(not shutil.which("pdflatex"), reason="no LaTeX is installed")
 def test_a_latex_that_fails_is_said_and_no_error(tmp_path: Path) -> None:
     (tmp_path / "report.tex").write_text("\\nonsense")
-    pdf, why = latex.make_pdf(tmp_path)
+    pdf, why = documents.make_pdf(tmp_path)
     assert pdf is None and "! Undefined control sequence" in why
 
 
@@ -312,42 +319,50 @@ HELPS, HURTS = comparison(0.01, 0.05), comparison(-0.05, -0.01)
 OPEN, FEW = comparison(-0.01, 0.05), comparison(None, None, seeds=3)
 
 
+RAISES, LOWERS, UNCLEAR = "colorization raises dice", "colorization lowers dice", "no difference"
+
+
 @pytest.mark.parametrize(
-    ("first", "second", "said"),
+    ("first", "second", "facts"),
     [
-        (HELPS, HELPS, "With StepLR and without it, starting from colorization raises dice."),
-        (HURTS, HURTS, "With StepLR and without it, starting from colorization lowers dice."),
-        (OPEN, OPEN, "With StepLR and without it, no difference between (b) and (d) is shown."),
-        (HELPS, OPEN, "With StepLR, starting from colorization raises dice; without it, no "
-                      "difference between (b) and (d) is shown."),
-        (OPEN, HURTS, "With StepLR, no difference between (b) and (d) is shown; without it, "
-                      "starting from colorization lowers dice."),
-        (FEW, FEW, "No verdict on colorization: 3 seeds, and a verdict needs 5."),
-        (HELPS, FEW, "No verdict on colorization: 3 seeds, and a verdict needs 5."),
+        (HELPS, HELPS, ("With StepLR and without it", RAISES)),
+        (HURTS, HURTS, ("With StepLR and without it", LOWERS)),
+        (OPEN, OPEN, ("With StepLR and without it", UNCLEAR)),
+        (HELPS, OPEN, ("With StepLR", RAISES, "without it", UNCLEAR)),
+        (OPEN, HURTS, ("With StepLR", UNCLEAR, "without it", LOWERS)),
+        (FEW, FEW, ("No verdict", "colorization", "3 seeds", "needs 5")),
+        (HELPS, FEW, ("No verdict", "colorization", "3 seeds", "needs 5")),
     ],
-)  # fmt: skip
+)
 def test_the_headline_says_no_more_than_the_intervals(
-    first: Comparison, second: Comparison, said: str
+    first: Comparison, second: Comparison, facts: tuple[str, ...]
 ) -> None:
-    assert words.headline(effects(first, second)) == said
+    headline = answers.headline(effects(first, second))
+    places = [headline.find(fact) for fact in facts]
+    assert -1 not in places and places == sorted(places), headline
+    for fact in (RAISES, LOWERS, UNCLEAR):
+        assert headline.count(fact) == facts.count(fact)
 
 
 def test_effects_in_words() -> None:
-    told = words.of_colorization(effects(HELPS, OPEN))
-    assert "raises dice (dice +0.030, 95 % interval +0.010 to +0.050, 5 seeds)" in told
-    assert "no difference is shown, which is not the same as equal (dice +0.020" in told
-    assert "That the verdicts differ is no evidence that the effects do." in told
-    assert "no evidence" not in words.of_colorization(effects(HELPS, HELPS))
-    few = words.of_schedule(effects(FEW, FEW))
-    assert "no verdict is possible with 3 seeds (it takes 5)" in few and "interval" not in few
-    assert "leaving StepLR out lowers dice" in words.of_schedule(effects(HURTS, HURTS))
-    assert words.headline([], "no truth") == "No verdict on colorization: no truth."
+    text = answers.of_colorization(effects(HELPS, OPEN))
+    helps, unclear = text.split("With a constant learning rate")
+    assert "raises dice" in helps and "dice +0.030" in helps
+    assert "95 % interval +0.010 to +0.050, 5 seeds" in helps
+    assert "no difference is shown" in unclear and "not mean equal" in unclear
+    assert "dice +0.020" in unclear and "no evidence" in unclear  # that the effects differ
+    assert "no evidence" not in answers.of_colorization(effects(HELPS, HELPS))
+    few = answers.of_schedule(effects(FEW, FEW))
+    assert "no verdict" in few and "3 seeds (it takes 5)" in few and "interval" not in few
+    assert "StepLR lowers dice" in answers.of_schedule(effects(HURTS, HURTS))
+    headline = answers.headline([], "no truth")
+    assert "No verdict on colorization" in headline and "no truth" in headline
 
 
-def make_run(dice: float, assignment: float, collapsed: bool = False) -> Run:
+def make_run(dice: float, assignment: float, collapsed: bool = False) -> RunRecord:
     scores = {"dice": dice, "dice_assignment": assignment, "collapsed": collapsed}
     frames = FrameCounts(("1",), ("bg", "tool"), np.zeros((1, 2, 3), dtype=np.int64))
-    return Run("run", Path("run"), "scratch", "all", 12, 1, scores, (), {}, 1.0, frames)
+    return RunRecord("run", Path("run"), "scratch", "all", 12, 1, scores, (), {}, 1.0, frames)
 
 
 def make_pairs(*of: tuple[float, float], schedule: str = STEPLR) -> Sequence[Pair]:
@@ -358,35 +373,42 @@ def make_pairs(*of: tuple[float, float], schedule: str = STEPLR) -> Sequence[Pai
 
 
 def test_seeds_in_words() -> None:
-    assert words.of_seeds(make_pairs((0.8, 0.9))).startswith("One seed:")
-    mixed = words.of_seeds(make_pairs((0.8, 0.9), (0.85, 0.82), (0.7, 0.75)))
+    assert "single seed" in answers.of_seeds(make_pairs((0.8, 0.9)))
+    mixed = answers.of_seeds(make_pairs((0.8, 0.9), (0.85, 0.82), (0.7, 0.75)))
     assert "(b) scores 0.700 to 0.850 and (d) 0.750 to 0.900" in mixed
-    assert "their difference is −0.030 to +0.100" in mixed
-    assert "The seed decides which of the two comes out above the other." in mixed
-    alike = words.of_seeds(make_pairs((0.8, 0.9), (0.8, 0.81)))
-    assert "difference is +0.010 to +0.100" in alike and "decides" not in alike
+    assert "−0.030 to +0.100" in mixed and "seed decides" in mixed
+    alike = answers.of_seeds(make_pairs((0.8, 0.9), (0.8, 0.81)))
+    assert "+0.010 to +0.100" in alike and "decides" not in alike
 
 
 def test_the_metric_in_words() -> None:
     pairs = [*make_pairs((0.8, 0.9), (0.7, 0.6)), *make_pairs((0.5, 0.6), schedule=CONSTANT)]
-    told = words.of_metric(pairs, 0.7622)
-    assert "With StepLR, (d) is above (b) in 1 of 2 seeds by the assignment’s Dice" in told
-    assert "With a constant learning rate, (d) is above (b) in 1 of 1 seed by" in told
-    assert "Of the 6 runs of (b) and (d), 4 score less" in told and "(0.762)" in told
-    assert "none scores less" in words.of_metric(make_pairs((0.8, 0.9)), 0.7622)
+    steplr, constant, below = answers.of_metric(pairs, 0.7622).split(". ")
+    assert steplr.startswith("With StepLR, (d) is above (b) in 1 of 2 seeds")
+    assert constant.startswith("With a constant learning rate, (d) is above (b) in 1 of 1 seed ")
+    for fact in ("6 runs", "4 score less", "(0.762)"):
+        assert fact in below
+    assert "none scores less" in answers.of_metric(make_pairs((0.8, 0.9)), 0.7622)
 
 
 def test_collapse_and_constants_in_words() -> None:
-    assert words.of_collapse(make_pairs((0.1, 0.2))) == "Of these 2 runs none has collapsed."
+    none = answers.of_collapse(make_pairs((0.1, 0.2)))
+    assert "2 runs" in none and "none" in none
     pair = Pair(STEPLR, 1, make_run(0.0, 0.76, collapsed=True), make_run(0.1, 0.2))
-    assert "Of these 2 runs 1 collapsed" in words.of_collapse([pair])
-    assert words.constant(0.76221, 0.76219, "bg").startswith("above the 0.76219 that")
-    assert words.constant(0.76, 0.76, "bg").startswith("exactly the 0.760")
-    assert "by this score no network at all is better" in words.constant(0.5, 0.76, "bg")
-    assert words.threshold(0.5, 0.5) == "0.500 is not above the expected 0.5"
-    assert words.threshold(0.50004, 0.5) == "0.50004 is above the expected 0.5"
-    assert "No class is predicted" in words.stray(0.0) and "every class" in words.stray(None)
-    near = words.leaks(20, 1, 1)
-    assert near.endswith("1 is a validation or test frame, pixel by pixel, and 1 nearly is.")
-    assert words.leaks(20, 2, 0).endswith("2 are validation or test frames, pixel by pixel.")
-    assert "none is, exactly or nearly," in words.leaks(20, 0, 0)
+    one = answers.of_collapse([pair])
+    assert "2 runs" in one and "1 collapsed" in one
+    assert answers.constant(0.76221, 0.76219, "bg").startswith("above the 0.76219 ")
+    assert answers.constant(0.76, 0.76, "bg").startswith("exactly the 0.760 ")
+    assert answers.constant(0.5, 0.76, "bg").startswith("below the 0.760 ")
+    assert "no network" in answers.constant(0.5, 0.76, "bg")
+    for score, compared in ((0.5, "0.500 is not above"), (0.50004, "0.50004 is above")):
+        assert answers.threshold(score, 0.5).startswith(compared)
+    assert "No class is predicted" in answers.stray(0.0)
+    assert "every class" in answers.stray(None) and "24 %" in answers.stray(0.2432)
+
+
+def test_leaks_in_words() -> None:
+    both, copies, none = answers.leaks(20, 1, 1), answers.leaks(20, 2, 0), answers.leaks(20, 0, 0)
+    assert "20 unlabelled pictures" in both and "1 is a copy" in both and "1 is a near-copy" in both
+    assert "2 are copies" in copies and "near" not in copies
+    assert "none is a copy" in none

@@ -14,17 +14,17 @@ import torch
 from safetensors.torch import load_file
 from typer.testing import CliRunner
 
-from headstart.assignment.homework import costs, do_homework, not_run
-from headstart.assignment.parts import (
+from headstart.assignment.report.part2_new_data import choices
+from headstart.assignment.run import costs, do_homework, not_run
+from headstart.assignment.settings import (
     CLASSIFIERS,
     SCALES,
     Homework,
-    classifier,
-    command,
-    new_data,
-    with_what_is_there,
+    classifier_run,
+    homework_command,
+    new_data_study,
+    with_recorded_part2,
 )
-from headstart.assignment.report.new_data import choices
 from headstart.errors import DataError, UsageError
 from headstart.training.config_files import differences, read_run_config, read_study_config
 from headstart.training.recipes import CLASSIFIER_ASSIGNMENT
@@ -107,24 +107,24 @@ def test_the_record(done: Path) -> None:
 
 def test_the_report_answers_part_2(done: Path) -> None:
     page, tex = read_page(done), (done / "report.tex").read_text()
-    for said in ("0.9089", "0.8562", "10 epochs"):
-        assert said in page.words and said in tex, said
-    for said in (
+    for fact in ("0.9089", "0.8562", "10 epochs"):
+        assert fact in page.words and fact in tex, fact
+    for fact in (
         "expected > 0.85",
         "expected > 0.6",
         "above the expected 0.85",
         "Every weight trained: there is no verdict with 21 labels from 1 seed",
-        "the pictures are not Fashion-MNIST",
+        "not Fashion-MNIST",
         "8 epochs",  # in two stages
-        "enlargement up to 1.2 (the last layer alone: none)",
+        "enlargement up to 1.2 (last layer alone: none)",
         "after pooling and standardisation",
         "Last layer trained",
-        "to the last bit",
-        "the classifier is squeezenet1_1 (there VGG16)",
-        "naming the most frequent class every time gets 0.333",
+        "identical to ImageNet’s weights",
+        "squeezenet1_1 (assignment: VGG16)",
+        "most frequent class scores 0.333",
         "ImageNet’s weights, all but the last layer",
     ):
-        assert said in page.words, said
+        assert fact in page.words, fact
     assert "Not run" not in page.words and "Not run" not in tex
     names = {p.name for p in (done / "figures").iterdir()}
     for folder in CLASSIFIERS:
@@ -140,7 +140,7 @@ def test_part_2_is_not_lost_where_it_is_not_asked_for_again(
     homework: Homework, done: Path, squeezenet: Path
 ) -> None:
     first = Homework(homework.data, "tiny", 1)
-    assert with_what_is_there(first, done) == homework
+    assert with_recorded_part2(first, done) == homework
     before = (done / "homework.json").read_bytes()
     options = ["--data", homework.data, "--scale", "tiny", "--device", "cpu", "--out", str(done)]
     result = CliRunner().invoke(app(), options)
@@ -150,8 +150,10 @@ def test_part_2_is_not_lost_where_it_is_not_asked_for_again(
     plan = CliRunner().invoke(app(), [*options, "--dry-run"])
     assert plan.stderr.count("0 trainings, at most 0 steps") == 3 + 4 + 1
     other = Homework(homework.data, "tiny", 1, model="squeezenet1_0")
-    with pytest.raises(UsageError, match="begun with squeezenet1_1, not with squeezenet1_0"):
-        with_what_is_there(other, done)
+    with pytest.raises(UsageError, match="settings-differ") as refused:
+        with_recorded_part2(other, done)
+    message = refused.value.findings[0].message
+    assert "squeezenet1_1" in message and "squeezenet1_0" in message
 
 
 def test_a_folder_that_was_moved_and_whose_weights_are_gone_is_still_the_same(
@@ -170,7 +172,7 @@ def test_a_folder_that_was_moved_and_whose_weights_are_gone_is_still_the_same(
     assert not_run(gone, moved) == {}
     assert {p: p.stat().st_mtime_ns for p in moved.rglob("frames.csv")} == before
     elsewhere.write_bytes(squeezenet.read_bytes()[:-4] + b"1234")
-    with pytest.raises(DataError, match="begun with other data; changed since: start"):
+    with pytest.raises(DataError, match=r"data-changed.*start"):
         do_homework(replace(homework, weights=str(elsewhere)), moved, Silent(), lambda _: None)
 
 
@@ -212,10 +214,10 @@ def test_weights_that_are_there_and_wrong_are_no_missing_ones(
         (tmp_path / "checkpoints" / name).write_bytes(b"cut short")
     without = Homework(homework.data, "tiny", 1, fashion_mnist=homework.fashion_mnist,
                        model="squeezenet1_1")  # fmt: skip
-    with pytest.raises(DataError, match="not what was published"):
+    with pytest.raises(DataError, match="bad-weights"):
         do_homework(without, tmp_path / "H", Silent(), lambda _: None)
     assert not (tmp_path / "H").exists()
-    with pytest.raises(UsageError, match="there is no start nowhere"):
+    with pytest.raises(UsageError, match=r"unknown-start.*nowhere"):
         not_run(replace(without, weights="nowhere"), tmp_path)
     with pytest.raises(UsageError, match="vgg16"):
         not_run(replace(without, model="vgg_16"), tmp_path)
@@ -228,18 +230,18 @@ def test_what_is_wrong_with_part_2_is_known_before_part_1_is_begun(
         for scale in ("full", "tiny"):
             with pytest.raises(DataError, match="nowhere"):
                 not_run(replace(homework, scale=scale, **wrong), tmp_path)
-    with pytest.raises(DataError, match="of another network"):
+    with pytest.raises(DataError, match="shapes-differ"):
         not_run(replace(homework, model="squeezenet1_0"), tmp_path)
 
 
 def test_the_full_scale_is_the_assignments(coloured: Path, drawn: Path) -> None:
-    its = Homework(str(drawn), "full", 5, fashion_mnist=str(coloured), new_data=str(coloured))
-    config = classifier(its, "2a")
+    full = Homework(str(drawn), "full", 5, fashion_mnist=str(coloured), new_data=str(coloured))
+    config = classifier_run(full, "2a")
     assert (config.model, config.size, config.labels) == ("vgg16", (224, 224), None)
     assert config.recipe == CLASSIFIER_ASSIGNMENT and config.recipe.epochs == 10
     assert SCALES["full"].budgets == (100, 500, None)
-    assert new_data(its, Path("H")).labels == (21,)  # all there are
-    assert command(its, Path("H")).startswith(
+    assert new_data_study(full, Path("H")).labels == (21,)  # all there are
+    assert homework_command(full, Path("H")).startswith(
         f"headstart homework --data {drawn} --fashion-mnist {coloured} --model vgg16 --new-data"
     )
 
@@ -252,13 +254,11 @@ def row(verdict: str, difference: float, low: float | None, high: float | None) 
 
 
 def test_choices_in_words() -> None:
-    told = choices([row("hurts", -0.1, -0.2, -0.05)], "(b)", "(a)")
-    assert told == (
-        "(a) is to be preferred with 100 labels (accuracy −0.100, interval −0.200 to −0.050)"
-    )
-    told = choices([row("no difference shown", 0.1, -0.2, 0.3)], "(b)", "(a)")
-    assert "no difference is shown" in told and "preferred" not in told
-    told = choices([row("too few seeds", 0.1, None, None)], "(b)", "(a)")
-    assert (
-        told == "there is no verdict with 100 labels from 2 seeds (accuracy +0.100 so far for (b))"
-    )
+    hurts = choices([row("hurts", -0.1, -0.2, -0.05)], "(b)", "(a)")
+    assert hurts.startswith("(a) is better with 100 labels")
+    assert "accuracy −0.100, interval −0.200 to −0.050" in hurts
+    unclear = choices([row("no difference shown", 0.1, -0.2, 0.3)], "(b)", "(a)")
+    assert "no difference is shown" in unclear and "better" not in unclear
+    few = choices([row("too few seeds", 0.1, None, None)], "(b)", "(a)")
+    assert few.startswith("there is no verdict with 100 labels from 2 seeds")
+    assert "+0.100 so far for (b)" in few and "interval" not in few

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from headstart.report import charts
-from headstart.report.summary import Point
+from headstart.report.arms import Point
 
 HISTORY = [{"epoch": e, "train_loss": 2 / e, "validation_loss": 3 / e} for e in range(1, 21)]
 

@@ -10,11 +10,8 @@ import pytest
 from typer.testing import CliRunner
 
 from headstart.cli.main import app
-from headstart.report.command import again
+from headstart.report.command import pretext_command, run_command, study_command
 from headstart.training.config import (
-    PretextConfig,
-    RunConfig,
-    StudyConfig,
     make_pretext_config,
     make_run_config,
     make_study_config,
@@ -38,10 +35,10 @@ SMALL: dict[str, Any] = {"schema": 1, "width": 3, "size": (24, 16), "threads": 1
 def understood(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
-    config: StudyConfig | RunConfig | PretextConfig,
+    command_and_files: tuple[str, dict[str, str]],
 ) -> Any:
-    """What the verb would run if the command were typed."""
-    command, files = again(config, "again")
+    """The configuration that the verb would run if the command were typed."""
+    command, files = command_and_files
     (tmp_path / "again" / "report").mkdir(parents=True)
     for name, text in files.items():
         (tmp_path / "again" / "report" / name).write_text(text)
@@ -80,7 +77,7 @@ def test_a_study(
 ) -> None:
     settings = {"starts": ("scratch", "colorization"), "labels": (3, 12), "seeds": (1,), **SMALL}
     config = make_study_config(**{**settings, "data": str(drawn), **changes})
-    assert understood(monkeypatch, tmp_path, config) == config
+    assert understood(monkeypatch, tmp_path, study_command(config, "again")) == config
 
 
 @pytest.mark.parametrize(
@@ -101,7 +98,7 @@ def test_a_run(
         own = {key: settings[key] for key in (*SMALL, "data")}
         settings["pretext"] = {**own, "pretext": "colorization", "drop_leaks": True}
     config = make_run_config(**settings)
-    assert understood(monkeypatch, tmp_path, config) == config
+    assert understood(monkeypatch, tmp_path, run_command(config, "again")) == config
 
 
 @pytest.mark.parametrize(
@@ -113,11 +110,11 @@ def test_a_pretext(
 ) -> None:
     settings = {**SMALL, "data": str(drawn), "pretext": "chroma", "seed": 4, "drop_leaks": True}
     config = make_pretext_config(**settings, **changes)
-    assert understood(monkeypatch, tmp_path, config) == config
+    assert understood(monkeypatch, tmp_path, pretext_command(config, "again")) == config
 
 
 def test_names_are_quoted(drawn: Path) -> None:
     own = make_run_config(**SMALL, data="my data; rm -rf ~ 'x'", start="a b/$HOME.pth")
-    command, _ = again(own, "the 'run'")
+    command, _ = run_command(own, "the 'run'")
     words = shlex.split(command)
     assert own.data in words and own.start in words and words[-1] == "the 'run'"

@@ -13,7 +13,7 @@ import torch
 
 from headstart.errors import DataError, UsageError
 from headstart.inference.torch_network import load_segmenter
-from headstart.report.command import again
+from headstart.report.command import study_command
 from headstart.report.write import write_report
 from headstart.studies.study import study
 from headstart.studies.verdicts import sentences
@@ -92,7 +92,7 @@ def test_the_report_speaks_of_pictures_and_accuracy(done: tuple[Path, dict]) -> 
 
 
 def test_the_command_makes_it_again(coloured: Path) -> None:
-    command, files = again(small_study(coloured, tunes=("all",)), "S")
+    command, files = study_command(small_study(coloured, tunes=("all",)), "S")
     assert "--task classification --model squeezenet1_1" in command
     assert "--width" not in command and "pretext" not in command
     assert "recipe.json" in files

@@ -5,8 +5,8 @@
     {"background": 0, "forceps": 32, "scissors": 64}
 
 Two to 256 classes; levels are whole numbers from 0 to 255, each used once; the lowest is the
-background. Commas missing between entries are understood, with a warning: the assignment's own file
-lacks all of them.
+background. Commas missing between entries are understood, with a warning: files of the
+layout ``assignment`` lack all of them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The assignment's simplified U-Net (after Ronneberger, Fischer and Brox 2015)."""
+"""A simplified U-Net (after Ronneberger, Fischer and Brox 2015)."""
 
 from __future__ import annotations
 

@@ -1,10 +1,12 @@
-"""The report's figures, drawn once: as SVG for the page, as PNG and PDF for other documents.
+"""Figures of a report, as SVG for the page and as PNG and PDF for other documents.
 
-The same records give the same bytes: no date, no program, names in the SVG from a fixed salt.
+The same records give the same bytes: files carry no date and no program name, and SVG ids come
+from a fixed salt.
 """
 
 from __future__ import annotations
 
+import html
 import io
 import re
 import warnings
@@ -22,20 +24,20 @@ from matplotlib.transforms import offset_copy
 
 from headstart.errors import printable
 from headstart.plots.overlay import COLOURS
-from headstart.report.summary import Point
+from headstart.report.arms import Point
 
-# On a phone a figure is about 358 px wide; 400 points wide, its text is then 9 px high or more.
+# A phone shows a figure about 358 px wide; at 400 points its text is then at least 9 px high.
 WIDTH = 400 / 72  # inches
 _TEXT = 10.5  # points
-_APART = 9.0  # points between the lines of a figure
+_APART = 9.0  # points between neighbouring lines of a figure
 INK, FAINT, GRID = "#222222", "#767676", "#e5e5e5"
-# Of the palette those that are seen as thin lines on white, and a mark each for print in grey.
+# The colours of the palette that show as thin lines on white; marks tell them apart in grey.
 _LINES = tuple("#{:02x}{:02x}{:02x}".format(*COLOURS[i]) for i in (6, 4, 2, 5, 0, 8, 1, 10))
 _MARKS = "osD^vPX*"
 LOOK: dict[str, Any] = {
     "font.size": _TEXT,
     "text.parse_math": False,  # names may hold dollar signs
-    "svg.fonttype": "none",  # text stays text: to be read aloud, searched and copied
+    "svg.fonttype": "none",  # text stays text, for screen readers, search and copying
     "pdf.fonttype": 42,
     "axes.edgecolor": FAINT,
     "axes.labelcolor": INK,
@@ -55,12 +57,12 @@ LOOK: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Panel:
-    """Losses to be seen together.
+    """Losses that share a row of the figure.
 
     Attributes:
-        title: above them.
-        runs: which line of the legend, and the rows of ``metrics.jsonl``, of each run.
-        trivial: the loss of somebody who has not learned anything.
+        title: title of the row.
+        runs: for each run the index of its colour, and its rows of ``metrics.jsonl``.
+        trivial: the loss of the trivial answer; drawn dashed.
     """
 
     title: str
@@ -69,26 +71,26 @@ class Panel:
 
 
 def colour(i: int) -> str:
-    """Of the ``i``-th start, in every figure; repeats after eight."""
+    """Return the colour of line ``i``, the same in every figure; colours repeat after eight."""
     return _LINES[i % len(_LINES)]
 
 
 def label_efficiency(
     lines: Sequence[tuple[str, Sequence[Point]]], trivial: float | None, score: str
 ) -> Figure:
-    """A score over the number of labels, a line for each start.
+    """Draw a score over the number of labels, with a line for each start.
 
     Args:
-        lines: name and points of each.
-        trivial: what the best constant prediction reaches.
-        score: how the axis is called.
+        lines: name and points of each line.
+        trivial: the score of the best constant prediction; drawn dashed.
+        score: label of the vertical axis.
     """
     with matplotlib.style.context(["default", LOOK]):
         figure = Figure(figsize=(WIDTH, 3.9), layout="constrained")
         axes = figure.subplots()
         budgets = sorted({p.labels for _, points in lines for p in points})
         for i, (_, points) in enumerate(lines):
-            _draw(axes, points, i, _APART * (i - (len(lines) - 1) / 2))
+            _draw_line(axes, points, i, _APART * (i - (len(lines) - 1) / 2))
         if trivial is not None:
             axes.axhline(trivial, color=FAINT, lw=1, ls=(0, (4, 3)))
         axes.set_xscale("log")
@@ -107,11 +109,11 @@ def label_efficiency(
         return figure
 
 
-def _draw(axes: Axes, points: Sequence[Point], i: int, aside: float) -> None:
-    """One line, moved aside so that intervals do not hide each other; its seeds beside it."""
+def _draw_line(axes: Axes, points: Sequence[Point], i: int, shift: float) -> None:
+    """Draw a line and, beside it, its seeds; shifted so that intervals do not hide each other."""
     assert isinstance(axes.figure, Figure)
-    at = offset_copy(axes.transData, axes.figure, aside, units="points")
-    beside = offset_copy(axes.transData, axes.figure, aside + 0.45 * _APART, units="points")
+    at = offset_copy(axes.transData, axes.figure, shift, units="points")
+    beside = offset_copy(axes.transData, axes.figure, shift + 0.45 * _APART, units="points")
     style: dict[str, Any] = {"color": colour(i), "marker": _MARKS[i % len(_MARKS)]}
     for p in points:
         x = [p.labels] * len(p.seeds)
@@ -125,12 +127,12 @@ def _draw(axes: Axes, points: Sequence[Point], i: int, aside: float) -> None:
 
 
 def losses(panels: Sequence[Panel], names: Sequence[str], share: bool) -> Figure:
-    """Training loss beside validation loss per epoch: a row for each panel, a line for each run.
+    """Draw training loss beside validation loss per epoch, a row for each panel.
 
     Args:
         panels: at least one.
-        names: of the lines' colours; with fewer than two there is no legend of them.
-        share: whether all rows have the same axes.
+        names: what the colours stand for; with fewer than two names they get no legend.
+        share: whether all rows share their axes.
     """
     with matplotlib.style.context(["default", LOOK]):
         height = 1.65 * len(panels) + 0.75
@@ -149,7 +151,7 @@ def losses(panels: Sequence[Panel], names: Sequence[str], share: bool) -> Figure
         shown = sorted({i for panel in panels for i, _ in panel.runs}) if len(names) > 1 else []
         entries = [Line2D([], [], color=colour(i), label=_plain(names[i])) for i in shown]
         trivial = any(panel.trivial is not None for panel in panels)
-        _legend(figure, entries, trivial, "loss of having learned nothing")
+        _legend(figure, entries, trivial, "loss of the trivial answer")
         return figure
 
 
@@ -169,9 +171,9 @@ def _loss_lines(axes: Axes, panel: Panel, key: str) -> None:
         axes.yaxis.set_minor_locator(NullLocator())
 
 
-def _legend(figure: Figure, entries: list[Line2D], trivial: bool, called: str) -> None:
+def _legend(figure: Figure, entries: list[Line2D], trivial: bool, trivial_name: str) -> None:
     if trivial:
-        entries.append(Line2D([], [], color=FAINT, lw=1, ls=(0, (4, 3)), label=called))
+        entries.append(Line2D([], [], color=FAINT, lw=1, ls=(0, (4, 3)), label=trivial_name))
     if not entries:
         return
     longest = max(len(str(entry.get_label())) for entry in entries)
@@ -180,56 +182,50 @@ def _legend(figure: Figure, entries: list[Line2D], trivial: bool, called: str) -
 
 
 def _plain(text: str, longest: int = 44) -> str:
-    """Text in one line."""
+    """Return text in one line, cut where it is too long."""
     text = printable(text)
     return text if len(text) <= longest else f"{text[: longest - 1]}…"
 
 
 def png(figure: Figure) -> bytes:
-    """At 200 dots an inch."""
-    return _written(figure, "png", {"Software": None}, "")
+    """Return the figure as PNG at 200 dots per inch."""
+    return _saved(figure, "png", {"Software": None}, "")
 
 
 def pdf(figure: Figure) -> bytes:
-    """With its fonts, and no date."""
-    return _written(figure, "pdf", {"Creator": None, "Producer": None, "CreationDate": None}, "")
+    """Return the figure as PDF with embedded fonts and no date."""
+    return _saved(figure, "pdf", {"Creator": None, "Producer": None, "CreationDate": None}, "")
 
 
-def svg(figure: Figure, called: str, alt: str) -> str:
-    """To stand inside an HTML page: an ``<svg>`` that names nothing outside the page.
+def svg(figure: Figure, name: str, alt: str) -> str:
+    """Return the figure as an ``<svg>`` element that refers to nothing outside the page.
 
     Args:
-        figure: what to draw.
-        called: makes its inner names differ from those of the page's other figures.
-        alt: what the figure shows, for those who do not see it; HTML-escaped here.
+        figure: the figure.
+        name: makes the ids in it differ from those of the page's other figures.
+        alt: a description for screen readers; HTML-escaped here.
     """
     nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
-    text = _written(figure, "svg", nothing, called).decode()
+    text = _saved(figure, "svg", nothing, name).decode()
     text = text[text.index("<svg") :].rstrip()
     text = re.sub(r"\s*<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
-    text = re.sub(r'(<g) id="[^"]*"', r"\1", text)  # figure_1, axes_1: the same in each figure
+    text = re.sub(r'(<g) id="[^"]*"', r"\1", text)  # figure_1, axes_1: not unique
     head, body = text.split(">", 1)
     box = re.search(r'viewBox="[^"]*"', head)
     assert box is not None
     body = re.sub(r"<defs>\s*<style.*?</style>\s*</defs>", "", body, flags=re.DOTALL)
-    body = re.sub(r" font-family: [^;\"]*;", "", body)  # the page's own
+    body = re.sub(r" font-family: [^;\"]*;", "", body)  # inherit the page's font
     body = body.replace("xlink:href=", "href=")
     look = 'stroke-linejoin="round" stroke-linecap="butt"'
-    return f'<svg {box[0]} {look} role="img" aria-label="{_escaped(printable(alt))}">{body}'
+    return f'<svg {box[0]} {look} role="img" aria-label="{html.escape(printable(alt))}">{body}'
 
 
-def _escaped(text: str) -> str:
-    for character, entity in (("&", "&amp;"), ('"', "&quot;"), ("<", "&lt;"), (">", "&gt;")):
-        text = text.replace(character, entity)
-    return text
-
-
-def _written(figure: Figure, kind: str, metadata: dict[str, Any], salt: str) -> bytes:
+def _saved(figure: Figure, kind: str, metadata: dict[str, Any], salt: str) -> bytes:
     buffer = io.BytesIO()
     FigureCanvasAgg(figure)
     rules = {**LOOK, "svg.hashsalt": f"headstart {salt}"}
     with warnings.catch_warnings(), matplotlib.style.context(["default", rules]):
-        warnings.filterwarnings("ignore", "Glyph .* missing from font")  # a box is drawn for it
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")  # it is drawn as a box
         dpi = 72 if kind == "svg" else 200
         figure.savefig(buffer, format=kind, dpi=dpi, metadata=metadata)
     return buffer.getvalue()

@@ -1,4 +1,4 @@
-"""The page: all sections, set by one template, with figures and pictures inside it."""
+"""The page ``report.html``: one template with figures and pictures embedded."""
 
 from __future__ import annotations
 
@@ -17,204 +17,214 @@ from PIL import Image
 
 from headstart.errors import printable
 from headstart.plots.overlay import colour
-from headstart.report import charts, provenance, sections, verdict
-from headstart.report.dataset import Seen
+from headstart.report import charts, page_tables, provenance, sentences
+from headstart.report.arms import Arm, line_names, point, trivial_score, verdict_classes
+from headstart.report.data_check import DataCheck, data_section
+from headstart.report.formatting import listed, number, plural
 from headstart.report.measures import measures_of
-from headstart.report.read import Records
-from headstart.report.summary import Cell, line_names, point, trivial_score, verdict_classes
-from headstart.report.words import listed, number, plural
+from headstart.report.records import Records
 from headstart.tasks.lookup import labelled_task
-from headstart.training.config import PretextConfig, StudyConfig
 
-_LARGE = 400_000  # bytes of a PNG, above which a JPEG shows the same
+_LARGE = 400_000  # bytes of a PNG, above which a JPEG is embedded instead
 
 
 @dataclass(frozen=True)
 class Figures:
-    """What is drawn; None where there is nothing to draw."""
+    """The figures of a report; None where there is nothing to draw."""
 
     label_efficiency: Figure | None
     losses: Figure | None
     pretext_losses: Figure | None
 
 
-def draw(records: Records, cells: Sequence[Cell], seen: Seen) -> Figures:
-    """The report's figures."""
+def draw(records: Records, arms: Sequence[Arm], data: DataCheck) -> Figures:
+    """Draw the report's figures."""
     names = line_names(records)
-    curves = None
-    usable = verdict_classes(records)
-    if usable is not None:
-        score = labelled_task(records.config.task).score
-        lines = [
-            (name, [point(c, usable.classes, seen.groups, score) for c in cells if c.line == i])
-            for i, name in enumerate(names)
-        ]
-        trivial = trivial_score(records.runs[0], usable.classes)
-        split = records.runs[0].scores["split"]
-        curves = charts.label_efficiency(
-            lines, trivial, f"{measures_of(records).headline} ({split})"
-        )
     panels = [
         charts.Panel(
             plural(labels, "label"),
-            tuple((c.line, run.history) for c in cells if c.labels == labels for run in c.runs),
+            tuple((a.line, run.history) for a in arms if a.labels == labels for run in a.runs),
         )
-        for labels in sorted({cell.labels for cell in cells})
+        for labels in sorted({arm.labels for arm in arms})
     ]
-    pretexts: list[charts.Panel] = []
-    kinds = list(dict.fromkeys(p.pretext for p in records.pretexts))
-    for kind in kinds:
-        its = [p for p in records.pretexts if p.pretext == kind]
-        line = names.index(kind) if kind in names else len(pretexts)
-        trivial = max(p.scores["trivial"]["loss"] for p in its)
-        runs = tuple((line, p.history) for p in its)
-        pretexts.append(charts.Panel(kind, runs, trivial))
+    pretexts = _pretext_panels(records, names)
     return Figures(
-        curves,
+        _label_efficiency(records, arms, data, names),
         charts.losses(panels, names, share=True) if panels else None,
         charts.losses(pretexts, [], share=False) if pretexts else None,
     )
 
 
+def _label_efficiency(
+    records: Records, arms: Sequence[Arm], data: DataCheck, names: Sequence[str]
+) -> Figure | None:
+    usable = verdict_classes(records)
+    if usable is None:
+        return None
+    pooled = labelled_task(records.config.task).score
+    lines = [
+        (name, [point(a, usable.classes, data.groups, pooled) for a in arms if a.line == i])
+        for i, name in enumerate(names)
+    ]
+    measures, run = measures_of(records.config.task), records.runs[0]
+    trivial = trivial_score(run, usable.classes, measures)
+    score = f"{measures.headline} ({run.scores['split']})"
+    return charts.label_efficiency(lines, trivial, score)
+
+
+def _pretext_panels(records: Records, names: list[str]) -> list[charts.Panel]:
+    panels: list[charts.Panel] = []
+    for kind in dict.fromkeys(p.pretext for p in records.pretexts):
+        of_kind = [p for p in records.pretexts if p.pretext == kind]
+        line = names.index(kind) if kind in names else len(panels)
+        trivial = max(p.scores["trivial"]["loss"] for p in of_kind)
+        panels.append(charts.Panel(kind, tuple((line, p.history) for p in of_kind), trivial))
+    return panels
+
+
 def render(
-    records: Records, cells: Sequence[Cell], seen: Seen, figures: Figures, pictures: bool
+    records: Records, arms: Sequence[Arm], data: DataCheck, figures: Figures, pictures: bool
 ) -> str:
-    """The whole page.
+    """Return the page.
 
     Args:
-        records: what it is about.
-        cells: those of its runs.
-        seen: the dataset.
-        figures: as [`draw`][headstart.report.page.draw] gives them.
-        pictures: whether frames of the dataset may stand in it.
+        records: what the page reports on.
+        arms: the runs in the records, grouped.
+        data: the result of checking the dataset.
+        figures: from [`draw`][headstart.report.page.draw].
+        pictures: whether the page may show pictures of the dataset.
     """
     template = files("headstart.report").joinpath("page.html.j2").read_text("utf-8")
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters["broken"] = _broken
-    has_runs = bool(records.runs)
-    return environment.from_string(template).render(
-        title=_title(records),
-        about=_about(records),
-        verdict=verdict.verdict(records, cells),
-        means=verdict.verdict_means(records, seen.groups is not None) if has_runs else "",
-        figures=_drawn(figures),
-        scores=sections.of_scores(records, cells) if has_runs else None,
-        comparisons=sections.of_comparisons(records),
-        classes=sections.of_classes(records, cells) if has_runs else None,
-        pictures=pictures,
-        predictions=_predictions(records, cells, pictures),
-        legend=_legend(records.runs[0].frames.names[1:]) if has_runs else [],
-        measures=measures_of(records),
-        validation=records.runs[0].environment["labels"]["validation"] if has_runs else None,
-        pretexts=sections.of_pretexts(records),
-        restorations=_restorations(records, pictures),
-        data=provenance.of_data(records, seen),
-        grouped=seen.groups is not None,
-        settings=provenance.of_settings(records),
-        starts=provenance.of_starts(records),
-        machines=provenance.of_machines(records),
-    ) + "\n"  # fmt: skip
+    environment.filters["breakable"] = breakable
+    grouped = data.groups is not None
+    content: dict[str, Any] = {
+        "title": _title(records),
+        "about": _about(records),
+        "opening": sentences.opening(records, arms),
+        "figures": _embed_figures(figures),
+        "comparisons": page_tables.comparisons_table(records),
+        "compared": records.study is not None and records.study.summary is not None,
+        "measures": measures_of(records.config.task),
+        "pictures": pictures,
+        "grouped": grouped,
+        "pretexts": page_tables.pretexts_section(records),
+        "restorations": _restorations(records, pictures),
+        "data": data_section(records, data),
+        "settings": provenance.settings_section(records),
+        "starts": provenance.starts_section(records),
+        "machines": provenance.machines_section(records),
+        "scores": None,
+        "classes": None,
+    }
+    if records.runs:
+        run = records.runs[0]
+        content |= {
+            "scope": sentences.verdict_scope(records, grouped),
+            "scores": page_tables.scores_section(records, arms),
+            "classes": page_tables.classes_section(records, arms),
+            "predictions": _predictions(records, arms, pictures),
+            "legend": _legend(run.frames.names[1:]),
+            "validation": run.environment["labels"]["validation"],
+        }
+    return environment.from_string(template).render(content) + "\n"
 
 
-def _broken(text: str) -> Markup:
-    """May be broken after an underscore: names of scores are long."""
+def breakable(text: str) -> Markup:
+    """Return text that may break after an underscore, for the long names of scores."""
     return Markup("_<wbr>").join(text.split("_"))
 
 
 def _title(records: Records) -> str:
     data = printable(Path(records.config.data).resolve().name)
-    if isinstance(records.config, StudyConfig):
+    if records.study is not None:
         return f"Which start is better on {data}?"
-    if isinstance(records.config, PretextConfig):
-        return f"{records.config.pretext} on {data}"
+    if records.pretext is not None:
+        return f"{records.pretext.pretext} on {data}"
     return f"One run on {data}"
 
 
 def _about(records: Records) -> str:
     config = records.config
-    size = f"{config.size[0]} × {config.size[1]}"
-    if isinstance(config, PretextConfig):
-        return f"A pretext without labels, {config.model} of width {config.width} at {size}."
-    run = records.runs[0]
-    classes = len(run.scores["classes"])
     width = "" if config.width is None else f" of width {config.width}"
-    network = f"{config.model}{width} at {size}"
-    task = config.task.capitalize()
-    if not isinstance(config, StudyConfig):
+    network = f"{config.model}{width} at {config.size[0]} × {config.size[1]}"
+    if not records.runs:
+        return f"A pretext without labels: {network}."
+    run = records.runs[0]
+    task = f"{config.task.capitalize()} into {len(run.scores['classes'])} classes: {network}"
+    if records.study is None:
         return (
-            f"{task} into {classes} classes: {network}, {plural(run.labels, 'label')}, "
-            f"start {printable(run.start)}, seed {run.seed}."
+            f"{task}, {plural(run.labels, 'label')}, start {printable(run.start)}, seed {run.seed}."
         )
-    labels = listed([str(n) for n in config.labels])
-    return (
-        f"{task} into {classes} classes: {network}; {labels} labels, "
-        f"{plural(len(config.seeds), 'seed')}."
-    )
+    labels = listed([str(n) for n in records.study.config.labels])
+    return f"{task}; {labels} labels, {plural(len(records.study.config.seeds), 'seed')}."
 
 
-def _drawn(figures: Figures) -> dict[str, Markup | None]:
-    """As SVG; what each shows is said in words too, for those who do not see it."""
+def _embed_figures(figures: Figures) -> dict[str, Markup | None]:
+    """Return the figures as SVG with a description for screen readers."""
     alts = {
-        "label_efficiency": "The score over the number of labels, a line for each start; the "
-        "numbers are in the table of scores.",
-        "losses": "Training and validation loss per epoch of every run, a row for each number of "
-        "labels.",
+        "label_efficiency": "The score over the number of labels, with a line for each start; the "
+        "table of scores has the numbers.",
+        "losses": "Training and validation loss per epoch of every run, with a row for each number "
+        "of labels.",
         "pretext_losses": "Training and validation loss per epoch of every pretext run, with the "
-        "loss of having learned nothing.",
+        "loss of the trivial answer.",
     }
-    drawn: dict[str, Markup | None] = {}
+    embedded: dict[str, Markup | None] = {}
     for name, alt in alts.items():
         figure = getattr(figures, name)
-        # charts.svg escapes what comes from users: names in its texts, and the alt text.
-        drawn[name] = None if figure is None else Markup(charts.svg(figure, name, alt))
-    return drawn
+        # charts.svg escapes all text: the names in the figure and the description.
+        embedded[name] = None if figure is None else Markup(charts.svg(figure, name, alt))
+    return embedded
 
 
-def _predictions(records: Records, cells: Sequence[Cell], pictures: bool) -> list[dict[str, Any]]:
-    """For each start the run with the median score, with the most labels."""
-    its = measures_of(records)
-    chosen = {cell.line: cell for cell in sorted(cells, key=lambda c: c.labels)}
-    told = []
-    for _, cell in sorted(chosen.items()):
-        run = cell.median(its.headline)
-        median = f", the median of {len(cell.runs)} seeds" if len(cell.runs) > 1 else ""
-        told.append(
+def _predictions(records: Records, arms: Sequence[Arm], pictures: bool) -> list[dict[str, Any]]:
+    """Return the answer sheet of each start: of its median run with the most labels."""
+    measures = measures_of(records.config.task)
+    sheet, headline = measures.sheet, measures.headline
+    chosen = {arm.line: arm for arm in sorted(arms, key=lambda arm: arm.labels)}
+    sections = []
+    for _, arm in sorted(chosen.items()):
+        run = arm.median(headline)
+        name, split = printable(arm.name), run.scores["split"]
+        score = f"{headline} {number(run.scores[headline])}"
+        median = f", the median of {len(arm.runs)} seeds" if len(arm.runs) > 1 else ""
+        allowed = pictures or not sheet.private
+        sections.append(
             {
-                "name": printable(cell.name),
-                "which": f"{plural(run.labels, 'label')}, seed {run.seed}: "
-                f"{its.headline} {number(run.scores[its.headline])}{median}",
-                "split": run.scores["split"],
-                "picture": _embedded(run.folder / its.sheet)
-                if pictures or its.unit == "picture"  # a confusion matrix shows nobody's picture
-                else None,
+                "name": name,
+                "which": f"{plural(run.labels, 'label')}, seed {run.seed}: {score}{median}",
+                "alt": sheet.alt.format(name=name, split=split),
+                "caption": sheet.caption.format(split=split),
+                "picture": _embed_png(run.folder / sheet.file) if allowed else None,
             }
         )
-    return told
+    return sections
 
 
 def _legend(classes: Sequence[str]) -> list[tuple[str, str]]:
-    """Name and colour of the foreground classes, as in the pictures."""
+    """Return name and colour of the foreground classes, as in the pictures."""
     return [(printable(n), "rgb({}, {}, {})".format(*colour(k))) for k, n in enumerate(classes, 1)]
 
 
 def _restorations(records: Records, pictures: bool) -> list[dict[str, Any]]:
-    """For each pretext the sheet of its first seed."""
+    """Return the sheet of each pretext's first seed."""
     first = {p.pretext: p for p in reversed(records.pretexts)}
-    kinds = dict.fromkeys(p.pretext for p in records.pretexts)
+    file = measures_of("pretext").sheet.file
     return [
         {
             "name": kind,
             "seed": first[kind].seed,
-            "picture": _embedded(first[kind].folder / "restorations.png") if pictures else None,
+            "picture": _embed_png(first[kind].folder / file) if pictures else None,
         }
-        for kind in kinds
+        for kind in dict.fromkeys(p.pretext for p in records.pretexts)
     ]
 
 
-def _embedded(path: Path) -> str | None:
-    """A PNG as a data address, the large ones as JPEG; None where it has not travelled along."""
+def _embed_png(path: Path) -> str | None:
+    """Return a PNG as a data URL, a large one as JPEG; None where the file is missing."""
     if not path.exists():
         return None
     content, kind = path.read_bytes(), "png"

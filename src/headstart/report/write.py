@@ -1,61 +1,63 @@
-"""``headstart report``: from a folder to its page, tables and figures, written beside it."""
+"""``headstart report``: writes the page, tables and figures of a folder into it."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
-from headstart.report import charts, tables
-from headstart.report.dataset import look
+from headstart.report import charts, csv_tables, latex_tables
+from headstart.report.arms import Arm, arms_of
+from headstart.report.command import reproduce_command
+from headstart.report.data_check import check_data
 from headstart.report.page import Figures, draw, render
-from headstart.report.provenance import of_machines
-from headstart.report.read import Records, read_records
-from headstart.report.summary import Cell, cells
+from headstart.report.records import Records, read_records
 from headstart.system.disk import disk_errors, write_atomic
 
 
 def write_report(folder: Path, pictures: bool = True) -> list[Path]:
-    """Writes ``report.html`` into a folder, and tables and figures into its ``report/``.
+    """Write ``report.html`` into a folder, and tables and figures into its ``report/``.
 
     The same records give the same bytes.
 
     Args:
         folder: of a study, a run or a pretext run.
-        pictures: whether frames of the dataset may stand in the page.
+        pictures: whether the page may show pictures of the dataset.
 
     Returns:
         The files, the page first.
 
     Raises:
         DataError: there is nothing to report on, or a record is damaged.
-        DiskError: a file could not be written; what was there before still is.
+        DiskError: a file could not be written; existing files are unchanged.
     """
     records = read_records(folder)
-    its = cells(records)
-    seen = look(records)
-    figures = draw(records, its, seen)
-    page = render(records, its, seen, figures, pictures)
-    beside = folder / "report"
-    with disk_errors(beside):
-        beside.mkdir(exist_ok=True)
-    written = []
-    for name, content in _beside(records, its, figures).items():
-        write_atomic(beside / name, content)
-        written.append(beside / name)
+    arms, data = arms_of(records), check_data(records)
+    figures = draw(records, arms, data)
+    page = render(records, arms, data, figures, pictures)
+    directory = folder / "report"
+    with disk_errors(directory):
+        directory.mkdir(exist_ok=True)
+    contents = _tables_and_figures(records, arms, figures)
+    for name, content in contents.items():
+        write_atomic(directory / name, content)
     write_atomic(folder / "report.html", page)
-    return [folder / "report.html", *written]
+    return [folder / "report.html", *(directory / name for name in contents)]
 
 
-def _beside(records: Records, its: list[Cell], figures: Figures) -> dict[str, bytes | str]:
-    """What stands in ``report/``, by name."""
-    content: dict[str, bytes | str] = {}
+def _tables_and_figures(
+    records: Records, arms: Sequence[Arm], figures: Figures
+) -> dict[str, bytes | str]:
+    """Return the contents of the files in ``report/``, by name."""
+    contents: dict[str, bytes | str] = {}
     if records.runs:
-        content["scores.csv"] = tables.scores_csv(records)
-        content["classes.csv"] = tables.classes_csv(records)
-        content["scores.tex"] = tables.scores_tex(records, its)
-    if records.study is not None:
-        content["comparisons.csv"] = tables.comparisons_csv(records.study)
-        content["comparisons.tex"] = tables.comparisons_tex(records.study)
-        content["labels-saved.csv"] = tables.labels_saved_csv(records.study)
+        contents["scores.csv"] = csv_tables.scores_csv(records)
+        contents["classes.csv"] = csv_tables.classes_csv(records)
+        contents["scores.tex"] = latex_tables.scores_tex(records, arms)
+    if records.study is not None and records.study.summary is not None:
+        summary = records.study.summary
+        contents["comparisons.csv"] = csv_tables.comparisons_csv(summary)
+        contents["comparisons.tex"] = latex_tables.comparisons_tex(summary)
+        contents["labels-saved.csv"] = csv_tables.labels_saved_csv(summary)
     drawn = {
         "label-efficiency": figures.label_efficiency,
         "losses": figures.losses,
@@ -63,7 +65,7 @@ def _beside(records: Records, its: list[Cell], figures: Figures) -> dict[str, by
     }
     for name, figure in drawn.items():
         if figure is not None:
-            content[f"{name}.png"] = charts.png(figure)
-            content[f"{name}.pdf"] = charts.pdf(figure)
-    content |= of_machines(records)["files"]
-    return content
+            contents[f"{name}.png"] = charts.png(figure)
+            contents[f"{name}.pdf"] = charts.pdf(figure)
+    _, files = reproduce_command(records)
+    return contents | files

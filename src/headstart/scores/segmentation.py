@@ -172,8 +172,8 @@ def dice_frame(counts: Integer[np.ndarray, "n k 3"]) -> float | None:
 def dice_assignment(counts: Integer[np.ndarray, "n k 3"]) -> float | None:
     """Dice per frame over all classes, background included, then over frames.
 
-    A class absent from a frame's truth counts 1 if no pixel of it is predicted there, else 0: that
-    is the course assignment's definition. ``None`` without frames.
+    A class absent from a frame's truth counts 1 if no pixel of it is predicted there, else 0.
+    ``None`` without frames.
 
     >>> dice_assignment(np.array([[[10, 0, 0], [0, 0, 0]], [[9, 0, 1], [0, 1, 0]]]))
     0.7368421052631579

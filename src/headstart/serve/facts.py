@@ -11,14 +11,14 @@ from headstart.data.files import read_file
 from headstart.errors import DataError, Finding, UsageError, printable
 from headstart.inference.segmenter import Segmenter
 from headstart.plots.overlay import colour
+from headstart.report.arms import arms_of
+from headstart.report.formatting import duration, plural
 from headstart.report.measures import SEGMENTATION
-from headstart.report.read import read_json, read_records
-from headstart.report.summary import cells
-from headstart.report.verdict import verdict
-from headstart.report.words import duration, plural
+from headstart.report.records import read_json, read_records
+from headstart.report.sentences import opening
 from headstart.studies.verdicts import called
 from headstart.studies.verdicts import sentences as sentences_of
-from headstart.training.config import RunConfig, StudyConfig
+from headstart.training.config import RunConfig
 from headstart.training.config_files import read_config
 
 _SHEETS = ("curves.png", "predictions.png")
@@ -106,7 +106,7 @@ def worth(about: About) -> dict[str, Any]:
         return {"missing": reason}
     try:
         records = read_records(about.run)
-        sentences = verdict(records, cells(records))["told"]
+        sentences = opening(records, arms_of(records))["sentences"]
     except DataError as error:
         return {"missing": f"The run's scores cannot be read: {_first(error)}."}
     run = records.runs[0]
@@ -150,20 +150,21 @@ def _study(run: Path) -> dict[str, Any] | None:
         return None
     try:
         records = read_records(folder)
-        if not isinstance(records.config, StudyConfig):
+        if records.study is None:
             return None
-        study_verdict = verdict(records, cells(records))
+        study_opening = opening(records, arms_of(records))
     except DataError as error:
         reason = f"The study cannot be read: {_first(error)}."
         return {"name": printable(folder.name), "missing": reason}
-    sentences = sentences_of(records.study) if records.study else []
+    summary = records.study.summary
+    sentences = sentences_of(summary) if summary else []
     return {
         "name": printable(folder.name),
         "missing": "",
-        "told": study_verdict["told"],
-        "compared": study_verdict["compared"],
-        "saved": study_verdict["saved"],
-        "notes": study_verdict["notes"],
+        "told": study_opening["sentences"],
+        "compared": study_opening["compared"],
+        "saved": study_opening["saved"],
+        "notes": study_opening["notes"],
         "sentences": [printable(sentence) for sentence in sentences],
     }
 

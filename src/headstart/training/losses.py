@@ -10,7 +10,7 @@ a class of which the batch's truth holds no pixel (in EndoVis 2017 an average ba
 lacks 1.5 of the seven instruments):
 
 ``"count"``
-    :math:`K` is all classes: the formula as the assignment has it. An absent class adds
+    :math:`K` is all classes: as in the recipe ``assignment``. An absent class adds
     :math:`1 - s / (P + s)` to the loss, where :math:`P = \sum p_k`, with the gradient
     :math:`s / (P + s)^2` at each pixel (both times 1 / k). With a tiny ``smooth`` that is a
     constant 1 and no gradient: at :math:`s = 10^{-6}` and :math:`P = 100` pixels it is

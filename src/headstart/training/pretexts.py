@@ -5,7 +5,7 @@ textures, what belongs together) is the start of another training.
 
 | pretext | the network sees | and answers |
 |---|---|---|
-| ``colorization`` | the grey picture | the colours; mean squared error (the assignment, 1(c)) |
+| ``colorization`` | the grey picture | the colours; mean squared error |
 | ``chroma`` | the grey picture | a histogram of hue and one of chroma; cross-entropy |
 | ``masked-denoising`` | noise, and blocks hidden | the clean picture; mean squared error |
 | ``masked-colorization`` | the same, in grey | the clean picture in colour; mean squared error |
@@ -182,6 +182,6 @@ PRETEXTS = {
         Pretext("masked-colorization", True, 3, _grey_and_hidden, _squared, _as_it_is, _hand_back),
     )
 }
-"""Sources: the assignment; Larsson, Maire and Shakhnarovich 2017, arXiv:1703.04044 (hue and chroma
+"""Sources: Larsson, Maire and Shakhnarovich 2017, arXiv:1703.04044 (hue and chroma
 as there: 32 bins each, over 7 x 7 pixels, hue weighted by 5 times the chroma, arXiv:1603.06668);
 Brempong et al. 2022, arXiv:2205.11423, for denoising."""

@@ -75,16 +75,21 @@ def homework(
 
     Raises:
         HeadstartError: data or weights are at fault, or as
-            [`do_homework`][headstart.assignment.homework.do_homework].
+            [`do_homework`][headstart.assignment.run.do_homework].
     """
-    from headstart.assignment.homework import costs, do_homework
-    from headstart.assignment.parts import SCALES, Homework, begun_with, with_what_is_there
+    from headstart.assignment.run import costs, do_homework
+    from headstart.assignment.settings import (
+        SCALES,
+        Homework,
+        recorded_part_a,
+        with_recorded_part2,
+    )
     from headstart.system.devices import pick_device
     from headstart.system.processor import available_threads
     from headstart.training.begun import device_name
 
     folder = Path(out)
-    before = begun_with(folder)
+    before = recorded_part_a(folder)
     if threads is None:
         threads = before.threads if before else max(1, available_threads() // jobs)
     chosen = Homework(
@@ -98,7 +103,7 @@ def homework(
         model=model,
         weights=_text(weights),
     )
-    chosen = with_what_is_there(chosen, folder)
+    chosen = with_recorded_part2(chosen, folder)
     if dry_run:
         return HomeworkResult(folder, costs=costs(chosen, folder))
     written = do_homework(

@@ -1,4 +1,4 @@
-"""The figures of the assignment's report: losses of one training, scores of all seeds."""
+"""Figures of the assignment's report: losses of a training, scores of all seeds."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator, StrMethodFormatter
 
-from headstart.assignment.report.results import CONSTANT, SEED, STEPLR, Pair
+from headstart.assignment.report.part1_records import CONSTANT, SEED, STEPLR, Pair
 from headstart.report.charts import FAINT, INK, LOOK, WIDTH, colour
 
 _DASHED = (0, (4, 3))
 
 
-def losses(
+def draw_losses(
     history: Sequence[dict[str, Any]], kept: int, label: str, trivial: float | None = None
 ) -> Figure:
-    """Training and validation loss per epoch in one picture.
+    """Draw training and validation loss per epoch in one picture.
 
     Args:
         history: rows of ``metrics.jsonl``.
         kept: the epoch whose weights were kept; marked.
-        label: which loss it is.
-        trivial: the loss of having learned nothing; dashed.
+        label: name of the loss.
+        trivial: the loss of the trivial answer; drawn dashed.
     """
     with matplotlib.style.context(["default", LOOK]):
         figure = Figure(figsize=(WIDTH, 2.7), layout="constrained")
         axes = figure.subplots()
         epochs = [row["epoch"] for row in history]
         entries = []
-        for i, (key, called) in enumerate(
+        for i, (key, name) in enumerate(
             (("train_loss", "training"), ("validation_loss", "validation"))
         ):
             line: dict[str, Any] = {
@@ -42,22 +42,22 @@ def losses(
                 "lw": 1.4,
                 "marker": "o" if len(epochs) < 10 else "",
             }
-            drawn = [row[key] for row in history]
-            axes.plot(epochs, drawn, markersize=4, clip_on=False, zorder=3, **line)
-            entries.append(Line2D([], [], label=called, **line))
+            losses = [row[key] for row in history]
+            axes.plot(epochs, losses, markersize=4, clip_on=False, zorder=3, **line)
+            entries.append(Line2D([], [], label=name, **line))
         if trivial is not None:
             axes.axhline(trivial, color=FAINT, lw=1, ls=_DASHED)
-            entries.append(Line2D([], [], color=FAINT, lw=1, ls=_DASHED, label="nothing learned"))
+            entries.append(Line2D([], [], color=FAINT, lw=1, ls=_DASHED, label="trivial answer"))
         axes.axvline(kept, color=FAINT, lw=1, ls=":")
         entries.append(Line2D([], [], color=FAINT, lw=1, ls=":", label=f"epoch {kept}, kept"))
-        drawn = [row[key] for row in history for key in ("train_loss", "validation_loss")]
-        if min(drawn) > 0 and max(drawn) > 20 * min(drawn):
+        values = [row[key] for row in history for key in ("train_loss", "validation_loss")]
+        if min(values) > 0 and max(values) > 20 * min(values):
             axes.set_yscale("log")
             axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
             axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
             axes.yaxis.set_minor_locator(NullLocator())
         else:
-            axes.set_ylim(0, 1.05 * max(*drawn, trivial or 0))
+            axes.set_ylim(0, 1.05 * max(*values, trivial or 0))
         axes.set_xlim(epochs[0] - 0.5, epochs[-1] + max(0.5, 0.02 * len(epochs)))
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         axes.set_xlabel("epoch")
@@ -66,12 +66,12 @@ def losses(
         return figure
 
 
-def seeds(pairs: Sequence[Pair], trivial: dict[str, float | None]) -> Figure:
-    """(b) and (d) of every seed under both schedules, by both scores; a line joins a seed's two.
+def draw_seeds(pairs: Sequence[Pair], trivial: dict[str, float | None]) -> Figure:
+    """Draw (b) and (d) of every seed and schedule by both scores, joined by a line.
 
     Args:
-        pairs: of both schedules.
-        trivial: by score, what one class everywhere reaches; dashed.
+        pairs: the pairs of both schedules.
+        trivial: the best constant prediction's value of each score; drawn dashed.
     """
     with matplotlib.style.context(["default", LOOK]):
         figure = Figure(figsize=(WIDTH, 4.6), layout="constrained")
@@ -87,20 +87,20 @@ def seeds(pairs: Sequence[Pair], trivial: dict[str, float | None]) -> Figure:
 
 
 def _strip(axes: Axes, pairs: Sequence[Pair], score: str, trivial: float | None) -> None:
-    shown = [] if trivial is None else [trivial]
+    drawn = [] if trivial is None else [trivial]
     for i, schedule in enumerate((STEPLR, CONSTANT)):
-        mine = [p for p in pairs if p.schedule == schedule]
-        for pair in sorted(mine, key=lambda p: p.seed == SEED):  # the own one on top
+        of_schedule = [p for p in pairs if p.schedule == schedule]
+        for pair in sorted(of_schedule, key=lambda p: p.seed == SEED):  # the own pair on top
             y = [math.nan if (s := run.scores[score]) is None else s for run in (pair.b, pair.d)]
             own = pair.seed == SEED
             line: dict[str, Any] = {"color": INK if own else colour(0), "lw": 1.6 if own else 1.0}
             axes.plot([2.5 * i, 2.5 * i + 1], y, marker="o", ms=5, clip_on=False, **line)
-            shown += [value for value in y if not math.isnan(value)]
+            drawn += [value for value in y if not math.isnan(value)]
     if trivial is not None:
         axes.axhline(trivial, color=FAINT, lw=1, ls=_DASHED)
-    if shown:
-        room = max(0.02, 0.08 * (max(shown) - min(shown)))
-        axes.set_ylim(min(shown) - room, max(shown) + room)
+    if drawn:
+        room = max(0.02, 0.08 * (max(drawn) - min(drawn)))
+        axes.set_ylim(min(drawn) - room, max(drawn) + room)
     axes.set_xlim(-0.5, 4.0)
     axes.set_xticks(
         [0, 1, 2.5, 3.5],

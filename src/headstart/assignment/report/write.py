@@ -1,42 +1,42 @@
-"""From a homework's folder to its report, written beside its parts."""
+"""Writes a homework's report beside its parts."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from matplotlib.figure import Figure
 from PIL import Image
 
 from headstart.assignment.report import (
+    answers,
+    documents,
     figures,
-    latex,
-    new_data,
-    page,
-    parts,
-    sections,
-    transfer,
-    words,
+    part1_comparison,
+    part1_sections,
+    part2_classifiers,
+    part2_new_data,
 )
-from headstart.assignment.report.parts import Section
-from headstart.assignment.report.results import Results, kept, read_results, to_json
-from headstart.assignment.report.transfer import Transfer, read_transfer
+from headstart.assignment.report.part1_records import Part1, kept_epoch, part1_json, read_part1
+from headstart.assignment.report.part1_sections import Section
+from headstart.assignment.report.part2_classifiers import Part2, read_part2
 from headstart.errors import printable
 from headstart.report import charts
-from headstart.report.words import listed
+from headstart.report.formatting import listed
 from headstart.system.disk import disk_errors, write_atomic, write_json
 
 
 @dataclass(frozen=True)
-class Written:
+class WrittenHomework:
     """What was written.
 
     Attributes:
-        record: the content of ``homework.json``.
-        files: the page, the document, and the PDF where there is one.
-        no_pdf: why there is none; empty where there is.
+        record: content of ``homework.json``.
+        files: the page, the LaTeX document, and the PDF if there is one.
+        no_pdf: why there is no PDF; empty where there is one.
     """
 
     record: dict[str, Any]
@@ -44,112 +44,127 @@ class Written:
     no_pdf: str
 
 
-def write_homework(out: Path, command: str, pictures: bool, not_run: Mapping[str, str]) -> Written:
-    """Writes ``report.html``, ``report.tex``, ``report.pdf``, ``homework.json`` and ``figures/``.
+def write_homework(
+    out: Path, command: str, pictures: bool, not_run: Mapping[str, str]
+) -> WrittenHomework:
+    """Write ``report.html``, ``report.tex``, ``report.pdf``, ``homework.json`` and ``figures/``.
 
     The same records give the same bytes. Pictures of an earlier report are removed where this one
     has none.
 
     Args:
-        out: the homework's folder, its parts finished.
+        out: the homework's folder, with finished parts.
         command: the command that makes it.
-        pictures: whether frames of the dataset may stand in it.
-        not_run: what it takes to run the parts that were not run, by folder.
+        pictures: whether the report may show frames of the dataset.
+        not_run: what is missing to run the other parts, by folder.
 
     Raises:
         DataError: a part is not finished, or a record is damaged.
-        DiskError: a file could not be written; what was there before still is.
+        DiskError: a file could not be written; existing files are unchanged.
     """
-    results, second = read_results(out), read_transfer(out, not_run)
-    content = contents(results, second, command, pictures)
-    drawn = {**_draw(results), **transfer.draw(second)}
-    both = (*content["sections"], *content["transfer"])
-    sheets = _pictures([s for s in both if pictures or not s.private])
-    beside = out / "figures"
-    with disk_errors(beside):
-        beside.mkdir(exist_ok=True)
-        for section in both:
-            if section.picture and section.picture not in sheets:
-                (beside / f"{section.picture}.jpg").unlink(missing_ok=True)
-    for name, figure in drawn.items():
-        write_atomic(beside / f"{name}.png", charts.png(figure))
-        write_atomic(beside / f"{name}.pdf", charts.pdf(figure))
-    for name, picture in sheets.items():
-        write_atomic(beside / f"{name}.jpg", picture)
-    record = to_json(
-        results,
-        parts.record(results),
-        sections.in_order(content["answers"], content["headline"]) + transfer.answers(second),
-        transfer.record(second),
-    )
+    part1, part2 = read_part1(out), read_part2(out, not_run)
+    content = report_content(part1, part2, command, pictures)
+    drawn = {**_draw_part1(part1), **part2_classifiers.draw_part2(part2)}
+    sections = (*content["part1"], *content["part2"])
+    sheets = _sheets([section for section in sections if pictures or not section.private])
+    _write_figures(out / "figures", sections, drawn, sheets)
+    record = {
+        "schema": 1,
+        "parts": part1_sections.parts_json(part1),
+        **part1_json(part1),
+        "answers": _answer_lines(content) + part2_classifiers.part2_answers(part2),
+        "part2": part2_classifiers.part2_json(part2),
+    }
     write_json(out / "homework.json", record)
-    write_atomic(out / "report.html", page.render(content, drawn, sheets))
-    write_atomic(out / "report.tex", latex.render(content, sheets))
-    pdf, no_pdf = latex.make_pdf(out)
-    there = [out / "report.html", out / "report.tex"]
+    write_atomic(out / "report.html", documents.render_page(content, drawn, sheets))
+    write_atomic(out / "report.tex", documents.render_latex(content, sheets))
+    pdf, no_pdf = documents.make_pdf(out)
+    written = [out / "report.html", out / "report.tex"]
     if pdf is None:
         (out / "report.pdf").unlink(missing_ok=True)  # it would be of an earlier report
     else:
         write_atomic(out / "report.pdf", pdf)
-        there.append(out / "report.pdf")
-    return Written(record, tuple(there), no_pdf)
+        written.append(out / "report.pdf")
+    return WrittenHomework(record, tuple(written), no_pdf)
 
 
-def contents(results: Results, second: Transfer, command: str, pictures: bool) -> dict[str, Any]:
-    """What both documents are made of."""
-    verdicts = {e.told.verdict for e in results.effects if e.of == "colorization"}
-    data = [results.steplr.config.data]
-    data += [second.configs["2a"].data] if second.configs else []
+def _write_figures(
+    folder: Path,
+    sections: Sequence[Section],
+    drawn: Mapping[str, Figure],
+    sheets: Mapping[str, bytes],
+) -> None:
+    with disk_errors(folder):
+        folder.mkdir(exist_ok=True)
+        for section in sections:
+            if section.picture and section.picture not in sheets:
+                (folder / f"{section.picture}.jpg").unlink(missing_ok=True)
+    for name, figure in drawn.items():
+        write_atomic(folder / f"{name}.png", charts.png(figure))
+        write_atomic(folder / f"{name}.pdf", charts.pdf(figure))
+    for name, picture in sheets.items():
+        write_atomic(folder / f"{name}.jpg", picture)
+
+
+def report_content(part1: Part1, part2: Part2, command: str, pictures: bool) -> dict[str, Any]:
+    """Return what both documents contain."""
+    verdicts = {e.comparison.verdict for e in part1.effects if e.of == "colorization"}
+    data = [part1.data, *(config.data for config in list(part2.configs.values())[:1])]
     names = [printable(Path(path).resolve().name) for path in data]
-    deviations = sections.deviations(results) + transfer.deviations(second)
+    deviations = part1_comparison.deviations(part1) + part2_classifiers.deviations(part2)
+    b, d = (part1.runs[letter].scores["dice_assignment"] for letter in "bd")
     return {
         "title": f"The assignment, on {listed(names)}",
-        "about": sections.about(results),
-        "headline": words.headline(results.effects, results.no_effects),
+        "about": part1_comparison.about(part1),
+        "headline": answers.headline(part1.effects, part1.no_effects),
         "kind": verdicts.pop() if len(verdicts) == 1 else "open",
-        "single": words.single(
-            results.b.scores["dice_assignment"], results.d.scores["dice_assignment"]
-        ),
-        "deviations": f"This is not the assignment’s own scale: {'; '.join(deviations)}."
+        "single": answers.single(b, d),
+        "deviations": f"The scale differs from the assignment’s: {'; '.join(deviations)}."
         if deviations
         else "",
-        "summary": sections.summary(results),
-        "network": parts.network(results),
-        "sections": parts.of_parts(results),
-        "answers": sections.answers(results),
-        "effects": sections.of_effects(results),
-        "seeds": sections.of_seeds(results),
-        "classes": sections.of_classes(results),
-        "transfer": transfer.of_parts(second),
-        "transfer_summary": transfer.summary(second),
-        "chosen": new_data.preferred(second.new) if second.new else [],
-        "limits": sections.limits(results),
-        "machines": sections.machines(
-            results, [*second.runs.values(), *(second.new.runs if second.new else ())]
-        ),
+        "part1_summary": part1_comparison.summary_table(part1),
+        "network": part1_sections.network(part1),
+        "part1": part1_sections.part1_sections(part1),
+        "answers": part1_comparison.comparison_answers(part1),
+        "effects": part1_comparison.effects_table(part1),
+        "seeds": part1_comparison.seed_tables(part1),
+        "classes": part1_comparison.classes_table(part1),
+        "part2": part2_classifiers.part2_sections(part2),
+        "part2_summary": part2_classifiers.summary_table(part2),
+        "better_start": part2_new_data.better_start(part2.new_data) if part2.new_data else [],
+        "limits": part1_comparison.limits(part1),
+        "machines": part1_comparison.machines_table(part1, part2.all_runs),
         "command": printable(command),
         "with_pictures": pictures,
     }
 
 
-def _draw(results: Results) -> dict[str, Any]:
-    drawn = {}
-    for letter in parts.PARTS:
-        part = getattr(results, letter)
-        trivial = part.scores["trivial"]["loss"] if letter == "c" else None
-        label = "mean squared error" if letter == "c" else "soft Dice loss"
-        drawn[f"1{letter}-losses"] = figures.losses(part.history, kept(part), label, trivial)
-    drawn["1d-seeds"] = figures.seeds(results.pairs, results.a.scores["trivial"])
+def _answer_lines(content: Mapping[str, Any]) -> list[str]:
+    """Return the answers of part 1, a line each."""
+    return [content["headline"], *(f"{name}: {text}" for name, text in content["answers"])]
+
+
+def _draw_part1(part1: Part1) -> dict[str, Figure]:
+    drawn = {
+        f"1{letter}-losses": figures.draw_losses(run.history, kept_epoch(run), "soft Dice loss")
+        for letter, run in part1.runs.items()
+    }
+    pretext = part1.colorization
+    trivial = pretext.scores["trivial"]["loss"]
+    drawn["1c-losses"] = figures.draw_losses(
+        pretext.history, kept_epoch(pretext), "mean squared error", trivial
+    )
+    drawn["1d-seeds"] = figures.draw_seeds(part1.pairs, part1.trivial)
     return drawn
 
 
-def _pictures(sections: list[Section]) -> dict[str, bytes]:
-    """The sheets of the assignment's own runs as JPEG, a tenth as large; those that are there."""
-    found = {}
+def _sheets(sections: Sequence[Section]) -> dict[str, bytes]:
+    """Return the sheets that exist as JPEG, which is a tenth of the size."""
+    sheets = {}
     for section in sections:
         if section.sheet is not None and section.sheet.exists():
             buffer = io.BytesIO()
             with Image.open(section.sheet, formats=["PNG"]) as picture:
                 picture.convert("RGB").save(buffer, "JPEG", quality=90, optimize=True)
-            found[section.picture] = buffer.getvalue()
-    return found
+            sheets[section.picture] = buffer.getvalue()
+    return sheets

@@ -1,4 +1,4 @@
-"""A dataset of drawn endoscopic scenes in the assignment's layout.
+"""A dataset of drawn endoscopic scenes in the layout ``assignment``.
 
 For the demo, the documentation and the tests: nobody has to send pictures of patients, and nobody
 should take a score on it for a score on surgery. Every class name, and the ``README.md`` in the

@@ -36,7 +36,7 @@ def draw_scene(
     """One scene: a picture and the class of each of its pixels.
 
     Instruments are drawn back to front, and the mask holds what is seen: an instrument behind
-    another is not in it. A jaw's window belongs to the jaw, as in the assignment's masks.
+    another is not in it. A jaw's window belongs to the jaw, as in EndoVis masks.
 
     Args:
         rng: where all chance comes from; it is advanced.

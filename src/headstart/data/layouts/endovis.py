@@ -68,7 +68,7 @@ _TYPES = (  # in the order of the challenge's numbers, 1 to 7
 LABEL_MAPS = {
     "binary": LabelMap(("background", "instrument"), (0, 255)),
     "parts": LabelMap(("background", "shaft", "wrist", "claspers"), (0, 85, 170, 255)),
-    # Names and levels of the assignment's frames, which are a part of these: models fit both.
+    # The layout "assignment" has the same names and levels: a model fits both.
     "type": LabelMap(("Background_Tissue", *_TYPES), tuple(range(0, 256, 32))),
 }
 

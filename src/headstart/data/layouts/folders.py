@@ -1,6 +1,6 @@
 """Which files of a folder form a dataset; nothing is decoded, all faults are found at once.
 
-The assignment's layout, recognised by its folder ``segmentation``::
+The layout ``assignment``, recognised by its folder ``segmentation``::
 
     mapping.json
     segmentation/{train,validation,test}/<k>/<k>_input.jpg  <k>_mask.png

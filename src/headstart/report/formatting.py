@@ -1,4 +1,4 @@
-"""Numbers as people read them, and tables made of such."""
+"""How numbers, lists and tables appear in a report's text."""
 
 from __future__ import annotations
 
@@ -6,23 +6,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from headstart.report.summary import Spread
-
 NONE = "–"
 
 Entry = str | tuple[str, str]
-"""What stands in a field of a table; of two, the second is set small below the first."""
+"""The content of a table cell; of a pair, the second is set small below the first."""
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table of the page.
+    """A table, set as HTML by the page and as LaTeX by the document.
 
     Attributes:
-        caption: what it shows.
-        head: of the columns; the first is that of the rows' names.
-        rows: each as long as ``head``; one with a single entry is the heading of those below it.
-        left: columns that hold words, beside the first.
+        caption: its caption.
+        head: column headings; the first column holds the row names.
+        rows: each as long as ``head``; a row with a single entry is a heading of the rows below it.
+        left: indices of further columns that hold words and are left-aligned.
     """
 
     caption: str
@@ -32,7 +30,7 @@ class Table:
 
 
 def number(value: float | None) -> str:
-    """Three decimals, a dash for what there is not.
+    """Return a number with three decimals, or a dash for None.
 
     >>> number(0.12345), number(None)
     ('0.123', '–')
@@ -41,28 +39,20 @@ def number(value: float | None) -> str:
 
 
 def signed(value: float | None) -> str:
-    """With its sign.
+    """Return a number with its sign and three decimals, or a dash for None.
 
     >>> signed(0.0541), signed(-0.012), signed(-0.0002)
     ('+0.054', '−0.012', '−0.0002')
     """
     if value is None:
         return NONE
-    hidden = 0 < abs(value) < 0.0005  # three decimals would show neither size nor sign
-    return (f"{value:+.1g}" if hidden else f"{value + 0.0:+.3f}").replace("-", "−")
-
-
-def over_seeds(spread: Spread | None) -> Entry:
-    """The mean, with the range below it where there are several seeds."""
-    if spread is None:
-        return NONE
-    if len(spread.values) == 1:
-        return number(spread.mean)
-    return number(spread.mean), f"{spread.low:.2f}–{spread.high:.2f}"
+    rounds_to_zero = 0 < abs(value) < 0.0005  # three decimals would show neither size nor sign
+    text = f"{value:+.1g}" if rounds_to_zero else f"{value + 0.0:+.3f}"
+    return text.replace("-", "−")
 
 
 def duration(seconds: float) -> str:
-    """Two units at most.
+    """Return a time span in at most two units.
 
     >>> duration(12.34), duration(200.0), duration(15000.0)
     ('12.3 s', '3 min 20 s', '4 h 10 min')
@@ -76,7 +66,7 @@ def duration(seconds: float) -> str:
 
 
 def listed(words: Sequence[str]) -> str:
-    """With commas, and an "and" before the last.
+    """Return words joined by commas, with "and" before the last.
 
     >>> listed(["a", "b", "c"])
     'a, b and c'
@@ -85,7 +75,7 @@ def listed(words: Sequence[str]) -> str:
 
 
 def plural(count: int, noun: str) -> str:
-    """A count and what is counted.
+    """Return a count and its noun.
 
     >>> plural(1, "seed"), plural(5, "seed")
     ('1 seed', '5 seeds')
@@ -94,7 +84,7 @@ def plural(count: int, noun: str) -> str:
 
 
 def flat(settings: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
-    """Settings by name, nested names with dots, values as JSON has them.
+    """Return settings as pairs of name and text, nested names joined by dots.
 
     >>> flat({"batch": 5, "augmentation": {"flip": False}, "patience": None})
     [('batch', '5'), ('augmentation.flip', 'no'), ('patience', 'none')]
@@ -107,6 +97,6 @@ def flat(settings: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]
             rows.append((prefix + name, ", ".join(map(str, value))))
         else:
             words = {None: "none", True: "yes", False: "no"}
-            shown = words[value] if value is None or isinstance(value, bool) else str(value)
-            rows.append((prefix + name, shown))
+            text = words[value] if value is None or isinstance(value, bool) else str(value)
+            rows.append((prefix + name, text))
     return rows

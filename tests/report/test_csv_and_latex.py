@@ -13,9 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headstart.report import tables
-from headstart.report.read import read_records
-from headstart.report.summary import cells
+from headstart.report import csv_tables, latex_tables
+from headstart.report.arms import arms_of
+from headstart.report.formatting import Table
+from headstart.report.latex import captioned, escape, typeset
+from headstart.report.records import read_records
 from headstart.scores.segmentation import SCORES
 from tests.report.conftest import HOSTILE, START
 
@@ -30,36 +32,47 @@ def rows(text: str) -> list[dict[str, str]]:
 
 def test_scores_and_classes_are_read_back(hostile: Path) -> None:
     records = read_records(hostile)
-    scores = rows(tables.scores_csv(records))
+    scores = rows(csv_tables.scores_csv(records))
     assert len(scores) == len(records.runs) + 1 and scores[-1]["seed"] == ""
     for row, run in zip(scores, records.runs, strict=False):
         assert row["start"] == run.start
         assert [float(row[s]) for s in SCORES] == [run.scores[s] for s in SCORES]
     assert START in {row["start"] for row in scores}
     assert [row["collapsed"] for row in scores].count("True") == 1
-    classes = rows(tables.classes_csv(records))
+    classes = rows(csv_tables.classes_csv(records))
     assert len(classes) == len(records.runs) * len(HOSTILE)
     assert [row["class"] for row in classes[: len(HOSTILE)]] == list(HOSTILE)
 
 
 def test_comparisons_are_those_of_the_study(study: Path, hostile: Path) -> None:
     for folder, verdicts in ((study, {"helps"}), (hostile, {"too few seeds"})):
-        made = read_records(folder).study
-        assert made is not None
-        told = rows(tables.comparisons_csv(made))
-        assert [row["difference"] for row in told] == [
-            str(c["difference"]) for c in made["comparisons"]
+        records = read_records(folder).study
+        assert records is not None and records.summary is not None
+        summary = records.summary
+        compared = rows(csv_tables.comparisons_csv(summary))
+        assert [row["difference"] for row in compared] == [
+            str(c["difference"]) for c in summary["comparisons"]
         ]
-        assert {row["verdict"] for row in told} == verdicts
-        assert (told[0]["low"] == "") == ("too few seeds" in verdicts)
-        saved = rows(tables.labels_saved_csv(made))
-        assert [row["start"] for row in saved] == [s["start"] for s in made["labels_saved"]]
+        assert {row["verdict"] for row in compared} == verdicts
+        assert (compared[0]["low"] == "") == ("too few seeds" in verdicts)
+        saved = rows(csv_tables.labels_saved_csv(summary))
+        assert [row["start"] for row in saved] == [s["start"] for s in summary["labels_saved"]]
 
 
 @given(st.text())
 def test_latex_holds_no_special_character_that_is_not_escaped(text: str) -> None:
-    escaped = tables.latex(text)
+    escaped = escape(text)
     assert _ESCAPED.fullmatch(escaped) and escaped.isprintable()
+
+
+@given(st.lists(st.tuples(st.text(), st.text()), min_size=1, max_size=5))
+def test_a_captioned_table_has_a_row_for_each_entry(entries: list[tuple[str, str]]) -> None:
+    table = Table("Any.", ("name", "value"), tuple((name, (x, x)) for name, x in entries))
+    text = captioned(table)
+    body = text[text.index(r"\midrule") : text.index(r"\bottomrule")].splitlines()[1:]
+    assert len(body) == len(entries)
+    assert all(line.startswith("{}") and line.endswith(r" \\") for line in body)
+    assert typeset(text) is text  # what is LaTeX already is not escaped again
 
 
 def test_latex_is_set(study: Path, hostile: Path, tmp_path: Path) -> None:
@@ -69,11 +82,13 @@ def test_latex_is_set(study: Path, hostile: Path, tmp_path: Path) -> None:
     inputs = []
     for i, folder in enumerate((study, hostile)):
         records = read_records(folder)
-        assert records.study is not None
-        (tmp_path / f"scores{i}.tex").write_text(tables.scores_tex(records, cells(records)))
-        (tmp_path / f"comparisons{i}.tex").write_text(tables.comparisons_tex(records.study))
+        assert records.study is not None and records.study.summary is not None
+        (tmp_path / f"scores{i}.tex").write_text(latex_tables.scores_tex(records, arms_of(records)))
+        (tmp_path / f"comparisons{i}.tex").write_text(
+            latex_tables.comparisons_tex(records.study.summary)
+        )
         inputs += [rf"\noindent\input{{scores{i}}}\par", rf"\noindent\input{{comparisons{i}}}\par"]
-    names = "".join(rf"\noindent {tables.latex(name)}\par" + "\n" for name in HOSTILE)
+    names = "".join(rf"\noindent {escape(name)}\par" + "\n" for name in HOSTILE)
     (tmp_path / "all.tex").write_text(
         r"\documentclass{article}\usepackage[T1]{fontenc}\usepackage{lmodern,booktabs}"
         "\n\\begin{document}\n" + "\n".join(inputs) + names + "\\end{document}\n"
@@ -86,6 +101,6 @@ def test_latex_is_set(study: Path, hostile: Path, tmp_path: Path) -> None:
 
 def test_a_table_has_as_many_fields_in_each_row(study: Path) -> None:
     records = read_records(study)
-    for line in tables.scores_tex(records, cells(records)).splitlines():
+    for line in latex_tables.scores_tex(records, arms_of(records)).splitlines():
         if line.endswith(r"\\") and "multicolumn" not in line:
             assert line.count(" & ") == len(SCORES)

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headstart.errors import DataError
-from headstart.report.read import read_records
-from headstart.report.summary import cells, point, spread, trivial_score, verdict_classes
+from headstart.report.arms import arms_of, point, spread, trivial_score, verdict_classes
+from headstart.report.measures import SEGMENTATION
+from headstart.report.records import read_records
 from headstart.scores import segmentation as metrics
 from headstart.scores.pooled import DICE
 from tests.report.maker import make_study
@@ -19,11 +20,11 @@ from tests.report.maker import make_study
 
 @given(st.lists(st.floats(0, 1), min_size=2, max_size=9))
 def test_a_spread_is_numpys(values: list[float]) -> None:
-    told = spread([None, *values])
-    assert told is not None and told.sd is not None
-    assert told.mean == pytest.approx(np.mean(values))
-    assert told.sd == pytest.approx(np.std(values, ddof=1), abs=1e-12)
-    assert (told.low, told.high) == (min(values), max(values))
+    of_values = spread([None, *values])
+    assert of_values is not None and of_values.sd is not None
+    assert of_values.mean == pytest.approx(np.mean(values))
+    assert of_values.sd == pytest.approx(np.std(values, ddof=1), abs=1e-12)
+    assert (of_values.low, of_values.high) == (min(values), max(values))
 
 
 def test_no_spread_of_nothing() -> None:
@@ -35,26 +36,26 @@ def test_a_point_is_the_mean_of_its_seeds(study: Path) -> None:
     records = read_records(study)
     usable = verdict_classes(records)
     assert usable is not None
-    for cell in cells(records):
-        told = point(cell, usable.classes, None, DICE)
+    for arm in arms_of(records):
+        of_arm = point(arm, usable.classes, None, DICE)
         chosen = [0, *usable.classes]
-        each = [metrics.dice(run.frames.counts[:, chosen]) for run in cell.runs]
-        assert told.seeds == pytest.approx(each) and told.mean == pytest.approx(np.mean(each))
-        assert told.low is not None and told.high is not None
-        assert told.low < told.mean < told.high
+        each = [metrics.dice(run.frames.counts[:, chosen]) for run in arm.runs]
+        assert of_arm.seeds == pytest.approx(each) and of_arm.mean == pytest.approx(np.mean(each))
+        assert of_arm.low is not None and of_arm.high is not None
+        assert of_arm.low < of_arm.mean < of_arm.high
 
 
 def test_the_trivial_score_is_that_of_metrics(study: Path) -> None:
     run = read_records(study).runs[0]
     held = [c for c, s in enumerate(run.scores["classes"].values()) if c and s["frames"]]
-    assert trivial_score(run, held) == pytest.approx(run.scores["trivial"]["dice"])
+    assert trivial_score(run, held, SEGMENTATION) == pytest.approx(run.scores["trivial"]["dice"])
 
 
 def test_the_median_run(trained: Path, tmp_path: Path) -> None:
     folder = make_study(trained, tmp_path / "s", labels=(12,), seeds=(1, 2, 3, 4))
-    for cell in cells(read_records(folder)):
-        values = sorted(run.scores["dice"] for run in cell.runs)
-        assert cell.median("dice").scores["dice"] == values[1]
+    for arm in arms_of(read_records(folder)):
+        values = sorted(run.scores["dice"] for run in arm.runs)
+        assert arm.median("dice").scores["dice"] == values[1]
 
 
 def test_runs_on_other_frames_are_not_averaged(trained: Path, tmp_path: Path) -> None:
@@ -66,5 +67,7 @@ def test_runs_on_other_frames_are_not_averaged(trained: Path, tmp_path: Path) ->
     records = read_records(folder)
     usable = verdict_classes(records)
     assert usable is not None
-    with pytest.raises(DataError, match="do not fit together"):
-        point(cells(records)[0], usable.classes, None, DICE)
+    with pytest.raises(DataError) as refused:
+        point(arms_of(records)[0], usable.classes, None, DICE)
+    (finding,) = refused.value.findings
+    assert finding.code == "bad-record" and "scratch" in finding.message

@@ -1,8 +1,7 @@
-"""The assignment as one command, on the engine of every other verb.
+"""Runs the assignment's parts and writes their report.
 
-What is run, and where, says [`headstart.assignment.parts`][]; beside it stand ``homework.json``,
-``report.html``, ``report.tex``, ``report.pdf`` and ``figures/``. Every part continues where it was
-stopped, a finished one answers at once, and one whose data or weights are not there is "not run".
+[`headstart.assignment.settings`][] says which parts there are. Every part continues where it was
+stopped, and a finished part is not trained again. A part without its data or weights is "not run".
 """
 
 from __future__ import annotations
@@ -13,20 +12,20 @@ from pathlib import Path
 
 import torch
 
-from headstart.assignment.parts import (
+from headstart.assignment.report.write import WrittenHomework, write_homework
+from headstart.assignment.settings import (
     CLASSIFIERS,
     NEW_DATA,
     VGG16,
     Homework,
-    called,
-    classifier,
-    command,
-    new_data,
+    classifier_run,
+    homework_command,
+    new_data_study,
     part_a,
+    part_name,
     with_steplr,
     without_steplr,
 )
-from headstart.assignment.report.write import Written, write_homework
 from headstart.errors import DataError, Finding, HeadstartError, InterruptedRun, UsageError
 from headstart.models.classifiers import check_network, check_size, make_network
 from headstart.models.published import fetch_published
@@ -60,68 +59,73 @@ _CHECKPOINT_SECONDS = 10.0
 
 
 def _refuse_strangers(out: Path) -> None:
-    if not (out / "a").exists() and (found := strangers(out, _OURS)):
+    """Refuse a folder that holds files of somebody else and no homework."""
+    if not (out / "a").exists() and (files := strangers(out, _OURS)):
         message = f"{out} is not empty and holds no homework"
         hint = "choose another --out"
-        raise UsageError(Finding("not-a-homework", "error", message, hint, found))
+        raise UsageError(Finding("not-a-homework", "error", message, hint, files))
 
 
 def not_run(homework: Homework, out: Path, fetch: bool = True) -> dict[str, str]:
-    """The parts that cannot be run, by folder, each with what it takes; a finished one never is.
+    """Return the parts that cannot be run, by folder, with what is missing.
 
-    What is there is looked at now: a wrong folder or file should not be found after hours.
+    Data and weights are checked now, so that a wrong path is not found after hours of training.
 
     Args:
-        homework: all that decides the result.
+        homework: its settings.
         out: its folder.
-        fetch: whether weights that are not there are downloaded, and checked by hash.
+        fetch: whether to download published weights that are missing.
 
     Raises:
-        HeadstartError: data or weights are there and at fault, or there is no such network.
+        HeadstartError: data or weights exist but are faulty, or the network does not exist.
     """
-    to_do = [f for f in CLASSIFIERS if not (out / f / "scores.json").exists()]
+    unfinished = [f for f in CLASSIFIERS if not (out / f / "scores.json").exists()]
     if homework.fashion_mnist is None:
-        how = "give the folder with its four idx files as --fashion-mnist; the word fashion-mnist "
-        return dict.fromkeys((*to_do, NEW_DATA), f"There are no data: {how}fetches them")
+        reason = (
+            "No data: give the folder with Fashion-MNIST's four idx files as --fashion-mnist, or "
+            "the word fashion-mnist to download them"
+        )
+        return dict.fromkeys((*unfinished, NEW_DATA), reason)
     try:
-        config = classifier(homework, "2a")
+        config = classifier_run(homework, "2a")
     except DataError as e:
-        why = _missing(e)
-        if len(to_do) < len(CLASSIFIERS):
-            raise  # what was run cannot be shown as not run
-        return dict.fromkeys((*to_do, NEW_DATA), why)
+        reason = _what_is_missing(e)
+        if len(unfinished) < len(CLASSIFIERS):
+            raise  # a finished part must not appear as not run
+        return dict.fromkeys((*unfinished, NEW_DATA), reason)
     check_network(config.model)
     check_size(config.model, config.size)
-    found: dict[str, list[str]] = {}
+    reasons: dict[str, list[str]] = {}
     if homework.new_data is None:
-        how = "give a folder of pictures, one folder a class, as --new-data"
-        found[NEW_DATA] = [f"There are no data: {how}"]
+        reasons[NEW_DATA] = [
+            "No data: give a folder of pictures as --new-data, with one folder for each class"
+        ]
     else:
-        new_data(homework, out)
-    its = [folder for folder in to_do if folder != "2a"]
-    if why := _no_weights(homework, config) if its and fetch else "":
-        for folder in (*its, *([NEW_DATA] if "2b" in its else [])):
-            found.setdefault(folder, []).append(why)
-    return {folder: ". ".join(reasons) for folder, reasons in found.items()}
+        new_data_study(homework, out)
+    from_imagenet = [folder for folder in unfinished if folder != "2a"]
+    if from_imagenet and fetch and (reason := _missing_weights(homework, config)):
+        for folder in (*from_imagenet, *([NEW_DATA] if "2b" in from_imagenet else [])):
+            reasons.setdefault(folder, []).append(reason)
+    return {folder: ". ".join(each) for folder, each in reasons.items()}
 
 
-def _no_weights(homework: Homework, config: RunConfig) -> str:
-    """Why there are no ImageNet weights, in words; empty where there are, and they fit."""
+def _missing_weights(homework: Homework, config: RunConfig) -> str:
+    """Return why ImageNet's weights are missing; empty where they exist and fit the network."""
     try:
         if homework.weights is None:
             source = read_source(fetch_published(config.model), IMAGENET)
         else:
             source = read_source(weights_file(homework.weights), homework.weights)
     except HeadstartError as e:
-        return _missing(e).replace("as --start", "as --weights")
+        return _what_is_missing(e).replace("--start", "--weights")
     with torch.random.fork_rng(devices=[]):
         network, head = make_network(config.model, 2)
     move(network, source, (), f"{head.name}.", whole=True)
     return ""
 
 
-def _missing(error: HeadstartError) -> str:
-    """What could not be fetched, in words; any other error is raised again."""
+def _what_is_missing(error: HeadstartError) -> str:
+    """Return what could not be downloaded, in words; raise any other error again."""
     finding = error.findings[0]
     if finding.code not in ("no-network", "not-published"):
         raise error
@@ -135,41 +139,41 @@ def do_homework(
     tell: Callable[[str], None],
     jobs: int = 1,
     pictures: bool = True,
-) -> Written:
-    """Runs what is missing of the assignment and writes its report.
+) -> WrittenHomework:
+    """Run the unfinished parts of the assignment and write its report.
 
     Args:
-        homework: all that decides the result; what the folder already holds is kept.
-        out: the homework's folder; made if need be.
-        listener: told how each training goes, where one runs at a time.
-        tell: told in words what is done.
-        jobs: how many runs at a time.
-        pictures: whether frames of the dataset may stand in the report.
+        homework: its settings; finished parts are kept.
+        out: its folder, made if it does not exist.
+        listener: follows each training, where one runs at a time.
+        tell: called with a line of progress.
+        jobs: number of runs at a time.
+        pictures: whether the report may show frames of the dataset.
 
     Returns:
         The report's files, and the content of ``homework.json``.
 
     Raises:
-        HeadstartError: as [`train`][headstart.runs.run.train] and [`study`][headstart.studies.study.study];
-            what is finished is kept.
+        HeadstartError: as [`train`][headstart.runs.run.train] and
+            [`study`][headstart.studies.study.study]; finished parts are kept.
     """
     _refuse_strangers(out)
     missing = not_run(homework, out)
     with locked(out), Stopping() as stopping:
         try:
-            for _ in _parts(homework, out, missing, listener, tell, jobs, stopping):
+            for _ in _run_parts(homework, out, missing, listener, tell, jobs, stopping):
                 if stopping.signal is not None:
                     finding = Finding("interrupted", "info", "stopped between two parts")
                     raise InterruptedRun(finding, stopping.signal)
         except InterruptedRun as stopped:
-            hint = f"the same command again continues (headstart homework, --out {out})"
+            hint = f"repeat the command to continue (headstart homework, --out {out})"
             finding = Finding("interrupted", "info", stopped.findings[0].message, hint)
             raise InterruptedRun(finding, stopped.exit_status - 128) from None
         tell("writing the report")
-        return write_homework(out, command(homework, out), pictures, missing)
+        return write_homework(out, homework_command(homework, out), pictures, missing)
 
 
-def _parts(
+def _run_parts(
     homework: Homework,
     out: Path,
     missing: dict[str, str],
@@ -178,8 +182,8 @@ def _parts(
     jobs: int,
     stopping: Stopping,
 ) -> Iterator[None]:
-    """Does one after the other."""
-    tell("1(a): one run from scratch")
+    """Run one part after the other; yields between them."""
+    tell("1(a): a run from scratch")
     scores = train(part_a(homework), out / "a", listener, cache=out / "steplr" / "cache")
     tell(f"1(a): dice_assignment {scores['dice_assignment']:.4f}")
     yield
@@ -194,7 +198,7 @@ def _parts(
         Work(
             folder,
             out / folder,
-            functools.partial(classifier, homework, folder),
+            functools.partial(classifier_run, homework, folder),
             out / "2a" / "cache",
             _CHECKPOINT_SECONDS,
         )
@@ -205,21 +209,21 @@ def _parts(
         tell(f"2(a) and 2(b): {homework.model or VGG16} on pictures with a class")
     for work, scores in working(works, jobs, listener, stopping):
         without_checkpoints(work.out)
-        trivial = scores["trivial"]["accuracy"]
-        tell(f"{called(work.about)}: accuracy {scores['accuracy']:.4f} (constant {trivial:.4f})")
+        accuracy, trivial = scores["accuracy"], scores["trivial"]["accuracy"]
+        tell(f"{part_name(work.about)}: accuracy {accuracy:.4f} (constant {trivial:.4f})")
     yield
     if NEW_DATA not in missing:
         tell("2(c): an entirely new dataset")
-        study(new_data(homework, out), out / NEW_DATA, listener, tell, jobs)
+        study(new_data_study(homework, out), out / NEW_DATA, listener, tell, jobs)
         yield
-    for folder, why in missing.items():
-        tell(f"{called(folder)}: not run. {why}")
+    for folder, reason in missing.items():
+        tell(f"{part_name(folder)}: not run. {reason}")
 
 
 def share_starts(out: Path) -> None:
-    """Lets ``constant/`` find the starts of ``steplr/``, trained weights and decoded pictures.
+    """Let ``constant/`` use the pretext runs and the decoded pictures of ``steplr/``.
 
-    They are the same by content: the two studies differ in how they train on labels only.
+    Both studies pre-train alike; they differ only in how they train on labels.
     """
     with disk_errors(out / "constant"):
         (out / "constant").mkdir(exist_ok=True)
@@ -230,29 +234,29 @@ def share_starts(out: Path) -> None:
 
 
 def costs(homework: Homework, out: Path) -> dict[str, Cost]:
-    """What is to do, part by part, as far as it is known before weights are fetched.
+    """Return the cost of the unfinished trainings by part, as known before downloads.
 
     Writes nothing.
 
     Raises:
-        HeadstartError: as [`do_homework`][headstart.assignment.homework.do_homework] would, where that is
+        HeadstartError: as [`do_homework`][headstart.assignment.run.do_homework], where the error is
             known before anything is made.
     """
     _refuse_strangers(out)
     missing = not_run(homework, out, fetch=False)
-    found = {"1(a)": _cost(part_a(homework), out / "a")}
+    by_part = {"1(a)": _cost(part_a(homework), out / "a")}
     steplr, constant = (plan(make(homework), out / name) for name, make in _STUDIES.items())
-    found["1(b), (c), (d)"] = cost_of_study(steplr)
-    found["without StepLR"] = cost_of_study(constant, pretexts=False)  # those of the other study
+    by_part["1(b), (c), (d)"] = cost_of_study(steplr)
+    by_part["without StepLR"] = cost_of_study(constant, pretexts=False)  # steplr/ has them
     for folder in CLASSIFIERS:
         if folder not in missing:
-            found[called(folder)] = _cost(classifier(homework, folder), out / folder)
+            by_part[part_name(folder)] = _cost(classifier_run(homework, folder), out / folder)
     if NEW_DATA not in missing:
-        config = new_data(homework, out)
+        config = new_data_study(homework, out)
         begun = all((out / folder / "scores.json").exists() for folder in ("2a", "2b"))
         planned = plan(config, out / NEW_DATA) if begun else unbegun(config)
-        found[called(NEW_DATA)] = cost_of_study(planned)
-    return found
+        by_part[part_name(NEW_DATA)] = cost_of_study(planned)
+    return by_part
 
 
 def _cost(config: RunConfig, out: Path) -> Cost:

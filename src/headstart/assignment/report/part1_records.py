@@ -1,0 +1,214 @@
+"""The records of part 1, and the effects of colorization and of the schedule."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Int64
+
+from headstart.data.layouts.folders import open_dataset
+from headstart.errors import DataError, Finding
+from headstart.report.arms import spread
+from headstart.report.records import PretextRecord, Records, RunRecord, read_records
+from headstart.scores.segmentation import constant_counts, dice_assignment
+from headstart.studies import statistics as stats
+from headstart.studies.verdicts import numbered_groups, of_seeds
+from headstart.training.config import SCRATCH, PretextConfig, RunConfig
+from headstart.training.config_files import read_run_config
+
+SEED = 1
+"""The seed of the assignment's own runs."""
+
+STEPLR, CONSTANT = "StepLR", "a constant learning rate"
+
+
+@dataclass(frozen=True)
+class Effect:
+    """The difference that one change makes, over seeds and frames.
+
+    Attributes:
+        of: what was changed, ``"colorization"`` or ``"schedule"``.
+        given: what was held fixed: a schedule, or a start.
+        comparison: the difference in ``dice`` with its interval.
+    """
+
+    of: str
+    given: str
+    comparison: stats.Comparison
+
+
+@dataclass(frozen=True)
+class Pair:
+    """The runs (b) and (d) of one schedule and seed."""
+
+    schedule: str
+    seed: int
+    b: RunRecord
+    d: RunRecord
+
+    def difference(self, score: str) -> float | None:
+        """Return (d) minus (b); None where one of them lacks the score."""
+        b, d = self.b.scores[score], self.d.scores[score]
+        return None if b is None or d is None else float(d - b)
+
+
+@dataclass(frozen=True)
+class Part1:
+    """Everything the report of part 1 is made from.
+
+    Attributes:
+        runs: the assignment's own runs of (a), (b) and (d), by letter.
+        run_configs: the settings of ``runs``.
+        colorization: the assignment's own pretext run, (c).
+        colorization_config: the settings of (c).
+        pairs: (b) and (d), by schedule, then by seed.
+        effects: of colorization under each schedule, then of the schedule on each start.
+        no_effects: why ``effects`` is empty, in words.
+        steplr: the records of the study with StepLR.
+        data: the dataset's folder.
+        grouped: whether the dataset says which video or patient a test frame comes from.
+        best_constant: the class whose constant prediction scores highest by the assignment's Dice.
+    """
+
+    runs: Mapping[str, RunRecord]
+    run_configs: Mapping[str, RunConfig]
+    colorization: PretextRecord
+    colorization_config: PretextConfig
+    pairs: tuple[Pair, ...]
+    effects: tuple[Effect, ...]
+    no_effects: str
+    steplr: Records
+    data: str
+    grouped: bool
+    best_constant: str
+
+    def pairs_of(self, schedule: str) -> tuple[Pair, ...]:
+        """Return the pairs of one schedule."""
+        return tuple(pair for pair in self.pairs if pair.schedule == schedule)
+
+    @property
+    def trivial(self) -> dict[str, float | None]:
+        """The best constant prediction's value of each score."""
+        values: dict[str, float | None] = self.runs["a"].scores["trivial"]
+        return values
+
+
+def read_part1(out: Path) -> Part1:
+    """Read the records of part 1 from a homework's folder.
+
+    Raises:
+        DataError: a part is not finished, or a record is damaged.
+    """
+    (a,) = read_records(out / "a").runs
+    steplr, constant = (read_records(out / name) for name in ("steplr", "constant"))
+    assert steplr.study is not None
+    config = steplr.study.config
+    scored = open_dataset(Path(config.data)).splits[config.score]
+    groups = numbered_groups([frame.group for frame in scored])
+    pairs = (*_pairs(steplr, STEPLR), *_pairs(constant, CONSTANT))
+    try:
+        own = next(p for p in pairs if (p.schedule, p.seed) == (STEPLR, SEED))
+        colorization = next(p for p in steplr.pretexts if p.seed == SEED)
+    except StopIteration:
+        message = f"{out / 'steplr'} lacks its runs of seed {SEED}"
+        raise DataError(Finding("unfinished", "error", message)) from None
+    reason = ((steplr.study.summary or {}).get("classes") or {}).get("reason", "")
+    runs = {"a": a, "b": own.b, "d": own.d}
+    colorization_config = read_records(colorization.folder).pretext
+    assert colorization_config is not None
+    return Part1(
+        runs,
+        {letter: read_run_config(run.folder / "config.json") for letter, run in runs.items()},
+        colorization,
+        colorization_config,
+        pairs,
+        () if reason else _effects(steplr, constant, pairs, groups),
+        reason,
+        steplr,
+        config.data,
+        groups is not None,
+        _best_constant(own.b),
+    )
+
+
+def _pairs(records: Records, schedule: str) -> tuple[Pair, ...]:
+    runs = {(run.start, run.seed): run for run in records.runs}
+    return tuple(
+        Pair(schedule, seed, runs[SCRATCH, seed], runs["colorization", seed])
+        for seed in sorted({run.seed for run in records.runs})
+        if (SCRATCH, seed) in runs and ("colorization", seed) in runs
+    )
+
+
+def _effects(
+    steplr: Records,
+    constant: Records,
+    pairs: tuple[Pair, ...],
+    groups: Int64[np.ndarray, " n"] | None,
+) -> tuple[Effect, ...]:
+    """Return colorization's effects from the studies, and the schedule's by the same method."""
+    effects = []
+    for schedule, records in ((STEPLR, steplr), (CONSTANT, constant)):
+        (row,) = _summary(records)["comparisons"]
+        fields = {name: row[name] for name in stats.Comparison.__dataclass_fields__}
+        effects.append(Effect("colorization", schedule, stats.Comparison(**fields)))
+    classes = _summary(steplr)["classes"]["classes"]
+    by_schedule = {s: {p.seed: p for p in pairs if p.schedule == s} for s in (STEPLR, CONSTANT)}
+    seeds = sorted(by_schedule[STEPLR].keys() & by_schedule[CONSTANT].keys())
+    for start in (SCRATCH, "colorization"):
+        counts = {}
+        for schedule, by_seed in by_schedule.items():
+            runs = {seed: pair.b if start == SCRATCH else pair.d for seed, pair in by_seed.items()}
+            counts[schedule] = of_seeds({s: r.frames.counts for s, r in runs.items()}, seeds)
+        estimate = stats.paired_difference(counts[CONSTANT], counts[STEPLR], classes, groups)
+        effects.append(Effect("schedule", start, stats.holm([estimate])[0]))
+    return tuple(effects)
+
+
+def _summary(records: Records) -> dict[str, Any]:
+    assert records.study is not None and records.study.summary is not None
+    return records.study.summary
+
+
+def _best_constant(run: RunRecord) -> str:
+    pixels = run.frames.counts[..., 0] + run.frames.counts[..., 2]
+    scores = [dice_assignment(constant_counts(pixels, k)) or 0.0 for k in range(pixels.shape[1])]
+    return run.frames.names[int(np.argmax(scores))]
+
+
+def kept_epoch(record: RunRecord | PretextRecord) -> int:
+    """Return the epoch whose weights were kept, which has the lowest validation loss."""
+    return int(min(record.history, key=lambda row: row["validation_loss"])["epoch"])
+
+
+def scores_over_seeds(pairs: tuple[Pair, ...], letter: str, score: str) -> tuple[float, ...]:
+    """Return one score of (b) or (d) for each seed that has one."""
+    values = spread([getattr(pair, letter).scores[score] for pair in pairs])
+    return values.values if values else ()
+
+
+def part1_json(part1: Part1) -> dict[str, Any]:
+    """Return what ``homework.json`` records of all seeds: scores, and differences with intervals.
+
+    It has no path and no time, so that it is the same whenever it is made again.
+    """
+    names = ("dice", "dice_assignment", "absent_fp_rate", "collapsed")
+    return {
+        "seeds": [
+            {
+                "schedule": pair.schedule,
+                "seed": pair.seed,
+                "b": {name: pair.b.scores[name] for name in names},
+                "d": {name: pair.d.scores[name] for name in names},
+            }
+            for pair in part1.pairs
+        ],
+        "comparisons": [
+            {"of": e.of, "given": e.given, "metric": "dice", **vars(e.comparison)}
+            for e in part1.effects
+        ],
+    }
