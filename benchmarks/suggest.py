@@ -26,9 +26,11 @@ from scipy.stats import spearmanr
 from headstart.data.decoded_frames import read_labelled
 from headstart.data.layouts.folders import Frame, open_dataset
 from headstart.data.pictures.duplicates import NEAR, fingerprints, nearest
-from headstart.inference.segmenter import class_maps_of
-from headstart.inference.torch_network import load_segmenter, load_trained
-from headstart.labelling.suggestion import known_of, look, suggest
+from headstart.inference.finished_run import read_finished_run
+from headstart.inference.opening import open_segmenter
+from headstart.inference.segmenter import Segmenter, class_maps_of
+from headstart.labelling.known_frames import known_of
+from headstart.labelling.suggestion import look, suggest
 from headstart.runs.folder import LABELS
 from headstart.scores import segmentation as metrics
 from headstart.scores.frames_csv import read_frames_csv
@@ -95,18 +97,20 @@ def ranks(asked: argparse.Namespace, seed: int) -> float:
     How wrong: 1 minus the Dice of a frame, over the foreground classes in truth or prediction;
     frames without any are left out.
     """
-    base, cpu = asked.out / f"base-{seed}", torch.device("cpu")
+    base = asked.out / f"base-{seed}"
     dataset = open_dataset(asked.data)
     learned = set(read_frame_names(base / LABELS))
     rest = [f for f in dataset.splits["train"] if f.name not in learned]
-    segmenter, wrong = load_segmenter(base, cpu), []
+    segmenter, wrong = open_segmenter(base, "cpu"), []
     for frame in rest:
         image, truth = read_labelled(frame, dataset.label_map, dataset.root)
         (found,) = class_maps_of(segmenter, [image])
         maps = (torch.from_numpy(m.astype(np.int64))[None] for m in (found, truth))
         counts = metrics.count(*maps, len(dataset.label_map.names)).numpy()
         wrong.append(1 - metrics.dice_of_frames(counts)[0])
-    unsure = look(load_trained(base), rest, dataset.root, cpu).uncertainty
+    run = read_finished_run(base)
+    network = Segmenter.network(run)
+    unsure = look(network, run.size, rest, dataset.root, torch.device("cpu")).uncertainty
     there = ~np.isnan(wrong)
     return float(spearmanr(unsure[there], np.array(wrong)[there]).statistic)
 

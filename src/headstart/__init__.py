@@ -28,7 +28,7 @@ _WHERE = {
     "RunConfig": "training.config",
     "read_recipe": "training.config",
     "train": "runs.run",
-    "open_segmenter": "inference.masks",
+    "open_segmenter": "inference.opening",
     "predict": "inference.masks",
     "evaluate_run": "inference.evaluation",
     "evaluate_masks": "inference.evaluation",

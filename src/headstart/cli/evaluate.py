@@ -23,7 +23,7 @@ def evaluate(
     Example: headstart evaluate predictions/masks my-data --split test
     """
     from headstart.data.question import task_of
-    from headstart.inference.onnx_metadata import is_onnx
+    from headstart.inference.onnx_file import is_onnx
 
     of_classes = task_of(data) == "classification"
     is_run = is_onnx(run_or_masks) or (run_or_masks / "config.json").exists()
@@ -37,10 +37,10 @@ def evaluate(
 
     if of_classes:
         from headstart.data.layouts.class_folders import open_classes
-        from headstart.inference.classes import evaluate_classifier
+        from headstart.inference.evaluation import evaluate_run
 
         its = (run_or_masks, open_classes(data), split, device)
-        show_scores(evaluate_classifier(*its), json)
+        show_scores(evaluate_run(*its), json)
         return
     dataset = open_dataset(data)
     if is_run:

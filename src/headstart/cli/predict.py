@@ -70,9 +70,7 @@ def _clip(run: Path, source: Path, out: Path, masks: bool, device: str) -> dict[
 
     with Stopping() as stopping, open_clip(source, stopping.asked) as clip:
         from headstart.inference.clips import predict_clip
-        from headstart.inference.masks import (
-            open_segmenter,  # after what is wrong with the clip was said
-        )
+        from headstart.inference.opening import open_segmenter
 
         segmenter = open_segmenter(run, device)
         with Counting(printable(clip.name), "frames") as counting:
@@ -87,8 +85,8 @@ def _clip(run: Path, source: Path, out: Path, masks: bool, device: str) -> dict[
 
 def _pictures(run: Path, source: Path, out: Path, split: str | None, device: str) -> dict[str, Any]:
     from headstart.data.layouts.folders import find_pictures, frames_of, open_dataset
-    from headstart.inference.masks import open_segmenter
     from headstart.inference.masks import predict as write_predictions
+    from headstart.inference.opening import open_segmenter
 
     if split is None:
         frames = find_pictures(source, _OR_A_SPLIT)
@@ -104,7 +102,7 @@ def _pictures(run: Path, source: Path, out: Path, split: str | None, device: str
 
 
 def _is_classifier(run: Path) -> bool:
-    from headstart.inference.onnx_metadata import is_onnx, read_onnx
+    from headstart.inference.onnx_file import is_onnx, read_onnx
     from headstart.training.config import read_config
 
     if is_onnx(run):
@@ -116,12 +114,8 @@ def _is_classifier(run: Path) -> bool:
 def _classify(run: Path, source: Path, out: Path, split: str | None, device: str) -> dict[str, Any]:
     from headstart.data.layouts.class_folders import open_classes
     from headstart.data.layouts.folders import find_pictures
-    from headstart.inference.classes import (
-        classes_of_pictures,
-        classes_of_split,
-        open_classifier,
-        write_classes,
-    )
+    from headstart.inference.classifier import classes_of_pictures, classes_of_split, write_classes
+    from headstart.inference.opening import open_classifier
 
     if split is None:
         frames = find_pictures(source, _OR_A_SPLIT)

@@ -35,13 +35,13 @@ def suggest(
 
     from headstart.cli.show import print_json
     from headstart.data.layouts.folders import find_pictures, layout_of, open_dataset
-    from headstart.inference.torch_network import load_segmenter
+    from headstart.inference.opening import open_segmenter
     from headstart.labelling.folder import write_suggestions
     from headstart.labelling.suggestion import suggest as find
     from headstart.system.devices import pick_device
 
     chosen = pick_device(device)
-    segmenter = load_segmenter(run, chosen)
+    segmenter = open_segmenter(run, device)
     if layout_of(unlabelled) is None:
         frames, root = find_pictures(unlabelled), unlabelled
     else:

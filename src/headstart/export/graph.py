@@ -106,7 +106,7 @@ def _clean(model: Any) -> None:
         for field in ("metadata_props", "doc_string"):
             if field in message.DESCRIPTOR.fields_by_name:
                 message.ClearField(field)
-    model.graph.ClearField("value_info")  # shapes of intermediate values, which every runtime infers
+    model.graph.ClearField("value_info")  # shapes of inner values, which every runtime infers
     for value in (*model.graph.input, *model.graph.output):
         for name, side in zip(_SIDES, value.type.tensor_type.shape.dim, strict=False):
             if side.WhichOneof("value") == "dim_param":

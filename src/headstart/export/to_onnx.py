@@ -179,6 +179,6 @@ def _images(original: Predictor, run: Path, folder: Path | None) -> Images:
     images = original.sample(data, config.score, _PICTURES) if data.exists() else []
     if not images:
         message = f"the pictures that {run} was scored on are not at {config.data}"
-        hint = "give a folder of real pictures to compare PyTorch and ONNX Runtime on: --pictures FOLDER"
+        hint = "give real pictures to compare PyTorch and ONNX Runtime on: --pictures FOLDER"
         raise DataError(Finding("no-pictures", "error", message, hint))
     return images

@@ -1,8 +1,8 @@
 """Predicting a clip: an overlay as a clip, the area of each class over time, and masks.
 
 Frames are decoded and predicted in small batches, so that memory does not grow with the clip. Files
-have temporary names until all of them are complete. [`headstart.data.pictures.clip`][] defines which
-frames are left out and which clips are refused.
+have temporary names until all of them are complete. [`headstart.data.pictures.clip`][] defines
+which frames are left out and which clips are refused.
 """
 
 from __future__ import annotations

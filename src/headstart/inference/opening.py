@@ -32,7 +32,8 @@ def open_predictor(run_or_onnx: Path, device: str = "auto") -> Predictor:
         UsageError: there is no such device.
         MissingExtraError: ONNX Runtime is not installed.
     """
-    return _open(None, run_or_onnx, device)
+    predictor: Predictor = _open(None, run_or_onnx, device)
+    return predictor
 
 
 def open_segmenter(run_or_onnx: Path, device: str = "auto") -> Segmenter:
@@ -62,10 +63,11 @@ def open_as(kind: type[AnyPredictor], run_or_onnx: Path, device: str = "auto") -
         DataError: as [`open_predictor`][]; or it is of another task.
         UsageError, MissingExtraError: as [`open_predictor`][].
     """
-    return _open(kind, run_or_onnx, device)
+    predictor: AnyPredictor = _open(kind, run_or_onnx, device)
+    return predictor
 
 
-def _open(kind: type[AnyPredictor] | None, run_or_onnx: Path, device: str) -> Any:
+def _open(kind: type[Predictor] | None, run_or_onnx: Path, device: str) -> Any:
     if is_onnx(run_or_onnx):
         from headstart.inference.onnx_session import check_device
 
@@ -122,9 +124,7 @@ def kind_for(dataset: Any) -> type[Predictor]:
     return next(kind for kind in PREDICTORS.values() if isinstance(dataset, kind.dataset))
 
 
-def _kind(
-    task: str, expected: type[Predictor] | None, path: Path, network: str
-) -> type[Predictor]:
+def _kind(task: str, expected: type[Predictor] | None, path: Path, network: str) -> type[Predictor]:
     kind = PREDICTORS.get(task)
     if kind is None or (expected is not None and kind is not expected):
         raise (expected or Segmenter).refusal(path, task, network)

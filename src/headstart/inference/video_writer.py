@@ -221,7 +221,7 @@ def even(picture: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h2 w2 3"]:
 
 
 class Timeline:
-    """Shares of the classes over time, in stretches that are merged in pairs when there are many."""
+    """Shares of the classes over time, in stretches that are merged in pairs if there are many."""
 
     def __init__(self) -> None:
         self._ends: list[tuple[Fraction, Fraction]] = []

@@ -1,4 +1,4 @@
-"""Writing the folder to label from: suggested pictures, masks to correct, a list, a contact sheet."""
+"""Writing the folder to label from: pictures, masks to correct, a list and a contact sheet."""
 
 from __future__ import annotations
 

@@ -72,8 +72,8 @@ def _changed(run: Path, config: RunConfig, dataset: Dataset) -> list[Finding]:
         before = json.loads((run / "environment.json").read_bytes())["data"]
         now = Segmentation().hashes(dataset, config, run)
     except (OSError, ValueError, KeyError, DataError) as e:
-        is_data = isinstance(e, DataError)
-        why = e.findings[0].message if is_data else "its environment.json is damaged"
+        damaged = "its environment.json is damaged"
+        why = e.findings[0].message if isinstance(e, DataError) else damaged
         message = f"cannot tell whether the dataset of {run} has changed since training: {why}"
         return [_unknown(message, hint)]
     try:

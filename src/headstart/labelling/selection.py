@@ -94,7 +94,9 @@ def _similarity(
     distances = cdist(some, some, "sqeuclidean")[np.triu_indices(len(some), 1)]
     squared = max(float(np.median(distances)), _TINY) / 4 if len(distances) else 1.0
 
-    def similarity(a: Float[np.ndarray, "a d"], b: Float[np.ndarray, "b d"]) -> Float[np.ndarray, "a b"]:
+    def similarity(
+        a: Float[np.ndarray, "a d"], b: Float[np.ndarray, "b d"]
+    ) -> Float[np.ndarray, "a b"]:
         return np.asarray(np.exp(cdist(a, b, "sqeuclidean") / (-2 * squared)))
 
     return similarity

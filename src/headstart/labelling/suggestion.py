@@ -11,8 +11,8 @@ its *features* are the output of the encoder's deepest stage, averaged over posi
 Pictures are never picked that nearly equal a labelled or an already picked picture (their labels
 would add nothing), or a validation or test frame (scores would be too good).
 
-Source: uncertainty, then coverage: Yang et al. 2017 (Suggestive Annotation). The benefit on surgical
-frames was measured: docs/results/suggest.
+Source: uncertainty, then coverage: Yang et al. 2017 (Suggestive Annotation). The benefit on
+surgical frames was measured: docs/results/suggest.
 """
 
 from __future__ import annotations
@@ -135,8 +135,12 @@ def look(
         hook.remove()
     if findings:
         raise DataError(merged(findings))
-    columns = (torch.cat(part).double().numpy() for part in (uncertainties, deepest, shares))
-    return PictureMeasures(*columns, joined(prints))
+    return PictureMeasures(
+        uncertainty=torch.cat(uncertainties).double().numpy(),
+        features=torch.cat(deepest).double().numpy(),
+        shares=torch.cat(shares).double().numpy(),
+        prints=joined(prints),
+    )
 
 
 @dataclass(frozen=True)
@@ -221,9 +225,10 @@ def suggest(
     has_labels = nearest(measures.prints, labelled)[1] <= NEAR
     is_held_out = nearest(measures.prints, held_out)[1] <= NEAR
     allowed = ~has_labels & ~is_held_out
-    order, covers = pick(measures.uncertainty, measures.features, covered, measures.prints, allowed, count)
+    uncertainties, features, prints = measures.uncertainty, measures.features, measures.prints
+    order, covers = pick(uncertainties, features, covered, prints, allowed, count)
     picked = tuple(
-        Suggestion(frames[i], measures.uncertainty[i].item(), share, tuple(measures.shares[i].tolist()))
+        Suggestion(frames[i], uncertainties[i].item(), share, tuple(measures.shares[i].tolist()))
         for i, share in zip(order.tolist(), covers.tolist(), strict=True)
     )
     counts = int(has_labels.sum()), int((is_held_out & ~has_labels).sum())

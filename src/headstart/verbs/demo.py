@@ -6,12 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from headstart.data.drawn.dataset import write_dataset
 from headstart.data.layouts.folders import frames_of, open_dataset
 from headstart.inference.masks import predict
-from headstart.inference.torch_network import load_segmenter
+from headstart.inference.opening import open_segmenter
 from headstart.report.write import write_report
 from headstart.studies.plan import Cell
 from headstart.studies.study import study
@@ -66,8 +64,7 @@ def demo(out: Path, cores: int, listener: Listener, tell: Callable[[str], None])
         }
     )
     found = study(config, folder, listener, tell, jobs=min(cores, MOST_JOBS))
-    cpu = torch.device("cpu")
-    segmenter = load_segmenter(folder / Cell("colorization", "all", LABELS, SEEDS[0]).run, cpu)
+    segmenter = open_segmenter(folder / Cell("colorization", "all", LABELS, SEEDS[0]).run, "cpu")
     predict(segmenter, frames_of(open_dataset(data), "test"), data, predictions)
     write_report(folder)
     return found
