@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from jaxtyping import Float, Float32, UInt8
@@ -78,7 +78,7 @@ class Classifier:
         return network.eval()
 
     @classmethod
-    def from_run(cls, run: FinishedRun, device: Device) -> Self:
+    def from_run(cls, run: FinishedRun, device: Device) -> Classifier:
         """See the interface."""
         import torch
 
@@ -99,10 +99,10 @@ class Classifier:
             batches = [batch.float().softmax(1).cpu() for batch in logits]
             return torch.cat([torch.zeros(0, len(run.names)), *batches]).numpy()
 
-        return cls(size, run.names, run.digest, probabilities)
+        return Classifier(size, run.names, run.digest, probabilities)
 
     @classmethod
-    def from_onnx(cls, file: OnnxFile) -> Self:
+    def from_onnx(cls, file: OnnxFile) -> Classifier:
         """See the interface."""
         from headstart.inference.onnx_session import start_session
 
@@ -118,7 +118,7 @@ class Classifier:
             none = np.zeros((0, len(names)), dtype=np.float32)
             return np.concatenate([none, *[run(batch) for batch in inputs]])
 
-        return cls(size, names, file.digest, probabilities)
+        return Classifier(size, names, file.digest, probabilities)
 
     @classmethod
     def export_form(cls, run: FinishedRun) -> ExportForm:

@@ -15,7 +15,7 @@ from headstart.data.layouts.folders import Dataset, Frame, frames_of
 from headstart.data.pictures.reading import read_mask
 from headstart.errors import DataError, Finding
 from headstart.inference.mask_scores import count_pixels, listed
-from headstart.inference.opening import kind_for, open_as
+from headstart.inference.opening import kind_for, open_predictor
 from headstart.scores import segmentation as scores
 
 
@@ -33,7 +33,7 @@ def evaluate_run(run: Path, dataset: Any, split: str, device: str = "auto") -> d
             pictures cannot be read; all of them are named.
         UsageError: there is no such split or device.
     """
-    return open_as(kind_for(dataset), run, device).evaluate(dataset, split)
+    return open_predictor(run, device, kind_for(dataset)).evaluate(dataset, split)
 
 
 def evaluate_masks(folder: Path, dataset: Dataset, split: str) -> dict[str, Any]:

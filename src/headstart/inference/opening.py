@@ -3,87 +3,77 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from headstart.inference.classifier import Classifier
 from headstart.inference.finished_run import FinishedRun, read_finished_run
 from headstart.inference.onnx_file import OnnxFile, is_onnx, read_onnx
-from headstart.inference.predictor import Predictor
+from headstart.inference.predictor import Predictor, PredictorKind
 from headstart.inference.segmenter import Segmenter
 from headstart.training.config import read_config
 
-PREDICTORS: dict[str, type[Predictor]] = {
+PREDICTORS: dict[str, PredictorKind] = {
     kind.task: kind for kind in (Segmenter, Classifier)
 }  # a new task is a new file and an entry here
-AnyPredictor = TypeVar("AnyPredictor", bound=Predictor)
 
 
-def open_predictor(run_or_onnx: Path, device: str = "auto") -> Predictor:
-    """Return the trained network in a run's folder or in an ONNX file, whatever its task.
+def open_predictor(
+    run_or_onnx: Path, device: str = "auto", expected: PredictorKind | None = None
+) -> Predictor:
+    """Return the trained network in a run's folder or in an ONNX file.
 
     ONNX Runtime runs the file, and torch is not loaded.
 
     Args:
         run_or_onnx: a run's folder, or a file that ``headstart export`` wrote.
         device: ``"cpu"``, ``"cuda"`` or ``"auto"``.
+        expected: refuses other kinds of network; by default any is opened.
 
     Raises:
-        DataError: it is neither, or is not finished, or is the run of a pretext.
+        DataError: it is neither, is not finished, is the run of a pretext, or is of another kind.
         UsageError: there is no such device.
         MissingExtraError: ONNX Runtime is not installed.
     """
-    predictor: Predictor = _open(None, run_or_onnx, device)
-    return predictor
-
-
-def open_segmenter(run_or_onnx: Path, device: str = "auto") -> Segmenter:
-    """Return the trained network that segments, as [`open_predictor`][].
-
-    Raises:
-        DataError: as [`open_predictor`][]; or it does not segment.
-        UsageError, MissingExtraError: as [`open_predictor`][].
-    """
-    return open_as(Segmenter, run_or_onnx, device)
-
-
-def open_classifier(run_or_onnx: Path, device: str = "auto") -> Classifier:
-    """Return the trained classifier, as [`open_predictor`][].
-
-    Raises:
-        DataError: as [`open_predictor`][]; or it is no classifier.
-        UsageError, MissingExtraError: as [`open_predictor`][].
-    """
-    return open_as(Classifier, run_or_onnx, device)
-
-
-def open_as(kind: type[AnyPredictor], run_or_onnx: Path, device: str = "auto") -> AnyPredictor:
-    """Return the trained network as [`open_predictor`][], and refuse one of another task.
-
-    Raises:
-        DataError: as [`open_predictor`][]; or it is of another task.
-        UsageError, MissingExtraError: as [`open_predictor`][].
-    """
-    predictor: AnyPredictor = _open(kind, run_or_onnx, device)
-    return predictor
-
-
-def _open(kind: type[Predictor] | None, run_or_onnx: Path, device: str) -> Any:
     if is_onnx(run_or_onnx):
         from headstart.inference.onnx_session import check_device
 
         check_device(device)
         file = read_onnx(run_or_onnx)
-        return kind_of_file(file, kind).from_onnx(file)
+        return kind_of_file(file, expected).from_onnx(file)
     import torch
 
     from headstart.system.devices import pick_device
 
     chosen = torch.device(pick_device(device))
     run = read_finished_run(run_or_onnx)
-    return kind_of_run(run, kind).from_run(run, chosen)
+    return kind_of_run(run, expected).from_run(run, chosen)
 
 
-def kind_of_file(file: OnnxFile, expected: type[Predictor] | None = None) -> type[Predictor]:
+def open_segmenter(run_or_onnx: Path, device: str = "auto") -> Segmenter:
+    """Return a trained network that segments.
+
+    Raises:
+        DataError: as [`open_predictor`][]; or the network does not segment.
+        UsageError, MissingExtraError: as [`open_predictor`][].
+    """
+    segmenter = open_predictor(run_or_onnx, device, Segmenter)
+    assert isinstance(segmenter, Segmenter)
+    return segmenter
+
+
+def open_classifier(run_or_onnx: Path, device: str = "auto") -> Classifier:
+    """Return a trained classifier.
+
+    Raises:
+        DataError: as [`open_predictor`][]; or the network is no classifier.
+        UsageError, MissingExtraError: as [`open_predictor`][].
+    """
+    classifier = open_predictor(run_or_onnx, device, Classifier)
+    assert isinstance(classifier, Classifier)
+    return classifier
+
+
+def kind_of_file(file: OnnxFile, expected: PredictorKind | None = None) -> PredictorKind:
     """Return the implementation for an ONNX file.
 
     Raises:
@@ -92,7 +82,7 @@ def kind_of_file(file: OnnxFile, expected: type[Predictor] | None = None) -> typ
     return _kind(file.facts.task, expected, file.path, file.facts.model)
 
 
-def kind_of_run(run: FinishedRun, expected: type[Predictor] | None = None) -> type[Predictor]:
+def kind_of_run(run: FinishedRun, expected: PredictorKind | None = None) -> PredictorKind:
     """Return the implementation for a finished run.
 
     Raises:
@@ -101,7 +91,7 @@ def kind_of_run(run: FinishedRun, expected: type[Predictor] | None = None) -> ty
     return _kind(run.task, expected, run.folder, run.network_name)
 
 
-def kind_at(run_or_onnx: Path) -> type[Predictor]:
+def kind_at(run_or_onnx: Path) -> PredictorKind:
     """Return the implementation for a run's folder or an ONNX file; no weights are read.
 
     If nothing says which, it is the segmentation's: opening then names what is wrong.
@@ -119,12 +109,12 @@ def kind_at(run_or_onnx: Path) -> type[Predictor]:
     return _kind(config.task, None, run_or_onnx, str(config.pretext))
 
 
-def kind_for(dataset: Any) -> type[Predictor]:
+def kind_for(dataset: Any) -> PredictorKind:
     """Return the implementation that predicts and scores an opened dataset."""
     return next(kind for kind in PREDICTORS.values() if isinstance(dataset, kind.dataset))
 
 
-def _kind(task: str, expected: type[Predictor] | None, path: Path, network: str) -> type[Predictor]:
+def _kind(task: str, expected: PredictorKind | None, path: Path, network: str) -> PredictorKind:
     kind = PREDICTORS.get(task)
     if kind is None or (expected is not None and kind is not expected):
         raise (expected or Segmenter).refusal(path, task, network)

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
-from jaxtyping import Float32, UInt8
+from jaxtyping import Float32, Integer, UInt8
 
 from headstart.data.layouts.folders import Frame
 from headstart.errors import DataError
@@ -53,8 +53,8 @@ class Answers:
     """
 
     sizes: tuple[tuple[int, int], ...]
-    probabilities: tuple[Float32[np.ndarray, "b *rest"], ...]
-    classes: tuple[np.ndarray[Any, Any], ...]
+    probabilities: tuple[Float32[np.ndarray, "..."], ...]
+    classes: tuple[Integer[np.ndarray, "..."], ...]
 
 
 @dataclass(frozen=True)
@@ -85,6 +85,7 @@ class ExportForm:
     min_area: float = 0.0
 
 
+@runtime_checkable
 class Predictor(Protocol):
     """A trained network and all that is needed to use it, whichever library runs it."""
 
@@ -122,11 +123,11 @@ class Predictor(Protocol):
         """Return the network of a run, with its weights, on the CPU in evaluation mode."""
 
     @classmethod
-    def from_run(cls, run: FinishedRun, device: Device) -> Self:
+    def from_run(cls, run: FinishedRun, device: Device) -> Predictor:
         """Return the network of a run, ready for use by PyTorch on a device."""
 
     @classmethod
-    def from_onnx(cls, file: OnnxFile) -> Self:
+    def from_onnx(cls, file: OnnxFile) -> Predictor:
         """Return the network of an ONNX file, ready for use by ONNX Runtime; torch is not loaded.
 
         Raises:
@@ -188,6 +189,12 @@ class Predictor(Protocol):
 
     def answers(self, images: Images) -> Answers:
         """Return the network's output on pictures: all in one batch, and some of them alone."""
+
+
+if TYPE_CHECKING:
+    PredictorKind = type[Predictor]
+else:
+    PredictorKind = type  # Python cannot check at run time that a class fits a protocol
 
 
 def spread(items: Sequence[Item], count: int) -> list[Item]:

@@ -6,7 +6,7 @@ import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from jaxtyping import Float32, UInt8
@@ -93,7 +93,7 @@ class Segmenter:
         return network.eval()
 
     @classmethod
-    def from_run(cls, run: FinishedRun, device: Device) -> Self:
+    def from_run(cls, run: FinishedRun, device: Device) -> Segmenter:
         """See the interface."""
         import torch
 
@@ -114,10 +114,10 @@ class Segmenter:
             return [class_map.cpu().numpy() for class_map in classes]
 
         label_map = LabelMap(run.names, tuple(run.facts["greys"]))
-        return cls(run.size, label_map, min_area, run.digest, probabilities, maps)
+        return Segmenter(run.size, label_map, min_area, run.digest, probabilities, maps)
 
     @classmethod
-    def from_onnx(cls, file: OnnxFile) -> Self:
+    def from_onnx(cls, file: OnnxFile) -> Segmenter:
         """See the interface."""
         from headstart.inference.onnx_session import start_session
 
@@ -139,7 +139,7 @@ class Segmenter:
                 classes += class_maps(probabilities(part), part_sizes, facts.min_area)
             return classes
 
-        return cls(facts.size, label_map, facts.min_area, file.digest, probabilities, maps)
+        return Segmenter(facts.size, label_map, facts.min_area, file.digest, probabilities, maps)
 
     @classmethod
     def export_form(cls, run: FinishedRun) -> ExportForm:
@@ -206,7 +206,7 @@ class Segmenter:
         )
 
 
-def _batches(images: Pictures) -> list[Pictures]:
+def _batches(images: Pictures) -> list[UInt8[np.ndarray, "_ 3 h w"]]:
     return [images[i : i + _BATCH] for i in range(0, len(images), _BATCH)]
 
 
