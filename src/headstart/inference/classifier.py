@@ -57,7 +57,7 @@ class Classifier:
 
     task: ClassVar[str] = "classification"
     dataset: ClassVar[type] = ClassDataset
-    takes_clips: ClassVar[bool] = False
+    predicts_masks: ClassVar[bool] = False
 
     @staticmethod
     def refusal(path: Path, task: str, network: str) -> DataError:

@@ -93,8 +93,8 @@ class Predictor(Protocol):
     """The name of the task, as in weights, configurations and ONNX files."""
     dataset: ClassVar[type]
     """What opening a dataset of this task gives."""
-    takes_clips: ClassVar[bool]
-    """Whether [`predict_clip`][headstart.inference.clips.predict_clip] takes it."""
+    predicts_masks: ClassVar[bool]
+    """Whether it predicts masks: then it takes clips, and masks in files can be scored."""
 
     @property
     def size(self) -> tuple[int, int]:

@@ -62,7 +62,7 @@ class Segmenter:
 
     task: ClassVar[str] = "segmentation"
     dataset: ClassVar[type] = Dataset
-    takes_clips: ClassVar[bool] = True
+    predicts_masks: ClassVar[bool] = True
 
     @property
     def names(self) -> tuple[str, ...]:
