@@ -30,10 +30,9 @@ import torch
 from headstart.data.layouts.folders import frames_of, open_dataset
 from headstart.data.pictures.frame import read_frame
 from headstart.errors import HeadstartError
-from headstart.inference.onnx_metadata import read_onnx
-from headstart.inference.onnx_network import segmenter_of
+from headstart.inference.onnx_file import read_onnx
+from headstart.inference.opening import open_segmenter
 from headstart.inference.segmenter import Pictures, Segmenter, brought, class_maps, resized
-from headstart.inference.torch_network import load_segmenter
 from headstart.runs.records import environment, version_of
 from headstart.system.disk import write_json
 from headstart.system.processor import available_threads
@@ -94,8 +93,7 @@ def measure(run: Path, data: Path, split: str) -> dict[str, Any]:
     dataset, file = open_dataset(data), read_onnx(run / "model.onnx")
     frames = frames_of(dataset, split)
     pictures = [read_frame(frame, dataset.root) for frame in frames]
-    cpu = torch.device("cpu")
-    both = {"pytorch": load_segmenter(run, cpu), "onnxruntime": segmenter_of(file)}
+    both = {"pytorch": open_segmenter(run, "cpu"), "onnxruntime": Segmenter.from_onnx(file)}
     sizes = [picture.shape[:2] for picture in pictures]
     small = [brought(both["pytorch"], [picture]) for picture in pictures]
     own = [np.stack([picture.transpose(2, 0, 1)]) for picture in pictures]

@@ -1,12 +1,11 @@
-"""Suggested labels against random ones, on a dataset whose training split has labels.
+"""What suggested labels give against random ones, on a dataset whose training split has labels.
 
     python benchmarks/suggest.py DATA OUT --seeds 1,2,3,4,5 --result suggest.json
 
-For each seed, a first run is trained from scratch on ``--labels`` frames. It suggests ``--more``
-frames from the rest of the training split, and as many are drawn at random from the same pictures
-(near-duplicates of labelled, validation or test frames are excluded from both). Then one run is
-trained from scratch on each set, with everything else the same. The scored split is used once per
-run. Runs resume, and finished ones are not repeated.
+For each seed: a run from scratch on ``--labels`` frames; ``--more`` frames suggested by it, of the
+rest of the training split, and as many drawn at random from the same pictures (what nearly equals a
+labelled, validation or test frame may be picked by neither); a run from scratch on each, all else
+the same. The scored split is read once a run. Runs resume, and finished ones are not run again.
 """
 
 from __future__ import annotations
@@ -27,28 +26,29 @@ from scipy.stats import spearmanr
 from headstart.data.decoded_frames import read_labelled
 from headstart.data.layouts.folders import Frame, open_dataset
 from headstart.data.pictures.duplicates import NEAR, fingerprints, nearest
-from headstart.inference.segmenter import class_maps_of
-from headstart.inference.torch_network import load_segmenter, load_trained
-from headstart.labelling.suggestion import known_of, look, suggest
+from headstart.inference.finished_run import read_finished_run
+from headstart.inference.opening import open_segmenter
+from headstart.inference.segmenter import Segmenter, class_maps_of
+from headstart.labelling.known_frames import known_of
+from headstart.labelling.suggestion import look, suggest
+from headstart.runs.folder import LABELS
 from headstart.scores import segmentation as metrics
 from headstart.scores.frames_csv import read_frames_csv
 from headstart.scores.pooled import usable_classes
 from headstart.seeding import generator
 from headstart.studies import statistics as stats
-from headstart.studies.workers import Work, working
+from headstart.studies.workers import Silent, Work, working
 from headstart.system.disk import write_json
 from headstart.system.signals import Stopping
-from headstart.tasks.budgets import LABELS
 from headstart.training.config import RunConfig
 from headstart.training.config_files import read_frame_names
-from headstart.training.listener import Silent
 from headstart.training.option_values import parse_size
 
 ARMS = ("suggested", "random")
 
 
 def settings(asked: argparse.Namespace, seed: int, frames: tuple[str, ...] | None) -> RunConfig:
-    """Settings of a run from scratch on the first labels, or on these frames."""
+    """A run from scratch on the first labels, or on these frames."""
     return RunConfig.model_validate(
         {
             "schema": 1,
@@ -65,7 +65,7 @@ def settings(asked: argparse.Namespace, seed: int, frames: tuple[str, ...] | Non
 
 
 def pool_of(data: Path, labelled: tuple[str, ...]) -> tuple[tuple[Frame, ...], list[Frame], Path]:
-    """The labelled training frames, the others that may be picked, and the dataset's folder."""
+    """Labelled training frames; the others that may be picked; the dataset's folder."""
     dataset = open_dataset(data)
     train = dataset.splits["train"]
     first = tuple(f for f in train if f.name in labelled)
@@ -78,7 +78,7 @@ def pool_of(data: Path, labelled: tuple[str, ...]) -> tuple[tuple[Frame, ...], l
 
 
 def arm(asked: argparse.Namespace, seed: int, way: str) -> RunConfig:
-    """Settings of a second run: on the first labels and those picked in this way."""
+    """The settings of one more run: the first labels and those picked in this way."""
     torch.set_num_threads(1)
     base = asked.out / f"base-{seed}"
     first, pool, root = pool_of(asked.data, read_frame_names(base / LABELS))
@@ -94,23 +94,25 @@ def arm(asked: argparse.Namespace, seed: int, way: str) -> RunConfig:
 
 
 def ranks(asked: argparse.Namespace, seed: int) -> float:
-    """Rank correlation of the first run's uncertainty and its error, on frames it never saw.
+    """Rank correlation of uncertainty and of how wrong the first run is, on what it never saw.
 
-    The error is 1 minus the Dice of a frame, over the foreground classes in truth or prediction;
+    How wrong: 1 minus the Dice of a frame, over the foreground classes in truth or prediction;
     frames without any are left out.
     """
-    base, cpu = asked.out / f"base-{seed}", torch.device("cpu")
+    base = asked.out / f"base-{seed}"
     dataset = open_dataset(asked.data)
     learned = set(read_frame_names(base / LABELS))
     rest = [f for f in dataset.splits["train"] if f.name not in learned]
-    segmenter, wrong = load_segmenter(base, cpu), []
+    segmenter, wrong = open_segmenter(base, "cpu"), []
     for frame in rest:
         image, truth = read_labelled(frame, dataset.label_map, dataset.root)
         (found,) = class_maps_of(segmenter, [image])
         maps = (torch.from_numpy(m.astype(np.int64))[None] for m in (found, truth))
         counts = metrics.count(*maps, len(dataset.label_map.names)).numpy()
         wrong.append(1 - metrics.dice_of_frames(counts)[0])
-    unsure = look(load_trained(base), rest, dataset.root, cpu).uncertainty
+    run = read_finished_run(base)
+    network = Segmenter.network(run)
+    unsure = look(network, run.size, rest, dataset.root, torch.device("cpu")).uncertainty
     there = ~np.isnan(wrong)
     return float(spearmanr(unsure[there], np.array(wrong)[there]).statistic)
 
@@ -171,7 +173,7 @@ def compared(asked: argparse.Namespace) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Run what is missing, compare, and write the result."""
+    """Runs what is missing, compares, writes the result."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )

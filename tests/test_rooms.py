@@ -15,9 +15,8 @@ LIGHT = (
     "data.pictures", "training.config", "training.recipes", "training.listener", "tasks.interface",
     "tasks.lookup", "tasks.segmentation", "tasks.classification", "tasks.pretext", "runs.folder",
     "runs.records", "runs.starting", "studies.plan", "studies.ledger", "studies.costs",
-    "studies.statistics", "studies.verdicts", "inference.segmenter", "inference.classifier",
-    "inference.onnx_metadata", "inference.onnx_network", "inference.masks", "inference.classes",
-    "report", "cli",
+    "studies.statistics", "studies.verdicts", "inference", "export.agreement",
+    "export.to_onnx", "report", "cli",
 )  # fmt: skip
 
 

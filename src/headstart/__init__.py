@@ -39,7 +39,7 @@ _WHERE = {
     "Recipe": "training.recipes",
     "RunConfig": "training.config",
     "read_recipe": "training.recipes",
-    "open_segmenter": "inference.masks",
+    "open_segmenter": "inference.opening",
     "evaluate_run": "inference.evaluation",
     "evaluate_masks": "inference.evaluation",
 }

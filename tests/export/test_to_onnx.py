@@ -1,4 +1,4 @@
-"""A run in one file: it answers as the run, says what it is, and is written whole or not at all."""
+"""A run in one file: it agrees with the run, describes itself, and is whole or not there."""
 
 from __future__ import annotations
 
@@ -23,11 +23,13 @@ from headstart.data.layouts.class_folders import open_classes
 from headstart.data.layouts.folders import frames_of, open_dataset
 from headstart.data.pictures.frame import read_frame
 from headstart.errors import DataError, HeadstartError, UsageError
-from headstart.export.to_onnx import export_run, free_file, write_segmenter
-from headstart.inference.classes import classes_of_split, open_classifier
-from headstart.inference.masks import open_segmenter, predict
-from headstart.inference.onnx_metadata import KEY, read_onnx
-from headstart.inference.torch_network import load_segmenter, load_trained
+from headstart.export.to_onnx import export_run, free_file, write_checked
+from headstart.inference.classifier import classes_of_split
+from headstart.inference.finished_run import read_finished_run
+from headstart.inference.masks import predict
+from headstart.inference.onnx_file import KEY, read_onnx
+from headstart.inference.opening import open_classifier, open_segmenter
+from headstart.inference.segmenter import Segmenter
 from headstart.runs.run import train
 from headstart.training.checkpoint import load_weights, save_weights
 from headstart.training.config import make_run_config
@@ -53,9 +55,9 @@ def exported(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[P
     """A copy of the run with its file, and what was answered. Takes long: it is done once."""
     run = tmp_path_factory.mktemp("exported") / "run"
     shutil.copytree(trained, run)
-    said: list[str] = []
-    answer = export_run(run, tell=said.append)
-    assert said == ["exporting, which takes some seconds", "comparing with PyTorch on 8 pictures"]
+    messages: list[str] = []
+    answer = export_run(run, tell=messages.append)
+    assert len(messages) == 2 and "export" in messages[0] and "8 pictures" in messages[1]
     return run, answer
 
 
@@ -80,12 +82,12 @@ def test_one_file_that_says_what_it_is(trained: Path, exported: tuple[Path, dict
     model = onnx.load_model_from_string(content)
     onnx.checker.check_model(model, full_check=True)
     (prop,) = model.metadata_props
-    facts, its = json.loads(prop.value), load_trained(run)
+    facts, finished = json.loads(prop.value), read_finished_run(run)
     assert prop.key == KEY and list(facts) == sorted(facts)
-    assert tuple(facts["names"]) == its.label_map.names
-    assert tuple(facts["greys"]) == its.label_map.greys
-    assert facts["weights_sha256"] == its.digest and facts["size"] == [16, 24]
-    assert np.allclose(facts["mean"], its.model.mean.flatten()) and facts["mean"] != [0, 0, 0]
+    label_map, network = open_segmenter(run, "cpu").label_map, Segmenter.network(finished)
+    assert (tuple(facts["names"]), tuple(facts["greys"])) == (label_map.names, label_map.greys)
+    assert facts["weights_sha256"] == finished.digest and facts["size"] == [16, 24]
+    assert np.allclose(facts["mean"], network.mean.flatten()) and facts["mean"] != [0, 0, 0]
     for trace in (b".py", b"site-packages", str(ROOT).encode(), b"stack_trace"):
         assert trace not in content
 
@@ -99,7 +101,7 @@ def test_any_number_of_pictures_of_any_size(
     frames = frames_of(open_dataset(drawn), "test")[:batch]
     pictures = [Image.fromarray(read_frame(frame, drawn)) for frame in frames]
     images = np.stack([np.asarray(p.resize(size[::-1])).transpose(2, 0, 1) for p in pictures])
-    theirs = load_segmenter(exported[0], CPU).probabilities(images)
+    theirs = open_segmenter(exported[0], "cpu").probabilities(images)
     ours = open_segmenter(exported[0] / "model.onnx").probabilities(images)
     assert ours.shape == (batch, 5, *size) and np.abs(ours - theirs).max() < 1e-5
 
@@ -107,9 +109,9 @@ def test_any_number_of_pictures_of_any_size(
 def test_the_same_command_again_answers_at_once(exported: tuple[Path, dict]) -> None:
     run, answer = exported
     before = (run / "model.onnx").stat()
-    said: list[str] = []
-    again = export_run(run, tell=said.append)
-    assert again == {**answer, "written": False, "agreement": None} and not said
+    messages: list[str] = []
+    again = export_run(run, tell=messages.append)
+    assert again == {**answer, "written": False, "agreement": None} and not messages
     assert (run / "model.onnx").stat().st_mtime_ns == before.st_mtime_ns
 
 
@@ -128,12 +130,14 @@ def test_nothing_is_overwritten(exported: tuple[Path, dict], tmp_path: Path) -> 
     model = other / "model.onnx"
     shutil.copy(exported[0] / "model.onnx", model)
     before = model.read_bytes()
-    with pytest.raises(UsageError, match=r"made from other weights .*\n.*--fresh"):
+    with pytest.raises(UsageError, match="--fresh") as caught:
         export_run(other)
+    assert [finding.code for finding in caught.value.findings] == ["other-weights"]
     assert model.read_bytes() == before
     model.write_bytes(before[:1000])
-    with pytest.raises(UsageError, match=r"(?s)damaged.*nothing is overwritten"):
+    with pytest.raises(UsageError, match="--fresh") as caught:
         export_run(other)
+    assert [finding.code for finding in caught.value.findings] == ["bad-onnx", "not-ours"]
     assert model.read_bytes() == before[:1000]
     assert free_file(model) == other / "model-2.onnx"
     assert free_file(other / "new.onnx") == other / "new.onnx"
@@ -147,10 +151,10 @@ def test_what_does_not_answer_as_pytorch_is_not_written(
     frames = frames_of(open_dataset(drawn), "test")
     images = [read_frame(frame, drawn) for frame in frames]
     beside = type(file)(tmp_path / "new" / "model.onnx", file.content, file.facts, file.digest)
-    with pytest.raises(HeadstartError, match=r"differ by 0\.\d+ in a probability") as caught:
-        write_segmenter(beside, load_segmenter(other, CPU), images)
+    with pytest.raises(HeadstartError, match=r"onnx-differs.* 0\.\d+ ") as caught:
+        write_checked(beside, open_segmenter(other, "cpu"), images)
     assert caught.value.exit_status == 1 and not (tmp_path / "new").exists()
-    write_segmenter(beside, load_segmenter(exported[0], CPU), images)
+    write_checked(beside, open_segmenter(exported[0], "cpu"), images)
     assert beside.path.read_bytes() == file.content
 
 
@@ -174,15 +178,16 @@ def test_without_pictures_it_is_said_what_to_do(trained: Path, tmp_path: Path) -
     shutil.copytree(trained, run)
     config = json.loads((run / "config.json").read_text())
     (run / "config.json").write_text(json.dumps({**config, "data": str(tmp_path / "gone")}))
-    with pytest.raises(DataError, match=r"not at .*gone\n.*--pictures FOLDER"):
+    gone = re.escape(str(tmp_path / "gone"))
+    with pytest.raises(DataError, match=rf"no-pictures.*{gone}\n.*--pictures FOLDER"):
         export_run(run)
-    with pytest.raises(DataError, match="no picture and no folder with pictures") as caught:
+    with pytest.raises(DataError, match=f"no-pictures.*{gone}") as caught:
         export_run(run, pictures=tmp_path / "gone")
-    assert "--split" not in str(caught.value)  # which this verb has not
+    assert "--split" not in str(caught.value)  # an option that this verb does not have
     (run / "weights.safetensors").unlink()
-    with pytest.raises(DataError, match="expected a finished run"):
+    with pytest.raises(DataError, match="no-weights"):
         export_run(run)
-    with pytest.raises(DataError, match="no run folder"):
+    with pytest.raises(DataError, match="no-run"):
         export_run(tmp_path / "none")
 
 
@@ -208,7 +213,7 @@ def test_predict_without_torch_or_matplotlib(
     done = without({"torch", "torchvision", "matplotlib"}, script.format(calls=calls), tmp_path)
     assert done.returncode == 0, done.stderr
     assert len(list((tmp_path / "one/masks").iterdir())) == 1
-    predict(load_segmenter(run, CPU), frames, drawn, tmp_path / "torch")
+    predict(open_segmenter(run, "cpu"), frames, drawn, tmp_path / "torch")
     differs = []
     for frame in frames:
         name = f"{frame.name}.png"
@@ -230,7 +235,7 @@ def test_the_lines_in_the_documentation_run_without_headstart(
     done = without({"torch", "headstart"}, lines[1] + "np.save('p.npy', probabilities)\n", tmp_path)
     assert done.returncode == 0, done.stderr
     image = np.asarray(picture.resize((80, 64), Image.Resampling.BILINEAR)).transpose(2, 0, 1)
-    theirs = load_segmenter(exported[0], CPU).probabilities(np.stack([image]))
+    theirs = open_segmenter(exported[0], "cpu").probabilities(np.stack([image]))
     found = np.load(tmp_path / "p.npy")
     assert found.shape == (1, 5, 64, 80) and np.abs(found - theirs).max() < 1e-5
 
@@ -259,5 +264,5 @@ def test_a_classifier_writes_the_same_classes_csv(coloured: Path, tmp_path: Path
     assert header == "picture,class,probability,ape,bee,cat" and len(rows) == 18
     found = np.array([row.split(",")[3:] for row in rows], dtype=float)
     assert np.abs(found - pair[0]).max() < 1e-5
-    with pytest.raises(DataError, match="holds a classifier"):
+    with pytest.raises(DataError, match="is-a-classifier"):
         open_segmenter(model)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import re
 import signal
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,15 +13,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 from headstart.data.pictures.clip import open_clip
 from headstart.errors import DataError, DiskError, InterruptedRun, UsageError
-from headstart.inference import clip_outputs as reel
-from headstart.inference.clips import Written, predict_clip
+from headstart.inference import video_writer
+from headstart.inference.clips import ClipPrediction, predict_clip
+from headstart.inference.opening import open_segmenter
 from headstart.inference.segmenter import Segmenter, class_maps_of
-from headstart.inference.torch_network import load_segmenter
 from headstart.plots.overlay import overlay
 from headstart.system.signals import Stopping
 from tests.clips import damage, frames_in, make_clip
@@ -30,10 +30,10 @@ FILES = [".lock", "areas.csv", "made-of.txt", "overlay.mp4", "timeline.png"]
 
 @pytest.fixture(scope="module")
 def segmenter(trained: Path) -> Segmenter:
-    return load_segmenter(trained, torch.device("cpu"))
+    return open_segmenter(trained, "cpu")
 
 
-def film(segmenter: Segmenter, path: Path, out: Path, masks: bool = False) -> Written:
+def film(segmenter: Segmenter, path: Path, out: Path, masks: bool = False) -> ClipPrediction:
     with Stopping() as stopping, open_clip(path, stopping.asked) as clip:
         return predict_clip(segmenter, clip, out, stopping, masks)
 
@@ -93,8 +93,9 @@ def test_another_clips_files_are_not_overwritten(segmenter: Segmenter, tmp_path:
     out = tmp_path / "out"
     film(segmenter, make_clip(tmp_path / "a.mp4", range(3)), out)
     before = {p.name: p.read_bytes() for p in out.iterdir()}
-    with pytest.raises(UsageError, match="not made with these weights of this clip"):
+    with pytest.raises(UsageError, match=re.escape(str(out))) as caught:
         film(segmenter, make_clip(tmp_path / "a.mp4", range(4)), out)
+    assert caught.value.findings[0].code == "not-empty"
     assert before == {p.name: p.read_bytes() for p in out.iterdir()}
 
 
@@ -103,9 +104,9 @@ def test_broken_frames_and_a_cut_are_told(segmenter: Segmenter, tmp_path: Path) 
     content = damage(path, [3, 12]).read_bytes()
     path.write_bytes(content[: len(content) * 8 // 10])
     written = film(segmenter, path, tmp_path / "out")
-    said = {w.code: w for w in written.warnings}
-    assert "left out: 3 at 0.120 s, 12 at 0.480 s" in said["broken-frames"].message
-    assert "clip-cut-short" in said and written.skipped >= 2
+    warnings = {w.code: w for w in written.warnings}
+    assert "3 at 0.120 s, 12 at 0.480 s" in warnings["broken-frames"].message
+    assert "clip-cut-short" in warnings and written.skipped >= 2
     frames = [int(row["frame"]) for row in rows(tmp_path / "out")]
     assert written.frames == len(frames) and not {3, 12} & set(frames)
     times = [time for time, _ in frames_in(tmp_path / "out/overlay.mp4")]
@@ -250,8 +251,8 @@ def test_without_x264_the_other_encoder_is_used(
     segmenter: Segmenter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whose ticks are coarser: times are as near as they go, and rise."""
-    kept = {"no_such_encoder": ({}, 1), "mpeg4": reel._ENCODERS["mpeg4"]}
-    monkeypatch.setattr(reel, "_ENCODERS", kept)
+    kept = {"no_such_encoder": ({}, 1), "mpeg4": video_writer._ENCODERS["mpeg4"]}
+    monkeypatch.setattr(video_writer, "_ENCODERS", kept)
     tick, times = Fraction(1, 90_000), [0, 3000, 3001, 9000, 12_000]
     path = make_clip(tmp_path / "a.mp4", times, tick=tick)
     assert film(segmenter, path, tmp_path / "out").encoder == "mpeg4"
@@ -263,14 +264,14 @@ def test_without_x264_the_other_encoder_is_used(
 def test_names_are_no_formulas(tmp_path: Path) -> None:
     names = ("background", "=HYPERLINK(1)", "@x", "a,b")
     with (tmp_path / "areas.csv").open("w+") as file:
-        reel.Reel(file, names, lambda *_: None, lambda *_: None, "", Fraction(1))
+        video_writer.ClipFiles(file, names, lambda *_: None, lambda *_: None, "", Fraction(1))
         file.seek(0)
         header = next(csv.reader(file))
     assert header == ["frame", "seconds", "background", "'=HYPERLINK(1)", "'@x", "a,b"]
 
 
 def test_a_long_timeline_is_merged_and_keeps_its_means() -> None:
-    timeline, rng = reel.Timeline(), np.random.default_rng(0)
+    timeline, rng = video_writer.Timeline(), np.random.default_rng(0)
     shares = rng.random((9001, 3))
     for i, row in enumerate(shares):
         timeline.add(Fraction(i, 25), Fraction(i + 1, 25), row)

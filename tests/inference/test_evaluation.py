@@ -14,10 +14,10 @@ from PIL import Image
 
 from headstart.data.layouts.folders import frames_of, open_dataset
 from headstart.errors import DataError, UsageError
-from headstart.inference import evaluation as evaluate
+from headstart.inference import mask_scores
 from headstart.inference.evaluation import evaluate_masks, evaluate_run
-from headstart.inference.masks import open_segmenter
-from headstart.inference.segmenter import Pictures, Segmenter, Sizes
+from headstart.inference.opening import open_segmenter
+from headstart.inference.segmenter import Pictures, PictureSizes
 
 
 def test_the_run_scores_again_what_it_scored(trained: Path, drawn: Path) -> None:
@@ -37,24 +37,20 @@ def test_memory_does_not_grow_with_the_frames(
     class Held(np.ndarray):
         __hash__ = object.__hash__  # type: ignore[assignment]
 
-    def opened(run: Path, device: str) -> Segmenter:
-        its = open_segmenter(run, device)
+    segmenter = open_segmenter(trained, "cpu")
 
-        def maps(pictures: Pictures, sizes: Sizes) -> list[np.ndarray]:
-            nonlocal most
-            found = [m.view(Held) for m in its.maps(pictures, sizes)]
-            for m in found:
-                alive.add(m)
-            most = max(most, len(alive))
-            return found
+    def maps(pictures: Pictures, sizes: PictureSizes) -> list[np.ndarray]:
+        nonlocal most
+        class_maps = [m.view(Held) for m in segmenter.maps(pictures, sizes)]
+        for m in class_maps:
+            alive.add(m)
+        most = max(most, len(alive))
+        return class_maps
 
-        return replace(its, maps=maps)
-
-    whole = evaluate_run(trained, open_dataset(drawn), "train", "cpu")
-    monkeypatch.setattr(evaluate, "open_segmenter", opened)
-    monkeypatch.setattr(evaluate, "_BATCH", 2)
-    assert evaluate_run(trained, open_dataset(drawn), "train", "cpu") == whole
-    assert whole["frames"] == 12 and most == 2
+    scores = evaluate_run(trained, open_dataset(drawn), "train", "cpu")
+    monkeypatch.setattr(mask_scores, "_BATCH", 2)
+    assert replace(segmenter, maps=maps).evaluate(open_dataset(drawn), "train") == scores
+    assert scores["frames"] == 12 and most == 2
 
 
 def test_frames_that_cannot_be_read_are_all_named(
@@ -83,8 +79,11 @@ def test_the_truth_scores_one(drawn: Path, tmp_path: Path) -> None:
 
 def test_masks_that_cannot_be_scored_are_all_named(drawn: Path, tmp_path: Path) -> None:
     dataset = open_dataset(drawn)
-    with pytest.raises(DataError, match="no mask for 5 of the 5 frames"):
+    with pytest.raises(DataError) as caught:
         evaluate_masks(tmp_path, dataset, "test")
+    (finding,) = caught.value.findings
+    assert finding.code == "mask-missing" and len(finding.files) == 5
+    assert str(tmp_path) in finding.message and "5 of the 5" in finding.message
     for i, frame in enumerate(frames_of(dataset, "test")):
         size = (4, 4) if i == 0 else (32, 40)
         Image.fromarray(np.full(size, 99 if i == 1 else 0, np.uint8)).save(
@@ -101,10 +100,14 @@ def test_a_run_for_other_classes_is_refused(trained: Path, drawn: Path, tmp_path
     shutil.copytree(drawn, data)
     labels = json.loads((data / "mapping.json").read_text())
     (data / "mapping.json").write_text(json.dumps({f"{k}_x": v for k, v in labels.items()}))
-    with pytest.raises(DataError, match="Drawn_Tissue_x"):
+    with pytest.raises(DataError) as caught:
         evaluate_run(trained, open_dataset(data), "test", "cpu")
+    (finding,) = caught.value.findings
+    assert finding.code == "other-classes" and str(data) in finding.message
+    assert "Drawn_Tissue_x (0)" in finding.message and "Drawn_Tissue (0)" in finding.message
 
 
 def test_an_unknown_split(drawn: Path) -> None:
-    with pytest.raises(UsageError, match="it has train, validation, test"):
+    with pytest.raises(UsageError, match="train, validation, test") as caught:
         frames_of(open_dataset(drawn), "holdout")
+    assert caught.value.findings[0].code == "no-such-split"

@@ -13,8 +13,8 @@ from torch.nn import functional as F
 
 from headstart.data.layouts.folders import frames_of, open_dataset
 from headstart.data.pictures.frame import read_frame
+from headstart.inference.opening import open_segmenter
 from headstart.inference.segmenter import brought, class_maps, class_maps_of, resized
-from headstart.inference.torch_network import load_segmenter
 from headstart.tasks import class_maps as in_torch
 
 SIDES = st.integers(1, 23)
@@ -39,11 +39,11 @@ def test_class_maps_are_those_of_torch(min_area: float) -> None:
 
 
 def test_a_run_answers_alike_by_its_probabilities(trained: Path, drawn: Path) -> None:
-    segmenter = load_segmenter(trained, torch.device("cpu"))
+    segmenter = open_segmenter(trained, "cpu")
     frames = frames_of(open_dataset(drawn), "test")
     pictures = [read_frame(frame, drawn) for frame in frames]
     probs = segmenter.probabilities(brought(segmenter, pictures))
     assert probs.shape == (5, 5, 16, 24) and np.allclose(probs.sum(1), 1, atol=1e-5)
     maps = class_maps(probs, [p.shape[:2] for p in pictures], segmenter.min_area)
-    for ours, its in zip(maps, class_maps_of(segmenter, pictures), strict=True):
-        assert np.array_equal(ours, its)
+    for ours, theirs in zip(maps, class_maps_of(segmenter, pictures), strict=True):
+        assert np.array_equal(ours, theirs)

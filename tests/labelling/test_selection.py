@@ -22,12 +22,12 @@ def different(n: int) -> Fingerprints:
 def covered(unsure, features, labelled, allowed, chosen) -> float:
     """What the module's formula says of a choice, written down a second time."""
     scale = features.std(0)
-    x, there = features / np.where(scale > 0, scale, 1), labelled / np.where(scale > 0, scale, 1)
+    x, known = features / np.where(scale > 0, scale, 1), labelled / np.where(scale > 0, scale, 1)
     apart = [np.sum((a - b) ** 2) for a, b in itertools.combinations(x, 2)]
     sigma2 = np.median(apart) / 4
     total = 0.0
     for i in np.flatnonzero(allowed):
-        centres = [*there, *x[list(chosen)]]
+        centres = [*known, *x[list(chosen)]]
         nearest = min((np.sum((x[i] - c) ** 2) for c in centres), default=np.inf)
         total += unsure[i] * np.exp(-nearest / (2 * sigma2))
     return total
@@ -48,10 +48,10 @@ def test_lazy_is_greedy_and_near_the_best_there_is(n, m, count, seed):
         return covered(unsure, features, labelled, allowed, chosen)
 
     before, picked = value(()), []
-    for i, its in zip(order.tolist(), share.tolist(), strict=True):
+    for i, covers in zip(order.tolist(), share.tolist(), strict=True):
         gains = {j: value([*picked, j]) - value(picked) for j in np.flatnonzero(allowed)}
         assert gains[i] == pytest.approx(max(gains.values()), abs=1e-9)
-        assert its == pytest.approx(gains[i] / unsure[allowed].sum(), abs=1e-9)
+        assert covers == pytest.approx(gains[i] / unsure[allowed].sum(), abs=1e-9)
         picked.append(i)
     best = max(map(value, itertools.combinations(np.flatnonzero(allowed), len(order))))
     assert value(picked) - before >= (1 - 1 / np.e) * (best - before) - 1e-9

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,8 +14,10 @@ from PIL import Image
 
 from headstart.data.layouts.folders import find_pictures, open_dataset
 from headstart.errors import DataError
-from headstart.inference.torch_network import load_trained
-from headstart.labelling.suggestion import known_of, look, suggest, uncertainty
+from headstart.inference.finished_run import read_finished_run
+from headstart.inference.segmenter import Segmenter
+from headstart.labelling.known_frames import known_of
+from headstart.labelling.suggestion import look, suggest, uncertainty
 from headstart.runs.run import train
 from tests.conftest import Silent, tiny
 
@@ -25,8 +28,8 @@ def test_uncertainty_is_entropy_from_none_to_all() -> None:
     even = torch.full((1, 4, 3, 5), 0.25)
     sure = torch.zeros(1, 4, 3, 5)
     sure[:, 2] = 1
-    found = uncertainty(torch.cat([even, sure, (even + sure) / 2]))
-    assert found[0] == pytest.approx(1) and found[1] == 0 and 0 < found[2] < 1
+    values = uncertainty(torch.cat([even, sure, (even + sure) / 2]))
+    assert values[0] == pytest.approx(1) and values[1] == 0 and 0 < values[2] < 1
 
 
 def test_what_has_labels_or_is_held_out_is_left_out(
@@ -40,11 +43,13 @@ def test_what_has_labels_or_is_held_out_is_left_out(
     for i in range(4):
         pixels = rng.integers(0, 256, (32, 40, 3), dtype=np.uint8)
         Image.fromarray(pixels).save(tmp_path / f"new-{i}.png")
-    found = suggest(trained, find_pictures(tmp_path), tmp_path, 10, CPU)
-    assert {s.frame.name for s in found.picked} == {f"new-{i}" for i in range(4)}
-    assert (found.pictures, found.labelled, found.held_out, found.findings) == (6, 1, 1, ())
-    assert all(0 < s.uncertainty < 1 and sum(s.shares) == pytest.approx(1) for s in found.picked)
-    covers = [s.covers for s in found.picked]
+    suggestions = suggest(trained, find_pictures(tmp_path), tmp_path, 10, CPU)
+    assert {s.frame.name for s in suggestions.picked} == {f"new-{i}" for i in range(4)}
+    assert (suggestions.pictures, suggestions.labelled, suggestions.held_out) == (6, 1, 1)
+    assert suggestions.findings == ()
+    for s in suggestions.picked:
+        assert 0 < s.uncertainty < 1 and sum(s.shares) == pytest.approx(1)
+    covers = [s.covers for s in suggestions.picked]
     assert covers == sorted(covers, reverse=True)
 
 
@@ -71,19 +76,21 @@ def test_other_pictures_under_the_same_names_are_told(
     assert known_of(run).findings == ()
     shutil.copy(dataset.unlabelled["train"][0].image, dataset.splits["train"][3].image)
     shutil.copy(dataset.splits["test"][0].masks[0], dataset.splits["test"][1].masks[0])
-    found = suggest(run, dataset.unlabelled["train"][:2], data, 1, CPU)
-    (told,) = found.findings
-    assert (told.code, told.severity) == ("data-changed", "warning")
-    assert told.message.endswith("changed since: train, test") and "--fresh" not in told.hint
+    suggestions = suggest(run, dataset.unlabelled["train"][:2], data, 1, CPU)
+    (warning,) = suggestions.findings
+    assert (warning.code, warning.severity) == ("data-changed", "warning")
+    assert "train, test" in warning.message and "validation" not in warning.message
+    assert "--fresh" not in warning.hint
     (run / "environment.json").write_text("{}")
-    (told,) = known_of(run).findings
-    assert told.code == "labels-unknown" and "environment.json" in told.message
+    (warning,) = known_of(run).findings
+    assert warning.code == "labels-unknown" and "environment.json" in warning.message
     (run / "environment.json").write_bytes((trained / "environment.json").read_bytes())
     mask = dataset.splits["validation"][0].masks[0]  # which nothing here needs
     mask.unlink()
     mask.symlink_to(trained / "predictions.png")
-    (told,) = known_of(run).findings
-    assert told.code == "labels-unknown" and "whether the data" in told.message
+    (warning,) = known_of(run).findings
+    assert warning.code == "labels-unknown" and str(run) in warning.message
+    assert "environment.json" not in warning.message
 
 
 def test_labels_outside_the_budget_are_labels_too(drawn: Path, tmp_path: Path) -> None:
@@ -96,26 +103,30 @@ def test_labels_outside_the_budget_are_labels_too(drawn: Path, tmp_path: Path) -
     source.mkdir()
     for frame in known.labelled:
         shutil.copy(frame.image, source / f"{frame.name}{frame.image.suffix}")
-    found = suggest(run, find_pictures(source), source, 5, CPU)
-    assert found.picked == () and found.labelled == 12
+    suggestions = suggest(run, find_pictures(source), source, 5, CPU)
+    assert suggestions.picked == () and suggestions.labelled == 12
     (run / "labels.txt").write_text("0\nnobody\n")  # of frames that have gone since
-    assert "1 frames that" in known_of(run).findings[0].message
+    (warning,) = known_of(run).findings
+    assert warning.code == "labels-unknown" and warning.message.startswith("1 frames")
     (run / "labels.txt").unlink()
     known = known_of(run)
     assert known.learned == () and len(known.labelled) == 12 and len(known.held_out) == 9
-    assert "learned from" in known.findings[0].message
+    (warning,) = known.findings
+    assert warning.code == "labels-unknown" and "labels.txt" in warning.message
 
 
 def test_pictures_that_cannot_be_read_are_all_named(trained: Path, tmp_path: Path) -> None:
     for name in ("a.png", "b.png"):
         (tmp_path / name).write_bytes(b"<html>")
+    run = read_finished_run(trained)
     with pytest.raises(DataError, match=r"a\.png(.|\n)*b\.png"):
-        look(load_trained(trained), find_pictures(tmp_path), tmp_path, CPU)
+        look(Segmenter.network(run), run.size, find_pictures(tmp_path), tmp_path, CPU)
 
 
 def test_what_the_network_is_used_for_leaves_no_hook(trained: Path, drawn: Path) -> None:
-    its = load_trained(trained)
+    run = read_finished_run(trained)
+    network: Any = Segmenter.network(run)
     frames = [replace(f, mask=None) for f in open_dataset(drawn).splits["test"]]
-    first, again = (look(its, frames, drawn, CPU) for _ in range(2))
+    first, again = (look(network, run.size, frames, drawn, CPU) for _ in range(2))
     assert np.array_equal(first.features, again.features) and first.features.shape == (5, 16)
-    assert not its.model.encoder[-1]._forward_hooks
+    assert not network.encoder[-1]._forward_hooks

@@ -19,7 +19,7 @@ import torch
 from PIL import Image
 
 from headstart.errors import DataError, InterruptedRun, LockedError, UsageError
-from headstart.inference.torch_network import load_segmenter
+from headstart.inference.opening import open_segmenter
 from headstart.runs.folder import fresh_folder
 from headstart.runs.run import train
 from headstart.scores import segmentation as metrics
@@ -316,11 +316,10 @@ def test_figures_are_pictures(trained: Path) -> None:
 
 
 def test_a_run_that_is_none(tmp_path: Path) -> None:
-    cpu = torch.device("cpu")
     with pytest.raises(DataError, match="no run folder"):
-        load_segmenter(tmp_path / "absent", cpu)
+        open_segmenter(tmp_path / "absent", "cpu")
     with pytest.raises(DataError, match="expected a finished run"):
-        load_segmenter(tmp_path, cpu)
+        open_segmenter(tmp_path, "cpu")
 
 
 def test_devices() -> None:

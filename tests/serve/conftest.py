@@ -13,11 +13,10 @@ from pathlib import Path
 import httpx
 import numpy as np
 import pytest
-import torch
 
 from headstart.data.label_map import LabelMap
+from headstart.inference.opening import open_segmenter
 from headstart.inference.segmenter import Segmenter
-from headstart.inference.torch_network import load_segmenter
 from headstart.serve.app import Served, make_app
 from headstart.serve.facts import About, find_about
 from headstart.serve.limits import RequestLimits
@@ -48,7 +47,7 @@ def running(served: Served, token: str | None = None) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def served(trained: Path) -> Served:
-    segmenter = load_segmenter(trained, torch.device("cpu"))
+    segmenter = open_segmenter(trained, "cpu")
     config = read_run_config(trained / "config.json")
     samples = find_samples(config, trained, segmenter.label_map, None)
     return Served(segmenter, find_about(trained), samples)

@@ -7,10 +7,9 @@ import shutil
 from pathlib import Path
 
 import pytest
-import torch
 
 from headstart.errors import DataError
-from headstart.inference.torch_network import load_segmenter
+from headstart.inference.opening import open_segmenter
 from headstart.serve.facts import facts, find_about
 from headstart.serve.samples import find_samples
 from headstart.studies.verdicts import sentences
@@ -19,7 +18,7 @@ from tests.report.maker import make_study
 
 
 def segmenter(run: Path):
-    return load_segmenter(run, torch.device("cpu"))
+    return open_segmenter(run, "cpu")
 
 
 def test_a_runs_scores_stand_beside_the_trivial_ones(trained: Path) -> None:

@@ -9,10 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from headstart.errors import DataError, UsageError
-from headstart.inference.torch_network import load_segmenter
+from headstart.inference.opening import open_segmenter
 from headstart.report.command import study_command
 from headstart.report.write import write_report
 from headstart.studies.study import study
@@ -101,7 +100,7 @@ def test_the_command_makes_it_again(coloured: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"starts": ("colorization",)}, "of segmentations"),
+        ({"starts": ("colorization",)}, "cannot start from colorization"),
         ({"model": "unet"}, "torchvision"),
         ({"tunes": ("last:0",)}, "tunes"),
         ({"task": "segmentation"}, "width"),
@@ -122,7 +121,7 @@ def test_a_misspelt_network_is_refused_before_anything_is_made(
 
 def test_what_segments_nothing_says_so(done: tuple[Path, dict]) -> None:
     with pytest.raises(DataError, match="holds a classifier"):
-        load_segmenter(done[0] / "runs" / "scratch-all-21-1", torch.device("cpu"))
+        open_segmenter(done[0] / "runs" / "scratch-all-21-1", "cpu")
 
 
 def test_the_time_of_a_run_counts_what_was_computed_once(done: tuple[Path, dict]) -> None:

@@ -21,9 +21,9 @@ from PIL import Image
 from torchvision import models
 
 from headstart.data.layouts.folders import find_pictures
-from headstart.inference.classes import classes_of_pictures
+from headstart.inference.classifier import classes_of_pictures
+from headstart.inference.opening import open_classifier
 from headstart.inference.segmenter import class_maps
-from headstart.inference.torch_network import load_classifier
 from headstart.models.classifiers import make_network, outline
 from headstart.runs.run import train
 from headstart.tasks.code_snippets import classifier_code, onnx_code
@@ -128,8 +128,7 @@ def test_a_cards_own_code_for_a_classifier(coloured: Path, tmp_path: Path, model
     out = tmp_path / "run"
     train(tiny_classifier(coloured, model=model, start="scratch", tune="all"), out, Silent())
     code = code_of((out / "README.md").read_text())
-    cpu = torch.device("cpu")
-    classifier = load_classifier(out, cpu)
+    classifier = open_classifier(out, "cpu")
     for height, width, room in ((90, 110, 1e-5), (20, 24, 5e-3)):
         picture(out / "picture.png", height, width)
         found = eval(run_without_headstart(code, out))

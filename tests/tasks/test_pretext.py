@@ -9,11 +9,10 @@ import signal
 from pathlib import Path
 
 import pytest
-import torch
 from PIL import Image
 
 from headstart.errors import DataError, InterruptedRun, UsageError
-from headstart.inference.torch_network import load_segmenter
+from headstart.inference.opening import open_segmenter
 from headstart.runs.run import train
 from headstart.tasks.pretext import PretextTask, find_leaks
 from headstart.training.config import PretextConfig
@@ -47,7 +46,7 @@ def test_what_its_folder_holds(pretrained: Path) -> None:
     with pytest.raises(DataError, match="is-a-pretext"):
         read_run_config(pretrained / "config.json")
     with pytest.raises(DataError, match="--start"):
-        load_segmenter(pretrained, torch.device("cpu"))
+        open_segmenter(pretrained, "cpu")
 
 
 def test_stopped_and_continued_gives_the_same_bytes(

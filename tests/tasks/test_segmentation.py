@@ -17,8 +17,9 @@ from headstart.data.layouts.folders import open_dataset
 from headstart.errors import DataError, Finding, InterruptedRun, UsageError
 from headstart.export.to_onnx import export_run
 from headstart.inference.evaluation import evaluate_run
-from headstart.inference.masks import open_segmenter
-from headstart.inference.torch_network import load_trained
+from headstart.inference.finished_run import read_finished_run
+from headstart.inference.opening import open_segmenter
+from headstart.inference.segmenter import Segmenter
 from headstart.labelling.suggestion import look
 from headstart.runs.run import train
 from headstart.studies.study import study
@@ -93,7 +94,9 @@ def test_as_one_file_it_answers_the_same(run: Path, tmp_path: Path) -> None:
 
 def test_what_to_label_next_looks_at_its_coarsest_features(drawn: Path, run: Path) -> None:
     frames = open_dataset(drawn).unlabelled["train"]
-    seen = look(load_trained(run), frames, drawn, torch.device("cpu"))
+    finished = read_finished_run(run)
+    network = Segmenter.network(finished)
+    seen = look(network, finished.size, frames, drawn, torch.device("cpu"))
     assert seen.features.shape == (len(frames), 512)
 
 

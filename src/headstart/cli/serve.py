@@ -46,7 +46,7 @@ def serve(
     about = find_about(run)
     address = bind(host, port)
 
-    from headstart.inference.masks import open_segmenter
+    from headstart.inference.opening import open_segmenter
 
     segmenter = open_segmenter(run, device)
     samples = find_samples(about.config, about.run, segmenter.label_map, data)

@@ -1,0 +1,1 @@
+"""A finished run as one ONNX file, written only if it agrees with PyTorch."""

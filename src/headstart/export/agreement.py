@@ -1,32 +1,25 @@
-"""Whether ONNX Runtime answers as PyTorch does, on real pictures."""
+"""Comparing ONNX Runtime with PyTorch on real pictures."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float32, UInt8
 
-from headstart.data.decoded_frames import resize_image
 from headstart.errors import Finding, HeadstartError
-from headstart.inference.classifier import Classifier
-from headstart.inference.segmenter import Segmenter, brought, class_maps_of
+from headstart.inference.predictor import Images, Predictor
 
 TOLERANCE = 1e-4
-"""No probability may differ by more."""
-_ALONE = 3  # pictures are compared again, alone and at another size
-_MULTIPLE = 8  # to which the network pads: the other size is none of it
-
-Images = list[UInt8[np.ndarray, "_ _ _"]]
+"""The largest difference of a probability that is accepted."""
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """One call of both.
+class BatchComparison:
+    """The comparison on one batch.
 
     Attributes:
-        size: height and width of the pictures.
-        batch: how many.
+        size: height and width of the network's input.
+        batch: the number of pictures.
         largest_difference: of a probability.
     """
 
@@ -37,84 +30,49 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Agreement:
-    """How far they are from each other.
+    """The comparison on all pictures.
 
     Attributes:
-        pictures: real ones, on which they were compared.
+        pictures: the number of real pictures.
         tolerance: see [`TOLERANCE`][].
-        largest_difference: of a probability, over all comparisons.
-        other_class_share: of the pixels, at the pictures' own sizes, that get another class; of the
-            pictures, where these have a class.
-        compared: each comparison.
+        largest_difference: of a probability, over all batches.
+        other_class_share: the share of pixels, at the pictures' own sizes, or of pictures that get
+            another class.
+        compared: the comparison on each batch.
     """
 
     pictures: int
     tolerance: float
     largest_difference: float
     other_class_share: float
-    compared: tuple[Comparison, ...]
+    compared: tuple[BatchComparison, ...]
 
 
-def of_segmenters(ours: Segmenter, theirs: Segmenter, images: Images) -> Agreement:
-    """Compares all pictures at the network's size, some alone at another, classes at their own.
-
-    Args:
-        ours: run by ONNX Runtime.
-        theirs: by PyTorch.
-        images: RGB, of any size, ``(h, w, 3)``.
-
-    Raises:
-        HeadstartError: they do not agree.
-    """
-    odd = (_no_multiple(ours.size[0]), _no_multiple(ours.size[1]))
-    alone = [np.stack([resize_image(i, odd).transpose(2, 0, 1)]) for i in images[:_ALONE]]
-    compared = [
-        _compared(odd if i else ours.size, ours.probabilities(batch), theirs.probabilities(batch))
-        for i, batch in enumerate((brought(ours, images), *alone))
-    ]
-    pairs = zip(class_maps_of(ours, images), class_maps_of(theirs, images), strict=True)
-    return _agreed(compared, np.concatenate([(a != b).ravel() for a, b in pairs]), len(images))
-
-
-def of_classifiers(ours: Classifier, theirs: Classifier, images: Images) -> Agreement:
-    """Compares all pictures at once, and some alone.
+def compare(exported: Predictor, original: Predictor, images: Images) -> Agreement:
+    """Compare a network in two runtimes.
 
     Args:
-        ours: run by ONNX Runtime.
-        theirs: by PyTorch.
-        images: not above the network's size, ``(c, h, w)``.
+        exported: the network, run by ONNX Runtime.
+        original: the same, run by PyTorch.
+        images: pictures as [`as_sample`][headstart.inference.predictor.Predictor.as_sample] gives
+            them.
 
     Raises:
-        HeadstartError: they do not agree.
+        HeadstartError: a probability differs by more than [`TOLERANCE`][].
     """
-    batches = (images, *([image] for image in images[:_ALONE]))
-    pairs = [(ours.probabilities(batch), theirs.probabilities(batch)) for batch in batches]
-    compared = [_compared(ours.size, *pair) for pair in pairs]
-    differs = pairs[0][0].argmax(1) != pairs[0][1].argmax(1)
-    return _agreed(compared, differs, len(images))
-
-
-def _no_multiple(side: int) -> int:
-    return side - side % _MULTIPLE + _MULTIPLE + 3
-
-
-def _compared(
-    size: tuple[int, int],
-    ours: Float32[np.ndarray, "b *rest"],
-    theirs: Float32[np.ndarray, "b *rest"],
-) -> Comparison:
-    return Comparison(size, len(ours), float(np.abs(ours - theirs).max()))
-
-
-def _agreed(
-    compared: list[Comparison], differs: Bool[np.ndarray, " _"], pictures: int
-) -> Agreement:
-    largest = float(np.max([one.largest_difference for one in compared]))
-    if not largest <= TOLERANCE:  # NaN is not
+    ours, theirs = exported.answers(images), original.answers(images)
+    compared = tuple(
+        BatchComparison(size, len(a), float(np.abs(a - b).max()))
+        for size, a, b in zip(ours.sizes, ours.probabilities, theirs.probabilities, strict=True)
+    )
+    largest = float(np.max([batch.largest_difference for batch in compared]))
+    if not largest <= TOLERANCE:  # true for NaN, too
         message = (
-            f"ONNX Runtime and PyTorch differ by {largest:.2g} in a probability, at most "
-            f"{TOLERANCE:.0e} was expected; nothing was written"
+            f"ONNX Runtime and PyTorch differ by {largest:.2g} in a probability, expected at most "
+            f"{TOLERANCE:.0e}; nothing was written"
         )
-        hint = "other versions of torch or onnxruntime may do better; please report it"
+        hint = "try other versions of torch or onnxruntime, and please report this"
         raise HeadstartError(Finding("onnx-differs", "error", message, hint))
-    return Agreement(pictures, TOLERANCE, largest, float(differs.mean()), tuple(compared))
+    pairs = zip(ours.classes, theirs.classes, strict=True)
+    differs = np.concatenate([(a != b).ravel() for a, b in pairs])
+    return Agreement(len(images), TOLERANCE, largest, float(differs.mean()), compared)

@@ -1,4 +1,4 @@
-"""A network as the bytes of one ONNX file, by torch's exporter."""
+"""Making the bytes of an ONNX file from a network, with torch's exporter."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ import torch
 from torch import Tensor, nn
 
 from headstart.errors import Finding, HeadstartError
-from headstart.inference.onnx_metadata import messages
+from headstart.inference.onnx_file import messages
 
-_EXAMPLE = (107, 117)  # no multiples of 8, so that the padding is in the graph; not too small
+_EXAMPLE = (107, 117)  # not multiples of 8, so that the graph includes the padding
 _SIDES = ("pictures", "channels", "height", "width")
 
 
 class Answering(nn.Module):
-    """Pictures in ``[0, 1]`` to probabilities.
+    """A network that maps pictures in ``[0, 1]`` to probabilities.
 
     Args:
         network: gives logits, classes in dimension 1.
-        mean: by channel; subtracted first, where the network does not do it itself.
-        std: by channel; divided by then.
+        mean: by channel; subtracted from pictures first. Empty: the network standardises them.
+        std: by channel; pictures are divided by it next.
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class Answering(nn.Module):
         self.std = nn.Buffer(torch.tensor(std)[:, None, None])
 
     def forward(self, image: Tensor) -> Tensor:
-        """Softmax of the logits."""
+        """Return the softmax of the logits."""
         if self.standardises:
             image = (image - self.mean) / self.std
         logits: Tensor = self.network(image)
@@ -50,13 +50,13 @@ def onnx_graph(
     names: tuple[str, str],
     metadata: dict[str, str],
 ) -> bytes:
-    """The file: weights inside, any number of pictures, no trace of where it was made.
+    """Return the file: it holds the weights, takes any number of pictures, and names no paths.
 
     Args:
         answering: the network; on the CPU.
-        size: height and width it is bound to; None: any.
+        size: height and width of the only input it takes; None: it takes any.
         names: of its input and its output.
-        metadata: to be read by whoever has the file.
+        metadata: pairs of strings for the file.
 
     Raises:
         HeadstartError: torch cannot export this network.
@@ -89,7 +89,7 @@ def onnx_graph(
 
 @contextlib.contextmanager
 def _quietly() -> Iterator[None]:
-    """What the exporter says on the way concerns its developers; what fails is an exception."""
+    """Silence the exporter, whose messages are for its developers; failures are exceptions."""
     before = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     try:
@@ -101,12 +101,12 @@ def _quietly() -> Iterator[None]:
 
 
 def _clean(model: Any) -> None:
-    """Takes out stack traces and file names, and gives dimensions their names."""
+    """Remove stack traces and file names, and name the dimensions."""
     for message in messages(model):
         for field in ("metadata_props", "doc_string"):
             if field in message.DESCRIPTOR.fields_by_name:
                 message.ClearField(field)
-    model.graph.ClearField("value_info")  # shapes in between, found anew by who runs it
+    model.graph.ClearField("value_info")  # shapes of inner values, which every runtime infers
     for value in (*model.graph.input, *model.graph.output):
         for name, side in zip(_SIDES, value.type.tensor_type.shape.dim, strict=False):
             if side.WhichOneof("value") == "dim_param":

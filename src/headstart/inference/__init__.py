@@ -1,0 +1,1 @@
+"""Using a trained network: opening a run or an ONNX file, predicting, scoring."""

@@ -1,30 +1,53 @@
-"""A trained classifier, with what it takes to use it, whatever runs it."""
+"""Classification in use: a class for each picture, written to ``classes.csv``."""
 
 from __future__ import annotations
 
+import csv
+import io
+import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-from jaxtyping import Float32, UInt8
+from jaxtyping import Float, Float32, UInt8
 
 from headstart.data.decoded_frames import resize_image
+from headstart.data.labelled_pictures import Labelled, read_labelled_pictures
+from headstart.data.layouts.class_folders import ClassDataset, open_classes
+from headstart.data.layouts.folders import Frame
+from headstart.data.pictures.frame import read_frame
+from headstart.errors import DataError, Finding, UsageError
+from headstart.inference.finished_run import FinishedRun
+from headstart.inference.onnx_file import OnnxFile
+from headstart.inference.predictor import Answers, ExportForm, Images, Predictions, spread
+from headstart.inference.segmenter import resized
+from headstart.scores import classification as scores
+from headstart.system.disk import disk_errors, locked, write_atomic
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from torch import device as Device
+    from torch.nn import Module as Network
+else:
+    Device = Network = Tensor = Any  # torch takes seconds to load, and an ONNX file needs none
 
 Small = Sequence[UInt8[np.ndarray, "_ _ _"]]
+_TORCH_BATCH, _ONNX_BATCH = 64, 8
+_ALONE = 3  # pictures that are compared once more, alone
 
 
 @dataclass(frozen=True)
 class Classifier:
-    """A trained network with what it takes to use it.
-
-    PyTorch or ONNX Runtime may be behind it: who uses one loads neither.
+    """A trained classifier; see [`Predictor`][headstart.inference.predictor.Predictor].
 
     Attributes:
-        size: height and width it was trained at.
-        names: of its classes.
+        size: height and width at which the network was trained.
+        names: the classes.
         digest: SHA-256 of the file of weights, or of the ONNX file.
-        probabilities: of each class, of pictures not above ``size``, each ``(c, h, w)``, grey or
-            RGB; it brings them to its size.
+        probabilities: maps pictures, each ``(c, h, w)``, grey or RGB, no larger than ``size``, to
+            the probability of each class; it enlarges them to ``size``.
     """
 
     size: tuple[int, int]
@@ -32,11 +55,226 @@ class Classifier:
     digest: str
     probabilities: Callable[[Small], Float32[np.ndarray, "n k"]]
 
+    task: ClassVar[str] = "classification"
+    dataset: ClassVar[type] = ClassDataset
+    predicts_masks: ClassVar[bool] = False
+
+    @staticmethod
+    def refusal(path: Path, task: str, network: str) -> DataError:
+        """See the interface."""
+        message = f"{path} is of a {task} ({network}), which does not know classes of pictures"
+        return DataError(Finding("no-classifier", "error", message))
+
+    @staticmethod
+    def network(run: FinishedRun) -> Network:
+        """See the interface."""
+        import torch
+
+        from headstart.models.classifiers import make_network, versioned
+
+        with torch.random.fork_rng(devices=[]):
+            network, _ = make_network(run.network_name, len(run.names))
+        network.load_state_dict(versioned(network, dict(run.weights)))
+        return network.eval()
+
+    @classmethod
+    def from_run(cls, run: FinishedRun, device: Device) -> Classifier:
+        """See the interface."""
+        import torch
+
+        from headstart.training.features import prepared
+        from headstart.training.placement import placed
+
+        network, size = placed(cls.network(run), device), run.size
+
+        def to_input(pictures: Small) -> Float[Tensor, "b 3 h w"]:
+            if len({picture.shape for picture in pictures}) == 1:
+                return prepared(torch.from_numpy(np.stack(pictures)), size, device)
+            alone = (torch.from_numpy(picture[None]) for picture in pictures)
+            return torch.cat([prepared(picture, size, device) for picture in alone])
+
+        @torch.no_grad()
+        def probabilities(pictures: Small) -> Float32[np.ndarray, "n k"]:
+            logits = (network(to_input(batch)) for batch in _batches(pictures, _TORCH_BATCH))
+            batches = [batch.float().softmax(1).cpu() for batch in logits]
+            return torch.cat([torch.zeros(0, len(run.names)), *batches]).numpy()
+
+        return Classifier(size, run.names, run.digest, probabilities)
+
+    @classmethod
+    def from_onnx(cls, file: OnnxFile) -> Classifier:
+        """See the interface."""
+        from headstart.inference.onnx_session import start_session
+
+        size, names = file.facts.size, file.facts.names
+        run = start_session(file, [None, 3, *size], per_pixel=False)
+
+        def to_input(picture: UInt8[np.ndarray, "_ _ _"]) -> Float32[np.ndarray, "3 h w"]:
+            enlarged = resized(picture.astype(np.float32) / np.float32(255), size)
+            return np.repeat(enlarged, 3, axis=0) if len(enlarged) == 1 else enlarged
+
+        def probabilities(pictures: Small) -> Float32[np.ndarray, "n k"]:
+            inputs = (np.stack([*map(to_input, b)]) for b in _batches(pictures, _ONNX_BATCH))
+            none = np.zeros((0, len(names)), dtype=np.float32)
+            return np.concatenate([none, *[run(batch) for batch in inputs]])
+
+        return Classifier(size, names, file.digest, probabilities)
+
+    @classmethod
+    def export_form(cls, run: FinishedRun) -> ExportForm:
+        """See the interface; the graph standardises pictures before the network."""
+        from headstart.models.classifiers import MEAN, STD
+
+        height, width = run.size
+        return ExportForm(
+            network=cls.network(run),
+            fixed_size=run.size,
+            standardises=False,
+            mean=MEAN,
+            std=STD,
+            input=f"RGB in [0, 1], float32: pictures x 3 x {height} x {width}, any number",
+            normalisation="inside: minus mean, divided by std, by channel (ImageNet's)",
+        )
+
+    def predict_pictures(self, frames: Sequence[Frame], root: Path, out: Path) -> Predictions:
+        """See the interface; writes ``classes.csv``."""
+        probabilities = classes_of_pictures(self, frames, root)
+        path = write_classes(out, [frame.name for frame in frames], self.names, probabilities)
+        return Predictions(len(frames), {"classes": path})
+
+    def predict_split(self, dataset: ClassDataset, split: str, out: Path) -> Predictions:
+        """See the interface."""
+        pictures, probabilities = classes_of_split(self, dataset, split)
+        path = write_classes(out, pictures.names, self.names, probabilities)
+        return Predictions(len(pictures.names), {"classes": path})
+
+    def evaluate(self, dataset: ClassDataset, split: str) -> dict[str, Any]:
+        """See the interface."""
+        if self.names != dataset.names:
+            message = (
+                f"the network was trained for {', '.join(self.names)}, but {dataset.root} has "
+                f"{', '.join(dataset.names)}"
+            )
+            raise DataError(Finding("other-classes", "error", message))
+        pictures, probabilities = classes_of_split(self, dataset, split)
+        predicted = probabilities.argmax(1)
+        matrix = scores.confusion_matrix(pictures.labels, predicted, len(dataset.names))
+        return {"split": split, **scores.score(matrix, dataset.names)}
+
+    def sample(self, data: Path, split: str, count: int) -> Images:
+        """See the interface."""
+        dataset = open_classes(data)
+        pictures = dataset.splits.get(split)
+        if pictures is None:
+            return []
+        some = pictures.subset(np.array(spread(range(len(pictures.names)), count), dtype=np.int64))
+        few = replace(dataset, splits={split: some})
+        with tempfile.TemporaryDirectory() as cache:
+            return list(read_labelled_pictures(few, split, self.size, Path(cache)).images)
+
+    def as_sample(self, image: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "3 h2 w2"]:
+        """See the interface."""
+        return not_above(image, self.size)
+
+    def answers(self, images: Images) -> Answers:
+        """See the interface."""
+        batches = (images, *([image] for image in images[:_ALONE]))
+        probabilities = tuple(map(self.probabilities, batches))
+        classes = probabilities[0].argmax(1)
+        return Answers((self.size,) * len(batches), probabilities, (classes,))
+
+
+def _batches(pictures: Small, length: int) -> list[Small]:
+    return [pictures[i : i + length] for i in range(0, len(pictures), length)]
+
 
 def not_above(
     image: UInt8[np.ndarray, "h w 3"], size: tuple[int, int]
 ) -> UInt8[np.ndarray, "3 h2 w2"]:
-    """As pictures are kept to be trained on: shrunk to ``size``, enlarged by the network only."""
+    """Return a picture, shrunk to ``size`` if it is larger; only the network enlarges pictures."""
     if image.shape[0] > size[0] or image.shape[1] > size[1]:
         image = resize_image(image, size)
     return np.ascontiguousarray(image.transpose(2, 0, 1))
+
+
+def classes_of_pictures(
+    classifier: Classifier, frames: Sequence[Frame], root: Path
+) -> Float[np.ndarray, "n k"]:
+    """Return the probability of each class, for pictures in files.
+
+    Args:
+        classifier: the trained network.
+        frames: the pictures.
+        root: their folder, for messages; links that leave it are refused.
+
+    Raises:
+        DataError: pictures cannot be read; all of them are named.
+    """
+    findings: list[Finding] = []
+    parts = [classifier.probabilities([])]
+    for start in range(0, len(frames), _TORCH_BATCH):
+        pictures = []
+        for frame in frames[start : start + _TORCH_BATCH]:
+            try:
+                pictures.append(not_above(read_frame(frame, root), classifier.size))
+            except DataError as e:
+                findings.extend(e.findings)
+        parts.append(classifier.probabilities(pictures))
+    if findings:
+        raise DataError(findings)
+    return np.concatenate(parts)
+
+
+def classes_of_split(
+    classifier: Classifier, dataset: ClassDataset, split: str
+) -> tuple[Labelled, Float[np.ndarray, "n k"]]:
+    """Return the pictures of a split, and the probability of each class.
+
+    Raises:
+        UsageError: the dataset has no such split.
+        DataError: pictures cannot be read; all of them are named.
+    """
+    if split not in dataset.splits:
+        message = f"{dataset.root} has no split {split}; it has {', '.join(dataset.splits)}"
+        raise UsageError(Finding("no-such-split", "error", message))
+    with tempfile.TemporaryDirectory() as cache:
+        pictures = read_labelled_pictures(dataset, split, classifier.size, Path(cache))
+        return pictures, classifier.probabilities(list(pictures.images))
+
+
+def write_classes(
+    out: Path,
+    names: Sequence[str],
+    classes: Sequence[str],
+    probabilities: Float[np.ndarray, "n k"],
+) -> Path:
+    """Write ``out/classes.csv``: each picture, its most probable class, all probabilities.
+
+    Args:
+        out: the folder; it is made if it does not exist.
+        names: of the pictures.
+        classes: names of the classes.
+        probabilities: of each class, for each picture.
+
+    Returns:
+        The file.
+
+    Raises:
+        UsageError: the file exists with other content.
+        LockedError: another process is using the folder.
+        DiskError: the file cannot be written.
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(("picture", "class", "probability", *classes))
+    for name, row in zip(names, probabilities, strict=True):
+        best = int(row.argmax())
+        writer.writerow((name, classes[best], f"{row[best]:.6f}", *(f"{p:.6f}" for p in row)))
+    path = out / "classes.csv"
+    with locked(out, sweeping=False), disk_errors(out):
+        if path.exists() and path.read_text() != text.getvalue():
+            message = f"{path} exists and was made from other weights or pictures"
+            hint = "choose another --out: nothing is overwritten"
+            raise UsageError(Finding("not-empty", "error", message, hint))
+        write_atomic(path, text.getvalue())
+    return path

@@ -1,35 +1,56 @@
-"""A trained network, with what it takes to use it, whatever runs it."""
+"""Segmentation in use: a class for each pixel of pictures and clips."""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from jaxtyping import Float32, UInt8
 
 from headstart.data.decoded_frames import resize_image
 from headstart.data.label_map import LabelMap
+from headstart.data.layouts.folders import Dataset, Frame, frames_of, open_dataset
+from headstart.data.pictures.frame import read_frame
+from headstart.errors import DataError, Finding
+from headstart.inference.finished_run import FinishedRun
+from headstart.inference.onnx_file import OnnxFile, bad_facts
+from headstart.inference.predictor import Answers, ExportForm, Images, Predictions, spread
+from headstart.training.task_settings import UNET
+
+if TYPE_CHECKING:
+    from torch import device as Device
+    from torch.nn import Module as Network
+else:
+    Device = Network = Any  # torch takes seconds to load, and an ONNX file needs none of it
 
 Pictures = UInt8[np.ndarray, "n 3 h w"]
-Sizes = Sequence[tuple[int, int]]
+PictureSizes = Sequence[tuple[int, int]]
+_BATCH = 8
+_ALONE = 3  # pictures that are compared once more, alone and at another size
+_MULTIPLE = 8  # the U-Net pads pictures to multiples of it
+_PADDED = (
+    "; padded at the right and the bottom to a multiple of 8 by repeating the border, and cropped "
+    "back"
+)
 
 
 @dataclass(frozen=True)
 class Segmenter:
-    """A trained network with what it takes to use it.
-
-    PyTorch or ONNX Runtime may be behind it: who uses one loads neither.
+    """A trained segmentation network; see [`Predictor`][headstart.inference.predictor.Predictor].
 
     Attributes:
-        size: height and width it was trained at, to which pictures are brought.
-        label_map: its classes.
-        min_area: see [`class_maps`][headstart.inference.segmenter.class_maps].
+        size: height and width at which the network was trained; pictures are resized to it.
+        label_map: the classes.
+        min_area: see [`class_maps`][].
         digest: SHA-256 of the file of weights, or of the ONNX file.
-        probabilities: of each class at each pixel, ``(n, k, h, w)``, of RGB pictures of ``size``,
-            ``(n, 3, h, w)``.
-        maps: the most probable class of each pixel of these pictures, each at the height and width
-            given for it.
+        probabilities: maps RGB pictures, ``(n, 3, h, w)``, to the probability of each class at each
+            pixel, ``(n, k, h, w)``.
+        maps: the most probable class of each pixel of these pictures, at the height and width that
+            is given for each.
     """
 
     size: tuple[int, int]
@@ -37,18 +58,171 @@ class Segmenter:
     min_area: float
     digest: str
     probabilities: Callable[[Pictures], Float32[np.ndarray, "n k h w"]]
-    maps: Callable[[Pictures, Sizes], list[UInt8[np.ndarray, "_ _"]]]
+    maps: Callable[[Pictures, PictureSizes], list[UInt8[np.ndarray, "_ _"]]]
+
+    task: ClassVar[str] = "segmentation"
+    dataset: ClassVar[type] = Dataset
+    predicts_masks: ClassVar[bool] = True
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The classes, background first."""
+        return self.label_map.names
+
+    @staticmethod
+    def refusal(path: Path, task: str, network: str) -> DataError:
+        """See the interface."""
+        if task == "pretext":
+            message = f"{path} holds a pretext ({network}), which does not segment"
+            hint = f"train from it: headstart train DATA --start {path}"
+            return DataError(Finding("is-a-pretext", "error", message, hint))
+        message = f"{path} holds a classifier ({network}), which does not segment"
+        hint = "use it on pictures with a class"
+        return DataError(Finding("is-a-classifier", "error", message, hint))
+
+    @staticmethod
+    def network(run: FinishedRun) -> Network:
+        """See the interface."""
+        import torch
+
+        from headstart.models.encoder_unet import make_segmenter
+
+        with torch.random.fork_rng(devices=[]):
+            network = make_segmenter(run.network_name, len(run.names), run.facts["width"])
+        network.load_state_dict(run.weights)
+        return network.eval()
+
+    @classmethod
+    def from_run(cls, run: FinishedRun, device: Device) -> Segmenter:
+        """See the interface."""
+        import torch
+
+        from headstart.tasks.class_maps import segment
+        from headstart.training.placement import placed, to_input
+
+        network = placed(cls.network(run), device)
+        min_area = run.facts["min_area"]
+
+        @torch.no_grad()
+        def probabilities(images: Pictures) -> Float32[np.ndarray, "n k h w"]:
+            batches = (torch.from_numpy(part) for part in _batches(images))
+            logits = (network(to_input(batch, device)) for batch in batches)
+            return torch.cat([batch.float().softmax(1).cpu() for batch in logits]).numpy()
+
+        def maps(images: Pictures, sizes: PictureSizes) -> list[UInt8[np.ndarray, "_ _"]]:
+            classes = segment(network, images, sizes, device, min_area, _BATCH)
+            return [class_map.cpu().numpy() for class_map in classes]
+
+        label_map = LabelMap(run.names, tuple(run.facts["greys"]))
+        return Segmenter(run.size, label_map, min_area, run.digest, probabilities, maps)
+
+    @classmethod
+    def from_onnx(cls, file: OnnxFile) -> Segmenter:
+        """See the interface."""
+        from headstart.inference.onnx_session import start_session
+
+        facts = file.facts
+        try:
+            label_map = LabelMap(facts.names, facts.greys or ())
+        except ValueError:
+            raise bad_facts(file.path) from None
+        run = start_session(file, [None, 3, None, None], per_pixel=True)
+
+        def probabilities(images: Pictures) -> Float32[np.ndarray, "n k h w"]:
+            scaled = (part.astype(np.float32) / np.float32(255) for part in _batches(images))
+            return np.concatenate([run(part) for part in scaled])
+
+        def maps(images: Pictures, sizes: PictureSizes) -> list[UInt8[np.ndarray, "_ _"]]:
+            classes: list[UInt8[np.ndarray, "_ _"]] = []
+            for i, part in enumerate(_batches(images)):
+                part_sizes = sizes[i * _BATCH : (i + 1) * _BATCH]
+                classes += class_maps(probabilities(part), part_sizes, facts.min_area)
+            return classes
+
+        return Segmenter(facts.size, label_map, facts.min_area, file.digest, probabilities, maps)
+
+    @classmethod
+    def export_form(cls, run: FinishedRun) -> ExportForm:
+        """See the interface; the network standardises pictures itself."""
+        network: Any = cls.network(run)
+        is_unet = run.network_name == UNET
+        return ExportForm(
+            network=network,
+            fixed_size=None,
+            standardises=True,
+            mean=tuple(network.mean.flatten().tolist()),
+            std=tuple(network.std.flatten().tolist()),
+            input="RGB in [0, 1], float32: pictures x 3 x height x width, any number, any size"
+            f"{'' if is_unet else ' of which the encoder has two pixels left'}; "
+            f"trained at {run.size[0]} x {run.size[1]}, to which pictures are brought, bilinearly",
+            normalisation="inside: minus mean, divided by std, by channel"
+            + (_PADDED if is_unet else ""),
+            greys=tuple(run.facts["greys"]),
+            min_area=run.facts["min_area"],
+        )
+
+    def predict_pictures(self, frames: Sequence[Frame], root: Path, out: Path) -> Predictions:
+        """See the interface; writes ``masks/`` and ``overlays/``."""
+        from headstart.inference.masks import predict
+
+        predict(self, frames, root, out)
+        return Predictions(len(frames), {name: out / name for name in ("masks", "overlays")})
+
+    def predict_split(self, dataset: Dataset, split: str, out: Path) -> Predictions:
+        """See the interface."""
+        return self.predict_pictures(frames_of(dataset, split), dataset.root, out)
+
+    def evaluate(self, dataset: Dataset, split: str) -> dict[str, Any]:
+        """See the interface."""
+        from headstart.inference.mask_scores import listed, score_class_maps
+
+        if self.label_map != dataset.label_map:
+            message = (
+                f"the network was trained for {listed(self.label_map)}, "
+                f"but {dataset.root} has {listed(dataset.label_map)}"
+            )
+            raise DataError(Finding("other-classes", "error", message))
+        return score_class_maps(functools.partial(class_maps_of, self), dataset, split)
+
+    def sample(self, data: Path, split: str, count: int) -> Images:
+        """See the interface; validation frames count too."""
+        dataset = open_dataset(data)
+        splits = (split, "validation")
+        frames = [frame for name in splits for frame in dataset.splits.get(name, ())]
+        return [read_frame(frame, dataset.root) for frame in spread(frames, count)]
+
+    def as_sample(self, image: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h w 3"]:
+        """Return the picture as it is."""
+        return image
+
+    def answers(self, images: Images) -> Answers:
+        """See the interface: all at the network's size, some at another; classes at their own."""
+        odd = (_no_multiple(self.size[0]), _no_multiple(self.size[1]))
+        alone = [np.stack([resize_image(i, odd).transpose(2, 0, 1)]) for i in images[:_ALONE]]
+        return Answers(
+            sizes=(self.size, *[odd] * len(alone)),
+            probabilities=tuple(map(self.probabilities, (brought(self, images), *alone))),
+            classes=tuple(class_maps_of(self, images)),
+        )
+
+
+def _batches(images: Pictures) -> list[UInt8[np.ndarray, "_ 3 h w"]]:
+    return [images[i : i + _BATCH] for i in range(0, len(images), _BATCH)]
+
+
+def _no_multiple(side: int) -> int:
+    return side - side % _MULTIPLE + _MULTIPLE + 3
 
 
 def brought(segmenter: Segmenter, pictures: Sequence[UInt8[np.ndarray, "_ _ 3"]]) -> Pictures:
-    """Pictures of any size as the network takes them."""
+    """Return pictures of any size at the network's size, ``(n, 3, h, w)``."""
     return np.stack([resize_image(image, segmenter.size).transpose(2, 0, 1) for image in pictures])
 
 
 def class_maps_of(
     segmenter: Segmenter, pictures: Sequence[UInt8[np.ndarray, "_ _ 3"]]
 ) -> list[UInt8[np.ndarray, "_ _"]]:
-    """The most probable class of each pixel, at each picture's own size."""
+    """Return the most probable class of each pixel, at each picture's own size."""
     sizes = [(image.shape[0], image.shape[1]) for image in pictures]
     return segmenter.maps(brought(segmenter, pictures), sizes)
 
@@ -56,19 +230,19 @@ def class_maps_of(
 def resized(
     probs: Float32[np.ndarray, "k h w"], size: tuple[int, int]
 ) -> Float32[np.ndarray, "k h2 w2"]:
-    """Bilinear between pixel centres, without widening: what torch calls ``align_corners=False``.
+    """Return maps resized bilinearly, as torch does with ``align_corners=False``.
 
     >>> resized(np.array([[[0, 1]]], np.float32), (1, 4)).round(2)
     array([[[0.  , 0.25, 0.75, 1.  ]]], dtype=float32)
     """
     for axis, length in ((1, size[0]), (2, size[1])):
-        there = probs.shape[axis]
-        if there == length:
+        old = probs.shape[axis]
+        if old == length:
             continue
-        at = (np.arange(length, dtype=np.float32) + np.float32(0.5)) * np.float32(there / length)
+        at = (np.arange(length, dtype=np.float32) + np.float32(0.5)) * np.float32(old / length)
         at = np.maximum(at - np.float32(0.5), 0)
-        low = np.minimum(at.astype(np.int64), there - 1)
-        high = np.minimum(low + 1, there - 1)
+        low = np.minimum(at.astype(np.int64), old - 1)
+        high = np.minimum(low + 1, old - 1)
         share = (at - low.astype(np.float32)).reshape((-1, 1) if axis == 1 else (-1,))
         below, above = np.take(probs, low, axis), np.take(probs, high, axis)
         probs = below * (1 - share) + above * share
@@ -76,17 +250,17 @@ def resized(
 
 
 def class_maps(
-    probs: Float32[np.ndarray, "n k h w"], sizes: Sizes, min_area: float
+    probs: Float32[np.ndarray, "n k h w"], sizes: PictureSizes, min_area: float
 ) -> list[UInt8[np.ndarray, "_ _"]]:
-    """The most probable class of each pixel, at each picture's own size.
+    """Return the most probable class of each pixel, at each picture's own size.
 
-    The same as [`headstart.tasks.class_maps.class_maps`][], without torch: a test holds them together.
+    A test ensures that [`headstart.tasks.class_maps.class_maps`][] gives the same with torch.
 
     Args:
         probs: of a batch of pictures.
         sizes: height and width of each.
         min_area: a foreground class that is the most probable on a smaller share of a picture is
-            not predicted there; its pixels go to what is the most probable without it.
+            not predicted there; its pixels get the most probable of the other classes.
     """
 
     def one(p: Float32[np.ndarray, "k h w"], size: tuple[int, int]) -> UInt8[np.ndarray, "_ _"]:

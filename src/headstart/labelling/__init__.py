@@ -1,0 +1,1 @@
+"""Active learning: which unlabelled pictures to label next."""

@@ -1,4 +1,4 @@
-"""A folder to label from: the suggested pictures, masks to correct, a list and a contact sheet."""
+"""Writing the folder to label from: pictures, masks to correct, a list and a contact sheet."""
 
 from __future__ import annotations
 
@@ -16,14 +16,15 @@ from headstart.data.layouts.folders import Frame
 from headstart.data.pictures.frame import read_frame
 from headstart.data.pictures.reading import exif_orientation
 from headstart.errors import printable
-from headstart.inference.masks import claimed_pictures, png
+from headstart.inference.masks import png
+from headstart.inference.output_folder import claimed_pictures
 from headstart.inference.segmenter import Segmenter, class_maps_of
 from headstart.labelling.suggestion import Suggestion
 from headstart.plots.overlay import colour, overlay
 from headstart.system.disk import write_atomic, write_json
 
 _THUMBNAIL, _COLUMNS, _GAP, _SIDE = 240, 5, 12, 15  # pixels; five a row
-_ON_SHEET = 100  # pictures: more are a list, not a sheet
+_ON_SHEET = 100  # pictures; suggestions.csv lists the others
 _LIST = "suggestions.csv"
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 _INK, _FAINT = "#222222", "#666666"
@@ -32,29 +33,29 @@ _INK, _FAINT = "#222222", "#666666"
 def write_suggestions(
     segmenter: Segmenter, picked: Sequence[Suggestion], root: Path, out: Path
 ) -> None:
-    """Writes what is needed to label the pictures.
+    """Write the files that are needed to label pictures.
 
     ::
 
-        suggestions.csv    a line a picture, the most valuable first
-        sheet.png          the first hundred, with what the run sees in them
+        suggestions.csv    one line per picture, the most valuable first
+        sheet.png          the first hundred, with the run's predictions
         images/            the pictures
-        masks/             what the run sees, in the dataset's grey levels: to be corrected
-        mapping.json       which level means which class
+        masks/             the run's predictions in the dataset's grey levels, to be corrected
+        mapping.json       the grey level of each class
 
     ``images``, ``masks`` and ``mapping.json`` are a dataset: a labelling tool can open it, and
-    ``headstart check`` looks at what was made of it.
+    ``headstart check`` can check the result.
 
     Args:
-        segmenter: the run's.
-        picked: what to label.
+        segmenter: the network of the run.
+        picked: the pictures to label.
         root: the folder of the pictures.
-        out: where to. Where all of it stands already nothing is written again: masks may have
-            been corrected since.
+        out: the folder to write to. If it is complete, nothing is written again: masks may have
+            been corrected.
 
     Raises:
         UsageError: ``out`` holds something else.
-        LockedError: another process works there.
+        LockedError: another process is using ``out``.
         DiskError: a file cannot be written.
     """
     frames = [suggestion.frame for suggestion in picked]
@@ -84,7 +85,7 @@ def _write_all(segmenter: Segmenter, picked: Sequence[Suggestion], root: Path, o
 def _write_picture(
     frame: Frame, image: UInt8[np.ndarray, "h w 3"], root: Path, folder: Path
 ) -> None:
-    """The file as it is, where its mask will fit it; else the picture as it is seen."""
+    """Copy the file if the mask fits its pixels; else write the picture cropped and upright."""
     if frame.crop is None and exif_orientation(frame.image, root) == 1:
         path = folder / f"{frame.name}{frame.image.suffix.lower()}"
         write_atomic(path, read_file(frame.image, root))
@@ -107,7 +108,7 @@ def _listed(picked: Sequence[Suggestion], names: Sequence[str], root: Path) -> s
 def _thumbnail(
     image: UInt8[np.ndarray, "h w 3"], indices: UInt8[np.ndarray, "h w"]
 ) -> UInt8[np.ndarray, "h2 w2 3"]:
-    """The overlay, as wide as a thumbnail, or as high where it is upright."""
+    """Return the overlay, its longer side as long as a thumbnail's."""
     picture = Image.fromarray(overlay(image, indices))
     factor = _THUMBNAIL / max(picture.size)
     size = (max(1, round(picture.width * factor)), max(1, round(picture.height * factor)))
@@ -119,7 +120,7 @@ def contact_sheet(
     thumbnails: Sequence[UInt8[np.ndarray, "_ _ 3"]],
     names: Sequence[str],
 ) -> UInt8[np.ndarray, "h w 3"]:
-    """All suggestions in rows of five, each with its rank, name and why; classes named below."""
+    """Return all suggestions in rows of five, with rank, name and reason, above a legend."""
     font, line = ImageFont.load_default(size=_SIDE), round(1.4 * _SIDE)
     cell = _THUMBNAIL + _GAP
     high = max((t.shape[0] for t in thumbnails), default=0) + 2 * line + _GAP
@@ -143,7 +144,7 @@ def contact_sheet(
 
 
 def _fitted(text: str, width: int, font: Font) -> str:
-    """The text, cut short where it is wider than ``width`` pixels."""
+    """Return the text, shortened if it is wider than ``width`` pixels."""
     if font.getlength(text) <= width:
         return text
     while text and font.getlength(f"{text}…") > width:
@@ -152,7 +153,7 @@ def _fitted(text: str, width: int, font: Font) -> str:
 
 
 def _legend(names: Sequence[str], width: int, font: Font) -> Image.Image:
-    """Names of the foreground classes with their colours, in as many lines as they need."""
+    """Return the foreground classes with their colours, in as many lines as needed."""
     line = round(1.6 * _SIDE)
     places, x, y = [], 0, 0
     for k, name in enumerate(names[1:], start=1):

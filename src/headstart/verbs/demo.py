@@ -60,10 +60,8 @@ def demo(
         HeadstartError: as [`study`][headstart.studies.study.study]; or ``out`` holds something
             else.
     """
-    import torch
-
     from headstart.inference.masks import predict
-    from headstart.inference.torch_network import load_segmenter
+    from headstart.inference.opening import open_segmenter
     from headstart.report.write import write_report
     from headstart.studies.plan import Cell
     from headstart.studies.study import study
@@ -91,7 +89,7 @@ def demo(
     jobs = min(available_threads(), MOST_JOBS)
     record = study(config, study_folder, listener or SILENT, tell or ignore, jobs=jobs)
     run = study_folder / Cell("colorization", "all", LABELS, SEEDS[0]).run
-    segmenter = load_segmenter(run, torch.device("cpu"))
+    segmenter = open_segmenter(run, "cpu")
     predict(segmenter, frames_of(open_dataset(data), "test"), data, predictions)
     page = write_report(study_folder)[0]
     return DemoResult(folder, record, page, predictions)

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from headstart.data.layouts.folders import Frame, find_pictures, frames_of, open_dataset
+from headstart.data.layouts.folders import find_pictures
 from headstart.data.pictures.clip import is_clip, open_clip
 from headstart.errors import Finding, UsageError
-from headstart.inference.onnx_metadata import is_onnx, read_onnx
-from headstart.training.config_files import read_config
+from headstart.inference.opening import kind_at, open_predictor, open_segmenter
+from headstart.inference.predictor import Predictions
+from headstart.system.signals import Stopping
+from headstart.tasks.lookup import labelled_task
 
 if TYPE_CHECKING:
-    from headstart.inference.clips import Written
-
-_OR_A_SPLIT = "a dataset needs --split"
+    from headstart.inference.clips import ClipPrediction
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class PredictResult:
     masks: Path | None = None
     overlays: Path | None = None
     classes: Path | None = None
-    clip: Written | None = None
+    clip: ClipPrediction | None = None
     findings: tuple[Finding, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
@@ -82,21 +82,33 @@ def predict(
         LockedError, DiskError, MissingExtraError, InterruptedRun: as their names say.
     """
     run, source, out = Path(run), Path(source), Path(out)
-    task = _task_of_run(run)
-    if split is None and is_clip(source):
-        return _CLIPS.get(task, _clip)(run, source, out, masks, device, step)
-    return _PICTURES.get(task, _segment)(run, source, out, split, device)
+    kind = kind_at(run)
+    if split is not None:
+        dataset = labelled_task(kind.task).open(source)
+        return _written(open_predictor(run, device).predict_split(dataset, split, out), out)
+    if is_clip(source):
+        if not kind.predicts_masks:
+            message = f"{run} is a classifier, which takes pictures; {source} is a clip"
+            hint = "give a run that segments, or the clip's frames as pictures"
+            raise UsageError(Finding("clip-for-classifier", "error", message, hint))
+        return _predict_clip(run, source, out, masks, device, step)
+    frames = find_pictures(source, "a dataset needs --split")
+    root = source if source.is_dir() else source.parent
+    return _written(open_predictor(run, device).predict_pictures(frames, root, out), out)
 
 
-def _task_of_run(run: Path) -> str:
-    """Return the task of a run or of an ONNX file; where neither is there, opening it says so."""
-    if is_onnx(run):
-        return read_onnx(run).facts.task
-    path = run / "config.json"
-    return read_config(path).task if path.exists() else "segmentation"
+def _written(predictions: Predictions, out: Path) -> PredictResult:
+    files = predictions.files
+    return PredictResult(
+        folder=out,
+        pictures=predictions.pictures,
+        masks=files.get("masks"),
+        overlays=files.get("overlays"),
+        classes=files.get("classes"),
+    )
 
 
-def _clip(
+def _predict_clip(
     run: Path,
     source: Path,
     out: Path,
@@ -104,78 +116,16 @@ def _clip(
     device: str,
     step: Callable[[int, int | None], None] | None,
 ) -> PredictResult:
-    from headstart.system.signals import Stopping
-
     with Stopping() as stopping, open_clip(source, stopping.asked) as clip:
         # Imported late: what is wrong with a clip is said before the libraries are loaded.
         from headstart.inference.clips import predict_clip
-        from headstart.inference.masks import open_segmenter
 
         segmenter = open_segmenter(run, device)
-        written = predict_clip(segmenter, clip, out, stopping, masks, step)
+        prediction = predict_clip(segmenter, clip, out, stopping, masks, step)
     return PredictResult(
         folder=out,
-        pictures=written.frames,
-        masks=written.masks,
-        clip=written,
-        findings=written.warnings,
+        pictures=prediction.frames,
+        masks=prediction.masks,
+        clip=prediction,
+        findings=prediction.warnings,
     )
-
-
-def _refuse_clip(run: Path, source: Path, *_: object) -> PredictResult:
-    message = f"{run} is a classifier, which takes pictures; {source} is a clip"
-    hint = "give a run that segments, or the clip's frames as pictures"
-    raise UsageError(Finding("clip-for-classifier", "error", message, hint))
-
-
-def _segment(run: Path, source: Path, out: Path, split: str | None, device: str) -> PredictResult:
-    from headstart.inference.masks import open_segmenter
-    from headstart.inference.masks import predict as write_predictions
-
-    if split is None:
-        frames, root = _frames_in(source)
-    else:
-        dataset = open_dataset(source)
-        frames, root = frames_of(dataset, split), dataset.root
-    write_predictions(open_segmenter(run, device), frames, root, out)
-    return PredictResult(out, len(frames), masks=out / "masks", overlays=out / "overlays")
-
-
-def _classify(run: Path, source: Path, out: Path, split: str | None, device: str) -> PredictResult:
-    from headstart.data.layouts.class_folders import open_classes
-    from headstart.inference.classes import (
-        classes_of_pictures,
-        classes_of_split,
-        open_classifier,
-        write_classes,
-    )
-
-    if split is None:
-        frames, root = _frames_in(source)
-        classifier = open_classifier(run, device)
-        probabilities = classes_of_pictures(classifier, frames, root)
-        names = tuple(frame.name for frame in frames)
-    else:
-        dataset = open_classes(source)
-        classifier = open_classifier(run, device)
-        pictures, probabilities = classes_of_split(classifier, dataset, split)
-        names = pictures.names
-    path = write_classes(out, names, classifier.names, probabilities)
-    return PredictResult(out, len(names), classes=path)
-
-
-def _frames_in(source: Path) -> tuple[tuple[Frame, ...], Path]:
-    """Return the pictures of a folder, or a single one, and their folder."""
-    frames = find_pictures(source, _OR_A_SPLIT)
-    return frames, source if source.is_dir() else source.parent
-
-
-# By task; any other is refused when its network is opened.
-_CLIPS: Mapping[str, Callable[..., PredictResult]] = {
-    "segmentation": _clip,
-    "classification": _refuse_clip,
-}
-_PICTURES: Mapping[str, Callable[..., PredictResult]] = {
-    "segmentation": _segment,
-    "classification": _classify,
-}

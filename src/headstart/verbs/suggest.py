@@ -88,15 +88,14 @@ def suggest(
 
     import torch
 
-    from headstart.inference.torch_network import load_segmenter
+    from headstart.inference.opening import open_segmenter
     from headstart.labelling.folder import write_suggestions
     from headstart.labelling.suggestion import suggest as pick
     from headstart.system.devices import pick_device
 
-    chosen = torch.device(pick_device(device))
-    segmenter = load_segmenter(run, chosen)
+    segmenter = open_segmenter(run, device)
     frames, root = _unlabelled_frames(unlabelled)
-    outcome = pick(run, frames, root, count, chosen, step=step or ignore)
+    outcome = pick(run, frames, root, count, torch.device(pick_device(device)), step=step or ignore)
     folder = Path(out) if out is not None else run / "to-label"
     if outcome.picked:
         write_suggestions(segmenter, outcome.picked, root, folder)

@@ -1,4 +1,4 @@
-"""What becomes of a clip: an overlay, areas, a timeline and masks, all there or none of them."""
+"""Writing the overlay, areas, timeline and masks of a clip: all of them, or none."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ from headstart.plots import figures
 from headstart.plots.overlay import enlarged, legend, overlay
 from headstart.system.disk import into_place, temporary_name
 
-_STRETCHES = 2000  # of time that the timeline tells apart at least, in a long clip: its pixels
-_RATE = Fraction(25)  # where the clip says none
+_STRETCHES = 2000  # at least so many in the timeline of a long clip: about one per pixel
+_RATE = Fraction(25)  # frames per second, if the clip names no rate
 # Encoders in order of preference, with their options and the finest tick they take.
 _ENCODERS: dict[str, tuple[dict[str, str], int]] = {
     "libx264": ({"preset": "veryfast", "crf": "20"}, 1_000_000),
     "mpeg4": ({"b": "8M"}, 65_535),
 }
-_SHORTEST = Fraction(1, 500)  # MP4 counts its length in ms; a last frame below one would be lost
-_BT709 = 1  # FFmpeg's number of it; said in the file, so that players need not guess
+_SHORTEST = Fraction(1, 500)  # MP4 counts its length in ms; a shorter last frame would be lost
+_BT709 = 1  # FFmpeg's number for it; stated in the file so that players need not guess
 
 
-class Reel:
-    """Files that are being written, frame by frame. [`writing`][] makes one."""
+class ClipFiles:
+    """The files of a clip while they are written, frame by frame; see [`writing`][]."""
 
     def __init__(
         self,
@@ -53,7 +53,7 @@ class Reel:
         self.timeline = Timeline()
 
     def add(self, picture: Picture, classes: UInt8[np.ndarray, "h w"]) -> None:
-        """One frame and what is seen on it."""
+        """Write one frame and its class map."""
         shares = np.bincount(classes.ravel(), minlength=self._classes) / classes.size
         seconds = f"{float(picture.time):.6f}"
         self._rows.writerow([picture.index, seconds, *(f"{share:.6f}" for share in shares)])
@@ -65,7 +65,7 @@ class Reel:
 
 
 def cell(name: str) -> str:
-    """A name that no spreadsheet takes for a formula.
+    """Return a name so that no spreadsheet takes it for a formula.
 
     >>> cell("=1+1"), cell("forceps")
     ("'=1+1", 'forceps')
@@ -76,15 +76,15 @@ def cell(name: str) -> str:
 @contextlib.contextmanager
 def writing(
     out: Path, clip: Clip, first: Picture, label_map: LabelMap, masks: bool
-) -> Iterator[Reel]:
-    """Files under temporary names, which get their own when the ``with`` block ends well.
+) -> Iterator[ClipFiles]:
+    """Yield files with temporary names; they get their own names if the ``with`` block succeeds.
 
     Args:
-        out: their folder, which exists.
-        clip: for its name and its times.
-        first: its first frame, for the overlay's size.
+        out: the folder, which exists.
+        clip: gives the name and the times.
+        first: the first frame, which gives the overlay's size.
         label_map: the classes.
-        masks: whether masks are written.
+        masks: whether to write masks.
 
     Raises:
         OSError: a file cannot be written.
@@ -106,13 +106,13 @@ def writing(
                     path.write_bytes(png(label_map.to_greys(classes)))
 
             usual = 1 / (clip.rate or _RATE)
-            reel = Reel(areas, label_map.names, show, keep, encoder, usual)
-            yield reel
+            clip_files = ClipFiles(areas, label_map.names, show, keep, encoder, usual)
+            yield clip_files
         title = f"{clip.name}: where each class is seen"
-        chart.write_bytes(figures.areas(*reel.timeline.stretches(), label_map.names, title))
+        chart.write_bytes(figures.areas(*clip_files.timeline.stretches(), label_map.names, title))
         for path in (film, table, chart, *((*sorted(folder.iterdir()), folder) if masks else ())):
             _flush(path)
-        # From here on only names change: what needs room has it.
+        # From here on only names change, which takes no more space on the disk.
         if masks:
             _replace_masks(folder, out / "masks")
         for path, name in zip((film, table, chart), names[:3], strict=True):
@@ -132,11 +132,11 @@ def _flush(path: Path) -> None:
 
 
 def _replace_masks(new: Path, path: Path) -> None:
-    """Masks in the place of earlier ones of the same clip.
+    """Replace the earlier masks of the same clip.
 
-    One by one, since a folder cannot take the place of another at once: whenever the process dies,
-    each frame has its earlier mask or its new one. Earlier ones of frames that have no mask now go
-    when all others are there.
+    They are replaced one by one, because a folder cannot replace another atomically: whenever the
+    process is killed, each frame has its earlier mask or its new one. Earlier masks of frames that
+    have none now are deleted at the end.
     """
     if not path.exists():
         into_place(new, path)
@@ -168,7 +168,7 @@ def _pick_encoder() -> str:
 def _overlay(
     path: Path, encoder: str, clip: Clip, first: Picture, names: Sequence[str]
 ) -> Iterator[Callable[[Picture, UInt8[np.ndarray, "_ _"]], None]]:
-    """An MP4 of overlays above a legend of all classes, with the clip's own times."""
+    """Yield a function that adds a frame to an MP4: its overlay above a legend, at its own time."""
     import av
 
     options, finest = _ENCODERS[encoder]
@@ -183,21 +183,21 @@ def _overlay(
             stream.codec_context.sample_aspect_ratio = first.aspect
             stream.codec_context.time_base = stream.time_base = tick
             stream.codec_context.flags |= av.codec.context.Flags.frame_duration
-            for said in ("colorspace", "color_primaries", "color_trc", "color_range"):
-                setattr(stream.codec_context, said, _BT709)  # 1 is a range of 16 to 235, too
+            for name in ("colorspace", "color_primaries", "color_trc", "color_range"):
+                setattr(stream.codec_context, name, _BT709)  # as a range, 1 is 16 to 235
             colours, last = av.video.reformatter.VideoReformatter(), -1
 
             def show(picture: Picture, classes: UInt8[np.ndarray, "_ _"]) -> None:
                 nonlocal last
                 image = resize_image(picture.image, size)
-                seen = enlarged(overlay(image, resize_mask(classes, size)))
-                sheet = even(np.concatenate([seen, strip]))
+                coloured = enlarged(overlay(image, resize_mask(classes, size)))
+                sheet = even(np.concatenate([coloured, strip]))
                 frame = av.VideoFrame.from_ndarray(sheet, "rgb24")
                 frame = colours.reformat(frame, format="yuv420p", dst_colorspace=_BT709, threads=1)
                 last = max(round(picture.time / tick), last + 1)
                 frame.pts, frame.time_base = last, tick
-                lasts = max(picture.duration or 1 / (clip.rate or _RATE), _SHORTEST)
-                frame.duration = max(1, round(lasts / tick))
+                duration = max(picture.duration or 1 / (clip.rate or _RATE), _SHORTEST)
+                frame.duration = max(1, round(duration / tick))
                 container.mux(stream.encode(frame))
 
             yield show
@@ -211,7 +211,7 @@ def _overlay(
 
 
 def even(picture: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h2 w2 3"]:
-    """With an even number of rows and columns, as encoders want: the last one twice.
+    """Return a picture with an even number of rows and columns, by repeating the last ones.
 
     >>> even(np.zeros((3, 4, 3), np.uint8)).shape
     (4, 4, 3)
@@ -221,7 +221,7 @@ def even(picture: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h2 w2 3"]:
 
 
 class Timeline:
-    """Shares of the classes over time, in at most so many stretches: more are merged in pairs."""
+    """Shares of the classes over time, in stretches that are merged in pairs if there are many."""
 
     def __init__(self) -> None:
         self._ends: list[tuple[Fraction, Fraction]] = []
@@ -230,7 +230,7 @@ class Timeline:
         self._each = 1  # frames in a stretch
 
     def add(self, begin: Fraction, end: Fraction, shares: Float[np.ndarray, " k"]) -> None:
-        """One frame."""
+        """Add one frame."""
         if self._counts and self._counts[-1] < self._each:
             self._ends[-1] = (self._ends[-1][0], end)
             self._sums[-1] = self._sums[-1] + shares
@@ -251,6 +251,6 @@ class Timeline:
         self._each *= 2
 
     def stretches(self) -> tuple[Float[np.ndarray, "n 2"], Float[np.ndarray, "n k"]]:
-        """Begin and end of each in seconds, and the mean shares in it."""
+        """Return begin and end of each stretch in seconds, and the mean shares in it."""
         ends = np.array([(float(a), float(b)) for a, b in self._ends])
         return ends, np.array(self._sums) / np.array(self._counts)[:, None]

@@ -1,4 +1,4 @@
-"""What an ONNX file that headstart wrote says of itself, read without trusting it."""
+"""Reading an ONNX file that headstart wrote, and checking it without trusting it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from typing import Any, Literal
 from pydantic import ConfigDict, Field, ValidationError
 
 from headstart.data.files import read_file
-from headstart.data.label_map import LabelMap
 from headstart.data.question import TaskName
 from headstart.errors import DataError, Finding
 from headstart.system.packages import require
@@ -20,16 +19,16 @@ from headstart.training.config import Size
 from headstart.training.recipes import FrozenModel
 
 KEY = "headstart"
-"""Under which the file's metadata hold its [`Facts`][]."""
+"""The key of the [`Facts`][] in the file's metadata."""
 _MAX_BYTES = 2**31 - 1  # protobuf's own limit
 _HINT = "give a file that headstart export wrote, or a run's folder"
 
 
 class Checked(FrozenModel):
-    """What the file was compared with when it was written.
+    """The comparison of ONNX Runtime with PyTorch when the file was written.
 
     Attributes:
-        pictures: real ones, on which PyTorch and ONNX Runtime were compared.
+        pictures: the number of real pictures.
         tolerance: no probability differed by more.
     """
 
@@ -38,24 +37,24 @@ class Checked(FrozenModel):
 
 
 class Facts(FrozenModel):
-    """What an ONNX file says of itself.
+    """The metadata of an ONNX file.
 
     Attributes:
-        schema_: of these facts.
-        headstart: the version that wrote it.
-        task: what it answers.
-        model: the network's name.
-        names: of its classes, in the order of its output.
-        greys: of a segmentation, the grey level that stands for each class in masks.
-        size: height and width it was trained at, to which pictures are brought.
-        min_area: of a segmentation: a foreground class that is the most probable on a smaller share
-            of a picture is not predicted there.
-        input: what goes in, in words.
-        normalisation: what the network itself does to the picture first, in words.
-        mean: the numbers, by channel.
-        std: by channel.
-        weights_sha256: of the run's file of weights.
-        checked: what it was compared with.
+        schema_: the version of this record.
+        headstart: the version that wrote the file.
+        task: the name of the task.
+        model: the name of the network.
+        names: the classes, in the order of the output.
+        greys: for a segmentation, the grey level of each class in masks.
+        size: height and width at which the network was trained; pictures are resized to it.
+        min_area: for a segmentation, see
+            [`class_maps`][headstart.inference.segmenter.class_maps].
+        input: the expected input, in words.
+        normalisation: what the file does with a picture first, in words.
+        mean: of the training pictures, by channel.
+        std: of the training pictures, by channel.
+        weights_sha256: SHA-256 of the run's file of weights.
+        checked: the comparison with PyTorch.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
@@ -76,19 +75,19 @@ class Facts(FrozenModel):
     checked: Checked
 
     def to_json(self) -> str:
-        """One sorted text, the same for the same facts."""
+        """Return JSON with sorted keys, the same for the same facts."""
         return json.dumps(self.model_dump(mode="json", by_alias=True), sort_keys=True)
 
 
 @dataclass(frozen=True)
 class OnnxFile:
-    """A file that was found to be one of headstart's.
+    """An ONNX file that headstart wrote.
 
     Attributes:
-        path: where it is.
-        content: of the file.
-        facts: what it says of itself.
-        digest: SHA-256 of the file.
+        path: the file.
+        content: its bytes.
+        facts: its metadata.
+        digest: SHA-256 of the content.
     """
 
     path: Path
@@ -98,15 +97,16 @@ class OnnxFile:
 
 
 def is_onnx(path: Path) -> bool:
-    """Whether a run's place is taken by a file, there or not."""
+    """Return whether a path means an ONNX file, which need not exist, and not a run's folder."""
     return path.is_file() or (path.suffix == ".onnx" and not path.is_dir())
 
 
 def read_onnx(path: Path) -> OnnxFile:
-    """A file and what it says of itself; nothing is run.
+    """Return an ONNX file and its metadata; nothing is run.
 
     Raises:
-        DataError: there is none, it is damaged, none of headstart's, or keeps weights outside.
+        DataError: there is no such file, or it is damaged, not headstart's, or keeps weights in
+            other files.
         MissingExtraError: onnx is not installed.
     """
     require("onnx", "onnx", "onnxruntime")
@@ -120,7 +120,7 @@ def read_onnx(path: Path) -> OnnxFile:
 
 
 def parse_onnx(path: Path, content: bytes) -> OnnxFile:
-    """What the file ``path`` is, from its content.
+    """Return the ONNX file with this content; ``path`` is for messages.
 
     Raises:
         DataError: as [`read_onnx`][].
@@ -131,23 +131,23 @@ def parse_onnx(path: Path, content: bytes) -> OnnxFile:
     try:
         model = onnx.load_model_from_string(content)
     except DecodeError:
-        raise refusal("bad-onnx", f"{path} is damaged or no ONNX file") from None
-    found = [prop.value for prop in model.metadata_props if prop.key == KEY]
-    if len(found) != 1:
-        raise refusal("foreign-onnx", f"{path} does not say what its classes are")
+        raise refusal("bad-onnx", f"{path} is damaged or is not an ONNX file") from None
+    values = [prop.value for prop in model.metadata_props if prop.key == KEY]
+    if len(values) != 1:
+        raise refusal("foreign-onnx", f"{path} does not name its classes")
     if any(_is_outside(message) for message in messages(model)):
         message = f"{path} keeps weights in other files, which are not read"
         raise refusal("external-data", message)
-    return OnnxFile(path, content, _facts(path, found[0]), hashlib.sha256(content).hexdigest())
+    return OnnxFile(path, content, _facts(path, values[0]), hashlib.sha256(content).hexdigest())
 
 
 def refusal(code: str, message: str, hint: str = _HINT) -> DataError:
-    """Of a file that is not what it should be."""
+    """Return the error for a file that is not what it should be."""
     return DataError(Finding(code, "error", message, hint))
 
 
 def messages(message: Any) -> Iterator[Any]:
-    """A protobuf message and all that are inside it, wherever a tensor may be."""
+    """Yield a protobuf message and all messages inside it; a tensor may be in any of them."""
     yield message
     for field, value in message.ListFields():
         if field.message_type is not None:
@@ -163,11 +163,12 @@ def _is_outside(message: Any) -> bool:
 
 def _facts(path: Path, text: str) -> Facts:
     try:
-        facts = Facts.model_validate_json(text)
-        if facts.task == "segmentation":
-            LabelMap(facts.names, facts.greys or ())
-    except (ValidationError, ValueError):
-        message = f"what {path} says of itself is not understood"
-        hint = "export the run again, with this version of headstart"
-        raise refusal("bad-onnx-facts", message, hint) from None
-    return facts
+        return Facts.model_validate_json(text)
+    except ValidationError:
+        raise bad_facts(path) from None
+
+
+def bad_facts(path: Path) -> DataError:
+    """Return the error for metadata that are not as this version writes them."""
+    hint = "export the run again, with this version of headstart"
+    return refusal("bad-onnx-facts", f"cannot understand the metadata of {path}", hint)

@@ -17,10 +17,8 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 
 from headstart.errors import DataError, UsageError
-from headstart.inference.classes import open_classifier
-from headstart.inference.masks import open_segmenter
-from headstart.inference.onnx_metadata import KEY, is_onnx
-from headstart.inference.onnx_network import load_onnx, load_onnx_classifier
+from headstart.inference.onnx_file import KEY, is_onnx
+from headstart.inference.opening import open_classifier, open_segmenter
 from headstart.training.features import prepared
 
 FACTS = {
@@ -79,21 +77,21 @@ def test_a_file_answers_for_any_number_of_pictures_of_any_size(tmp_path: Path) -
         images = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
         logits = np.einsum("kc,nchw->nkhw", WEIGHTS, images.astype(np.float64) / 255)
         expected = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
-        found = segmenter.probabilities(images)
-        assert found.dtype == np.float32 and np.abs(found - expected).max() < 1e-6
+        probs = segmenter.probabilities(images)
+        assert probs.dtype == np.float32 and np.abs(probs - expected).max() < 1e-6
         maps = segmenter.maps(images, [shape[2:]] * shape[0])
         assert np.array_equal(np.stack(maps), expected.argmax(1))
 
 
 def test_a_classifier_enlarges_and_repeats_grey_as_torch_does(tmp_path: Path) -> None:
-    its = open_classifier(write(tmp_path / "c.onnx", classifier()), "cpu")
-    assert its.names == ("background", "tool") and its.probabilities([]).shape == (0, 2)
+    network = open_classifier(write(tmp_path / "c.onnx", classifier()), "cpu")
+    assert network.names == ("background", "tool") and network.probabilities([]).shape == (0, 2)
     rng = np.random.default_rng(0)
     shapes = [(3, 8, 8), (1, 5, 7), (3, 8, 3), *[(1, 8, 8)] * 9]
     pictures = [rng.integers(0, 256, shape, np.uint8) for shape in shapes]
-    found = its.probabilities(pictures)
-    assert found.shape == (12, 2)
-    for picture, row in zip(pictures, found, strict=True):
+    probabilities = network.probabilities(pictures)
+    assert probabilities.shape == (12, 2)
+    for picture, row in zip(pictures, probabilities, strict=True):
         batch = torch.from_numpy(picture[None])
         ready = prepared(batch, (8, 8), torch.device("cpu"))[0].numpy()
         mean, std = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
@@ -136,61 +134,65 @@ def _unknown_operator() -> onnx.ModelProto:
 
 
 WRONG: dict[str, tuple[Callable[[], bytes | onnx.ModelProto], str]] = {
-    "a text": (lambda: b"weights of a network\n", "damaged or no ONNX file"),
-    "nothing": (lambda: b"", "does not say what its classes are"),
+    "a text": (lambda: b"weights of a network\n", "bad-onnx"),
+    "nothing": (lambda: b"", "foreign-onnx"),
     "a torn file": (
-        lambda: model(*pixelwise()).SerializeToString()[:-40], "damaged or no ONNX file",
+        lambda: model(*pixelwise()).SerializeToString()[:-40], "bad-onnx",
     ),
-    "of somebody else": (lambda: model(*pixelwise(), None), "does not say what its classes are"),
-    "facts that are no JSON": (lambda: model(*pixelwise(), "{"), "is not understood"),
+    "of somebody else": (lambda: model(*pixelwise(), None), "foreign-onnx"),
+    "facts that are no JSON": (lambda: model(*pixelwise(), "{"), "bad-onnx-facts"),
     "of a later version": (
-        lambda: model(*pixelwise(), {**FACTS, "schema": 2}), "with this version of headstart",
+        lambda: model(*pixelwise(), {**FACTS, "schema": 2}), "bad-onnx-facts",
     ),
     "greys for other classes": (
-        lambda: model(*pixelwise(), {**FACTS, "greys": [0, 1, 2]}), "is not understood",
+        lambda: model(*pixelwise(), {**FACTS, "greys": [0, 1, 2]}), "bad-onnx-facts",
     ),
-    "weights outside": (lambda: _outside(model(*pixelwise())), "weights in other files"),
-    "a constant outside": (_constant_outside, "weights in other files"),
-    "rows of numbers": (_rows, "does not take pictures as image"),
+    "weights outside": (lambda: _outside(model(*pixelwise())), "external-data"),
+    "a constant outside": (_constant_outside, "external-data"),
+    "rows of numbers": (_rows, "foreign-onnx"),
     "grey pictures": (
-        lambda: model(*pixelwise(("n", 1, "h", "w"))), "does not take pictures as image",
+        lambda: model(*pixelwise(("n", 1, "h", "w"))), "foreign-onnx",
     ),
-    "one size only": (lambda: model(*pixelwise(("n", 3, 8, 8))), "does not take pictures as image"),
-    "another name": (lambda: model(*pixelwise(name="x")), "does not take pictures as image"),
+    "one size only": (lambda: model(*pixelwise(("n", 3, 8, 8))), "foreign-onnx"),
+    "another name": (lambda: model(*pixelwise(name="x")), "foreign-onnx"),
     "halves": (
-        lambda: model(*pixelwise(kind=TensorProto.FLOAT16)), "ONNX Runtime cannot run",
+        lambda: model(*pixelwise(kind=TensorProto.FLOAT16)), "onnx-not-run",
     ),
     "more classes than it gives": (
         lambda: model(*pixelwise(), {**FACTS, "names": ["a", "b", "c"], "greys": [0, 1, 2]}),
-        "each of its 3 classes",
+        "foreign-onnx: 3 classes",
     ),
-    "maps of half the size": (_pooled, "each of its 2 classes"),
-    "an operator that there is not": (_unknown_operator, "ONNX Runtime cannot run"),
-    "a classifier": (classifier, "holds a classifier"),
+    "maps of half the size": (_pooled, "foreign-onnx: 2 classes"),
+    "an operator that there is not": (_unknown_operator, "onnx-not-run"),
+    "a classifier": (classifier, "is-a-classifier: (unet)"),
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("make", "said"), WRONG.values(), ids=WRONG.keys())
-def test_what_is_no_file_of_ours_is_refused(tmp_path: Path, make, said: str) -> None:
+@pytest.mark.parametrize(("make", "expected"), WRONG.values(), ids=WRONG.keys())
+def test_what_is_no_file_of_ours_is_refused(tmp_path: Path, make, expected: str) -> None:
     made, path = make(), tmp_path / "a.onnx"
     path.write_bytes(made if isinstance(made, bytes) else made.SerializeToString())
     with pytest.raises(DataError) as caught:
-        load_onnx(path).probabilities(np.zeros((1, 3, 8, 8), np.uint8))
-    assert said in str(caught.value) and "a.onnx" in str(caught.value)
+        open_segmenter(path).probabilities(np.zeros((1, 3, 8, 8), np.uint8))
+    code, _, fact = expected.partition(": ")
+    (finding,) = caught.value.findings
+    assert finding.code == code and fact in finding.message and "a.onnx" in finding.message
 
 
 def test_a_segmentation_knows_no_classes_of_pictures(tmp_path: Path) -> None:
     path = write(tmp_path / "a.onnx", model(*pixelwise()))
-    with pytest.raises(DataError, match="knows no classes"):
-        load_onnx_classifier(path)
+    with pytest.raises(DataError, match=r"a\.onnx") as caught:
+        open_classifier(path)
+    assert caught.value.findings[0].code == "no-classifier"
 
 
 def test_no_file_a_pipe_and_a_file_too_large(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"there is no file .*a\.onnx"):
+    with pytest.raises(DataError, match=r"a\.onnx") as caught:
         open_segmenter(tmp_path / "a.onnx")
+    assert caught.value.findings[0].code == "no-onnx"
     pipe = tmp_path / "pipe.onnx"
     os.mkfifo(pipe)
-    with pytest.raises(DataError, match="pipe or device"):
+    with pytest.raises(DataError, match="pipe"):
         open_segmenter(pipe)
     large = tmp_path / "large.onnx"
     large.touch()
@@ -208,9 +210,9 @@ def test_files_are_told_from_folders(tmp_path: Path) -> None:
 
 def test_a_file_is_run_on_the_cpu(tmp_path: Path) -> None:
     path = write(tmp_path / "a.onnx", model(*pixelwise()))
-    with pytest.raises(UsageError, match="run on the CPU, not on cuda"):
+    with pytest.raises(UsageError, match=r"onnx-on-cpu.* cuda"):
         open_segmenter(path, "cuda")
-    with pytest.raises(UsageError, match="run on the CPU, not on cuda"):
+    with pytest.raises(UsageError, match=r"onnx-on-cpu.* cuda"):
         open_classifier(path, "cuda")
 
 

@@ -1,0 +1,86 @@
+"""Scores of class maps against the masks of a split."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from jaxtyping import Int64, UInt8
+
+from headstart.data.decoded_frames import read_labelled
+from headstart.data.files import merged
+from headstart.data.label_map import LabelMap
+from headstart.data.layouts.folders import Dataset, Frame, frames_of
+from headstart.errors import DataError, Finding
+from headstart.scores import segmentation as scores
+
+_BATCH = 8
+Segment = Callable[[Sequence[UInt8[np.ndarray, "_ _ 3"]]], list[UInt8[np.ndarray, "_ _"]]]
+
+
+def score_class_maps(segment: Segment, dataset: Dataset, split: str) -> dict[str, Any]:
+    """Return all scores of predicted class maps on a split.
+
+    Args:
+        segment: maps RGB pictures to class maps of the same sizes.
+        dataset: has the classes that ``segment`` predicts.
+        split: the name of a split.
+
+    Raises:
+        UsageError: there is no such split.
+        DataError: frames cannot be read; all of them are named.
+    """
+    frames, names = frames_of(dataset, split), dataset.label_map.names
+    findings: list[Finding] = []
+    # Allocated once: small arrays that stay would lie between large ones that come and go.
+    counts = np.zeros((len(frames), len(names), 3), dtype=np.int64)
+    for start in range(0, len(frames), _BATCH):
+        part = slice(start, start + _BATCH)
+        findings += _count_batch(segment, frames[part], dataset, counts[part])
+    if findings:
+        raise DataError(merged(findings))
+    return {"split": split, **scores.score(counts, names)}
+
+
+def _count_batch(
+    segment: Segment,
+    frames: Sequence[Frame],
+    dataset: Dataset,
+    counts: Int64[np.ndarray, "b k 3"],
+) -> list[Finding]:
+    """Fill ``counts`` with TP, FP and FN by frame and class; return why frames cannot be read."""
+    findings: list[Finding] = []
+    pictures, truths = [], []
+    for frame in frames:
+        try:
+            picture, truth = read_labelled(frame, dataset.label_map, dataset.root)
+        except DataError as e:
+            findings.extend(e.findings)
+            continue
+        pictures.append(picture)
+        truths.append(truth)
+    if not findings:
+        for row, predicted, truth in zip(counts, segment(pictures), truths, strict=True):
+            row[:] = count_pixels(predicted, truth, len(row))
+    return findings
+
+
+def count_pixels(
+    predicted: UInt8[np.ndarray, "h w"], truth: UInt8[np.ndarray, "h w"], num_classes: int
+) -> Int64[np.ndarray, "k 3"]:
+    """Return TP, FP and FN pixels of one frame by class; loads torch."""
+    import torch
+
+    maps = [torch.from_numpy(m.astype(np.int64))[None] for m in (predicted, truth)]
+    counts: Int64[np.ndarray, "k 3"] = scores.count(maps[0], maps[1], num_classes)[0].numpy()
+    return counts
+
+
+def listed(label_map: LabelMap) -> str:
+    """Return the classes with their grey levels, for messages.
+
+    >>> listed(LabelMap(("background", "tool"), (0, 128)))
+    'background (0), tool (128)'
+    """
+    return ", ".join(f"{n} ({g})" for n, g in zip(label_map.names, label_map.greys, strict=True))

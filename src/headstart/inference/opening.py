@@ -1,0 +1,121 @@
+"""From a run's folder or an ONNX file to a trained network, ready for use."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from headstart.inference.classifier import Classifier
+from headstart.inference.finished_run import FinishedRun, read_finished_run
+from headstart.inference.onnx_file import OnnxFile, is_onnx, read_onnx
+from headstart.inference.predictor import Predictor, PredictorKind
+from headstart.inference.segmenter import Segmenter
+from headstart.training.config_files import read_config
+
+PREDICTORS: dict[str, PredictorKind] = {
+    kind.task: kind for kind in (Segmenter, Classifier)
+}  # a new task is a new file and an entry here
+
+
+def open_predictor(
+    run_or_onnx: Path, device: str = "auto", expected: PredictorKind | None = None
+) -> Predictor:
+    """Return the trained network in a run's folder or in an ONNX file.
+
+    ONNX Runtime runs the file, and torch is not loaded.
+
+    Args:
+        run_or_onnx: a run's folder, or a file that ``headstart export`` wrote.
+        device: ``"cpu"``, ``"cuda"`` or ``"auto"``.
+        expected: refuses other kinds of network; by default any is opened.
+
+    Raises:
+        DataError: it is neither, is not finished, is the run of a pretext, or is of another kind.
+        UsageError: there is no such device.
+        MissingExtraError: ONNX Runtime is not installed.
+    """
+    if is_onnx(run_or_onnx):
+        from headstart.inference.onnx_session import check_device
+
+        check_device(device)
+        file = read_onnx(run_or_onnx)
+        return kind_of_file(file, expected).from_onnx(file)
+    import torch
+
+    from headstart.system.devices import pick_device
+
+    chosen = torch.device(pick_device(device))
+    run = read_finished_run(run_or_onnx)
+    return kind_of_run(run, expected).from_run(run, chosen)
+
+
+def open_segmenter(run_or_onnx: Path, device: str = "auto") -> Segmenter:
+    """Return a trained network that segments.
+
+    Raises:
+        DataError: as [`open_predictor`][]; or the network does not segment.
+        UsageError, MissingExtraError: as [`open_predictor`][].
+    """
+    segmenter = open_predictor(run_or_onnx, device, Segmenter)
+    assert isinstance(segmenter, Segmenter)
+    return segmenter
+
+
+def open_classifier(run_or_onnx: Path, device: str = "auto") -> Classifier:
+    """Return a trained classifier.
+
+    Raises:
+        DataError: as [`open_predictor`][]; or the network is no classifier.
+        UsageError, MissingExtraError: as [`open_predictor`][].
+    """
+    classifier = open_predictor(run_or_onnx, device, Classifier)
+    assert isinstance(classifier, Classifier)
+    return classifier
+
+
+def kind_of_file(file: OnnxFile, expected: PredictorKind | None = None) -> PredictorKind:
+    """Return the implementation for an ONNX file.
+
+    Raises:
+        DataError: it is not the expected one.
+    """
+    return _kind(file.facts.task, expected, file.path, file.facts.model)
+
+
+def kind_of_run(run: FinishedRun, expected: PredictorKind | None = None) -> PredictorKind:
+    """Return the implementation for a finished run.
+
+    Raises:
+        DataError: it is not the expected one, or the run is one of a pretext.
+    """
+    return _kind(run.task, expected, run.folder, run.network_name)
+
+
+def kind_at(run_or_onnx: Path) -> PredictorKind:
+    """Return the implementation for a run's folder or an ONNX file; no weights are read.
+
+    If nothing says which, it is the segmentation's: opening then names what is wrong.
+
+    Raises:
+        DataError: ``config.json`` or the file is damaged, or the run is one of a pretext.
+        MissingExtraError: ONNX Runtime is not installed.
+    """
+    if is_onnx(run_or_onnx):
+        return kind_of_file(read_onnx(run_or_onnx))
+    path = run_or_onnx / "config.json"
+    if not path.exists():
+        return Segmenter
+    config = read_config(path)
+    return _kind(config.task, None, run_or_onnx, str(config.pretext))
+
+
+def kind_for(dataset: Any) -> PredictorKind:
+    """Return the implementation that predicts and scores an opened dataset."""
+    return next(kind for kind in PREDICTORS.values() if isinstance(dataset, kind.dataset))
+
+
+def _kind(task: str, expected: PredictorKind | None, path: Path, network: str) -> PredictorKind:
+    kind = PREDICTORS.get(task)
+    if kind is None or (expected is not None and kind is not expected):
+        raise (expected or Segmenter).refusal(path, task, network)
+    return kind

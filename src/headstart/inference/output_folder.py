@@ -1,0 +1,73 @@
+"""A folder of predictions: only one process writes to it, and nothing else in it is overwritten."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from headstart.data.layouts.folders import Frame
+from headstart.errors import Finding, UsageError
+from headstart.system.disk import disk_errors, locked, sweep, write_atomic
+
+_MARK = "made-of.txt"
+
+
+@contextlib.contextmanager
+def claimed(out: Path, weights: str, what: str, digest: str) -> Iterator[None]:
+    """Lock ``out`` and mark it as made with these weights from this input.
+
+    The mark is written first, so that the same command can resume after a kill. A folder that is
+    refused is not changed.
+
+    Args:
+        out: the folder; it is made if it does not exist.
+        weights: SHA-256 of the weights.
+        what: the kind of input, in one word.
+        digest: SHA-256 of the input.
+
+    Raises:
+        UsageError: ``out`` holds something else.
+        LockedError: another process is using ``out``.
+        DiskError: it cannot be written.
+    """
+    made_of = f"weights {weights}\n{what} {digest}\n"
+    _refuse_others(out, made_of, what)
+    with locked(out):
+        _refuse_others(out, made_of, what)  # another process may have written in the meantime
+        write_atomic(out / _MARK, made_of)
+        yield
+
+
+def _refuse_others(out: Path, made_of: str, what: str) -> None:
+    with disk_errors(out):
+        # A clip that could not be read to its end leaves nothing but the mark.
+        ours = (_MARK, ".lock")
+        files = out.exists() and [
+            p for p in out.iterdir() if ".tmp-" not in p.name and p.name not in ours
+        ]
+        mark = out / _MARK
+        if files and not (mark.exists() and mark.read_text() == made_of):
+            these = "these pictures" if what == "pictures" else f"this {what}"
+            message = f"{out} is not empty and was not made with these weights from {these}"
+            hint = "choose another --out: nothing is overwritten"
+            raise UsageError(Finding("not-empty", "error", message, hint))
+
+
+@contextlib.contextmanager
+def claimed_pictures(
+    out: Path, weights: str, frames: Sequence[Frame], folders: Sequence[str]
+) -> Iterator[None]:
+    """Claim ``out`` as [`claimed`][] for pictures in files, and make ``folders`` in it.
+
+    Raises:
+        UsageError, LockedError, DiskError: as [`claimed`][].
+    """
+    digest = hashlib.sha256("\n".join(ascii(str(f.image)) for f in frames).encode())
+    with claimed(out, weights, "pictures", digest.hexdigest()):
+        with disk_errors(out):
+            for name in folders:
+                (out / name).mkdir(exist_ok=True)
+                sweep(out / name)
+        yield

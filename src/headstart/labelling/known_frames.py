@@ -1,0 +1,88 @@
+"""The frames of a run's dataset that need no labels: they have some, or are held out."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from headstart.data.layouts.folders import Dataset, Frame, open_dataset
+from headstart.errors import DataError, Finding
+from headstart.runs.records import refuse_changed_data
+from headstart.tasks.budgets import LABELS
+from headstart.tasks.segmentation import Segmentation
+from headstart.training.config import RunConfig
+from headstart.training.config_files import read_frame_names, read_run_config
+
+
+@dataclass(frozen=True)
+class KnownFrames:
+    """The frames of a run's dataset.
+
+    Attributes:
+        learned: frames that the run was trained on; what they show is covered.
+        labelled: all training frames with labels, including those outside the run's label budget.
+        held_out: validation and test frames.
+        root: the folder of the dataset.
+        findings: warnings about what could not be found out.
+    """
+
+    learned: tuple[Frame, ...]
+    labelled: tuple[Frame, ...]
+    held_out: tuple[Frame, ...]
+    root: Path
+    findings: tuple[Finding, ...] = ()
+
+
+def known_of(run: Path) -> KnownFrames:
+    """Return the labelled and held-out frames of a run, as far as its dataset still exists."""
+    config = read_run_config(run / "config.json")
+    data = Path(config.data)
+    try:
+        dataset = open_dataset(data)
+    except DataError as e:
+        message = (
+            f"cannot tell which pictures have labels or are test frames of {run}: "
+            f"{e.findings[0].message}"
+        )
+        hint = "such pictures may be suggested: move the dataset back"
+        return KnownFrames((), (), (), data, (_unknown(message, hint),))
+    labelled = dataset.splits.get("train", ())
+    held_out = tuple(f for s in ("validation", "test") for f in dataset.splits.get(s, ()))
+    findings, learned = [], labelled
+    if config.labels is not None:
+        try:
+            names = read_frame_names(run / LABELS)
+        except DataError as e:
+            names = ()
+            message = f"cannot tell which frames {run} learned from: {e.findings[0].message}"
+            findings.append(_unknown(message, "suggestions may resemble these frames"))
+        learned = tuple(f for f in labelled if f.name in set(names))
+        if len(learned) < len(names):
+            missing = len(names) - len(learned)
+            message = f"{missing} frames that {run} learned from are no longer in {data}"
+            findings.append(_unknown(message, "its splits may have changed since"))
+    findings += _changed(run, config, dataset)
+    return KnownFrames(learned, labelled, held_out, dataset.root, tuple(findings))
+
+
+def _changed(run: Path, config: RunConfig, dataset: Dataset) -> list[Finding]:
+    """Return a warning if the frames of a run are not those it was trained on."""
+    hint = "suggestions may be frames that it learned from or was scored on: restore the dataset"
+    try:
+        before = json.loads((run / "environment.json").read_bytes())["data"]
+        now = Segmentation().hashes(dataset, config, run)
+    except (OSError, ValueError, KeyError, DataError) as e:
+        damaged = "its environment.json is damaged"
+        why = e.findings[0].message if isinstance(e, DataError) else damaged
+        message = f"cannot tell whether the dataset of {run} has changed since training: {why}"
+        return [_unknown(message, hint)]
+    try:
+        refuse_changed_data(run, before, now)
+    except DataError as e:  # new labels are a change, too, and no reason to refuse
+        return [Finding("data-changed", "warning", e.findings[0].message, hint)]
+    return []
+
+
+def _unknown(message: str, hint: str) -> Finding:
+    return Finding("labels-unknown", "warning", message, hint)
