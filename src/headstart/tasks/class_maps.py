@@ -27,7 +27,8 @@ def class_maps(
         logits: logits of a batch of frames, ``(B, K, H, W)``.
         sizes: height and width of each frame.
         min_area: smallest share of a frame, in ``[0, 1)``, that a foreground class must cover. A
-            class below it is dropped from that frame; its pixels get their next most probable class.
+            class below it is dropped from that frame, and each of its pixels gets the next most
+            probable class.
     """
     probs = logits.float().softmax(1)
     return [  # frame by frame: a batch of large photographs would take gigabytes
@@ -96,7 +97,7 @@ def frame_counts(
 def count_frames(
     model: nn.Module, data: Decoded, num_classes: int, device: torch.device, min_area: float
 ) -> Int64[np.ndarray, "n k 3"]:
-    """Segment a split and count TP, FP and FN pixels per frame and class, at each mask's own size."""
+    """Segment a split, and count TP, FP and FN pixels per frame and class at the masks' sizes."""
     maps = segment(model, data.images, data.sizes, device, min_area)
     parts = []
     for m, t in zip(maps, data.truth, strict=True):

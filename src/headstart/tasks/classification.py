@@ -11,7 +11,7 @@ from headstart.data.layouts.folders import SPLITS
 from headstart.errors import Finding
 from headstart.scores.frames_csv import FrameCounts, read_answers_csv
 from headstart.scores.pooled import ACCURACY
-from headstart.tasks.interface import Prepared, DatasetSize
+from headstart.tasks.interface import DatasetSize, Prepared
 from headstart.training.config import RunConfig, StudyConfig
 from headstart.training.recipes import ClassifierRecipe
 

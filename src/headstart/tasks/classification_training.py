@@ -167,7 +167,7 @@ def _standardise(
 
 
 def _inputs(frozen: nn.Module | None, data: Labelled, config: RunConfig, cache: Path) -> Tensor:
-    """Return the inputs of the trained part: features of each picture, or the pictures themselves."""
+    """Return the inputs of the trained part: cached features, or the pictures themselves."""
     if not isinstance(frozen, Frozen):
         return torch.from_numpy(np.ascontiguousarray(data.images))
     content = hashlib.sha256(data.digest.encode() + "\n".join(data.names).encode())

@@ -40,7 +40,7 @@ class PretextPictures:
         source: where in the folder they come from, in words.
         train: pictures to train on.
         validation: pictures that choose the epoch.
-        labelled: validation and test frames of the same dataset, which a start should not have seen.
+        labelled: validation and test frames of the same dataset, which a start should not see.
     """
 
     root: Path
@@ -172,7 +172,7 @@ def find_leaks(pictures: PretextPictures) -> Leaks:
 
 
 def without_leaks(pictures: PretextPictures, leaks: Leaks) -> PretextPictures:
-    """Return the pictures without leaks; sets a tenth aside again if no validation picture is left."""
+    """Return the pictures without leaks; a new tenth validates if no other picture is left to."""
     leaked = {*leaks.same, *leaks.near}
     kept = [f for i, f in enumerate(pictures.pool) if i not in leaked]
     validating = {f.image for f in pictures.validation}

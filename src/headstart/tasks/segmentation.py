@@ -13,7 +13,7 @@ from headstart.data.layouts.folders import SPLITS, Dataset, open_dataset
 from headstart.errors import Finding
 from headstart.scores.frames_csv import FrameCounts, read_frames_csv
 from headstart.scores.pooled import DICE
-from headstart.tasks.interface import Prepared, DatasetSize
+from headstart.tasks.interface import DatasetSize, Prepared
 from headstart.training.config import RunConfig, StudyConfig
 
 if TYPE_CHECKING:
