@@ -123,8 +123,8 @@ def _trained_on(
     environment: Mapping[str, Any],
 ) -> Iterable[str]:
     things, splits = facts.things, facts.splits
-    counts = [f"{count} {name}" for name, count in splits.items()]
-    yield f"Data: {quoted(_dataset_name(config.data))} ({facts.layout} layout): {', '.join(counts)}."
+    counts = ", ".join(f"{count} {name}" for name, count in splits.items())
+    yield f"Data: {quoted(_dataset_name(config.data))} ({facts.layout} layout): {counts}."
     if facts.labels < splits["train"]:
         yield f"Label budget: {facts.labels} of the {splits['train']} training {things}."
     else:

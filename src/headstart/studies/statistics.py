@@ -1,30 +1,29 @@
-"""What a study may say: differences between starts with intervals, verdicts, labels saved.
+"""Differences between starts with intervals, verdicts, and labels saved.
 
-A start at one label budget is known by counts of shape ``(seeds, frames, classes, m)`` of every run
-on every frame; see [`headstart.scores.pooled`][]. Its score is taken per seed from counts summed
-over the frames, then averaged over the seeds. Two things make it
-uncertain, and they are crossed, not nested: another seed would have trained another network, and
-other frames would have been easier or harder, for all seeds alike.
+The input is counts of shape ``(seeds, frames, classes, m)`` for one start at one label budget; see
+[`headstart.scores.pooled`][]. The score is computed per seed from counts summed over the frames,
+then averaged over the seeds. It has two sources of uncertainty, which are crossed, not nested:
+another seed would have trained another network, and other frames would have been easier or harder
+for all seeds.
 
-**The interval.** Leaving one frame out at a time gives each seed's jackknife pseudo-values
-``F * score - (F - 1) * score_without_f``, a seeds by frames matrix whose spread is that of the
-score. A two-way analysis of variance splits it into seeds, frames and the rest, and
+**The interval.** Leaving out one frame at a time gives each seed's jackknife pseudo-values
+``F * score - (F - 1) * score_without_f``, a seeds by frames matrix. A two-way analysis of variance
+splits its variance into seeds, frames and residual, and
 
     ``Var(mean) = (MS_seeds + MS_frames - MS_rest) / (seeds * frames)``
 
-A mean square below ``MS_rest`` is raised to it: five seeds cannot show that seeds make no
-difference, so none is ever taken for granted. The variance is then a sum of two parts, that of the
-side with fewer members (which holds the rest) and what the other adds, each known with its own
-degrees of freedom, four where five seeds decide. The interval's t is the mean of Student's t for
-either, weighted by the parts, at whatever level is asked. Satterthwaite's single number of degrees
-of freedom, which is usual, promises too much at the high levels that several comparisons need.
-Groups of frames (videos, patients) take the place of frames where they are known, for the frames of
-one err together. ``benchmarks/coverage.py`` measures how often it holds the truth, and how often a
-study without differences says that there is one.
+A mean square below ``MS_rest`` is raised to ``MS_rest``, as five seeds cannot show that seeds make
+no difference. The variance is then a sum of two parts, each with its own degrees of freedom: that
+of the factor with fewer levels (which includes the residual; four degrees of freedom for five
+seeds), and the addition of the other factor. The interval uses the mean of the two Student's t
+quantiles, weighted by the parts. Satterthwaite's usual single number of degrees of freedom gives
+intervals that are too short at the high levels that several comparisons need. Where groups of
+frames (videos, patients) are known, they replace frames, as errors within a group are correlated.
+``benchmarks/coverage.py`` measures the coverage, and how often a study without any difference
+reports one.
 
-Sources: Cornfield and Tukey 1956 (the variance of a two-way mean), Cochran and Cox 1950 (t where
-two variances make it), Efron and Stein 1981 (the jackknife), Holm 1979, Fieller 1954 (the interval
-of a crossing).
+Sources: Cornfield and Tukey 1956 (variance of a two-way mean), Cochran and Cox 1950 (t for a sum of
+two variances), Efron and Stein 1981 (jackknife), Holm 1979, Fieller 1954 (interval of a crossing).
 """
 
 from __future__ import annotations
@@ -40,74 +39,104 @@ from jaxtyping import Float64
 from headstart.scores.pooled import DICE, Counts, Groups, PooledScore, sum_groups
 
 Verdict = Literal["helps", "hurts", "no difference shown", "too few seeds"]
-Parts = tuple[tuple[float, int], tuple[float, int]]  # a share and its degrees of freedom, each
+Parts = tuple[tuple[float, int], tuple[float, int]]
+"""Shares of a variance, each with its degrees of freedom."""
 
-MIN_SEEDS = 5  # of a verdict; docs/decisions/0009-interval.md
-LEVEL = 0.95  # of an interval, and of all verdicts of a study together
+MIN_SEEDS = 5
+"""Fewest seeds for an interval and a verdict; see docs/decisions/0009-interval.md."""
+LEVEL = 0.95
+"""Confidence level of an interval, and of all verdicts of a study together."""
 
-_NEVER = 1e-300  # a probability that is not told from 0
-_STEPS = 64  # between two budgets, where the interval of a crossing is looked for
+_NEVER = 1e-300  # probability that is treated as 0
+_STEPS = 64  # points between two budgets at which the interval of a crossing is evaluated
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A score, or a difference of two."""
+    """An estimated score, or an estimated difference of two scores.
 
-    value: float  # the mean over seeds
-    se: float | None  # its standard error over seeds and frames; none with a single seed
-    parts: Parts | None  # that `se`'s square is made of, the one with fewer members first
+    Attributes:
+        value: mean over the seeds.
+        se: standard error over seeds and frames; None with a single seed.
+        parts: shares of the squared standard error, the factor with fewer levels first.
+        seeds: number of seeds.
+        units: number of frames or groups of frames.
+    """
+
+    value: float
+    se: float | None
+    parts: Parts | None
     seeds: int
-    units: int  # frames, or groups of frames
+    units: int
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """What is said of one difference among several; see [`holm`][headstart.studies.statistics.holm]."""
+    """One comparison among several; see [`holm`][headstart.studies.statistics.holm].
+
+    Attributes:
+        difference: estimated difference of the scores.
+        low: lower end of the interval; None with too few seeds.
+        high: upper end of the interval; None with too few seeds.
+        level: confidence level of the interval, after Holm.
+        among: number of comparisons adjusted together.
+        seeds: number of seeds.
+        verdict: conclusion from the interval.
+    """
 
     difference: float
-    low: float | None  # none with too few seeds
+    low: float | None
     high: float | None
-    level: float  # of the interval, after Holm
-    among: int  # comparisons adjusted together
+    level: float
+    among: int
     seeds: int
-    verdict: Verdict  # made from `low` and `high`
+    verdict: Verdict
 
 
 @dataclass(frozen=True)
 class LabelsSaved:
-    """The budget at which a start reaches what another reaches with all labels.
+    """The budget at which a start reaches the score of another start with all labels.
 
-    Of ``reaches``, ``low`` and ``high``, what equals ``smallest`` means "at most", and ``None``
-    means "more than ``labels``"; with too few seeds ``low`` and ``high`` are ``None``.
+    For ``reaches``, ``low`` and ``high``, the value ``smallest`` means "at most ``smallest``", and
+    None means "more than ``labels``". With too few seeds, ``low`` and ``high`` are None.
+
+    Attributes:
+        labels: largest budget.
+        smallest: smallest budget.
+        reaches: estimated budget.
+        low: lower end of its interval.
+        high: upper end of its interval.
+        seeds: number of seeds.
+        level: confidence level of the interval.
     """
 
-    labels: int  # the largest budget
-    smallest: int  # the smallest budget
+    labels: int
+    smallest: int
     reaches: float | None
     low: float | None
     high: float | None
     seeds: int
-    level: float = LEVEL  # of `low` and `high`
+    level: float = LEVEL
 
 
 def mean_score(
     counts: Counts, classes: Sequence[int], groups: Groups | None = None, score: PooledScore = DICE
 ) -> Estimate:
-    """The score of one start at one budget, over seeds and frames.
+    """Estimate the score of one start at one budget, over seeds and frames.
 
-    Its interval is less reliable than that of a difference, from which the frames' own difficulty
-    cancels: with 50 frames, and classes on as few as 9 of them, it held the truth in 87 to 91 % of
-    the simulations, with 200 frames in 93 %. No verdict is made from it.
+    Its interval is less reliable than that of a difference, in which the difficulty of the frames
+    cancels: in simulations it covered the truth in 87 to 91 % of cases with 50 frames (and classes
+    on as few as 9 of them), and in 93 % with 200 frames. Verdicts do not use it.
 
     Args:
-        counts: of all seeds on the same frames.
-        classes: indices that enter the score; see
+        counts: counts of all seeds on the same frames.
+        classes: indices of the classes that enter the score; see
             [`usable_classes`][headstart.scores.pooled.usable_classes].
-        groups: the group (video, patient) of each frame; without, each frame is its own.
-        score: what is made of the counts.
+        groups: group (video, patient) of each frame; without groups, each frame is its own group.
+        score: score to compute from the counts.
 
     Raises:
-        ValueError: shapes do not match, counts are negative, seeds disagree about the truth, a
+        ValueError: shapes do not match, counts are negative, the truth differs between seeds, a
             class is unknown, or there are fewer than two frames (groups).
     """
     _check(counts, score, "counts")
@@ -121,17 +150,18 @@ def paired_difference(
     groups: Groups | None = None,
     score: PooledScore = DICE,
 ) -> Estimate:
-    """How much higher ``a`` scores than ``b``: the mean over seeds of ``score(a_s) - score(b_s)``.
+    """Estimate the mean over seeds of ``score(a_s) - score(b_s)``.
 
     Args:
-        a: counts of a start; seed by seed and frame by frame the same as in ``b``.
-        b: counts of what it is compared with.
+        a: counts of a start, with the same seeds and frames as ``b``.
+        b: counts of the start that it is compared with.
         classes: as in [`mean_score`][headstart.studies.statistics.mean_score].
-        groups: as there.
-        score: as there.
+        groups: as in [`mean_score`][headstart.studies.statistics.mean_score].
+        score: as in [`mean_score`][headstart.studies.statistics.mean_score].
 
     Raises:
-        ValueError: as there, or ``a`` and ``b`` differ in shape or in truth.
+        ValueError: as in [`mean_score`][headstart.studies.statistics.mean_score], or ``a`` and
+            ``b`` differ in shape or truth.
 
     >>> a = np.array([[[[8, 1, 1]], [[7, 2, 2]]], [[[9, 0, 0]], [[6, 1, 3]]]])
     >>> b = np.array([[[[5, 2, 4]], [[4, 2, 5]]], [[[6, 3, 3]], [[4, 2, 5]]]])
@@ -142,7 +172,7 @@ def paired_difference(
 
 
 def interval(estimate: Estimate, level: float = LEVEL) -> tuple[float, float] | tuple[None, None]:
-    """``value -+ t * se``, or ``(None, None)`` with fewer than five seeds.
+    """Return ``value -+ t * se``, or ``(None, None)`` with fewer than five seeds.
 
     >>> only_seeds = (1.0, 4), (0.0, 49)
     >>> low, high = interval(Estimate(0.05, se=0.01, parts=only_seeds, seeds=5, units=50))
@@ -198,7 +228,7 @@ def p_value(estimate: Estimate) -> float | None:
 
 
 def verdict(low: float | None, high: float | None) -> Verdict:
-    """What an interval of a difference says.
+    """Return the verdict from the interval of a difference.
 
     >>> verdict(0.01, 0.09), verdict(-0.09, -0.01), verdict(-0.01, 0.09), verdict(None, None)
     ('helps', 'hurts', 'no difference shown', 'too few seeds')
@@ -211,14 +241,19 @@ def verdict(low: float | None, high: float | None) -> Verdict:
 
 
 def holm(estimates: Sequence[Estimate]) -> list[Comparison]:
-    """All comparisons of a study, so that with 95 % none of its verdicts is wrong (Holm 1979).
+    """Adjust comparisons so that with 95 % confidence no verdict is wrong (Holm 1979).
 
-    From the smallest p-value on, the interval of the ``r``-th of ``m`` comparisons (from 0) has the
-    level ``1 - 0.05 / (m - r)``. The first that holds 0 ends it: that one and all after it get the
-    level of this step. An interval therefore excludes 0 exactly where Holm's test rejects. Each is
-    an interval at its own level; that all hold the truth together is promised at ``1 - 0.05 / m``
-    only. Comparisons with too few seeds are no tests and do not count in ``m``.
-    The result is in the order given.
+    In order of increasing p-value, the interval of the ``r``-th of ``m`` comparisons (from 0) has
+    the level ``1 - 0.05 / (m - r)``. The first interval that contains 0 ends the procedure: it and
+    all later intervals get its level. An interval therefore excludes 0 exactly if Holm's test
+    rejects. Each interval holds at its own level; jointly, only intervals at ``1 - 0.05 / m``
+    would. Comparisons with too few seeds are not tested and do not count in ``m``.
+
+    Args:
+        estimates: estimated differences.
+
+    Returns:
+        The comparisons, in the order of the estimates.
     """
     p_values = [p_value(e) for e in estimates]
     order = sorted((p, i) for i, p in enumerate(p_values) if p is not None)
@@ -230,11 +265,12 @@ def holm(estimates: Sequence[Estimate]) -> list[Comparison]:
             level = 1 - (1 - LEVEL) / (among - rank)
             stopped = verdict(*interval(estimates[i], level)) == "no difference shown"
         levels[i] = level
-    said = []
+    comparisons = []
     for e, level in zip(estimates, levels, strict=True):
         low, high = interval(e, level)
-        said.append(Comparison(e.value, low, high, level, among, e.seeds, verdict(low, high)))
-    return said
+        values = (e.value, low, high, level, among, e.seeds)
+        comparisons.append(Comparison(*values, verdict(low, high)))
+    return comparisons
 
 
 def labels_saved(
@@ -245,28 +281,31 @@ def labels_saved(
     score: PooledScore = DICE,
     level: float = LEVEL,
 ) -> LabelsSaved:
-    """The budget at which a start reaches the mean score that another has with all labels.
+    """Estimate the budget at which a start reaches another start's mean score with all labels.
 
-    Between budgets, scores are taken as linear in the budget's logarithm; where the curve is not
-    monotone, the first crossing counts. At each budget ``x`` the lead over the other start has a
-    two-way interval; the crossing's own (Fieller) holds the budgets at which the lead may be 0:
-    from the first ``x`` where the lead's upper end reaches 0 to the first where its lower end does.
+    Scores are interpolated linearly in the logarithm of the budget; if the curve crosses several
+    times, the first crossing counts. At each budget ``x`` the lead over the other start has a
+    two-way interval. The interval of the crossing (Fieller) contains the budgets at which the lead
+    may be 0: from the first ``x`` where the lead's upper end reaches 0 to the first where its lower
+    end does.
 
     Args:
         start: counts by budget.
-        against: counts of the other start at its largest budget; the same seeds and frames.
+        against: counts of the other start at its largest budget, on the same seeds and frames.
         classes: as in [`mean_score`][headstart.studies.statistics.mean_score].
-        groups: as there.
-        score: as there.
-        level: of the interval. At that of the comparison with all labels, the interval ends below
-            all labels exactly where that comparison says ``helps``, unless the lead falls again.
+        groups: as in [`mean_score`][headstart.studies.statistics.mean_score].
+        score: as in [`mean_score`][headstart.studies.statistics.mean_score].
+        level: confidence level of the interval. With the level of the comparison at all labels, the
+            interval ends below all labels exactly if that comparison says ``helps``, unless the
+            lead falls again.
 
     Raises:
-        ValueError: as in [`paired_difference`][headstart.studies.statistics.paired_difference]; no budgets.
+        ValueError: as in [`paired_difference`][headstart.studies.statistics.paired_difference], or
+            there are no budgets.
     """
     budgets = sorted(start)
     if not budgets or budgets[0] < 1:
-        raise ValueError(f"there must be budgets, each of 1 label or more; found {budgets}")
+        raise ValueError(f"expected one or more budgets of at least 1 label; found {budgets}")
     leads = [_pair(start[budget], against, classes, groups, score) for budget in budgets]
     places = np.linspace(0, len(budgets) - 1, _STEPS * (len(budgets) - 1) + 1)
     tried = np.exp(np.interp(places, np.arange(len(budgets)), np.log(budgets)))
@@ -290,25 +329,27 @@ def labels_saved(
 
 def _check(counts: Counts, score: PooledScore, name: str) -> None:
     if counts.ndim != 4 or not counts.size:
-        expected = "(seeds, frames, classes, counts), none of them 0"
+        expected = "(seeds, frames, classes, counts), with no dimension 0"
         raise ValueError(f"{name} must have the shape {expected}; found {counts.shape}")
     if (counts < 0).any():
         raise ValueError(f"{name} holds negative counts")
     if (score.truth(counts) != score.truth(counts[:1])).any():
-        raise ValueError(f"the seeds of {name} do not have the same frames: their truth differs")
+        raise ValueError(f"the seeds of {name} have different frames: their truth differs")
 
 
 def _pseudo_values(
     counts: Counts, classes: Sequence[int], groups: Groups | None, score: PooledScore
 ) -> tuple[Float64[np.ndarray, " s"], Float64[np.ndarray, "s u"]]:
-    """Each seed's score, and what each unit contributes to it."""
+    """Return each seed's score, and the jackknife pseudo-value of each unit."""
     known = range(counts.shape[2])
     if not classes or len(set(classes)) < len(classes) or not set(classes) <= set(known):
-        raise ValueError(f"classes must be some of 0 to {len(known) - 1}; found {list(classes)}")
+        raise ValueError(
+            f"classes must be distinct and within 0 to {len(known) - 1}; found {list(classes)}"
+        )
     units = sum_groups(counts[:, :, list(classes)], groups)
     n = units.shape[1]
     if n < 2:
-        raise ValueError(f"an interval needs two frames (groups) or more; found {n}")
+        raise ValueError(f"an interval needs at least two frames (groups); found {n}")
     total = units.sum(1)
     values = score.of(total)
     return values, n * values[:, None] - (n - 1) * score.of(total[:, None] - units)
@@ -317,7 +358,7 @@ def _pseudo_values(
 def _pair(
     a: Counts, b: Counts, classes: Sequence[int], groups: Groups | None, score: PooledScore
 ) -> tuple[Float64[np.ndarray, " s"], Float64[np.ndarray, "s u"]]:
-    """The differences per seed, and what each unit contributes to them."""
+    """Return each seed's difference, and the jackknife pseudo-value of each unit."""
     _check(a, score, "a")
     _check(b, score, "b")
     if a.shape != b.shape or (score.truth(a[0]) != score.truth(b[0])).any():
@@ -329,7 +370,7 @@ def _pair(
 
 
 def _estimate(values: Float64[np.ndarray, " s"], pseudo: Float64[np.ndarray, "s u"]) -> Estimate:
-    """The mean over seeds with its two-way standard error: see the head of this module."""
+    """Return the mean over seeds with its two-way standard error; see the module docs."""
     s, u = pseudo.shape
     value = float(values.mean())
     if s < 2:
@@ -347,8 +388,8 @@ def _estimate(values: Float64[np.ndarray, " s"], pseudo: Float64[np.ndarray, "s 
 
 
 def _crossing(budgets: Sequence[float], leads: Sequence[float | None]) -> float | None:
-    """Where a lead first reaches 0; linear in the logarithm of the budget."""
-    known = [lead for lead in leads if lead is not None]  # all or, with too few seeds, none
+    """Return the budget at which the lead first reaches 0, linear in the logarithm."""
+    known = [lead for lead in leads if lead is not None]  # empty with too few seeds
     i = next((i for i, lead in enumerate(known) if lead >= 0), None)
     if i is None or i == 0:
         return None if i is None else float(budgets[0])

@@ -8,7 +8,7 @@ another training.
 | ``colorization`` | grey picture | colour picture; mean squared error (the assignment, 1(c)) |
 | ``chroma`` | grey picture | histograms of hue and chroma per pixel; cross-entropy |
 | ``masked-denoising`` | noisy picture, blocks hidden | clean picture; mean squared error |
-| ``masked-colorization`` | noisy grey picture, blocks hidden | clean colour picture; mean squared error |
+| ``masked-colorization`` | the same, in grey | clean colour picture; mean squared error |
 """
 
 from __future__ import annotations
@@ -194,6 +194,6 @@ PRETEXTS = {
 """All pretexts, by name.
 
 Sources: the assignment for ``colorization``; Larsson, Maire and Shakhnarovich 2017,
-arXiv:1703.04044, for ``chroma`` (histograms as in arXiv:1603.06668: 32 bins each, over 7 x 7 pixels,
-hue weighted by 5 times the chroma); Brempong et al. 2022, arXiv:2205.11423, for denoising.
+arXiv:1703.04044, for ``chroma`` (histograms as in arXiv:1603.06668: 32 bins each, over 7 x 7
+pixels, hue weighted by 5 times the chroma); Brempong et al. 2022, arXiv:2205.11423, for denoising.
 """

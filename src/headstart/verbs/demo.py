@@ -13,7 +13,7 @@ from headstart.data.layouts.folders import frames_of, open_dataset
 from headstart.inference.masks import predict
 from headstart.inference.torch_network import load_segmenter
 from headstart.report.write import write_report
-from headstart.studies.plan import Cell
+from headstart.studies.cells import Cell
 from headstart.studies.study import study
 from headstart.training.config import StudyConfig
 from headstart.training.listener import Listener
