@@ -55,7 +55,7 @@ from headstart.data.drawn.dataset import write_dataset
 from headstart.report import charts
 from headstart.report.records import read_records
 from headstart.runs.run import train
-from headstart.studies.plan import Cell
+from headstart.studies.cells import Cell
 from headstart.studies.study import study
 from headstart.system.devices import pick_device
 from headstart.system.processor import available_threads

@@ -11,11 +11,7 @@ from typer.testing import CliRunner
 
 from headstart.cli.main import app
 from headstart.report.command import pretext_command, run_command, study_command
-from headstart.training.config import (
-    make_pretext_config,
-    make_run_config,
-    make_study_config,
-)
+from headstart.training.config import make_pretext_config, make_run_config, make_study_config
 from headstart.training.recipes import (
     ASSIGNMENT,
     DEFAULT,

@@ -17,7 +17,8 @@ import pytest
 from headstart.errors import DataError, Finding, InterruptedRun, LockedError, UsageError
 from headstart.report.write import write_report
 from headstart.runs.run import train
-from headstart.studies.plan import Cell, plan, run_config
+from headstart.studies.cells import Cell, run_config
+from headstart.studies.plan import plan
 from headstart.studies.study import study
 from headstart.training.config import StudyConfig
 from headstart.training.config_files import differences, read_run_config

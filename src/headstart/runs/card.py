@@ -1,6 +1,6 @@
-"""A run's README: what it learned from, how good and how weak it is, what it may be used for.
+"""The model card of a run (README.md): training data, scores, weaknesses and intended use.
 
-Of the same run it has the same bytes: no time, no path, no host stands in it.
+A repeated run writes the same bytes: the card has no time, path or host name.
 """
 
 from __future__ import annotations
@@ -10,24 +10,24 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from headstart.runs.provenance import not_said
+from headstart.runs.caveats import caveats
 from headstart.tasks.interface import CardFacts, Scored
-from headstart.tasks.weaknesses import quoted
+from headstart.tasks.weaknesses import FEW, WEAK, quoted
 from headstart.training.config import SCRATCH, PretextConfig, RunConfig
 from headstart.training.fit import State
 from headstart.training.task_settings import UNET
 
-_SHOWN = 4  # tensors of one kind, by name
+_SHOWN = 4  # tensors listed by name, per kind
 
 
 def model_card(config: RunConfig | PretextConfig, scored: Scored, state: State, out: Path) -> str:
-    """The README of a finished run.
+    """Return the README of a finished run.
 
     Args:
-        config: of the run.
-        scored: its scores, and what its card says of its task; a pretext's card is short.
-        state: where its last training ended.
-        out: its folder, which has ``environment.json``.
+        config: configuration of the run.
+        scored: its scores and the facts of its task; a pretext gets a short card.
+        state: final state of its last training.
+        out: folder of the run, with ``environment.json``.
     """
     if isinstance(config, PretextConfig) or scored.card is None:
         assert isinstance(config, PretextConfig)
@@ -39,25 +39,26 @@ def _card(
     config: RunConfig, facts: CardFacts, scores: Mapping[str, Any], state: State, out: Path
 ) -> str:
     environment = json.loads((out / "environment.json").read_bytes())
-    start, things = _called(config.start), facts.things
+    start, things = _start_name(config.start), facts.things
     tune = f", tune `{config.tune}`" if facts.tuned else ""
     blocks = [
         f"# {config.model}, {config.recipe.name} recipe, start `{start}`{tune}",
-        f"{facts.kind} into {len(facts.classes)} classes, learned from {facts.labels} labelled "
-        f"{things} of {quoted(_dataset(config.data))}. For research; not a medical device.",
-        "## What it was trained on",
+        f"{facts.kind} into {len(facts.classes)} classes, trained on {facts.labels} labelled "
+        f"{things} of {quoted(_dataset_name(config.data))}. For research; not a medical device.",
+        "## Training data and settings",
         _items(_trained_on(config, facts, _steps(config, state, out), state, environment)),
         f"## Scores on the {scores['split']} split",
-        _words_of_scores(scores, facts),
+        _about_scores(scores, facts),
         _score_table(scores),
         _class_table(scores, things),
-        "## Where it is weak",
-        _items(facts.weak) or "No class is below 0.6, or hardly tested.",
-        "## What the scores do not say",
-        _items(not_said(config, facts, scores["split"], environment)),
-        "## What it may be used for",
+        "## Weaknesses",
+        _items(facts.weak)
+        or f"Every class scores {WEAK} or more, on at least {FEW} {scores['split']} {things}.",
+        "## Limits of these scores",
+        _items(caveats(config, facts, scores["split"], environment)),
+        "## Intended use",
         _use(facts.unit),
-        "## How to load it, without headstart",
+        "## Use without headstart",
         facts.usage,
         "## Figures",
         "![training and validation loss](curves.png)",
@@ -67,19 +68,20 @@ def _card(
 
 
 def _pretext_card(config: PretextConfig, scores: Mapping[str, Any]) -> str:
-    """The README of a pretext's folder."""
+    """Return the README of a pretext run."""
     height, width = config.size
     network = "" if config.model == UNET else f" --model {config.model}"
     blocks = [
         f"# {config.model}, pretext `{config.pretext}`, {config.recipe.name} recipe",
-        f"Trained at {height} x {width} on pictures without labels, seed {config.seed}, "
-        f"{scores['steps']} steps. Kept: epoch {scores['epoch']}.",
-        f"Loss on {scores['pictures']} validation pictures: {scores['loss']:.5f}; without having "
-        f"learned anything: {scores['trivial']['loss']:.5f}.",
-        "These weights are a start, no result: `headstart train DATA --start THIS_FOLDER"
+        f"Trained at {height}x{width} (height x width) on pictures without labels, seed "
+        f"{config.seed}, {scores['steps']} steps. The weights are those of epoch "
+        f"{scores['epoch']}, the best on the validation pictures.",
+        f"Loss on {scores['pictures']} validation pictures: {scores['loss']:.5f}. Loss of the "
+        f"trivial answer: {scores['trivial']['loss']:.5f}.",
+        "To start another training from these weights: `headstart train DATA --start THIS_FOLDER"
         f"{network} --width {config.width}`.",
         "![training and validation loss](curves.png)",
-        "![seen, restored, true](restorations.png)",
+        "![input, restoration, original](restorations.png)",
     ]
     return "\n\n".join(blocks) + "\n"
 
@@ -88,13 +90,13 @@ def _items(sentences: Iterable[str]) -> str:
     return "\n".join(f"- {sentence}" for sentence in sentences)
 
 
-def _dataset(data: str) -> str:
-    """A dataset's name: the last part of its path, whatever led to it."""
+def _dataset_name(data: str) -> str:
+    """Return the last part of a dataset's path."""
     return Path(data).name or Path(data).resolve().name
 
 
-def _called(start: str) -> str:
-    """A start's name: of a path its last part, that of the run where it is a run's file."""
+def _start_name(start: str) -> str:
+    """Return the last part of a start's path; the run's name for a run's weights."""
     path = Path(start)
     if path.name == "weights.safetensors" and path.parent.name:
         return path.parent.name
@@ -102,15 +104,15 @@ def _called(start: str) -> str:
 
 
 def _steps(config: RunConfig, state: State, out: Path) -> str:
-    """How many steps there were, of what batch; of two stages each, whose epochs are as long."""
-    batch = f"of batch {config.recipe.batch}"
+    """Say how many steps were trained, in each of the stages of ``staged``."""
+    batch = f"with batches of {config.recipe.batch}"
     if config.tune != "staged":
         return f"{state.step} steps {batch}"
     epochs = len((out / "head" / "metrics.jsonl").read_text().splitlines())
-    first = epochs * state.step // len(state.history)
+    head_steps = epochs * state.step // len(state.history)  # epochs of both stages are as long
     return (
-        f"{first} steps of the last layer alone ({epochs} epochs), then {state.step} of every "
-        f"weight, {batch}"
+        f"{head_steps} steps of the last layer alone ({epochs} epochs), then {state.step} steps of "
+        f"all weights, {batch}"
     )
 
 
@@ -122,8 +124,8 @@ def _trained_on(
     environment: Mapping[str, Any],
 ) -> Iterable[str]:
     things, splits = facts.things, facts.splits
-    counts = [f"{count} {name}" for name, count in splits.items()]
-    yield f"Data: {quoted(_dataset(config.data))} ({facts.layout} layout): {', '.join(counts)}."
+    counts = ", ".join(f"{count} {name}" for name, count in splits.items())
+    yield f"Data: {quoted(_dataset_name(config.data))} ({facts.layout} layout): {counts}."
     if facts.labels < splits["train"]:
         yield f"Label budget: {facts.labels} of the {splits['train']} training {things}."
     else:
@@ -136,50 +138,51 @@ def _trained_on(
     height, width = config.size
     sizes = sorted(facts.sizes)
     if len(sizes) == 1:
-        its = "x".join(map(str, sizes[0]))
-        yield f"Size: {things} of {its} (height x width), trained at {height}x{width}."
+        original = "x".join(map(str, sizes[0]))
+        yield f"Size: {things} of {original} (height x width), trained at {height}x{width}."
     elif sizes:
         low, high = ("x".join(map(str, size)) for size in (sizes[0], sizes[-1]))
         yield (
-            f"Size: {things} of {len(sizes)} sizes from {low} to {high} (height x width), trained "
+            f"Size: {things} of {len(sizes)} sizes, from {low} to {high} (height x width), trained "
             f"at {height}x{width}."
         )
     else:
         yield f"Size: trained at {height}x{width} (height x width)."
-    yield f"Start: {_moved(_called(config.start), environment['start'])}"
+    yield f"Start: {_moved(_start_name(config.start), environment['start'])}"
     assert state.best is not None
     recipe = config.recipe
     yield (
-        f"Recipe `{recipe.name}`, seed {config.seed}: {steps}; "
-        f"kept are the weights of epoch {state.best['epoch']} of {len(state.history)}, best on the "
-        f"validation split. `config.json` has every setting."
+        f"Recipe `{recipe.name}`, seed {config.seed}: {steps}. "
+        f"The weights are those of epoch {state.best['epoch']} of {len(state.history)}, the best "
+        f"on the validation split. `config.json` has every setting."
     )
     where = environment["gpu"] or f"{environment['cpu']}, {environment['threads']} threads"
     yield f"Hardware: {where}; torch {environment['versions']['torch']}."
 
 
 def _moved(name: str, start: Mapping[str, Any]) -> str:
-    """What became of the start's tensors; as in ``environment.json``."""
+    """Say which tensors came from the start, as recorded in ``environment.json``."""
     if start["weights_sha256"] is None:
-        return f"`{SCRATCH}`: all weights were new."
-    parts = [f"{len(start['moved'])} tensors were taken over"]
+        return f"`{SCRATCH}` (all weights new)."
+    parts = [f"{len(start['moved'])} tensors copied"]
     for kind, words in (("adapted", "adapted in shape"), ("fresh", "new"), ("unused", "unused")):
         if tensors := start[kind]:
-            few = ", ".join(f"`{tensor}`" for tensor in tensors[:_SHOWN])
+            shown = ", ".join(f"`{tensor}`" for tensor in tensors[:_SHOWN])
             more = f" and {len(tensors) - _SHOWN} more" if len(tensors) > _SHOWN else ""
-            parts.append(f"{len(tensors)} {words} ({few}{more})")
+            parts.append(f"{len(tensors)} {words} ({shown}{more})")
     return f"{quoted(name)}: {', '.join(parts)}."
 
 
-def _words_of_scores(scores: Mapping[str, Any], facts: CardFacts) -> str:
+def _about_scores(scores: Mapping[str, Any], facts: CardFacts) -> str:
+    """Say on what the scores are based and what stands beside them."""
     things = facts.things
     count = scores.get("frames", scores.get("pictures"))
-    when = "read once, when the training was over"
+    when = "read once, after training"
     if scores["split"] == "validation":
-        when = "which chose the epoch that was kept: scores of new ones would be lower"
-    words = f"{count} {things}, {when}; beside {facts.constant}."
+        when = f"which also chose the epoch: expect lower scores on new {things}"
+    words = f"{count} {things}, {when}. The last column is {facts.constant}."
     if scores["collapsed"]:
-        words += f"\n\n**Collapsed: all of these {things} are predicted as one class.**"
+        words += f"\n\n**Collapsed: the network predicts one class for all of these {things}.**"
     return words
 
 
@@ -191,16 +194,13 @@ def _score_table(scores: Mapping[str, Any]) -> str:
 
 
 def _class_table(scores: Mapping[str, Any], things: str) -> str:
-    columns = [c for c in ("dice", "precision", "recall") if c in _first(scores["classes"])]
+    of_any = next(iter(scores["classes"].values()))
+    columns = [c for c in ("dice", "precision", "recall") if c in of_any]
     lines = [f"| class | {' | '.join(columns)} | {things} |", "|---|" + "--:|" * (len(columns) + 1)]
-    for name, its in scores["classes"].items():
-        values = " | ".join(_shown(its[column]) for column in columns)
-        lines.append(f"| {quoted(name)} | {values} | {its[things]} |")
+    for name, of_class in scores["classes"].items():
+        values = " | ".join(_shown(of_class[column]) for column in columns)
+        lines.append(f"| {quoted(name)} | {values} | {of_class[things]} |")
     return "\n".join(lines)
-
-
-def _first(classes: Mapping[str, Any]) -> Any:
-    return next(iter(classes.values()))
 
 
 def _shown(value: float | None) -> str:
@@ -209,9 +209,9 @@ def _shown(value: float | None) -> str:
 
 def _use(unit: str) -> str:
     return (
-        "Meant for research, and for pictures like those above. It was tested on no others: other "
-        "cameras, light, instruments, hospitals or subjects may give anything. "
-        f"Every {unit} gets one of these classes, whatever it shows, and a probability is no proof: nobody "
-        "has tested whether it is as often right as it says. Not a medical device: not for "
-        "diagnosis, treatment or any decision about a person."
+        "For research, on pictures like those it was trained on. It was not tested on others: with "
+        "other cameras, light, instruments, hospitals or subjects, results may be arbitrary. "
+        f"Every {unit} gets one of these classes, whatever it shows. Probabilities were not tested "
+        "for calibration: 0.9 need not mean right in nine of ten cases. Not a medical device: not "
+        "for diagnosis, treatment or any decision about a person."
     )

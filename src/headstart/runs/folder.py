@@ -1,4 +1,4 @@
-"""Who may work in a run's folder, and what is said when it cannot or must stop."""
+"""Checks on a run's folder, and the message for an interrupted run."""
 
 from __future__ import annotations
 
@@ -10,61 +10,63 @@ from headstart.training.config import IMAGENET, PRETEXT_NAMES, SCRATCH, PretextC
 from headstart.training.config_files import differences, read_config
 
 _OURS = (".lock", "cache")
-_PLACES = ("data: ", "pretext.data: ")  # a moved dataset is the same one if its content is
+_PATHS = ("data: ", "pretext.data: ")  # may differ: hashes say whether the data are the same
 NAMED_STARTS = (SCRATCH, IMAGENET, *PRETEXT_NAMES)
-"""Starts that are no file."""
+"""Starts that are named on the command line rather than given as a file."""
 
 
 def fresh_folder(out: Path) -> Path:
-    """``out``, or the first of ``out-2``, ``out-3``, ... that does not exist."""
+    """Return the first of ``out``, ``out-2``, ``out-3``, ... that does not exist."""
     candidates = (out if n == 1 else out.with_name(f"{out.name}-{n}") for n in range(1, 10_000))
     return next(path for path in candidates if not path.exists())
 
 
 def strangers(folder: Path, ours: tuple[str, ...] = _OURS) -> tuple[str, ...]:
-    """What lies in a folder and is neither ours nor a temporary file."""
+    """Return the names in a folder that are neither in ``ours`` nor temporary files."""
     if not folder.exists():
         return ()
     return tuple(p.name for p in folder.iterdir() if p.name not in ours and ".tmp-" not in p.name)
 
 
 def check_folder(config: RunConfig | PretextConfig, out: Path) -> None:
-    """Refuses a folder that holds another run, or something that is no run.
+    """Check that a folder is empty or holds the same run.
 
     Raises:
-        UsageError: it does; says what differs.
-        DataError: its ``config.json`` cannot be understood.
+        UsageError: the folder holds other files, or a run with other settings.
+        DataError: its ``config.json`` cannot be read.
     """
     path = out / "config.json"
     with disk_errors(out):
         if not path.exists():
-            if not (strange := strangers(out)):
+            if not (others := strangers(out)):
                 return
             message = f"{out} is not empty and holds no run"
-            hint = "choose another --out, or give --fresh to start beside it"
-            raise UsageError(Finding("not-a-run", "error", message, hint, strange))
+            hint = "choose another --out, or start in a new folder beside it with --fresh"
+            raise UsageError(Finding("not-a-run", "error", message, hint, others))
     before = read_config(path)
-    changed = [d for d in differences(before, config) if not d.startswith(_PLACES)]
+    changed = [d for d in differences(before, config) if not d.startswith(_PATHS)]
     if isinstance(before, RunConfig) and isinstance(config, RunConfig):
-        changed = [d for d in changed if not d.startswith("start: ") or not _moved(before, config)]
+        changed = [
+            d for d in changed if not d.startswith("start: ") or not _both_files(before, config)
+        ]
     if changed:
         message = f"{out} holds a run with other settings (old -> new): {'; '.join(changed)}"
-        hint = "choose another --out, or give --fresh to start beside it"
+        hint = "choose another --out, or start in a new folder beside it with --fresh"
         raise UsageError(Finding("settings-differ", "error", message, hint))
 
 
-def _moved(before: RunConfig, now: RunConfig) -> bool:
-    """Whether both starts are files; that they are the same is seen from their content."""
+def _both_files(before: RunConfig, now: RunConfig) -> bool:
+    """Return whether both starts are files, whose content is compared later."""
     return before.start not in NAMED_STARTS and now.start not in NAMED_STARTS
 
 
 def how_to_continue(out: Path, done: int, step: int, epochs: int) -> Finding:
-    """Said when a signal stopped a training after ``done`` of at most ``epochs`` epochs."""
+    """Return the message for a training that a signal stopped after ``done`` epochs."""
     message = f"stopped after epoch {done} of at most {epochs}, step {step}; saved in {out}"
-    hint = f"give the same command again to resume (--out {out}, without --fresh)"
+    hint = f"run the same command again to resume (--out {out}, without --fresh)"
     return Finding("interrupted", "info", message, hint)
 
 
 def is_finished(out: Path, files: tuple[str, ...]) -> bool:
-    """Whether all files of a finished run are in ``out``."""
+    """Return whether ``out`` has all files of a finished run."""
     return all((out / name).exists() for name in files)

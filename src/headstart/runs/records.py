@@ -1,4 +1,4 @@
-"""What a run writes down beside its weights: epochs, what they took, the environment."""
+"""Records of a run: metrics and timing of each epoch, and the environment."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from headstart.training.listener import Listener, Row
 
 
 class Recording:
-    """A listener that passes on what it hears and writes ``metrics.jsonl`` and ``timing.jsonl``.
+    """A listener that writes ``metrics.jsonl`` and ``timing.jsonl``, and forwards all events.
 
-    ``metrics.jsonl`` says what was computed: it is brought back to the checkpoint when a run goes
-    on. ``timing.jsonl`` says what was spent: it keeps also what had to be repeated, and what is
-    not of an epoch.
+    ``metrics.jsonl`` holds the epochs of the result: when a run resumes, it is cut back to the
+    checkpoint. ``timing.jsonl`` holds all time spent, repeated epochs and computing features
+    included.
 
     Args:
-        listener: whom to tell.
-        out: the run's folder.
-        stage: which training of the run it is; that of its last has no name. The others write
-            their epochs into a folder of that name, and what they spent beside that of the last.
+        listener: receives the events.
+        out: folder of the run.
+        stage: name of the stage; empty for the last. Earlier stages write their metrics to a
+            subfolder of this name; timing of all stages goes to one file.
     """
 
     def __init__(self, listener: Listener, out: Path, stage: str = "") -> None:
@@ -43,42 +43,42 @@ class Recording:
         write_atomic(self._out / "metrics.jsonl", text)
 
     def begins(self, what: str) -> None:
-        """Passed on."""
+        """Forward the event."""
         self._listener.begins(what)
 
     def step(self, done: int, total: int) -> None:
-        """Passed on."""
+        """Forward the event."""
         self._listener.step(done, total)
 
     def epoch(self, row: Row, timing: Row) -> None:
-        """Written to both files, then passed on."""
+        """Write the epoch to both files, and forward the event."""
         self._history.append(row)
         self._append(self._out / "metrics.jsonl", row)
         self._append(self._timing, {**timing, "stage": self._stage} if self._stage else timing)
         self._listener.epoch(row, timing)
 
     def features(self, seconds: float) -> None:
-        """What was spent before the first epoch, on what is computed once."""
-        spent = {"epoch": 0, "steps": 0, "train_seconds": seconds, "validation_seconds": 0.0}
-        self._append(self._timing, {**spent, "stage": "features"})
+        """Write the seconds spent on computing features before the first epoch."""
+        timing = {"epoch": 0, "steps": 0, "train_seconds": seconds, "validation_seconds": 0.0}
+        self._append(self._timing, {**timing, "stage": "features"})
 
     def _append(self, path: Path, line: Row) -> None:
         with disk_errors(path), path.open("a") as f:
             f.write(json.dumps(line) + "\n")
 
     def resumed(self, step: int, history: list[Row]) -> None:
-        """``metrics.jsonl`` brought back to these epochs, then passed on."""
+        """Cut ``metrics.jsonl`` back to these epochs, and forward the event."""
         self._history = list(history)
         self._write()
         self._listener.resumed(step, history)
 
     def warning(self, finding: Finding) -> None:
-        """Passed on."""
+        """Forward the event."""
         self._listener.warning(finding)
 
 
 def version_of(package: str) -> str:
-    """The installed version; headstart also runs from a checkout that is not installed."""
+    """Return the installed version; a plain checkout of headstart is not installed."""
     try:
         return version(package)
     except PackageNotFoundError:
@@ -86,7 +86,7 @@ def version_of(package: str) -> str:
 
 
 def environment(device: str) -> dict[str, Any]:
-    """Versions and hardware, for the record.
+    """Return versions and hardware for ``environment.json``.
 
     Args:
         device: ``"cpu"``, or the CUDA device that trains.
@@ -107,15 +107,21 @@ def refuse_changed_data(
     out: Path,
     before: dict[str, str],
     now: dict[str, str],
-    hint: str = "restore them, or give --fresh to start beside it",
+    hint: str = "restore the data, or start in a new folder beside it with --fresh",
 ) -> None:
-    """Compares hashes by name.
+    """Check that the data of a run have not changed.
+
+    Args:
+        out: folder of the run or study.
+        before: hashes by name when it began.
+        now: current hashes by name.
+        hint: what to do if they differ.
 
     Raises:
-        DataError: one of ``now`` is not what it was.
+        DataError: a hash differs.
     """
     if changed := [name for name in now if before.get(name) != now[name]]:
-        message = f"{out} was begun with other data; changed since: {', '.join(changed)}"
+        message = f"the data of {out} have changed since it began: {', '.join(changed)}"
         raise DataError(Finding("data-changed", "error", message, hint))
 
 
@@ -125,13 +131,16 @@ def record_environment(
     data: dict[str, str],
     facts: dict[str, Any],
 ) -> None:
-    """Writes ``environment.json``; on going on, refuses data that changed under the run.
+    """Write ``environment.json``; on resuming, check first that the data have not changed.
 
     Args:
-        out: the run's folder.
-        config: its configuration.
-        data: hashes of what it is made from, by name.
-        facts: what else is worth knowing.
+        out: folder of the run.
+        config: configuration of the run.
+        data: hashes of its inputs, by name.
+        facts: further entries.
+
+    Raises:
+        DataError: the data have changed since the run began.
     """
     path = out / "environment.json"
     if path.exists():
@@ -148,20 +157,20 @@ def refuse_other_data(
     runs: Iterable[Path],
     suffix: str = "",
 ) -> None:
-    """Refuses data that are not those of a study's finished runs, which could not be compared.
+    """Check that the data are those of a study's finished runs, so that runs stay comparable.
 
     Args:
-        task: of the runs.
-        config: of one of them.
-        dataset: as it is now.
-        study: the study's folder.
+        task: task of the runs.
+        config: configuration of one of the runs.
+        dataset: the current dataset.
+        study: folder of the study.
         runs: folders of the finished runs.
-        suffix: added to what the message calls the data.
+        suffix: appended to the names of the data in the message.
 
     Raises:
-        DataError: names what changed.
+        DataError: the data have changed; says which.
     """
-    hint = "restore them, or begin another study in another --out"
+    hint = "restore the data, or begin another study in another --out"
     compared: list[dict[str, str]] = []
     for run in runs:
         path = run / "environment.json"
@@ -169,7 +178,7 @@ def refuse_other_data(
             continue
         before = json.loads(path.read_bytes())["data"]
         before.pop("start", None)
-        if before not in compared:  # runs share their pictures, and hashing them takes time
+        if before not in compared:  # most runs share their pictures, and hashing takes time
             now = task.hashes(dataset, config, run)
             named_before, named_now = (
                 {f"{name}{suffix}": digest for name, digest in data.items()}

@@ -1,6 +1,6 @@
-"""One run: start, fit, score once, figures, model card; all its records are in one folder.
+"""One run: load the start, train, score once, write figures and model card to one folder.
 
-A pretext is a run too: its task says what it trains on, and its weights are the start of others.
+A pretext is a run as well; its weights are the start of other runs.
 """
 
 from __future__ import annotations
@@ -40,52 +40,54 @@ def train(
     pretext_run: Path | None = None,
     dataset: Any = None,
 ) -> dict[str, Any]:
-    """Trains and scores one run in ``out``; resumes what is there; answers at once if finished.
+    """Train and score one run in ``out``, or resume it; return at once if it is finished.
 
     Args:
-        config: all that decides the result.
-        out: the run folder; made if need be.
-        listener: told how it goes.
+        config: configuration of the run.
+        out: folder of the run; created if necessary.
+        listener: receives progress events.
         checkpoint_seconds: seconds between checkpoints.
-        cache: where decoded pictures are kept; by default inside ``out``.
-        pretext_run: where the pretext of the start is trained, if it is not yet; by default
-            ``out/start``.
-        dataset: what the task's ``open`` gave for ``config.data``; by default it is opened here.
+        cache: folder for decoded pictures; by default inside ``out``.
+        pretext_run: folder of the pretext that the run starts from, trained there if necessary; by
+            default ``out/start``.
+        dataset: result of the task's ``open`` for ``config.data``; opened here by default.
 
     Returns:
         The content of ``scores.json``.
 
     Raises:
-        DataError: data or start cannot be used, or are not those the run began with.
-        UsageError: ``out`` holds a run with other settings, or something else.
-        LockedError: another process works there.
-        InterruptedRun: SIGINT or SIGTERM came; the state is saved.
+        DataError: the data or the start cannot be used, or have changed since the run began.
+        UsageError: ``out`` holds a run with other settings, or other files.
+        LockedError: another process uses ``out``.
+        InterruptedRun: SIGINT or SIGTERM was received; the state is saved.
     """
     task = task_named(config.task)
-    task.check(config)  # before anything is made
+    task.check(config)  # before the folder is created
     dataset = task.open(Path(config.data)) if dataset is None else dataset
     pretext_run = pretext_run or out / "start"
     check_folder(config, out)
     with locked(out), Stopping() as stopping:
         check_folder(config, out)
-        if is_finished(out, task.finished):  # it answers for no other pictures than its own
+        if is_finished(out, task.finished):
             before = json.loads((out / "environment.json").read_bytes())["data"]
             now = {**task.hashes(dataset, config, out), **moved_start(config, out)}
-            refuse_changed_data(out, before, now)
-            finished: dict[str, Any] = json.loads((out / "scores.json").read_bytes())
-            return finished
+            refuse_changed_data(out, before, now)  # its scores are those of the old data
+            scores: dict[str, Any] = json.loads((out / "scores.json").read_bytes())
+            return scores
         torch.set_num_threads(config.threads)
         cache = cache or out / "cache"
         prepared = task.prepare(config, dataset, cache)
         if isinstance(config, RunConfig) and config.pretext is not None:
-            write_atomic(out / "config.json", to_json(config))  # the pretext trains long, in here
+            write_atomic(
+                out / "config.json", to_json(config)
+            )  # marks the folder during the pretext
         pretrain = functools.partial(
             _pretrain, dataset, listener=listener, seconds=checkpoint_seconds, cache=cache
         )
         source = source_of(config, pretext_run, pretrain)
         listener.begins(prepared.title)
         network, moved = prepared.network(source)
-        write_atomic(out / "config.json", to_json(config))  # the start was there and fits
+        write_atomic(out / "config.json", to_json(config))  # only now: the start fits the network
         for name, record in prepared.records.items():
             write_json(out / name, record)
         data, facts = dict(prepared.data), dict(prepared.facts)
@@ -107,7 +109,7 @@ def train(
         save_weights(out / "weights.safetensors", network.state_dict(), prepared.weights_facts)
         scored = prepared.score(network, state, out)
         write_atomic(out / "README.md", model_card(config, scored, state, out))
-        write_json(out / "scores.json", scored.scores)  # last: it says that the run is finished
+        write_json(out / "scores.json", scored.scores)  # last: it marks the run as finished
         return scored.scores
 
 
@@ -120,7 +122,7 @@ def _pretrain(
     seconds: float,
     cache: Path,
 ) -> None:
-    """Trains the pretext of a run's start, on the run's dataset where it is of the same folder."""
+    """Train the pretext that a run starts from, on the dataset that the run has opened."""
     train(config, out, listener, seconds, cache, dataset=pictures_of(dataset))
 
 

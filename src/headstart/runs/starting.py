@@ -1,4 +1,4 @@
-"""Where a run's initial weights come from: read, fetched, or trained as a pretext first."""
+"""A run's initial weights: read from a file, fetched, or trained by a pretext first."""
 
 from __future__ import annotations
 
@@ -34,15 +34,15 @@ def source_of(
     pretext_run: Path,
     pretrain: Callable[[PretextConfig, Path], Any],
 ) -> Source | None:
-    """The weights to start from; None for new ones.
+    """Return the weights that a run starts from; None if all weights are new.
 
     Args:
-        config: of the run; a pretext itself starts from new weights.
-        pretext_run: where the pretext of the start is, or will be, trained.
-        pretrain: trains a pretext in a folder, or finds it finished there.
+        config: configuration of the run; a pretext starts from new weights.
+        pretext_run: folder of the pretext that the run starts from.
+        pretrain: function that trains a pretext in a folder unless it is finished there.
 
     Raises:
-        DataError: the weights cannot be had.
+        DataError: the weights cannot be read or fetched.
     """
     if isinstance(config, PretextConfig) or config.start == SCRATCH:
         return None
@@ -55,10 +55,10 @@ def source_of(
 
 
 def given_source(start: str, model: str) -> Source:
-    """The weights of a start that need not be trained: published ones, a file's, a run's.
+    """Return the weights of a start that needs no training: published, in a file, or of a run.
 
     Raises:
-        DataError: the weights cannot be had.
+        DataError: the weights cannot be read or fetched.
     """
     from headstart.models.published import fetch_published
     from headstart.training.starts import read_source
@@ -69,9 +69,9 @@ def given_source(start: str, model: str) -> Source:
 
 
 def moved_start(config: RunConfig | PretextConfig, out: Path) -> dict[str, str]:
-    """The hash of a start whose file is not where it was when the run in ``out`` began.
+    """Return the hash of a start whose path differs from the one in the run's ``config.json``.
 
-    A finished run does not ask for its start again while the path is the same.
+    Empty if the path is the same: a finished run does not read its start again.
     """
     if isinstance(config, PretextConfig) or config.start in NAMED_STARTS:
         return {}
@@ -81,24 +81,25 @@ def moved_start(config: RunConfig | PretextConfig, out: Path) -> dict[str, str]:
 
 
 def seen_by_start(config: RunConfig | PretextConfig, pretext_run: Path) -> dict[str, Any]:
-    """For ``environment.json``: how many pictures of a pretext start are held out too."""
+    """Return for ``environment.json`` how many pretext pictures are also held out."""
     if isinstance(config, PretextConfig) or config.start in (SCRATCH, IMAGENET):
         return {}
     folder = pretext_run if config.pretext else weights_file(config.start).parent
-    seen = leaks_of(folder, Path(config.data))
-    return {} if seen is None else {"start_pictures": seen}
+    leaks = leaks_of(folder, Path(config.data))
+    return {} if leaks is None else {"start_pictures": leaks}
 
 
 def try_starts(starts: Collection[str], config: StudyConfig, num_classes: int) -> None:
-    """Fetches published weights, and puts every start that needs no training into a new network.
+    """Check that every start which needs no training fits the network; fetches published weights.
 
     Args:
-        starts: some of the study's.
-        config: says which network.
-        num_classes: what it tells apart.
+        starts: starts to check, out of those of the study.
+        config: configuration of the study.
+        num_classes: number of classes.
 
     Raises:
-        DataError: weights cannot be had, or are of another network; every such start is named.
+        DataError: weights cannot be read or fetched, or belong to another network; lists every such
+            start.
     """
     task: LabelledTask = labelled_task(config.task)
     findings: list[Finding] = []

@@ -1,7 +1,7 @@
-"""What runs and studies would cost, at most: every training may stop early.
+"""Upper estimates of the cost of runs and studies; any training may stop early.
 
-Times are measured now, on this machine, over a few steps; see [`headstart.studies.step_time`][].
-Where nothing is left to do, nothing is measured and no torch is loaded.
+Times are measured on this machine over a few steps; see [`headstart.studies.step_time`][]. For a
+finished study nothing is measured, and torch is not imported.
 """
 
 from __future__ import annotations
@@ -11,20 +11,23 @@ from pathlib import Path
 from typing import Any
 
 from headstart.data.batches import steps_per_epoch
-from headstart.studies.plan import Plan, expected_steps, pretext_config, run_config
+from headstart.studies.cells import pretext_config, run_config
+from headstart.studies.plan import Plan, expected_steps
 from headstart.tasks.lookup import labelled_task
 from headstart.training.config import SCRATCH, RunConfig
 
 
 @dataclass(frozen=True)
 class Cost:
-    """The cost of what is left to do.
+    """The cost of the runs and pretexts left.
 
     Attributes:
-        runs, pretexts: how many.
-        steps, pretext_steps: optimizer steps of all of them.
-        seconds: about, one after the other.
-        size: about, in bytes.
+        runs: number of runs.
+        pretexts: number of pretexts.
+        steps: optimizer steps of all runs.
+        pretext_steps: optimizer steps of all pretexts.
+        seconds: approximate time in seconds, one run at a time.
+        size: approximate size on disk in bytes.
     """
 
     runs: int
@@ -36,14 +39,15 @@ class Cost:
 
 
 NOTHING = Cost(0, 0, 0, 0, 0.0, 0)
+"""The cost of a finished study."""
 
 
 def cost_of_run(config: RunConfig, dataset: Any = None) -> Cost:
-    """The cost of one run that has not begun.
+    """Estimate the cost of one run that has not begun.
 
     Args:
-        config: of the run.
-        dataset: what the task's ``open`` gave for ``config.data``; by default it is opened here.
+        config: configuration of the run.
+        dataset: result of the task's ``open`` for ``config.data``; opened here by default.
     """
     from headstart.studies.step_time import bytes_of_run, seconds_of_features, seconds_per_step
 
@@ -51,23 +55,23 @@ def cost_of_run(config: RunConfig, dataset: Any = None) -> Cost:
     sizes = task.sizes(task.open(Path(config.data)) if dataset is None else dataset)
     recipe = config.recipe
     labels = config.labels or sizes.pictures["train"]
-    pictures_a_pass = sizes.pictures["train"] if recipe.epoch == "steps" else labels
-    steps_an_epoch = steps_per_epoch(pictures_a_pass, recipe.batch)
-    used = labels + sizes.pictures["validation"] + sizes.pictures[config.score]
+    pictures_per_epoch = sizes.pictures["train"] if recipe.epoch == "steps" else labels
+    epoch_steps = steps_per_epoch(pictures_per_epoch, recipe.batch)
+    pictures = labels + sizes.pictures["validation"] + sizes.pictures[config.score]
     steps, seconds = 0, 0.0
     for training, epochs in reversed(task.trainings(config)):
-        steps += epochs * steps_an_epoch
-        seconds += epochs * steps_an_epoch * seconds_per_step(training, sizes.classes)
-        seconds += seconds_of_features(training, sizes.classes, used)
+        steps += epochs * epoch_steps
+        seconds += epochs * epoch_steps * seconds_per_step(training, sizes.classes)
+        seconds += seconds_of_features(training, sizes.classes, pictures)
     return Cost(1, 0, steps, 0, seconds, bytes_of_run(config, sizes.classes))
 
 
 def cost_of_study(planned: Plan, pretexts: bool = True) -> Cost:
-    """The cost of what is left of a study.
+    """Estimate the cost of the runs and pretexts left in a study.
 
     Args:
-        planned: the study.
-        pretexts: whether its pretexts are trained for it, and not for another study.
+        planned: plan of the study.
+        pretexts: whether to count its pretexts; false if another study trains them.
     """
     if not planned.todo:
         return NOTHING
@@ -80,15 +84,15 @@ def cost_of_study(planned: Plan, pretexts: bool = True) -> Cost:
         pretext_steps = count = 0
     seconds, size = 0.0, 0
     for tune in config.tunes:
-        of_tune = [cell for cell in planned.todo if cell.tune == tune]
-        if of_tune:
-            one = run_config(config, of_tune[0])
-            each = seconds_per_step(one, sizes.classes)
-            seconds += expected_steps(planned, tune)[0] * each
-            networks = {(c.start, c.seed if c.start == SCRATCH else 0) for c in of_tune}
-            pictures = sum(cell.labels for cell in of_tune) + held_out * len(networks)
-            seconds += seconds_of_features(one, sizes.classes, pictures)
-            size += len(of_tune) * bytes_of_run(one, sizes.classes)
+        tune_cells = [cell for cell in planned.todo if cell.tune == tune]
+        if tune_cells:
+            run = run_config(config, tune_cells[0])
+            step_seconds = seconds_per_step(run, sizes.classes)
+            seconds += expected_steps(planned, tune)[0] * step_seconds
+            networks = {(c.start, c.seed if c.start == SCRATCH else 0) for c in tune_cells}
+            pictures = sum(cell.labels for cell in tune_cells) + held_out * len(networks)
+            seconds += seconds_of_features(run, sizes.classes, pictures)
+            size += len(tune_cells) * bytes_of_run(run, sizes.classes)
     if count:
         name, seed = next(iter(planned.folders))
         pretext = pretext_config(config, name, seed)

@@ -1,11 +1,9 @@
-"""What a study consists of, and how much of it is left to do."""
+"""The plan of a study: its finished runs, and the runs left."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,10 +13,10 @@ from headstart.data.decoded_frames import digest
 from headstart.errors import DataError, Finding, UsageError
 from headstart.runs.folder import strangers
 from headstart.runs.records import refuse_other_data
+from headstart.studies.cells import Cell, cells, pretext_config, run_config
 from headstart.studies.ledger import Ledger, read_ledger
-from headstart.studies.verdicts import called
 from headstart.tasks.budgets import budget_too_large
-from headstart.tasks.interface import Sizes
+from headstart.tasks.interface import DatasetSize
 from headstart.tasks.lookup import labelled_task, task_named
 from headstart.tasks.pretext import PretextPictures, pictures_of
 from headstart.training.config import (
@@ -26,8 +24,6 @@ from headstart.training.config import (
     PRETEXT_NAMES,
     SCRATCH,
     SCRATCH_LONGER,
-    PretextConfig,
-    RunConfig,
     StudyConfig,
     weights_file,
 )
@@ -41,135 +37,51 @@ _MAY_GROW = ("starts", "tunes", "labels", "seeds")
 _OF_PRETEXTS = ("pretext_recipe", "drop_leaks")
 
 
-@dataclass(frozen=True)
-class Cell:
-    """One run of a study."""
-
-    start: str
-    tune: str
-    labels: int
-    seed: int
-
-    @property
-    def run(self) -> str:
-        """Its folder inside the study's."""
-        tune = self.tune.replace(":", "")
-        return f"runs/{_plain(self.start)}-{tune}-{self.labels}-{self.seed}"
-
-    def __str__(self) -> str:
-        tune = "" if self.tune == "all" else f", tune {self.tune}"
-        return f"{called(self.start)}{tune}, {self.labels} labels, seed {self.seed}"
-
-
-def _plain(start: str) -> str:
-    """A start as part of a folder's name; two paths never give the same."""
-    if re.fullmatch(r"[a-z-]+", start):
-        return start
-    name = re.sub(r"[^A-Za-z0-9_]+", "_", Path(start).stem)[:40]
-    return f"{name}_{hashlib.sha256(os.fsencode(start)).hexdigest()[:8]}"
-
-
-def cells(config: StudyConfig) -> list[Cell]:
-    """All runs, seed by seed, so that a study cut short has whole seeds."""
-    return [
-        Cell(start, tune, labels, seed)
-        for seed in config.seeds
-        for labels in config.labels
-        for tune in config.tunes
-        for start in config.starts
-    ]
-
-
-def pretext_config(config: StudyConfig, pretext: str, seed: int) -> PretextConfig:
-    """The pretext that the runs of one seed start from."""
-    return PretextConfig.model_validate(
-        {
-            "schema": 1,
-            "data": config.data,
-            "model": config.model,
-            "width": config.width,
-            "size": config.size,
-            "seed": seed,
-            "device": config.device,
-            "threads": config.threads,
-            "pretext": pretext,
-            "drop_leaks": config.drop_leaks,
-            "recipe": config.pretext_recipe,
-        }
-    )
-
-
-def run_config(config: StudyConfig, cell: Cell, epochs_longer: int = 0) -> RunConfig:
-    """The configuration of one run.
-
-    Runs of one budget, tuning and seed differ in ``start`` and ``pretext`` and in nothing else;
-    ``scratch-longer`` differs in its epochs too, which is what it is for.
-    """
-    recipe = config.recipe
-    if cell.start == SCRATCH_LONGER:
-        recipe = recipe.model_copy(update={"epochs": recipe.epochs + epochs_longer})
-    pretext = cell.start in PRETEXT_NAMES
-    return RunConfig.model_validate(
-        {
-            "schema": 1,
-            "data": config.data,
-            "task": config.task,
-            "model": config.model,
-            "start": SCRATCH if cell.start == SCRATCH_LONGER else cell.start,
-            "pretext": pretext_config(config, cell.start, cell.seed) if pretext else None,
-            "tune": cell.tune,
-            "width": config.width,
-            "size": config.size,
-            "labels": cell.labels,
-            "seed": cell.seed,
-            "score": config.score,
-            "device": config.device,
-            "threads": config.threads,
-            "recipe": recipe,
-        }
-    )
-
-
 def grown(before: StudyConfig, now: StudyConfig) -> StudyConfig:
-    """The study with what was added: starts, tunings, budgets and seeds of both.
+    """Return the study with the starts, tunings, budgets and seeds of both configurations.
 
-    What they are compared with may change: no run depends on it. Settings of pretexts are of the
-    study that has pretexts, where only one has.
+    The reference start (``against``) may change, as no run depends on it. If only one of the two
+    has pretexts, their settings come from that one.
+
+    Args:
+        before: configuration in the study's folder.
+        now: the new configuration.
 
     Raises:
-        UsageError: anything else differs; says what.
+        UsageError: another setting differs; lists the differences.
     """
-    both = {
+    united = {
         name: tuple(dict.fromkeys((*getattr(before, name), *getattr(now, name))))
         for name in _MAY_GROW
     }
-    both["labels"], both["seeds"] = tuple(sorted(both["labels"])), tuple(sorted(both["seeds"]))
-    has, will_have = (bool(set(its.starts) & set(PRETEXT_NAMES)) for its in (before, now))
-    if not (has and will_have):
-        both |= {name: getattr(before if has else now, name) for name in _OF_PRETEXTS}
-    after = now.model_copy(update=both)
-    same = before.model_copy(update={**both, "against": now.against})
+    for name in ("labels", "seeds"):
+        united[name] = tuple(sorted(united[name]))
+    had, has = (bool(set(config.starts) & set(PRETEXT_NAMES)) for config in (before, now))
+    if not (had and has):
+        united |= {name: getattr(before if had else now, name) for name in _OF_PRETEXTS}
+    after = now.model_copy(update=united)
+    same = before.model_copy(update={**united, "against": now.against})
     changed = [d for d in differences(same, after) if not d.startswith("data: ")]
     if changed:
-        message = f"the study was begun with other settings (old -> new): {'; '.join(changed)}"
-        hint = "starts, budgets and seeds may be added; for anything else choose another --out"
+        message = f"the study has other settings (old -> new): {'; '.join(changed)}"
+        hint = "add starts, budgets or seeds only; to change other settings choose another --out"
         raise UsageError(Finding("settings-differ", "error", message, hint))
     return after
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a study consists of, and how much of it is done.
+    """The finished runs of a study, and the runs left.
 
     Attributes:
-        config: with what the folder already held.
-        done: the ledger.
-        todo: runs that are not in it.
-        folders: of the pretexts, by pretext and seed.
-        dataset: what the task's ``open`` gave.
-        sizes: of the dataset.
-        pictures: that pretexts are trained on; None without pretexts.
-        found: content of ``config.json`` and ``ledger.jsonl`` that the plan was made from.
+        config: configuration, merged with the one in the study's folder.
+        done: ledger of the finished runs.
+        todo: runs that are not in the ledger.
+        folders: folders of the pretexts, by pretext and seed.
+        dataset: result of the task's ``open``.
+        sizes: numbers of classes and pictures.
+        pictures: pictures of the pretexts; None without pretexts.
+        files: content of ``config.json`` and ``ledger.jsonl`` that the plan is based on.
     """
 
     config: StudyConfig
@@ -177,38 +89,39 @@ class Plan:
     todo: tuple[Cell, ...]
     folders: dict[tuple[str, int], str]
     dataset: Any
-    sizes: Sizes
+    sizes: DatasetSize
     pictures: PretextPictures | None
-    found: tuple[bytes | None, bytes | None]
+    files: tuple[bytes | None, bytes | None]
 
 
 def plan(config: StudyConfig, out: Path, dataset: Any = None) -> Plan:
-    """What there is to do. Writes nothing, and loads no torch where nothing is.
+    """Plan a study, without writing anything; a finished study needs no torch.
 
     Args:
-        config: of the study; what the folder already holds is added to it.
-        out: the study's folder.
-        dataset: what the task's ``open`` gave for ``config.data``; by default it is opened here.
+        config: configuration of the study; merged with the one in ``out``.
+        out: folder of the study.
+        dataset: result of the task's ``open`` for ``config.data``; opened here by default.
 
     Raises:
-        UsageError: ``out`` holds something else, or the starts make no study.
-        DataError: the data are at fault, or others than the finished runs are of; or the ledger and
-            its runs contradict each other.
+        UsageError: ``out`` holds other files or a study with other settings, or a start or budget
+            cannot be used.
+        DataError: the data cannot be used or have changed since a run finished; or the ledger
+            contradicts the runs.
     """
     task = labelled_task(config.task)
     dataset = task.open(Path(config.data)) if dataset is None else dataset
-    sizes, found = task.sizes(dataset), _found(out)
-    begun = out / "config.json"
-    if begun.exists():
-        config = grown(read_study_config(begun), config)
+    sizes, files = task.sizes(dataset), _files(out)
+    path = out / "config.json"
+    if path.exists():
+        config = grown(read_study_config(path), config)
     elif (out / "ledger.jsonl").exists():
-        message = f"{out} holds a ledger of runs, and no config.json that says what they are"
-        hint = "restore config.json; or choose another --out"
+        message = f"{out} holds a ledger of runs without the config.json of its study"
+        hint = "restore config.json, or choose another --out"
         raise UsageError(Finding("not-a-study", "error", message, hint))
-    elif strange := strangers(out, _OURS):
+    elif others := strangers(out, _OURS):
         message = f"{out} is not empty and holds no study"
         hint = "choose another --out"
-        raise UsageError(Finding("not-a-study", "error", message, hint, strange))
+        raise UsageError(Finding("not-a-study", "error", message, hint, others))
     done = read_ledger(out)
     all_cells = cells(config)
     if unknown := tuple(sorted(done.keys() - {cell.run for cell in all_cells})):
@@ -224,14 +137,15 @@ def plan(config: StudyConfig, out: Path, dataset: Any = None) -> Plan:
     if pretexts := [start for start in config.starts if start in PRETEXT_NAMES]:
         pictures = pictures_of(dataset)
         pretext = pretext_config(config, pretexts[0], config.seeds[0])
-        learned, unlabelled = _learned(out, done), " without labels"
-        refuse_other_data(task_named("pretext"), pretext, pictures, out, learned, unlabelled)
+        pretext_runs = _used_pretexts(out, done)
+        suffix = " without labels"
+        refuse_other_data(task_named("pretext"), pretext, pictures, out, pretext_runs, suffix)
         folders = _pretext_folders(config, pictures)
-    return Plan(config, done, todo, folders, dataset, sizes, pictures, found)
+    return Plan(config, done, todo, folders, dataset, sizes, pictures, files)
 
 
 def unbegun(config: StudyConfig) -> Plan:
-    """The plan of a study that has not begun, whether or not its starts are there yet."""
+    """Plan a study that has not begun and whose starts may not exist yet."""
     task = labelled_task(config.task)
     dataset = task.open(Path(config.data))
     sizes = task.sizes(dataset)
@@ -239,19 +153,25 @@ def unbegun(config: StudyConfig) -> Plan:
 
 
 def replanned(planned: Plan, out: Path) -> Plan:
-    """The plan, made anew if another process has changed the folder since: hashing takes time."""
-    same = _found(out) == planned.found
-    return planned if same else plan(planned.config, out, planned.dataset)
+    """Return the plan, made again only if another process has changed the folder.
+
+    Planning hashes all pictures, which takes time.
+
+    Raises:
+        HeadstartError: as [`plan`][].
+    """
+    unchanged = _files(out) == planned.files
+    return planned if unchanged else plan(planned.config, out, planned.dataset)
 
 
-def _found(out: Path) -> tuple[bytes | None, bytes | None]:
+def _files(out: Path) -> tuple[bytes | None, bytes | None]:
     paths = (out / "config.json", out / "ledger.jsonl")
     config, ledger = (path.read_bytes() if path.is_file() else None for path in paths)
     return config, ledger
 
 
 def _check(config: StudyConfig, available: int, todo: tuple[Cell, ...]) -> None:
-    """Says all that would stop a study later; starts of finished runs are needed no more."""
+    """Report everything that would stop a study later; starts of finished runs are not needed."""
     findings: list[Finding] = []
     if todo:
         labelled_task(config.task).check(config)
@@ -263,8 +183,8 @@ def _check(config: StudyConfig, available: int, todo: tuple[Cell, ...]) -> None:
             except UsageError as e:
                 findings += e.findings
     if SCRATCH_LONGER in config.starts and not set(config.starts) & set(PRETEXT_NAMES):
-        message = f"{SCRATCH_LONGER} trains for as many steps more as a pretext takes"
-        hint = "name a pretext among the --starts"
+        message = f"{SCRATCH_LONGER} adds the training steps of a pretext, and --starts has none"
+        hint = f"add a pretext to --starts: {', '.join(PRETEXT_NAMES)}"
         findings.append(Finding("no-pretext", "error", message, hint))
     too_large = (budget_too_large(n, available) for n in config.labels if n > available)
     findings += [finding for error in too_large for finding in error.findings]
@@ -272,39 +192,42 @@ def _check(config: StudyConfig, available: int, todo: tuple[Cell, ...]) -> None:
         raise UsageError(findings)
 
 
-def _learned(out: Path, done: Ledger) -> list[Path]:
-    """The folders of pretexts that finished runs started from."""
+def _used_pretexts(out: Path, done: Ledger) -> list[Path]:
+    """Return the folders of pretexts from which finished runs started."""
     used = {(line["start"], str(line["seed"])) for line in done.values()}
     finished = sorted(path.parent for path in out.glob("starts/*/scores.json"))
     return [folder for folder in finished if tuple(folder.name.rsplit("-", 2)[:2]) in used]
 
 
 def _pretext_folders(config: StudyConfig, pictures: PretextPictures) -> dict[tuple[str, int], str]:
-    """By content of settings and pictures: what is trained once is found again by all runs."""
+    """Return the pretext folders, named by a hash of settings and pictures."""
     content = digest(pictures.pool, pictures.root)
     folders = {}
     for name in config.starts:
         for seed in config.seeds if name in PRETEXT_NAMES else ():
             settings = pretext_config(config, name, seed).model_dump(exclude={"data"})
-            made_of = json.dumps([settings, content], sort_keys=True)
-            short = hashlib.sha256(made_of.encode()).hexdigest()[:8]
-            folders[name, seed] = f"starts/{name}-{seed}-{short}"
+            inputs = json.dumps([settings, content], sort_keys=True)
+            short_hash = hashlib.sha256(inputs.encode()).hexdigest()[:8]
+            folders[name, seed] = f"starts/{name}-{seed}-{short_hash}"
     return folders
 
 
 def steps_an_epoch(planned: Plan, labels: int) -> int:
-    """Optimizer steps of an epoch of a run with so many labels."""
+    """Return the optimizer steps per epoch of a run with ``labels`` labels."""
     recipe = planned.config.recipe
     pictures = planned.sizes.pictures["train"] if recipe.epoch == "steps" else labels
     return steps_per_epoch(pictures, recipe.batch)
 
 
 def expected_steps(planned: Plan, tune: str | None = None) -> tuple[int, int, int]:
-    """Optimizer steps of the runs to do and of their pretexts, at most, and how many pretexts.
+    """Return the most optimizer steps of the runs left, and of their pretexts.
 
     Args:
-        planned: the study.
-        tune: of one tuning only; by default of all.
+        planned: plan of the study.
+        tune: count only runs of this tuning; by default all.
+
+    Returns:
+        Steps of the runs, steps of the pretexts, and number of pretexts.
     """
     config, task = planned.config, labelled_task(planned.config.task)
     steps = sum(
@@ -317,6 +240,6 @@ def expected_steps(planned: Plan, tune: str | None = None) -> tuple[int, int, in
     if not needed or planned.pictures is None:
         return steps, 0, 0
     recipe = config.pretext_recipe
-    each = recipe.epochs * steps_per_epoch(len(planned.pictures.train), recipe.batch)
+    pretext_steps = recipe.epochs * steps_per_epoch(len(planned.pictures.train), recipe.batch)
     longer = sum(c.start == SCRATCH_LONGER for c in planned.todo)
-    return steps + longer * each, len(needed) * each, len(needed)
+    return steps + longer * pretext_steps, len(needed) * pretext_steps, len(needed)

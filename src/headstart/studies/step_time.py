@@ -1,4 +1,4 @@
-"""How long a training step takes on this machine, measured before a long command begins."""
+"""Measured time of a training step, and estimated size of a run, before training begins."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from headstart.training.fit import make_optimizer
 from headstart.training.placement import layout, low_precision, placed
 
 _WARM_UP, _TIMED = 1, 3
-_FIGURES = 1_500_000  # bytes of curves, predictions and records, about
+_FIGURES = 1_500_000  # approximate bytes of curves, predictions and records
 
 Config = RunConfig | PretextConfig
 
 
 def _parts(config: Config, num_classes: int) -> tuple[nn.Module | None, nn.Module]:
-    """The frozen part, which runs once a picture, and what trains; of ``staged`` the last stage."""
+    """Return the frozen part or None, and the trained part; for ``staged``, of the last stage."""
     task = task_named(config.task)
     network = placed(task.new_network(config, num_classes), torch.device(config.device))
     return task.parts(network, config)
 
 
 def _timed(config: Config, step: Callable[[], None]) -> float:
-    """Seconds of one step, over three of them after one that warms up."""
+    """Return the seconds per call, measured over three calls after a warm-up."""
     began = 0.0
     for count in range(_WARM_UP + _TIMED):
         if count == _WARM_UP:
@@ -47,9 +47,10 @@ def _pictures(config: Config) -> Tensor:
 
 
 def seconds_per_step(config: Config, num_classes: int) -> float:
-    """Forward, backward and optimizer step, timed now over three steps on made-up pictures.
+    """Measure the seconds of a training step on random pictures.
 
-    A run takes somewhat more: it also validates after each epoch.
+    A step is forward pass, backward pass and optimizer update. A run takes somewhat longer, as it
+    also validates after each epoch.
     """
     torch.set_num_threads(config.threads)
     device = torch.device(config.device)
@@ -70,23 +71,23 @@ def seconds_per_step(config: Config, num_classes: int) -> float:
 
 
 def seconds_of_features(config: Config, num_classes: int, pictures: int) -> float:
-    """Running the frozen layers on so many pictures, timed now; 0 where no layer is frozen."""
+    """Estimate the seconds to run the frozen layers on the pictures; 0 if no layer is frozen."""
     torch.set_num_threads(config.threads)
     frozen, _ = _parts(config, num_classes)
     if frozen is None:
         return 0.0
-    inputs, run = _pictures(config), frozen
+    inputs, features = _pictures(config), frozen
 
     @torch.no_grad()
     def step() -> None:
-        run(inputs)
+        features(inputs)
 
     return _timed(config, step) * pictures / config.recipe.batch
 
 
 def bytes_of_run(config: Config, num_classes: int) -> int:
-    """Weights, figures and records of a finished run, without decoded pictures; about."""
-    with torch.device("meta"):  # shapes alone: no weights are drawn
+    """Estimate the size of a finished run in bytes, without cached pictures."""
+    with torch.device("meta"):  # shapes only, without allocating weights
         network = task_named(config.task).new_network(config, num_classes)
     weights = sum(t.numel() for t in network.state_dict().values())
     return int(4 * weights + _FIGURES)

@@ -1,16 +1,16 @@
-"""Studies: starts x tunings x label budgets x seeds, everything else held fixed; what differs.
+"""Studies: compare starts over tunings, label budgets and seeds, with all else held fixed.
 
-A study's folder::
+The folder of a study::
 
-    config.json            its settings
-    ledger.jsonl           a line for each finished run: what it was, and the hash of its frames.csv
+    config.json            configuration
+    ledger.jsonl           one line per finished run, with the hash of its frames.csv
     study.json             records, comparisons with intervals, labels saved
-    runs/START-TUNE-LABELS-SEED/    a run each
-    starts/PRETEXT-SEED-HASH/       a pretext each, shared by all runs that start from it
+    runs/START-TUNE-LABELS-SEED/    one folder per run
+    starts/PRETEXT-SEED-HASH/       one folder per pretext, shared by the runs that start from it
     cache/                 decoded pictures
 
-A run whose line is in the ledger is never run again: its ``frames.csv`` is all that a verdict
-needs, so a study can be carried to another machine without its weights.
+A run in the ledger is never run again. Verdicts need only its ``frames.csv`` and scores, so a study
+can be copied to another machine without its weights.
 """
 
 from __future__ import annotations
@@ -25,17 +25,9 @@ from typing import Any
 
 from headstart.errors import Finding, InterruptedRun
 from headstart.runs.starting import try_starts
+from headstart.studies.cells import Cell, cells, pretext_config, run_config
 from headstart.studies.ledger import Ledger, line_of, write_ledger
-from headstart.studies.plan import (
-    Cell,
-    Plan,
-    cells,
-    plan,
-    pretext_config,
-    replanned,
-    run_config,
-    steps_an_epoch,
-)
+from headstart.studies.plan import Plan, plan, replanned, steps_an_epoch
 from headstart.studies.verdicts import compare, numbered_groups
 from headstart.studies.workers import Work, working
 from headstart.system.disk import locked, write_atomic, write_json
@@ -55,27 +47,27 @@ def study(
     checkpoint_seconds: float = 10.0,
     dataset: Any = None,
 ) -> dict[str, Any]:
-    """Runs what is missing of a study, compares, and writes ``study.json``.
+    """Train the runs left in a study, compare the starts, and write ``study.json``.
 
     Args:
-        config: all that decides the result; what the folder already holds is added to it.
-        out: the study's folder; made if need be.
-        listener: told how each training goes, where one runs at a time.
-        tell: told in words what is done.
-        jobs: how many runs at a time, each in a process of its own. The results do not depend on
-            it, for the threads of a run are part of its settings.
-        checkpoint_seconds: seconds between the checkpoints of a run.
-        dataset: what the task's ``open`` gave for ``config.data``; by default it is opened here.
+        config: configuration of the study; merged with the one in ``out``.
+        out: folder of the study; created if necessary.
+        listener: receives progress events of each training if ``jobs`` is 1.
+        tell: receives a line of text per finished run.
+        jobs: number of runs at a time, each in its own process. Results do not depend on it, as a
+            run's thread count is part of its configuration.
+        checkpoint_seconds: seconds between checkpoints of a run.
+        dataset: result of the task's ``open`` for ``config.data``; opened here by default.
 
     Returns:
         The content of ``study.json``.
 
     Raises:
-        HeadstartError: as [`plan`][] and [`train`][headstart.runs.run.train]; what is finished is
-            kept.
+        HeadstartError: as [`plan`][headstart.studies.plan.plan] and
+            [`train`][headstart.runs.run.train]; finished runs are kept.
     """
     planned = plan(config, out, dataset)
-    # What would stop it after hours, and then be one of its starts for good, is refused now.
+    # check now what would otherwise fail after hours, as a start cannot be removed from a study
     try_starts({cell.start for cell in planned.todo}, planned.config, planned.sizes.classes)
     with locked(out), Stopping() as stopping:
         planned = replanned(planned, out)
@@ -106,14 +98,14 @@ def study(
                 )
         if stopping.signal is not None:
             message = f"stopped with {len(ledger)} of {len(order)} runs done; saved in {out}"
-            hint = f"give the same command again to resume (--out {out})"
+            hint = f"run the same command again to resume (--out {out})"
             finding = Finding("interrupted", "info", message, hint)
             raise InterruptedRun(finding, stopping.signal)
         return _write_study(out, planned, ledger)
 
 
 def without_checkpoints(run: Path) -> None:
-    """Removes what a finished run needs no more: of large networks it is gigabytes."""
+    """Remove the checkpoints of a finished run, which can take gigabytes."""
     for folder in (run / "checkpoint", *run.glob("*/checkpoint")):
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -123,41 +115,41 @@ def _shown(value: float | None) -> str:
 
 
 def _works(planned: Plan, out: Path, checkpoint_seconds: float) -> list[Work]:
-    """What is to be done, seed by seed, pretexts before their runs."""
+    """Return the pretexts and runs left, seed by seed, each pretext before its runs."""
     config = planned.config
     works: list[Work] = []
     pretexts = [start for start in config.starts if start in PRETEXT_NAMES]
     for seed in config.seeds:
-        of_seed = [cell for cell in planned.todo if cell.seed == seed]
-        longer = any(cell.start == SCRATCH_LONGER for cell in of_seed)
-        needed = {cell.start for cell in of_seed} & set(PRETEXT_NAMES)
-        needed |= set(pretexts[:1] if longer else ())
+        seed_cells = [cell for cell in planned.todo if cell.seed == seed]
+        longer = any(cell.start == SCRATCH_LONGER for cell in seed_cells)
+        needed = {cell.start for cell in seed_cells} & set(PRETEXT_NAMES)
+        needed |= set(pretexts[:1] if longer else ())  # whose steps scratch-longer adds
         for name in pretexts:
             if name in needed:
                 folder = out / planned.folders[name, seed]
                 make = functools.partial(pretext_config, config, name, seed)
                 args = (f"pretext {name}, seed {seed}", folder, make, out / "cache")
                 works.append(Work(*args, checkpoint_seconds, dataset=planned.pictures))
-        for cell in of_seed:
-            before = cell.start if cell.start in PRETEXT_NAMES else None
+        for cell in seed_cells:
+            pretext = cell.start if cell.start in PRETEXT_NAMES else None
             if cell.start == SCRATCH_LONGER:
-                before = pretexts[0]
-            needs = out / planned.folders[before, seed] if before else None
-            make_run = functools.partial(_run_config, planned, cell, needs)
-            args_of_run = (cell, out / cell.run, make_run, out / "cache", checkpoint_seconds)
-            works.append(Work(*args_of_run, needs, planned.dataset))
+                pretext = pretexts[0]
+            pretext_run = out / planned.folders[pretext, seed] if pretext else None
+            make_run = functools.partial(_run_config, planned, cell, pretext_run)
+            run_args = (cell, out / cell.run, make_run, out / "cache", checkpoint_seconds)
+            works.append(Work(*run_args, pretext_run, planned.dataset))
     return works
 
 
-def _run_config(planned: Plan, cell: Cell, pretext: Path | None) -> RunConfig:
-    return run_config(planned.config, cell, _epochs_longer(planned, cell, pretext))
+def _run_config(planned: Plan, cell: Cell, pretext_run: Path | None) -> RunConfig:
+    return run_config(planned.config, cell, _epochs_longer(planned, cell, pretext_run))
 
 
-def _epochs_longer(planned: Plan, cell: Cell, pretext: Path | None) -> int:
-    """How many epochs of this study's recipe have the steps that the pretext took."""
-    if cell.start != SCRATCH_LONGER or pretext is None:
+def _epochs_longer(planned: Plan, cell: Cell, pretext_run: Path | None) -> int:
+    """Return the additional epochs of ``scratch-longer``, which match the pretext's steps."""
+    if cell.start != SCRATCH_LONGER or pretext_run is None:
         return 0
-    steps = json.loads((pretext / "scores.json").read_bytes())["steps"]
+    steps = json.loads((pretext_run / "scores.json").read_bytes())["steps"]
     return int(-(-steps // steps_an_epoch(planned, cell.labels)))
 
 

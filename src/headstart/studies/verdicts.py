@@ -1,4 +1,4 @@
-"""From a study's finished runs to its comparisons and the labels saved, and these in words."""
+"""Comparisons and labels saved from a study's finished runs, and the sentences about them."""
 
 from __future__ import annotations
 
@@ -22,28 +22,28 @@ Runs = dict[tuple[str, str, int], dict[int, Counts]]
 
 
 def reference(config: StudyConfig) -> str:
-    """The start that the others are compared with: that asked for, else scratch, else the first."""
+    """Return the start to compare with: ``against`` if set, else scratch, else the first."""
     if config.against is not None:
         return config.against
     return SCRATCH if SCRATCH in config.starts else config.starts[0]
 
 
 def pairs(config: StudyConfig) -> list[tuple[str, str]]:
-    """Which start is compared with which.
+    """Return the pairs of starts to compare.
 
-    Each with the reference; a pretext with ``scratch-longer`` too, where that is in the study: it
-    had as many steps.
+    Each start is compared with the reference. A pretext is also compared with ``scratch-longer``,
+    if the study has it, as both train for equally many steps.
     """
-    first = reference(config)
-    found = [(start, first) for start in config.starts if start != first]
-    if SCRATCH_LONGER in config.starts and first != SCRATCH_LONGER:
-        pretexts = [start for start in config.starts if start in PRETEXT_NAMES and start != first]
-        found += [(start, SCRATCH_LONGER) for start in pretexts]
-    return found
+    against = reference(config)
+    compared = [(start, against) for start in config.starts if start != against]
+    if SCRATCH_LONGER in config.starts and against != SCRATCH_LONGER:
+        pretexts = [start for start in config.starts if start in PRETEXT_NAMES and start != against]
+        compared += [(start, SCRATCH_LONGER) for start in pretexts]
+    return compared
 
 
 def read_runs(records: list[dict[str, Any]], out: Path, task: LabelledTask) -> Runs:
-    """The counts of each record's ``frames.csv``."""
+    """Read the counts from each record's ``frames.csv``."""
     runs: Runs = {}
     for record in records:
         counts = task.read_counts(out / record["run"]).counts
@@ -53,7 +53,7 @@ def read_runs(records: list[dict[str, Any]], out: Path, task: LabelledTask) -> R
 
 
 def numbered_groups(names: Sequence[str | None]) -> Int64[np.ndarray, " n"] | None:
-    """The video or patient of each frame as a number; None where they are not known.
+    """Return the video or patient of each frame as a number; None if they are not all known.
 
     >>> numbered_groups(["b", "a", "b"]).tolist()
     [1, 0, 1]
@@ -65,40 +65,40 @@ def numbered_groups(names: Sequence[str | None]) -> Int64[np.ndarray, " n"] | No
 
 
 def of_seeds(runs: Mapping[int, Counts], seeds: list[int]) -> Int64[np.ndarray, "s n k m"]:
-    """The counts of these seeds, one above the other."""
+    """Return the counts of these seeds, stacked."""
     return np.stack([runs[seed] for seed in seeds])
 
 
 def compare(
     records: list[dict[str, Any]], out: Path, config: StudyConfig, groups: Groups | None
 ) -> dict[str, Any]:
-    """What ``study.json`` says beside its records, from the runs there are.
+    """Compare the starts of a study; all of ``study.json`` but its records.
 
     Runs are paired by seed; a seed that only one of two starts has is left out. All comparisons
-    that can be made are adjusted together, and anew whenever runs are added.
+    are adjusted together, and again whenever runs are added.
 
     Args:
-        records: the study's finished runs.
-        out: its folder.
-        config: its settings.
-        groups: of the frames of the scored split, see [`numbered_groups`][].
+        records: finished runs of the study.
+        out: folder of the study.
+        config: configuration of the study.
+        groups: groups of the scored frames, see [`numbered_groups`][].
 
     Returns:
-        ``classes`` that enter; ``groups``, how many videos or patients the intervals take as drawn
-        by chance, None where these are single frames; ``comparisons``; ``labels_saved``.
+        ``classes`` that enter the score; ``groups``, the number of videos or patients, None if the
+        intervals are over single frames; ``comparisons``; ``labels_saved``.
     """
     task = labelled_task(config.task)
     runs, score = read_runs(records, out, task), task.score
-    drawn = None if groups is None else len(np.unique(groups))
-    nothing: dict[str, Any] = {"groups": drawn, "comparisons": [], "labels_saved": []}
+    num_groups = None if groups is None else len(np.unique(groups))
+    empty: dict[str, Any] = {"groups": num_groups, "comparisons": [], "labels_saved": []}
     if not runs:
-        return {"classes": None, **nothing}
-    some = next(iter(next(iter(runs.values())).values()))
+        return {"classes": None, **empty}
+    any_run = next(iter(next(iter(runs.values())).values()))
     try:
-        usable = score.usable(some, groups)
+        usable = score.usable(any_run, groups)
     except ValueError as e:
-        return {"classes": {"reason": str(e)}, **nothing}
-    asked, estimates = [], []
+        return {"classes": {"reason": str(e)}, **empty}
+    pairings, estimates = [], []
     for tune in config.tunes:
         for labels in config.labels:
             for start, against in pairs(config):
@@ -109,15 +109,16 @@ def compare(
                     estimates.append(
                         stats.paired_difference(*counts, usable.classes, groups, score)
                     )
-                    about = {"labels": labels, "tune": tune, "start": start, "against": against}
-                    asked.append(about)
-    told = stats.holm(estimates)
+                    pairings.append(
+                        {"labels": labels, "tune": tune, "start": start, "against": against}
+                    )
     comparisons = [
-        {**about, "metric": score.name, **asdict(c)} for about, c in zip(asked, told, strict=True)
+        {**pairing, "metric": score.name, **asdict(comparison)}
+        for pairing, comparison in zip(pairings, stats.holm(estimates), strict=True)
     ]
     return {
         "classes": asdict(usable),
-        "groups": drawn,
+        "groups": num_groups,
         "comparisons": comparisons,
         "labels_saved": _labels_saved(runs, config, usable, groups, score, comparisons),
     }
@@ -131,33 +132,32 @@ def _labels_saved(
     score: PooledScore,
     comparisons: list[dict[str, Any]],
 ) -> list[dict[str, Any]]:
-    """For each start and what it is compared with, where both have run with several budgets.
+    """Return the labels saved for each pair of starts with runs at several budgets.
 
-    Each interval has the level of their comparison with all labels, so that the two never
-    contradict each other.
+    Each interval has the level of the pair's comparison at all labels, so that the two agree.
     """
     pair = ("start", "against", "tune", "labels")
     levels = {tuple(c[name] for name in pair): c["level"] for c in comparisons}
-    found = []
+    most, rows = max(config.labels), []
     for tune in config.tunes:
         for start, against in pairs(config):
-            mine = {n: runs[start, tune, n] for n in config.labels if (start, tune, n) in runs}
-            others = runs.get((against, tune, max(config.labels)), {})
-            if len(mine) < 2 or len(mine) < len(config.labels):
+            budgets = {n: runs[start, tune, n] for n in config.labels if (start, tune, n) in runs}
+            reference_runs = runs.get((against, tune, most), {})
+            if len(budgets) < 2 or len(budgets) < len(config.labels):
                 continue
-            seeds = sorted(set(others).intersection(*mine.values()))
+            seeds = sorted(set(reference_runs).intersection(*budgets.values()))
             if not seeds:
                 continue
-            curve = {n: of_seeds(by_seed, seeds) for n, by_seed in mine.items()}
-            level = levels[start, against, tune, max(config.labels)]
-            theirs = of_seeds(others, seeds)
-            saved = stats.labels_saved(curve, theirs, usable.classes, groups, score, level)
-            found.append({"start": start, "against": against, "tune": tune, **asdict(saved)})
-    return found
+            curve = {n: of_seeds(by_seed, seeds) for n, by_seed in budgets.items()}
+            level = levels[start, against, tune, most]
+            goal = of_seeds(reference_runs, seeds)
+            saved = stats.labels_saved(curve, goal, usable.classes, groups, score, level)
+            rows.append({"start": start, "against": against, "tune": tune, **asdict(saved)})
+    return rows
 
 
 def called(start: str) -> str:
-    """A start as people call it: of a path to a run or a file its last part.
+    """Return a short name of a start; for a path, its last part without the suffix.
 
     >>> called("colorization"), called("../weights/squeezenet1_0-imagenet.safetensors")
     ('colorization', 'squeezenet1_0-imagenet')
@@ -167,42 +167,42 @@ def called(start: str) -> str:
 
 
 def sentences(study: dict[str, Any]) -> list[str]:
-    """What a ``study.json`` says, in words: comparisons, then labels saved."""
-    told = (*study["comparisons"], *study["labels_saved"])
-    several = len({about["tune"] for about in told}) > 1
+    """Return the conclusions in a ``study.json`` as sentences: comparisons, then labels saved."""
+    rows = (*study["comparisons"], *study["labels_saved"])
+    several_tunes = len({row["tune"] for row in rows}) > 1
 
-    def names(about: dict[str, Any]) -> tuple[str, str]:
-        tune = f" (tune {about['tune']})" if several else ""
-        return called(about["start"]) + tune, called(about["against"]) + tune
+    def names(row: dict[str, Any]) -> tuple[str, str]:
+        tune = f" (tune {row['tune']})" if several_tunes else ""
+        return called(row["start"]) + tune, called(row["against"]) + tune
 
-    words = []
-    for c in study["comparisons"]:
-        its = stats.Comparison(**{f: c[f] for f in stats.Comparison.__dataclass_fields__})
-        words.append(sentence(its, *names(c), c["labels"], c["metric"]))
-    for s in study["labels_saved"]:
+    conclusions = []
+    for row in study["comparisons"]:
+        comparison = stats.Comparison(**{f: row[f] for f in stats.Comparison.__dataclass_fields__})
+        conclusions.append(sentence(comparison, *names(row), row["labels"], row["metric"]))
+    for row in study["labels_saved"]:
         fields = stats.LabelsSaved.__dataclass_fields__
-        saved = stats.LabelsSaved(**{f: s[f] for f in fields if f in s})  # once without a level
-        words.append(labels_sentence(saved, *names(s)))
-    return words
+        saved = stats.LabelsSaved(**{f: row[f] for f in fields if f in row})  # old files lack level
+        conclusions.append(labels_sentence(saved, *names(row)))
+    return conclusions
 
 
 def sentence(
     c: stats.Comparison, start: str, against: str, labels: int, metric: str = "dice"
 ) -> str:
-    """The verdict in words, with the interval it is made from.
+    """Return the verdict and its interval as a sentence.
 
-    >>> told = stats.Comparison(0.054, 0.012, 0.096, 0.95, 1, 5, "helps")
-    >>> print(sentence(told, "colorization", "scratch", 30))  # doctest: +NORMALIZE_WHITESPACE
+    >>> helps = stats.Comparison(0.054, 0.012, 0.096, 0.95, 1, 5, "helps")
+    >>> print(sentence(helps, "colorization", "scratch", 30))  # doctest: +NORMALIZE_WHITESPACE
     With 30 labels, starting from colorization helps: dice 0.054 higher than from scratch
     (95 % interval 0.012 to 0.096, 5 seeds).
     """
     opening = f"With {labels} labels, "
     if c.low is None or c.high is None:
-        why = f"too few seeds: {c.seeds}, a verdict needs {stats.MIN_SEEDS}"
-        return f"{opening}no verdict on starting from {start} against {against}: {why}."
-    holm_says = f" after Holm among {c.among} comparisons" if c.among > 1 else ""
+        reason = f"too few seeds ({c.seeds} of the {stats.MIN_SEEDS} needed)"
+        return f"{opening}no verdict on starting from {start} against {against}: {reason}."
+    adjusted = f", adjusted for {c.among} comparisons (Holm)" if c.among > 1 else ""
     ends = f"{_decimal(c.low)} to {_decimal(c.high)}"
-    support = f"({100 * c.level:.4g} % interval {ends}{holm_says}, {c.seeds} seeds)"
+    support = f"({100 * c.level:.4g} % interval {ends}{adjusted}, {c.seeds} seeds)"
     direction = "lower" if c.difference < 0 else "higher"
     amount = f"{metric} {_decimal(abs(c.difference))} {direction}"
     if c.verdict == "no difference shown":
@@ -212,7 +212,7 @@ def sentence(
 
 
 def labels_sentence(saved: stats.LabelsSaved, start: str, against: str) -> str:
-    """Labels saved in words.
+    """Return the labels saved as a sentence.
 
     >>> saved = stats.LabelsSaved(300, 30, 120.5, 80.1, None, 5)
     >>> print(labels_sentence(saved, "imagenet", "scratch"))  # doctest: +NORMALIZE_WHITESPACE
@@ -223,13 +223,13 @@ def labels_sentence(saved: stats.LabelsSaved, start: str, against: str) -> str:
     ends = f"{100 * saved.level:.4g} % interval {low} to {high} labels"
     support = f"{ends}, {saved.seeds} seeds"
     if saved.seeds < stats.MIN_SEEDS:
-        support = f"no interval: too few seeds: {saved.seeds}, it needs {stats.MIN_SEEDS}"
-    there = f"what {against} reaches with {saved.labels}"
-    return f"Starting from {start} reaches with {reaches} labels {there} ({support})."
+        support = f"no interval: too few seeds, {saved.seeds} of the {stats.MIN_SEEDS} needed"
+    goal = f"what {against} reaches with {saved.labels}"
+    return f"Starting from {start} reaches with {reaches} labels {goal} ({support})."
 
 
 def _decimal(value: float) -> str:
-    """Three decimals, or the first digit that is not 0, so that no end of an interval is hidden.
+    """Return three decimals, or the first non-zero digit so that small values do not show as 0.
 
     >>> _decimal(0.0544), _decimal(-0.00021), _decimal(-0.0)
     ('0.054', '-0.0002', '0.000')

@@ -1,4 +1,4 @@
-"""Runs one after the other, or several at a time, each in a process of its own."""
+"""Train runs one after the other, or several at a time in processes of their own."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ Config = RunConfig | PretextConfig
 
 @dataclass(frozen=True)
 class Work:
-    """One thing to be trained.
+    """One run or pretext to train.
 
     Attributes:
-        about: what it is, for who asked.
-        out: its folder.
-        make_config: gives its settings, once what it needs is done.
-        cache: where decoded pictures are kept.
+        about: what is trained, for messages and for the caller.
+        out: folder of the run.
+        make_config: function that returns the configuration, called once ``needs`` is finished.
+        cache: folder for decoded pictures.
         checkpoint_seconds: seconds between checkpoints.
-        needs: the folder of the pretext it needs.
-        dataset: its data, opened; a process of its own opens them again.
+        needs: folder of the pretext that must finish first, if any.
+        dataset: the opened dataset; a worker process opens it again.
     """
 
     about: Any
@@ -49,16 +49,16 @@ class Work:
 def working(
     works: Sequence[Work], jobs: int, listener: Listener, stopping: Stopping
 ) -> Iterator[tuple[Work, dict[str, Any]]]:
-    """Does them and gives each with its scores when it is done; ends early when stopped.
+    """Train the works, and yield each with its scores when it finishes; stop early on a signal.
 
     Args:
-        works: each after what it needs.
-        jobs: how many at a time. With one, they are done in this process.
-        listener: told how a training goes, with one job.
-        stopping: asked before each, and told on to the processes.
+        works: runs and pretexts, each after what it needs.
+        jobs: number of works at a time; one job runs in this process.
+        listener: receives progress events if ``jobs`` is 1.
+        stopping: checked before each work; forwarded to the worker processes.
 
     Raises:
-        HeadstartError: of the first that failed; what the others have done is kept.
+        HeadstartError: of the first work that failed; finished works are kept.
     """
     if jobs == 1:
         for work in works:
@@ -88,7 +88,7 @@ def _in_processes(
     failure: HeadstartError | None = None
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(jobs, context, initializer=_die_with_parent) as pool:
-        told = False
+        signalled = False
         while running or (waiting and failure is None and not stopping.asked()):
             while len(running) < jobs and failure is None and not stopping.asked():
                 ready = next((w for w in waiting if w.needs not in unfinished), None)
@@ -98,8 +98,8 @@ def _in_processes(
                 job = (ready.make_config(), ready.out, ready.cache, ready.checkpoint_seconds)
                 running[pool.submit(_in_process, *job, ready.needs)] = ready
             finished, _ = wait(running, timeout=0.2, return_when=FIRST_COMPLETED)
-            if stopping.asked() and not told:
-                told = True
+            if stopping.asked() and not signalled:
+                signalled = True
                 for process in multiprocessing.active_children():
                     os.kill(process.pid or 0, signal.SIGTERM)
             for future in finished:
@@ -108,12 +108,12 @@ def _in_processes(
                 try:
                     yield work, future.result()
                 except InterruptedRun:
-                    continue  # by our own signal, or by one that all of us were sent
+                    continue  # by the signal above, or one sent to the whole process group
                 except HeadstartError as error:
                     failure = failure or error
                 except BrokenProcessPool:
-                    message = f"the process of {work.about} died, perhaps for want of memory"
-                    hint = "fewer --jobs; the same command again continues"
+                    message = f"the process of {work.about} died, perhaps out of memory"
+                    hint = "run the same command again with fewer --jobs to resume"
                     failure = HeadstartError(Finding("worker-died", "error", message, hint))
     if failure is not None:
         raise failure
@@ -127,7 +127,7 @@ def _in_process(
 
 
 def _die_with_parent() -> None:
-    """A worker whose parent was killed would go on training, and keep its run's folder locked."""
+    """Exit with the parent process; otherwise an orphan would keep its run's folder locked."""
     parent = multiprocessing.parent_process()
     assert parent is not None
 
@@ -136,5 +136,5 @@ def _die_with_parent() -> None:
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # between runs; a run sets its own
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # between runs; each run installs its own handlers
     signal.signal(signal.SIGTERM, signal.SIG_IGN)

@@ -1,4 +1,4 @@
-"""Which labelled pictures a run learns from."""
+"""The label budget: the labelled pictures a run trains on."""
 
 from __future__ import annotations
 
@@ -10,29 +10,29 @@ from headstart.errors import DataError, Finding
 from headstart.training.config import RunConfig
 
 LABELS = "labels.txt"
-"""In a run's folder: the names of the labelled pictures it learned from, one a line."""
+"""File in a run's folder with the names of its labelled training pictures, one per line."""
 
 
 def labelled_indices(
     present: Bool[np.ndarray, "n k"], names: tuple[str, ...], config: RunConfig
 ) -> Int64[np.ndarray, " m"]:
-    """Indices of the training pictures in a run's label budget.
+    """Return the indices of the training pictures in a run's label budget.
 
     Args:
-        present: which picture shows which class.
-        names: of the training pictures.
-        config: names the pictures, or their number.
+        present: whether each picture shows each class.
+        names: names of the training pictures.
+        config: lists the pictures (``frames``) or gives their number (``labels``).
 
     Raises:
-        DataError: there are no such pictures, or not as many.
+        DataError: a listed picture is not in the training split, or the split has too few.
     """
     if config.frames is not None:
-        places = {name: i for i, name in enumerate(names)}
-        if unknown := tuple(name for name in config.frames if name not in places):
-            message = f"{len(unknown)} of the frames to train on are not in the training split"
-            hint = f"its frames are called {', '.join(names[:3])}, ..."
+        index_of = {name: i for i, name in enumerate(names)}
+        if unknown := tuple(name for name in config.frames if name not in index_of):
+            message = f"{len(unknown)} of the listed training frames are not in the training split"
+            hint = f"frames of the training split have names such as {', '.join(names[:3])}"
             raise DataError(Finding("unknown-frames", "error", message, hint, unknown))
-        return np.array(sorted(places[name] for name in config.frames), dtype=np.int64)
+        return np.array(sorted(index_of[name] for name in config.frames), dtype=np.int64)
     try:
         return label_budget(present, config.labels, config.seed)
     except ValueError:
@@ -41,7 +41,7 @@ def labelled_indices(
 
 
 def budget_too_large(labels: int, available: int) -> DataError:
-    """The error of a label budget that the training split cannot fill."""
+    """Return the error for a label budget larger than the training split."""
     message = f"--labels {labels}, but the training split has {available} labelled pictures"
     hint = f"--labels takes 1 to {available}, or all"
     return DataError(Finding("budget-too-large", "error", message, hint))

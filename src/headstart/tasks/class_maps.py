@@ -1,4 +1,4 @@
-"""From logits to class maps at each frame's own size, and from class maps to counts."""
+"""Class maps from logits, each at its frame's own size, and pixel counts from class maps."""
 
 from __future__ import annotations
 
@@ -18,16 +18,17 @@ from headstart.training.placement import to_input
 def class_maps(
     logits: Float[Tensor, "b k h w"], sizes: Sequence[tuple[int, int]], min_area: float
 ) -> list[UInt8[Tensor, "_ _"]]:
-    """The most probable class of each pixel, at each frame's own size.
+    """Return the most probable class of each pixel, at each frame's own size.
 
     Probabilities are resized (bilinear) *before* the argmax, so that a model trained at 64 x 80 and
-    one trained at 256 x 320 are judged on the same pixels.
+    one trained at 256 x 320 are scored on the same pixels.
 
     Args:
-        logits: of a batch of frames.
+        logits: logits of a batch of frames, ``(B, K, H, W)``.
         sizes: height and width of each frame.
-        min_area: a foreground class that is the most probable on a smaller share of a frame is not
-            predicted there; its pixels go to what is the most probable without it. In ``[0, 1)``.
+        min_area: smallest share of a frame, in ``[0, 1)``, that a foreground class must cover. A
+            class below it is dropped from that frame, and each of its pixels gets the next most
+            probable class.
     """
     probs = logits.float().softmax(1)
     return [  # frame by frame: a batch of large photographs would take gigabytes
@@ -36,8 +37,8 @@ def class_maps(
 
 
 def _classes(probs: Tensor, min_area: float) -> Tensor:
-    # The same as argmax, the first of equals too, which is several times slower over classes that
-    # are far apart in memory, as on a CPU they are.
+    # Equals argmax (ties go to the first class too), which is several times slower on a CPU, where
+    # the classes of one pixel lie far apart in memory.
     classes = probs.max(1).indices
     if min_area:
         num_classes = probs.shape[1]
@@ -63,10 +64,18 @@ def segment(
     min_area: float,
     batch: int = 8,
 ) -> Iterator[UInt8[Tensor, "_ _"]]:
-    """Class maps of pictures at the model's size, each at its own size, batch by batch.
+    """Yield the class map of each picture at its original size.
 
-    Scoring and prediction both come through here, so that masks written to files score exactly
-    what the run scored.
+    Both scoring and prediction use this function, so masks written to files get exactly the scores
+    of the run.
+
+    Args:
+        model: the network; set to evaluation mode.
+        images: pictures at the model's size.
+        sizes: original height and width of each picture.
+        device: device of the model.
+        min_area: see [`class_maps`][].
+        batch: pictures per forward pass.
     """
     model.eval()
     for start in range(0, len(images), batch):
@@ -78,7 +87,7 @@ def segment(
 def frame_counts(
     maps: Sequence[Tensor], truth: Sequence[Tensor], num_classes: int
 ) -> Int64[Tensor, "n k 3"]:
-    """TP, FP and FN pixels of class maps against masks of the same sizes, on their device."""
+    """Count TP, FP and FN pixels per frame and class; maps and masks are on one device."""
     if len({m.shape for m in maps}) == 1:
         return metrics.count(torch.stack(list(maps)), torch.stack(list(truth)), num_classes)
     parts = [metrics.count(m[None], t[None], num_classes) for m, t in zip(maps, truth, strict=True)]
@@ -88,7 +97,7 @@ def frame_counts(
 def count_frames(
     model: nn.Module, data: Decoded, num_classes: int, device: torch.device, min_area: float
 ) -> Int64[np.ndarray, "n k 3"]:
-    """TP, FP, FN of every frame and class, at every mask's own size."""
+    """Segment a split, and count TP, FP and FN pixels per frame and class at the masks' sizes."""
     maps = segment(model, data.images, data.sizes, device, min_area)
     parts = []
     for m, t in zip(maps, data.truth, strict=True):

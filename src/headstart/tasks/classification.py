@@ -1,4 +1,4 @@
-"""Classification: a class for each picture."""
+"""Classification: one class per picture."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from headstart.data.question import TaskName
 from headstart.errors import Finding
 from headstart.scores.frames_csv import FrameCounts, read_answers_csv
 from headstart.scores.pooled import ACCURACY
-from headstart.tasks.interface import Prepared, Sizes
+from headstart.tasks.interface import DatasetSize, Prepared
 from headstart.training.config import RunConfig, StudyConfig
 from headstart.training.recipes import ClassifierRecipe
 
@@ -25,14 +25,14 @@ else:
 
 
 class Classification:
-    """See [`LabelledTask`][headstart.tasks.interface.LabelledTask]."""
+    """Classification as a [`LabelledTask`][headstart.tasks.interface.LabelledTask]."""
 
     name: TaskName = "classification"
     finished: tuple[str, ...] = ("scores.json",)
     score = ACCURACY
 
     def open(self, data: Path) -> ClassDataset:
-        """Pictures of classes in a folder, or the word ``fashion-mnist``."""
+        """Open a folder of classes, or Fashion-MNIST for the word ``fashion-mnist``."""
         return open_classes(data)
 
     def check(self, config: RunConfig | StudyConfig) -> None:
@@ -42,17 +42,17 @@ class Classification:
         check_network(config.model)
         check_size(config.model, config.size)
 
-    def sizes(self, dataset: ClassDataset) -> Sizes:
+    def sizes(self, dataset: ClassDataset) -> DatasetSize:
         """See the interface."""
         counts = {name: len(split.names) for name, split in dataset.splits.items()}
-        return Sizes(len(dataset.names), {**dict.fromkeys(SPLITS, 0), **counts})
+        return DatasetSize(len(dataset.names), {**dict.fromkeys(SPLITS, 0), **counts})
 
     def warnings(self, dataset: ClassDataset) -> tuple[Finding, ...]:
         """See the interface."""
         return tuple(f for f in dataset.findings if f.severity == "warning")
 
     def groups(self, dataset: ClassDataset, split: str) -> tuple[None, ...]:
-        """Not known."""
+        """Return None for each picture: folders of classes record no groups."""
         return (None,) * len(dataset.splits[split].names)
 
     def hashes(self, dataset: ClassDataset, config: RunConfig, _run: Path) -> dict[str, str]:
@@ -60,13 +60,13 @@ class Classification:
         return {name: digest_of(dataset, name) for name in splits_of(config)}
 
     def trainings(self, config: RunConfig) -> tuple[tuple[RunConfig, int], ...]:
-        """See the interface; ``staged`` trains the head first."""
+        """See the interface; ``staged`` trains the head alone, then every weight."""
         recipe = config.recipe
         assert isinstance(recipe, ClassifierRecipe)
-        last = (config, recipe.epochs)
+        last_stage = (config, recipe.epochs)
         if config.tune != "staged":
-            return (last,)
-        return (config.model_copy(update={"tune": "head"}), recipe.head_epochs), last
+            return (last_stage,)
+        return (config.model_copy(update={"tune": "head"}), recipe.head_epochs), last_stage
 
     def new_network(self, config: RunConfig, num_classes: int) -> Network:
         """See the interface."""
@@ -99,10 +99,10 @@ class Classification:
         return prepare(config, dataset, cache)
 
     def read_counts(self, run: Path) -> FrameCounts:
-        """Whether each picture was recognised."""
+        """Read whether each picture was classified correctly."""
         return read_answers_csv(run / "frames.csv")
 
 
 def splits_of(config: RunConfig) -> tuple[str, ...]:
-    """The splits that a run reads."""
+    """Return the splits that a run reads."""
     return tuple(dict.fromkeys(("train", "validation", config.score)))

@@ -1,4 +1,4 @@
-"""Training and scoring a classification: its pictures, network, batches, scores and figures."""
+"""Training and scoring a classifier: pictures, network, batches, scores and figures."""
 
 from __future__ import annotations
 
@@ -43,15 +43,15 @@ from headstart.training.placement import placed, resident, rows
 from headstart.training.recipes import ClassifierRecipe
 from headstart.training.starts import Moved, Source, move
 
-_STATISTICS = 1024  # pictures, at most, that the features' mean and deviation are taken from
-_BATCH = 64  # pictures at a time where nothing is learned
+_STATISTICS = 1024  # most pictures from which the features' mean and deviation are computed
+_BATCH = 64  # pictures per forward pass outside training
 
 
 def prepare(config: RunConfig, dataset: ClassDataset, cache: Path) -> Prepared:
-    """A classification run, its pictures decoded.
+    """Prepare a classification run: decode its pictures and define its network and stages.
 
     Raises:
-        DataError: data cannot be used; every fault is named.
+        DataError: the data cannot be used; lists every fault.
     """
     splits = _decoded(dataset, config, cache)
     train_split, validation, scored = splits["train"], splits["validation"], splits[config.score]
@@ -61,7 +61,7 @@ def prepare(config: RunConfig, dataset: ClassDataset, cache: Path) -> Prepared:
     recipe, device, names = config.recipe, torch.device(config.device), dataset.names
     assert isinstance(recipe, ClassifierRecipe)
 
-    spent: list[float] = []  # on features that are computed once
+    feature_seconds: list[float] = []  # spent on cached features since the last stage
 
     def network(source: Source | None) -> tuple[nn.Module, Moved]:
         with torch.random.fork_rng(devices=[]):
@@ -75,7 +75,7 @@ def prepare(config: RunConfig, dataset: ClassDataset, cache: Path) -> Prepared:
         if head.standardise is not None and new_head:
             began = time.perf_counter()
             _standardise(model, head.standardise, budget, config, cache)
-            spent.append(time.perf_counter() - began)
+            feature_seconds.append(time.perf_counter() - began)
         return model, moved
 
     def stage(model: nn.Module, name: str, tune: str, recipe: ClassifierRecipe) -> Stage:
@@ -83,23 +83,24 @@ def prepare(config: RunConfig, dataset: ClassDataset, cache: Path) -> Prepared:
         began = time.perf_counter()
         source = picture_batches(parts, budget, validation, recipe, config, cache)
         if parts.frozen is not None:
-            spent.append(time.perf_counter() - began)
-        pictures_a_pass = len(train_split.names if recipe.epoch == "steps" else budget.names)
-        steps, seconds = steps_per_epoch(pictures_a_pass, recipe.batch), sum(spent, 0.0)
-        spent.clear()
+            feature_seconds.append(time.perf_counter() - began)
+        pictures_per_epoch = len(train_split.names if recipe.epoch == "steps" else budget.names)
+        steps = steps_per_epoch(pictures_per_epoch, recipe.batch)
+        seconds = sum(feature_seconds, 0.0)
+        feature_seconds.clear()
         return Stage(name, parts.rest, source, recipe, steps, seconds)
 
     def stages(model: nn.Module) -> Iterator[Stage]:
-        plain = recipe.model_copy(update={"augmentation": Augmentation()})
-        alone = {"learning_rate": recipe.head_learning_rate}
+        unaugmented = recipe.model_copy(update={"augmentation": Augmentation()})
+        head_rate = {"learning_rate": recipe.head_learning_rate}
         if config.tune == "staged":
-            first = plain.model_copy(update={**alone, "epochs": recipe.head_epochs})
-            yield stage(model, "head", "head", first)
+            head_recipe = unaugmented.model_copy(update={**head_rate, "epochs": recipe.head_epochs})
+            yield stage(model, "head", "head", head_recipe)
         if config.tune == "head":
-            yield stage(model, "", "head", plain.model_copy(update=alone))
+            yield stage(model, "", "head", unaugmented.model_copy(update=head_rate))
         else:
-            everything = config.tune in ("all", "staged")
-            yield stage(model, "", config.tune, recipe if everything else plain)
+            trains_all = config.tune in ("all", "staged")
+            yield stage(model, "", config.tune, recipe if trains_all else unaugmented)
 
     def score(model: nn.Module, state: State, out: Path) -> Scored:
         parts = cut(model, trained_weights(model, config.tune), config.size)
@@ -150,32 +151,33 @@ def _decoded(dataset: ClassDataset, config: RunConfig, cache: Path) -> dict[str,
 def _standardise(
     model: nn.Module, standardise: Standardise, budget: Labelled, config: RunConfig, cache: Path
 ) -> None:
-    """Sets the statistics of the features, as the network gives them before it is trained."""
+    """Set the mean and deviation of the untrained network's features, by which they are scaled."""
     count = len(budget.names)
-    some = np.linspace(0, count - 1, min(count, _STATISTICS)).astype(np.int64)  # of all classes
+    # evenly spaced, so that pictures sorted by class give every class
+    sample = np.linspace(0, count - 1, min(count, _STATISTICS)).astype(np.int64)
     device = torch.device(config.device)
-    before = cut(model, trained_weights(model, "head"), config.size).frozen
-    assert isinstance(before, FrozenPart)
-    if config.tune in ("head", "staged"):  # then they are needed anyway, all of them
-        features = _inputs(before, budget, config, cache)[torch.from_numpy(some)]
+    frozen = cut(model, trained_weights(model, "head"), config.size).frozen
+    assert isinstance(frozen, FrozenPart)
+    if config.tune in ("head", "staged"):  # training needs the features of all pictures anyway
+        features = _inputs(frozen, budget, config, cache)[torch.from_numpy(sample)]
     else:
-        images = torch.from_numpy(budget.images[some])
-        features = torch.cat(list(compute(before, images, config.size, device)))
+        images = torch.from_numpy(budget.images[sample])
+        features = torch.cat(list(compute(frozen, images, config.size, device)))
     standardise.set(features.to(device))
 
 
 def _inputs(frozen: nn.Module | None, data: Labelled, config: RunConfig, cache: Path) -> Tensor:
-    """What the trained part is given of each picture: its features, or the picture itself."""
+    """Return the inputs of the trained part: cached features, or the pictures themselves."""
     if not isinstance(frozen, FrozenPart):
         return torch.from_numpy(np.ascontiguousarray(data.images))
-    whole = hashlib.sha256(data.digest.encode() + "\n".join(data.names).encode())
+    content = hashlib.sha256(data.digest.encode() + "\n".join(data.names).encode())
     device = torch.device(config.device)
-    args = (np.ascontiguousarray(data.images), whole.hexdigest(), config.size, device, cache)
+    args = (np.ascontiguousarray(data.images), content.hexdigest(), config.size, device, cache)
     return cached_features(frozen, *args)
 
 
 def _on_device(part: Tensor, config: RunConfig) -> Tensor:
-    """A batch of inputs as the trained part takes it."""
+    """Move a batch of inputs to the device; pictures are resized and normalised there."""
     device = torch.device(config.device)
     if part.dtype == torch.uint8:
         return prepared(part, config.size, device)
@@ -197,14 +199,22 @@ def picture_batches(
     config: RunConfig,
     cache: Path,
 ) -> Batches:
-    """Pictures to classes, by cross-entropy; validated on accuracy.
+    """Return batches of pictures with their classes, trained by cross-entropy.
 
-    What the frozen part makes of the pictures is computed once; then they are not augmented.
-    ``validate`` gives ``loss``, ``accuracy``, and ``collapsed``.
+    Features of frozen layers are computed once, without augmentation. ``validate`` returns
+    ``loss``, ``accuracy`` and ``collapsed``.
+
+    Args:
+        parts: the network's frozen and trained layers.
+        train: labelled pictures to train on.
+        validation: labelled pictures that choose the epoch.
+        recipe: batch size, label smoothing and augmentation.
+        config: configuration of the run.
+        cache: folder for cached features.
     """
     device, size = torch.device(config.device), config.size
-    changes = recipe.augmentation if recipe.augmentation != Augmentation() else None
-    assert changes is None or parts.frozen is None
+    augmentation = recipe.augmentation if recipe.augmentation != Augmentation() else None
+    assert augmentation is None or parts.frozen is None
     inputs = resident(_inputs(parts.frozen, train, config, cache), device)
     held_out = resident(_inputs(parts.frozen, validation, config, cache), device)
     labels = torch.from_numpy(train.labels).to(device)
@@ -212,12 +222,11 @@ def picture_batches(
 
     def batch(indices: Int64[np.ndarray, "b"], step: int) -> Batch:
         indices = at_least_two(indices)
-        some = rows(inputs, indices)
-        if changes is None:
-            given = _on_device(some, config)
-        else:
-            given = prepared(some, size, device, changes, generator(config.seed, "augment", step))
-        return given, rows(labels, indices)
+        part = rows(inputs, indices)
+        if augmentation is None:
+            return _on_device(part, config), rows(labels, indices)
+        rng = generator(config.seed, "augment", step)
+        return prepared(part, size, device, augmentation, rng), rows(labels, indices)
 
     def loss(logits: Tensor, target: Tensor) -> Tensor:
         return F.cross_entropy(logits.float(), target, label_smoothing=recipe.smoothing)
@@ -234,11 +243,11 @@ def picture_batches(
             logits = model(_on_device(held_out[start : start + _BATCH], config))
             total += loss(logits, target).double() * len(target)
             predicted.append(logits.argmax(1))
-        answers = torch.cat(predicted)
+        classes = torch.cat(predicted)
         return {
             "loss": total.item() / len(truth),
-            "accuracy": (answers == truth).double().mean().item(),
-            "collapsed": bool((answers == answers[0]).all()),
+            "accuracy": (classes == truth).double().mean().item(),
+            "collapsed": bool((classes == classes[0]).all()),
         }
 
     return Batches(train.names, None, batch, loss, validate)
@@ -275,11 +284,12 @@ def _card_facts(
     network: nn.Module,
 ) -> CardFacts:
     code = classifier_code(config.model, network, config.size, dataset.names)
-    new = ", apart from the last part, which is new" if "BatchNorm1d" in code else ""
+    head = "; the head's names are headstart's" if "BatchNorm1d" in code else ""
     height, width = config.size
     usage = (
-        f"`weights.safetensors` has torchvision's names{new}. Pictures come in as RGB in [0, 1], "
-        f"brought to {height}x{width}, minus ImageNet's mean, divided by its deviation:\n\n"
+        f"The tensors in `weights.safetensors` have torchvision's names{head}. The input is an RGB "
+        f"picture in [0, 1], resized to {height}x{width} and normalised with ImageNet's mean and "
+        f"standard deviation:\n\n"
         f"```python\n{code}```"
     )
     return CardFacts(
@@ -295,7 +305,7 @@ def _card_facts(
         weak=tuple(weak_labels(scores, confusion_matrix, dataset.names)),
         usage=usage,
         sheet="![confusion](confusion.png)",
-        constant="what naming the most frequent class every time reaches",
+        constant="the score of always predicting the most frequent class",
         unit="picture",
         tuned=True,
     )

@@ -1,4 +1,4 @@
-"""How a run's network is used without headstart: a few lines for its model card."""
+"""Code for the model card: how to use a run's network without headstart."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ image = np.asarray(small, np.float32).transpose(2, 0, 1)[None] / 255
 bilinear = Image.Resampling.BILINEAR  # to the picture's own size
 layers = [Image.fromarray(layer).resize(picture.size, bilinear) for layer in probabilities[0]]
 probabilities = np.stack([np.asarray(layer) for layer in layers])
-mask = probabilities.argmax(0)  # of each pixel its class's place in the list
+mask = probabilities.argmax(0)  # index of each pixel's class in classes
 """
 
 _SMALL = """\
 share = np.bincount(mask.ravel(), minlength=len(classes)) / mask.size
-share[0] = 1  # background is never too small
+share[0] = 1  # the background is never too small
 mask = np.where((share < {min_area})[:, None, None], -1, probabilities).argmax(0)
 """
 
@@ -73,7 +73,7 @@ weights["{name}.num_batches_tracked"] = torch.tensor(0)
 
 
 _VERSIONS = """\
-own = network.state_dict()  # MNASNet takes no weights without the versions of its parts
+own = network.state_dict()  # MNASNet loads only a state dict with version metadata
 own.update(weights)
 """
 
@@ -81,9 +81,15 @@ own.update(weights)
 def onnx_code(
     size: tuple[int, int], names: Sequence[str], greys: Sequence[int], min_area: float
 ) -> str:
-    """Python that makes a mask of ``picture.png`` with ``model.onnx``.
+    """Return Python code that segments ``picture.png`` with ``model.onnx``.
 
-    It does what [`class_maps`][headstart.inference.segmenter.class_maps] does.
+    The code computes the same mask as [`class_maps`][headstart.inference.segmenter.class_maps].
+
+    Args:
+        size: height and width of the network's input.
+        names: names of the classes.
+        greys: grey level of each class in the mask.
+        min_area: see [`class_maps`][headstart.inference.segmenter.class_maps].
     """
     height, width = size
     code = _ONNX.format(classes=_list(names), greys=list(greys), height=height, width=width)
@@ -93,17 +99,17 @@ def onnx_code(
 def classifier_code(
     model: str, network: nn.Module, size: tuple[int, int], names: Sequence[str]
 ) -> str:
-    """Python that tells the class of ``picture.png`` with ``weights.safetensors``.
+    """Return Python code that classifies ``picture.png`` with ``weights.safetensors``.
 
     Args:
         model: torchvision's name of the network.
-        network: itself, with the last layer it was trained with.
-        size: height and width of the pictures it takes.
-        names: of the classes.
+        network: the network with its trained head.
+        size: height and width of the network's input.
+        names: names of the classes.
     """
     settings = {**AS_PUBLISHED.get(model, {})}
     if settings:
-        settings["init_weights"] = False  # they come from the file
+        settings["init_weights"] = False  # the file has the weights
     head = ""
     for name, module in network.named_modules():
         if isinstance(module, Standardise):
@@ -124,7 +130,7 @@ def classifier_code(
 
 
 def _list(names: Sequence[str]) -> str:
-    r"""As Python; a backtick is written so that it ends no block of Markdown.
+    r"""Return a Python list literal; a backtick is escaped, as it could end a Markdown code block.
 
     >>> _list(["a`b"])
     "['a\\x60b']"

@@ -1,8 +1,8 @@
-"""What differs between tasks: the interface that segmentation, classification and pretexts fill.
+"""The task interface, which segmentation, classification and pretexts implement.
 
-Nobody outside this room asks which task a run has. It takes the task from
-[`headstart.tasks.lookup`][] and asks the task. Nothing here loads torch, and the implementations
-load it only in the functions that need it: planning and reporting stay fast.
+Code outside this package never branches on the kind of task: it gets the task from
+[`headstart.tasks.lookup`][] and calls its methods. This module does not import torch, and the
+implementations import it only in functions that need it, so planning and reporting stay fast.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from headstart.scores.pooled import PooledScore
 
 
 @dataclass(frozen=True)
-class Sizes:
-    """How much a dataset holds.
+class DatasetSize:
+    """Numbers of classes and labelled pictures of a dataset.
 
     Attributes:
-        classes: how many; of a segmentation with background.
-        pictures: labelled ones by split; 0 where there is no such split.
+        classes: number of classes, background included.
+        pictures: number of labelled pictures by split; 0 for a split the dataset lacks.
     """
 
     classes: int
@@ -37,13 +37,14 @@ class Stage:
     """One training of a run.
 
     Attributes:
-        name: of its folder inside the run's; empty for the last, whose records are the run's own.
-        model: what trains (`torch.nn.Module`); its best weights are in it when the next stage
+        name: subfolder for the stage's records; empty for the last stage, which uses the run's
+            folder.
+        model: the trained module (`torch.nn.Module`). It holds its best weights when the next stage
             begins.
-        source: its batches, a [`BatchSource`][headstart.training.batch_source.BatchSource].
-        recipe: its hyper-parameters, a [`Training`][headstart.training.recipes.Training].
-        steps: optimizer steps an epoch.
-        seconds: spent beforehand on the features of frozen layers.
+        source: batches and losses, a [`BatchSource`][headstart.training.batch_source.BatchSource].
+        recipe: hyper-parameters, a [`Training`][headstart.training.recipes.Training].
+        steps: optimizer steps per epoch.
+        seconds: seconds already spent on computing features of frozen layers.
     """
 
     name: str
@@ -56,23 +57,23 @@ class Stage:
 
 @dataclass(frozen=True)
 class CardFacts:
-    """What a model card says that depends on the task.
+    """The parts of a model card that depend on the task.
 
     Attributes:
         kind: ``"Segmentation"`` or ``"Classification"``.
-        things: what its pictures are called: frames, or pictures.
-        layout: of the dataset.
+        things: the word for pictures: ``"frames"`` or ``"pictures"``.
+        layout: layout of the dataset.
         splits: number of pictures by split.
-        labels: number of labelled training pictures that were used.
-        sizes: heights and widths of the training pictures; empty where all were brought to one.
-        classes: each with its grey level in masks, or None.
-        overlaps: how many pictures of one split are in another, by the names of the two.
-        groups: the videos or patients of each split; empty where they are not known.
-        weak: where the network is weak, a sentence each.
+        labels: number of labelled training pictures used.
+        sizes: distinct heights and widths of the training pictures; empty if not recorded.
+        classes: grey level in masks by class name; None for a classification.
+        overlaps: pictures that two splits share, by the names of the splits.
+        groups: videos or patients of each split; empty if unknown.
+        weak: known weaknesses, one sentence each.
         usage: how to load the network without headstart, in Markdown.
-        sheet: the figure of its answers, in Markdown.
-        constant: what ``trivial`` is, in words.
-        unit: what gets a class: every pixel, or every picture.
+        sheet: figure of predictions, in Markdown.
+        constant: the meaning of ``trivial``, in words.
+        unit: the word for what gets a class: ``"pixel"`` or ``"picture"``.
         tuned: whether the title names the tuning.
     """
 
@@ -95,11 +96,11 @@ class CardFacts:
 
 @dataclass(frozen=True)
 class Scored:
-    """What scoring a finished training gave.
+    """The result of scoring a finished training.
 
     Attributes:
-        scores: the content of ``scores.json``.
-        card: for the model card; None for a pretext, which is a start and no result.
+        scores: content of ``scores.json``.
+        card: facts for the model card; None for a pretext, whose card is short.
     """
 
     scores: dict[str, Any]
@@ -108,25 +109,26 @@ class Scored:
 
 @dataclass(frozen=True)
 class Prepared:
-    """A run with its pictures decoded, ready to train.
+    """A run that is ready to train: its pictures are decoded.
 
-    Every picture is decoded now, so that an unreadable file is known before hours of training.
-    The split to be scored is looked at only when training is over.
+    All pictures, those of the scored split included, are decoded before training, so an unreadable
+    file is reported before hours of training. The scored split is used only after training.
 
     Attributes:
         title: what is trained, in words.
-        data: SHA-256 of what the run is made from, by name.
-        facts: what else ``environment.json`` records.
+        data: SHA-256 of the inputs of the run, by name.
+        facts: further entries of ``environment.json``.
         weights_facts: metadata of ``weights.safetensors``.
-        network: new weights from the seed, and over them those of a
-            [`Source`][headstart.training.starts.Source] or None; gives the network and a
-            [`Moved`][headstart.training.starts.Moved] (None for a pretext). What no start brings is
-            the same for all starts of a seed.
-        stages: the trainings, one after the other; each is asked for when the one before is done.
-        score: reads the scored split for the first and only time. Given the network, the final
-            [`State`][headstart.training.fit.State] and the run's folder, it writes records and
-            figures there.
-        records: JSON files to write before training, by name.
+        network: function from a [`Source`][headstart.training.starts.Source] or None to the network
+            and a [`Moved`][headstart.training.starts.Moved] (None for a pretext). Weights are drawn
+            from the seed, then overwritten by the source; those that the source lacks are equal for
+            all starts of a seed.
+        stages: function from the network to the trainings in order; each stage is made when the one
+            before has finished.
+        score: function from the network, the final [`State`][headstart.training.fit.State] and the
+            run's folder to the scores. It is the only reader of the scored split, and it writes
+            records and figures to the folder.
+        records: JSON files to write before training, by file name.
     """
 
     title: str
@@ -141,107 +143,106 @@ class Prepared:
 
 @runtime_checkable
 class Task(Protocol):
-    """What every task answers.
+    """The methods of every task.
 
-    ``config`` is the task's own configuration, ``dataset`` what its [`open`][] gave; both are
-    opaque to who asks.
+    ``config`` is the task's own configuration and ``dataset`` the result of its [`open`][]; callers
+    treat both as opaque.
     """
 
     @property
     def name(self) -> str:
-        """As in configurations and records."""
+        """The name in configurations and records."""
 
     @property
     def finished(self) -> tuple[str, ...]:
-        """Files of a finished run; with all of them there it is never trained again."""
+        """Files of a finished run; a folder that has all of them is never trained again."""
 
     def open(self, data: Path, /) -> Any:
-        """The dataset in a folder. Nothing is decoded.
+        """Open the dataset in a folder, without decoding pictures.
 
         Raises:
-            DataError: the folder is at fault; every fault is named.
+            DataError: the folder cannot be used; lists every fault.
         """
 
     def check(self, config: Any, /) -> None:
-        """Refuses a network that does not exist, or cannot take pictures of the size.
+        """Check that the network exists and accepts pictures of the configured size.
 
         Raises:
-            UsageError: what is wrong.
+            UsageError: it does not.
         """
 
     def hashes(self, dataset: Any, config: Any, run: Path, /) -> dict[str, str]:
-        """SHA-256 of the data as they are now, by name as in ``environment.json``.
+        """Return the SHA-256 of the current data, by name as in ``environment.json``.
 
         Args:
-            dataset: what `open` gave.
-            config: of the run.
-            run: its folder, which may say what it left out.
+            dataset: result of `open`.
+            config: configuration of the run.
+            run: folder of the run; it may record pictures that were left out.
 
         Raises:
             DataError: a file cannot be read.
         """
 
     def trainings(self, config: Any, /) -> tuple[tuple[Any, int], ...]:
-        """The trainings of a run, in order: the configuration of each and its epochs at most."""
+        """Return the trainings of a run in order, each with its configuration and most epochs."""
 
     def new_network(self, config: Any, num_classes: int, /) -> Any:
-        """The network, with new weights from torch's generator.
+        """Return a network with new weights, drawn from torch's global generator.
 
         Raises:
             UsageError: as [`check`][].
         """
 
     def parts(self, network: Any, config: Any, /) -> tuple[Any | None, Any]:
-        """The frozen part, which runs once a picture (None: nothing is frozen), and the rest."""
+        """Return the frozen part, or None if every layer trains, and the trained part."""
 
     def prepare(self, config: Any, dataset: Any, cache: Path, /) -> Prepared:
-        """Decodes the pictures of a run.
+        """Decode the pictures of a run and define its network and stages.
 
         Args:
-            config: of the run.
-            dataset: what `open` gave.
-            cache: a folder for decoded pictures, inside the output folder.
+            config: configuration of the run.
+            dataset: result of `open`.
+            cache: folder for decoded pictures, inside the output folder.
 
         Raises:
-            DataError: data cannot be used; every fault is named.
+            DataError: the data cannot be used; lists every fault.
         """
 
 
 @runtime_checkable
 class LabelledTask(Task, Protocol):
-    """What a task answers that learns from labels, and is scored on a held-out split."""
+    """The methods of a task that learns from labels and is scored on a held-out split."""
 
     @property
     def name(self) -> TaskName:
-        """As in configurations and records."""
+        """The name in configurations and records."""
 
     @property
     def score(self) -> PooledScore:
-        """The headline score, which verdicts are about."""
+        """The headline score, on which verdicts are based."""
 
-    def sizes(self, dataset: Any, /) -> Sizes:
-        """How many classes and labelled pictures there are."""
+    def sizes(self, dataset: Any, /) -> DatasetSize:
+        """Return the numbers of classes and labelled pictures."""
 
     def warnings(self, dataset: Any, /) -> tuple[Finding, ...]:
-        """What may make a dataset another one than was meant, though it can be learned from.
+        """Return the warnings from opening the dataset, such as ignored files.
 
-        That is what opening it shows, such as files that are passed over; ``check`` also looks into
-        the pictures.
+        The dataset can be used in spite of them. The ``check`` command also decodes the pictures.
         """
 
     def groups(self, dataset: Any, split: str, /) -> tuple[str | None, ...]:
-        """The video or patient of each picture of a split; None where it is not known."""
+        """Return the video or patient of each picture in a split; None if unknown."""
 
     def try_start(self, source: Any, config: Any, num_classes: int, /) -> None:
-        """Puts a [`Source`][headstart.training.starts.Source] into a new network.
+        """Check that a [`Source`][headstart.training.starts.Source] fits a new network.
 
         Raises:
-            DataError: the weights are of another network.
+            DataError: the weights belong to another network.
         """
 
     def read_counts(self, run: Path, /) -> FrameCounts:
-        """The counts in a run's ``frames.csv`` that [`score`][] is made from.
+        """Read the counts from a run's ``frames.csv``, from which [`score`][] is computed.
 
         Raises:
-            DataError: the file cannot be read, or is not as it was written.
+            DataError: the file cannot be read or is damaged.
         """

@@ -1,4 +1,4 @@
-"""From a task's name, or from a dataset, to the task: the one place that knows which there are."""
+"""The table of tasks: look up a task by name or by dataset."""
 
 from __future__ import annotations
 
@@ -10,27 +10,28 @@ from headstart.tasks.interface import LabelledTask, Task
 from headstart.tasks.pretext import PretextTask
 from headstart.tasks.segmentation import Segmentation
 
-LABELLED: dict[str, LabelledTask] = {
-    task.name: task for task in (Segmentation(), Classification())
-}  # a new task is a new file and an entry here
+LABELLED: dict[str, LabelledTask] = {task.name: task for task in (Segmentation(), Classification())}
+"""Tasks that learn from labels, by name; a new task adds a file and an entry here."""
+
 TASKS: dict[str, Task] = {**LABELLED, "pretext": PretextTask()}
+"""All tasks, by name."""
 
 
 def task_named(name: str) -> Task:
-    """A task by its name: ``segmentation``, ``classification`` or ``pretext``."""
+    """Return a task by name: ``segmentation``, ``classification`` or ``pretext``."""
     return TASKS[name]
 
 
 def labelled_task(name: str) -> LabelledTask:
-    """A task that learns from labels: ``segmentation`` or ``classification``."""
+    """Return a task that learns from labels: ``segmentation`` or ``classification``."""
     return LABELLED[name]
 
 
 def task_of_data(data: Path) -> LabelledTask:
-    """Classification where there are folders or files of classes; else segmentation.
+    """Return classification for a folder of classes or Fashion-MNIST; otherwise segmentation.
 
     Args:
-        data: a dataset's folder, or the word ``fashion-mnist``.
+        data: folder of the dataset, or the word ``fashion-mnist``.
 
     Raises:
         DataError: a folder cannot be listed.

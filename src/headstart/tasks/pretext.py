@@ -1,4 +1,4 @@
-"""Pretexts: a start is trained on pictures that need no labels."""
+"""Pretexts: training a start on pictures without labels."""
 
 from __future__ import annotations
 
@@ -28,20 +28,20 @@ else:
 
 HELD_OUT = ("validation", "test")
 LEAKS = "leaks.json"
-"""In a pretext's folder: which of its pictures are validation or test frames too."""
+"""File in a pretext's folder that lists its pictures that are also validation or test frames."""
 _MOST_VALIDATION = 200
 
 
 @dataclass(frozen=True)
 class PretextPictures:
-    """What a pretext is trained on.
+    """The pictures of a pretext.
 
     Attributes:
-        root: the folder they are in.
-        source: which of its pictures these are, in words.
-        train: to learn from.
-        validation: to choose the epoch by.
-        labelled: validation and test frames of the same dataset, which a start should not know.
+        root: folder of the pictures.
+        source: where in the folder they come from, in words.
+        train: pictures to train on.
+        validation: pictures that choose the epoch.
+        labelled: validation and test frames of the same dataset, which a start should not see.
     """
 
     root: Path
@@ -52,17 +52,17 @@ class PretextPictures:
 
     @property
     def pool(self) -> tuple[Frame, ...]:
-        """Training pictures, then those that validate."""
+        """Training pictures, then validation pictures."""
         return (*self.train, *self.validation)
 
 
 @dataclass(frozen=True)
 class Leaks:
-    """Pretext pictures that are validation or test frames too; indices into the pool.
+    """Pretext pictures that are also validation or test frames, as indices into the pool.
 
     Attributes:
-        same: equal pixel by pixel.
-        near: within 5 grey levels, see [`headstart.data.pictures.duplicates`][].
+        same: exact copies.
+        near: near-duplicates, within 5 grey levels; see [`headstart.data.pictures.duplicates`][].
     """
 
     same: tuple[int, ...]
@@ -70,19 +70,17 @@ class Leaks:
 
 
 class PretextTask:
-    """See [`Task`][headstart.tasks.interface.Task]."""
+    """Pretexts as a [`Task`][headstart.tasks.interface.Task]."""
 
     name = "pretext"
-    finished: tuple[str, ...] = (
-        "scores.json",
-        "weights.safetensors",
-    )  # records may travel without their weights
+    # a folder copied without its weights is not finished: other runs start from them
+    finished: tuple[str, ...] = ("scores.json", "weights.safetensors")
 
     def open(self, data: Path) -> PretextPictures:
-        """The pictures of a dataset, or of any folder, that need no labels.
+        """Open the pictures of a dataset, or of any folder of pictures.
 
         Raises:
-            DataError: there are fewer than two pictures, or the dataset is at fault.
+            DataError: the folder has fewer than two pictures, or the dataset cannot be used.
         """
         if layout_of(data) is not None:
             return pictures_of(open_dataset(data))
@@ -96,7 +94,7 @@ class PretextTask:
         check_segmenter(config.model, config.size)
 
     def hashes(self, dataset: PretextPictures, _config: PretextConfig, run: Path) -> dict[str, str]:
-        """See the interface; pictures that the run left out as leaks are left out here too."""
+        """See the interface; leaves out the pictures that the run left out as leaks."""
         record = json.loads((run / LEAKS).read_bytes())
         leaked = {*record["copies"], *record["near"]} if record["dropped"] else set()
         indices = (i for i, f in enumerate(dataset.pool) if shown(f.image, dataset.root) in leaked)
@@ -111,7 +109,7 @@ class PretextTask:
         return ((config, config.recipe.epochs),)
 
     def new_network(self, config: PretextConfig, _num_classes: int = 0) -> Network:
-        """See the interface; its channels are those of the pretext's answer."""
+        """See the interface; the pretext sets the number of output channels."""
         from headstart.models.encoder_unet import make_segmenter
         from headstart.training.pretexts import PRETEXTS
 
@@ -129,13 +127,13 @@ class PretextTask:
 
 
 def pictures_of(dataset: Dataset) -> PretextPictures:
-    """The pictures of a dataset that need no labels.
+    """Return a dataset's pictures for a pretext.
 
-    These are its unlabelled pictures; where it has none, those of its training split. Where nobody
-    has set validation pictures aside, a tenth (at most 200) is, always the same.
+    These are the unlabelled pictures or, without any, the pictures of the training split. If the
+    dataset has no unlabelled validation pictures, a fixed tenth (at most 200) is set aside.
 
     Raises:
-        DataError: there are fewer than two pictures.
+        DataError: the dataset has fewer than two pictures.
     """
     labelled = tuple(f for split in HELD_OUT for f in dataset.splits.get(split, ()))
     source = "the unlabelled pictures"
@@ -152,7 +150,9 @@ def pictures_of(dataset: Dataset) -> PretextPictures:
 
 def _set_aside(frames: tuple[Frame, ...]) -> tuple[tuple[Frame, ...], tuple[Frame, ...]]:
     if len(frames) < 2:
-        message = f"a pretext needs two pictures, one of them to validate; found {len(frames)}"
+        message = (
+            f"a pretext needs two pictures or more, to train and to validate; found {len(frames)}"
+        )
         raise DataError(Finding("too-few-pictures", "error", message, "add pictures"))
     count = min(_MOST_VALIDATION, max(1, len(frames) // 10))
     chosen = set(generator(0, "pretext validation").permutation(len(frames))[:count].tolist())
@@ -161,19 +161,19 @@ def _set_aside(frames: tuple[Frame, ...]) -> tuple[tuple[Frame, ...], tuple[Fram
 
 
 def find_leaks(pictures: PretextPictures) -> Leaks:
-    """Compares every pretext picture with every validation and test frame."""
+    """Compare every pretext picture with every validation and test frame."""
     if not pictures.labelled:
         return Leaks((), ())
     with ThreadPoolExecutor(os.cpu_count() or 1) as threads:
-        of = fingerprints(pictures.pool, pictures.root, threads)
-        among = fingerprints(pictures.labelled, pictures.root, threads)
-    same = copies(of, among) >= 0
-    near = ~same & (nearest(of, among)[1] <= NEAR)
+        pool = fingerprints(pictures.pool, pictures.root, threads)
+        labelled = fingerprints(pictures.labelled, pictures.root, threads)
+    same = copies(pool, labelled) >= 0
+    near = ~same & (nearest(pool, labelled)[1] <= NEAR)
     return Leaks(tuple(np.flatnonzero(same).tolist()), tuple(np.flatnonzero(near).tolist()))
 
 
 def without_leaks(pictures: PretextPictures, leaks: Leaks) -> PretextPictures:
-    """The pictures without those that leak; a new tenth validates where none is left to."""
+    """Return the pictures without leaks; a new tenth validates if no other picture is left to."""
     leaked = {*leaks.same, *leaks.near}
     kept = [f for i, f in enumerate(pictures.pool) if i not in leaked]
     validating = {f.image for f in pictures.validation}
@@ -185,7 +185,7 @@ def without_leaks(pictures: PretextPictures, leaks: Leaks) -> PretextPictures:
 
 
 def leaks_record(leaks: Leaks, pictures: PretextPictures, dropped: bool) -> dict[str, Any]:
-    """The content of ``leaks.json``."""
+    """Return the content of ``leaks.json``."""
     files = [shown(f.image, pictures.root) for f in pictures.pool]
     return {
         "compared_with": list(HELD_OUT) if pictures.labelled else [],
@@ -197,15 +197,15 @@ def leaks_record(leaks: Leaks, pictures: PretextPictures, dropped: bool) -> dict
 
 
 def leaks_of(folder: Path, data: Path) -> dict[str, Any] | None:
-    """What a pretext's folder records about its pictures and those held out, counted.
+    """Return the numbers of leaks recorded in a pretext's folder.
 
     Args:
-        folder: of the pretext, or of something else.
-        data: the dataset of a run that starts from it; the answer says whether the pretext was
-            trained on the same one.
+        folder: folder of a start.
+        data: dataset of the run that starts from it; ``same_data`` in the result says whether the
+            pretext was trained on this dataset.
 
     Returns:
-        None where the folder is no pretext's.
+        The counts, or None if the folder holds no pretext.
     """
     path = folder / LEAKS
     if not path.exists():

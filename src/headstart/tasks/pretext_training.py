@@ -1,4 +1,4 @@
-"""Training a pretext: pictures without labels, spoiled, and restored by the network."""
+"""Training a pretext: the network restores corrupted pictures, which need no labels."""
 
 from __future__ import annotations
 
@@ -43,10 +43,12 @@ _NO_LABELS = LabelMap(("picture",), (0,))
 
 
 def prepare(config: PretextConfig, pictures: PretextPictures, cache: Path) -> Prepared:
-    """A pretext run, its pictures decoded, those that leak found and, if asked, left out.
+    """Prepare a pretext run: find leaks, decode the pictures, define the network and stage.
+
+    Leaks are left out if ``config.drop_leaks`` is set.
 
     Raises:
-        DataError: the pictures cannot be used; every fault is named.
+        DataError: the pictures cannot be used; lists every fault.
     """
     device, recipe = torch.device(config.device), config.recipe
     leaks = find_leaks(pictures)
@@ -60,8 +62,8 @@ def prepare(config: PretextConfig, pictures: PretextPictures, cache: Path) -> Pr
             torch.manual_seed(key(config.seed, "weights"))
             model = make_segmenter(config.model, pretext.channels, config.width)
         if recipe.standardise:
-            seen = map(_grey, train.images) if pretext.grey else train.images
-            mean, std = channel_statistics(seen)
+            inputs = map(_grey, train.images) if pretext.grey else train.images
+            mean, std = channel_statistics(inputs)
             model.mean.copy_(torch.tensor(mean)[:, None, None])
             model.std.copy_(torch.tensor(std)[:, None, None])
         return placed(model, device), None
@@ -103,8 +105,8 @@ def _decoded(
     parts = []
     for frames in (pictures.train, pictures.validation):
         try:
-            bare = [replace(f, mask=None) for f in frames]
-            parts.append(decode(bare, config.size, _NO_LABELS, pictures.root, cache))
+            unmasked = [replace(f, mask=None) for f in frames]
+            parts.append(decode(unmasked, config.size, _NO_LABELS, pictures.root, cache))
         except DataError as e:
             findings.extend(e.findings)
     if findings:
@@ -113,7 +115,7 @@ def _decoded(
 
 
 def _grey(image: UInt8[np.ndarray, "3 h w"]) -> UInt8[np.ndarray, "3 h w"]:
-    """As Pillow rounds it."""
+    """Return the grey picture in three channels, rounded as Pillow does."""
     r, g, b = image.astype(np.uint32)
     grey = ((19595 * r + 38470 * g + 7471 * b + 0x8000) >> 16).astype(np.uint8)
     return np.broadcast_to(grey, image.shape)
@@ -128,14 +130,14 @@ def _score(
     state: State,
     device: torch.device,
 ) -> dict[str, Any]:
-    """Figures, and the content of ``scores.json``."""
+    """Write the figures and return the content of ``scores.json``."""
     assert state.best is not None
     recipe, seed = config.recipe, config.seed
     title = f"{config.pretext}, {recipe.name} recipe, seed {seed}"
     write_atomic(out / "curves.png", figures.curves(state.history, state.best["epoch"], title))
-    some = validation.subset(range(min(_SHOWN, len(validation.names))))
-    parts = restored(model, pretext, some, recipe, seed, device)
-    sheet = figures.restorations(list(zip(some.names, *parts, strict=True)), config.pretext)
+    shown = validation.subset(range(min(_SHOWN, len(validation.names))))
+    parts = restored(model, pretext, shown, recipe, seed, device)
+    sheet = figures.restorations(list(zip(shown.names, *parts, strict=True)), config.pretext)
     write_atomic(out / "restorations.png", sheet)
     return {
         "split": "validation",
@@ -160,7 +162,20 @@ def restoration_batches(
     device: torch.device,
     repeat_single: bool = False,
 ) -> Batches:
-    """Pictures to themselves; validated by the loss on pictures that are always spoiled alike."""
+    """Return batches of corrupted pictures, with the clean pictures as targets.
+
+    ``validate`` returns ``loss`` on pictures that are corrupted the same way at every epoch.
+
+    Args:
+        pretext: corruption and loss.
+        train: pictures to train on.
+        validation: pictures that choose the epoch.
+        recipe: batch size, augmentation and strength of the corruption.
+        seed: seed of augmentation and corruption.
+        device: device to train on.
+        repeat_single: whether a batch of one picture is doubled, see
+            [`at_least_two`][headstart.training.batch_source.at_least_two].
+    """
     images, held_out = torch.from_numpy(train.images), torch.from_numpy(validation.images)
     images, held_out = resident(images, device), resident(held_out, device)
 
@@ -178,8 +193,8 @@ def restoration_batches(
             if stop():
                 return None
             clean = to_input(held_out[start : start + recipe.batch], device)
-            seen = pretext.spoil(clean, _rng(device, seed, "spoil validation", start), recipe)
-            total += pretext.loss(model(seen), clean).double() * len(clean)
+            corrupted = pretext.spoil(clean, _rng(device, seed, "spoil validation", start), recipe)
+            total += pretext.loss(model(corrupted), clean).double() * len(clean)
         return {"loss": total.item() / len(held_out)}
 
     return Batches(train.names, None, batch, pretext.loss, validate)
@@ -189,10 +204,10 @@ def restoration_batches(
 def trivial_loss(
     pretext: Pretext, validation: Decoded, recipe: PretextRecipe, seed: int, device: torch.device
 ) -> float:
-    """The validation loss of somebody who has not learned anything.
+    """Return the validation loss of the trivial answer, which needs no training.
 
-    For pictures: handing back what was seen. For histograms: the validation pictures' own overall
-    histogram, everywhere.
+    For pretexts that restore pictures it is the unchanged input; for histograms, the overall
+    histogram of the validation pictures at every pixel.
     """
     clean = to_input(torch.from_numpy(validation.images), device)
     parts = []
@@ -200,8 +215,8 @@ def trivial_loss(
         part = clean[start : start + recipe.batch]
         rng = _rng(device, seed, "spoil validation", start)
         parts.append(pretext.spoil(part, rng, recipe))
-    seen = torch.cat(parts)
-    return float(pretext.loss(pretext.trivial(seen, clean), clean).item())
+    corrupted = torch.cat(parts)
+    return float(pretext.loss(pretext.trivial(corrupted, clean), clean).item())
 
 
 @torch.no_grad()
@@ -215,12 +230,12 @@ def restored(
 ) -> tuple[
     Float[np.ndarray, "n h w 3"], Float[np.ndarray, "n h w 3"], Float[np.ndarray, "n h w 3"]
 ]:
-    """What is seen, the network's answer and the clean pictures, in ``[0, 1]``, to be looked at."""
+    """Return input, output and clean pictures for a figure, each in ``[0, 1]``."""
     model.eval()
     clean = to_input(torch.from_numpy(pictures.images), device)
-    seen = pretext.spoil(clean, _rng(device, seed, "spoil shown"), recipe)
-    answer = pretext.picture(model(seen), seen)
+    corrupted = pretext.spoil(clean, _rng(device, seed, "spoil shown"), recipe)
+    restoration = pretext.picture(model(corrupted), corrupted)
     first, second, third = (
-        p.movedim(1, -1).clamp(0, 1).cpu().numpy() for p in (seen, answer, clean)
+        p.movedim(1, -1).clamp(0, 1).cpu().numpy() for p in (corrupted, restoration, clean)
     )
     return first, second, third

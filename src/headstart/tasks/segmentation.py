@@ -1,4 +1,4 @@
-"""Segmentation: a class for each pixel."""
+"""Segmentation: one class per pixel."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from headstart.data.question import TaskName
 from headstart.errors import Finding
 from headstart.scores.frames_csv import FrameCounts, read_frames_csv
 from headstart.scores.pooled import DICE
-from headstart.tasks.interface import Prepared, Sizes
+from headstart.tasks.interface import DatasetSize, Prepared
 from headstart.training.config import RunConfig, StudyConfig
 
 if TYPE_CHECKING:
@@ -26,14 +26,14 @@ else:
 
 
 class Segmentation:
-    """See [`LabelledTask`][headstart.tasks.interface.LabelledTask]."""
+    """Segmentation as a [`LabelledTask`][headstart.tasks.interface.LabelledTask]."""
 
     name: TaskName = "segmentation"
     finished: tuple[str, ...] = ("scores.json",)
     score = DICE
 
     def open(self, data: Path) -> Dataset:
-        """Frames and masks in a folder."""
+        """Open a folder of frames and masks."""
         return open_dataset(data)
 
     def check(self, config: RunConfig | StudyConfig) -> None:
@@ -42,10 +42,10 @@ class Segmentation:
 
         check_segmenter(config.model, config.size)
 
-    def sizes(self, dataset: Dataset) -> Sizes:
+    def sizes(self, dataset: Dataset) -> DatasetSize:
         """See the interface."""
         counts = {name: len(split) for name, split in dataset.splits.items()}
-        return Sizes(len(dataset.label_map.names), {**dict.fromkeys(SPLITS, 0), **counts})
+        return DatasetSize(len(dataset.label_map.names), {**dict.fromkeys(SPLITS, 0), **counts})
 
     def warnings(self, dataset: Dataset) -> tuple[Finding, ...]:
         """See the interface."""
@@ -58,8 +58,8 @@ class Segmentation:
     def hashes(self, dataset: Dataset, config: RunConfig, _run: Path) -> dict[str, str]:
         """See the interface."""
         splits = ("train", "validation", config.score)
-        now = {s: digest(dataset.splits.get(s, ()), dataset.root) for s in splits}
-        return {**now, "label map": hash_of_label_map(dataset.label_map)}
+        hashes = {s: digest(dataset.splits.get(s, ()), dataset.root) for s in splits}
+        return {**hashes, "label map": hash_of_label_map(dataset.label_map)}
 
     def trainings(self, config: RunConfig) -> tuple[tuple[RunConfig, int], ...]:
         """See the interface."""
@@ -93,11 +93,11 @@ class Segmentation:
         return prepare(config, dataset, cache)
 
     def read_counts(self, run: Path) -> FrameCounts:
-        """True positive, false positive and false negative pixels of each class."""
+        """Read true positive, false positive and false negative pixels per frame and class."""
         return read_frames_csv(run / "frames.csv")
 
 
 def hash_of_label_map(label_map: LabelMap) -> str:
-    """SHA-256 of names and grey levels."""
+    """Return the SHA-256 of the class names and grey levels."""
     named = [list(pair) for pair in zip(label_map.names, label_map.greys, strict=True)]
     return hashlib.sha256(json.dumps(named).encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""Training and scoring a segmentation: its frames, network, batches, loss, scores and figures."""
+"""Training and scoring a segmenter: frames, network, batches, loss, scores and figures."""
 
 from __future__ import annotations
 
@@ -44,10 +44,10 @@ from headstart.training.task_settings import UNET
 
 
 def prepare(config: RunConfig, dataset: Dataset, cache: Path) -> Prepared:
-    """A segmentation run, its frames decoded.
+    """Prepare a segmentation run: decode its frames and define its network and stage.
 
     Raises:
-        DataError: data cannot be used; every fault is named.
+        DataError: the data cannot be used; lists every fault.
     """
     train_split, validation, scored = _decoded(dataset, config, cache)
     budget_indices = labelled_indices(train_split.present, train_split.names, config)
@@ -72,12 +72,13 @@ def prepare(config: RunConfig, dataset: Dataset, cache: Path) -> Prepared:
         args = (budget, validation, recipe, len(names), config.seed, device)
         single = one_value_at_bottleneck(config.model, config.size)
         source = frame_batches(*args, repeat_single=single)
-        frames_a_pass = len(train_split.names if recipe.epoch == "steps" else budget.names)
-        return (Stage("", model, source, recipe, steps_per_epoch(frames_a_pass, recipe.batch)),)
+        frames_per_epoch = len(train_split.names if recipe.epoch == "steps" else budget.names)
+        return (Stage("", model, source, recipe, steps_per_epoch(frames_per_epoch, recipe.batch)),)
 
     def score(model: nn.Module, state: State, out: Path) -> Scored:
-        learned = "".join(f"{train_split.names[i]}\n" for i in budget_indices)
-        write_atomic(out / LABELS, learned.encode("utf-8", "surrogateescape"))  # as files are named
+        budget_names = "".join(f"{train_split.names[i]}\n" for i in budget_indices)
+        # file names need not be valid UTF-8
+        write_atomic(out / LABELS, budget_names.encode("utf-8", "surrogateescape"))
         counts, scores = _score(model, dataset, scored, config, recipe, out, state, device)
         prints = {name: split.prints for name, split in splits.items()}
         shared = overlaps(prints, budget_indices, config.score, cache)
@@ -111,7 +112,7 @@ def _splits(config: RunConfig) -> tuple[str, str, str]:
 
 
 def _decoded(dataset: Dataset, config: RunConfig, cache: Path) -> tuple[Decoded, Decoded, Decoded]:
-    """Training, validation and scored split."""
+    """Decode the training, validation and scored split."""
     missing = [s for s in _splits(config) if not dataset.splits.get(s)]
     if missing:
         message = f"{dataset.root} has no frames for {', '.join(missing)}"
@@ -148,8 +149,8 @@ def _score(
     title = f"{recipe.name} recipe, {Path(config.start).name}, seed {config.seed}"
     write_atomic(out / "curves.png", figures.curves(state.history, state.best["epoch"], title))
     chosen = figures.choose_examples(metrics.dice_of_frames(counts))
-    some = data.subset([i for _, i in chosen])
-    maps = segment(model, some.images, some.sizes, device, recipe.min_area)
+    shown = data.subset([i for _, i in chosen])
+    maps = segment(model, shown.images, shown.sizes, device, recipe.min_area)
     examples = [
         figures.Example(
             f"{kind}: {frames[i].name}",
@@ -157,7 +158,7 @@ def _score(
             truth,
             m.cpu().numpy(),
         )
-        for (kind, i), truth, m in zip(chosen, some.truth, maps, strict=True)
+        for (kind, i), truth, m in zip(chosen, shown.truth, maps, strict=True)
     ]
     sheet = figures.predictions(examples, names, f"{config.score} frames")
     write_atomic(out / "predictions.png", sheet)
@@ -177,8 +178,8 @@ def _card_facts(
     assert isinstance(config.recipe, Recipe)
     code = onnx_code(config.size, names, greys, config.recipe.min_area)
     usage = (
-        "`headstart export` with this folder writes `model.onnx` here, which holds the network, "
-        "normalisation included. NumPy, Pillow and ONNX Runtime are enough:\n\n"
+        "Run `headstart export` on this folder to write `model.onnx`, which holds the network and "
+        "its normalisation. Then NumPy, Pillow and ONNX Runtime suffice:\n\n"
         f"```python\n{code}```"
     )
     splits = dataset.splits.items()
@@ -195,17 +196,18 @@ def _card_facts(
         weak=tuple(weak_classes(scores, counts, names)),
         usage=usage,
         sheet="![predictions](predictions.png)",
-        constant="the best that a constant prediction (one class everywhere) reaches",
+        constant="the best score of a constant prediction (one class everywhere)",
         unit="pixel",
         tuned=False,
     )
 
 
 def one_value_at_bottleneck(model: str, size: tuple[int, int]) -> bool:
-    """Whether the coarsest features of a picture are one pixel, of which batch norm has no variance.
+    """Return whether the coarsest features of a picture are 1x1.
 
-    An encoder's are never: [`check_segmenter`][headstart.models.encoder_unet.check_segmenter]
-    refuses such a size.
+    Batch norm cannot train on a single such picture, as one value has no variance. Only the plain
+    U-Net gets that small: for encoders,
+    [`check_segmenter`][headstart.models.encoder_unet.check_segmenter] refuses such sizes.
     """
     return model == UNET and max(size) <= MULTIPLE
 
@@ -219,19 +221,20 @@ def frame_batches(
     device: torch.device,
     repeat_single: bool = False,
 ) -> Batches:
-    """Frames and their masks, with the recipe's loss and augmentation; validated on Dice.
+    """Return batches of frames and masks, with the recipe's loss and augmentation.
 
-    ``validate`` gives the loss at the training size, and ``dice`` (the headline score) and
-    ``collapsed`` at the masks' own size.
+    ``validate`` returns ``loss`` at the training size, and ``dice`` (the headline score) and
+    ``collapsed`` at each mask's own size.
 
     Args:
-        train: the labelled frames to learn from.
-        validation: the frames to choose the epoch by.
-        recipe: says which loss, augmentation and balance.
-        num_classes: background included.
-        seed: of the augmentation.
-        device: where to train.
-        repeat_single: take the frame of a batch of one twice.
+        train: labelled frames to train on.
+        validation: labelled frames that choose the epoch.
+        recipe: loss, augmentation and class balance.
+        num_classes: number of classes, background included.
+        seed: seed of the augmentation.
+        device: device to train on.
+        repeat_single: whether a batch of one frame is doubled, see
+            [`at_least_two`][headstart.training.batch_source.at_least_two].
     """
     assert train.masks is not None and validation.masks is not None
     images, masks = torch.from_numpy(train.images), torch.from_numpy(train.masks)

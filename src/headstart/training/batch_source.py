@@ -1,7 +1,7 @@
-"""What [`fit`][headstart.training.fit.fit] trains on: a source of batches, and the loss on each.
+"""Sources of batches and losses for [`fit`][headstart.training.fit.fit].
 
-`fit` knows nothing of pictures, labels or losses. It asks a [`BatchSource`][] for the loss of one
-step. A loss that needs a teacher (the averaged weights) or a second batch is another
+`fit` is independent of pictures, labels and losses: at each step it calls a [`BatchSource`][] for
+the loss. A loss that needs a teacher (the averaged weights) or a second batch is another
 implementation of ``step``.
 """
 
@@ -25,44 +25,49 @@ Scores = dict[str, float]
 
 @runtime_checkable
 class BatchSource(Protocol):
-    """Batches of one training, and how the network is judged on them."""
+    """Batches, losses and validation scores of one training."""
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Names of the training pictures, in the order of their indices."""
+        """Names of the training pictures, by index."""
 
     @property
     def weights(self) -> tuple[float, ...] | None:
-        """How often each picture is drawn, in proportion; None: all alike."""
+        """Relative frequency at which each picture is drawn; None if uniform."""
 
     def step(
         self, model: nn.Module, averaged: nn.Module, indices: Int64[np.ndarray, "b"], step: int
     ) -> Float[Tensor, ""]:
-        """The loss of one batch, with its graph.
+        """Return the loss of one batch, with its autograd graph.
+
+        Randomness must be a function of ``step``, so that a resumed training repeats it.
 
         Args:
-            model: the network that trains.
-            averaged: the moving average of its weights; ``model`` itself where there is none.
-            indices: the pictures of the batch.
-            step: optimizer steps done before; whatever is random is a function of it.
+            model: the network in training.
+            averaged: the network with the moving average of the weights; ``model`` itself if the
+                recipe averages none.
+            indices: indices of the batch's pictures.
+            step: number of optimizer steps before this one.
         """
 
     def validate(self, model: nn.Module, stop: Stop) -> Scores | None:
-        """``{"loss": ..., score: ...}`` on the validation split.
+        """Return ``loss`` and the scores on the validation split.
 
-        ``stop`` is asked between batches; the answer is None once it says so.
+        Args:
+            model: the network to validate.
+            stop: called before each batch; when it returns true, validation ends with None.
         """
 
 
 @dataclass(frozen=True)
 class Batches:
-    """The usual source: one batch, one forward pass, one loss.
+    """The usual source: one forward pass and one loss per batch.
 
     Attributes:
         names: see [`BatchSource`][].
-        weights: see there.
-        batch: indices and step to input and target, augmented, on the device.
-        loss: output and target to a scalar.
+        weights: see [`BatchSource`][].
+        batch: function from indices and step to augmented input and target on the device.
+        loss: function from output and target to a scalar.
         validation: see [`BatchSource.validate`][].
     """
 
@@ -75,7 +80,7 @@ class Batches:
     def step(
         self, model: nn.Module, _averaged: nn.Module, indices: Int64[np.ndarray, "b"], step: int
     ) -> Float[Tensor, ""]:
-        """See [`BatchSource`][]; the forward pass is in bfloat16 where the hardware has it."""
+        """See [`BatchSource`][]; the forward pass uses bfloat16 where the hardware has it."""
         image, target = self.batch(indices, step)
         half = low_precision(image.device)
         with torch.autocast(image.device.type, torch.bfloat16, enabled=half):
@@ -88,7 +93,9 @@ class Batches:
 
 
 def at_least_two(indices: Int64[np.ndarray, "b"]) -> Int64[np.ndarray, "b2"]:
-    """A single picture twice: batch norm has no statistics of one value; its mean loss is the same.
+    """Repeat a single index, and return two or more unchanged.
+
+    Batch norm cannot train on a single value per channel. The mean loss stays the same.
 
     >>> at_least_two(np.array([7])), at_least_two(np.array([7, 8]))
     (array([7, 7]), array([7, 8]))

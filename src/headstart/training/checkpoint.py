@@ -1,8 +1,8 @@
-"""Checkpoints and weights, written so that no kill can damage them.
+"""Checkpoints and weights, written so that a kill at any moment cannot damage them.
 
-A checkpoint is two files, ``step-00001200.pt`` and
-``step-00001200.json``; **it exists if its JSON exists and the SHA-256 in it matches**. There is no
-"latest" file to tear: the newest valid checkpoint is continued, a damaged one is set aside by name.
+A checkpoint is two files, ``step-00001200.pt`` and ``step-00001200.json``. It is valid if its JSON
+file exists and holds the SHA-256 of the other. Training resumes from the newest valid checkpoint;
+damaged ones are renamed to ``*.corrupt``.
 """
 
 from __future__ import annotations
@@ -24,19 +24,20 @@ from headstart.errors import DataError, Finding
 from headstart.system.disk import disk_errors, write_atomic, write_json
 
 KEEP = 2
+"""Number of checkpoints kept."""
 
 
 def save_checkpoint(folder: Path, step: int, state: dict[str, Any], facts: dict[str, Any]) -> None:
-    """Writes the checkpoint of ``step`` and removes all but the newest ``KEEP``.
+    """Write the checkpoint of ``step``, and remove all but the newest ``KEEP``.
 
     Args:
-        folder: ``RUN/checkpoint``; made if need be.
-        step: optimizer steps done.
+        folder: ``RUN/checkpoint``; created if necessary.
+        step: number of optimizer steps done.
         state: tensors and plain values, loadable with ``weights_only=True``.
-        facts: plain values for people and for what must match when it is continued.
+        facts: further entries of the JSON file.
 
     Raises:
-        DiskError: no room; older checkpoints are as they were.
+        DiskError: the disk is full or fails; older checkpoints are unchanged.
     """
     buffer = io.BytesIO()
     torch.save(state, buffer)
@@ -44,27 +45,26 @@ def save_checkpoint(folder: Path, step: int, state: dict[str, Any], facts: dict[
     with disk_errors(folder):
         folder.mkdir(exist_ok=True)
     path = folder / f"step-{step:08d}.pt"
-    with disk_errors(path):  # one of this step stops to exist before its content changes
+    with disk_errors(path):  # invalidate an older file of this step before overwriting it
         path.with_suffix(".json").unlink(missing_ok=True)
     write_atomic(path, content)
     digest = hashlib.sha256(content).hexdigest()
     facts = {"step": step, "bytes": len(content), "sha256": digest, **facts}
     write_json(path.with_suffix(".json"), facts)
     for old in sorted(folder.glob("step-*.json"))[:-KEEP]:
-        old.unlink(missing_ok=True)  # first the JSON: without it the checkpoint does not exist
+        old.unlink(missing_ok=True)  # JSON first: without it the checkpoint is invalid
     for part in folder.glob("step-*.pt"):
         if not part.with_suffix(".json").exists():
             part.unlink(missing_ok=True)
 
 
 def load_checkpoint(folder: Path) -> tuple[dict[str, Any] | None, list[Finding]]:
-    """The state of the newest valid checkpoint, or None where there never was one.
+    """Load the newest valid checkpoint; None if the folder never had one.
 
-    Damaged checkpoints are renamed ``*.corrupt`` and reported.
+    Damaged checkpoints are renamed to ``*.corrupt`` and reported as findings.
 
     Raises:
-        DataError: there are checkpoints, and every one is damaged. Training is never begun again
-            in silence.
+        DataError: every checkpoint is damaged; training would silently start again.
     """
     findings: list[Finding] = []
     for meta in sorted(folder.glob("step-*.json"), reverse=True):
@@ -76,25 +76,25 @@ def load_checkpoint(folder: Path) -> tuple[dict[str, Any] | None, list[Finding]]
                 state: dict[str, Any] = torch.load(io.BytesIO(content), weights_only=True)
                 return state, findings
         except (OSError, ValueError, KeyError, TypeError):
-            pass  # damaged in another way: treated alike
+            pass  # damaged in another way
         for part in (path, meta):
             with contextlib.suppress(FileNotFoundError):
                 part.rename(part.with_name(part.name + ".corrupt"))
-        message = f"{path.name} is damaged (its checksum differs) and was set aside as *.corrupt"
+        message = f"{path.name} is damaged (wrong checksum) and was renamed to *.corrupt"
         findings.append(Finding("checkpoint-damaged", "warning", message, files=(str(path),)))
     damaged = sorted(str(p) for p in folder.glob("step-*.pt.corrupt"))
     if damaged:
-        message = f"no valid checkpoint is left in {folder}; damaged: {len(damaged)}"
-        hint = "start again beside it with --fresh, or restore a checkpoint from a backup"
+        message = f"all {len(damaged)} checkpoints in {folder} are damaged"
+        hint = "restore a checkpoint from a backup, or start in a new folder beside it with --fresh"
         raise DataError(Finding("no-valid-checkpoint", "error", message, hint, tuple(damaged)))
     return None, findings
 
 
 def save_weights(path: Path, weights: dict[str, Tensor], facts: dict[str, Any]) -> None:
-    """Weights as safetensors, atomically; ``facts`` stand in its metadata as one JSON text.
+    """Write weights as a safetensors file, atomically, with ``facts`` in its metadata.
 
-    One text, because safetensors does not keep the order of several: the bytes would differ from
-    process to process.
+    The facts are a single JSON entry: safetensors does not keep the order of several entries, so
+    the bytes would differ between processes.
     """
     tensors = {name: t.detach().cpu().contiguous() for name, t in sorted(weights.items())}
     metadata = {"headstart": json.dumps(facts, sort_keys=True)}
@@ -102,10 +102,10 @@ def save_weights(path: Path, weights: dict[str, Tensor], facts: dict[str, Any]) 
 
 
 def load_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Weights on the CPU and the facts written with them.
+    """Read weights to the CPU, with the facts written by [`save_weights`][].
 
     Raises:
-        DataError: the file is missing or no safetensors file of headstart's.
+        DataError: the file is missing, damaged, or not written by headstart.
     """
     try:
         content = path.read_bytes()
@@ -116,6 +116,6 @@ def load_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         message = f"{path}: {e.strerror}; expected the weights of a finished run"
         raise DataError(Finding("no-weights", "error", message)) from None
     except (SafetensorError, ValueError, KeyError, TypeError):
-        message = f"{path} is damaged or no weights file of headstart's"
+        message = f"{path} is damaged, or is not a weights file written by headstart"
         raise DataError(Finding("bad-weights", "error", message)) from None
     return weights, facts

@@ -1,8 +1,8 @@
-"""The training loop, on one screen, and what lets it stop anywhere and go on exactly.
+"""The training loop, which can stop at any step and resume exactly.
 
-Whatever is random is a function of seed, epoch and step (see `seeding`), so a checkpoint holds
-weights, optimizer, running sums and the record of epochs, and nothing else. A run that is killed at
-any moment and continued ends with the same bits, on a CPU with the same number of threads.
+All randomness is a function of seed, epoch and step (see `seeding`), so a checkpoint needs only the
+weights, the optimizer, running sums and the history of epochs. A run that is killed at any moment
+and resumed ends with the same bits, on a CPU with the same number of threads.
 """
 
 from __future__ import annotations
@@ -29,19 +29,20 @@ from headstart.training.recipes import Training
 
 Weights = dict[str, Tensor]
 
-_POLL = 50  # steps between looks at the device's NaN flag, each of which waits for the device
+_POLL = 50  # steps between reads of the NaN flag on a GPU, each of which waits for the GPU
 
 
 @dataclass
 class State:
-    """Where a training stands; all of it is in every checkpoint.
+    """The state of a training, saved in every checkpoint.
 
     Attributes:
-        step: optimizer steps done.
-        seen: pictures since the epoch began, on which ``loss_sum`` is summed.
-        history: a row for each epoch done, as in ``metrics.jsonl``.
-        best: the row whose weights are kept.
-        best_weights: those.
+        loss_sum: sum of the losses since the epoch began.
+        step: number of optimizer steps done.
+        seen: number of pictures in ``loss_sum``.
+        history: a row per finished epoch, as in ``metrics.jsonl``.
+        best: the row of the best epoch so far.
+        best_weights: weights of the best epoch.
     """
 
     loss_sum: Tensor
@@ -53,12 +54,12 @@ class State:
 
 
 def learning_rate(recipe: Training, step: int, steps: int) -> float:
-    """The rate at one step, a function of the step alone.
+    """Return the learning rate of one step.
 
     Args:
-        recipe: whose schedule.
-        step: steps done before.
-        steps: steps an epoch.
+        recipe: schedule and base learning rate.
+        step: number of steps before this one.
+        steps: steps per epoch.
     """
     if recipe.schedule == "constant":
         return recipe.learning_rate
@@ -72,31 +73,31 @@ def learning_rate(recipe: Training, step: int, steps: int) -> float:
 
 
 def make_optimizer(model: nn.Module, recipe: Training) -> torch.optim.Optimizer:
-    """Adam or AdamW over the weights that train, in one fused kernel."""
+    """Return a fused Adam or AdamW over the weights that require gradients."""
     weights = [p for p in model.parameters() if p.requires_grad]
     kind = torch.optim.AdamW if recipe.optimizer == "adamw" else torch.optim.Adam
     return kind(weights, lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True)
 
 
 def _numbers(model: nn.Module) -> list[Tensor]:
-    """Weights and statistics, whose values change and who stay who they are."""
+    """Return the weights and running statistics, which training changes in place."""
     return [t for t in model.state_dict().values() if t.is_floating_point()]
 
 
 @torch.no_grad()
 def _average(old: list[Tensor], new: list[Tensor], decay: float, step: int) -> None:
-    """One step of the exponential moving average, shorter at the start where there is no past."""
+    """Update the exponential moving average; the first steps average over fewer steps."""
     decay = min(decay, (1 + step) / (10 + step))
     torch._foreach_lerp_(old, new, 1 - decay)
 
 
 def _ended(state: State, recipe: Training) -> bool:
-    """All epochs done, or ``patience`` of them without a better one."""
+    """Return whether all epochs are done, or ``patience`` epochs brought no improvement."""
     done = len(state.history)
     if done >= recipe.epochs:
         return True
-    since = done - state.best["epoch"] if state.best else done
-    return recipe.patience is not None and done > 0 and since >= recipe.patience
+    since_best = done - state.best["epoch"] if state.best else done
+    return recipe.patience is not None and done > 0 and since_best >= recipe.patience
 
 
 def _better(row: Row, best: Row | None, choose: str) -> bool:
@@ -119,37 +120,38 @@ def fit(
     listener: Listener,
     checkpoint_seconds: float = 10.0,
 ) -> State:
-    """Trains ``model`` in place, from the newest valid checkpoint in ``folder`` if there is one.
+    """Train ``model`` in place, resuming from the newest valid checkpoint in ``folder``.
 
     Args:
-        model: on ``device``, with its initial weights.
-        source: gives the loss of each batch.
+        model: network on ``device``, with its initial weights.
+        source: batches and their losses.
         recipe: hyper-parameters.
-        seed: of order, augmentation and dropout.
-        steps: optimizer steps an epoch.
-        device: where to train.
-        folder: for checkpoints.
-        stop: asked at every step and validation batch; when true, the state is saved and returned.
-        listener: told of every step and epoch.
-        checkpoint_seconds: seconds between checkpoints; more where writing one takes over a
-            twentieth of that. 0: one after every step.
+        seed: seed of the order of pictures and of dropout.
+        steps: optimizer steps per epoch.
+        device: device to train on.
+        folder: folder for checkpoints.
+        stop: called before each step and validation batch; when it returns true, the state is saved
+            and returned.
+        listener: receives progress events.
+        checkpoint_seconds: least seconds between checkpoints; longer if writing takes more than a
+            twentieth of the time. 0 saves after every step.
 
     Returns:
-        The final state. Its weights are ``best_weights``; where ``stop`` came first,
-        [`finished`][headstart.training.fit.finished] says so.
+        The final state, with the best weights in ``best_weights``.
+        [`finished`][headstart.training.fit.finished] tells whether training ended or was stopped.
 
     Raises:
-        DataError: the loss or a gradient became NaN or infinite (no weight was changed by that
-            step); or every checkpoint is damaged.
+        DataError: the loss or a gradient is NaN or infinite (that step changes no weight); or every
+            checkpoint is damaged.
         DiskError: a checkpoint cannot be written.
     """
     optimizer = make_optimizer(model, recipe)
     averaged = copy.deepcopy(model) if recipe.average else model
     state = _resume(folder, model, averaged, optimizer, device, listener)
-    not_finite = torch.zeros((), device=device)  # once 1, the fused optimizer changes nothing more
+    not_finite = torch.zeros((), device=device)  # at 1, the fused optimizer skips every step
     optimizer.found_inf, optimizer.grad_scale = not_finite, None  # type: ignore[attr-defined]
     weights, numbers, averages = list(model.parameters()), _numbers(model), _numbers(averaged)
-    saved = time.monotonic()
+    last_saved = time.monotonic()
     pause = checkpoint_seconds
 
     while not _ended(state, recipe):
@@ -171,15 +173,15 @@ def fit(
             if recipe.average:
                 _average(averages, numbers, recipe.average, state.step)
             listener.step(state.step, steps * recipe.epochs)
-            due = time.monotonic() - saved > pause
+            due = time.monotonic() - last_saved > pause
             at_end = state.step % steps == 0
             if device.type == "cpu" or due or at_end or state.step % _POLL == 0:
                 _check_finite(not_finite, source, recipe, state, seed, steps)
             if due:
                 began_saving = time.monotonic()
-                saved = _save(folder, state, model, averaged, optimizer)
-                if checkpoint_seconds:  # of a large network not more than a twentieth of the time
-                    pause = max(checkpoint_seconds, 20 * (saved - began_saving))
+                last_saved = _save(folder, state, model, averaged, optimizer)
+                if checkpoint_seconds:  # spend at most a twentieth of the time on saving
+                    pause = max(checkpoint_seconds, 20 * (last_saved - began_saving))
         trained = time.perf_counter()
         scores = None if stop() else source.validate(averaged, stop)
         if scores is None:
@@ -210,7 +212,7 @@ def fit(
 
 
 def finished(state: State, recipe: Training) -> bool:
-    """Whether a training ended by its own rules, rather than by a signal."""
+    """Return whether a training ended by its own rules rather than by a signal."""
     return _ended(state, recipe)
 
 
@@ -252,9 +254,9 @@ def _resume(
     if content is None:
         return State(torch.zeros((), dtype=torch.float64, device=device))
     model.load_state_dict(content.pop("model"))
-    kept = content.pop("averaged")
-    if kept is not None:
-        averaged.load_state_dict(kept)
+    average = content.pop("averaged")
+    if average is not None:
+        averaged.load_state_dict(average)
     optimizer.load_state_dict(content.pop("optimizer"))
     content["loss_sum"] = content["loss_sum"].to(device)
     state = State(**content)
@@ -273,9 +275,8 @@ def _check_finite(
     indices = _indices(source, recipe, seed, last, steps)
     message = (
         f"the loss or a gradient became NaN or infinite at {where} (learning rate "
-        f"{learning_rate(recipe, last, steps):.3g}); that step changed no weight, and nothing was "
-        "saved after it"
+        f"{learning_rate(recipe, last, steps):.3g}); no weight was changed or saved from there on"
     )
-    hint = "a lower learning rate in a recipe of your own, with --fresh"
+    hint = "set a lower learning rate in your own recipe, and start again with --fresh"
     files = tuple(source.names[i] for i in indices) if exact else ()
     raise DataError(Finding("not-finite", "error", message, hint, files))

@@ -1,4 +1,4 @@
-"""Who is told how a training goes."""
+"""Listeners for the progress of a training."""
 
 from __future__ import annotations
 
@@ -11,44 +11,45 @@ Row = dict[str, Any]
 
 @runtime_checkable
 class Listener(Protocol):
-    """Told of every step and epoch of a training."""
+    """Receives the events of a training."""
 
     def begins(self, what: str) -> None:
-        """A training begins; ``what`` says which, in words."""
+        """A training begins; ``what`` describes it."""
 
     def step(self, done: int, total: int) -> None:
-        """A step is done, of ``total`` unless the training stops early."""
+        """A step is done; ``total`` is the number of steps without early stopping."""
 
     def epoch(self, row: Row, timing: Row) -> None:
-        """An epoch is done: its lines of ``metrics.jsonl`` and ``timing.jsonl``."""
+        """An epoch is done, with its rows for ``metrics.jsonl`` and ``timing.jsonl``."""
 
     def resumed(self, step: int, history: list[Row]) -> None:
-        """The training resumes from a checkpoint, with these epochs done."""
+        """The training resumes from a checkpoint at ``step``, after the epochs in ``history``."""
 
     def warning(self, finding: Finding) -> None:
-        """Something to know that does not stop the training."""
+        """A finding that does not stop the training."""
 
 
 class Silent:
-    """A listener that says nothing."""
+    """A listener that ignores all events."""
 
     def begins(self, what: str) -> None:
-        """Nothing."""
+        """Ignore the event."""
 
     def step(self, done: int, total: int) -> None:
-        """Nothing."""
+        """Ignore the event."""
 
     def epoch(self, row: Row, timing: Row) -> None:
-        """Nothing."""
+        """Ignore the event."""
 
     def resumed(self, step: int, history: list[Row]) -> None:
-        """Nothing."""
+        """Ignore the event."""
 
     def warning(self, finding: Finding) -> None:
-        """Nothing."""
+        """Ignore the event."""
 
 
 SILENT: Listener = Silent()
+"""The listener that ignores all events."""
 
 
 def ignore(*_values: object) -> None:

@@ -1,30 +1,30 @@
-r"""Soft Dice, alone and with cross-entropy, from scratch.
+r"""Soft Dice loss, alone and with cross-entropy.
 
-For probabilities :math:`p` and one-hot truth :math:`t`, summed over all pixels of the batch,
+For probabilities :math:`p` and one-hot truth :math:`t`, with sums over all pixels of the batch,
 
 .. math:: \text{dice\_loss} = 1 - \frac{1}{|K|} \sum_{k \in K}
           \frac{2 \sum p_k t_k + s}{\sum p_k + \sum t_k + s}
 
-with :math:`s` = ``smooth``. ``absent`` says what :math:`K` is, and with it what the loss does with
-a class of which the batch's truth holds no pixel (in EndoVis 2017 an average batch of ten frames
-lacks 1.5 of the seven instruments):
+with :math:`s` = ``smooth``. ``absent`` selects :math:`K`, and so how the loss treats a class that
+is absent from the batch's truth (in EndoVis 2017, an average batch of ten frames lacks 1.5 of the
+seven instruments):
 
 ``"count"``
-    :math:`K` is all classes: as in the recipe ``assignment``. An absent class adds
-    :math:`1 - s / (P + s)` to the loss, where :math:`P = \sum p_k`, with the gradient
-    :math:`s / (P + s)^2` at each pixel (both times 1 / k). With a tiny ``smooth`` that is a
-    constant 1 and no gradient: at :math:`s = 10^{-6}` and :math:`P = 100` pixels it is
-    :math:`10^{-10}`, and the loss does not push the class down at all. With
-    ``smooth = 1`` it is :math:`10^{-4}` at 100 pixels and 1/4 at one: strongest where little is
-    predicted, which removes stray pixels. Either way the loss depends on which classes a batch
-    happens to hold.
+    :math:`K` is all classes, as in the assignment. An absent class adds :math:`1 - s / (P + s)` to
+    the sum, where :math:`P = \sum p_k`, with the gradient :math:`s / (P + s)^2` at each pixel (both
+    divided by :math:`|K|`). With a tiny ``smooth`` this is a constant 1 with no gradient: for
+    :math:`s = 10^{-6}` and :math:`P = 100` pixels the gradient is :math:`10^{-10}`, so the loss
+    does not suppress the class. With ``smooth = 1`` it is :math:`10^{-4}` at 100 pixels and 1/4 at
+    one pixel: strongest where little is predicted, which removes stray pixels. Either way, the
+    loss depends on which classes are in the batch.
 ``"skip"``
-    :math:`K` is the classes in the batch's truth. An absent one enters neither the mean nor,
-    directly, the gradient (predicting it still takes probability from a class that is there).
-    Batches are comparable, ``smooth`` hardly matters, and what is present weighs more: 1 / \|K\|.
+    :math:`K` is the classes in the batch's truth. An absent class enters neither the mean nor,
+    directly, the gradient (predicting it still takes probability from a present class). Losses of
+    batches are comparable, ``smooth`` hardly matters, and each present class weighs
+    :math:`1 / |K|`.
 
-The sums are taken in float32 at least, also under autocast: half precision cannot add up the pixels
-of a frame.
+Sums are computed in float32 or higher, also under autocast: half precision cannot sum the pixels of
+a frame.
 """
 
 from __future__ import annotations
@@ -47,20 +47,20 @@ def dice_loss(
     absent: Absent,
     smooth: float = _SMOOTH,
 ) -> Float[Tensor, ""]:
-    """Soft Dice loss: 1 minus the mean Dice over classes, background included.
+    """Return 1 minus the mean soft Dice over the classes, background included.
 
     Args:
-        probs: class probabilities ``(B, K, H, W)`` in [0, 1], from a softmax or sigmoids.
+        probs: class probabilities ``(B, K, H, W)`` in [0, 1], from a softmax or sigmoid.
         mask: class indices ``(B, H, W)``, 0 to K - 1.
-        absent: whether classes absent from the batch's truth are counted; see the module.
-        smooth: added to numerator and denominator, above 0.
+        absent: whether classes absent from the batch's truth are counted; see the module docs.
+        smooth: constant above 0, added to numerator and denominator.
 
     Returns:
         A scalar in [0, 1], 0 for a perfect prediction.
 
     Raises:
-        ValueError: shapes that do not match, an unknown ``absent``, a ``smooth`` of 0 or less; on
-            the CPU also a mask or probabilities out of range (a GPU would have to wait for it).
+        ValueError: shapes do not match, ``absent`` is unknown, or ``smooth`` is not above 0. On the
+            CPU also if mask or probabilities are out of range; on a GPU this check would stall.
 
     Source:
         Milletari et al. 2016 (V-Net), arXiv:1606.04797, with sums in place of squares.
@@ -75,9 +75,8 @@ def dice_loss(
     _check(probs, mask, absent, smooth)
     if probs.device.type == "cpu" and not torch.compiler.is_compiling() and probs.numel():
         low, high = (float(v) for v in probs.detach().aminmax())
-        if (
-            low < -1e-3 or high > 1 + 1e-3
-        ):  # room for rounding; NaN is for the training loop to name
+        # leaves room for rounding; NaN passes, as the training loop reports it
+        if low < -1e-3 or high > 1 + 1e-3:
             raise ValueError(f"probs must be in [0, 1], found {low:.4g} to {high:.4g}: logits?")
     with torch.autocast(probs.device.type, enabled=False):
         return _dice_loss(_float32(probs), mask.long(), absent, smooth)
@@ -90,21 +89,21 @@ def dice_cross_entropy_loss(
     absent: Absent,
     smooth: float = _SMOOTH,
 ) -> Float[Tensor, ""]:
-    """Mean cross-entropy plus [`dice_loss`][headstart.training.losses.dice_loss] of the softmax.
+    """Return the mean cross-entropy plus the [`dice_loss`][headstart.training.losses.dice_loss].
 
-    One log-softmax serves both. Cross-entropy pushes down absent classes whatever ``absent`` says.
+    Both use one log-softmax. The cross-entropy suppresses absent classes for either ``absent``.
 
     Args:
-        logits: before the softmax, ``(B, K, H, W)``.
+        logits: class scores ``(B, K, H, W)`` before the softmax.
         mask: class indices ``(B, H, W)``, 0 to K - 1.
         absent: as in [`dice_loss`][headstart.training.losses.dice_loss].
         smooth: as in [`dice_loss`][headstart.training.losses.dice_loss].
 
     Returns:
-        A scalar of 0 or more; the cross-entropy is in nats per pixel.
+        A non-negative scalar; the cross-entropy is in nats per pixel.
 
     Raises:
-        ValueError: as [`dice_loss`][headstart.training.losses.dice_loss], whatever range the logits have.
+        ValueError: as [`dice_loss`][headstart.training.losses.dice_loss], for logits of any range.
 
     >>> mask = torch.tensor([[[0, 1]]])
     >>> round(dice_cross_entropy_loss(torch.zeros(1, 2, 1, 2), mask, absent="skip").item(), 4)
@@ -119,8 +118,8 @@ def dice_cross_entropy_loss(
 
 
 def _dice_loss(probs: Tensor, mask: Tensor, absent: Absent, smooth: float) -> Tensor:
-    # A one-hot in the probabilities' own dtype and memory format: measured faster than gather with
-    # index_add, a comparison, F.one_hot or einsum, and on a GPU free of contended atomic additions.
+    # A one-hot tensor in the dtype and memory format of the probabilities: measured faster than
+    # gather with index_add, a comparison, F.one_hot or einsum, and without atomic adds on a GPU.
     truth = torch.zeros_like(probs).scatter_(1, mask.unsqueeze(1), 1)
     pixels = truth.sum((0, 2, 3))
     both = (probs * truth).sum((0, 2, 3))

@@ -1,4 +1,4 @@
-"""Where pictures and weights lie in memory, and in which precision they are multiplied."""
+"""Device, memory format and precision of pictures and weights."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ AnyModel = TypeVar("AnyModel", bound=nn.Module)
 
 
 def layout(device: torch.device) -> torch.memory_format:
-    """The memory format of pictures and weights: channels last on a GPU or a CPU with AVX-512.
+    """Return the memory format: channels last on a GPU or a CPU with AVX-512.
 
-    On a CPU with AVX-512 channels last gains over a quarter. On one without it gains nothing at
-    64 x 80 and loses a fifth at 256 x 320 (docs/results/README.md, Speed).
+    On a CPU with AVX-512, channels last is over a quarter faster. On one without, it is no faster
+    at 64 x 80 and a fifth slower at 256 x 320 (docs/results/README.md, Speed).
     """
     wide = device.type == "cuda" or torch.backends.cpu.get_cpu_capability() == "AVX512"
     return torch.channels_last if wide else torch.contiguous_format
 
 
 def placed(model: AnyModel, device: torch.device) -> AnyModel:
-    """The model on the device, in the device's [`layout`][]."""
+    """Move a model to the device, in the device's [`layout`][]."""
     return model.to(device, memory_format=layout(device))  # type: ignore[call-overload,no-any-return]
 
 
 def to_input(images: UInt8[Tensor, "b c h w"], device: torch.device) -> Float[Tensor, "b c h w"]:
-    """Pictures in ``[0, 1]`` on the device, in the device's [`layout`][]."""
+    """Move pictures to the device as floats in ``[0, 1]``, in the device's [`layout`][]."""
     images = images.to(device, non_blocking=True)
     return images.to(torch.float32, memory_format=layout(device)).div_(255)
 
 
 def resident(data: Tensor, device: torch.device) -> Tensor:
-    """The data on the device if they take at most a quarter of its free memory.
+    """Move data to the device if they fit into a quarter of its free memory.
 
-    Otherwise they stay where they are: in memory, or mapped from the disk.
+    Larger data stay in main memory or memory-mapped.
     """
     if device.type != "cuda":
         return data
@@ -45,10 +45,10 @@ def resident(data: Tensor, device: torch.device) -> Tensor:
 
 
 def rows(data: Tensor, indices: Int64[np.ndarray, "b"]) -> Tensor:
-    """``data[indices]`` on the data's device; the host does not wait for the device."""
+    """Return ``data[indices]`` on the data's device, without waiting for the device."""
     return data[torch.from_numpy(indices).to(data.device, non_blocking=True)]
 
 
 def low_precision(device: torch.device) -> bool:
-    """Whether to train in bfloat16: only where the hardware multiplies it; emulation is slower."""
+    """Return whether to train in bfloat16: only on GPUs that multiply it without emulation."""
     return device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)

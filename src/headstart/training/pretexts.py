@@ -1,14 +1,14 @@
-"""Pretexts: what is taken away from a picture, and how the network's answer is judged.
+"""Pretexts: tasks that restore what was removed from a picture, and so need no labels.
 
-No labels are needed: the answer is the picture itself. What the network learns on the way (edges,
-textures, what belongs together) is the start of another training.
+A network trained on a pretext learns edges, textures and shapes; its weights are the start of
+another training.
 
-| pretext | the network sees | and answers |
+| pretext | input | output and loss |
 |---|---|---|
-| ``colorization`` | the grey picture | the colours; mean squared error |
-| ``chroma`` | the grey picture | a histogram of hue and one of chroma; cross-entropy |
-| ``masked-denoising`` | noise, and blocks hidden | the clean picture; mean squared error |
-| ``masked-colorization`` | the same, in grey | the clean picture in colour; mean squared error |
+| ``colorization`` | grey picture | colour picture; mean squared error (the assignment, 1(c)) |
+| ``chroma`` | grey picture | histograms of hue and chroma per pixel; cross-entropy |
+| ``masked-denoising`` | noisy picture, blocks hidden | clean picture; mean squared error |
+| ``masked-colorization`` | the same, in grey | clean colour picture; mean squared error |
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from torch.nn import functional as F
 from headstart.data.augment import to_grey
 from headstart.training.recipes import PretextRecipe
 
-_BINS = 32  # of hue and of chroma each, as Larsson et al. have them
-_WINDOW = 7  # pixels over which a histogram is taken
-_HUE = 5.0  # weight of the hue's cross-entropy, times the chroma: grey has no hue
+_BINS = 32  # for hue and for chroma each, as in Larsson et al.
+_WINDOW = 7  # width in pixels of a histogram's neighbourhood
+_HUE = 5.0  # weight of the hue's cross-entropy, multiplied by chroma as grey has no hue
 
 
 @dataclass(frozen=True)
@@ -35,14 +35,14 @@ class Pretext:
     """One pretext.
 
     Attributes:
-        name: as on the command line.
-        grey: whether colours are taken away.
-        channels: of the network's answer.
-        spoil: clean pictures in ``[0, 1]`` to what the network sees, of the same shape.
-        loss: answer and clean pictures to a scalar.
-        picture: answer, and what was seen, to pictures to look at.
-        trivial: what was seen, and the clean pictures, to the answer of somebody who has not
-            learned anything.
+        name: name on the command line.
+        grey: whether the input is grey.
+        channels: number of output channels.
+        spoil: function from clean pictures in ``[0, 1]`` to corrupted pictures of the same shape.
+        loss: function from output and clean pictures to a scalar.
+        picture: function from output and corrupted pictures to restored pictures.
+        trivial: function from corrupted and clean pictures to the trivial output, which needs no
+            training.
     """
 
     name: str
@@ -55,17 +55,17 @@ class Pretext:
 
 
 def grey_in_three(image: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 h w"]:
-    """The grey picture three times, so that every weight but the head fits a coloured one."""
+    """Return the grey picture in three channels, so that weights fit networks for colour."""
     return to_grey(image).expand(-1, 3, -1, -1)
 
 
 def hide(
     image: Float[Tensor, "b c h w"], rng: torch.Generator, recipe: PretextRecipe
 ) -> Float[Tensor, "b c h w"]:
-    """Gaussian noise everywhere, and blocks replaced by the picture's mean colour.
+    """Add Gaussian noise, and replace random blocks by the picture's mean colour.
 
-    Each block of a grid is hidden with the probability ``recipe.hidden``; its side is
-    ``recipe.block`` of the picture's shorter side.
+    Each block of a grid is hidden with probability ``recipe.hidden``; the side of a block is
+    ``recipe.block`` times the picture's shorter side.
     """
     count, _, height, width = image.shape
     side = max(1, round(recipe.block * min(height, width)))
@@ -82,26 +82,26 @@ def _only_grey(image: Tensor, _: torch.Generator, __: PretextRecipe) -> Tensor:
 
 
 def _grey_and_hidden(image: Tensor, rng: torch.Generator, recipe: PretextRecipe) -> Tensor:
-    # The same noise in all three channels: it stays a grey picture.
+    # equal noise in all three channels, so that the picture stays grey
     return hide(to_grey(image), rng, recipe).expand(-1, 3, -1, -1)
 
 
-def _squared(answer: Tensor, clean: Tensor) -> Tensor:
-    return F.mse_loss(answer.float(), clean)
+def _squared_error(output: Tensor, clean: Tensor) -> Tensor:
+    return F.mse_loss(output.float(), clean)
 
 
-def _as_it_is(answer: Tensor, _: Tensor) -> Tensor:
-    return answer.float().clamp(0, 1)
+def _clamped(output: Tensor, _: Tensor) -> Tensor:
+    return output.float().clamp(0, 1)
 
 
-def _hand_back(seen: Tensor, _: Tensor) -> Tensor:
-    return seen
+def _unchanged_input(corrupted: Tensor, _: Tensor) -> Tensor:
+    return corrupted
 
 
 def hue_and_chroma(
     image: Float[Tensor, "b 3 h w"],
 ) -> tuple[Float[Tensor, "b h w"], Float[Tensor, "b h w"]]:
-    """Hue and chroma of the hexagon model, both in ``[0, 1]``; the hue of grey is 0.
+    """Return hue and chroma of the hexagon model, both in ``[0, 1]``; the hue of grey is 0.
 
     ``chroma = max - min`` of the channels; hue 0 is red, 1/3 green, 2/3 blue.
 
@@ -123,39 +123,40 @@ def hue_and_chroma(
 
 
 def _histograms(image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Hue and chroma around each pixel as distributions ``(B, 32, H, W)``, and its chroma."""
+    """Return local histograms of hue and chroma ``(B, 32, H, W)``, and each pixel's chroma."""
     hue, chroma = hue_and_chroma(image)
     parts = []
     for value in (hue, chroma):
         bins = (value * _BINS).long().clamp_max(_BINS - 1)
         one_hot = F.one_hot(bins, _BINS).movedim(-1, 1).float()
-        around = F.avg_pool2d(one_hot, _WINDOW, 1, _WINDOW // 2, count_include_pad=False)
-        parts.append(around)
+        local = F.avg_pool2d(one_hot, _WINDOW, 1, _WINDOW // 2, count_include_pad=False)
+        parts.append(local)
     return parts[0], parts[1], chroma
 
 
-def _cross_entropies(answer: Tensor, clean: Tensor) -> Tensor:
-    """That of the chroma, plus 5 times the chroma times that of the hue, mean over pixels."""
+def _cross_entropies(output: Tensor, clean: Tensor) -> Tensor:
+    """Return the mean over pixels of CE(chroma) + 5 * chroma * CE(hue)."""
     hue, chroma, weight = _histograms(clean)
-    of_hue, of_chroma = (part.log_softmax(1) for part in answer.float().chunk(2, 1))
-    of_pixel = (chroma * of_chroma).sum(1) + _HUE * weight * (hue * of_hue).sum(1)
-    return -of_pixel.mean()
+    log_hue, log_chroma = (part.log_softmax(1) for part in output.float().chunk(2, 1))
+    per_pixel = (chroma * log_chroma).sum(1) + _HUE * weight * (hue * log_hue).sum(1)
+    return -per_pixel.mean()
 
 
-def _expected_colours(answer: Tensor, seen: Tensor) -> Tensor:
-    """The picture with the seen grey, the expected chroma and the circular mean of the hue."""
-    of_hue, of_chroma = (part.softmax(1) for part in answer.float().chunk(2, 1))
-    centres = (torch.arange(_BINS, device=answer.device) + 0.5)[:, None, None] / _BINS
-    chroma = (of_chroma * centres).sum(1, keepdim=True)
+def _expected_colours(output: Tensor, corrupted: Tensor) -> Tensor:
+    """Colour the grey input with the expected chroma and the circular mean of the hue."""
+    hue_probs, chroma_probs = (part.softmax(1) for part in output.float().chunk(2, 1))
+    centres = (torch.arange(_BINS, device=output.device) + 0.5)[:, None, None] / _BINS
+    chroma = (chroma_probs * centres).sum(1, keepdim=True)
     angle = 2 * math.pi * centres
-    sine, cosine = ((of_hue * f(angle)).sum(1, keepdim=True) for f in (torch.sin, torch.cos))
+    sine, cosine = ((hue_probs * f(angle)).sum(1, keepdim=True) for f in (torch.sin, torch.cos))
     hue = 6 * ((torch.atan2(sine, cosine) / (2 * math.pi)) % 1)
-    # The purest colour of that hue: largest channel 1, smallest 0.
+    # the most saturated colour of this hue: largest channel 1, smallest 0
     pure = torch.cat([(hue - 3).abs() - 1, 2 - (hue - 2).abs(), 2 - (hue - 4).abs()], 1).clamp(0, 1)
-    return (seen[:, :1] + chroma * (pure - to_grey(pure))).clamp(0, 1)
+    return (corrupted[:, :1] + chroma * (pure - to_grey(pure))).clamp(0, 1)
 
 
 def _overall_histogram(_: Tensor, clean: Tensor) -> Tensor:
+    """Return the log of the histograms over all pictures, at every pixel."""
     hue, chroma, weight = _histograms(clean)
     hue = hue * weight[:, None]
     both = [part.mean((0, 2, 3)) for part in (hue, chroma)]
@@ -168,7 +169,7 @@ def _overall_histogram(_: Tensor, clean: Tensor) -> Tensor:
 PRETEXTS = {
     pretext.name: pretext
     for pretext in (
-        Pretext("colorization", True, 3, _only_grey, _squared, _as_it_is, _hand_back),
+        Pretext("colorization", True, 3, _only_grey, _squared_error, _clamped, _unchanged_input),
         Pretext(
             "chroma",
             True,
@@ -178,10 +179,21 @@ PRETEXTS = {
             _expected_colours,
             _overall_histogram,
         ),
-        Pretext("masked-denoising", False, 3, hide, _squared, _as_it_is, _hand_back),
-        Pretext("masked-colorization", True, 3, _grey_and_hidden, _squared, _as_it_is, _hand_back),
+        Pretext("masked-denoising", False, 3, hide, _squared_error, _clamped, _unchanged_input),
+        Pretext(
+            "masked-colorization",
+            True,
+            3,
+            _grey_and_hidden,
+            _squared_error,
+            _clamped,
+            _unchanged_input,
+        ),
     )
 }
-"""Sources: Larsson, Maire and Shakhnarovich 2017, arXiv:1703.04044 (hue and chroma
-as there: 32 bins each, over 7 x 7 pixels, hue weighted by 5 times the chroma, arXiv:1603.06668);
-Brempong et al. 2022, arXiv:2205.11423, for denoising."""
+"""All pretexts, by name.
+
+Sources: the assignment for ``colorization``; Larsson, Maire and Shakhnarovich 2017,
+arXiv:1703.04044, for ``chroma`` (histograms as in arXiv:1603.06668: 32 bins each, over 7 x 7
+pixels, hue weighted by 5 times the chroma); Brempong et al. 2022, arXiv:2205.11423, for denoising.
+"""

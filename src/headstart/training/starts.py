@@ -1,11 +1,11 @@
-"""Starts: from where the initial weights come, and what of them moved.
+"""Starts: read initial weights, and copy them into a network.
 
-Weights move by name and shape. What moved, what was adapted, what stayed fresh and what was not
-used is told; a start that moves nothing, or that belongs to another network, is an error.
+Tensors are copied by name and shape. The result lists which tensors were copied, adapted, left new
+or not used; a start of which nothing fits, or that belongs to another network, is an error.
 
-The head moves only where it means the same: from a segmentation into the same classes, or from a
-file that does not say what it is. The standardisation of pictures (the network's ``mean`` and
-``std``) is the recipe's and never moves: starts that are compared see the same pictures.
+The head is copied only if it predicts the same classes, or if the file does not name its classes.
+The network's ``mean`` and ``std``, which standardise pictures, are never copied: they belong to the
+recipe, so that all starts of a study see the same inputs.
 """
 
 from __future__ import annotations
@@ -38,14 +38,13 @@ _OLD_DENSENET = re.compile(r"(denselayer\d+\.(?:norm|conv))\.(\d)")
 
 @dataclass(frozen=True)
 class Source:
-    """Weights from somewhere.
+    """Weights that a network can start from.
 
     Attributes:
-        name: how they are called in messages and tables.
-        weights: by name, on the CPU.
-        classes: names of the classes its head tells apart; empty for a pretext, None where the
-            file does not say.
-        sha256: of the file.
+        name: name of the start in messages and tables.
+        weights: tensors on the CPU, by name.
+        classes: class names of the head; empty for a pretext, None if the file does not name them.
+        sha256: hash of the file.
     """
 
     name: str
@@ -56,15 +55,16 @@ class Source:
 
 @dataclass(frozen=True)
 class Moved:
-    """What became of a source's weights; names of tensors, in the network's order or sorted.
+    """The tensors copied from a source to a network, by name.
 
     Attributes:
-        name: of the source.
-        weights_sha256: of its file; None for ``scratch``.
-        moved: taken over as they are.
-        adapted: taken over in another shape (a first layer for grey pictures into one for colour).
-        fresh: new, as from scratch.
-        unused: in the source, without a place here.
+        name: name of the source.
+        weights_sha256: hash of its file; None for ``scratch``.
+        moved: tensors copied unchanged, in the network's order.
+        adapted: tensors copied in another shape (a first layer for grey pictures into one for
+            colour), in the network's order.
+        fresh: tensors of the network that stay new, in the network's order.
+        unused: tensors of the source that were not copied, sorted.
     """
 
     name: str
@@ -75,18 +75,15 @@ class Moved:
     unused: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """As an object, the names as lists."""
+        """Return the attributes as a dict, with names as lists."""
         return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
 
     def __str__(self) -> str:
         if self.weights_sha256 is None:
-            return "start: scratch, all weights are new"
-        parts = [f"{len(self.moved)} tensors moved"]
-        for word, names in (("adapted", self.adapted), ("fresh", self.fresh)):
-            if names:
-                parts.append(f"{len(names)} {word} ({_few(names)})")
-        if self.unused:
-            parts.append(f"{len(self.unused)} unused ({_few(self.unused)})")
+            return "start: scratch, all weights new"
+        parts = [f"{len(self.moved)} tensors copied"]
+        kinds = (("adapted", self.adapted), ("new", self.fresh), ("unused", self.unused))
+        parts += [f"{len(names)} {kind} ({_few(names)})" for kind, names in kinds if names]
         return f"start: {self.name}: {', '.join(parts)}"
 
 
@@ -96,14 +93,18 @@ def _few(names: Sequence[str]) -> str:
 
 
 def read_source(path: Path, name: str) -> Source:
-    """Weights from a safetensors file, or from a ``.pth`` or ``.pt`` file that holds weights only.
+    """Read weights from a safetensors file, or from a ``.pth`` or ``.pt`` file of weights only.
+
+    Args:
+        path: the file.
+        name: name of the start in messages and tables.
 
     Raises:
-        DataError: the file cannot be read, or holds anything but tensors by name.
+        DataError: the file cannot be read, or holds anything but named tensors.
     """
     try:
-        if path.exists() and not path.is_file():  # a pipe may hang, a device never end
-            raise OSError(0, "a pipe or a device, expected a file of weights")
+        if path.exists() and not path.is_file():  # reading a pipe or a device might never end
+            raise OSError(0, "not a regular file, expected a file of weights")
         content = path.read_bytes()
     except OSError as e:
         message = f"the start {path}: {e.strerror}"
@@ -115,63 +116,64 @@ def read_source(path: Path, name: str) -> Source:
         weights = load_safetensors(content)
         header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
     except (SafetensorError, ValueError):
-        message = f"the start {path} is damaged, or no safetensors file"
-        hint = "expected .safetensors, or .pth or .pt with weights only"
+        message = f"the start {path} is damaged, or is not a safetensors file"
+        hint = "give a .safetensors file, or a .pth or .pt file with weights only"
         raise DataError(Finding("bad-weights", "error", message, hint)) from None
     return Source(name, _plain_names(weights), _classes(header, path), digest)
 
 
 def _classes(header: dict[str, Any], path: Path) -> tuple[str, ...] | None:
-    """What the head of weights in a safetensors file tells apart, by the file's header."""
-    if (ours := header.get("__metadata__", {}).get("headstart")) is None:
+    """Return the class names of the head from a safetensors header; None if it has none."""
+    if (facts := header.get("__metadata__", {}).get("headstart")) is None:
         return None
     try:
-        return tuple(map(str, json.loads(ours).get("names", ())))
+        return tuple(map(str, json.loads(facts).get("names", ())))
     except (ValueError, TypeError, AttributeError):
-        message = f"what the start {path} says of its classes, under headstart, is not understood"
-        raise DataError(Finding("bad-weights", "error", message, "save it anew")) from None
+        message = f"the headstart metadata of the start {path} cannot be read"
+        hint = "save the weights again, with or without this metadata"
+        raise DataError(Finding("bad-weights", "error", message, hint)) from None
 
 
 def _read_pickled(content: bytes, path: Path) -> dict[str, Tensor]:
-    hint = "save it as safetensors, or with torch.save(model.state_dict(), path)"
+    hint = "save the weights as safetensors, or with torch.save(model.state_dict(), path)"
     try:
-        with warnings.catch_warnings(action="ignore"):  # of what is refused anyway
-            found = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-    except Exception as e:  # unpickling raises nearly everything on nearly random bytes
-        message = f"the start {path} cannot be read as weights only: {_reason(e)}"
+        with warnings.catch_warnings(action="ignore"):  # about files that are refused anyway
+            content_read = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    except Exception as e:  # unpickling damaged bytes can raise any exception
+        message = f"the start {path} is not a file of weights only: {_reason(e)}"
         raise DataError(Finding("bad-weights", "error", message, hint)) from None
     for wrapper in _WRAPPERS:
-        if isinstance(found, dict) and isinstance(found.get(wrapper), dict):
-            found = found[wrapper]
-    tensors = isinstance(found, dict) and all(
-        isinstance(k, str) and isinstance(v, Tensor) and _plain(v) for k, v in found.items()
+        if isinstance(content_read, dict) and isinstance(content_read.get(wrapper), dict):
+            content_read = content_read[wrapper]
+    only_tensors = isinstance(content_read, dict) and all(
+        isinstance(k, str) and isinstance(v, Tensor) and _plain(v) for k, v in content_read.items()
     )
-    if not tensors or not found:
-        message = f"the start {path} holds no tensors by name, dense and of real numbers"
+    if not only_tensors or not content_read:
+        message = f"the start {path} does not hold named tensors, dense and of real numbers"
         raise DataError(Finding("bad-weights", "error", message, hint))
-    return _plain_names(found)
+    return _plain_names(content_read)
 
 
 def _reason(error: Exception) -> str:
-    """Why a file is no weights; torch's own words advise to run what it holds."""
+    """Say why a file is refused; torch's own message suggests running untrusted code."""
     words = str(error).strip()
-    if found := re.search(r"GLOBAL ([\w.]+)", words):
-        return f"it holds {found[1]}, which is no tensor"
+    if match := re.search(r"GLOBAL ([\w.]+)", words):
+        return f"it holds {match[1]}, which is not a tensor"
     if "TorchScript" in words:
         return "it is a TorchScript archive"
     if words.startswith("Weights only load failed"):
-        return "it holds other things than tensors"
+        return "it holds objects other than tensors"
     return words.splitlines()[0][:120] if words else type(error).__name__
 
 
 def _plain(tensor: Tensor) -> bool:
-    """Whether its values are there, every one, and real."""
+    """Return whether a tensor is dense, in memory, and of real numbers."""
     dense = tensor.layout is torch.strided and tensor.device.type == "cpu"
     return dense and not (tensor.is_quantized or tensor.is_complex())
 
 
 def _plain_names(weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Without what DataParallel puts before every name; DenseNet's old names as they are now."""
+    """Strip the prefix of DataParallel from names, and convert old DenseNet names."""
     weights = {_OLD_DENSENET.sub(r"\1\2", name): t for name, t in weights.items()}
     if weights and all(name.startswith("module.") for name in weights):
         return {name.removeprefix("module."): t for name, t in weights.items()}
@@ -185,23 +187,21 @@ def move(
     head: str | tuple[str, ...] = "head.",
     whole: bool = False,
 ) -> Moved:
-    """Puts a source's weights into ``model``, by name and shape.
+    """Copy a source's weights into ``model``, by name and shape.
 
     Args:
-        model: with new weights; changed in place.
-        source: where the weights come from.
-        classes: what the model's head tells apart.
-        head: how the names of its tensors begin; or of several parts that are no part of what
-            moves.
-        whole: every tensor outside the head must have its counterpart, as in published weights.
+        model: network with new weights; changed in place.
+        source: the weights.
+        classes: class names of the model's head.
+        head: prefix, or prefixes, of the tensors that are copied only if all of them fit.
+        whole: whether every other tensor must have a counterpart, as in published weights.
 
     Returns:
-        What moved.
+        The tensors copied.
 
     Raises:
-        DataError: nothing moves, tensors of one name differ in shape outside the head, or, with
-            ``whole``, some have no counterpart; or values are not finite. The first few are named.
-            The model is then as it was.
+        DataError: no tensor fits, a tensor outside the head has another shape, a value is not
+            finite, or, with ``whole``, a tensor has no counterpart. The model is unchanged.
     """
     own = {n: t for n, t in model.state_dict().items() if n not in _NOT_WEIGHTS}
     same_head = source.classes is None or source.classes == classes
@@ -214,61 +214,64 @@ def move(
     taken: dict[str, Tensor] = {}
     wrong, missing = [], []
     for name, tensor in own.items():
-        given = source.weights.get(name)
-        if given is None or (name.startswith(head) and not head_fits):
+        counterpart = source.weights.get(name)
+        if counterpart is None or (name.startswith(head) and not head_fits):
             report = replace(report, fresh=(*report.fresh, name))
             if not name.startswith(head) and not name.endswith(_COUNTER):
                 missing.append(name)
-        elif given.shape == tensor.shape:
-            taken[name] = given
+        elif counterpart.shape == tensor.shape:
+            taken[name] = counterpart
             report = replace(report, moved=(*report.moved, name))
-        elif _of_grey(name, given, tensor):
-            taken[name] = given.expand_as(tensor) / tensor.shape[1]
+        elif _is_grey_layer(name, counterpart, tensor):
+            taken[name] = counterpart.expand_as(tensor) / tensor.shape[1]
             report = replace(report, adapted=(*report.adapted, name))
         else:
-            wrong.append(f"{name} {tuple(given.shape)}, expected {tuple(tensor.shape)}")
-    # sorted, for a safetensors file gives its tensors in another order each time
+            wrong.append(f"{name} {tuple(counterpart.shape)}, expected {tuple(tensor.shape)}")
+    # sorted, as safetensors returns tensors in an order that varies
     unused = tuple(sorted(n for n in source.weights if n not in taken and n not in _NOT_WEIGHTS))
     fits = any(n.endswith("weight") for n in taken)
     if whole and fits:
         heads = (head,) if isinstance(head, str) else head
-        strange = [n for n in unused if not n.startswith((*heads, *_AUXILIARY))]
+        surplus = [n for n in unused if not n.startswith((*heads, *_AUXILIARY))]
         wrong += [f"{name} is missing" for name in missing]
-        wrong += [f"{name} has no place here" for name in strange if name not in own]
+        wrong += [f"{name} is not in this network" for name in surplus if name not in own]
     if wrong:
         rest = f" and {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else ""
         message = (
-            f"the start {source.name} is of another network: {'; '.join(wrong[:_SHOWN])}{rest}"
+            f"the start {source.name} belongs to another network: {'; '.join(wrong[:_SHOWN])}{rest}"
         )
-        hint = "train with the --width and --model that the start was made with, or make it anew"
+        hint = "use the --model and --width that the start was trained with"
         raise DataError(Finding("shapes-differ", "error", message, hint))
     if not fits:
-        there, here = sorted(source.weights)[:_SHOWN], list(own)[:_SHOWN]
-        message = f"nothing of the start {source.name} fits: it holds {there}, expected {here}"
+        names, expected = sorted(source.weights)[:_SHOWN], list(own)[:_SHOWN]
+        message = (
+            f"no tensor of the start {source.name} fits this network: it holds {names}, expected "
+            f"{expected}"
+        )
         hint = (
-            "the names of its tensors must be those of this network: give the --model it was made "
-            "with, which a segmentation takes as its encoder"
+            "use the --model that the start was trained with; a segmentation takes a classifier as "
+            "its encoder"
         )
         raise DataError(Finding("nothing-moved", "error", message, hint))
     fitting = {n: t.to(own[n].dtype) for n, t in taken.items()}
     if spoiled := [n for n, t in fitting.items() if not t.isfinite().all()]:
-        message = f"the start {source.name} holds infinite values or NaN, in {_few(spoiled)}"
-        hint = "its own training went astray: give weights from before that"
+        message = f"the start {source.name} holds NaN or infinite values, in {_few(spoiled)}"
+        hint = "its training diverged: use weights from before that"
         raise DataError(Finding("bad-weights", "error", message, hint))
     model.load_state_dict(versioned(model, fitting), strict=False)
     return replace(report, unused=unused)
 
 
 def start_of(model: UNet | EncoderUNet, source: Source, classes: tuple[str, ...]) -> Moved:
-    """Puts a source's weights into a network for segmentation.
+    """Copy a source's weights into a segmentation network.
 
-    They are those of such a network; or, where it has a classifier as its encoder, the classifier's
-    own, in torchvision's names: then the encoder takes all of them but the classifier's head.
+    The source is a segmentation network or, for a network with an encoder, the classifier that
+    serves as the encoder, with torchvision's names; then all but the classifier's head is copied.
 
     Args:
-        model: with new weights; changed in place.
-        source: where the weights come from.
-        classes: what the model's head tells apart.
+        model: network with new weights; changed in place.
+        source: the weights.
+        classes: class names of the model's head.
 
     Raises:
         DataError: as [`move`][].
@@ -276,24 +279,25 @@ def start_of(model: UNet | EncoderUNet, source: Source, classes: tuple[str, ...]
     if not isinstance(model, EncoderUNet):
         return move(model, source, classes)
     if any(name.startswith(_ENCODER) for name in source.weights):
-        # Whole: networks of one family have parts of the same names and shapes.
+        # whole: other networks of the family share some names and shapes
         return move(model, source, classes, whole=True)
-    its = move(model.encoder, source, (), beside_encoder(model.name), whole=True)
+    report = move(model.encoder, source, (), beside_encoder(model.name), whole=True)
     moved, adapted, fresh = (
-        tuple(_ENCODER + name for name in names) for names in (its.moved, its.adapted, its.fresh)
+        tuple(_ENCODER + name for name in names)
+        for names in (report.moved, report.adapted, report.fresh)
     )
-    new = (n for n in model.state_dict() if not n.startswith((_ENCODER, *_NOT_WEIGHTS)))
-    return replace(its, moved=moved, adapted=adapted, fresh=(*fresh, *new))
+    decoder = (n for n in model.state_dict() if not n.startswith((_ENCODER, *_NOT_WEIGHTS)))
+    return replace(report, moved=moved, adapted=adapted, fresh=(*fresh, *decoder))
 
 
 _ENCODER = "encoder."
-_COUNTER = "num_batches_tracked"  # which old files of weights lack, and nothing depends on
-_AUXILIARY = ("AuxLogits.", "aux1.", "aux2.")  # heads of Inception that help to train it, no more
+_COUNTER = "num_batches_tracked"  # missing in old files, and without effect
+_AUXILIARY = ("AuxLogits.", "aux1.", "aux2.")  # Inception's auxiliary heads, used in training only
 
 
-def _of_grey(name: str, given: Tensor, tensor: Tensor) -> bool:
-    """Whether it is a first layer for grey pictures, where one for colour is wanted."""
-    return name == "encoder.0.0.weight" and given.shape == (
+def _is_grey_layer(name: str, counterpart: Tensor, tensor: Tensor) -> bool:
+    """Return whether the counterpart of a first layer for colour is one for grey pictures."""
+    return name == "encoder.0.0.weight" and counterpart.shape == (
         tensor.shape[0],
         1,
         *tensor.shape[2:],

@@ -63,7 +63,7 @@ def demo(
     from headstart.inference.masks import predict
     from headstart.inference.opening import open_segmenter
     from headstart.report.write import write_report
-    from headstart.studies.plan import Cell
+    from headstart.studies.cells import Cell
     from headstart.studies.study import study
 
     folder = Path(out)

@@ -1,0 +1,91 @@
+"""Caveats of a run's scores: shared pictures, the start's pictures, patients and videos."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from headstart.data.checks.leaks import Overlap
+from headstart.data.pictures.duplicates import NEAR
+from headstart.tasks.interface import CardFacts
+from headstart.training.config import IMAGENET, PRETEXT_NAMES, SCRATCH, RunConfig
+
+
+def caveats(
+    config: RunConfig, facts: CardFacts, split: str, environment: Mapping[str, Any]
+) -> Iterable[str]:
+    """Yield what limits the scores, one sentence each.
+
+    Args:
+        config: configuration of the run.
+        facts: splits, overlaps and groups of its data.
+        split: the scored split.
+        environment: content of its ``environment.json``.
+    """
+    for (first, second), overlap in facts.overlaps.items():
+        yield _overlap(first, second, overlap, facts.things)
+    start = _start(config, environment.get("start_pictures"), split)
+    if start is not None:
+        yield start
+    yield _groups(facts.groups, split)
+
+
+def _overlap(first: str, second: str, overlap: Overlap, things: str) -> str:
+    compared = f"the {overlap.among} {second} {things}"
+    if second == "training":
+        compared += " of this run"
+    sentence = (
+        f"{overlap.same or 'None'} of the {overlap.pictures} {first} {things} {_is(overlap.same)} "
+        f"also among {compared}; "
+    )
+    if overlap.near is None:
+        return f"{sentence}near-duplicates were not searched."
+    has = "has" if overlap.near < 2 else "have"
+    near = f"{overlap.near or 'none'} {has} a near-duplicate among them"
+    return f"{sentence}{near} (within {NEAR:g} grey levels)."
+
+
+def _is(count: int) -> str:
+    return "is" if count < 2 else "are"
+
+
+def _start(config: RunConfig, pictures: Mapping[str, Any] | None, split: str) -> str | None:
+    """Say whether the start was trained on scored pictures; None for new weights."""
+    if config.start == SCRATCH:
+        return None
+    if config.start == IMAGENET:
+        return "The start was trained on ImageNet; its pictures were not compared with these."
+    if pictures is None or not pictures["same_data"] or split not in pictures["compared_with"]:
+        return (
+            f"The pictures that the start was trained on were not compared with the {split} split."
+        )
+    pretext = config.start if config.start in PRETEXT_NAMES else "pretext"
+    same, near = pictures["copies"], pictures["near"]
+    sentence = (
+        f"{same or 'None'} of the {pictures['pictures']} {pretext} pictures {_is(same)} also a "
+        f"validation or test picture, and {near or 'none'} {_is(near)} a near-duplicate of one"
+    )
+    if not same + near:
+        return f"{sentence}."
+    used = "were left out" if pictures["dropped"] else "were used to train the start"
+    return f"{sentence}; these {used}."
+
+
+def _groups(groups: Mapping[str, frozenset[str]], split: str) -> str:
+    """Say whether the scored patients or videos are new to the network."""
+    if not any(groups.values()):
+        return (
+            "The patient or video of each picture is not known, so the scores say nothing about "
+            "new patients or videos."
+        )
+    held_out = groups.get(split, frozenset())
+    number = f"{len(held_out)} {'group' if len(held_out) == 1 else 'groups'}"
+    if shared := held_out & groups.get("train", frozenset()):
+        return (
+            f"{len(shared)} of the {number} (patients, videos) of the {split} split are also in "
+            "the training split, so the scores say little about new ones."
+        )
+    return (
+        f"The {split} split has {number} (patients, videos), none of them in the training split: "
+        "the scores are those of new groups, though of few if the number is small."
+    )

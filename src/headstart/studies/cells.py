@@ -1,0 +1,113 @@
+"""The runs of a study (cells) and their configurations."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from headstart.studies.verdicts import called
+from headstart.training.config import (
+    PRETEXT_NAMES,
+    SCRATCH,
+    SCRATCH_LONGER,
+    PretextConfig,
+    RunConfig,
+    StudyConfig,
+)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run of a study: a start, a tuning, a label budget and a seed."""
+
+    start: str
+    tune: str
+    labels: int
+    seed: int
+
+    @property
+    def run(self) -> str:
+        """Path of the run's folder inside the study's folder."""
+        tune = self.tune.replace(":", "")
+        return f"runs/{_folder_name(self.start)}-{tune}-{self.labels}-{self.seed}"
+
+    def __str__(self) -> str:
+        tune = "" if self.tune == "all" else f", tune {self.tune}"
+        return f"{called(self.start)}{tune}, {self.labels} labels, seed {self.seed}"
+
+
+def _folder_name(start: str) -> str:
+    """Return a start as part of a folder's name; a hash keeps different paths apart."""
+    if re.fullmatch(r"[a-z-]+", start):
+        return start
+    name = re.sub(r"[^A-Za-z0-9_]+", "_", Path(start).stem)[:40]
+    return f"{name}_{hashlib.sha256(os.fsencode(start)).hexdigest()[:8]}"
+
+
+def cells(config: StudyConfig) -> list[Cell]:
+    """Return all runs, ordered by seed, so that an interrupted study has complete seeds."""
+    return [
+        Cell(start, tune, labels, seed)
+        for seed in config.seeds
+        for labels in config.labels
+        for tune in config.tunes
+        for start in config.starts
+    ]
+
+
+def pretext_config(config: StudyConfig, pretext: str, seed: int) -> PretextConfig:
+    """Return the configuration of the pretext run for one seed."""
+    return PretextConfig.model_validate(
+        {
+            "schema": 1,
+            "data": config.data,
+            "model": config.model,
+            "width": config.width,
+            "size": config.size,
+            "seed": seed,
+            "device": config.device,
+            "threads": config.threads,
+            "pretext": pretext,
+            "drop_leaks": config.drop_leaks,
+            "recipe": config.pretext_recipe,
+        }
+    )
+
+
+def run_config(config: StudyConfig, cell: Cell, epochs_longer: int = 0) -> RunConfig:
+    """Return the configuration of one run.
+
+    Runs of the same budget, tuning and seed differ only in ``start`` and ``pretext``;
+    ``scratch-longer`` also trains for more epochs.
+
+    Args:
+        config: configuration of the study.
+        cell: the run.
+        epochs_longer: additional epochs of ``scratch-longer``.
+    """
+    recipe = config.recipe
+    if cell.start == SCRATCH_LONGER:
+        recipe = recipe.model_copy(update={"epochs": recipe.epochs + epochs_longer})
+    pretext = cell.start in PRETEXT_NAMES
+    return RunConfig.model_validate(
+        {
+            "schema": 1,
+            "data": config.data,
+            "task": config.task,
+            "model": config.model,
+            "start": SCRATCH if cell.start == SCRATCH_LONGER else cell.start,
+            "pretext": pretext_config(config, cell.start, cell.seed) if pretext else None,
+            "tune": cell.tune,
+            "width": config.width,
+            "size": config.size,
+            "labels": cell.labels,
+            "seed": cell.seed,
+            "score": config.score,
+            "device": config.device,
+            "threads": config.threads,
+            "recipe": recipe,
+        }
+    )
