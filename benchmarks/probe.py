@@ -17,18 +17,18 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from headstart.config.recipes import CLASSIFIER_DEFAULT
+from headstart.config.records import RunConfig, make_run_config
 from headstart.data.layouts.idx import FILES
 from headstart.models.classifiers import make_network
 from headstart.runs.records import environment
 from headstart.system.disk import write_json
 from headstart.tasks.classification import Classification
 from headstart.tasks.interface import Prepared
-from headstart.training.config import RunConfig, make_run_config
 from headstart.training.features import prepared
 from headstart.training.fit import fit
 from headstart.training.listener import SILENT
 from headstart.training.placement import placed
-from headstart.training.recipes import CLASSIFIER_DEFAULT
 
 _BATCH = 64
 

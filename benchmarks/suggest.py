@@ -23,6 +23,9 @@ import numpy as np
 import torch
 from scipy.stats import spearmanr
 
+from headstart.config.files import read_frame_names
+from headstart.config.option_values import parse_size
+from headstart.config.records import RunConfig
 from headstart.data.decoded_frames import read_labelled
 from headstart.data.layouts.folders import Frame, open_dataset
 from headstart.data.pictures.duplicates import NEAR, fingerprints, nearest
@@ -40,9 +43,6 @@ from headstart.studies import statistics as stats
 from headstart.studies.workers import Silent, Work, working
 from headstart.system.disk import write_json
 from headstart.system.signals import Stopping
-from headstart.training.config import RunConfig
-from headstart.training.config_files import read_frame_names
-from headstart.training.option_values import parse_size
 
 ARMS = ("suggested", "random")
 

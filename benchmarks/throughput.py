@@ -40,6 +40,8 @@ from torch import nn
 from torch.utils.data import DataLoader
 from torch.utils.flop_counter import FlopCounterMode
 
+from headstart.config.option_values import parse_size
+from headstart.config.recipes import Recipe, read_recipe
 from headstart.data.batches import steps_per_epoch
 from headstart.data.decoded_frames import decode
 from headstart.data.drawn.dataset import write_dataset
@@ -54,9 +56,7 @@ from headstart.tasks.segmentation_training import frame_batches
 from headstart.training.batch_source import Batches
 from headstart.training.fit import fit, make_optimizer
 from headstart.training.listener import Row
-from headstart.training.option_values import parse_size
 from headstart.training.placement import layout, low_precision
-from headstart.training.recipes import Recipe, read_recipe
 
 Part = Callable[[], int]  # trains for one round, returns the number of pictures
 

@@ -52,8 +52,8 @@ from headstart.assignment.settings import (
     without_steplr,
 )
 from headstart.data.drawn.dataset import write_dataset
-from headstart.report import charts
-from headstart.report.records import read_records
+from headstart.reports import charts
+from headstart.reports.records import read_records
 from headstart.runs.run import train
 from headstart.studies.cells import Cell
 from headstart.studies.study import study

@@ -10,10 +10,10 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
+from headstart.config.recipes import ASSIGNMENT_AUGMENTED, DEFAULT, PRETEXT_DEFAULT
+from headstart.config.records import PRETEXT_NAMES, PretextConfig, RunConfig
+from headstart.config.task_settings import CLASSIFICATION
 from headstart.data.drawn.dataset import write_dataset
-from headstart.training.config import PRETEXT_NAMES, PretextConfig, RunConfig
-from headstart.training.recipes import ASSIGNMENT_AUGMENTED, DEFAULT, PRETEXT_DEFAULT
-from headstart.training.task_settings import CLASSIFICATION
 
 CLASSIFIER = {
     "task": "classification",

@@ -22,12 +22,12 @@ from headstart.assignment.report.write import write_homework
 from headstart.assignment.run import do_homework, not_run
 from headstart.assignment.settings import Homework
 from headstart.cli.homework import homework as verb
+from headstart.config.files import differences, read_config, read_run_config
+from headstart.config.recipes import ASSIGNMENT, PRETEXT_ASSIGNMENT
 from headstart.errors import InterruptedRun, UsageError
-from headstart.report.records import RunRecord
+from headstart.reports.records import RunRecord
 from headstart.scores.frames_csv import FrameCounts
 from headstart.studies.statistics import Comparison, verdict
-from headstart.training.config_files import differences, read_config, read_run_config
-from headstart.training.recipes import ASSIGNMENT, PRETEXT_ASSIGNMENT
 from tests.conftest import Silent
 
 RUNS = ("a", *(f"{s}/runs/{r}-all-12-1" for s in ("steplr", "constant")

@@ -25,9 +25,9 @@ from headstart.assignment.settings import (
     new_data_study,
     with_recorded_part2,
 )
+from headstart.config.files import differences, read_run_config, read_study_config
+from headstart.config.recipes import CLASSIFIER_ASSIGNMENT
 from headstart.errors import DataError, UsageError
-from headstart.training.config_files import differences, read_run_config, read_study_config
-from headstart.training.recipes import CLASSIFIER_ASSIGNMENT
 from tests.assignment.test_homework import app, read_page
 from tests.conftest import Silent
 

@@ -33,10 +33,10 @@ TINY = ("--size", "16x24", "--width", "2", "--epochs", "1", "--threads", "1", "-
 @pytest.fixture(scope="module", autouse=True)
 def loaded() -> None:
     """What a first optimizer step and a first figure load is loaded once, for all children."""
-    import headstart.report.write
+    import headstart.reports.write
     import headstart.studies.study  # noqa: F401
+    from headstart.config.recipes import DEFAULT
     from headstart.training.fit import make_optimizer
-    from headstart.training.recipes import DEFAULT
 
     layer = torch.nn.Linear(1, 1)
     layer(torch.zeros(1, 1)).sum().backward()

@@ -17,9 +17,9 @@ from urllib.parse import parse_qs
 import httpx
 import pytest
 
-from headstart.training.config import make_run_config
-from headstart.training.config_files import to_json
-from headstart.training.recipes import read_classifier_recipe
+from headstart.config.files import to_json
+from headstart.config.recipes import read_classifier_recipe
+from headstart.config.records import make_run_config
 from tests.cli.test_main import _become_headstart, headstart
 from tests.serve.test_app import PNG
 

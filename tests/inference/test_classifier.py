@@ -16,6 +16,8 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from headstart.cli.main import app
+from headstart.config.recipes import CLASSIFIER_DEFAULT
+from headstart.config.records import make_run_config
 from headstart.data.layouts.class_folders import open_classes
 from headstart.data.layouts.folders import find_pictures, open_dataset
 from headstart.errors import DataError, HeadstartError, LockedError
@@ -24,8 +26,6 @@ from headstart.inference.evaluation import evaluate_run
 from headstart.inference.opening import open_classifier
 from headstart.runs.run import train
 from headstart.system.disk import locked
-from headstart.training.config import make_run_config
-from headstart.training.recipes import CLASSIFIER_DEFAULT
 from tests.conftest import CLASSIFIER, Silent, tiny
 
 

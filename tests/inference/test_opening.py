@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from headstart.config.recipes import CLASSIFIER_DEFAULT
+from headstart.config.records import make_run_config
 from headstart.data.layouts.class_folders import open_classes
 from headstart.data.layouts.folders import find_pictures, open_dataset
 from headstart.errors import DataError, UsageError
@@ -26,8 +28,6 @@ from headstart.inference.predictor import Predictor
 from headstart.inference.segmenter import Segmenter
 from headstart.runs.run import train
 from headstart.tasks.lookup import LABELLED
-from headstart.training.config import make_run_config
-from headstart.training.recipes import CLASSIFIER_DEFAULT
 from tests.conftest import CLASSIFIER, Silent, tiny_pretext
 
 

@@ -9,7 +9,7 @@ from torchvision.models import get_model
 from torchvision.models.feature_extraction import create_feature_extractor
 
 from headstart.errors import UsageError
-from headstart.export.graph import _EXAMPLE
+from headstart.exports.graph import _EXAMPLE
 from headstart.models.classifiers import make_network
 from headstart.models.encoder_unet import (
     EncoderUNet,

@@ -18,6 +18,7 @@ import pytest
 import torch
 from PIL import Image
 
+from headstart.config.files import read_run_config, to_json
 from headstart.errors import DataError, InterruptedRun, LockedError, UsageError
 from headstart.inference.opening import open_segmenter
 from headstart.runs.folder import fresh_folder
@@ -26,7 +27,6 @@ from headstart.scores import segmentation as metrics
 from headstart.system.devices import pick_device
 from headstart.system.disk import locked
 from headstart.training.checkpoint import load_weights
-from headstart.training.config_files import read_run_config, to_json
 from tests.conftest import ASSIGNMENT_TINY, Silent, tiny
 
 SAME_BYTES = ("weights.safetensors", "metrics.jsonl", "scores.json", "frames.csv", "config.json",

@@ -14,6 +14,7 @@ import httpx
 import numpy as np
 import pytest
 
+from headstart.config.files import read_run_config
 from headstart.data.label_map import LabelMap
 from headstart.inference.opening import open_segmenter
 from headstart.inference.segmenter import Segmenter
@@ -22,7 +23,6 @@ from headstart.serve.facts import About, find_about
 from headstart.serve.limits import RequestLimits
 from headstart.serve.samples import Samples, find_samples
 from headstart.serve.server import bind, make_server
-from headstart.training.config_files import read_run_config
 
 
 @contextmanager

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from headstart.config.files import read_run_config
 from headstart.errors import DataError
 from headstart.inference.opening import open_segmenter
 from headstart.serve.facts import facts, find_about
 from headstart.serve.samples import find_samples
 from headstart.studies.verdicts import sentences
-from headstart.training.config_files import read_run_config
-from tests.report.maker import make_study
+from tests.reports.maker import make_study
 
 
 def segmenter(run: Path):

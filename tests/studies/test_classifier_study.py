@@ -10,15 +10,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from headstart.config.recipes import CLASSIFIER_DEFAULT
+from headstart.config.records import StudyConfig
 from headstart.errors import DataError, UsageError
 from headstart.inference.opening import open_segmenter
-from headstart.report.command import study_command
-from headstart.report.write import write_report
+from headstart.reports.command import study_command
+from headstart.reports.write import write_report
 from headstart.studies.study import study
 from headstart.studies.verdicts import sentences
 from headstart.tasks.lookup import labelled_task
-from headstart.training.config import StudyConfig
-from headstart.training.recipes import CLASSIFIER_DEFAULT
 from tests.conftest import CLASSIFIER, Silent
 
 NAMES = ("ape", "bee", "cat")

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from headstart.config.files import to_json
 from headstart.errors import DataError, UsageError
 from headstart.studies.cells import cells
 from headstart.studies.ledger import line_of, write_ledger
 from headstart.studies.plan import expected_steps, grown, plan
-from headstart.training.config_files import to_json
 from tests.conftest import PRETEXT_TINY
 from tests.studies.test_ledger import write_finished
 from tests.studies.test_study import tiny_study

@@ -14,14 +14,14 @@ from pathlib import Path
 
 import pytest
 
+from headstart.config.files import differences, read_run_config
+from headstart.config.records import StudyConfig
 from headstart.errors import DataError, Finding, InterruptedRun, LockedError, UsageError
-from headstart.report.write import write_report
+from headstart.reports.write import write_report
 from headstart.runs.run import train
 from headstart.studies.cells import Cell, run_config
 from headstart.studies.plan import plan
 from headstart.studies.study import study
-from headstart.training.config import StudyConfig
-from headstart.training.config_files import differences, read_run_config
 from tests.conftest import PRETEXT_TINY, Silent, tiny
 
 RUN_FILES = ("frames.csv", "scores.json", "metrics.jsonl", "weights.safetensors")

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from headstart.config.records import StudyConfig
 from headstart.data.pictures.frame import Frame
 from headstart.scores.frames_csv import frames_csv
 from headstart.studies.statistics import Comparison, LabelsSaved
@@ -19,7 +20,6 @@ from headstart.studies.verdicts import (
     sentence,
     sentences,
 )
-from headstart.training.config import StudyConfig
 
 NAMES = ("background", "tool", "rare")
 FRAMES = tuple(Frame(str(i), Path(f"{i}.png")) for i in range(12))

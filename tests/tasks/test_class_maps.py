@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from headstart.config.recipes import ASSIGNMENT, DEFAULT
 from headstart.data.decoded_frames import Decoded, decode
 from headstart.data.layouts.folders import open_dataset
 from headstart.inference.segmenter import class_maps as in_numpy
@@ -19,7 +20,6 @@ from headstart.tasks.class_maps import class_maps, count_frames, segment
 from headstart.tasks.segmentation_training import frame_batches
 from headstart.training.losses import dice_cross_entropy_loss, dice_loss
 from headstart.training.placement import to_input
-from headstart.training.recipes import ASSIGNMENT, DEFAULT
 
 CPU = torch.device("cpu")
 

@@ -15,6 +15,8 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from headstart.config.recipes import CLASSIFIER_DEFAULT
+from headstart.config.records import RunConfig
 from headstart.data.augmentation import Augmentation
 from headstart.data.labelled_pictures import read_labelled_pictures
 from headstart.data.layouts.class_folders import open_classes
@@ -28,10 +30,8 @@ from headstart.tasks import classification_training
 from headstart.tasks.classification import Classification
 from headstart.tasks.interface import Prepared
 from headstart.training.checkpoint import load_weights
-from headstart.training.config import RunConfig
 from headstart.training.features import prepared
 from headstart.training.fit import fit
-from headstart.training.recipes import CLASSIFIER_DEFAULT
 from headstart.training.starts import Source, read_source
 from tests.conftest import Silent
 

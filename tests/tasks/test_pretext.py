@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from headstart.config.files import read_run_config
+from headstart.config.records import PretextConfig
 from headstart.errors import DataError, InterruptedRun, UsageError
 from headstart.inference.opening import open_segmenter
 from headstart.runs.run import train
 from headstart.tasks.pretext import PretextTask, find_leaks
-from headstart.training.config import PretextConfig
-from headstart.training.config_files import read_run_config
 from tests.conftest import PRETEXT_TINY, Silent, started, tiny_pretext
 
 SAME_BYTES = ("weights.safetensors", "metrics.jsonl", "scores.json", "leaks.json")

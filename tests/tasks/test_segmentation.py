@@ -13,9 +13,12 @@ from pydantic import ValidationError
 from typer.testing import CliRunner
 
 from headstart.cli.main import app
+from headstart.config.files import read_run_config
+from headstart.config.recipes import ENCODER_DEFAULT
+from headstart.config.records import RunConfig, make_run_config, make_study_config
 from headstart.data.layouts.folders import open_dataset
 from headstart.errors import DataError, Finding, InterruptedRun, UsageError
-from headstart.export.to_onnx import export_run
+from headstart.exports.to_onnx import export_run
 from headstart.inference.evaluation import evaluate_run
 from headstart.inference.finished_run import read_finished_run
 from headstart.inference.opening import open_segmenter
@@ -24,9 +27,6 @@ from headstart.labelling.suggestion import look
 from headstart.runs.run import train
 from headstart.studies.study import study
 from headstart.training.checkpoint import load_weights
-from headstart.training.config import RunConfig, make_run_config, make_study_config
-from headstart.training.config_files import read_run_config
-from headstart.training.recipes import ENCODER_DEFAULT
 from headstart.training.starts import read_source
 from tests.conftest import PRETEXT_TINY, Silent, tiny
 

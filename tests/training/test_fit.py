@@ -16,11 +16,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from headstart.config.recipes import ASSIGNMENT, DEFAULT, Recipe
 from headstart.errors import DataError
 from headstart.seeding import generator
 from headstart.training.batch_source import Batches
 from headstart.training.fit import State, finished, fit, learning_rate, make_optimizer
-from headstart.training.recipes import ASSIGNMENT, DEFAULT, Recipe
 from tests.conftest import Silent
 
 CPU = torch.device("cpu")

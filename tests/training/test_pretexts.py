@@ -11,20 +11,20 @@ import pytest
 import torch
 from PIL import Image
 
+from headstart.config.recipes import PRETEXT_DEFAULT
+from headstart.config.records import PretextName
 from headstart.data.augment import augment, augment_image, to_grey
 from headstart.data.augmentation import Augmentation
 from headstart.data.decoded_frames import Decoded
 from headstart.data.pictures.duplicates import joined
 from headstart.seeding import generator
 from headstart.tasks.pretext_training import restoration_batches, restored, trivial_loss
-from headstart.training.config import PretextName
 from headstart.training.pretexts import (
     PRETEXTS,
     grey_in_three,
     hide,
     hue_and_chroma,
 )
-from headstart.training.recipes import PRETEXT_DEFAULT
 
 CPU = torch.device("cpu")
 RECIPE = PRETEXT_DEFAULT.model_copy(update={"batch": 2})

@@ -12,12 +12,12 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from headstart.config.records import weights_file
 from headstart.errors import DataError, UsageError
 from headstart.models.classifiers import make_network
 from headstart.models.encoder_unet import EncoderUNet
 from headstart.models.unet import UNet
 from headstart.training.checkpoint import save_weights
-from headstart.training.config import weights_file
 from headstart.training.starts import Moved, Source, move, read_source, start_of
 
 NAMES = ("background", "tool", "other")

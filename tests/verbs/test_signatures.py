@@ -55,18 +55,7 @@ def test_a_function_says_what_each_option_is(verb: str) -> None:
         assert f"        {name}: " in function.__doc__
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(
-            name,
-            marks=pytest.mark.xfail(reason="this room is being renamed", strict=True)
-            if name in ("report", "export")
-            else (),
-        )
-        for name in headstart.__all__
-    ],
-)
+@pytest.mark.parametrize("name", headstart.__all__)
 def test_no_room_has_the_name_of_a_public_function(name: str) -> None:
     """Else importing the room would put a module where the function was."""
     assert name not in {module.name for module in pkgutil.iter_modules(headstart.__path__)}

@@ -26,6 +26,7 @@ from headstart.assignment.settings import (
     with_steplr,
     without_steplr,
 )
+from headstart.config.records import IMAGENET, RunConfig, weights_file
 from headstart.errors import DataError, Finding, HeadstartError, InterruptedRun, UsageError
 from headstart.models.classifiers import check_network, check_size, make_network
 from headstart.models.published import fetch_published
@@ -37,7 +38,6 @@ from headstart.studies.study import study, without_checkpoints
 from headstart.studies.workers import Work, working
 from headstart.system.disk import disk_errors, locked
 from headstart.system.signals import Stopping
-from headstart.training.config import IMAGENET, RunConfig, weights_file
 from headstart.training.listener import Listener
 from headstart.training.starts import move, read_source
 

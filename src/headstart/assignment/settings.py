@@ -21,19 +21,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from headstart.data.question import TaskName
-from headstart.errors import DataError, Finding, UsageError
-from headstart.tasks.lookup import labelled_task
-from headstart.training.config import (
-    IMAGENET,
-    SCRATCH,
-    RunConfig,
-    StudyConfig,
-    make_run_config,
-    make_study_config,
-)
-from headstart.training.config_files import read_run_config, read_study_config
-from headstart.training.recipes import (
+from headstart.config.files import read_run_config, read_study_config
+from headstart.config.recipes import (
     ASSIGNMENT,
     ASSIGNMENT_AUGMENTED,
     CLASSIFIER_ASSIGNMENT,
@@ -41,6 +30,17 @@ from headstart.training.recipes import (
     PRETEXT_ASSIGNMENT,
     Training,
 )
+from headstart.config.records import (
+    IMAGENET,
+    SCRATCH,
+    RunConfig,
+    StudyConfig,
+    make_run_config,
+    make_study_config,
+)
+from headstart.data.task import TaskName
+from headstart.errors import DataError, Finding, UsageError
+from headstart.tasks.lookup import labelled_task
 
 ScaleName = Literal["full", "small", "tiny"]
 

@@ -11,12 +11,12 @@ from typing import Any, Literal
 
 from pydantic import ConfigDict, Field, ValidationError
 
+from headstart.config.recipes import FrozenModel
+from headstart.config.records import Size
 from headstart.data.files import read_file
-from headstart.data.question import TaskName
+from headstart.data.task import TaskName
 from headstart.errors import DataError, Finding
 from headstart.system.packages import require
-from headstart.training.config import Size
-from headstart.training.recipes import FrozenModel
 
 KEY = "headstart"
 """The key of the [`Facts`][] in the file's metadata."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from headstart.config.files import read_config
 from headstart.inference.classifier import Classifier
 from headstart.inference.finished_run import FinishedRun, read_finished_run
 from headstart.inference.onnx_file import OnnxFile, is_onnx, read_onnx
 from headstart.inference.predictor import Predictor, PredictorKind
 from headstart.inference.segmenter import Segmenter
-from headstart.training.config_files import read_config
 
 PREDICTORS: dict[str, PredictorKind] = {
     kind.task: kind for kind in (Segmenter, Classifier)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from jaxtyping import Float32, UInt8
 
+from headstart.config.task_settings import UNET
 from headstart.data.decoded_frames import resize_image
 from headstart.data.label_map import LabelMap
 from headstart.data.layouts.folders import Dataset, Frame, frames_of, open_dataset
@@ -19,7 +20,6 @@ from headstart.errors import DataError, Finding
 from headstart.inference.finished_run import FinishedRun
 from headstart.inference.onnx_file import OnnxFile, bad_facts
 from headstart.inference.predictor import Answers, ExportForm, Images, Predictions, spread
-from headstart.training.task_settings import UNET
 
 if TYPE_CHECKING:
     from torch import device as Device

@@ -6,13 +6,13 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from headstart.config.files import read_frame_names, read_run_config
+from headstart.config.records import RunConfig
 from headstart.data.layouts.folders import Dataset, Frame, open_dataset
 from headstart.errors import DataError, Finding
 from headstart.runs.records import refuse_changed_data
 from headstart.tasks.budgets import LABELS
 from headstart.tasks.segmentation import Segmentation
-from headstart.training.config import RunConfig
-from headstart.training.config_files import read_frame_names, read_run_config
 
 
 @dataclass(frozen=True)

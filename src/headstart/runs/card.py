@@ -10,12 +10,12 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from headstart.config.records import SCRATCH, PretextConfig, RunConfig
+from headstart.config.task_settings import UNET
 from headstart.runs.caveats import caveats
 from headstart.tasks.interface import CardFacts, Scored
 from headstart.tasks.weaknesses import FEW, WEAK, quoted
-from headstart.training.config import SCRATCH, PretextConfig, RunConfig
 from headstart.training.fit import State
-from headstart.training.task_settings import UNET
 
 _SHOWN = 4  # tensors listed by name, per kind
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from headstart.config.records import IMAGENET, PRETEXT_NAMES, SCRATCH, RunConfig
 from headstart.data.checks.leaks import Overlap
 from headstart.data.pictures.duplicates import NEAR
 from headstart.tasks.interface import CardFacts
-from headstart.training.config import IMAGENET, PRETEXT_NAMES, SCRATCH, RunConfig
 
 
 def caveats(

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from headstart.config.files import differences, read_config
+from headstart.config.records import IMAGENET, PRETEXT_NAMES, SCRATCH, PretextConfig, RunConfig
 from headstart.errors import Finding, UsageError
 from headstart.system.disk import disk_errors
-from headstart.training.config import IMAGENET, PRETEXT_NAMES, SCRATCH, PretextConfig, RunConfig
-from headstart.training.config_files import differences, read_config
 
 _OURS = (".lock", "cache")
 _PATHS = ("data: ", "pretext.data: ")  # may differ: hashes say whether the data are the same

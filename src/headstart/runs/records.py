@@ -10,11 +10,11 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from headstart.config.records import PretextConfig, RunConfig
 from headstart.errors import DataError, Finding
 from headstart.system.disk import disk_errors, write_atomic, write_json
 from headstart.system.processor import cpu_model
 from headstart.tasks.interface import Task
-from headstart.training.config import PretextConfig, RunConfig
 from headstart.training.listener import Listener, Row
 
 

@@ -13,6 +13,8 @@ from typing import Any
 
 import torch
 
+from headstart.config.files import to_json
+from headstart.config.records import PretextConfig, RunConfig
 from headstart.errors import InterruptedRun
 from headstart.models.classifiers import versioned
 from headstart.runs.card import model_card
@@ -25,8 +27,6 @@ from headstart.tasks.interface import Stage
 from headstart.tasks.lookup import task_named
 from headstart.tasks.pretext import pictures_of
 from headstart.training.checkpoint import save_weights
-from headstart.training.config import PretextConfig, RunConfig
-from headstart.training.config_files import to_json
 from headstart.training.fit import State, fit
 from headstart.training.listener import Listener
 

@@ -6,12 +6,8 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from headstart.errors import DataError, Finding
-from headstart.runs.folder import NAMED_STARTS
-from headstart.tasks.interface import LabelledTask
-from headstart.tasks.lookup import labelled_task
-from headstart.tasks.pretext import leaks_of
-from headstart.training.config import (
+from headstart.config.files import read_run_config
+from headstart.config.records import (
     IMAGENET,
     PRETEXT_NAMES,
     SCRATCH,
@@ -21,7 +17,11 @@ from headstart.training.config import (
     StudyConfig,
     weights_file,
 )
-from headstart.training.config_files import read_run_config
+from headstart.errors import DataError, Finding
+from headstart.runs.folder import NAMED_STARTS
+from headstart.tasks.interface import LabelledTask
+from headstart.tasks.lookup import labelled_task
+from headstart.tasks.pretext import leaks_of
 
 if TYPE_CHECKING:
     from headstart.training.starts import Source

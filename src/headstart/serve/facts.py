@@ -7,19 +7,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from headstart.config.files import read_config
+from headstart.config.records import RunConfig
 from headstart.data.files import read_file
 from headstart.errors import DataError, Finding, UsageError, printable
 from headstart.inference.segmenter import Segmenter
 from headstart.plots.overlay import colour
-from headstart.report.arms import arms_of
-from headstart.report.formatting import duration, plural
-from headstart.report.measures import SEGMENTATION
-from headstart.report.records import read_json, read_records
-from headstart.report.sentences import opening
+from headstart.reports.arms import arms_of
+from headstart.reports.formatting import duration, plural
+from headstart.reports.records import read_json, read_records
+from headstart.reports.sentences import opening
 from headstart.studies.verdicts import called
 from headstart.studies.verdicts import sentences as sentences_of
-from headstart.training.config import RunConfig
-from headstart.training.config_files import read_config
+from headstart.tasks.segmentation import MEASURES
 
 _SHEETS = ("curves.png", "predictions.png")
 _SHEET_BYTES = 20_000_000
@@ -124,13 +124,13 @@ def worth(about: About) -> dict[str, Any]:
                 "trivial": scores["trivial"].get(name),
                 "meaning": f"{meaning.rstrip('.')}.",
             }
-            for name, meaning in SEGMENTATION.meanings
+            for name, meaning in MEASURES.meanings
         ],
         "classes": [
             {
                 "name": printable(name),
                 "frames": row["frames"],
-                **{score: row[score] for score in SEGMENTATION.by_class},
+                **{score: row[score] for score in MEASURES.by_class},
                 "reason": row.get("reason", ""),
             }
             for name, row in scores["classes"].items()

@@ -8,12 +8,12 @@ from pathlib import Path
 
 from PIL import Image
 
+from headstart.config.records import RunConfig
 from headstart.data.label_map import LabelMap
 from headstart.data.layouts.folders import Frame, open_dataset
 from headstart.data.pictures.frame import read_frame
 from headstart.errors import DataError, printable
 from headstart.scores.frames_csv import read_frames_csv
-from headstart.training.config import RunConfig
 
 _SIDE = 160  # pixels of a thumbnail's longer side
 

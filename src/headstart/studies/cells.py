@@ -8,8 +8,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from headstart.studies.verdicts import called
-from headstart.training.config import (
+from headstart.config.records import (
     PRETEXT_NAMES,
     SCRATCH,
     SCRATCH_LONGER,
@@ -17,6 +16,7 @@ from headstart.training.config import (
     RunConfig,
     StudyConfig,
 )
+from headstart.studies.verdicts import called
 
 
 @dataclass(frozen=True)

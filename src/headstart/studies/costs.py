@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from headstart.config.records import SCRATCH, RunConfig
 from headstart.data.batches import steps_per_epoch
 from headstart.studies.cells import pretext_config, run_config
 from headstart.studies.plan import Plan, expected_steps
 from headstart.tasks.lookup import labelled_task
-from headstart.training.config import SCRATCH, RunConfig
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from headstart.config.files import differences, read_study_config
+from headstart.config.records import (
+    IMAGENET,
+    PRETEXT_NAMES,
+    SCRATCH,
+    SCRATCH_LONGER,
+    StudyConfig,
+    weights_file,
+)
 from headstart.data.batches import steps_per_epoch
 from headstart.data.decoded_frames import digest
 from headstart.errors import DataError, Finding, UsageError
@@ -19,15 +28,6 @@ from headstart.tasks.budgets import budget_too_large
 from headstart.tasks.interface import DatasetSize
 from headstart.tasks.lookup import labelled_task, task_named
 from headstart.tasks.pretext import PretextPictures, pictures_of
-from headstart.training.config import (
-    IMAGENET,
-    PRETEXT_NAMES,
-    SCRATCH,
-    SCRATCH_LONGER,
-    StudyConfig,
-    weights_file,
-)
-from headstart.training.config_files import differences, read_study_config
 
 _OURS = (
     ".lock", "cache", "config.json", "ledger.jsonl", "study.json", "runs", "starts", "report",

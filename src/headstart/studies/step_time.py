@@ -8,8 +8,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from headstart.config.records import PretextConfig, RunConfig
 from headstart.tasks.lookup import task_named
-from headstart.training.config import PretextConfig, RunConfig
 from headstart.training.fit import make_optimizer
 from headstart.training.placement import layout, low_precision, placed
 

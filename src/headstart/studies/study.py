@@ -23,6 +23,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from headstart.config.files import to_json
+from headstart.config.records import PRETEXT_NAMES, SCRATCH_LONGER, RunConfig, StudyConfig
 from headstart.errors import Finding, InterruptedRun
 from headstart.runs.starting import try_starts
 from headstart.studies.cells import Cell, cells, pretext_config, run_config
@@ -33,8 +35,6 @@ from headstart.studies.workers import Work, working
 from headstart.system.disk import locked, write_atomic, write_json
 from headstart.system.signals import Stopping
 from headstart.tasks.lookup import labelled_task
-from headstart.training.config import PRETEXT_NAMES, SCRATCH_LONGER, RunConfig, StudyConfig
-from headstart.training.config_files import to_json
 from headstart.training.listener import Listener
 
 

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int64
 
+from headstart.config.records import PRETEXT_NAMES, SCRATCH, SCRATCH_LONGER, StudyConfig
 from headstart.scores.pooled import Groups, PooledScore, Usable
 from headstart.studies import statistics as stats
 from headstart.tasks.interface import LabelledTask
 from headstart.tasks.lookup import labelled_task
-from headstart.training.config import PRETEXT_NAMES, SCRATCH, SCRATCH_LONGER, StudyConfig
 
 Counts = Int64[np.ndarray, "n k m"]
 Runs = dict[tuple[str, str, int], dict[int, Counts]]

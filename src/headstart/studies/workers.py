@@ -14,10 +14,10 @@ from multiprocessing.connection import wait as wait_for
 from pathlib import Path
 from typing import Any
 
+from headstart.config.records import PretextConfig, RunConfig
 from headstart.errors import Finding, HeadstartError, InterruptedRun
 from headstart.runs.run import train
 from headstart.system.signals import Stopping
-from headstart.training.config import PretextConfig, RunConfig
 from headstart.training.listener import SILENT, Listener
 
 Config = RunConfig | PretextConfig

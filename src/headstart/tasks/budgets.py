@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Bool, Int64
 
+from headstart.config.records import RunConfig
 from headstart.data.splits import label_budget
 from headstart.errors import DataError, Finding
-from headstart.training.config import RunConfig
 
 LABELS = "labels.txt"
 """File in a run's folder with the names of its labelled training pictures, one per line."""

@@ -5,16 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from headstart.config.recipes import CLASSIFIER_RECIPES, ClassifierRecipe
+from headstart.config.records import RunConfig, StudyConfig
+from headstart.data.checks.classification import check_classes
 from headstart.data.labelled_pictures import digest_of
 from headstart.data.layouts.class_folders import ClassDataset, open_classes
 from headstart.data.layouts.folders import SPLITS
-from headstart.data.question import TaskName
+from headstart.data.task import TaskName
 from headstart.errors import Finding
 from headstart.scores.frames_csv import FrameCounts, read_answers_csv
 from headstart.scores.pooled import ACCURACY
 from headstart.tasks.interface import DatasetSize, Prepared
-from headstart.training.config import RunConfig, StudyConfig
-from headstart.training.recipes import ClassifierRecipe
+from headstart.tasks.measures import Measures, Sheet
 
 if TYPE_CHECKING:
     from torch.nn import Module as Network
@@ -23,12 +25,46 @@ if TYPE_CHECKING:
 else:
     Network = Source = Any  # torch takes seconds to load, and only training needs it
 
+MEASURES = Measures(
+    headline="accuracy",
+    scores=("accuracy", "macro_f1"),
+    shown=("accuracy", "macro_f1"),
+    by_class=("recall", "precision"),
+    counts=("pictures",),
+    class_mean=False,
+    meanings=(
+        ("accuracy", "the share of pictures whose class is predicted correctly. The headline "
+         "score"),
+        ("macro_f1", "2 TP / (2 TP + FP + FN) of each class over all pictures; mean over the "
+         "classes present in the truth"),
+    ),
+    unit="picture",
+    sheet=Sheet(
+        "confusion.png",
+        private=False,
+        alt="Confusion matrix of {name} on the {split} pictures; recall and precision by class are "
+        "in the table.",
+        caption="Rows are the true classes of the {split} pictures; columns show the share "
+        "predicted as each class.",
+    ),
+    check=lambda root: check_classes(root).findings,
+    any_folder=False,
+    grouped=False,
+    hidden_settings=("width", "drop_leaks"),
+    options=("--task", "classification"),
+    recipes=CLASSIFIER_RECIPES,
+    encoder_recipes=CLASSIFIER_RECIPES,
+    pretext_recipe=False,
+)  # fmt: skip
+"""What a report shows."""
+
 
 class Classification:
     """Classification as a [`LabelledTask`][headstart.tasks.interface.LabelledTask]."""
 
     name: TaskName = "classification"
     finished: tuple[str, ...] = ("scores.json",)
+    measures = MEASURES
     score = ACCURACY
 
     def open(self, data: Path) -> ClassDataset:

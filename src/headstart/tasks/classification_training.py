@@ -14,6 +14,8 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from headstart.config.recipes import ClassifierRecipe
+from headstart.config.records import SCRATCH, RunConfig
 from headstart.data.augmentation import Augmentation
 from headstart.data.batches import steps_per_epoch
 from headstart.data.checks.leaks import Overlap
@@ -36,11 +38,9 @@ from headstart.tasks.code_snippets import classifier_code
 from headstart.tasks.interface import CardFacts, Prepared, Scored, Stage
 from headstart.tasks.weaknesses import weak_labels
 from headstart.training.batch_source import Batch, Batches, Stop, at_least_two
-from headstart.training.config import SCRATCH, RunConfig
 from headstart.training.features import cached_features, compute, prepared
 from headstart.training.fit import State
 from headstart.training.placement import placed, resident, rows
-from headstart.training.recipes import ClassifierRecipe
 from headstart.training.starts import Moved, Source, move
 
 _STATISTICS = 1024  # most pictures from which the features' mean and deviation are computed

@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from headstart.data.checks.leaks import Overlap
-from headstart.data.question import TaskName
+from headstart.data.task import TaskName
 from headstart.errors import Finding
 from headstart.scores.frames_csv import FrameCounts
 from headstart.scores.pooled import PooledScore
+from headstart.tasks.measures import Measures
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class Stage:
         model: the trained module (`torch.nn.Module`). It holds its best weights when the next stage
             begins.
         source: batches and losses, a [`BatchSource`][headstart.training.batch_source.BatchSource].
-        recipe: hyper-parameters, a [`Training`][headstart.training.recipes.Training].
+        recipe: hyper-parameters, a [`Training`][headstart.config.recipes.Training].
         steps: optimizer steps per epoch.
         seconds: seconds already spent on computing features of frozen layers.
     """
@@ -156,6 +157,10 @@ class Task(Protocol):
     @property
     def finished(self) -> tuple[str, ...]:
         """Files of a finished run; a folder that has all of them is never trained again."""
+
+    @property
+    def measures(self) -> Measures:
+        """The scores, words and figures that reports show."""
 
     def open(self, data: Path, /) -> Any:
         """Open the dataset in a folder, without decoding pictures.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from headstart.data.question import task_of
+from headstart.data.task import task_of
 from headstart.tasks.classification import Classification
 from headstart.tasks.interface import LabelledTask, Task
 from headstart.tasks.pretext import PretextTask

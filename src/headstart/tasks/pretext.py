@@ -11,6 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from headstart.config.files import read_config
+from headstart.config.recipes import ENCODER_PRETEXT_RECIPES, PRETEXT_RECIPES
+from headstart.config.records import PretextConfig
+from headstart.data.checks.segmentation import check_dataset
 from headstart.data.decoded_frames import digest
 from headstart.data.files import shown
 from headstart.data.layouts.folders import Dataset, Frame, find_pictures, layout_of, open_dataset
@@ -18,8 +22,7 @@ from headstart.data.pictures.duplicates import NEAR, copies, fingerprints, neare
 from headstart.errors import DataError, Finding
 from headstart.seeding import generator
 from headstart.tasks.interface import Prepared
-from headstart.training.config import PretextConfig
-from headstart.training.config_files import read_config
+from headstart.tasks.measures import Measures, Sheet
 
 if TYPE_CHECKING:
     from torch.nn import Module as Network
@@ -69,12 +72,35 @@ class Leaks:
     near: tuple[int, ...]
 
 
+MEASURES = Measures(
+    headline="loss",
+    scores=("loss",),
+    shown=("loss",),
+    by_class=(),
+    counts=(),
+    class_mean=False,
+    meanings=(),
+    unit="picture",
+    sheet=Sheet("restorations.png", private=True),
+    check=lambda root: check_dataset(root).findings,
+    any_folder=True,
+    grouped=False,
+    hidden_settings=(),
+    options=(),
+    recipes=PRETEXT_RECIPES,
+    encoder_recipes=ENCODER_PRETEXT_RECIPES,
+    pretext_recipe=False,
+)
+"""What a report shows."""
+
+
 class PretextTask:
     """Pretexts as a [`Task`][headstart.tasks.interface.Task]."""
 
     name = "pretext"
     # a folder copied without its weights is not finished: other runs start from them
     finished: tuple[str, ...] = ("scores.json", "weights.safetensors")
+    measures = MEASURES
 
     def open(self, data: Path) -> PretextPictures:
         """Open the pictures of a dataset, or of any folder of pictures.

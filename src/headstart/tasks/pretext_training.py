@@ -11,6 +11,8 @@ import torch
 from jaxtyping import Float, Int64, UInt8
 from torch import nn
 
+from headstart.config.recipes import PretextRecipe
+from headstart.config.records import PretextConfig
 from headstart.data.augment import augment_image
 from headstart.data.batches import steps_per_epoch
 from headstart.data.decoded_frames import Decoded, channel_statistics, decode
@@ -31,11 +33,9 @@ from headstart.tasks.pretext import (
 )
 from headstart.tasks.segmentation_training import one_value_at_bottleneck
 from headstart.training.batch_source import Batch, Batches, Stop, at_least_two
-from headstart.training.config import PretextConfig
 from headstart.training.fit import State
 from headstart.training.placement import placed, resident, rows, to_input
 from headstart.training.pretexts import PRETEXTS, Pretext
-from headstart.training.recipes import PretextRecipe
 from headstart.training.starts import Source
 
 _SHOWN = 5

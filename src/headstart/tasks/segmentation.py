@@ -7,15 +7,19 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from headstart.config.recipes import ENCODER_RECIPES, RECIPES
+from headstart.config.records import RunConfig, StudyConfig
+from headstart.data.checks.segmentation import check_dataset
 from headstart.data.decoded_frames import digest
 from headstart.data.label_map import LabelMap
 from headstart.data.layouts.folders import SPLITS, Dataset, open_dataset
-from headstart.data.question import TaskName
+from headstart.data.task import TaskName
 from headstart.errors import Finding
 from headstart.scores.frames_csv import FrameCounts, read_frames_csv
 from headstart.scores.pooled import DICE
+from headstart.scores.segmentation import SCORES
 from headstart.tasks.interface import DatasetSize, Prepared
-from headstart.training.config import RunConfig, StudyConfig
+from headstart.tasks.measures import Measures, Sheet
 
 if TYPE_CHECKING:
     from torch.nn import Module as Network
@@ -24,12 +28,55 @@ if TYPE_CHECKING:
 else:
     Network = Source = Any  # torch takes seconds to load, and only training needs it
 
+MEASURES = Measures(
+    headline="dice",
+    scores=SCORES,
+    shown=("dice", "dice_assignment"),
+    by_class=("dice", "iou", "precision", "recall"),
+    counts=("frames", "pixels"),
+    class_mean=True,
+    meanings=(
+        ("dice", "2 TP / (2 TP + FP + FN) of each class over the pixels of all frames together; "
+         "mean over the foreground classes present in the truth. The headline score"),
+        ("dice_frame", "mean Dice of each frame over the foreground classes in its truth or its "
+         "prediction, where a class that is only predicted counts 0; mean over frames"),
+        ("dice_assignment", "mean Dice of each frame over all classes, background included; a "
+         "class absent from the truth counts 1 if no pixel of it is predicted, else 0; mean over "
+         "frames"),
+        ("iou", "as dice, with the Jaccard index TP / (TP + FP + FN)"),
+        ("endovis_iou", "mean IoU of each frame over the foreground classes in its truth; mean "
+         "over frames"),
+        ("isi_iou", "as endovis_iou, but classes that are only predicted count 0"),
+        ("mc_iou", "mean IoU of each class over the frames that show it; mean over classes"),
+        ("absent_fp_rate", "among all pairs of a frame and a foreground class absent from it, the "
+         "share with any pixel of the class predicted. Lower is better"),
+    ),
+    unit="frame",
+    sheet=Sheet(
+        "predictions.png",
+        private=True,
+        alt="Best, typical and worst {split} frames of {name}: picture, truth, prediction.",
+        caption="From above, the best, typical and worst {split} frames: picture, truth, "
+        "prediction.",
+    ),
+    check=lambda root: check_dataset(root).findings,
+    any_folder=False,
+    grouped=True,
+    hidden_settings=(),
+    options=(),
+    recipes=RECIPES,
+    encoder_recipes=ENCODER_RECIPES,
+    pretext_recipe=True,
+)  # fmt: skip
+"""What a report shows."""
+
 
 class Segmentation:
     """Segmentation as a [`LabelledTask`][headstart.tasks.interface.LabelledTask]."""
 
     name: TaskName = "segmentation"
     finished: tuple[str, ...] = ("scores.json",)
+    measures = MEASURES
     score = DICE
 
     def open(self, data: Path) -> Dataset:

@@ -11,6 +11,9 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor, nn
 
+from headstart.config.recipes import Recipe
+from headstart.config.records import SCRATCH, RunConfig
+from headstart.config.task_settings import UNET
 from headstart.data.augment import augment
 from headstart.data.batches import rarity_weights, steps_per_epoch
 from headstart.data.checks.leaks import Overlap
@@ -34,13 +37,10 @@ from headstart.tasks.interface import CardFacts, Prepared, Scored, Stage
 from headstart.tasks.segmentation import hash_of_label_map
 from headstart.tasks.weaknesses import weak_classes
 from headstart.training.batch_source import Batch, Batches, Stop, at_least_two
-from headstart.training.config import SCRATCH, RunConfig
 from headstart.training.fit import State
 from headstart.training.losses import dice_cross_entropy_loss, dice_loss
 from headstart.training.placement import placed, resident, rows, to_input
-from headstart.training.recipes import Recipe
 from headstart.training.starts import Moved, Source, start_of
-from headstart.training.task_settings import UNET
 
 
 def prepare(config: RunConfig, dataset: Dataset, cache: Path) -> Prepared:

@@ -19,13 +19,13 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor, nn
 
+from headstart.config.recipes import Training
 from headstart.data.batches import batch_indices
 from headstart.errors import DataError, Finding
 from headstart.seeding import key
 from headstart.training.batch_source import BatchSource
 from headstart.training.checkpoint import load_checkpoint, save_checkpoint
 from headstart.training.listener import Listener, Row
-from headstart.training.recipes import Training
 
 Weights = dict[str, Tensor]
 

@@ -22,8 +22,8 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
+from headstart.config.recipes import PretextRecipe
 from headstart.data.augment import to_grey
-from headstart.training.recipes import PretextRecipe
 
 _BINS = 32  # for hue and for chroma each, as in Larsson et al.
 _WINDOW = 7  # width in pixels of a histogram's neighbourhood

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from headstart.data.checks.classification import ClassReport, check_classes
 from headstart.data.checks.segmentation import Report, check_dataset
-from headstart.data.question import TaskName, task_of
+from headstart.data.task import TaskName, task_of
 
 _CHECKS: Mapping[TaskName, Callable[[Path], Report | ClassReport]] = {
     "classification": check_classes,

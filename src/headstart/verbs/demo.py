@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from headstart.config.recipes import DEFAULT, PRETEXT_DEFAULT
+from headstart.config.records import StudyConfig
 from headstart.data.drawn.dataset import write_dataset
 from headstart.data.layouts.folders import frames_of, open_dataset
 from headstart.system.processor import available_threads
-from headstart.training.config import StudyConfig
 from headstart.training.listener import SILENT, Listener, ignore
-from headstart.training.recipes import DEFAULT, PRETEXT_DEFAULT
 
 SCENES = {"train": 60, "validation": 20, "test": 30, "unlabelled": 100}
 SIZE = (64, 80)
@@ -62,7 +62,7 @@ def demo(
     """
     from headstart.inference.masks import predict
     from headstart.inference.opening import open_segmenter
-    from headstart.report.write import write_report
+    from headstart.reports.write import write_report
     from headstart.studies.cells import Cell
     from headstart.studies.study import study
 

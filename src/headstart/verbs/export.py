@@ -54,9 +54,9 @@ def export(
         tell: hears what takes long.
 
     Raises:
-        HeadstartError: as [`export_run`][headstart.export.to_onnx.export_run].
+        HeadstartError: as [`export_run`][headstart.exports.to_onnx.export_run].
     """
-    from headstart.export.to_onnx import export_run
+    from headstart.exports.to_onnx import export_run
 
     written = export_run(
         Path(run),

@@ -84,9 +84,9 @@ def homework(
         recorded_part_a,
         with_recorded_part2,
     )
+    from headstart.config.begun import device_name
     from headstart.system.devices import pick_device
     from headstart.system.processor import available_threads
-    from headstart.training.begun import device_name
 
     folder = Path(out)
     before = recorded_part_a(folder)

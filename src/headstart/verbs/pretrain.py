@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from headstart.training.begun import device_name, pretext_before
-from headstart.training.config import PretextConfig
+from headstart.config.begun import device_name, pretext_before
+from headstart.config.option_values import Size
+from headstart.config.options import PretextOptions
+from headstart.config.records import PretextConfig
+from headstart.config.resolve import pretext_config
 from headstart.training.listener import SILENT, Listener
-from headstart.training.option_values import Size
-from headstart.training.options import PretextOptions
-from headstart.training.resolve import pretext_config
 
 _FILES = ("restorations.png", "curves.png", "README.md", "weights.safetensors")
 

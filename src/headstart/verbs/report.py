@@ -31,7 +31,7 @@ def report(run_or_study: Path | str, *, without_pictures: bool = False) -> Repor
         DataError: there is nothing to report on, or a record is damaged.
         DiskError: a file cannot be written.
     """
-    from headstart.report.write import write_report
+    from headstart.reports.write import write_report
 
     page, *files = write_report(Path(run_or_study), pictures=not without_pictures)
     return ReportResult(page, tuple(files))

@@ -7,18 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from headstart.config.begun import device_name, study_before
+from headstart.config.files import read_study_config
+from headstart.config.option_values import Listed, Size
+from headstart.config.options import StudyOptions
+from headstart.config.records import StudyConfig
+from headstart.config.resolve import study_config
 from headstart.errors import Finding
 from headstart.studies.costs import Cost, cost_of_study
 from headstart.studies.plan import plan
 from headstart.system.devices import pick_device
 from headstart.tasks.lookup import labelled_task, task_of_data
-from headstart.training.begun import device_name, study_before
-from headstart.training.config import StudyConfig
-from headstart.training.config_files import read_study_config
 from headstart.training.listener import SILENT, Listener, ignore
-from headstart.training.option_values import Listed, Size
-from headstart.training.options import StudyOptions
-from headstart.training.resolve import study_config
 
 
 @dataclass(frozen=True)

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from headstart.config.begun import device_name, run_before
+from headstart.config.option_values import Size
+from headstart.config.options import TrainOptions
+from headstart.config.records import RunConfig, on_device
+from headstart.config.resolve import run_config
 from headstart.errors import Finding
 from headstart.tasks.lookup import labelled_task
-from headstart.training.begun import device_name, run_before
-from headstart.training.config import RunConfig, on_device
 from headstart.training.listener import SILENT, Listener
-from headstart.training.option_values import Size
-from headstart.training.options import TrainOptions
-from headstart.training.resolve import run_config
 
 _FILES = ("curves.png", "predictions.png", "confusion.png", "README.md", "scores.json")
 

@@ -14,6 +14,7 @@ from typer import Typer
 from typer.testing import CliRunner
 
 from headstart.cli.check import check
+from headstart.config.recipes import DEFAULT
 from headstart.data.checks.segmentation import check_dataset
 from headstart.data.decoded_frames import decode, digest, read_labelled
 from headstart.data.layouts import endovis
@@ -21,7 +22,6 @@ from headstart.data.layouts.folders import Dataset, layout_of, open_dataset
 from headstart.data.pictures.frame import read_frame
 from headstart.errors import DataError, Finding
 from headstart.runs.run import train
-from headstart.training.recipes import DEFAULT
 from tests.conftest import Silent, tiny
 from tests.endovis_release import CUT, INSTRUMENTS, SHIPPED, save, touch_release, write_release
 

@@ -11,9 +11,9 @@ from headstart.assignment.report.part1_records import (
     Pair,
     scores_over_seeds,
 )
-from headstart.report.formatting import listed, number, plural, signed
+from headstart.config.recipes import Training
+from headstart.reports.formatting import listed, number, plural, signed
 from headstart.studies.statistics import MIN_SEEDS, Comparison
-from headstart.training.recipes import Training
 
 _REPORTED_B, _REPORTED_D = 0.5295, 0.6991
 

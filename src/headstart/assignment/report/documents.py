@@ -16,9 +16,9 @@ from jinja2 import DictLoader, Environment, StrictUndefined
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from headstart.report import charts
-from headstart.report.latex import Tex, captioned, typeset
-from headstart.report.page import breakable
+from headstart.reports import charts
+from headstart.reports.latex import Tex, captioned, typeset
+from headstart.reports.page import breakable
 
 _ALTS = {
     "losses": "Training and validation loss per epoch.",
@@ -65,7 +65,7 @@ def render_page(
 
 def _templates() -> dict[str, str]:
     """Return this page's template, and the tables and the style of ``headstart report``'s."""
-    shared = files("headstart.report").joinpath("page.html.j2").read_text("utf-8")
+    shared = files("headstart.reports").joinpath("page.html.j2").read_text("utf-8")
     macros, page = shared.split("<!DOCTYPE html>")
     style = page[page.index("<style>") : page.index("</style>")] + "</style>"
     return {"macros.html": macros, "style.html": style, "page.html": _template("page.html.j2")}

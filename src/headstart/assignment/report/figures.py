@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator, StrMethodFormatter
 
 from headstart.assignment.report.part1_records import CONSTANT, SEED, STEPLR, Pair
-from headstart.report.charts import FAINT, INK, LOOK, WIDTH, colour
+from headstart.reports.charts import FAINT, INK, LOOK, WIDTH, colour
 
 _DASHED = (0, (4, 3))
 

@@ -13,11 +13,11 @@ from headstart.assignment.report.part1_records import (
     scores_over_seeds,
 )
 from headstart.assignment.report.part1_sections import PARTS, Part, Rows
+from headstart.config.recipes import ASSIGNMENT
 from headstart.errors import printable
-from headstart.report.formatting import NONE, Entry, Table, duration, number, plural, signed
-from headstart.report.records import RunRecord
-from headstart.report.sentences import verdict_scope
-from headstart.training.recipes import ASSIGNMENT
+from headstart.reports.formatting import NONE, Entry, Table, duration, number, plural, signed
+from headstart.reports.records import RunRecord
+from headstart.reports.sentences import verdict_scope
 
 _SIZE, _WIDTH = (256, 320), 32  # the assignment's
 

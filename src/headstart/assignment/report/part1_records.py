@@ -10,15 +10,15 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int64
 
+from headstart.config.files import read_run_config
+from headstart.config.records import SCRATCH, PretextConfig, RunConfig
 from headstart.data.layouts.folders import open_dataset
 from headstart.errors import DataError, Finding
-from headstart.report.arms import spread
-from headstart.report.records import PretextRecord, Records, RunRecord, read_records
+from headstart.reports.arms import spread
+from headstart.reports.records import PretextRecord, Records, RunRecord, read_records
 from headstart.scores.segmentation import constant_counts, dice_assignment
 from headstart.studies import statistics as stats
 from headstart.studies.verdicts import numbered_groups, of_seeds
-from headstart.training.config import SCRATCH, PretextConfig, RunConfig
-from headstart.training.config_files import read_run_config
 
 SEED = 1
 """The seed of the assignment's own runs."""

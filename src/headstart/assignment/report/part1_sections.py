@@ -10,11 +10,11 @@ import torch
 
 from headstart.assignment.report import answers
 from headstart.assignment.report.part1_records import Part1, kept_epoch
+from headstart.config.records import SCRATCH, PretextConfig, RunConfig
 from headstart.errors import printable
 from headstart.models.unet import UNet
-from headstart.report.formatting import NONE, Entry, Table, duration, listed, number, plural
-from headstart.report.records import RunRecord
-from headstart.training.config import SCRATCH, PretextConfig, RunConfig
+from headstart.reports.formatting import NONE, Entry, Table, duration, listed, number, plural
+from headstart.reports.records import RunRecord
 
 Rows = list[tuple[Entry, ...]]
 

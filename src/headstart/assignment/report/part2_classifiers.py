@@ -14,15 +14,15 @@ from headstart.assignment.report.figures import draw_losses
 from headstart.assignment.report.part1_records import kept_epoch
 from headstart.assignment.report.part1_sections import LOSSES, Part, Rows, Section
 from headstart.assignment.settings import CLASSIFIERS, NEW_DATA, VGG16, part_name
+from headstart.config.files import read_run_config
+from headstart.config.recipes import ClassifierRecipe
+from headstart.config.records import SCRATCH, RunConfig
 from headstart.data.layouts.idx import CLASSES
 from headstart.errors import printable
 from headstart.models.classifiers import outline
 from headstart.models.tuning import trained_weights
-from headstart.report.formatting import NONE, Entry, Table, duration, number, plural
-from headstart.report.records import Records, RunRecord, read_records
-from headstart.training.config import SCRATCH, RunConfig
-from headstart.training.config_files import read_run_config
-from headstart.training.recipes import ClassifierRecipe
+from headstart.reports.formatting import NONE, Entry, Table, duration, number, plural
+from headstart.reports.records import Records, RunRecord, read_records
 
 PARTS = {
     "2a": Part(

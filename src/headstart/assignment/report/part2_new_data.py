@@ -12,15 +12,24 @@ from matplotlib.figure import Figure
 from headstart.assignment.report import answers
 from headstart.assignment.report.part1_sections import Rows, Section
 from headstart.assignment.settings import NEW_DATA, part_name
+from headstart.config.recipes import ClassifierRecipe
+from headstart.config.records import SCRATCH, StudyConfig
 from headstart.errors import printable
-from headstart.report import charts
-from headstart.report.arms import arms_of, point, verdict_classes
-from headstart.report.formatting import NONE, Entry, Table, duration, listed, number, plural, signed
-from headstart.report.page_tables import over_seeds
-from headstart.report.records import Records, RunRecord
+from headstart.reports import charts
+from headstart.reports.arms import arms_of, point, verdict_classes
+from headstart.reports.formatting import (
+    NONE,
+    Entry,
+    Table,
+    duration,
+    listed,
+    number,
+    plural,
+    signed,
+)
+from headstart.reports.page_tables import over_seeds
+from headstart.reports.records import Records, RunRecord
 from headstart.scores.pooled import ACCURACY
-from headstart.training.config import SCRATCH, StudyConfig
-from headstart.training.recipes import ClassifierRecipe
 
 STARTS = {"2a": "(a)", "2b": "(b), ImageNet", SCRATCH: "new weights"}
 """The starts of 2(c), by the last part of their path."""

@@ -24,8 +24,8 @@ from headstart.assignment.report.part1_records import Part1, kept_epoch, part1_j
 from headstart.assignment.report.part1_sections import Section
 from headstart.assignment.report.part2_classifiers import Part2, read_part2
 from headstart.errors import printable
-from headstart.report import charts
-from headstart.report.formatting import listed
+from headstart.reports import charts
+from headstart.reports.formatting import listed
 from headstart.system.disk import disk_errors, write_atomic, write_json
 
 

@@ -1,0 +1,106 @@
+"""The options of ``train``, ``study`` and ``pretrain``, as the command line and Python give them.
+
+[`headstart.config.resolve`][] makes configurations of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from headstart.config.option_values import Listed, Size
+from headstart.data.task import TaskName
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """The options of every training; ``None``: not given.
+
+    Attributes:
+        model: ``"unet"``, or one of torchvision's classifiers.
+        size: height and width to train at.
+        width: channels of a segmentation network's finest level.
+        epochs: the maximum number of epochs.
+        device: ``"cpu"``, ``"cuda"`` or ``"auto"``.
+        threads: CPU threads of a run.
+    """
+
+    model: str | None = None
+    size: Size | None = None
+    width: int | None = None
+    epochs: int | None = None
+    device: str = "auto"
+    threads: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainOptions(Options):
+    """The options of ``train``; ``None``: not given.
+
+    Attributes:
+        task: ``"segmentation"`` or ``"classification"``.
+        start: where the initial weights come from.
+        tune: which layers train.
+        recipe: a recipe's name, or its file.
+        labels: a number of labelled frames, ``"all"``, or a ``.txt`` file that names them.
+        seed: fixes subset, order, augmentation and new weights.
+        score: the split that is scored at the end.
+        pretext_recipe, pretext_epochs, drop_leaks: for a start that is a pretext.
+        config: a run's ``config.json``, whose settings count where no option says otherwise.
+    """
+
+    task: TaskName | None = None
+    start: str | None = None
+    tune: str | None = None
+    recipe: str | Path | None = None
+    labels: int | str | Path | None = None
+    seed: int | None = None
+    score: str | None = None
+    pretext_recipe: str | Path | None = None
+    pretext_epochs: int | None = None
+    drop_leaks: bool | None = None
+    config: Path | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyOptions(Options):
+    """The options of ``study``; ``None``: not given.
+
+    Attributes:
+        task, score: as in [`TrainOptions`][].
+        starts, tunes, labels, seeds: what is crossed.
+        against: the start that the others are compared with.
+        recipe, pretext_recipe, pretext_epochs, drop_leaks: as in [`TrainOptions`][].
+        jobs: runs at a time, which share the threads.
+    """
+
+    task: TaskName | None = None
+    starts: Listed | None = None
+    against: str | None = None
+    tunes: Listed = "all"
+    labels: int | str | Sequence[int | str] = "all"
+    seeds: int | str | Sequence[int] = "5"
+    recipe: str | Path = "default"
+    pretext_recipe: str | Path | None = None
+    pretext_epochs: int | None = None
+    score: str = "test"
+    drop_leaks: bool = False
+    jobs: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class PretextOptions(Options):
+    """The options of ``pretrain``; ``None``: not given.
+
+    Attributes:
+        pretext: what the network has to restore.
+        recipe: a pretext recipe's name, or its file.
+        seed: fixes order, augmentation, what is hidden, and new weights.
+        drop_leaks: leave out pictures that equal or nearly equal validation or test frames.
+    """
+
+    pretext: str = "colorization"
+    recipe: str | Path = "default"
+    seed: int | None = None
+    drop_leaks: bool = False

@@ -1,0 +1,312 @@
+"""Recipes: the hyper-parameters of a training, as frozen values; read from TOML and JSON.
+
+A recipe says nothing about data, network or seed. Those are in the configuration of a run
+([`headstart.config.records`][]).
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from headstart.config.settings_files import explain, read_settings
+from headstart.data.augmentation import Augmentation
+from headstart.errors import DataError, Finding, UsageError
+
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class FrozenModel(BaseModel):
+    """A value that cannot change. Unknown settings are refused, nested values checked again."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", revalidate_instances="always")
+
+
+class Training(FrozenModel):
+    """The hyper-parameters of every training.
+
+    Attributes:
+        name: the name in tables.
+        optimizer: ``"adam"`` or ``"adamw"``.
+        learning_rate: the highest learning rate.
+        weight_decay: decoupled weight decay, for ``"adamw"``.
+        batch: pictures per step.
+        epochs: the maximum number of epochs.
+        epoch: ``"pass"``: an epoch is one pass over the pictures; its last batch may be smaller.
+            ``"steps"``: an epoch has as many full batches as the *whole* training split, whatever
+            the label budget; they are drawn from passes over the labelled pictures. Every budget
+            then gets the same number of optimizer steps and the same schedule.
+        schedule: ``"constant"``; ``"step"``: multiplied by ``gamma`` every ``step_size`` epochs;
+            ``"one-cycle"``: linear from 0 during the share ``warmup`` of all steps, then half a
+            cosine down to 0.
+        patience: epochs without a better ``choose`` after which training stops; null: never.
+        choose: the validation measure whose best epoch gives the weights.
+        average: decay per step of the weights' exponential moving average, which is validated and
+            kept; 0: no average.
+        augmentation: see [`Augmentation`][headstart.data.augmentation.Augmentation].
+    """
+
+    name: Annotated[str, Field(min_length=1, max_length=100)]
+    optimizer: Literal["adam", "adamw"]
+    learning_rate: Positive
+    weight_decay: Annotated[float, Field(ge=0, le=1)] = 0.0
+    batch: Annotated[int, Field(ge=1, le=65536)]
+    epochs: Annotated[int, Field(ge=1, le=1_000_000)]
+    epoch: Literal["pass", "steps"]
+    schedule: Literal["constant", "step", "one-cycle"]
+    step_size: Annotated[int, Field(ge=1)] = 10
+    gamma: Annotated[float, Field(gt=0, le=1)] = 0.1
+    warmup: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    patience: Annotated[int, Field(ge=1)] | None = None
+    choose: Literal["loss", "dice", "accuracy"]
+    average: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    augmentation: Augmentation = Augmentation()
+
+
+class Recipe(Training):
+    """The hyper-parameters of a segmentation, in addition to those of every [`Training`][].
+
+    Attributes:
+        loss: ``"dice"`` (soft Dice alone) or ``"dice+cross-entropy"`` (their sum).
+        absent: whether a class absent from a batch enters the soft Dice; see
+            [`dice_loss`][headstart.training.losses.dice_loss].
+        balance: how much more often frames with rare classes are drawn, from 0 (all alike) to 1;
+            see [`rarity_weights`][headstart.data.batches.rarity_weights].
+        min_area: the smallest share of a frame that a predicted foreground class covers; smaller
+            areas are not predicted; see
+            [`class_maps`][headstart.tasks.batches_and_maps.class_maps].
+        standardise: subtract the mean of the training pictures and divide by their standard
+            deviation, per channel; otherwise pictures are in ``[0, 1]``.
+    """
+
+    choose: Literal["loss", "dice"]
+    loss: Literal["dice", "dice+cross-entropy"]
+    absent: Literal["count", "skip"]
+    balance: Annotated[float, Field(ge=0, le=1)] = 0.0
+    min_area: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    standardise: bool = False
+
+
+class ClassifierRecipe(Training):
+    """The hyper-parameters of a classification, in addition to those of every [`Training`][].
+
+    ``augmentation`` applies only while every layer trains: the features of frozen layers are
+    computed once, from the pictures as they are.
+
+    Attributes:
+        head_learning_rate: the highest learning rate while only the last layer trains (the tunings
+            ``head`` and ``staged``); it may be higher than that of a whole network.
+        head_epochs: epochs that the last layer trains first, with the tuning ``staged``.
+        smoothing: the share of each label that is spread evenly over all classes.
+    """
+
+    choose: Literal["loss", "accuracy"]
+    head_learning_rate: Positive
+    head_epochs: Annotated[int, Field(ge=1, le=1_000_000)]
+    smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+
+
+class PretextRecipe(Training):
+    """The hyper-parameters of a pretext, in addition to those of every [`Training`][].
+
+    ``noise``, ``hidden`` and ``block`` say how the masked pretexts spoil the pictures; see
+    [`headstart.training.pretexts`][].
+
+    Attributes:
+        noise: standard deviation of the Gaussian noise, for pictures in ``[0, 1]``.
+        hidden: the share of blocks that are hidden.
+        block: the side of a block, as a share of the picture's shorter side.
+        standardise: as in [`Recipe`][].
+    """
+
+    choose: Literal["loss"] = "loss"
+    noise: Annotated[float, Field(ge=0, le=1)] = 0.1
+    hidden: Annotated[float, Field(ge=0, lt=1)] = 0.5
+    block: Annotated[float, Field(gt=0, le=1)] = 0.125
+    standardise: bool = False
+
+
+_FLIPS_AND_ROTATION = Augmentation(flip_horizontal=True, flip_vertical=True, rotation=30.0)
+
+_ASSIGNMENT: dict[str, Any] = {
+    "name": "assignment",
+    "optimizer": "adam",
+    "learning_rate": 1e-3,
+    "batch": 10,
+    "epochs": 200,
+    "epoch": "pass",
+    "schedule": "step",
+    "step_size": 10,
+    "gamma": 0.1,
+    "patience": 4,
+    "choose": "loss",
+}
+
+ASSIGNMENT = Recipe(**_ASSIGNMENT, loss="dice", absent="count")
+"""Part 1(a) of the assignment: no augmentation."""
+
+ASSIGNMENT_AUGMENTED = ASSIGNMENT.model_copy(
+    update={"name": "assignment-augmented", "augmentation": _FLIPS_AND_ROTATION}
+)
+"""Parts 1(b) and 1(d): the same with flips and rotation up to 30 degrees."""
+
+DEFAULT = Recipe(
+    name="default",
+    loss="dice+cross-entropy",
+    absent="skip",
+    optimizer="adamw",
+    learning_rate=6e-3,
+    weight_decay=1e-4,
+    batch=5,
+    epochs=40,
+    epoch="steps",
+    balance=0.5,
+    schedule="one-cycle",
+    warmup=0.1,
+    choose="dice",
+    average=0.995,
+    standardise=True,
+    min_area=0.01,
+    augmentation=Augmentation(
+        rotation=10.0,
+        scale=1.2,
+        border="reflection",
+        brightness=0.2,
+        contrast=0.2,
+        saturation=0.2,
+    ),
+)
+"""Tuned on a validation split: docs/decisions/0001-default-recipe.md."""
+
+PRETEXT_ASSIGNMENT = PretextRecipe(**_ASSIGNMENT)
+"""Part 1(c) of the assignment: the hyper-parameters of its other parts, no augmentation."""
+
+PRETEXT_DEFAULT = PretextRecipe(
+    name="default",
+    optimizer="adamw",
+    learning_rate=3e-3,
+    weight_decay=1e-4,
+    batch=10,
+    epochs=30,
+    epoch="pass",
+    schedule="one-cycle",
+    warmup=0.1,
+    average=0.995,
+    standardise=True,
+    augmentation=Augmentation(rotation=10.0, scale=1.2, border="reflection"),
+)
+"""The optimizer, schedule and geometric augmentation of the recipe ``default``. Colours stay as
+they are: they are what the pretext predicts."""
+
+ENCODER_DEFAULT = DEFAULT.model_copy(update={"learning_rate": 3e-3, "standardise": False})
+"""For networks with a classifier as encoder, which standardise as ImageNet's weights expect:
+docs/decisions/0020-encoders.md."""
+
+ENCODER_PRETEXT_DEFAULT = PRETEXT_DEFAULT.model_copy(update={"standardise": False})
+"""The default pretext recipe for networks with a classifier as encoder."""
+
+CLASSIFIER_ASSIGNMENT = ClassifierRecipe(
+    name="assignment",
+    optimizer="adam",
+    learning_rate=1e-4,
+    head_learning_rate=1e-3,
+    batch=64,
+    epochs=10,
+    head_epochs=10,
+    epoch="pass",
+    schedule="constant",
+    choose="loss",
+)
+"""Part 2 of the assignment: ten epochs, no augmentation."""
+
+CLASSIFIER_DEFAULT = ClassifierRecipe(
+    name="default",
+    optimizer="adamw",
+    learning_rate=3e-4,
+    head_learning_rate=1e-3,
+    weight_decay=1e-2,
+    batch=64,
+    epochs=10,
+    head_epochs=5,
+    epoch="steps",
+    schedule="one-cycle",
+    warmup=0.1,
+    choose="accuracy",
+    augmentation=Augmentation(flip_horizontal=True, rotation=10.0, scale=1.2, border="reflection"),
+)
+"""Chosen on validation pictures: docs/decisions/0014-classifier-recipe.md."""
+
+RECIPES = {r.name: r for r in (DEFAULT, ASSIGNMENT, ASSIGNMENT_AUGMENTED)}
+CLASSIFIER_RECIPES = {r.name: r for r in (CLASSIFIER_DEFAULT, CLASSIFIER_ASSIGNMENT)}
+PRETEXT_RECIPES = {r.name: r for r in (PRETEXT_DEFAULT, PRETEXT_ASSIGNMENT)}
+ENCODER_RECIPES = RECIPES | {"default": ENCODER_DEFAULT}
+ENCODER_PRETEXT_RECIPES = PRETEXT_RECIPES | {"default": ENCODER_PRETEXT_DEFAULT}
+
+_Recipe = TypeVar("_Recipe", bound=Training)
+
+
+def read_recipe(name_or_path: str, encoder: bool = False) -> Recipe:
+    """Return a recipe by its name, or from a TOML or JSON file.
+
+    A file holds the fields of a recipe. With ``base = "default"`` all other fields, those of the
+    augmentation too, come from that named recipe. Types are strict: neither ``"10"`` nor ``true``
+    is 10.
+
+    Args:
+        name_or_path: the name or the file.
+        encoder: whether the network has a classifier as its encoder.
+
+    Raises:
+        UsageError: there is neither such a recipe nor such a file.
+        DataError: the file cannot be read or understood; every wrong setting is named.
+    """
+    return read_one_of(name_or_path, Recipe, ENCODER_RECIPES if encoder else RECIPES)
+
+
+def read_classifier_recipe(name_or_path: str) -> ClassifierRecipe:
+    """Return a classifier's recipe, read as [`read_recipe`][] does."""
+    return read_one_of(name_or_path, ClassifierRecipe, CLASSIFIER_RECIPES)
+
+
+def read_pretext_recipe(name_or_path: str, encoder: bool = False) -> PretextRecipe:
+    """Return a pretext's recipe, read as [`read_recipe`][] does."""
+    named = ENCODER_PRETEXT_RECIPES if encoder else PRETEXT_RECIPES
+    return read_one_of(name_or_path, PretextRecipe, named)
+
+
+def read_one_of(name_or_path: str, kind: type[_Recipe], named: Mapping[str, _Recipe]) -> _Recipe:
+    """Return one of some named recipes, or a recipe of that kind from a file.
+
+    Raises:
+        UsageError, DataError: as [`read_recipe`][].
+    """
+    if name_or_path in named:
+        return named[name_or_path]
+    path = Path(name_or_path)
+    if path.suffix not in (".toml", ".json"):
+        near = difflib.get_close_matches(name_or_path, named, 1)
+        message = f"there is no recipe {name_or_path}; expected one of {', '.join(named)}"
+        hint = f"did you mean {near[0]}? " if near else ""
+        hint += "a recipe of your own is a .toml or .json file"
+        raise UsageError(Finding("unknown-recipe", "error", message, hint))
+    settings = read_settings(path)
+    base = settings.pop("base", None)
+    if base is not None:
+        if str(base) not in named:
+            message = f"{path}: base names no recipe: {base}"
+            hint = f"expected one of {', '.join(named)}"
+            raise DataError(Finding("unknown-recipe", "error", message, hint))
+        inherited = named[str(base)].model_dump()
+        if isinstance(changes := settings.get("augmentation"), dict):
+            settings["augmentation"] = {**inherited["augmentation"], **changes}
+        settings = {**inherited, "name": path.stem, **settings}
+    try:
+        return kind.model_validate_json(json.dumps(settings, default=str), strict=True)
+    except ValidationError as e:
+        known = [*kind.model_fields, *Augmentation.__annotations__]
+        raise DataError(explain(e, str(path), known)) from None

@@ -1,0 +1,277 @@
+"""Configurations: every setting that decides the result of a run, a pretext or a study.
+
+They are frozen values. Written as ``config.json``, each is enough to make its folder again.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar, get_args
+
+from pydantic import ConfigDict, Discriminator, Field, Tag, ValidationError, model_validator
+
+from headstart.config.recipes import (
+    DEFAULT,
+    PRETEXT_DEFAULT,
+    ClassifierRecipe,
+    FrozenModel,
+    PretextRecipe,
+    Recipe,
+)
+from headstart.config.settings_files import explain
+from headstart.config.task_settings import TASKS, UNET, task_of_recipe
+from headstart.data.augmentation import Augmentation
+from headstart.data.task import TaskName
+from headstart.errors import Finding, UsageError
+
+Size = tuple[Annotated[int, Field(ge=8, le=8192)], Annotated[int, Field(ge=8, le=8192)]]
+PretextName = Literal["colorization", "chroma", "masked-denoising", "masked-colorization"]
+PRETEXT_NAMES: tuple[str, ...] = get_args(PretextName)
+SCRATCH, SCRATCH_LONGER, IMAGENET = "scratch", "scratch-longer", "imagenet"
+DeviceName = Literal["cpu", "cuda"]
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
+Width = Annotated[int, Field(ge=1, le=1024)]
+Tune = Annotated[str, Field(pattern=r"^(all|head|staged|last:[1-9][0-9]{0,2})$")]
+Network = Annotated[str, Field(min_length=1)]
+
+
+class _Settings(FrozenModel):
+    """The settings of runs, pretexts and studies alike.
+
+    Attributes:
+        data: the folder with the pictures, as it was given.
+        size: height and width, in pixels, that the pictures are trained at.
+        device: ``"cpu"`` or ``"cuda"``.
+        threads: CPU threads of a run. Another number sums in another order, so that the last bits
+            of a result differ.
+    """
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    schema_: Literal[1] = Field(1, alias="schema")
+    data: str
+    size: Size = (256, 320)
+    device: DeviceName = "cpu"
+    threads: Annotated[int, Field(ge=1, le=1024)] = 1
+
+
+class PretextConfig(_Settings):
+    """Every setting that decides the result of a pretext, apart from the pictures themselves.
+
+    Attributes:
+        model: the network, as in a run.
+        width: channels of the network's finest level.
+        seed: fixes order, augmentation and new weights.
+        pretext: what the network has to restore; see [`headstart.training.pretexts`][].
+        drop_leaks: leave out pictures that equal or nearly equal validation or test frames.
+        recipe: the hyper-parameters, in full.
+    """
+
+    task: Literal["pretext"] = "pretext"
+    model: Network = UNET
+    width: Width = 32
+    seed: Seed = 0
+    pretext: PretextName
+    drop_leaks: bool = False
+    recipe: PretextRecipe = PRETEXT_DEFAULT
+
+
+AnyRecipe = Annotated[
+    Annotated[Recipe, Tag("segmentation")] | Annotated[ClassifierRecipe, Tag("classification")],
+    Discriminator(task_of_recipe),
+]
+
+
+class _Supervised(_Settings):
+    """The settings of runs and studies alike.
+
+    Attributes:
+        task: what is learned from the labels.
+        model: the network. A classification takes one of torchvision's classifiers; a segmentation
+            takes ``"unet"``, or the classifier that is its encoder.
+        width: channels of a segmentation network's finest level; null for a classifier.
+        score: the split that each run scores once, at its end.
+        recipe: the hyper-parameters, in full.
+    """
+
+    task: TaskName = "segmentation"
+    model: Network = UNET
+    width: Width | None = 32
+    score: Literal["test", "validation"] = "test"
+    recipe: AnyRecipe = DEFAULT
+
+    @model_validator(mode="after")
+    def _fits_the_task(self) -> _Supervised:
+        """Check that network, width and recipe are of the task."""
+        settings = TASKS[self.task]
+        if self.model == UNET and not settings.unet:
+            expected = "one of torchvision's classifiers"
+            raise ValueError(f"model is {UNET}, but a {self.task} takes {expected}")
+        if (self.width is None) != (settings.width is None):
+            raise ValueError("width is for networks that segment; a classifier has none")
+        if task_of_recipe(self.recipe) != self.task:
+            raise ValueError(f"the recipe {self.recipe.name} is not for a {self.task}")
+        return self
+
+    def _refuse(self, start: str, tune: str) -> None:
+        """Raise a ValueError if the task or its network has no such start or tuning."""
+        settings = TASKS[self.task]
+        if tune != "all" and not settings.partly_frozen:
+            raise ValueError(f"tune is {tune}, but a {self.task} supports only all")
+        if self.model == UNET and start == IMAGENET:
+            raise ValueError(
+                f"{UNET} has no published weights; name a classifier whose weights its encoder "
+                "starts from, for example --model resnet18"
+            )
+        if start in (*PRETEXT_NAMES, SCRATCH_LONGER) and not settings.pretexts:
+            raise ValueError(f"a {self.task} cannot start from {start}")
+
+
+class RunConfig(_Supervised):
+    """Every setting that decides the result of one run, apart from the data themselves.
+
+    Attributes:
+        start: where the initial weights come from: ``"scratch"``, a pretext, ``"imagenet"``, a
+            run's folder or a file of weights.
+        pretext: the configuration of the pretext that ``start`` names, with the run's seed,
+            network and size; null for any other start.
+        tune: which layers train; see [`headstart.models.tuning`][].
+        labels: the number of labelled training frames; null: all.
+        frames: the names of those frames; null: the seed draws them.
+        seed: fixes subset, order, augmentation and new weights.
+    """
+
+    start: Annotated[str, Field(min_length=1)] = SCRATCH
+    pretext: PretextConfig | None = None
+    tune: Tune = "all"
+    labels: Annotated[int, Field(ge=1)] | None = None
+    frames: tuple[str, ...] | None = None
+    seed: Seed = 0
+
+    @model_validator(mode="after")
+    def _frames_are_the_labels(self) -> RunConfig:
+        """Check that named frames differ, and are as many as ``labels`` says."""
+        if self.frames is not None:
+            if not TASKS[self.task].named_frames:
+                raise ValueError(f"a {self.task} takes no names of frames; give --labels a number")
+            if len(set(self.frames)) != len(self.frames) or self.labels != len(self.frames):
+                raise ValueError("frames names one twice, or labels is not their number")
+        return self
+
+    @model_validator(mode="after")
+    def _pretext_of_start(self) -> RunConfig:
+        """Check that the pretext is the one that ``start`` names, on the run's network."""
+        self._refuse(self.start, self.tune)
+        named = self.start if self.start in PRETEXT_NAMES else None
+        if (self.pretext.pretext if self.pretext else None) != named:
+            raise ValueError(f"start is {self.start}, but pretext does not say how it is trained")
+        for name in ("model", "width", "size", "seed", "device", "threads"):
+            if self.pretext and getattr(self.pretext, name) != getattr(self, name):
+                raise ValueError(f"pretext.{name} differs from the run's")
+        return self
+
+
+class StudyConfig(_Supervised):
+    """Every setting that decides the result of a study, apart from the data themselves.
+
+    Attributes:
+        starts: the starts that are compared.
+        against: the start that the others are compared with; null: ``"scratch"`` if it is among
+            them, else the first. It does not change the runs.
+        tunes, labels, seeds: crossed with the starts.
+        drop_leaks: see [`PretextConfig`][].
+        pretext_recipe: the hyper-parameters of the pretexts, in full.
+    """
+
+    starts: Annotated[tuple[str, ...], Field(min_length=1)]
+    against: str | None = None
+    tunes: Annotated[tuple[Tune, ...], Field(min_length=1)] = ("all",)
+    labels: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)]
+    seeds: Annotated[tuple[Seed, ...], Field(min_length=1)]
+    drop_leaks: bool = False
+    pretext_recipe: PretextRecipe = PRETEXT_DEFAULT
+
+    @model_validator(mode="after")
+    def _nothing_twice(self) -> StudyConfig:
+        """Check every start and tuning, and that no list repeats a value."""
+        for start in self.starts:
+            for tune in self.tunes:
+                self._refuse(start, tune)
+        for name in ("starts", "tunes", "labels", "seeds"):
+            values = getattr(self, name)
+            if len(set(values)) != len(values):
+                raise ValueError(f"{name} names something twice")
+        if self.against is not None and self.against not in self.starts:
+            raise ValueError(f"{self.against} is not among the starts {', '.join(self.starts)}")
+        return self
+
+
+_KINDS = (Recipe, ClassifierRecipe, PretextRecipe, RunConfig, StudyConfig)
+SETTING_NAMES = tuple(
+    sorted({*Augmentation.__annotations__, *(n for kind in _KINDS for n in kind.model_fields)})
+)
+"""The names of all settings, for a hint at the one that was meant."""
+
+Config = TypeVar("Config", RunConfig, PretextConfig, StudyConfig)
+
+
+def make_run_config(**settings: Any) -> RunConfig:
+    """Return a run's configuration, checked.
+
+    Raises:
+        UsageError: settings are unknown or out of range; every one is named.
+    """
+    return checked(RunConfig, settings)
+
+
+def make_pretext_config(**settings: Any) -> PretextConfig:
+    """Return a pretext's configuration, checked as by [`make_run_config`][]."""
+    return checked(PretextConfig, settings)
+
+
+def make_study_config(**settings: Any) -> StudyConfig:
+    """Return a study's configuration, checked as by [`make_run_config`][]."""
+    return checked(StudyConfig, settings)
+
+
+def checked(kind: type[Config], settings: object, where: str = "command line") -> Config:
+    """Return a configuration of settings by name, or of a configuration that was changed.
+
+    Args:
+        kind: its class.
+        settings: by name, or as a configuration.
+        where: they come from, for the findings.
+
+    Raises:
+        UsageError: settings are unknown or out of range; every one is named.
+    """
+    try:
+        return kind.model_validate(settings)
+    except ValidationError as e:
+        raise UsageError(explain(e, where, SETTING_NAMES)) from None
+
+
+def weights_file(start: str) -> Path:
+    """Return the file of weights that a start names: one in a run's folder, or the file itself.
+
+    Raises:
+        UsageError: it is neither.
+    """
+    path = Path(start)
+    if path.is_dir():
+        if (path / "weights.safetensors").exists():
+            return path / "weights.safetensors"
+        message = f"the start {start} is a folder without weights.safetensors"
+        hint = "expected a finished run: repeat the command of that run, which resumes it"
+        raise UsageError(Finding("no-weights", "error", message, hint))
+    if path.exists():
+        return path
+    known = ", ".join((SCRATCH, *PRETEXT_NAMES, IMAGENET))
+    message = f"there is no start {start}; expected {known}, a run's folder or a file of weights"
+    raise UsageError(Finding("unknown-start", "error", message))
+
+
+def on_device(config: RunConfig, device: str) -> RunConfig:
+    """Return the same run on another device, its pretext with it."""
+    pretext = config.pretext and config.pretext.model_copy(update={"device": device})
+    return config.model_copy(update={"device": device, "pretext": pretext})

@@ -1,0 +1,124 @@
+"""What configurations of each task may hold, and their defaults: one record a task.
+
+A new task is a new line in [`TASKS`][headstart.config.task_settings.TASKS]; nobody else asks
+which task it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from headstart.config.recipes import (
+    CLASSIFIER_RECIPES,
+    ENCODER_RECIPES,
+    RECIPES,
+    ClassifierRecipe,
+    Recipe,
+    read_one_of,
+)
+from headstart.data.task import TaskName
+
+UNET = "unet"
+"""The network that has no published weights; any other name is a classifier of torchvision's."""
+
+_Recipe = TypeVar("_Recipe", Recipe, ClassifierRecipe)
+
+
+@dataclass(frozen=True)
+class TaskSettings(Generic[_Recipe]):
+    """What the configurations of one task may hold, and their defaults.
+
+    Attributes:
+        model: the default network.
+        unet: whether the network may be the U-Net; otherwise it is a classifier.
+        width: the default number of channels of the network's finest level; None: networks of
+            this task have no width.
+        size: the default height and width of the pictures.
+        recipe: the class of its recipes.
+        own_setting: a setting that only its recipes have.
+        recipes: recipes by name.
+        encoder_recipes: recipes by name, where the network has a classifier as its encoder or is
+            one.
+        starts: the starts that a study compares by default.
+        partly_frozen: whether some layers may stay frozen, with a ``tune`` other than ``"all"``.
+        pretexts: whether a pretext may be the start.
+        named_frames: whether the labelled frames may be given by name.
+    """
+
+    model: str
+    unet: bool
+    width: int | None
+    size: tuple[int, int]
+    recipe: type[_Recipe]
+    own_setting: str
+    recipes: Mapping[str, _Recipe]
+    encoder_recipes: Mapping[str, _Recipe]
+    starts: tuple[str, ...]
+    partly_frozen: bool
+    pretexts: bool
+    named_frames: bool
+
+    def recipes_for(self, model: str) -> Mapping[str, _Recipe]:
+        """Return the named recipes for a network."""
+        return self.recipes if model == UNET else self.encoder_recipes
+
+    def read_recipe(self, name_or_path: str, model: str) -> _Recipe:
+        """Return a recipe for a network, by its name or from a file.
+
+        Raises:
+            UsageError: there is neither such a recipe nor such a file.
+            DataError: the file cannot be read or understood.
+        """
+        return read_one_of(name_or_path, self.recipe, self.recipes_for(model))
+
+
+SEGMENTATION = TaskSettings(
+    model=UNET,
+    unet=True,
+    width=32,
+    size=(256, 320),
+    recipe=Recipe,
+    own_setting="loss",
+    recipes=RECIPES,
+    encoder_recipes=ENCODER_RECIPES,
+    starts=("scratch", "colorization"),
+    partly_frozen=False,
+    pretexts=True,
+    named_frames=True,
+)
+
+CLASSIFICATION = TaskSettings(
+    model="resnet18",
+    unet=False,
+    width=None,
+    size=(224, 224),
+    recipe=ClassifierRecipe,
+    own_setting="head_learning_rate",
+    recipes=CLASSIFIER_RECIPES,
+    encoder_recipes=CLASSIFIER_RECIPES,
+    starts=("scratch", "imagenet"),
+    partly_frozen=True,
+    pretexts=False,
+    named_frames=False,
+)
+
+TASKS: Mapping[TaskName, TaskSettings[Recipe] | TaskSettings[ClassifierRecipe]] = {
+    "classification": CLASSIFICATION,
+    "segmentation": SEGMENTATION,
+}
+
+
+def task_of_recipe(value: object) -> TaskName:
+    """Return the task of a recipe, or of a recipe's settings by name.
+
+    Settings that belong to no task's recipes count as a segmentation's, so that each of them is
+    named as an error.
+    """
+    for task, settings in TASKS.items():
+        if isinstance(value, settings.recipe):
+            return task
+        if isinstance(value, dict) and settings.own_setting in value:
+            return task
+    return "segmentation"

@@ -1,0 +1,231 @@
+"""Figures of a report, as SVG for the page and as PNG and PDF for other documents.
+
+The same records give the same bytes: files carry no date and no program name, and SVG ids come
+from a fixed salt.
+"""
+
+from __future__ import annotations
+
+import html
+import io
+import re
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import matplotlib.style
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FixedLocator, LogLocator, MaxNLocator, NullLocator, StrMethodFormatter
+from matplotlib.transforms import offset_copy
+
+from headstart.errors import printable
+from headstart.plots.overlay import COLOURS
+from headstart.reports.arms import Point
+
+# A phone shows a figure about 358 px wide; at 400 points its text is then at least 9 px high.
+WIDTH = 400 / 72  # inches
+_TEXT = 10.5  # points
+_APART = 9.0  # points between neighbouring lines of a figure
+INK, FAINT, GRID = "#222222", "#767676", "#e5e5e5"
+# The colours of the palette that show as thin lines on white; marks tell them apart in grey.
+_LINES = tuple("#{:02x}{:02x}{:02x}".format(*COLOURS[i]) for i in (6, 4, 2, 5, 0, 8, 1, 10))
+_MARKS = "osD^vPX*"
+LOOK: dict[str, Any] = {
+    "font.size": _TEXT,
+    "text.parse_math": False,  # names may hold dollar signs
+    "svg.fonttype": "none",  # text stays text, for screen readers, search and copying
+    "pdf.fonttype": 42,
+    "axes.edgecolor": FAINT,
+    "axes.labelcolor": INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "xtick.color": FAINT,
+    "ytick.color": FAINT,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "axes.grid": True,
+    "axes.grid.axis": "y",
+    "grid.color": GRID,
+    "axes.axisbelow": True,
+    "legend.frameon": False,
+}
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Losses that share a row of the figure.
+
+    Attributes:
+        title: title of the row.
+        runs: for each run the index of its colour, and its rows of ``metrics.jsonl``.
+        trivial: the loss of the trivial answer; drawn dashed.
+    """
+
+    title: str
+    runs: tuple[tuple[int, Sequence[dict[str, Any]]], ...]
+    trivial: float | None = None
+
+
+def colour(i: int) -> str:
+    """Return the colour of line ``i``, the same in every figure; colours repeat after eight."""
+    return _LINES[i % len(_LINES)]
+
+
+def label_efficiency(
+    lines: Sequence[tuple[str, Sequence[Point]]], trivial: float | None, score: str
+) -> Figure:
+    """Draw a score over the number of labels, with a line for each start.
+
+    Args:
+        lines: name and points of each line.
+        trivial: the score of the best constant prediction; drawn dashed.
+        score: label of the vertical axis.
+    """
+    with matplotlib.style.context(["default", LOOK]):
+        figure = Figure(figsize=(WIDTH, 3.9), layout="constrained")
+        axes = figure.subplots()
+        budgets = sorted({p.labels for _, points in lines for p in points})
+        for i, (_, points) in enumerate(lines):
+            _draw_line(axes, points, i, _APART * (i - (len(lines) - 1) / 2))
+        if trivial is not None:
+            axes.axhline(trivial, color=FAINT, lw=1, ls=(0, (4, 3)))
+        axes.set_xscale("log")
+        axes.xaxis.set_major_locator(FixedLocator(budgets))
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.set_xticks(budgets, [str(b) for b in budgets])
+        axes.set_xlim(budgets[0] / 1.25, budgets[-1] * 1.25)
+        axes.set_ylim(0, 1)
+        axes.set_xlabel("labels to train on")
+        axes.set_ylabel(score)
+        entries = [
+            Line2D([], [], color=colour(i), marker=_MARKS[i % len(_MARKS)], label=_plain(name))
+            for i, (name, _) in enumerate(lines)
+        ]
+        _legend(figure, entries, trivial is not None, "best constant prediction")
+        return figure
+
+
+def _draw_line(axes: Axes, points: Sequence[Point], i: int, shift: float) -> None:
+    """Draw a line and, beside it, its seeds; shifted so that intervals do not hide each other."""
+    assert isinstance(axes.figure, Figure)
+    at = offset_copy(axes.transData, axes.figure, shift, units="points")
+    beside = offset_copy(axes.transData, axes.figure, shift + 0.45 * _APART, units="points")
+    style: dict[str, Any] = {"color": colour(i), "marker": _MARKS[i % len(_MARKS)]}
+    for p in points:
+        x = [p.labels] * len(p.seeds)
+        axes.plot(
+            x, p.seeds, ls="", clip_on=False, alpha=0.45, ms=3.5, mew=0, transform=beside, **style
+        )
+        if p.low is not None and p.high is not None:
+            axes.plot([p.labels] * 2, [p.low, p.high], color=colour(i), lw=1.6, transform=at)
+    x, y = [p.labels for p in points], [p.mean for p in points]
+    axes.plot(x, y, lw=1.4, ms=6, zorder=3, transform=at, **style)
+
+
+def losses(panels: Sequence[Panel], names: Sequence[str], share: bool) -> Figure:
+    """Draw training loss beside validation loss per epoch, a row for each panel.
+
+    Args:
+        panels: at least one.
+        names: what the colours stand for; with fewer than two names they get no legend.
+        share: whether all rows share their axes.
+    """
+    with matplotlib.style.context(["default", LOOK]):
+        height = 1.65 * len(panels) + 0.75
+        figure = Figure(figsize=(WIDTH, height), layout="constrained")
+        grid = figure.subplots(
+            len(panels), 2, squeeze=False, sharex=share, sharey=True if share else "row"
+        )
+        for (left, right), panel in zip(grid, panels, strict=True):
+            for axes, key in ((left, "train_loss"), (right, "validation_loss")):
+                _loss_lines(axes, panel, key)
+            left.set_title(f"{_plain(panel.title)}: training", loc="left", fontsize=_TEXT)
+            right.set_title("validation", loc="left", fontsize=_TEXT)
+            left.set_ylabel("loss")
+        for axes in grid[-1]:
+            axes.set_xlabel("epoch")
+        shown = sorted({i for panel in panels for i, _ in panel.runs}) if len(names) > 1 else []
+        entries = [Line2D([], [], color=colour(i), label=_plain(names[i])) for i in shown]
+        trivial = any(panel.trivial is not None for panel in panels)
+        _legend(figure, entries, trivial, "loss of the trivial answer")
+        return figure
+
+
+def _loss_lines(axes: Axes, panel: Panel, key: str) -> None:
+    for i, history in panel.runs:
+        epochs = [row["epoch"] for row in history]
+        marker = "." if len(epochs) < 5 else ""
+        values = [row[key] for row in history]
+        axes.plot(epochs, values, color=colour(i), lw=0.9, alpha=0.8, marker=marker)
+    if panel.trivial is not None:
+        axes.axhline(panel.trivial, color=FAINT, lw=1, ls=(0, (4, 3)))
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=4, integer=True, min_n_ticks=1))
+    if all(row[key] > 0 for _, history in panel.runs for row in history):
+        axes.set_yscale("log")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+        axes.yaxis.set_minor_locator(NullLocator())
+
+
+def _legend(figure: Figure, entries: list[Line2D], trivial: bool, trivial_name: str) -> None:
+    if trivial:
+        entries.append(Line2D([], [], color=FAINT, lw=1, ls=(0, (4, 3)), label=trivial_name))
+    if not entries:
+        return
+    longest = max(len(str(entry.get_label())) for entry in entries)
+    columns = max(1, min(3, len(entries), 60 // (longest + 6)))
+    figure.legend(handles=entries, loc="outside upper left", ncols=columns, borderpad=0)
+
+
+def _plain(text: str, longest: int = 44) -> str:
+    """Return text in one line, cut where it is too long."""
+    text = printable(text)
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
+
+
+def png(figure: Figure) -> bytes:
+    """Return the figure as PNG at 200 dots per inch."""
+    return _saved(figure, "png", {"Software": None}, "")
+
+
+def pdf(figure: Figure) -> bytes:
+    """Return the figure as PDF with embedded fonts and no date."""
+    return _saved(figure, "pdf", {"Creator": None, "Producer": None, "CreationDate": None}, "")
+
+
+def svg(figure: Figure, name: str, alt: str) -> str:
+    """Return the figure as an ``<svg>`` element that refers to nothing outside the page.
+
+    Args:
+        figure: the figure.
+        name: makes the ids in it differ from those of the page's other figures.
+        alt: a description for screen readers; HTML-escaped here.
+    """
+    nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+    text = _saved(figure, "svg", nothing, name).decode()
+    text = text[text.index("<svg") :].rstrip()
+    text = re.sub(r"\s*<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
+    text = re.sub(r'(<g) id="[^"]*"', r"\1", text)  # figure_1, axes_1: not unique
+    head, body = text.split(">", 1)
+    box = re.search(r'viewBox="[^"]*"', head)
+    assert box is not None
+    body = re.sub(r"<defs>\s*<style.*?</style>\s*</defs>", "", body, flags=re.DOTALL)
+    body = re.sub(r" font-family: [^;\"]*;", "", body)  # inherit the page's font
+    body = body.replace("xlink:href=", "href=")
+    look = 'stroke-linejoin="round" stroke-linecap="butt"'
+    return f'<svg {box[0]} {look} role="img" aria-label="{html.escape(printable(alt))}">{body}'
+
+
+def _saved(figure: Figure, kind: str, metadata: dict[str, Any], salt: str) -> bytes:
+    buffer = io.BytesIO()
+    FigureCanvasAgg(figure)
+    rules = {**LOOK, "svg.hashsalt": f"headstart {salt}"}
+    with warnings.catch_warnings(), matplotlib.style.context(["default", rules]):
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")  # it is drawn as a box
+        dpi = 72 if kind == "svg" else 200
+        figure.savefig(buffer, format=kind, dpi=dpi, metadata=metadata)
+    return buffer.getvalue()

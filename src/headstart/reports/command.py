@@ -1,0 +1,122 @@
+"""The command that makes a folder again, from its ``config.json``."""
+
+from __future__ import annotations
+
+import shlex
+
+from headstart.config.files import to_json
+from headstart.config.recipes import Training
+from headstart.config.records import PretextConfig, RunConfig, StudyConfig
+from headstart.config.task_settings import UNET
+from headstart.reports.records import Records
+from headstart.tasks.lookup import task_named
+from headstart.tasks.measures import Measures
+
+Command = tuple[str, dict[str, str]]
+"""A command, and files it names: recipes and label lists, by their names in ``NAME/report/``."""
+
+
+def reproduce_command(records: Records) -> Command:
+    """Return the command with every setting that decides the result of the records' folder."""
+    name = records.folder.resolve().name
+    if records.study is not None:
+        return study_command(records.study.config, name)
+    if records.run is not None:
+        return run_command(records.run, name)
+    assert records.pretext is not None
+    return pretext_command(records.pretext, name)
+
+
+def study_command(config: StudyConfig, name: str) -> Command:
+    """Return the command of a study whose folder has this name.
+
+    >>> from headstart.config.records import make_study_config
+    >>> config = make_study_config(data="my data", starts=["scratch"], labels=[30], seeds=[1, 2])
+    >>> print(study_command(config, "S")[0])
+    headstart study 'my data' --starts scratch --labels 30 --seeds 2 --recipe default \
+--pretext-recipe default --size 256x320 --width 32 --device cpu --threads 1 --out S
+    """
+    files: dict[str, str] = {}
+    measures = task_named(config.task).measures
+    words = ["study", config.data, *_network(config), "--starts", ",".join(config.starts)]
+    words += [] if config.against is None else ["--against", config.against]
+    words += [] if config.tunes == ("all",) else ["--tunes", ",".join(config.tunes)]
+    words += ["--labels", ",".join(map(str, config.labels)), "--seeds", _seeds(config.seeds)]
+    words += _recipe("", config.recipe, measures, config.model, name, files)
+    if measures.pretext_recipe:
+        pretext = task_named("pretext").measures
+        words += _recipe("pretext-", config.pretext_recipe, pretext, config.model, name, files)
+    words += [] if config.score == "test" else ["--score", config.score]
+    return _command(words, config, config.drop_leaks, name), files
+
+
+def run_command(config: RunConfig, name: str) -> Command:
+    """Return the command of a run whose folder has this name."""
+    files: dict[str, str] = {}
+    labels = str(config.labels or "all")
+    if config.frames is not None:
+        files["labels.txt"] = "".join(f"{frame}\n" for frame in config.frames)
+        labels = f"{name}/report/labels.txt"
+    words = ["train", config.data, *_network(config), "--start", config.start]
+    words += [] if config.tune == "all" else ["--tune", config.tune]
+    words += ["--labels", labels, "--seed", str(config.seed)]
+    words += _recipe("", config.recipe, task_named(config.task).measures, config.model, name, files)
+    drop_leaks = False
+    if config.pretext is not None:
+        drop_leaks, recipe = config.pretext.drop_leaks, config.pretext.recipe
+        words += _recipe(
+            "pretext-", recipe, task_named("pretext").measures, config.model, name, files
+        )
+    words += [] if config.score == "test" else ["--score", config.score]
+    return _command(words, config, drop_leaks, name), files
+
+
+def pretext_command(config: PretextConfig, name: str) -> Command:
+    """Return the command of a pretext run whose folder has this name."""
+    files: dict[str, str] = {}
+    words = ["pretrain", config.data, *_network(config)]
+    words += ["--pretext", config.pretext, "--seed", str(config.seed)]
+    words += _recipe("", config.recipe, task_named(config.task).measures, config.model, name, files)
+    return _command(words, config, config.drop_leaks, name), files
+
+
+def _command(
+    words: list[str], config: StudyConfig | RunConfig | PretextConfig, drop_leaks: bool, name: str
+) -> str:
+    """Return the whole command, with the options that all verbs share at its end."""
+    height, width = config.size
+    size = ["--size", f"{height}x{width}"]
+    size += [] if config.width is None else ["--width", str(config.width)]
+    leaks = ["--drop-leaks"] if drop_leaks else []
+    machine = ["--device", config.device, "--threads", str(config.threads)]
+    return shlex.join(["headstart", *words, *size, *leaks, *machine, "--out", name])
+
+
+def _network(config: RunConfig | StudyConfig | PretextConfig) -> list[str]:
+    """Return the options for task and network, where they are not the defaults."""
+    model = [] if config.model == UNET else ["--model", config.model]
+    return [*task_named(config.task).measures.options, *model]
+
+
+def _seeds(seeds: tuple[int, ...]) -> str:
+    """Return the number of seeds if they count from 1, else the seeds; a comma marks one seed.
+
+    >>> _seeds((1, 2, 3)), _seeds((2, 7)), _seeds((4,))
+    ('3', '2,7', '4,')
+    """
+    if seeds == tuple(range(1, len(seeds) + 1)):
+        return str(len(seeds))
+    return ",".join(map(str, seeds)) if len(seeds) > 1 else f"{seeds[0]},"
+
+
+def _recipe(
+    kind: str, recipe: Training, measures: Measures, model: str, name: str, files: dict[str, str]
+) -> list[str]:
+    """Return the options for a recipe: its name, its name and a number of epochs, or a file."""
+    known = measures.recipes if model == UNET else measures.encoder_recipes
+    for known_name, candidate in known.items():
+        if candidate.model_copy(update={"epochs": recipe.epochs}) == recipe:
+            longer = [f"--{kind}epochs", str(recipe.epochs)] if candidate != recipe else []
+            return [f"--{kind}recipe", known_name, *longer]
+    files[f"{kind}recipe.json"] = to_json(recipe)
+    return [f"--{kind}recipe", f"{name}/report/{kind}recipe.json"]

@@ -1,0 +1,64 @@
+"""Tables for other programs: CSV with a line for each run, class or comparison."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from headstart.reports.records import Records
+from headstart.tasks.lookup import task_named
+
+_COMPARED = (
+    "labels", "tune", "start", "against", "metric", "difference", "low", "high", "level", "seeds",
+    "verdict",
+)  # fmt: skip
+_SAVED = ("start", "against", "tune", "labels", "reaches", "low", "high", "level", "seeds")
+
+
+def scores_csv(records: Records) -> str:
+    """Return a line for each run, and one for the best constant prediction by each score."""
+    scores = task_named(records.config.task).measures.scores
+    rows = [
+        [r.start, r.tune, r.labels, r.seed, r.scores["split"], r.scores["collapsed"]]
+        + [r.scores[s] for s in scores]
+        for r in records.runs
+    ]
+    first = records.runs[0].scores
+    constant = ["best constant prediction", None, None, None, first["split"], None]
+    rows.append(constant + [first["trivial"].get(s) for s in scores])
+    return _csv(["start", "tune", "labels", "seed", "split", "collapsed", *scores], rows)
+
+
+def classes_csv(records: Records) -> str:
+    """Return a line for each run and class, with the reason where a score is missing."""
+    measures = task_named(records.config.task).measures
+    columns = (*measures.counts, *measures.by_class)
+    rows = [
+        [run.start, run.tune, run.labels, run.seed, name]
+        + [scores[column] for column in columns]
+        + [scores.get("reason")]
+        for run in records.runs
+        for name, scores in run.scores["classes"].items()
+    ]
+    return _csv(["start", "tune", "labels", "seed", "class", *columns, "reason"], rows)
+
+
+def comparisons_csv(summary: dict[str, Any]) -> str:
+    """Return a line for each comparison of ``study.json``."""
+    return _csv(_COMPARED, ([c[key] for key in _COMPARED] for c in summary["comparisons"]))
+
+
+def labels_saved_csv(summary: dict[str, Any]) -> str:
+    """Return a line for each start; an empty field means "more than ``labels``"."""
+    return _csv(_SAVED, ([s.get(key) for key in _SAVED] for s in summary["labels_saved"]))
+
+
+def _csv(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """Return CSV, quoted where necessary, with empty fields for None."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(head)
+    writer.writerows(rows)
+    return text.getvalue()

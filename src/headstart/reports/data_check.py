@@ -1,0 +1,141 @@
+"""The dataset behind a report: its faults, its groups, and leaks from pretext pictures."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Int64
+
+from headstart.data.layouts.folders import open_dataset
+from headstart.errors import DataError, Finding, printable
+from headstart.reports.formatting import listed, plural
+from headstart.reports.records import Records
+from headstart.studies.verdicts import numbered_groups
+from headstart.tasks.lookup import task_named
+from headstart.tasks.measures import Measures
+
+_GROUPS = {
+    "no-groups": "The dataset does not say which video or patient a frame comes from. Without "
+    "groups, the scores say nothing about new patients.",
+    "group-across-splits": "Some videos or patients are in more than one split: the scores are too "
+    "optimistic for new patients.",
+}
+
+
+@dataclass(frozen=True)
+class DataCheck:
+    """The result of checking the dataset again.
+
+    Attributes:
+        missing: why the dataset could not be checked, in words; empty where it could.
+        findings: the findings of ``headstart check``.
+        groups: the video or patient of each scored frame, as numbers; None where it is not known.
+    """
+
+    missing: str
+    findings: tuple[Finding, ...]
+    groups: Int64[np.ndarray, " n"] | None
+
+
+def check_data(records: Records) -> DataCheck:
+    """Check the dataset again, if it is still where the settings say."""
+    root = Path(records.config.data)
+    measures = task_named(records.config.task).measures
+    if not root.is_dir():
+        missing = f"The data were not at {printable(str(root))} when this report was written."
+        return DataCheck(missing, (), None)
+    try:
+        return DataCheck("", measures.check(root), _groups(records, measures))
+    except DataError as error:
+        if measures.any_folder:
+            missing = "The pictures are in a plain folder; there is no dataset to check."
+            return DataCheck(missing, (), None)
+        return DataCheck("", error.findings, None)
+
+
+def _groups(records: Records, measures: Measures) -> Int64[np.ndarray, " n"] | None:
+    """Return the groups of the scored frames, if the dataset still has these frames."""
+    if not measures.grouped:
+        return None
+    run = records.runs[0]
+    frames = open_dataset(Path(records.config.data)).splits.get(run.scores["split"], ())
+    if [printable(frame.name) for frame in frames] != list(run.frames.frames):
+        return None
+    return numbered_groups([frame.group for frame in frames])
+
+
+def data_section(records: Records, data: DataCheck) -> dict[str, Any]:
+    """Return what the page says about the data.
+
+    Returns:
+        ``missing``; ``groups``: sentences about videos and patients; ``findings`` of the check;
+        ``leaks``: unlabelled pictures that are also validation or test frames.
+    """
+    return {
+        "missing": data.missing,
+        "groups": _group_sentences(records, data),
+        "findings": [_finding(finding) for finding in data.findings],
+        "leaks": _leaks(records),
+    }
+
+
+def _group_sentences(records: Records, data: DataCheck) -> list[str]:
+    if not records.runs:
+        return []
+    if sentences := [_GROUPS[f.code] for f in data.findings if f.code in _GROUPS]:
+        return sentences
+    if data.missing:
+        return [
+            "This report does not know whether the splits keep videos or patients apart. Without "
+            "groups, the scores say nothing about new patients."
+        ]
+    return ["No video or patient is in more than one split."]
+
+
+def _finding(finding: Finding) -> dict[str, Any]:
+    return {
+        "severity": finding.severity,
+        "code": finding.code,
+        "message": printable(finding.message),
+        "hint": printable(finding.hint),
+        "files": [printable(f) for f in finding.files],
+    }
+
+
+def _leaks(records: Records) -> list[dict[str, Any]]:
+    """Return the leaks of each set of pretext pictures, with the pretexts that used the set."""
+    by_content: dict[str, tuple[dict[str, Any], list[str]]] = {}
+    for pretext in records.pretexts:
+        leaks, pretexts = by_content.setdefault(json.dumps(pretext.leaks), (pretext.leaks, []))
+        pretexts.append(pretext.pretext)
+    sections = []
+    for leaks, pretexts in by_content.values():
+        copies, near = leaks["copies"], leaks["near"]
+        files = [*(f"{printable(f)} (identical)" for f in copies), *map(printable, near)]
+        sections.append(
+            {
+                "pretexts": listed(list(dict.fromkeys(pretexts))),
+                "words": _leak_sentences(leaks, len(copies), len(near)),
+                "files": files,
+            }
+        )
+    return sections
+
+
+def _leak_sentences(leaks: dict[str, Any], copies: int, near: int) -> str:
+    pictures = f"{plural(leaks['pictures'], 'unlabelled picture')}. "
+    if not leaks["compared_with"]:
+        return f"{pictures}The folder has no labelled frames to compare them with."
+    if not copies and not near:
+        return f"{pictures}None is a copy or near-copy of a validation or test frame."
+    counts = f"Copies of validation or test frames: {copies} identical, {near} near-identical. "
+    if leaks["dropped"]:
+        return f"{pictures}{counts}They were left out of pre-training."
+    return (
+        f"{pictures}{counts}They were not left out (--drop-leaks does that), so pre-training has "
+        "seen frames that the scores are taken on."
+    )

@@ -1,0 +1,99 @@
+"""Figures: the same bytes each time, nothing from outside, legible, any names."""
+
+from __future__ import annotations
+
+import io
+import re
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from matplotlib.figure import Figure
+from PIL import Image
+
+from headstart.reports import charts
+from headstart.reports.arms import Point
+
+HISTORY = [{"epoch": e, "train_loss": 2 / e, "validation_loss": 3 / e} for e in range(1, 21)]
+
+
+def curves(names: tuple[str, ...] = ("scratch", "colorization")) -> Figure:
+    lines = [
+        (name, [Point(n, 0.2 + 0.1 * i, 0.1, 0.4, (0.1, 0.3)) for n in (30, 300)])
+        for i, name in enumerate(names)
+    ]
+    return charts.label_efficiency(lines, 0.02, "dice (test)")
+
+
+def panels(count: int = 2) -> Figure:
+    runs = tuple((i, HISTORY) for i in (0, 1))
+    some = [charts.Panel(f"{30 * (i + 1)} labels", runs, 0.5) for i in range(count)]
+    return charts.losses(some, ["scratch", "colorization"], share=True)
+
+
+@pytest.mark.parametrize("draw", [curves, panels])
+def test_the_same_bytes_each_time(draw) -> None:
+    for write in (charts.png, charts.pdf, lambda f: charts.svg(f, "a", "b")):
+        assert write(draw()) == write(draw())
+
+
+@pytest.mark.parametrize("draw", [curves, panels])
+def test_an_svg_names_nothing_outside_and_shares_no_names(draw) -> None:
+    one, other = (charts.svg(draw(), called, "alt") for called in ("one", "other"))
+    assert "http" not in one and "<style" not in one and "<?xml" not in one
+    names = re.findall(r' id="([^"]+)"', one)
+    assert len(names) == len(set(names)) and not set(names) & set(
+        re.findall(r' id="([^"]+)"', other)
+    )
+    assert set(re.findall(r'(?:href="|url\()#(\w+)', one)) <= set(names)
+    ElementTree.fromstring(one)
+
+
+@pytest.mark.parametrize("draw", [curves, panels])
+def test_text_is_legible_on_a_phone(draw) -> None:
+    """390 px wide, 16 px of margin on each side."""
+    text = charts.svg(draw(), "a", "b")
+    width = float(re.search(r'viewBox="0 0 ([\d.]+)', text)[1])  # type: ignore[index]
+    sizes = [float(s) for s in re.findall(r"font-size: ([\d.]+)px", text)]
+    assert sizes and min(sizes) * 358 / width >= 9
+
+
+def test_pictures_are_pictures() -> None:
+    with Image.open(io.BytesIO(charts.png(curves()))) as picture:
+        assert picture.format == "PNG" and picture.width > 1000 and set(picture.info) <= {"dpi"}
+    pdf = charts.pdf(panels())
+    assert pdf.startswith(b"%PDF") and b"CreationDate" not in pdf
+
+
+def test_nothing_drawn_is_cut_off() -> None:
+    """The outermost pixels are white."""
+    for figure in (curves(), panels(3), curves(("a very long name of a start, " * 3, "b", "c"))):
+        with Image.open(io.BytesIO(charts.png(figure))) as picture:
+            pixels = np.asarray(picture.convert("L"))
+        edge = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
+        assert edge.min() > 250
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.text(max_size=60))
+def test_any_name_can_be_drawn(name: str) -> None:
+    text = charts.svg(curves((name, "b")), "a", name)
+    ElementTree.fromstring(text)
+    assert "<script" not in text
+
+
+def test_a_dollar_is_a_dollar() -> None:
+    name = r"$\alpha$ & 5$"
+    assert r"$\alpha$ &amp; 5$" in charts.svg(curves((name, "b")), "a", "b")
+
+
+def test_one_budget_one_seed_no_interval() -> None:
+    lines = [("scratch", [Point(300, 0.5, None, None, (0.5,))])]
+    assert "300" in charts.svg(charts.label_efficiency(lines, None, "dice"), "a", "b")
+
+
+def test_a_loss_of_zero_has_a_place() -> None:
+    flat = [{"epoch": 1, "train_loss": 0.0, "validation_loss": 1.0}]
+    charts.png(charts.losses([charts.Panel("x", ((0, flat),))], ["scratch"], share=False))
