@@ -311,9 +311,9 @@ def test_the_verb(study: Path, tmp_path: Path) -> None:
 
 def test_a_report_loads_no_torch() -> None:
     script = (
-        "import sys, pkgutil, headstart.report, headstart.cli.report\n"
+        "import sys, pkgutil, headstart.reports, headstart.cli.report\n"
         "for m in pkgutil.iter_modules(headstart.reports.__path__):\n"
-        "    __import__('headstart.report.' + m.name)\n"
+        "    __import__('headstart.reports.' + m.name)\n"
         "assert 'torch' not in sys.modules"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)

@@ -75,6 +75,15 @@ class PretextConfig(_Settings):
     drop_leaks: bool = False
     recipe: PretextRecipe = PRETEXT_DEFAULT
 
+    @property
+    def start(self) -> str:
+        """Where the initial weights come from: a pretext always has new ones."""
+        return SCRATCH
+
+    @property
+    def start_pretext(self) -> None:
+        """As of a [`RunConfig`][]: there is none."""
+
 
 AnyRecipe = Annotated[
     Annotated[Recipe, Tag("segmentation")] | Annotated[ClassifierRecipe, Tag("classification")],
@@ -147,6 +156,11 @@ class RunConfig(_Supervised):
     labels: Annotated[int, Field(ge=1)] | None = None
     frames: tuple[str, ...] | None = None
     seed: Seed = 0
+
+    @property
+    def start_pretext(self) -> PretextConfig | None:
+        """The pretext that trains the start, where ``start`` is one."""
+        return self.pretext
 
     @model_validator(mode="after")
     def _frames_are_the_labels(self) -> RunConfig:

@@ -29,9 +29,9 @@ def model_card(config: RunConfig | PretextConfig, scored: Scored, state: State, 
         state: final state of its last training.
         out: folder of the run, with ``environment.json``.
     """
-    if isinstance(config, PretextConfig) or scored.card is None:
-        assert isinstance(config, PretextConfig)
+    if isinstance(config, PretextConfig):
         return _pretext_card(config, scored.scores)
+    assert scored.card is not None
     return _card(config, scored.card, scored.scores, state, out)
 
 

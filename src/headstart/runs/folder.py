@@ -45,19 +45,13 @@ def check_folder(config: RunConfig | PretextConfig, out: Path) -> None:
             raise UsageError(Finding("not-a-run", "error", message, hint, others))
     before = read_config(path)
     changed = [d for d in differences(before, config) if not d.startswith(_PATHS)]
-    if isinstance(before, RunConfig) and isinstance(config, RunConfig):
-        changed = [
-            d for d in changed if not d.startswith("start: ") or not _both_files(before, config)
-        ]
+    if before.start not in NAMED_STARTS and config.start not in NAMED_STARTS:
+        # Both starts are files, whose content is compared later.
+        changed = [d for d in changed if not d.startswith("start: ")]
     if changed:
         message = f"{out} holds a run with other settings (old -> new): {'; '.join(changed)}"
         hint = "choose another --out, or start in a new folder beside it with --fresh"
         raise UsageError(Finding("settings-differ", "error", message, hint))
-
-
-def _both_files(before: RunConfig, now: RunConfig) -> bool:
-    """Return whether both starts are files, whose content is compared later."""
-    return before.start not in NAMED_STARTS and now.start not in NAMED_STARTS
 
 
 def how_to_continue(out: Path, done: int, step: int, epochs: int) -> Finding:

@@ -77,7 +77,7 @@ def train(
         torch.set_num_threads(config.threads)
         cache = cache or out / "cache"
         prepared = task.prepare(config, dataset, cache)
-        if isinstance(config, RunConfig) and config.pretext is not None:
+        if config.start_pretext is not None:
             write_atomic(
                 out / "config.json", to_json(config)
             )  # marks the folder during the pretext

@@ -44,13 +44,13 @@ def source_of(
     Raises:
         DataError: the weights cannot be read or fetched.
     """
-    if isinstance(config, PretextConfig) or config.start == SCRATCH:
+    if config.start == SCRATCH:
         return None
-    if config.pretext is None:
+    if (pretext := config.start_pretext) is None:
         return given_source(config.start, config.model)
     from headstart.training.starts import read_source
 
-    pretrain(config.pretext, pretext_run)
+    pretrain(pretext, pretext_run)
     return read_source(pretext_run / "weights.safetensors", config.start)
 
 
@@ -73,7 +73,7 @@ def moved_start(config: RunConfig | PretextConfig, out: Path) -> dict[str, str]:
 
     Empty if the path is the same: a finished run does not read its start again.
     """
-    if isinstance(config, PretextConfig) or config.start in NAMED_STARTS:
+    if config.start in NAMED_STARTS:
         return {}
     if config.start == read_run_config(out / "config.json").start:
         return {}
@@ -82,9 +82,9 @@ def moved_start(config: RunConfig | PretextConfig, out: Path) -> dict[str, str]:
 
 def seen_by_start(config: RunConfig | PretextConfig, pretext_run: Path) -> dict[str, Any]:
     """Return for ``environment.json`` how many pretext pictures are also held out."""
-    if isinstance(config, PretextConfig) or config.start in (SCRATCH, IMAGENET):
+    if config.start in (SCRATCH, IMAGENET):
         return {}
-    folder = pretext_run if config.pretext else weights_file(config.start).parent
+    folder = pretext_run if config.start_pretext else weights_file(config.start).parent
     leaks = leaks_of(folder, Path(config.data))
     return {} if leaks is None else {"start_pictures": leaks}
 

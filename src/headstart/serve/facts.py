@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from headstart.config.files import read_config
+from headstart.config.files import read_run_config
 from headstart.config.records import RunConfig
 from headstart.data.files import read_file
 from headstart.errors import DataError, Finding, UsageError, printable
+from headstart.inference.opening import kind_at
 from headstart.inference.segmenter import Segmenter
 from headstart.plots.overlay import colour
 from headstart.reports.arms import arms_of
@@ -53,15 +54,11 @@ def find_about(run_or_onnx: Path) -> About:
     name = printable(run_or_onnx.resolve().name)
     if not (run / "config.json").exists() or "starts" in read_json(run / "config.json"):
         return About(name, None, None, {})
-    config = read_config(run / "config.json")
-    if config.task == "classification":
+    config = read_run_config(run / "config.json")
+    if not kind_at(run).predicts_masks:
         message = f"{run} is a classifier ({config.model}); serve shows segmentations only"
         hint = f"use headstart predict {run} PICTURES --out DIR"
         raise UsageError(Finding("is-a-classifier", "error", message, hint))
-    if not isinstance(config, RunConfig):
-        message = f"{run} is a pretext ({config.pretext}), which cannot segment"
-        hint = f"train from it first: headstart train DATA --start {run}"
-        raise DataError(Finding("is-a-pretext", "error", message, hint))
     existing = [sheet for sheet in _SHEETS if (run / sheet).exists()]
     sheets = {sheet: read_file(run / sheet, run, _SHEET_BYTES) for sheet in existing}
     return About(printable(run.resolve().name), run, config, sheets)

@@ -97,8 +97,7 @@ class Classification:
 
     def trainings(self, config: RunConfig) -> tuple[tuple[RunConfig, int], ...]:
         """See the interface; ``staged`` trains the head alone, then every weight."""
-        recipe = config.recipe
-        assert isinstance(recipe, ClassifierRecipe)
+        recipe = recipe_of(config)
         last_stage = (config, recipe.epochs)
         if config.tune != "staged":
             return (last_stage,)
@@ -142,3 +141,9 @@ class Classification:
 def splits_of(config: RunConfig) -> tuple[str, ...]:
     """Return the splits that a run reads."""
     return tuple(dict.fromkeys(("train", "validation", config.score)))
+
+
+def recipe_of(config: RunConfig | StudyConfig) -> ClassifierRecipe:
+    """Return the recipe of a classification; the configuration has checked that it is one."""
+    assert isinstance(config.recipe, ClassifierRecipe)
+    return config.recipe

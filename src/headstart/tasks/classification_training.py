@@ -33,7 +33,7 @@ from headstart.scores.frames_csv import answers_csv
 from headstart.seeding import generator, key
 from headstart.system.disk import write_atomic
 from headstart.tasks.budgets import labelled_indices
-from headstart.tasks.classification import splits_of
+from headstart.tasks.classification import recipe_of, splits_of
 from headstart.tasks.code_snippets import classifier_code
 from headstart.tasks.interface import CardFacts, Prepared, Scored, Stage
 from headstart.tasks.weaknesses import weak_labels
@@ -58,8 +58,7 @@ def prepare(config: RunConfig, dataset: ClassDataset, cache: Path) -> Prepared:
     present = train_split.labels[:, None] == np.arange(len(dataset.names))
     budget_indices = labelled_indices(present, train_split.names, config)
     budget = train_split.subset(budget_indices)
-    recipe, device, names = config.recipe, torch.device(config.device), dataset.names
-    assert isinstance(recipe, ClassifierRecipe)
+    recipe, device, names = recipe_of(config), torch.device(config.device), dataset.names
 
     feature_seconds: list[float] = []  # spent on cached features since the last stage
 

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from headstart.config.recipes import ENCODER_RECIPES, RECIPES
+from headstart.config.recipes import ENCODER_RECIPES, RECIPES, Recipe
 from headstart.config.records import RunConfig, StudyConfig
 from headstart.data.checks.segmentation import check_dataset
 from headstart.data.decoded_frames import digest
@@ -148,3 +148,9 @@ def hash_of_label_map(label_map: LabelMap) -> str:
     """Return the SHA-256 of the class names and grey levels."""
     named = [list(pair) for pair in zip(label_map.names, label_map.greys, strict=True)]
     return hashlib.sha256(json.dumps(named).encode()).hexdigest()
+
+
+def recipe_of(config: RunConfig | StudyConfig) -> Recipe:
+    """Return the recipe of a segmentation; the configuration has checked that it is one."""
+    assert isinstance(config.recipe, Recipe)
+    return config.recipe

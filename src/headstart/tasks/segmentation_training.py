@@ -34,7 +34,7 @@ from headstart.tasks.budgets import LABELS, labelled_indices
 from headstart.tasks.class_maps import class_maps, count_frames, frame_counts, segment
 from headstart.tasks.code_snippets import onnx_code
 from headstart.tasks.interface import CardFacts, Prepared, Scored, Stage
-from headstart.tasks.segmentation import hash_of_label_map
+from headstart.tasks.segmentation import hash_of_label_map, recipe_of
 from headstart.tasks.weaknesses import weak_classes
 from headstart.training.batch_source import Batch, Batches, Stop, at_least_two
 from headstart.training.fit import State
@@ -53,8 +53,8 @@ def prepare(config: RunConfig, dataset: Dataset, cache: Path) -> Prepared:
     budget_indices = labelled_indices(train_split.present, train_split.names, config)
     budget = train_split.subset(budget_indices)
     splits = {"train": train_split, "validation": validation, config.score: scored}
-    recipe, width = config.recipe, config.width
-    assert isinstance(recipe, Recipe) and width is not None
+    recipe, width = recipe_of(config), config.width
+    assert width is not None
     names, device = dataset.label_map.names, torch.device(config.device)
 
     def network(source: Source | None) -> tuple[nn.Module, Moved]:
@@ -175,8 +175,7 @@ def _card_facts(
     counts: Int64[np.ndarray, "n k 3"],
 ) -> CardFacts:
     names, greys = dataset.label_map.names, dataset.label_map.greys
-    assert isinstance(config.recipe, Recipe)
-    code = onnx_code(config.size, names, greys, config.recipe.min_area)
+    code = onnx_code(config.size, names, greys, recipe_of(config).min_area)
     usage = (
         "Run `headstart export` on this folder to write `model.onnx`, which holds the network and "
         "its normalisation. Then NumPy, Pillow and ONNX Runtime suffice:\n\n"

@@ -15,7 +15,6 @@ from headstart.assignment.report.part1_records import kept_epoch
 from headstart.assignment.report.part1_sections import LOSSES, Part, Rows, Section
 from headstart.assignment.settings import CLASSIFIERS, NEW_DATA, VGG16, part_name
 from headstart.config.files import read_run_config
-from headstart.config.recipes import ClassifierRecipe
 from headstart.config.records import SCRATCH, RunConfig
 from headstart.data.layouts.idx import CLASSES
 from headstart.errors import printable
@@ -23,6 +22,7 @@ from headstart.models.classifiers import outline
 from headstart.models.tuning import trained_weights
 from headstart.reports.formatting import NONE, Entry, Table, duration, number, plural
 from headstart.reports.records import Records, RunRecord, read_records
+from headstart.tasks.classification import recipe_of
 
 PARTS = {
     "2a": Part(
@@ -115,8 +115,7 @@ def summary_table(part2: Part2) -> Table:
 def _epochs(part2: Part2, folder: str) -> int:
     """Return the epochs of all stages together."""
     config, epochs = part2.configs[folder], len(part2.runs[folder].history)
-    recipe = config.recipe
-    assert isinstance(recipe, ClassifierRecipe)
+    recipe = recipe_of(config)
     return epochs + (recipe.head_epochs if config.tune == "staged" else 0)
 
 
@@ -192,8 +191,7 @@ def _scores(run: RunRecord, part: Part) -> Table:
 
 
 def _settings(run: RunRecord, config: RunConfig) -> Table:
-    recipe = config.recipe
-    assert isinstance(recipe, ClassifierRecipe)
+    recipe = recipe_of(config)
     network = outline(config.model, len(run.scores["classes"]))
     sizes = {name: weight.numel() for name, weight in network.named_parameters()}
     trained = trained_weights(network, config.tune)

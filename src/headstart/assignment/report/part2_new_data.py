@@ -12,7 +12,6 @@ from matplotlib.figure import Figure
 from headstart.assignment.report import answers
 from headstart.assignment.report.part1_sections import Rows, Section
 from headstart.assignment.settings import NEW_DATA, part_name
-from headstart.config.recipes import ClassifierRecipe
 from headstart.config.records import SCRATCH, StudyConfig
 from headstart.errors import printable
 from headstart.reports import charts
@@ -30,6 +29,7 @@ from headstart.reports.formatting import (
 from headstart.reports.page_tables import over_seeds
 from headstart.reports.records import Records, RunRecord
 from headstart.scores.pooled import ACCURACY
+from headstart.tasks.classification import recipe_of
 
 STARTS = {"2a": "(a)", "2b": "(b), ImageNet", SCRATCH: "new weights"}
 """The starts of 2(c), by the last part of their path."""
@@ -150,8 +150,7 @@ def _comparison_table(study: Records) -> Table:
 
 def _settings(study: Records) -> Table:
     config, run = _config(study), study.runs[0]
-    recipe = config.recipe
-    assert isinstance(recipe, ClassifierRecipe)
+    recipe = recipe_of(config)
     rate = f"{recipe.learning_rate:g} (last layer alone: {recipe.head_learning_rate:g})"
     budgets, validation = listed([str(n) for n in config.labels]), run.environment["labels"]
     seconds = duration(sum(run.seconds for run in study.runs))
