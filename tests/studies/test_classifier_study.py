@@ -101,7 +101,7 @@ def test_the_command_makes_it_again(coloured: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"starts": ("colorization",)}, "of segmentations"),
+        ({"starts": ("colorization",)}, "colorization"),
         ({"model": "unet"}, "torchvision"),
         ({"tunes": ("last:0",)}, "tunes"),
         ({"task": "segmentation"}, "width"),
@@ -121,7 +121,7 @@ def test_a_misspelt_network_is_refused_before_anything_is_made(
 
 
 def test_what_segments_nothing_says_so(done: tuple[Path, dict]) -> None:
-    with pytest.raises(DataError, match="holds a classifier"):
+    with pytest.raises(DataError, match="is-a-classifier"):
         load_segmenter(done[0] / "runs" / "scratch-all-21-1", torch.device("cpu"))
 
 

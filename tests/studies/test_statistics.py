@@ -442,5 +442,8 @@ def test_six_equal_starts_are_hardly_ever_said_to_differ(coverage: ModuleType) -
 
 
 def test_loads_neither_torch_nor_scipy() -> None:
-    code = "import sys, headstart.studies.statistics; sys.exit(bool({'torch', 'scipy'} & set(sys.modules)))"
+    code = (
+        "import sys, headstart.studies.statistics\n"
+        "sys.exit(bool({'torch', 'scipy'} & set(sys.modules)))"
+    )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

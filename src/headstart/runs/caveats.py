@@ -56,9 +56,7 @@ def _start(config: RunConfig, pictures: Mapping[str, Any] | None, split: str) ->
     if config.start == IMAGENET:
         return "The start was trained on ImageNet; its pictures were not compared with these."
     if pictures is None or not pictures["same_data"] or split not in pictures["compared_with"]:
-        return (
-            f"The pictures that the start was trained on were not compared with the {split} split."
-        )
+        return f"The pictures that trained the start were not compared with the {split} split."
     pretext = config.start if config.start in PRETEXTS else "pretext"
     same, near = pictures["copies"], pictures["near"]
     sentence = (

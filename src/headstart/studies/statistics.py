@@ -1,29 +1,30 @@
-"""Differences between starts with intervals, verdicts, and labels saved.
+"""The statistics of a study: differences between starts, intervals, verdicts, labels saved.
 
-The input is counts of shape ``(seeds, frames, classes, m)`` for one start at one label budget; see
-[`headstart.scores.pooled`][]. The score is computed per seed from counts summed over the frames,
-then averaged over the seeds. It has two sources of uncertainty, which are crossed, not nested:
-another seed would have trained another network, and other frames would have been easier or harder
-for all seeds.
+The input is counts of shape ``(seeds, frames, classes, m)`` for each start and label budget, of
+every run on every frame; see [`headstart.scores.pooled`][]. A score is
+computed for each seed from counts summed over the frames, then averaged over the seeds. It has two
+sources of uncertainty, which are crossed and not nested: another seed would have trained another
+network, and other frames would have been easier or harder for all seeds.
 
-**The interval.** Leaving out one frame at a time gives each seed's jackknife pseudo-values
-``F * score - (F - 1) * score_without_f``, a seeds by frames matrix. A two-way analysis of variance
-splits its variance into seeds, frames and residual, and
+**The interval.** Leaving one frame out at a time gives each seed's jackknife pseudo-values
+``F * score - (F - 1) * score_without_f``, a seeds by frames matrix that varies as the score does. A
+two-way analysis of variance splits its variation into seeds, frames and the rest, and
 
     ``Var(mean) = (MS_seeds + MS_frames - MS_rest) / (seeds * frames)``
 
-A mean square below ``MS_rest`` is raised to ``MS_rest``, as five seeds cannot show that seeds make
-no difference. The variance is then a sum of two parts, each with its own degrees of freedom: that
-of the factor with fewer levels (which includes the residual; four degrees of freedom for five
-seeds), and the addition of the other factor. The interval uses the mean of the two Student's t
-quantiles, weighted by the parts. Satterthwaite's usual single number of degrees of freedom gives
+A mean square below ``MS_rest`` is raised to it, because five seeds cannot show that seeds make no
+difference. The variance is then the sum of two parts: the part of the side with fewer members,
+which includes the rest, and what the other side adds. Each part has its own degrees of freedom, for
+example four for five seeds. The interval uses the mean of the two Student's t, weighted by the
+parts, at the level asked for. The usual single number of degrees of freedom (Satterthwaite) gives
 intervals that are too short at the high levels that several comparisons need. Where groups of
-frames (videos, patients) are known, they replace frames, as errors within a group are correlated.
-``benchmarks/coverage.py`` measures the coverage, and how often a study without any difference
-reports one.
+frames (videos, patients) are known, they take the place of frames, because frames of one group err
+together. ``benchmarks/coverage.py`` measures how often the interval contains the truth, and how
+often a study without differences reports one.
 
-Sources: Cornfield and Tukey 1956 (variance of a two-way mean), Cochran and Cox 1950 (t for a sum of
-two variances), Efron and Stein 1981 (jackknife), Holm 1979, Fieller 1954 (interval of a crossing).
+Sources: Cornfield and Tukey 1956 (variance of a two-way mean), Cochran and Cox 1950 (t with two
+variances), Efron and Stein 1981 (the jackknife), Holm 1979, Fieller 1954 (interval of
+a crossing).
 """
 
 from __future__ import annotations
@@ -39,105 +40,75 @@ from jaxtyping import Float64
 from headstart.scores.pooled import DICE, Counts, Groups, PooledScore, sum_groups
 
 Verdict = Literal["helps", "hurts", "no difference shown", "too few seeds"]
-Parts = tuple[tuple[float, int], tuple[float, int]]
-"""Shares of a variance, each with its degrees of freedom."""
+Parts = tuple[tuple[float, int], tuple[float, int]]  # two shares with their degrees of freedom
 
-MIN_SEEDS = 5
-"""Fewest seeds for an interval and a verdict; see docs/decisions/0009-interval.md."""
-LEVEL = 0.95
-"""Confidence level of an interval, and of all verdicts of a study together."""
+MIN_SEEDS = 5  # for a verdict; docs/decisions/0009-interval.md
+LEVEL = 0.95  # of an interval, and of all verdicts of a study together
 
-_NEVER = 1e-300  # probability that is treated as 0
-_STEPS = 64  # points between two budgets at which the interval of a crossing is evaluated
+_LEAST = 1e-300  # the smallest probability that is told from 0
+_STEPS = 64  # points between two budgets at which a crossing is searched
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """An estimated score, or an estimated difference of two scores.
+    """A score, or the difference of two scores."""
 
-    Attributes:
-        value: mean over the seeds.
-        se: standard error over seeds and frames; None with a single seed.
-        parts: shares of the squared standard error, the factor with fewer levels first.
-        seeds: number of seeds.
-        units: number of frames or groups of frames.
-    """
-
-    value: float
-    se: float | None
-    parts: Parts | None
+    value: float  # the mean over seeds
+    se: float | None  # its standard error over seeds and frames; None with a single seed
+    parts: Parts | None  # the parts of `se ** 2`, the one with fewer members first
     seeds: int
-    units: int
+    units: int  # frames, or groups of frames
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """One comparison among several; see [`holm`][headstart.studies.statistics.holm].
-
-    Attributes:
-        difference: estimated difference of the scores.
-        low: lower end of the interval; None with too few seeds.
-        high: upper end of the interval; None with too few seeds.
-        level: confidence level of the interval, after Holm.
-        among: number of comparisons adjusted together.
-        seeds: number of seeds.
-        verdict: conclusion from the interval.
-    """
+    """One difference with its interval; see [`holm`][headstart.studies.statistics.holm]."""
 
     difference: float
-    low: float | None
+    low: float | None  # None with too few seeds
     high: float | None
-    level: float
-    among: int
+    level: float  # of the interval, adjusted by Holm's method
+    among: int  # the number of comparisons adjusted together
     seeds: int
-    verdict: Verdict
+    verdict: Verdict  # follows from `low` and `high`
 
 
 @dataclass(frozen=True)
 class LabelsSaved:
-    """The budget at which a start reaches the score of another start with all labels.
+    """The label budget at which a start reaches the score that another has with all labels.
 
-    For ``reaches``, ``low`` and ``high``, the value ``smallest`` means "at most ``smallest``", and
-    None means "more than ``labels``". With too few seeds, ``low`` and ``high`` are None.
-
-    Attributes:
-        labels: largest budget.
-        smallest: smallest budget.
-        reaches: estimated budget.
-        low: lower end of its interval.
-        high: upper end of its interval.
-        seeds: number of seeds.
-        level: confidence level of the interval.
+    In ``reaches``, ``low`` and ``high``, the value ``smallest`` means "at most ``smallest``", and
+    ``None`` means "more than ``labels``". With too few seeds, ``low`` and ``high`` are ``None``.
     """
 
-    labels: int
-    smallest: int
+    labels: int  # the largest budget
+    smallest: int  # the smallest budget
     reaches: float | None
     low: float | None
     high: float | None
     seeds: int
-    level: float = LEVEL
+    level: float = LEVEL  # of `low` and `high`
 
 
 def mean_score(
     counts: Counts, classes: Sequence[int], groups: Groups | None = None, score: PooledScore = DICE
 ) -> Estimate:
-    """Estimate the score of one start at one budget, over seeds and frames.
+    """Return the score of one start at one budget, over seeds and frames.
 
-    Its interval is less reliable than that of a difference, in which the difficulty of the frames
-    cancels: in simulations it covered the truth in 87 to 91 % of cases with 50 frames (and classes
-    on as few as 9 of them), and in 93 % with 200 frames. Verdicts do not use it.
+    Its interval is less reliable than the interval of a difference, in which the difficulty of the
+    frames cancels. In simulations it contained the truth in 87 to 91 % of the cases with 50 frames,
+    and classes on as few as 9 of them; with 200 frames, in 93 %. No verdict uses it.
 
     Args:
-        counts: counts of all seeds on the same frames.
-        classes: indices of the classes that enter the score; see
+        counts: the counts of all seeds on the same frames.
+        classes: the indices of the classes in the score; see
             [`usable_classes`][headstart.scores.pooled.usable_classes].
-        groups: group (video, patient) of each frame; without groups, each frame is its own group.
-        score: score to compute from the counts.
+        groups: the group (video, patient) of each frame; without it each frame is its own group.
+        score: the score that is made from the counts.
 
     Raises:
-        ValueError: shapes do not match, counts are negative, the truth differs between seeds, a
-            class is unknown, or there are fewer than two frames (groups).
+        ValueError: shapes do not match, counts are negative, seeds have different truths, a class
+            is unknown, or there are fewer than two frames (groups).
     """
     _check(counts, score, "counts")
     return _estimate(*_pseudo_values(counts, classes, groups, score))
@@ -150,18 +121,17 @@ def paired_difference(
     groups: Groups | None = None,
     score: PooledScore = DICE,
 ) -> Estimate:
-    """Estimate the mean over seeds of ``score(a_s) - score(b_s)``.
+    """Return the mean over seeds of ``score(a_s) - score(b_s)``.
 
     Args:
-        a: counts of a start, with the same seeds and frames as ``b``.
-        b: counts of the start that it is compared with.
+        a: the counts of a start, for the same seeds and frames as ``b``.
+        b: the counts of the start that it is compared with.
         classes: as in [`mean_score`][headstart.studies.statistics.mean_score].
-        groups: as in [`mean_score`][headstart.studies.statistics.mean_score].
-        score: as in [`mean_score`][headstart.studies.statistics.mean_score].
+        groups: as in ``mean_score``.
+        score: as in ``mean_score``.
 
     Raises:
-        ValueError: as in [`mean_score`][headstart.studies.statistics.mean_score], or ``a`` and
-            ``b`` differ in shape or truth.
+        ValueError: as in ``mean_score``, or ``a`` and ``b`` differ in shape or in truth.
 
     >>> a = np.array([[[[8, 1, 1]], [[7, 2, 2]]], [[[9, 0, 0]], [[6, 1, 3]]]])
     >>> b = np.array([[[[5, 2, 4]], [[4, 2, 5]]], [[[6, 3, 3]], [[4, 2, 5]]]])
@@ -172,7 +142,7 @@ def paired_difference(
 
 
 def interval(estimate: Estimate, level: float = LEVEL) -> tuple[float, float] | tuple[None, None]:
-    """Return ``value -+ t * se``, or ``(None, None)`` with fewer than five seeds.
+    """Return ``value - t * se`` and ``value + t * se``; None twice with fewer than five seeds.
 
     >>> only_seeds = (1.0, 4), (0.0, 49)
     >>> low, high = interval(Estimate(0.05, se=0.01, parts=only_seeds, seeds=5, units=50))
@@ -186,25 +156,25 @@ def interval(estimate: Estimate, level: float = LEVEL) -> tuple[float, float] | 
 
 
 def t_of(parts: Parts, tail: float) -> float:
-    """What a difference in standard errors exceeds with the probability ``tail``.
+    """Return the t that a difference, in standard errors, exceeds with probability ``tail``.
 
     Args:
-        parts: of the variance; see [`Estimate`][headstart.studies.statistics.Estimate].
-        tail: of one side.
+        parts: the parts of the variance; see [`Estimate`][headstart.studies.statistics.Estimate].
+        tail: the one-sided probability.
 
     >>> round(t_of(((1.0, 4), (0.0, 49)), 0.025), 3), round(t_of(((0.5, 4), (0.5, 49)), 0.025), 3)
     (2.776, 2.393)
     """
-    from scipy.special import stdtrit  # loading it takes longer than all else here
+    from scipy.special import stdtrit  # slow to load
 
     return sum(share * -float(stdtrit(df, tail)) for share, df in parts)
 
 
 def p_value(estimate: Estimate) -> float | None:
-    """Two-sided, of no difference; ``None`` with fewer than five seeds.
+    """Return the two-sided p-value of no difference; ``None`` with fewer than five seeds.
 
-    One less the level at which the interval's end is 0, found between the p-values by either part's
-    degrees of freedom.
+    It is 1 minus the level at which one end of the interval is 0. Bisection searches it between the
+    p-values for the degrees of freedom of either part; docs/decisions/0021 says why not SciPy.
 
     >>> only_seeds = (1.0, 4), (0.0, 49)
     >>> round(p_value(Estimate(0.05, se=0.01, parts=only_seeds, seeds=5, units=50)), 4)
@@ -217,7 +187,7 @@ def p_value(estimate: Estimate) -> float | None:
     from scipy.special import stdtr
 
     t = abs(estimate.value) / estimate.se
-    tails = [max(float(stdtr(df, -t)), _NEVER) for _, df in estimate.parts]
+    tails = [max(float(stdtr(df, -t)), _LEAST) for _, df in estimate.parts]
     low, high = min(tails), max(tails)
     while high > low * (1 + 1e-12):
         tail = math.sqrt(low * high)
@@ -228,7 +198,7 @@ def p_value(estimate: Estimate) -> float | None:
 
 
 def verdict(low: float | None, high: float | None) -> Verdict:
-    """Return the verdict from the interval of a difference.
+    """Return the verdict that follows from the interval of a difference.
 
     >>> verdict(0.01, 0.09), verdict(-0.09, -0.01), verdict(-0.01, 0.09), verdict(None, None)
     ('helps', 'hurts', 'no difference shown', 'too few seeds')
@@ -241,19 +211,15 @@ def verdict(low: float | None, high: float | None) -> Verdict:
 
 
 def holm(estimates: Sequence[Estimate]) -> list[Comparison]:
-    """Adjust comparisons so that with 95 % confidence no verdict is wrong (Holm 1979).
+    """Return all comparisons of a study, adjusted by Holm's method (1979).
 
-    In order of increasing p-value, the interval of the ``r``-th of ``m`` comparisons (from 0) has
-    the level ``1 - 0.05 / (m - r)``. The first interval that contains 0 ends the procedure: it and
-    all later intervals get its level. An interval therefore excludes 0 exactly if Holm's test
-    rejects. Each interval holds at its own level; jointly, only intervals at ``1 - 0.05 / m``
-    would. Comparisons with too few seeds are not tested and do not count in ``m``.
-
-    Args:
-        estimates: estimated differences.
-
-    Returns:
-        The comparisons, in the order of the estimates.
+    The probability that any of a study's verdicts is wrong is at most 5 %. In the order of the
+    p-values, the interval of comparison ``r`` of ``m`` (from 0) has the level
+    ``1 - 0.05 / (m - r)``. The first interval that contains 0 stops this: that comparison and all
+    later ones keep its level. So an interval excludes 0 exactly where Holm's test rejects. Each
+    interval has its own level; jointly they would contain the truth only at ``1 - 0.05 / m``.
+    Comparisons with too few seeds are not tests and do not count in ``m``. The result is in the
+    order of ``estimates``.
     """
     p_values = [p_value(e) for e in estimates]
     order = sorted((p, i) for i, p in enumerate(p_values) if p is not None)
@@ -268,8 +234,9 @@ def holm(estimates: Sequence[Estimate]) -> list[Comparison]:
     comparisons = []
     for e, level in zip(estimates, levels, strict=True):
         low, high = interval(e, level)
-        values = (e.value, low, high, level, among, e.seeds)
-        comparisons.append(Comparison(*values, verdict(low, high)))
+        comparisons.append(
+            Comparison(e.value, low, high, level, among, e.seeds, verdict(low, high))
+        )
     return comparisons
 
 
@@ -281,31 +248,31 @@ def labels_saved(
     score: PooledScore = DICE,
     level: float = LEVEL,
 ) -> LabelsSaved:
-    """Estimate the budget at which a start reaches another start's mean score with all labels.
+    """Return the budget at which a start reaches the mean score that another has with all labels.
 
-    Scores are interpolated linearly in the logarithm of the budget; if the curve crosses several
-    times, the first crossing counts. At each budget ``x`` the lead over the other start has a
-    two-way interval. The interval of the crossing (Fieller) contains the budgets at which the lead
-    may be 0: from the first ``x`` where the lead's upper end reaches 0 to the first where its lower
-    end does.
+    Between budgets, scores are interpolated linearly in the logarithm of the budget; if the curve
+    is not monotone, the first crossing counts. At each budget ``x``, the lead over the other start
+    has a two-way interval. The interval of the crossing (Fieller) contains the budgets at which the
+    lead may be 0: from the first ``x`` where the upper end of the lead's interval reaches 0 to the
+    first where its lower end does.
 
     Args:
-        start: counts by budget.
-        against: counts of the other start at its largest budget, on the same seeds and frames.
+        start: the counts by budget.
+        against: the counts of the other start at its largest budget, for the same seeds and frames.
         classes: as in [`mean_score`][headstart.studies.statistics.mean_score].
-        groups: as in [`mean_score`][headstart.studies.statistics.mean_score].
-        score: as in [`mean_score`][headstart.studies.statistics.mean_score].
-        level: confidence level of the interval. With the level of the comparison at all labels, the
-            interval ends below all labels exactly if that comparison says ``helps``, unless the
+        groups: as in ``mean_score``.
+        score: as in ``mean_score``.
+        level: the level of the interval. At the level of the comparison with all labels, the
+            interval ends below all labels exactly where that comparison says ``helps``, unless the
             lead falls again.
 
     Raises:
-        ValueError: as in [`paired_difference`][headstart.studies.statistics.paired_difference], or
-            there are no budgets.
+        ValueError: there are no budgets, or as in
+            [`paired_difference`][headstart.studies.statistics.paired_difference].
     """
     budgets = sorted(start)
     if not budgets or budgets[0] < 1:
-        raise ValueError(f"expected one or more budgets of at least 1 label; found {budgets}")
+        raise ValueError(f"there must be budgets, each of 1 label or more; found {budgets}")
     leads = [_pair(start[budget], against, classes, groups, score) for budget in budgets]
     places = np.linspace(0, len(budgets) - 1, _STEPS * (len(budgets) - 1) + 1)
     tried = np.exp(np.interp(places, np.arange(len(budgets)), np.log(budgets)))
@@ -329,27 +296,25 @@ def labels_saved(
 
 def _check(counts: Counts, score: PooledScore, name: str) -> None:
     if counts.ndim != 4 or not counts.size:
-        expected = "(seeds, frames, classes, counts), with no dimension 0"
+        expected = "(seeds, frames, classes, counts), none of them 0"
         raise ValueError(f"{name} must have the shape {expected}; found {counts.shape}")
     if (counts < 0).any():
         raise ValueError(f"{name} holds negative counts")
     if (score.truth(counts) != score.truth(counts[:1])).any():
-        raise ValueError(f"the seeds of {name} have different frames: their truth differs")
+        raise ValueError(f"the seeds of {name} do not have the same frames: their truth differs")
 
 
 def _pseudo_values(
     counts: Counts, classes: Sequence[int], groups: Groups | None, score: PooledScore
 ) -> tuple[Float64[np.ndarray, " s"], Float64[np.ndarray, "s u"]]:
-    """Return each seed's score, and the jackknife pseudo-value of each unit."""
+    """Return each seed's score and the pseudo-values of its units."""
     known = range(counts.shape[2])
     if not classes or len(set(classes)) < len(classes) or not set(classes) <= set(known):
-        raise ValueError(
-            f"classes must be distinct and within 0 to {len(known) - 1}; found {list(classes)}"
-        )
+        raise ValueError(f"classes must be some of 0 to {len(known) - 1}; found {list(classes)}")
     units = sum_groups(counts[:, :, list(classes)], groups)
     n = units.shape[1]
     if n < 2:
-        raise ValueError(f"an interval needs at least two frames (groups); found {n}")
+        raise ValueError(f"an interval needs two frames (groups) or more; found {n}")
     total = units.sum(1)
     values = score.of(total)
     return values, n * values[:, None] - (n - 1) * score.of(total[:, None] - units)
@@ -358,7 +323,7 @@ def _pseudo_values(
 def _pair(
     a: Counts, b: Counts, classes: Sequence[int], groups: Groups | None, score: PooledScore
 ) -> tuple[Float64[np.ndarray, " s"], Float64[np.ndarray, "s u"]]:
-    """Return each seed's difference, and the jackknife pseudo-value of each unit."""
+    """Return each seed's difference and the pseudo-values of its units."""
     _check(a, score, "a")
     _check(b, score, "b")
     if a.shape != b.shape or (score.truth(a[0]) != score.truth(b[0])).any():
@@ -370,7 +335,7 @@ def _pair(
 
 
 def _estimate(values: Float64[np.ndarray, " s"], pseudo: Float64[np.ndarray, "s u"]) -> Estimate:
-    """Return the mean over seeds with its two-way standard error; see the module docs."""
+    """Return the mean over seeds with its two-way standard error; see the module's docstring."""
     s, u = pseudo.shape
     value = float(values.mean())
     if s < 2:
@@ -388,8 +353,8 @@ def _estimate(values: Float64[np.ndarray, " s"], pseudo: Float64[np.ndarray, "s 
 
 
 def _crossing(budgets: Sequence[float], leads: Sequence[float | None]) -> float | None:
-    """Return the budget at which the lead first reaches 0, linear in the logarithm."""
-    known = [lead for lead in leads if lead is not None]  # empty with too few seeds
+    """Return the budget at which the lead first reaches 0, linear in the budget's logarithm."""
+    known = [lead for lead in leads if lead is not None]  # all of them, or none with too few seeds
     i = next((i for i, lead in enumerate(known) if lead >= 0), None)
     if i is None or i == 0:
         return None if i is None else float(budgets[0])
