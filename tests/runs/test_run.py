@@ -1,4 +1,4 @@
-"""One run, end to end: what its folder holds, that it goes on exactly, what it refuses."""
+"""One run, end to end: what its folder holds, that it resumes exactly, what it refuses."""
 
 from __future__ import annotations
 
@@ -152,7 +152,7 @@ def test_other_settings_are_refused_with_the_difference(trained: Path, drawn: Pa
 
 def test_a_folder_that_is_no_run_is_not_touched(drawn: Path, tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("years of work")
-    with pytest.raises(UsageError, match="holds no run"):
+    with pytest.raises(UsageError, match=r"(?s)not-a-run.*thesis\.tex"):
         train(tiny(drawn), tmp_path, Silent())
     assert [p.name for p in tmp_path.iterdir()] == ["thesis.tex"]
 
@@ -161,7 +161,7 @@ def test_a_start_that_does_not_fit_leaves_the_folder_to_another(
     drawn: Path, trained: Path, tmp_path: Path, listener
 ) -> None:
     """The same --out takes the command as it is mended."""
-    with pytest.raises(DataError, match="of another network"):
+    with pytest.raises(DataError, match="shapes-differ"):
         train(tiny(drawn, start=str(trained), width=3), tmp_path / "R", listener)
     train(tiny(drawn, start=str(trained)), tmp_path / "R", listener)
     assert (tmp_path / "R" / "scores.json").exists()
@@ -193,7 +193,7 @@ def test_data_that_changed_under_the_run_are_refused(drawn: Path, tmp_path: Path
     pixels = np.array(Image.open(mask))
     pixels[:4] = 60
     Image.fromarray(pixels).save(mask)
-    with pytest.raises(DataError, match="changed since: train"):
+    with pytest.raises(DataError, match=r"\[data-changed\].*: train\b"):
         train(tiny(data), tmp_path / "run", Silent())
 
 
@@ -209,7 +209,7 @@ def test_a_label_map_that_changed_under_the_run_is_refused(drawn: Path, tmp_path
         train(tiny(data), tmp_path / "run", Stop())
     greys = json.loads((data / "mapping.json").read_text())
     (data / "mapping.json").write_text(json.dumps({**greys, "Drawn_Stapler": 250}))
-    with pytest.raises(DataError, match="changed since: label map"):
+    with pytest.raises(DataError, match=r"\[data-changed\].*: label map\b"):
         train(tiny(data), tmp_path / "run", Silent())
 
 
@@ -316,19 +316,20 @@ def test_figures_are_pictures(trained: Path) -> None:
 
 
 def test_a_run_that_is_none(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="no run folder"):
+    cpu = torch.device("cpu")
+    with pytest.raises(DataError, match=r"\[no-run\].*absent"):
         open_segmenter(tmp_path / "absent", "cpu")
-    with pytest.raises(DataError, match="expected a finished run"):
+    with pytest.raises(DataError, match=r"\[no-weights\].*weights\.safetensors"):
         open_segmenter(tmp_path, "cpu")
 
 
 def test_devices() -> None:
-    assert pick_device("cpu") == "cpu"
-    with pytest.raises(UsageError, match="no device gpu"):
+    assert pick_device("cpu").type == "cpu"
+    with pytest.raises(UsageError, match=r"\[unknown-device\].*gpu"):
         pick_device("gpu")
     if not torch.cuda.is_available():
-        assert pick_device("auto") == "cpu"
-        with pytest.raises(UsageError, match="no CUDA device"):
+        assert pick_device("auto").type == "cpu"
+        with pytest.raises(UsageError, match=r"\[no-cuda\]"):
             pick_device("cuda")
 
 

@@ -1,7 +1,9 @@
-"""What a study consists of, what may be added to it, and what is still to do."""
+"""The plan of a study: what may be added to it, what is left, and when it is made again."""
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import asdict
 from pathlib import Path
 
@@ -11,23 +13,10 @@ from headstart.config.files import to_json
 from headstart.errors import DataError, UsageError
 from headstart.studies.cells import cells
 from headstart.studies.ledger import line_of, write_ledger
-from headstart.studies.plan import expected_steps, grown, plan
+from headstart.studies.plan import expected_steps, grown, plan, replanned
 from tests.conftest import PRETEXT_TINY
 from tests.studies.test_ledger import write_finished
 from tests.studies.test_study import tiny_study
-
-
-def test_cells_come_seed_by_seed_and_have_folders_of_their_own(drawn: Path) -> None:
-    config = tiny_study(drawn, starts=("scratch", "a/run", "b/run", "scratch-longer"))
-    all_cells = cells(config)
-    assert len(all_cells) == 4 * 2 * 2 == len({cell.run for cell in all_cells})
-    assert [cell.seed for cell in all_cells] == [1] * 8 + [2] * 8
-    assert all("/" not in cell.run.removeprefix("runs/") for cell in all_cells)
-
-
-def test_a_start_whose_name_is_no_text_has_a_folder(drawn: Path) -> None:
-    (cell,) = cells(tiny_study(drawn, starts=("a/r\udcfcn",), labels=(6,), seeds=(1,)))
-    assert cell.run.isascii()
 
 
 def test_settings_of_pretexts_are_of_the_study_that_has_some(drawn: Path) -> None:
@@ -48,10 +37,10 @@ def test_settings_of_pretexts_are_of_the_study_that_has_some(drawn: Path) -> Non
 @pytest.fixture
 def finished(drawn: Path, tmp_path: Path) -> Path:
     """A study that has run."""
-    its = tiny_study(drawn)
-    (tmp_path / "config.json").write_text(to_json(its))
+    config = tiny_study(drawn)
+    (tmp_path / "config.json").write_text(to_json(config))
     ledger = {}
-    for cell in cells(its):
+    for cell in cells(config):
         write_finished(tmp_path / cell.run)
         ledger[cell.run] = line_of(cell.run, tmp_path / cell.run, asdict(cell))
     write_ledger(tmp_path, ledger, list(ledger))
@@ -63,8 +52,52 @@ def test_runs_without_the_settings_they_had_are_not_taken(finished: Path, drawn:
     with pytest.raises(DataError, match=r"ledger-differs.*4 runs"):
         plan(tiny_study(drawn, seeds=(1,)), finished)
     (finished / "config.json").unlink()
-    with pytest.raises(UsageError, match=r"no config\.json that says what they are"):
+    with pytest.raises(UsageError, match=r"not-a-study.*config\.json"):
         plan(tiny_study(drawn), finished)
+
+
+def test_a_plan_is_made_again_only_if_the_folder_has_changed(finished: Path, drawn: Path) -> None:
+    config = tiny_study(drawn, seeds=(1, 2, 3))
+    planned = plan(config, finished)
+    assert replanned(planned, finished) is planned
+    cell = planned.todo[0]  # which another process finishes
+    write_finished(finished / cell.run)
+    ledger = {**planned.done, cell.run: line_of(cell.run, finished / cell.run, asdict(cell))}
+    write_ledger(finished, ledger, list(ledger))
+    again = replanned(planned, finished)
+    assert cell.run in again.done and again.todo == planned.todo[1:]
+    assert again.dataset is planned.dataset
+    (finished / "config.json").write_text(to_json(tiny_study(drawn, seeds=(1, 2, 4))))
+    grown_meanwhile = replanned(again, finished)
+    assert grown_meanwhile.config.seeds == (1, 2, 3, 4)
+    assert replanned(grown_meanwhile, finished) is grown_meanwhile
+
+
+def test_a_plan_that_another_process_made_impossible_is_refused(
+    finished: Path, drawn: Path
+) -> None:
+    planned = plan(tiny_study(drawn), finished)
+    (finished / "config.json").write_text(to_json(tiny_study(drawn, width=3)))
+    with pytest.raises(UsageError, match=r"settings-differ.*width: 3 -> 2"):
+        replanned(planned, finished)
+
+
+def test_planning_a_finished_study_loads_no_torch(finished: Path, drawn: Path) -> None:
+    code = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from headstart.studies.costs import NOTHING, cost_of_study\n"
+        "from headstart.studies.plan import plan, replanned\n"
+        "from headstart.config.files import read_study_config\n"
+        "out = Path(sys.argv[1])\n"
+        "planned = plan(read_study_config(out / 'config.json'), out)\n"
+        "assert len(planned.done) == 8 and not planned.todo\n"
+        "assert replanned(planned, out) is planned\n"
+        "assert cost_of_study(planned) == NOTHING\n"
+        "sys.exit(bool({'torch', 'torchvision', 'scipy', 'matplotlib'} & set(sys.modules)))\n"
+    )
+    command = [sys.executable, "-c", code, str(finished)]
+    assert subprocess.run(command, check=False).returncode == 0
 
 
 def test_a_plan_counts_what_is_to_do(finished: Path, drawn: Path) -> None:

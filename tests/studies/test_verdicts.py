@@ -1,4 +1,4 @@
-"""From runs to comparisons: who is compared with whom, paired by seed, in words."""
+"""From runs to comparisons: which starts are compared, paired by seed, and the sentences."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def config(**changes: object) -> StudyConfig:
     return StudyConfig.model_validate(settings)
 
 
-def record(out: Path, start: str, labels: int, seed: int, recall: float) -> dict:
+def a_run(out: Path, start: str, labels: int, seed: int, recall: float) -> dict:
     """A run that finds this share of the tool; the rare class is on two frames."""
     rng = np.random.default_rng([seed, labels, len(start)])
     counts = np.zeros((12, 3, 3), dtype=np.int64)
@@ -57,32 +57,32 @@ def records(tmp_path: Path) -> list[dict]:
     recalls = {("scratch", 30): 0.5, ("scratch", 300): 0.8, ("colorization", 30): 0.7,
                ("colorization", 300): 0.8}  # fmt: skip
     return [
-        record(tmp_path, start, labels, seed, recall)
+        a_run(tmp_path, start, labels, seed, recall)
         for (start, labels), recall in recalls.items()
         for seed in range(1, 6)
     ]
 
 
 def test_a_better_start_is_called_better_and_an_equal_one_is_not(tmp_path, records):
-    found = compare(records, tmp_path, config(), None)
-    assert found["classes"]["classes"] == (1,) and found["classes"]["left_out"] == (2,)
-    few, many = found["comparisons"]
+    record = compare(records, tmp_path, config(), None)
+    assert record["classes"]["classes"] == (1,) and record["classes"]["left_out"] == (2,)
+    few, many = record["comparisons"]
     assert (few["labels"], few["start"], few["against"]) == (30, "colorization", "scratch")
     assert few["verdict"] == "helps" and few["low"] > 0.1 and few["seeds"] == 5
     assert many["verdict"] == "no difference shown" and many["low"] < 0 < many["high"]
-    (saved,) = found["labels_saved"]
+    (saved,) = record["labels_saved"]
     assert 100 < saved["reaches"] <= 300 and saved["labels"] == 300
     assert saved["level"] == many["level"]  # or an interval could say what the verdict does not
-    words = sentences(found)
-    assert "With 30 labels, starting from colorization helps" in words[0]
-    assert "no difference shown" in words[1] and "reaches with" in words[2]
-    del saved["level"]  # as studies had it once
-    assert sentences(found)[2] == words[2]
+    words = sentences(record)
+    assert "30 labels" in words[0] and "colorization helps" in words[0]
+    assert "no difference shown" in words[1] and "with 300" in words[2]
+    del saved["level"]  # which old studies lack
+    assert sentences(record)[2] == words[2]
 
 
 def test_runs_are_paired_by_seed_and_a_seed_of_one_start_alone_is_left_out(tmp_path, records):
-    some = [r for r in records if not (r["start"] == "colorization" and r["seed"] > 3)]
-    few, _ = compare(some, tmp_path, config(), None)["comparisons"]
+    fewer = [r for r in records if not (r["start"] == "colorization" and r["seed"] > 3)]
+    few, _ = compare(fewer, tmp_path, config(), None)["comparisons"]
     assert few["seeds"] == 3 and few["verdict"] == "too few seeds" and few["low"] is None
     nothing = compare([], tmp_path, config(), None)
     assert nothing["comparisons"] == [] == nothing["labels_saved"]
@@ -112,8 +112,9 @@ def test_the_record_says_how_many_groups_the_intervals_are_over(tmp_path, record
 
 
 def test_one_budget_saves_no_labels(tmp_path, records):
-    found = compare([r for r in records if r["labels"] == 30], tmp_path, config(labels=(30,)), None)
-    assert len(found["comparisons"]) == 1 and found["labels_saved"] == []
+    few = [r for r in records if r["labels"] == 30]
+    record = compare(few, tmp_path, config(labels=(30,)), None)
+    assert len(record["comparisons"]) == 1 and record["labels_saved"] == []
 
 
 def test_nothing_to_compare_is_said(tmp_path, records):
@@ -121,17 +122,17 @@ def test_nothing_to_compare_is_said(tmp_path, records):
     for r in records:
         text = frames_csv(empty, tuple(f.name for f in FRAMES), NAMES)
         (tmp_path / r["run"] / "frames.csv").write_text(text)
-    found = compare(records, tmp_path, config(), None)
-    assert "no foreground class" in found["classes"]["reason"] and found["comparisons"] == []
+    record = compare(records, tmp_path, config(), None)
+    assert "foreground" in record["classes"]["reason"] and record["comparisons"] == []
 
 
 def test_what_others_are_compared_with_can_be_chosen(tmp_path, records):
-    its = config(against="colorization")
-    assert reference(its) == "colorization" and pairs(its) == [("scratch", "colorization")]
-    few, _ = compare(records, tmp_path, its, None)["comparisons"]
+    turned = config(against="colorization")
+    assert reference(turned) == "colorization" and pairs(turned) == [("scratch", "colorization")]
+    few, _ = compare(records, tmp_path, turned, None)["comparisons"]
     usual, _ = compare(records, tmp_path, config(), None)["comparisons"]
     assert few["verdict"] == "hurts" and few["difference"] == pytest.approx(-usual["difference"])
-    with pytest.raises(ValueError, match="imagenet is not among the starts"):
+    with pytest.raises(ValueError, match=r"imagenet.*scratch"):
         config(against="imagenet")
     longer = config(starts=("scratch", "colorization", "scratch-longer"), against="scratch-longer")
     assert len(pairs(longer)) == len(set(pairs(longer))) == 2
@@ -144,21 +145,25 @@ def test_what_others_are_compared_with_can_be_chosen(tmp_path, records):
 
 def test_sentences() -> None:
     hurts = Comparison(-0.054, -0.096, -0.0002, 0.975, 2, 5, "hurts")
-    assert sentence(hurts, "imagenet", "scratch", 75) == (
-        "With 75 labels, starting from imagenet hurts: dice 0.054 lower than from scratch "
-        "(97.5 % interval -0.096 to -0.0002 after Holm among 2 comparisons, 5 seeds)."
-    )
+    said = sentence(hurts, "imagenet", "scratch", 75)
+    for fact in (
+        "75 labels", "from imagenet hurts", "dice 0.054 lower", "from scratch", "97.5 % interval",
+        "-0.096 to -0.0002", "Holm", "2 comparisons", "5 seeds",
+    ):  # fmt: skip
+        assert fact in said, fact
     none = Comparison(0.0, -0.03, 0.04, 0.95, 1, 5, "no difference shown")
-    assert sentence(none, "chroma", "scratch", 300) == (
-        "With 300 labels, no difference shown between starting from chroma and from scratch "
-        "(which is not the same as equal): dice 0.000 higher "
-        "(95 % interval -0.030 to 0.040, 5 seeds)."
-    )
+    said = sentence(none, "chroma", "scratch", 300)
+    for fact in (
+        "300 labels", "no difference shown", "chroma", "scratch", "not the same as equal",
+        "dice 0.000 higher", "95 % interval -0.030 to 0.040", "5 seeds",
+    ):  # fmt: skip
+        assert fact in said, fact
+    assert "Holm" not in said
     too_few = Comparison(0.1, None, None, 0.95, 0, 3, "too few seeds")
-    assert sentence(too_few, "chroma", "scratch", 30) == (
-        "With 30 labels, no verdict on starting from chroma against scratch: "
-        "too few seeds: 3, a verdict needs 5."
-    )
+    said = sentence(too_few, "chroma", "scratch", 30)
+    for fact in ("30 labels", "no verdict", "chroma", "scratch", "too few seeds", "3", "5"):
+        assert fact in said, fact
+    assert "interval" not in said and "dice" not in said
 
 
 def test_sentences_about_labels() -> None:
@@ -169,4 +174,5 @@ def test_sentences_about_labels() -> None:
     assert "with more than 300 labels" in told
     assert "97.5 % interval 200 to more than 300 labels" in told
     told = labels_sentence(LabelsSaved(300, 30, 50.0, None, None, 3), "chroma", "scratch")
-    assert "no interval: too few seeds: 3, it needs 5" in told
+    assert "with 50 labels" in told and "no interval" in told and "too few seeds" in told
+    assert "3" in told.partition("too few seeds")[2] and "5" in told.partition("too few seeds")[2]

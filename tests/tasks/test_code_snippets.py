@@ -28,7 +28,7 @@ from headstart.models.classifiers import make_network, outline
 from headstart.runs.run import train
 from headstart.tasks.code_snippets import classifier_code, onnx_code
 from tests.conftest import Silent
-from tests.tasks.test_classification import classifier as tiny_classifier
+from tests.tasks.classifier_runs import classifier as tiny_classifier
 
 
 class _NoHeadstart:

@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 
 from headstart.errors import DataError
-from headstart.tasks.interface import Sizes
+from headstart.tasks.interface import DatasetSize
 from headstart.tasks.lookup import LABELLED, TASKS, task_named, task_of_data
 from tests.data.pictures_of_classes import folders, four_files
 
 
-def sizes(data: Path) -> Sizes:
+def sizes(data: Path) -> DatasetSize:
     task = task_of_data(data)
     return task.sizes(task.open(data))
 
@@ -22,16 +22,16 @@ def test_every_task_is_found_by_its_own_name() -> None:
 def test_segmentation(drawn: Path) -> None:
     assert task_of_data(drawn).name == "segmentation"
     counted = {"train": 12, "validation": 4, "test": 5}
-    assert sizes(drawn) == Sizes(5, counted)
+    assert sizes(drawn) == DatasetSize(5, counted)
 
 
 def test_classification(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     root = folders(tmp_path / "folders", train={"a": 11, "b": 20}, test={"a": 2, "b": 1})
     assert task_of_data(root).name == "classification"
-    assert sizes(root) == Sizes(2, {"train": 28, "validation": 3, "test": 3})
+    assert sizes(root) == DatasetSize(2, {"train": 28, "validation": 3, "test": 3})
     files = four_files(tmp_path / "files")
     assert task_of_data(files).name == "classification"
-    assert sizes(files) == Sizes(4, {"train": 36, "validation": 4, "test": 8})
+    assert sizes(files) == DatasetSize(4, {"train": 36, "validation": 4, "test": 8})
     monkeypatch.chdir(tmp_path)
     assert task_of_data(Path("fashion-mnist")).name == "classification"
 

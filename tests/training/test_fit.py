@@ -1,4 +1,4 @@
-"""The loop: exact when it goes on, still when something is not finite, and it learns."""
+"""The loop: it resumes exactly, stops at values that are not finite, and learns."""
 
 from __future__ import annotations
 
@@ -18,83 +18,15 @@ from torch import nn
 
 from headstart.config.recipes import ASSIGNMENT, DEFAULT, Recipe
 from headstart.errors import DataError
-from headstart.seeding import generator
-from headstart.training.batch_source import Batches
-from headstart.training.fit import State, finished, fit, learning_rate, make_optimizer
+from headstart.training.fit import finished, fit, learning_rate, make_optimizer
 from tests.conftest import Silent
-
-CPU = torch.device("cpu")
-COUNT, STEPS = 10, 3
-
-
-def _batches(nan_at: int | None = None) -> Batches:
-    """Lines to be fitted, with noise that depends on the step and a score that comes and goes."""
-    x = torch.from_numpy(generator(0, "x").random((COUNT, 4))).float()
-    y = x.sum(1, keepdim=True)
-    seen = {"step": 0}
-
-    def batch(indices: np.ndarray, step: int) -> tuple[torch.Tensor, torch.Tensor]:
-        seen["step"] = step
-        noise = torch.from_numpy(generator(0, "augment", step).random((len(indices), 4))).float()
-        return x[indices] + 0.1 * noise, y[indices]
-
-    def loss(output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        factor = math.nan if seen["step"] == nan_at else 1.0
-        return nn.functional.mse_loss(output, target) * factor
-
-    @torch.no_grad()
-    def validate(model: nn.Module, stop) -> dict[str, float] | None:
-        if stop():
-            return None
-        model.eval()
-        value = nn.functional.mse_loss(model(x), y).item()
-        return {"loss": value, "dice": 1 / (1 + value), "collapsed": False}
-
-    return Batches(tuple(f"frame{i}" for i in range(COUNT)), None, batch, loss, validate)
-
-
-def _model() -> nn.Module:
-    torch.manual_seed(0)
-    return nn.Sequential(
-        nn.Linear(4, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Dropout(0.2), nn.Linear(8, 1)
-    )
-
-
-def _recipe(base: Recipe = DEFAULT, **changes: object) -> Recipe:
-    return base.model_copy(update={"batch": 4, "epochs": 5, **changes})
-
-
-def _train(
-    folder: Path,
-    recipe: Recipe,
-    stop_at: int | None = None,
-    source: Batches | None = None,
-    listener: Silent | None = None,
-    seconds: float = 1e9,
-) -> tuple[State, nn.Module]:
-    model, listener = _model(), listener or Silent()
-    state = fit(
-        model, source or _batches(), recipe, seed=1, steps=STEPS, device=CPU, folder=folder,
-        stop=lambda: stop_at is not None and len(listener.steps) >= stop_at,
-        listener=listener, checkpoint_seconds=seconds,
-    )  # fmt: skip
-    return state, model
-
-
-def _same(a: State, b: State) -> bool:
-    assert a.best_weights is not None and b.best_weights is not None
-    return (
-        a.history == b.history
-        and a.best == b.best
-        and all(torch.equal(a.best_weights[k], b.best_weights[k]) for k in a.best_weights)
-    )
-
+from tests.training.small_training import CPU, STEPS, fitted, lines, same, short, small_model
 
 RECIPES = [
-    _recipe(),
-    _recipe(ASSIGNMENT, patience=2),
-    _recipe(ASSIGNMENT, step_size=1, choose="dice", epoch="steps"),
-    _recipe(average=0.0, schedule="constant"),
+    short(),
+    short(ASSIGNMENT, patience=2),
+    short(ASSIGNMENT, step_size=1, choose="dice", epoch="steps"),
+    short(average=0.0, schedule="constant"),
 ]
 
 
@@ -106,26 +38,26 @@ RECIPES = [
 def test_stopped_anywhere_and_continued_gives_the_same_bits(
     tmp_path_factory: pytest.TempPathFactory, recipe: Recipe, stops: list[int]
 ) -> None:
-    whole, model = _train(tmp_path_factory.mktemp("whole"), recipe)
+    whole, model = fitted(tmp_path_factory.mktemp("whole"), recipe)
     folder = tmp_path_factory.mktemp("parts")
     for stop in stops:
-        _train(folder, recipe, stop_at=stop)
-    parts, continued = _train(folder, recipe)
-    assert _same(whole, parts)
+        fitted(folder, recipe, stop_at=stop)
+    parts, continued = fitted(folder, recipe)
+    assert same(whole, parts)
     for a, b in zip(model.state_dict().values(), continued.state_dict().values(), strict=True):
         assert torch.equal(a, b)
 
 
 def test_a_finished_training_is_not_trained_again(tmp_path: Path) -> None:
-    first, _ = _train(tmp_path, _recipe())
+    first, _ = fitted(tmp_path, short())
     again = Silent()
-    second, _ = _train(tmp_path, _recipe(), listener=again)
-    assert again.steps == [] and again.resumed_at == [5 * STEPS] and _same(first, second)
-    assert finished(second, _recipe())
+    second, _ = fitted(tmp_path, short(), listener=again)
+    assert again.steps == [] and again.resumed_at == [5 * STEPS] and same(first, second)
+    assert finished(second, short())
 
 
 def test_a_checkpoint_is_due_by_time(tmp_path: Path) -> None:
-    _train(tmp_path / "often", _recipe(epochs=2), seconds=0.0, stop_at=None)
+    fitted(tmp_path / "often", short(epochs=2), seconds=0.0, stop_at=None)
     names = sorted(p.name for p in (tmp_path / "often").glob("*.json"))
     assert names == ["step-00000005.json", "step-00000006.json"]
 
@@ -133,11 +65,11 @@ def test_a_checkpoint_is_due_by_time(tmp_path: Path) -> None:
 def test_a_loss_that_is_no_number_changes_no_weight(tmp_path: Path) -> None:
     """The weights are those of the step before; the message names step and frames."""
     listener = Silent()
-    _, model = _train(tmp_path / "before", _recipe(), stop_at=4)
-    broken = _model()
+    _, model = fitted(tmp_path / "before", short(), stop_at=4)
+    broken = small_model()
     with pytest.raises(DataError) as caught:
         fit(
-            broken, _batches(nan_at=4), _recipe(), seed=1, steps=STEPS, device=CPU,
+            broken, lines(nan_at=4), short(), seed=1, steps=STEPS, device=CPU,
             folder=tmp_path / "nan", stop=lambda: False, listener=listener,
         )  # fmt: skip
     finding = caught.value.findings[0]
@@ -149,27 +81,27 @@ def test_a_loss_that_is_no_number_changes_no_weight(tmp_path: Path) -> None:
 
 
 def test_a_gradient_that_is_not_finite_is_caught_where_the_loss_is_fine(tmp_path: Path) -> None:
-    explode = replace(_batches(), loss=lambda o, _: (o - o.detach()).abs().sqrt().sum())
-    with pytest.raises(DataError, match="NaN or infinite at step 0"):
-        _train(tmp_path, _recipe(), source=explode)
+    explode = replace(lines(), loss=lambda o, _: (o - o.detach()).abs().sqrt().sum())
+    with pytest.raises(DataError, match=r"\[not-finite\].*step 0\b"):
+        fitted(tmp_path, short(), source=explode)
 
 
 def test_it_learns(tmp_path: Path) -> None:
-    state, _ = _train(tmp_path, _recipe(epochs=60, learning_rate=0.02))
+    state, _ = fitted(tmp_path, short(epochs=60, learning_rate=0.02))
     assert state.best is not None
     assert state.best["validation_loss"] < 0.1 * state.history[0]["validation_loss"]
 
 
 def test_patience(tmp_path: Path) -> None:
     """Training ends ``patience`` epochs after the best, whose weights are kept."""
-    state, _ = _train(tmp_path, _recipe(ASSIGNMENT, epochs=200, learning_rate=0.05, patience=3))
+    state, _ = fitted(tmp_path, short(ASSIGNMENT, epochs=200, learning_rate=0.05, patience=3))
     assert state.best is not None and len(state.history) < 200
     assert len(state.history) - state.best["epoch"] == 3
     assert state.best["validation_loss"] == min(r["validation_loss"] for r in state.history)
 
 
 def test_the_row_of_an_epoch(tmp_path: Path) -> None:
-    state, _ = _train(tmp_path, _recipe(ASSIGNMENT, epochs=1))
+    state, _ = fitted(tmp_path, short(ASSIGNMENT, epochs=1))
     assert set(state.history[0]) == {
         "epoch", "step", "learning_rate", "train_loss",
         "validation_loss", "validation_dice", "validation_collapsed",
@@ -197,7 +129,7 @@ def test_schedules_against_torch() -> None:
 
 
 def test_the_optimizer_trains_what_is_free_and_nothing_else() -> None:
-    model = _model()
+    model = small_model()
     model[0].requires_grad_(False)
     optimizer = make_optimizer(model, DEFAULT)
     trained = {id(p) for group in optimizer.param_groups for p in group["params"]}
@@ -206,15 +138,15 @@ def test_the_optimizer_trains_what_is_free_and_nothing_else() -> None:
 
 def test_the_average_is_a_running_mean(tmp_path: Path) -> None:
     """After the first steps the averaged weights differ from the last ones and are validated."""
-    plain, _ = _train(tmp_path / "plain", _recipe(average=0.0))
-    averaged, _ = _train(tmp_path / "averaged", _recipe(average=0.9))
+    plain, _ = fitted(tmp_path / "plain", short(average=0.0))
+    averaged, _ = fitted(tmp_path / "averaged", short(average=0.9))
     assert [r["train_loss"] for r in plain.history] == [r["train_loss"] for r in averaged.history]
     assert plain.history[-1]["validation_loss"] != averaged.history[-1]["validation_loss"]
 
 
 def test_state_is_copied_not_shared(tmp_path: Path) -> None:
     """The kept weights do not follow the ones that train on."""
-    state, model = _train(tmp_path, _recipe(average=0.0, choose="loss", learning_rate=0.5))
+    state, model = fitted(tmp_path, short(average=0.0, choose="loss", learning_rate=0.5))
     kept = copy.deepcopy(state.best_weights)
     with torch.no_grad():
         for p in model.parameters():

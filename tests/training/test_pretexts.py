@@ -1,4 +1,4 @@
-"""What pretexts take away, how answers are judged, and that a resume would hide the same blocks."""
+"""What pretexts remove, and how outputs are scored."""
 
 from __future__ import annotations
 
@@ -13,12 +13,7 @@ from PIL import Image
 
 from headstart.config.recipes import PRETEXT_DEFAULT
 from headstart.config.records import PretextName
-from headstart.data.augment import augment, augment_image, to_grey
-from headstart.data.augmentation import Augmentation
-from headstart.data.decoded_frames import Decoded
-from headstart.data.pictures.duplicates import joined
-from headstart.seeding import generator
-from headstart.tasks.pretext_training import restoration_batches, restored, trivial_loss
+from headstart.data.augment import to_grey
 from headstart.training.pretexts import (
     PRETEXTS,
     grey_in_three,
@@ -32,13 +27,6 @@ RECIPE = PRETEXT_DEFAULT.model_copy(update={"batch": 2})
 
 def rng(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
-
-
-@pytest.fixture
-def pictures() -> Decoded:
-    images = np.random.default_rng(0).integers(0, 256, (5, 3, 16, 24), np.uint8)
-    names, sizes = tuple("abcde"), ((16, 24),) * 5
-    return Decoded(names, images, None, np.zeros((5, 1), bool), (), sizes, "x", joined(()))
 
 
 def test_the_command_line_knows_each_pretext():
@@ -118,53 +106,3 @@ def test_hidden_blocks_are_blocks_of_the_mean_and_about_their_share():
 def test_sizes_that_no_block_divides():
     seen = hide(torch.rand(1, 3, 9, 13, generator=rng()), rng(), RECIPE)
     assert seen.shape == (1, 3, 9, 13)
-
-
-def test_a_step_is_a_function_of_seed_and_step(pictures):
-    pretext = PRETEXTS["masked-colorization"]
-    sources = [
-        restoration_batches(pretext, pictures, pictures, RECIPE, seed, CPU) for seed in (1, 1, 2)
-    ]
-    batches = [source.batch(np.array([0, 3]), 7) for source in sources]
-    assert torch.equal(batches[0][0], batches[1][0]) and torch.equal(batches[0][1], batches[1][1])
-    assert not torch.equal(batches[0][0], batches[2][0])
-
-
-def test_validation_hides_always_the_same_and_can_be_stopped(pictures):
-    source = restoration_batches(PRETEXTS["masked-denoising"], pictures, pictures, RECIPE, 1, CPU)
-    model = torch.nn.Conv2d(3, 3, 1)
-    first = source.validate(model, lambda: False)
-    assert first == source.validate(model, lambda: False) and set(first) == {"loss"}
-    assert source.validate(model, lambda: True) is None
-
-
-@pytest.mark.parametrize("name", PRETEXTS)
-def test_the_trivial_loss_is_that_of_the_trivial_answer(name, pictures):
-    """An oracle model that gives the trivial answer validates at the trivial loss."""
-    pretext = PRETEXTS[name]
-    trivial = trivial_loss(pretext, pictures, RECIPE, 1, CPU)
-    if pretext.channels == 3:
-        source = restoration_batches(pretext, pictures, pictures, RECIPE, 1, CPU)
-        assert math.isclose(
-            source.validate(torch.nn.Identity(), lambda: False)["loss"], trivial, rel_tol=1e-5
-        )
-    else:  # no other constant histogram does better
-        clean = torch.from_numpy(pictures.images) / 255
-        for seed in range(5):
-            constant = torch.randn(1, 64, 1, 1, generator=rng(seed)).expand(5, 64, 16, 24)
-            assert float(pretext.loss(constant, clean)) > trivial
-
-
-def test_pictures_to_look_at(pictures):
-    model = torch.nn.Conv2d(3, 3, 1)
-    seen, answer, clean = restored(model, PRETEXTS["colorization"], pictures, RECIPE, 1, CPU)
-    assert seen.shape == answer.shape == clean.shape == (5, 16, 24, 3)
-    assert min(answer.min(), seen.min()) >= 0 and max(answer.max(), clean.max()) <= 1
-
-
-def test_a_picture_alone_moves_as_with_its_mask():
-    image = torch.rand(2, 3, 16, 24, generator=rng())
-    mask = torch.zeros(2, 16, 24, dtype=torch.uint8)
-    for movement in (Augmentation(rotation=10.0, scale=1.2), Augmentation(flip_horizontal=True)):
-        with_mask, _ = augment(image, mask, movement, generator(1, "x"))
-        assert torch.equal(with_mask, augment_image(image, movement, generator(1, "x")))

@@ -1,4 +1,4 @@
-"""Weights move by name and shape; what does not fit is told, and nothing half-moves."""
+"""Weights move by name and shape; misfits are reported, and then nothing moves."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ def test_a_pretext_moves_all_but_its_head_even_of_the_same_shape(tmp_path):
     assert report.fresh == ("head.weight", "head.bias")
     assert set(report.unused) == set(report.fresh)
     assert equal(model, net(seed=1), report.moved) and equal(model, before, report.fresh)
-    whole = {n for n in model.state_dict() if n not in ("mean", "std")}
-    assert {*report.moved, *report.fresh} == whole
+    all_weights = {n for n in model.state_dict() if n not in ("mean", "std")}
+    assert {*report.moved, *report.fresh} == all_weights
 
 
 def test_a_run_on_the_same_classes_moves_its_head_too(tmp_path):
@@ -77,7 +77,7 @@ def test_another_width_is_refused_with_both_shapes(tmp_path):
 
 def test_nothing_moved_is_an_error(tmp_path):
     torch.save({"conv1.weight": torch.zeros(2, 3)}, tmp_path / "other.pth")
-    with pytest.raises(DataError, match="nothing of the start"):
+    with pytest.raises(DataError, match=r"\[nothing-moved\].*other\.pth.*conv1\.weight.*encoder\."):
         move(net(), read_source(tmp_path / "other.pth", "other.pth"), NAMES)
 
 
@@ -128,9 +128,9 @@ def test_files_that_hold_anything_else(tmp_path, content, capsys):
 def test_a_damaged_safetensors_file(tmp_path):
     path = tmp_path / "w.safetensors"
     path.write_bytes(b"not this")
-    with pytest.raises(DataError, match="no safetensors file"):
+    with pytest.raises(DataError, match=r"\[bad-weights\].*w\.safetensors"):
         read_source(path, "w")
-    with pytest.raises(DataError, match="No such file"):
+    with pytest.raises(DataError, match=r"\[no-weights\].*none\.safetensors"):
         read_source(tmp_path / "none.safetensors", "w")
 
 
@@ -146,15 +146,15 @@ def test_tensors_that_are_no_weights(tmp_path, change):
     weights = net().state_dict()
     weights["head.weight"] = change(weights["head.weight"])
     torch.save(weights, tmp_path / "w.pth")
-    with pytest.raises(DataError, match="dense and of real numbers"):
+    with pytest.raises(DataError, match=r"\[bad-weights\].*w\.pth"):
         read_source(tmp_path / "w.pth", "w.pth")
 
 
 def test_what_a_stranger_wrote_under_our_name(tmp_path):
     path = tmp_path / "w.safetensors"
-    for said in ("no json", "[1]", '"names"', '{"names": 5}'):
-        save_file(net().state_dict(), path, {"headstart": said})
-        with pytest.raises(DataError, match="under headstart, is not understood"):
+    for metadata in ("no json", "[1]", '"names"', '{"names": 5}'):
+        save_file(net().state_dict(), path, {"headstart": metadata})
+        with pytest.raises(DataError, match=r"\[bad-weights\].*headstart.*w\.safetensors"):
             read_source(path, "w")
     save_file(net().state_dict(), path, {"format": "pt"})
     assert read_source(path, "w").classes is None
@@ -163,17 +163,18 @@ def test_what_a_stranger_wrote_under_our_name(tmp_path):
 def test_what_is_refused_is_named_in_our_words(tmp_path):
     path = tmp_path / "w.pth"
     torch.save(torch.nn.Linear(2, 2), path)
-    with pytest.raises(DataError, match=r"holds torch.nn.modules.linear.Linear, which is no tens"):
+    with pytest.raises(DataError, match=r"\[bad-weights\].*torch\.nn\.modules\.linear\.Linear"):
         read_source(path, "w")
     pickled = pickle.dumps({"weight": 1}, protocol=5)
     path.write_bytes(pickled)
-    with pytest.raises(DataError, match="only: it holds other things than tensors"):
+    with pytest.raises(DataError, match=r"\[bad-weights\]") as caught:
         read_source(path, "w")
+    assert "weights_only" not in str(caught.value)  # torch advises to turn it off
 
 
 def test_a_pipe_does_not_hang(tmp_path):
     os.mkfifo(tmp_path / "w.safetensors")
-    with pytest.raises(DataError, match="a pipe or a device"):
+    with pytest.raises(DataError, match=r"\[no-weights\].*w\.safetensors"):
         read_source(tmp_path / "w.safetensors", "w")
 
 
@@ -182,24 +183,25 @@ def test_values_that_are_not_finite_are_no_start(tmp_path):
     weights["decoder.0.0.weight"][0, 0] = torch.nan
     torch.save(weights, tmp_path / "w.pth")
     model, before = net(seed=2), net(seed=2)
-    with pytest.raises(DataError, match=r"NaN, in decoder\.0\.0\.weight"):
+    with pytest.raises(DataError, match=r"\[bad-weights\].*decoder\.0\.0\.weight"):
         move(model, read_source(tmp_path / "w.pth", "w.pth"), NAMES)
     assert equal(model, before, before.state_dict())
 
 
 def test_which_file_a_start_names(tmp_path):
-    with pytest.raises(UsageError, match=r"there is no start colorisation.*colorization"):
+    with pytest.raises(UsageError, match=r"\[unknown-start\].*colorisation.*colorization"):
         weights_file("colorisation")
-    with pytest.raises(UsageError, match="without weights"):
+    with pytest.raises(UsageError, match=r"\[no-weights\].*weights\.safetensors"):
         weights_file(str(tmp_path))
     path = saved(tmp_path / "weights.safetensors", net())
     assert weights_file(str(tmp_path)) == path == weights_file(str(path))
 
 
 def test_the_report_is_words_and_json():
-    assert str(Moved("scratch")) == "start: scratch, all weights are new"
+    assert "scratch" in str(Moved("scratch"))
     report = Moved("x", "abc", moved=("a", "b"), fresh=("c",) * 5)
-    assert "2 tensors moved, 5 fresh (c, c, c and 2 more)" in str(report)
+    for fact in ("x", "2 tensors", "5 new", "c, c, c and 2 more"):
+        assert fact in str(report)
     assert json.loads(json.dumps(report.to_json()))["fresh"] == ["c"] * 5
 
 
@@ -254,12 +256,12 @@ def test_of_another_network_everything_that_differs_is_named_and_nothing_moves()
         }
     )
     model, before = classifier(seed=2), classifier(seed=2)
-    with pytest.raises(DataError, match="of another network") as caught:
+    with pytest.raises(DataError, match="shapes-differ") as caught:
         move(model, source, NAMES, "fc.", whole=True)
     for part in (
         "conv.weight (5, 3, 3, 3), expected (4, 3, 3, 3)",
-        "bn.running_var is missing",
-        "layer4.conv1.weight has no place here",
+        "bn.running_var",
+        "layer4.conv1.weight",
     ):
         assert part in str(caught.value)
     assert equal(model, before, model.state_dict())
@@ -326,7 +328,7 @@ def test_another_depth_of_the_same_family_does_not_move_half(tmp_path, made, wan
     given = EncoderUNet(made, 3, 2)
     save_weights(tmp_path / "w.safetensors", given.state_dict(), {"task": "pretext"})
     source = read_source(tmp_path / "w.safetensors", "p")
-    with pytest.raises(DataError, match="of another network"):
+    with pytest.raises(DataError, match="shapes-differ"):
         start_of(EncoderUNet(wanted, 3, 2), source, NAMES)
     assert start_of(EncoderUNet(made, 3, 2), source, NAMES).fresh == ("head.weight", "head.bias")
 
@@ -334,17 +336,17 @@ def test_another_depth_of_the_same_family_does_not_move_half(tmp_path, made, wan
 def test_what_is_not_this_classifier_is_refused_and_nothing_half_moves(squeezenet, tmp_path):
     source = read_source(squeezenet, "imagenet")
     model, before = on_classifier(), on_classifier()
-    some = dict(source.weights)
-    del some["features.3.squeeze.weight"]
-    some["features.99.weight"] = torch.zeros(2, 2)
-    with pytest.raises(DataError) as caught:
-        start_of(model, replace(source, weights=some), NAMES)
-    assert "features.3.squeeze.weight is missing" in str(caught.value)
-    assert "features.99.weight has no place here" in str(caught.value)
-    with pytest.raises(DataError, match="of another network"):
+    altered = dict(source.weights)
+    del altered["features.3.squeeze.weight"]
+    altered["features.99.weight"] = torch.zeros(2, 2)
+    with pytest.raises(DataError, match="shapes-differ") as caught:
+        start_of(model, replace(source, weights=altered), NAMES)
+    assert "features.3.squeeze.weight" in str(caught.value)
+    assert "features.99.weight" in str(caught.value)
+    with pytest.raises(DataError, match="shapes-differ"):
         torch.manual_seed(0)
         start_of(EncoderUNet("squeezenet1_0", 3, 2), source, NAMES)
     path = saved(tmp_path / "w.safetensors", net(), names=NAMES)
-    with pytest.raises(DataError, match="of another network"):
+    with pytest.raises(DataError, match=r"\[shapes-differ|\[nothing-moved"):
         start_of(model, read_source(path, "a U-Net"), NAMES)
     assert equal(model, before, model.state_dict())

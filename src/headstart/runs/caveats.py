@@ -56,9 +56,7 @@ def _start(config: RunConfig, pictures: Mapping[str, Any] | None, split: str) ->
     if config.start == IMAGENET:
         return "The start was trained on ImageNet; its pictures were not compared with these."
     if pictures is None or not pictures["same_data"] or split not in pictures["compared_with"]:
-        return (
-            f"The pictures that the start was trained on were not compared with the {split} split."
-        )
+        return f"The pictures that trained the start were not compared with the {split} split."
     pretext = config.start if config.start in PRETEXT_NAMES else "pretext"
     same, near = pictures["copies"], pictures["near"]
     sentence = (
@@ -82,8 +80,9 @@ def _groups(groups: Mapping[str, frozenset[str]], split: str) -> str:
     number = f"{len(held_out)} {'group' if len(held_out) == 1 else 'groups'}"
     if shared := held_out & groups.get("train", frozenset()):
         return (
-            f"{len(shared)} of the {number} (patients, videos) of the {split} split are also in "
-            "the training split, so the scores say little about new ones."
+            f"{len(shared)} of the {number} (patients, videos) of the {split} split "
+            f"{_is(len(shared))} also in the training split, so the scores say little about new "
+            "ones."
         )
     return (
         f"The {split} split has {number} (patients, videos), none of them in the training split: "

@@ -189,7 +189,7 @@ class Task(Protocol):
         """
 
     def trainings(self, config: Any, /) -> tuple[tuple[Any, int], ...]:
-        """Return the trainings of a run in order, each with its configuration and most epochs."""
+        """Return the trainings of a run in order, each with its configuration and epoch limit."""
 
     def new_network(self, config: Any, num_classes: int, /) -> Any:
         """Return a network with new weights, drawn from torch's global generator.

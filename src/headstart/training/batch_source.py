@@ -44,8 +44,8 @@ class BatchSource(Protocol):
 
         Args:
             model: the network in training.
-            averaged: the network with the moving average of the weights; ``model`` itself if the
-                recipe averages none.
+            averaged: the network with the moving average of the weights, in evaluation mode;
+                ``model`` itself if the recipe has no average.
             indices: indices of the batch's pictures.
             step: number of optimizer steps before this one.
         """

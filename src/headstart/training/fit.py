@@ -146,7 +146,7 @@ def fit(
         DiskError: a checkpoint cannot be written.
     """
     optimizer = make_optimizer(model, recipe)
-    averaged = copy.deepcopy(model) if recipe.average else model
+    averaged = copy.deepcopy(model).eval() if recipe.average else model
     state = _resume(folder, model, averaged, optimizer, device, listener)
     not_finite = torch.zeros((), device=device)  # at 1, the fused optimizer skips every step
     optimizer.found_inf, optimizer.grad_scale = not_finite, None  # type: ignore[attr-defined]

@@ -10,13 +10,13 @@ is absent from the batch's truth (in EndoVis 2017, an average batch of ten frame
 seven instruments):
 
 ``"count"``
-    :math:`K` is all classes, as in the assignment. An absent class adds :math:`1 - s / (P + s)` to
-    the sum, where :math:`P = \sum p_k`, with the gradient :math:`s / (P + s)^2` at each pixel (both
-    divided by :math:`|K|`). With a tiny ``smooth`` this is a constant 1 with no gradient: for
-    :math:`s = 10^{-6}` and :math:`P = 100` pixels the gradient is :math:`10^{-10}`, so the loss
-    does not suppress the class. With ``smooth = 1`` it is :math:`10^{-4}` at 100 pixels and 1/4 at
-    one pixel: strongest where little is predicted, which removes stray pixels. Either way, the
-    loss depends on which classes are in the batch.
+    :math:`K` is all classes, as in the recipe ``assignment``. An absent class adds
+    :math:`1 - s / (P + s)` to the sum, where :math:`P = \sum p_k`, with the gradient
+    :math:`s / (P + s)^2` at each pixel (both divided by :math:`|K|`). With a tiny ``smooth`` this
+    is a constant 1 with no gradient: for :math:`s = 10^{-6}` and :math:`P = 100` pixels the
+    gradient is :math:`10^{-10}`, so the loss does not suppress the class. With ``smooth = 1`` it is
+    :math:`10^{-4}` at 100 pixels and 1/4 at one pixel: strongest where little is predicted, which
+    removes stray pixels. Either way, the loss depends on which classes are in the batch.
 ``"skip"``
     :math:`K` is the classes in the batch's truth. An absent class enters neither the mean nor,
     directly, the gradient (predicting it still takes probability from a present class). Losses of

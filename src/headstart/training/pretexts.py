@@ -5,7 +5,7 @@ another training.
 
 | pretext | input | output and loss |
 |---|---|---|
-| ``colorization`` | grey picture | colour picture; mean squared error (the assignment, 1(c)) |
+| ``colorization`` | grey picture | colour picture; mean squared error |
 | ``chroma`` | grey picture | histograms of hue and chroma per pixel; cross-entropy |
 | ``masked-denoising`` | noisy picture, blocks hidden | clean picture; mean squared error |
 | ``masked-colorization`` | the same, in grey | clean colour picture; mean squared error |
@@ -193,7 +193,7 @@ PRETEXTS = {
 }
 """All pretexts, by name.
 
-Sources: the assignment for ``colorization``; Larsson, Maire and Shakhnarovich 2017,
+Sources: Larsson, Maire and Shakhnarovich 2017,
 arXiv:1703.04044, for ``chroma`` (histograms as in arXiv:1603.06668: 32 bins each, over 7 x 7
 pixels, hue weighted by 5 times the chroma); Brempong et al. 2022, arXiv:2205.11423, for denoising.
 """

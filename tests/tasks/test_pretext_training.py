@@ -1,0 +1,107 @@
+"""What a pretext trains on: a resumed training hides the same blocks; the trivial loss."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from headstart.config.recipes import PRETEXT_DEFAULT
+from headstart.data.augment import augment, augment_image
+from headstart.data.augmentation import Augmentation
+from headstart.data.decoded_frames import Decoded
+from headstart.data.pictures.duplicates import joined
+from headstart.runs.run import train
+from headstart.seeding import generator
+from headstart.tasks.pretext_training import restoration_batches, restored, trivial_loss
+from headstart.training.pretexts import (
+    PRETEXTS,
+)
+from tests.conftest import Silent, tiny_pretext
+
+CPU = torch.device("cpu")
+RECIPE = PRETEXT_DEFAULT.model_copy(update={"batch": 2})
+
+
+def rng(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+@pytest.fixture
+def pictures() -> Decoded:
+    images = np.random.default_rng(0).integers(0, 256, (5, 3, 16, 24), np.uint8)
+    names, sizes = tuple("abcde"), ((16, 24),) * 5
+    return Decoded(names, images, None, np.zeros((5, 1), bool), (), sizes, "x", joined(()))
+
+
+def test_a_step_is_a_function_of_seed_and_step(pictures):
+    pretext = PRETEXTS["masked-colorization"]
+    sources = [
+        restoration_batches(pretext, pictures, pictures, RECIPE, seed, CPU) for seed in (1, 1, 2)
+    ]
+    batches = [source.batch(np.array([0, 3]), 7) for source in sources]
+    assert torch.equal(batches[0][0], batches[1][0]) and torch.equal(batches[0][1], batches[1][1])
+    assert not torch.equal(batches[0][0], batches[2][0])
+
+
+def test_validation_hides_always_the_same_and_can_be_stopped(pictures):
+    source = restoration_batches(PRETEXTS["masked-denoising"], pictures, pictures, RECIPE, 1, CPU)
+    model = torch.nn.Conv2d(3, 3, 1)
+    first = source.validate(model, lambda: False)
+    assert first == source.validate(model, lambda: False) and set(first) == {"loss"}
+    assert source.validate(model, lambda: True) is None
+
+
+@pytest.mark.parametrize("name", PRETEXTS)
+def test_the_trivial_loss_is_that_of_the_trivial_answer(name, pictures):
+    """An oracle model that gives the trivial answer validates at the trivial loss."""
+    pretext = PRETEXTS[name]
+    trivial = trivial_loss(pretext, pictures, RECIPE, 1, CPU)
+    if pretext.channels == 3:
+        source = restoration_batches(pretext, pictures, pictures, RECIPE, 1, CPU)
+        assert math.isclose(
+            source.validate(torch.nn.Identity(), lambda: False)["loss"], trivial, rel_tol=1e-5
+        )
+    else:  # no other constant histogram does better
+        clean = torch.from_numpy(pictures.images) / 255
+        for seed in range(5):
+            constant = torch.randn(1, 64, 1, 1, generator=rng(seed)).expand(5, 64, 16, 24)
+            assert float(pretext.loss(constant, clean)) > trivial
+
+
+def test_pictures_to_look_at(pictures):
+    model = torch.nn.Conv2d(3, 3, 1)
+    seen, answer, clean = restored(model, PRETEXTS["colorization"], pictures, RECIPE, 1, CPU)
+    assert seen.shape == answer.shape == clean.shape == (5, 16, 24, 3)
+    assert min(answer.min(), seen.min()) >= 0 and max(answer.max(), clean.max()) <= 1
+
+
+def test_a_picture_alone_moves_as_with_its_mask():
+    image = torch.rand(2, 3, 16, 24, generator=rng())
+    mask = torch.zeros(2, 16, 24, dtype=torch.uint8)
+    for movement in (Augmentation(rotation=10.0, scale=1.2), Augmentation(flip_horizontal=True)):
+        with_mask, _ = augment(image, mask, movement, generator(1, "x"))
+        assert torch.equal(with_mask, augment_image(image, movement, generator(1, "x")))
+
+
+@pytest.mark.parametrize("name", PRETEXTS)
+def test_a_last_batch_of_one_at_a_bottleneck_of_one_pixel(
+    name: str, drawn: Path, tmp_path: Path
+) -> None:
+    """Batch norm has no statistics of a single value; thirteen pictures in batches of four."""
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for path in sorted((drawn / "segmentation" / "train").glob("*/*_input.*")):
+        shutil.copy(path, folder / path.name)
+    for path in sorted((drawn / "segmentation" / "test").glob("*/*_input.*"))[:2]:
+        shutil.copy(path, folder / f"other-{path.name}")
+    config = tiny_pretext(folder, pretext=name, size=(8, 8), width=4)
+    scores = train(config, tmp_path / "run", Silent())
+    pictures = json.loads((tmp_path / "run" / "environment.json").read_text())["pictures"]
+    assert pictures["train"] % config.recipe.batch == 1
+    assert scores["steps"] == 2 * 4 and math.isfinite(scores["loss"])
