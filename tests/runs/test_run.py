@@ -324,11 +324,11 @@ def test_a_run_that_is_none(tmp_path: Path) -> None:
 
 
 def test_devices() -> None:
-    assert pick_device("cpu").type == "cpu"
+    assert pick_device("cpu") == "cpu"
     with pytest.raises(UsageError, match=r"\[unknown-device\].*gpu"):
         pick_device("gpu")
     if not torch.cuda.is_available():
-        assert pick_device("auto").type == "cpu"
+        assert pick_device("auto") == "cpu"
         with pytest.raises(UsageError, match=r"\[no-cuda\]"):
             pick_device("cuda")
 
