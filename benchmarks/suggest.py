@@ -30,7 +30,8 @@ from headstart.data.pictures.duplicates import NEAR, fingerprints, nearest
 from headstart.inference.segmenter import class_maps_of
 from headstart.inference.torch_network import load_segmenter, load_trained
 from headstart.labelling.suggestion import known_of, look, suggest
-from headstart.scores import segmentation as metrics
+from headstart.scores import overlap
+from headstart.scores.counts import count
 from headstart.scores.frames_csv import read_frames_csv
 from headstart.scores.pooled import usable_classes
 from headstart.seeding import generator
@@ -108,8 +109,8 @@ def ranks(asked: argparse.Namespace, seed: int) -> float:
         image, truth = read_labelled(frame, dataset.label_map, dataset.root)
         (found,) = class_maps_of(segmenter, [image])
         maps = (torch.from_numpy(m.astype(np.int64))[None] for m in (found, truth))
-        counts = metrics.count(*maps, len(dataset.label_map.names)).numpy()
-        wrong.append(1 - metrics.dice_of_frames(counts)[0])
+        counts = count(*maps, len(dataset.label_map.names)).numpy()
+        wrong.append(1 - overlap.dice_of_frames(counts)[0])
     unsure = look(load_trained(base), rest, dataset.root, cpu).uncertainty
     there = ~np.isnan(wrong)
     return float(spearmanr(unsure[there], np.array(wrong)[there]).statistic)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from headstart.errors import DataError
 from headstart.report.read import read_records
 from headstart.report.summary import cells, point, spread, trivial_score, verdict_classes
-from headstart.scores import segmentation as metrics
+from headstart.scores import overlap
 from headstart.scores.pooled import DICE
 from tests.report.maker import make_study
 
@@ -38,7 +38,7 @@ def test_a_point_is_the_mean_of_its_seeds(study: Path) -> None:
     for cell in cells(records):
         told = point(cell, usable.classes, None, DICE)
         chosen = [0, *usable.classes]
-        each = [metrics.dice(run.frames.counts[:, chosen]) for run in cell.runs]
+        each = [overlap.dice(run.frames.counts[:, chosen]) for run in cell.runs]
         assert told.seeds == pytest.approx(each) and told.mean == pytest.approx(np.mean(each))
         assert told.low is not None and told.high is not None
         assert told.low < told.mean < told.high

@@ -21,7 +21,7 @@ from headstart.data.layouts.class_folders import open_classes
 from headstart.errors import DataError, InterruptedRun, UsageError
 from headstart.models.classifiers import make_network
 from headstart.models.tuning import FrozenPart, cut, trained_weights
-from headstart.plots import figures
+from headstart.plots import curves
 from headstart.runs.run import train
 from headstart.scores.frames_csv import read_answers_csv
 from headstart.tasks import classification_training
@@ -103,8 +103,8 @@ def prepare(config: RunConfig, cache: Path) -> Prepared:
 @pytest.fixture
 def unseen(monkeypatch: pytest.MonkeyPatch) -> None:
     """No figures, which take longer than the training."""
-    monkeypatch.setattr(figures, "curves", lambda *_: b"")
-    monkeypatch.setattr(figures, "confusion", lambda *_: b"")
+    monkeypatch.setattr(curves, "curves", lambda *_: b"")
+    monkeypatch.setattr(curves, "confusion", lambda *_: b"")
 
 
 def changed(run: Path, before: dict[str, Tensor]) -> set[str]:

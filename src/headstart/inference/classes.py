@@ -19,7 +19,7 @@ from headstart.data.pictures.frame import read_frame
 from headstart.errors import DataError, Finding, UsageError
 from headstart.inference.classifier import Classifier, not_above
 from headstart.inference.onnx_metadata import is_onnx
-from headstart.scores import classification as confusion
+from headstart.scores import classification as classification_scores
 from headstart.system.disk import disk_errors, locked, write_atomic
 
 _BATCH = 64
@@ -111,8 +111,10 @@ def evaluate_classifier(
         )
         raise DataError(Finding("other-classes", "error", message))
     data, probabilities = classes_of_split(classifier, dataset, split)
-    matrix = confusion.confusion_matrix(data.labels, probabilities.argmax(1), len(dataset.names))
-    return {"split": split, **confusion.score(matrix, dataset.names)}
+    matrix = classification_scores.confusion_matrix(
+        data.labels, probabilities.argmax(1), len(dataset.names)
+    )
+    return {"split": split, **classification_scores.score(matrix, dataset.names)}
 
 
 def write_classes(

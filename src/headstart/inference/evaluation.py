@@ -18,7 +18,8 @@ from headstart.data.pictures.reading import read_mask
 from headstart.errors import DataError, Finding
 from headstart.inference.masks import open_segmenter
 from headstart.inference.segmenter import Segmenter, class_maps_of
-from headstart.scores import segmentation as metrics
+from headstart.scores import segmentation as segmentation_scores
+from headstart.scores.counts import count
 
 _BATCH = 8
 
@@ -46,7 +47,7 @@ def evaluate_run(run: Path, dataset: Dataset, split: str, device: str = "auto") 
         findings += _count_some(segmenter, frames[part], dataset, counts[part])
     if findings:
         raise DataError(merged(findings))
-    return {"split": split, **metrics.score(counts, names)}
+    return {"split": split, **segmentation_scores.score(counts, names)}
 
 
 def _count_some(
@@ -99,7 +100,7 @@ def evaluate_masks(folder: Path, dataset: Dataset, split: str) -> dict[str, Any]
         counts.append(_count(predicted, truth, len(dataset.label_map.names)))
     if findings:
         raise DataError(merged(findings))
-    return {"split": split, **metrics.score(np.stack(counts), dataset.label_map.names)}
+    return {"split": split, **segmentation_scores.score(np.stack(counts), dataset.label_map.names)}
 
 
 def _read_prediction(
@@ -129,5 +130,5 @@ def _count(
 ) -> Int64[np.ndarray, "k 3"]:
     """TP, FP and FN by class, of one frame."""
     maps = [torch.from_numpy(m.astype(np.int64))[None] for m in (predicted, truth)]
-    counts: Int64[np.ndarray, "k 3"] = metrics.count(maps[0], maps[1], num_classes)[0].numpy()
+    counts: Int64[np.ndarray, "k 3"] = count(maps[0], maps[1], num_classes)[0].numpy()
     return counts

@@ -12,8 +12,8 @@ from jaxtyping import Int64
 
 from headstart.errors import DataError, Finding
 from headstart.report.read import Records, Run
+from headstart.scores.counts import constant_counts
 from headstart.scores.pooled import PooledScore, Usable, pooled_dice
-from headstart.scores.segmentation import constant_counts
 from headstart.studies.statistics import interval, mean_score
 from headstart.studies.verdicts import called
 from headstart.training.config import StudyConfig

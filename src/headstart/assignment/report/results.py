@@ -14,7 +14,8 @@ from headstart.data.layouts.folders import open_dataset
 from headstart.errors import DataError, Finding
 from headstart.report.read import Pretext, Records, Run, read_records
 from headstart.report.summary import spread
-from headstart.scores.segmentation import constant_counts, dice_assignment
+from headstart.scores.counts import constant_counts
+from headstart.scores.overlap import dice_assignment
 from headstart.studies import statistics as stats
 from headstart.studies.verdicts import numbered_groups, of_seeds
 from headstart.training.config import PretextConfig, RunConfig, StudyConfig
