@@ -11,7 +11,7 @@ from jaxtyping import Float, UInt8
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from headstart.plots.canvas import frameless, one_line, png
+from headstart.plots.canvas import one_line, png
 from headstart.plots.overlay import colour, overlay
 
 Restoration = tuple[
@@ -33,19 +33,46 @@ def restorations(rows: Sequence[Restoration], title: str) -> bytes:
     Returns:
         The sheet as PNG.
     """
-    height, width = rows[0][1].shape[:2]
-    row = 6.6 / 3 * min(height / width, 2.0) + 0.12  # inches
-    figure = Figure(figsize=(7.2, row * len(rows) + 0.7), layout="constrained")
-    grid = figure.subplots(len(rows), 3, squeeze=False)
-    for axes, (name, *pictures) in zip(grid, rows, strict=True):
-        for ax, picture in zip(axes, pictures, strict=True):
-            ax.imshow(picture, interpolation="auto")
-            frameless(ax)
-        axes[0].set_ylabel(one_line(name, int(14 * row)), fontsize=8)
-    for ax, heading in zip(grid[0], ("input", "output", "original"), strict=True):
-        ax.set_title(heading, fontsize=9)
+    figure = _sheet([(name, pictures) for name, *pictures in rows], ("input", "output", "original"))
     figure.suptitle(one_line(title), fontsize=10)
     return png(figure)
+
+
+def _sheet(
+    rows: Sequence[tuple[str, Sequence[np.ndarray]]], headings: Sequence[str], below: float = 0.0
+) -> Figure:
+    """Return a figure of captioned rows of pictures, three columns wide.
+
+    All pictures lie in one ``Axes``: an ``Axes`` each takes three times as long to draw.
+
+    Args:
+        rows: caption and pictures of each row; pictures are scaled to fit their cell.
+        headings: a heading for each column.
+        below: height in inches kept free below the rows, for a legend.
+    """
+    tallest = max(picture.shape[0] / picture.shape[1] for _, row in rows for picture in row)
+    width, gap = 6.6 / 3, 0.06  # inches
+    height = width * min(tallest, 2.0)
+    figure = Figure(
+        figsize=(7.2, (height + 2 * gap) * len(rows) + 0.7 + below), layout="constrained"
+    )
+    axes = figure.subplots()
+    middles = [r * (height + 2 * gap) for r in range(len(rows))]
+    columns = [c * (width + 2 * gap) for c in range(len(headings))]
+    for y, (_, row) in zip(middles, rows, strict=True):
+        for x, picture in zip(columns, row, strict=True):
+            scale = min(width / picture.shape[1], height / picture.shape[0]) / 2
+            w, h = picture.shape[1] * scale, picture.shape[0] * scale
+            axes.imshow(picture, interpolation="auto", extent=(x - w, x + w, y + h, y - h))
+    axes.set_xlim(-width / 2, columns[-1] + width / 2)
+    axes.set_ylim(middles[-1] + height / 2, -height / 2)
+    axes.xaxis.tick_top()
+    axes.set_xticks(columns, headings, fontsize=9)
+    captions = [one_line(caption, int(14 * height)) for caption, _ in rows]
+    axes.set_yticks(middles, captions, fontsize=8, rotation=90, va="center")
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    return figure
 
 
 @dataclass(frozen=True)
@@ -77,23 +104,12 @@ def predictions(examples: Sequence[Example], names: Sequence[str], title: str) -
         if k
     }
     columns = max(1, min(4, int(7.2 / (0.6 + 0.07 * max(map(len, labels.values()), default=0)))))
-    tallest = max(example.image.shape[0] / example.image.shape[1] for example in examples)
-    row = 6.6 / 3 * min(tallest, 2.0) + 0.12  # inches
-    margins = 0.7 + 0.2 * -(-len(labels) // columns)
-    figure = Figure(figsize=(7.2, row * len(examples) + margins), layout="constrained")
-    grid = figure.subplots(len(examples), 3, squeeze=False)
-    for axes, example in zip(grid, examples, strict=True):
-        pictures = (
-            example.image,
-            overlay(example.image, example.truth),
-            overlay(example.image, example.prediction),
-        )
-        for ax, picture in zip(axes, pictures, strict=True):
-            ax.imshow(picture, interpolation="auto")
-            frameless(ax)
-        axes[0].set_ylabel(one_line(example.caption, int(14 * row)), fontsize=8)
-    for ax, heading in zip(grid[0], ("picture", "truth", "prediction"), strict=True):
-        ax.set_title(heading, fontsize=9)
+    rows = [
+        (e.caption, (e.image, overlay(e.image, e.truth), overlay(e.image, e.prediction)))
+        for e in examples
+    ]
+    legend_rows = -(-len(labels) // columns)
+    figure = _sheet(rows, ("picture", "truth", "prediction"), below=0.2 * legend_rows)
     if labels:
         figure.legend(
             handles=[

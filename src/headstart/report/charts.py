@@ -8,19 +8,22 @@ from __future__ import annotations
 import io
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import matplotlib.style
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_pdf import FigureCanvasPdf
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, LogLocator, MaxNLocator, NullLocator, StrMethodFormatter
 from matplotlib.transforms import offset_copy
 
 from headstart.errors import printable
+from headstart.plots import canvas
 from headstart.plots.overlay import COLOURS
 from headstart.report.summary import Point
 
@@ -186,13 +189,19 @@ def _plain(text: str, longest: int = 44) -> str:
 
 
 def png(figure: Figure) -> bytes:
-    """At 200 dots an inch."""
-    return _written(figure, "png", {"Software": None}, "")
+    """Return the figure as PNG, 200 dots per inch."""
+    with matplotlib.style.context(["default", LOOK]):
+        return canvas.png(figure, dpi=200)
 
 
 def pdf(figure: Figure) -> bytes:
-    """With its fonts, and no date."""
-    return _written(figure, "pdf", {"Creator": None, "Producer": None, "CreationDate": None}, "")
+    """Return the figure as PDF with embedded fonts and without a date."""
+    buffer = io.BytesIO()
+    figure.set_dpi(200)  # resolution of pictures inside
+    with _drawing({}):
+        nothing = {"Creator": None, "Producer": None, "CreationDate": None}
+        FigureCanvasPdf(figure).print_pdf(buffer, metadata=nothing)
+    return buffer.getvalue()
 
 
 def svg(figure: Figure, called: str, alt: str) -> str:
@@ -204,7 +213,10 @@ def svg(figure: Figure, called: str, alt: str) -> str:
         alt: what the figure shows, for those who do not see it; HTML-escaped here.
     """
     nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
-    text = _written(figure, "svg", nothing, called).decode()
+    buffer = io.BytesIO()
+    with _drawing({"svg.hashsalt": f"headstart {called}"}):
+        FigureCanvasSVG(figure).print_svg(buffer, metadata=nothing)
+    text = buffer.getvalue().decode()
     text = text[text.index("<svg") :].rstrip()
     text = re.sub(r"\s*<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
     text = re.sub(r'(<g) id="[^"]*"', r"\1", text)  # figure_1, axes_1: the same in each figure
@@ -224,12 +236,9 @@ def _escaped(text: str) -> str:
     return text
 
 
-def _written(figure: Figure, kind: str, metadata: dict[str, Any], salt: str) -> bytes:
-    buffer = io.BytesIO()
-    FigureCanvasAgg(figure)
-    rules = {**LOOK, "svg.hashsalt": f"headstart {salt}"}
-    with warnings.catch_warnings(), matplotlib.style.context(["default", rules]):
-        warnings.filterwarnings("ignore", "Glyph .* missing from font")  # a box is drawn for it
-        dpi = 72 if kind == "svg" else 200
-        figure.savefig(buffer, format=kind, dpi=dpi, metadata=metadata)
-    return buffer.getvalue()
+@contextmanager
+def _drawing(rules: dict[str, Any]) -> Iterator[None]:
+    """Draw with our style only; a canvas draws once where ``figure.savefig`` draws twice."""
+    with warnings.catch_warnings(), matplotlib.style.context(["default", {**LOOK, **rules}]):
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")  # drawn as a box
+        yield
