@@ -35,7 +35,8 @@ from headstart.inference.segmenter import Segmenter, class_maps_of
 from headstart.labelling.known_frames import known_of
 from headstart.labelling.suggestion import look, suggest
 from headstart.runs.folder import LABELS
-from headstart.scores import segmentation as metrics
+from headstart.scores import overlap
+from headstart.scores.counts import count
 from headstart.scores.frames_csv import read_frames_csv
 from headstart.scores.pooled import usable_classes
 from headstart.seeding import generator
@@ -108,8 +109,8 @@ def ranks(asked: argparse.Namespace, seed: int) -> float:
         image, truth = read_labelled(frame, dataset.label_map, dataset.root)
         (found,) = class_maps_of(segmenter, [image])
         maps = (torch.from_numpy(m.astype(np.int64))[None] for m in (found, truth))
-        counts = metrics.count(*maps, len(dataset.label_map.names)).numpy()
-        wrong.append(1 - metrics.dice_of_frames(counts)[0])
+        counts = count(*maps, len(dataset.label_map.names)).numpy()
+        wrong.append(1 - overlap.dice_of_frames(counts)[0])
     run = read_finished_run(base)
     network = Segmenter.network(run)
     unsure = look(network, run.size, rest, dataset.root, torch.device("cpu")).uncertainty

@@ -19,7 +19,8 @@ from jaxtyping import Float, Int64
 from matplotlib.colors import ListedColormap
 from matplotlib.patches import Patch
 
-from headstart.scores.segmentation import Scores, count, score
+from headstart.scores.counts import count
+from headstart.scores.segmentation import Scores, score
 from headstart.training.losses import dice_loss
 
 HERE = Path(__file__).parent

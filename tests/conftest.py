@@ -29,19 +29,24 @@ REAL = Path(__file__).parents[2] / "shared" / "data" / "hw6"
 
 torch.set_num_threads(1)  # as the runs in tests are; and the suite runs on several processes
 
-# The files that take longest. They are begun first, so that at the end no process waits long for
-# another; a file that is not here, or no longer slow, costs some seconds and nothing else.
+# The slowest files, slowest first. They start first, so that no worker waits long for another at
+# the end. A missing or wrong name costs seconds and nothing else.
 LONG = (
-    "test_homework_transfer", "test_docs", "test_study", "test_export", "test_notebook",
-    "test_classes_study", "test_serve_browser", "test_homework", "test_main", "test_pretrain",
-    "test_serve", "test_run", "test_video", "test_card", "test_benchmarks", "test_demo",
+    "test_docs.py", "studies/test_study.py", "assignment/test_transfer.py", "test_old_folders.py",
+    "models/test_encoder_unet.py", "cli/test_main.py", "tasks/test_segmentation.py",
+    "assignment/test_notebook.py", "runs/test_run.py", "report/test_page.py",
+    "export/test_to_onnx.py", "tasks/test_classification.py", "studies/test_classifier_study.py",
+    "assignment/test_homework.py", "serve/test_app.py", "verbs/test_verbs.py",
+    "tasks/test_pretext.py", "serve/test_browser.py", "inference/test_clips.py",
+    "tasks/test_code_snippets.py", "data/checks/test_segmentation.py", "runs/test_card.py",
 )  # fmt: skip
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The order within a file stays as it is."""
-    place = {name: k for k, name in enumerate(LONG)}
-    items.sort(key=lambda item: place.get(item.path.stem, len(LONG)))
+    """Order files by ``LONG``; tests within a file keep their order."""
+    tests = Path(__file__).parent
+    place = {tests / name: k for k, name in enumerate(LONG)}
+    items.sort(key=lambda item: place.get(item.path, len(LONG)))
 
 
 class Silent:

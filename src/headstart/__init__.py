@@ -34,7 +34,7 @@ _WHERE = {
     "EncoderUNet": "models.encoder_unet",
     "dice_loss": "training.losses",
     "dice_cross_entropy_loss": "training.losses",
-    "count": "scores.segmentation",
+    "count": "scores.counts",
     "score": "scores.segmentation",
     "Recipe": "config.recipes",
     "RunConfig": "config.records",

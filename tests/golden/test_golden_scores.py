@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 import torch
 
-from headstart.scores.segmentation import count, endovis_iou
+from headstart.scores.counts import count
+from headstart.scores.overlap import endovis_iou
 from headstart.training.losses import dice_loss
 
 HERE = Path(__file__).parent

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image
 
-from headstart.plots.figures import Example, areas, choose_examples, curves, predictions
+from headstart.plots.curves import areas, curves
 from headstart.plots.overlay import colour
+from headstart.plots.sheets import Example, choose_examples, predictions
 
 NAMES = ("ground", "tool", "thread", "needle")
 
@@ -71,7 +72,7 @@ def test_epochs_are_whole_numbers_and_nothing_lies_on_the_axes(monkeypatch):
         drawn.append(figure)
         return b""
 
-    monkeypatch.setattr("headstart.plots.figures._png", keep)
+    monkeypatch.setattr("headstart.plots.curves.png", keep)
     for epochs in (1, 2, 7, 200):
         curves(history(epochs, dice=0.0), epochs, "title")
         above, below = drawn[-1].axes

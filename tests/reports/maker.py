@@ -15,7 +15,7 @@ import numpy as np
 
 from headstart.config.files import read_run_config, to_json
 from headstart.config.records import PRETEXT_NAMES, StudyConfig
-from headstart.scores import segmentation as metrics
+from headstart.scores import segmentation as segmentation_scores
 from headstart.scores.frames_csv import frames_csv
 from headstart.seeding import generator
 from headstart.studies.verdicts import compare
@@ -65,7 +65,9 @@ def make_study(
         beyond = np.flatnonzero(counts[:, k, 0])[most:]
         counts[beyond, 0] += counts[beyond, k]
         counts[beyond, k] = 0
-    history = [json.loads(x) for x in (template / "metrics.jsonl").read_text().splitlines()]
+    history = [
+        json.loads(x) for x in (template / "segmentation_scores.jsonl").read_text().splitlines()
+    ]
     timing = [json.loads(x) for x in (template / "timing.jsonl").read_text().splitlines()]
     environment = json.loads((template / "environment.json").read_text())
     shared = {
@@ -94,8 +96,8 @@ def make_study(
         loss = 0.7 * (labels[0] / budget) ** 0.5 * (1 - GAIN.get(start, 0)) * rng.uniform(0.8, 1.2)
         worse = _worsen(counts, 0.05 + loss, generator(seed, "made frames"))
         if (start, budget, seed) in collapsed:
-            worse = metrics.constant_counts(counts[..., 0] + counts[..., 2], 0)
-        scores = {"split": "test", **metrics.score(worse, names)}
+            worse = counts.constant_counts(counts[..., 0] + counts[..., 2], 0)
+        scores = {"split": "test", **segmentation_scores.score(worse, names)}
         write_json(folder / "scores.json", scores)
         (folder / "frames.csv").write_text(frames_csv(worse, frames, names))
         own = {**config, "start": start, "labels": budget, "seed": seed}
@@ -107,7 +109,7 @@ def make_study(
             **environment, "start": _moved(start, seed),
             "labels": {"train": budget, "validation": environment["labels"]["validation"]},
         })  # fmt: skip
-        write_lines(folder / "metrics.jsonl", [
+        write_lines(folder / "segmentation_scores.jsonl", [
             {**row, "train_loss": row["train_loss"] * (1 - loss / 3) * noise,
              "validation_loss": row["validation_loss"] * (1 + loss) / noise}
             for row, noise in zip(history, rng.uniform(0.97, 1.03, len(history)), strict=True)
@@ -165,7 +167,7 @@ def _pretext(folder: Path, config: dict[str, Any], environment: dict, template: 
         {"epoch": e, "step": e * 159, "train_loss": x, "validation_loss": x * 1.1}
         for e, x in zip(epochs.tolist(), losses.tolist(), strict=True)
     ]
-    write_lines(folder / "metrics.jsonl", rows)
+    write_lines(folder / "segmentation_scores.jsonl", rows)
     spent = {"train_seconds": 6.1, "validation_seconds": 0.4, "steps": 159}
     write_lines(folder / "timing.jsonl", [{"epoch": int(e), **spent} for e in epochs])
     write_json(folder / "scores.json", {

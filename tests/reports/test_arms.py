@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from headstart.errors import DataError
 from headstart.reports.arms import arms_of, point, spread, trivial_score, verdict_classes
 from headstart.reports.records import read_records
-from headstart.scores import segmentation as metrics
+from headstart.scores import overlap
 from headstart.scores.pooled import DICE
 from headstart.tasks.segmentation import MEASURES
 from tests.reports.maker import make_study
@@ -39,7 +39,7 @@ def test_a_point_is_the_mean_of_its_seeds(study: Path) -> None:
     for arm in arms_of(records):
         of_arm = point(arm, usable.classes, None, DICE)
         chosen = [0, *usable.classes]
-        each = [metrics.dice(run.frames.counts[:, chosen]) for run in arm.runs]
+        each = [overlap.dice(run.frames.counts[:, chosen]) for run in arm.runs]
         assert of_arm.seeds == pytest.approx(each) and of_arm.mean == pytest.approx(np.mean(each))
         assert of_arm.low is not None and of_arm.high is not None
         assert of_arm.low < of_arm.mean < of_arm.high

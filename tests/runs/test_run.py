@@ -23,7 +23,7 @@ from headstart.errors import DataError, InterruptedRun, LockedError, UsageError
 from headstart.inference.opening import open_segmenter
 from headstart.runs.folder import fresh_folder
 from headstart.runs.run import train
-from headstart.scores import segmentation as metrics
+from headstart.scores import segmentation as segmentation_scores
 from headstart.system.devices import pick_device
 from headstart.system.disk import locked
 from headstart.training.checkpoint import load_weights
@@ -56,7 +56,7 @@ def test_the_scores_are_those_of_frames_csv(trained: Path) -> None:
         rows = list(csv.DictReader(f))
     names = list(scores["classes"])
     counts = np.array([[int(r[c]) for c in ("TP", "FP", "FN")] for r in rows])
-    again = metrics.score(counts.reshape(-1, len(names), 3), names)
+    again = segmentation_scores.score(counts.reshape(-1, len(names), 3), names)
     assert json.loads(json.dumps({"split": "test", **again})) == scores
 
 
@@ -316,7 +316,6 @@ def test_figures_are_pictures(trained: Path) -> None:
 
 
 def test_a_run_that_is_none(tmp_path: Path) -> None:
-    cpu = torch.device("cpu")
     with pytest.raises(DataError, match=r"\[no-run\].*absent"):
         open_segmenter(tmp_path / "absent", "cpu")
     with pytest.raises(DataError, match=r"\[no-weights\].*weights\.safetensors"):

@@ -23,7 +23,7 @@ from headstart.data.layouts.folders import find_pictures
 from headstart.inference.masks import predict
 from headstart.inference.segmenter import brought
 from headstart.scores.frames_csv import read_frames_csv
-from headstart.scores.segmentation import dice_of_frames
+from headstart.scores.overlap import dice_of_frames
 from headstart.serve.app import Served
 from headstart.serve.guard import HEADERS, OPEN
 from headstart.serve.limits import RequestLimits

@@ -18,7 +18,7 @@ from hypothesis.extra import numpy as hnp
 from scipy.stats import t as scipy_t
 from scipy.stats import ttest_1samp
 
-from headstart.scores import segmentation as metrics
+from headstart.scores import overlap
 from headstart.scores.pooled import PooledScore, Usable, pooled_dice, true_pixels, usable_classes
 from headstart.studies.statistics import (
     Estimate,
@@ -90,7 +90,7 @@ estimates = st.builds(
 def test_pooled_dice_is_the_headline_of_metrics(pair: tuple[np.ndarray, np.ndarray]) -> None:
     for run in pair[0]:
         with_background = np.concatenate([run[:, :1], run], axis=1)
-        expected = metrics.dice(with_background)
+        expected = overlap.dice(with_background)
         assert pooled_dice(run.sum(0)).item() == pytest.approx(expected, abs=1e-12)
 
 

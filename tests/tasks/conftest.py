@@ -11,7 +11,7 @@ from PIL import Image
 
 from headstart.data.decoded_frames import Decoded, decode
 from headstart.data.layouts.folders import open_dataset
-from headstart.plots import figures
+from headstart.plots import curves
 from headstart.runs.run import train
 from tests.conftest import Silent
 from tests.tasks.classifier_runs import COLOURS, classifier
@@ -63,5 +63,5 @@ def probed(data: Path, weights: Path, tmp_path_factory: pytest.TempPathFactory) 
 @pytest.fixture
 def unseen(monkeypatch: pytest.MonkeyPatch) -> None:
     """No figures, which take longer than the training."""
-    monkeypatch.setattr(figures, "curves", lambda *_: b"")
-    monkeypatch.setattr(figures, "confusion", lambda *_: b"")
+    monkeypatch.setattr(curves, "curves", lambda *_: b"")
+    monkeypatch.setattr(curves, "confusion", lambda *_: b"")

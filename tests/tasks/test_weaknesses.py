@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from headstart.scores import classification as confusion
-from headstart.scores import segmentation as metrics
+from headstart.scores import segmentation as segmentation_scores
 from headstart.tasks.weaknesses import quoted, weak_classes, weak_labels
 
 NAMES = ("ground", "good", "missed", "invented", "rare", "never", "absent")
@@ -24,7 +24,7 @@ def test_each_weakness_has_its_words() -> None:
     empty = frame(ground=(100, 0, 0), good=(0, 7, 0))
     rare = frame(ground=(100, 0, 0), rare=(10, 0, 0), good=(50, 0, 0), absent=(0, 40, 0))
     counts = np.stack([usual] * 6 + [empty] * 3 + [rare])
-    scores = {"split": "test", **metrics.score(counts, NAMES)}
+    scores = {"split": "test", **segmentation_scores.score(counts, NAMES)}
     sentences = weak_classes(scores, counts, NAMES)
     assert [line.split("`")[1] for line in sentences] == list(NAMES[1:])
     good, missed, invented, rarely, never, absent = sentences
@@ -39,7 +39,7 @@ def test_each_weakness_has_its_words() -> None:
 
 def test_what_is_low_in_both_says_both() -> None:
     counts = np.array([[[50, 9, 9], [10, 12, 10]]] * 5)
-    scores = {"split": "test", **metrics.score(counts, ("ground", "tool"))}
+    scores = {"split": "test", **segmentation_scores.score(counts, ("ground", "tool"))}
     (sentence,) = weak_classes(scores, counts, ("ground", "tool"))
     for fact in ("`tool`", "50%", "recall", "45%", "precision"):
         assert fact in sentence
@@ -47,7 +47,7 @@ def test_what_is_low_in_both_says_both() -> None:
 
 def test_nothing_is_said_of_strong_classes() -> None:
     counts = np.array([[[90, 5, 5], [90, 5, 5]]] * 5)
-    scores = {"split": "test", **metrics.score(counts, ("ground", "tool"))}
+    scores = {"split": "test", **segmentation_scores.score(counts, ("ground", "tool"))}
     assert weak_classes(scores, counts, ("ground", "tool")) == []
 
 

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from headstart.scores.segmentation import count
+from headstart.scores.counts import count
 from headstart.training.losses import Absent, dice_cross_entropy_loss, dice_loss
 
 ABSENT: tuple[Absent, ...] = ("count", "skip")

@@ -16,11 +16,11 @@ from headstart.data.pictures.reading import read_mask
 from headstart.errors import DataError, Finding
 from headstart.inference.mask_scores import count_pixels, listed
 from headstart.inference.opening import kind_for, open_predictor
-from headstart.scores import segmentation as scores
+from headstart.scores import segmentation as segmentation_scores
 
 
 def evaluate_run(run: Path, dataset: Any, split: str, device: str = "auto") -> dict[str, Any]:
-    """Return all scores of a finished run on a split, as in its ``scores.json``.
+    """Return all scores of a finished run on a split, as in its ``segmentation_scores.json``.
 
     Args:
         run: the run's folder, or its ONNX file.
@@ -63,7 +63,7 @@ def evaluate_masks(folder: Path, dataset: Dataset, split: str) -> dict[str, Any]
         counts.append(count_pixels(predicted, truth, len(dataset.label_map.names)))
     if findings:
         raise DataError(merged(findings))
-    return {"split": split, **scores.score(np.stack(counts), dataset.label_map.names)}
+    return {"split": split, **segmentation_scores.score(np.stack(counts), dataset.label_map.names)}
 
 
 def _read_prediction(

@@ -13,7 +13,8 @@ from headstart.data.files import merged
 from headstart.data.label_map import LabelMap
 from headstart.data.layouts.folders import Dataset, Frame, frames_of
 from headstart.errors import DataError, Finding
-from headstart.scores import segmentation as scores
+from headstart.scores import segmentation as segmentation_scores
+from headstart.scores.counts import count
 
 _BATCH = 8
 Segment = Callable[[Sequence[UInt8[np.ndarray, "_ _ 3"]]], list[UInt8[np.ndarray, "_ _"]]]
@@ -40,7 +41,7 @@ def score_class_maps(segment: Segment, dataset: Dataset, split: str) -> dict[str
         findings += _count_batch(segment, frames[part], dataset, counts[part])
     if findings:
         raise DataError(merged(findings))
-    return {"split": split, **scores.score(counts, names)}
+    return {"split": split, **segmentation_scores.score(counts, names)}
 
 
 def _count_batch(
@@ -73,7 +74,7 @@ def count_pixels(
     import torch
 
     maps = [torch.from_numpy(m.astype(np.int64))[None] for m in (predicted, truth)]
-    counts: Int64[np.ndarray, "k 3"] = scores.count(maps[0], maps[1], num_classes)[0].numpy()
+    counts: Int64[np.ndarray, "k 3"] = count(maps[0], maps[1], num_classes)[0].numpy()
     return counts
 
 

@@ -19,7 +19,7 @@ from headstart.data.label_map import LabelMap
 from headstart.data.pictures.clip import Clip, Picture
 from headstart.errors import DataError, Finding
 from headstart.inference.masks import png
-from headstart.plots import figures
+from headstart.plots import curves
 from headstart.plots.overlay import enlarged, legend, overlay
 from headstart.system.disk import into_place, temporary_name
 
@@ -109,7 +109,7 @@ def writing(
             clip_files = ClipFiles(areas, label_map.names, show, keep, encoder, usual)
             yield clip_files
         title = f"{clip.name}: where each class is seen"
-        chart.write_bytes(figures.areas(*clip_files.timeline.stretches(), label_map.names, title))
+        chart.write_bytes(curves.areas(*clip_files.timeline.stretches(), label_map.names, title))
         for path in (film, table, chart, *((*sorted(folder.iterdir()), folder) if masks else ())):
             _flush(path)
         # From here on only names change, which takes no more space on the disk.

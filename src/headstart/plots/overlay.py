@@ -1,6 +1,6 @@
 """Classes in colour over a picture, with a legend.
 
-Needs neither torch nor matplotlib, so that what only shows predictions loads neither.
+Imports neither torch nor matplotlib, which take seconds to load.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image, ImageDraw, ImageFont
 
-_LEGIBLE = 320  # an overlay is enlarged by whole factors until it is this wide
+_LEGIBLE = 320  # minimum width in pixels; smaller overlays are enlarged by a whole factor
 
-# Okabe and Ito's colours, told apart by people who do not see red and green as others do, then
-# others of even lightness. Background has none.
+# The colour-blind-safe palette of Okabe and Ito, then colours of similar lightness. Background
+# has no colour.
 COLOURS = (
     (230, 159, 0),
     (86, 180, 233),
@@ -32,7 +32,7 @@ COLOURS = (
 
 
 def colour(k: int) -> tuple[int, int, int]:
-    """RGB of foreground class ``k`` (1 and up); repeats after twelve."""
+    """Return the RGB colour of foreground class ``k`` (1 or more); repeats after twelve."""
     return COLOURS[(k - 1) % len(COLOURS)]
 
 
@@ -42,12 +42,12 @@ _PALETTE = np.array([(0, 0, 0), *(colour(k) for k in range(1, 256))], dtype=np.f
 def overlay(
     image: UInt8[np.ndarray, "h w 3"], classes: UInt8[np.ndarray, "h w"], opacity: float = 0.5
 ) -> UInt8[np.ndarray, "h w 3"]:
-    """The picture with its foreground classes in colour, their outlines opaque.
+    """Return the picture with foreground classes in colour and opaque outlines.
 
     Args:
         image: RGB.
-        classes: class indices of the same size; 0 is left as it is.
-        opacity: of the colour inside the outlines, in ``[0, 1]``.
+        classes: class indices, same size; 0 stays uncoloured.
+        opacity: opacity of the colour inside the outlines, in ``[0, 1]``.
     """
     inside = classes > 0
     edge = np.zeros_like(inside)
@@ -59,23 +59,23 @@ def overlay(
         edge[tuple(ahead)] |= differs
         edge[tuple(behind)] |= differs
     alpha = np.where(edge[inside], 1.0, opacity)[:, None]
-    seen = image.copy()  # only what is coloured is computed: a clip has many frames
+    blended = image.copy()  # blend foreground pixels only: a clip has many frames
     mixed = (1 - alpha) * image[inside] + alpha * _PALETTE[classes[inside]]
-    seen[inside] = mixed.round()
-    return seen
+    blended[inside] = mixed.round()
+    return blended
 
 
 def overlay_with_legend(
     image: UInt8[np.ndarray, "h w 3"], classes: UInt8[np.ndarray, "h w"], names: Sequence[str]
 ) -> UInt8[np.ndarray, "h2 w2 3"]:
-    """The overlay, enlarged until legible, with the classes to be seen named below it."""
+    """Return the overlay, enlarged until legible, above a legend of its classes."""
     picture = enlarged(overlay(image, classes))
-    seen = [int(k) for k in np.unique(classes) if k] or [0]
-    return np.concatenate([picture, legend(seen, names, picture.shape[1])])
+    visible = [int(k) for k in np.unique(classes) if k] or [0]
+    return np.concatenate([picture, legend(visible, names, picture.shape[1])])
 
 
 def enlarged(picture: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h2 w2 3"]:
-    """By the whole factor that makes it wide enough for names below it."""
+    """Enlarge by a whole factor until a legend below is legible."""
     factor = -(-_LEGIBLE // picture.shape[1])
     return picture.repeat(factor, 0).repeat(factor, 1)
 
@@ -83,12 +83,12 @@ def enlarged(picture: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h2 w2 3"
 def legend(
     classes: Sequence[int], names: Sequence[str], width: int
 ) -> UInt8[np.ndarray, "h {width} 3"]:
-    """A strip that names classes beside their colours; background has none.
+    """Return a strip of class names next to their colours.
 
     Args:
-        classes: which.
-        names: of all classes, background first.
-        width: in pixels; it is as high as it has to be.
+        classes: the classes to name; 0 is written as "background only", without a colour.
+        names: names of all classes, background first.
+        width: width in pixels; the height follows.
     """
     side = max(12, width // 32)
     font = ImageFont.load_default(size=side)

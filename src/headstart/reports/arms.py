@@ -12,8 +12,8 @@ from jaxtyping import Int64
 
 from headstart.errors import DataError, Finding
 from headstart.reports.records import Records, RunRecord
+from headstart.scores.counts import constant_counts
 from headstart.scores.pooled import PooledScore, Usable, pooled_dice
-from headstart.scores.segmentation import constant_counts
 from headstart.studies.statistics import interval, mean_score
 from headstart.studies.verdicts import called
 from headstart.tasks.measures import Measures

@@ -1,7 +1,7 @@
-"""``frames.csv``: all that a score can be taken from again.
+"""``frames.csv``: everything needed to recompute the scores of a run.
 
-Of a segmentation the counts per frame and class, of a classification the true and the predicted
-class of each picture.
+For a segmentation, the counts per frame and class; for a classification, the true and the
+predicted class of each picture.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ _ANSWERS = ["frame", "truth", "predicted"]
 
 @dataclass(frozen=True)
 class FrameCounts:
-    """The content of one ``frames.csv``.
+    """The content of a ``frames.csv``.
 
     Attributes:
-        frames: their names.
-        names: of the classes, background first.
-        counts: what the task's score is made from, see [`headstart.scores.pooled`][].
+        frames: frame names.
+        names: class names, background first.
+        counts: what the task's score is computed from; see [`headstart.scores.pooled`][].
     """
 
     frames: tuple[str, ...]
@@ -38,7 +38,7 @@ class FrameCounts:
 def frames_csv(
     counts: Int64[np.ndarray, "n k 3"], frames: tuple[str, ...], names: tuple[str, ...]
 ) -> str:
-    """``frame,class,TP,FP,FN``, a line for each frame and class."""
+    """Return CSV text: a header ``frame,class,TP,FP,FN``, then one line per frame and class."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(_HEADER)
@@ -50,10 +50,10 @@ def frames_csv(
 
 
 def read_frames_csv(path: Path) -> FrameCounts:
-    """What [`frames_csv`][] wrote.
+    """Read a file written by [`frames_csv`][].
 
     Raises:
-        DataError: the file cannot be read, or is not as it was written.
+        DataError: the file cannot be read, or is damaged.
     """
     try:
         with path.open(newline="", encoding="utf-8") as file:
@@ -62,14 +62,14 @@ def read_frames_csv(path: Path) -> FrameCounts:
         frames = tuple(row[0] for row in rows[:: len(names)])
         counts = np.array([row[2:] for row in rows], dtype=np.int64)
         counts = counts.reshape(len(frames), len(names), 3)
-        whole = [(f, n) for f in frames for n in names]
-        if header != _HEADER or [(row[0], row[1]) for row in rows] != whole:
+        expected = [(f, n) for f in frames for n in names]
+        if header != _HEADER or [(row[0], row[1]) for row in rows] != expected:
             raise ValueError
     except OSError as e:
         raise DataError(Finding("unreadable", "error", f"{path}: {e.strerror}")) from None
     except (ValueError, IndexError, csv.Error):
-        message = f"{path} is damaged: expected {','.join(_HEADER)} for each frame and class"
-        hint = "restore it from a copy, or remove the run's folder to run it again"
+        message = f"{path} is damaged: expected one line {','.join(_HEADER)} per frame and class"
+        hint = "restore the file from a copy, or delete the run folder and train again"
         raise DataError(Finding("bad-frames", "error", message, hint)) from None
     return FrameCounts(frames, names, counts)
 
@@ -80,21 +80,21 @@ def answers_csv(
     frames: tuple[str, ...],
     names: tuple[str, ...],
 ) -> str:
-    """``frame,truth,predicted``, a line for each picture, the classes by name."""
+    """Return CSV text: a header ``frame,truth,predicted``, then one line per picture."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(_ANSWERS)
     pairs = zip(frames, truth.tolist(), predicted.tolist(), strict=True)
-    called = [printable(name) for name in names]
-    writer.writerows([printable(f), called[t], called[p]] for f, t, p in pairs)
+    labels = [printable(name) for name in names]
+    writer.writerows([printable(f), labels[t], labels[p]] for f, t, p in pairs)
     return text.getvalue()
 
 
 def read_answers_csv(path: Path) -> FrameCounts:
-    """What [`answers_csv`][] wrote, as counts of shape ``(n, 1, 2)``: recognised, and missed.
+    """Read a file written by [`answers_csv`][] as counts ``(n, 1, 2)``: correct, wrong.
 
     Raises:
-        DataError: the file cannot be read, or is not as it was written.
+        DataError: the file cannot be read, or is damaged.
     """
     try:
         with path.open(newline="", encoding="utf-8") as file:
@@ -104,9 +104,9 @@ def read_answers_csv(path: Path) -> FrameCounts:
     except OSError as e:
         raise DataError(Finding("unreadable", "error", f"{path}: {e.strerror}")) from None
     except (ValueError, csv.Error):
-        message = f"{path} is damaged: expected {','.join(_ANSWERS)} for each picture"
-        hint = "restore it from a copy, or remove the run's folder to run it again"
+        message = f"{path} is damaged: expected one line {','.join(_ANSWERS)} per picture"
+        hint = "restore the file from a copy, or delete the run folder and train again"
         raise DataError(Finding("bad-frames", "error", message, hint)) from None
-    recognised = np.array([truth == predicted for _, truth, predicted in rows])
-    counts = np.stack([recognised, ~recognised], axis=1)[:, None].astype(np.int64)
+    correct = np.array([truth == predicted for _, truth, predicted in rows])
+    counts = np.stack([correct, ~correct], axis=1)[:, None].astype(np.int64)
     return FrameCounts(tuple(row[0] for row in rows), ("all",), counts)

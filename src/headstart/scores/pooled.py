@@ -1,12 +1,12 @@
-"""Scores that verdicts are about, as functions of counts pooled over a split.
+"""Scores for verdicts, computed from counts summed over a split.
 
-A run's counts have the shape ``(frames, classes, m)``: what the ``m`` counts are depends on the
-score. Counts add up over frames, so a score of any resample of the frames needs nothing else.
+The counts of a run have shape ``(frames, classes, m)``; the meaning of the ``m`` counts depends on
+the score. Because counts add up over frames, they suffice to score any resample of the frames.
 
-| score | counts of a frame and class | formula |
-|---|---|---|
-| [`DICE`][] | true positive, false positive and false negative pixels | mean over classes of ``2 TP / (2 TP + FP + FN)`` |
-| [`ACCURACY`][] | recognised and missed pictures, of one class "all" | ``recognised / (recognised + missed)`` |
+- [`DICE`][]: from true positive, false positive and false negative pixels per frame and class; the
+  mean over classes of ``2 TP / (2 TP + FP + FN)``.
+- [`ACCURACY`][]: from correct and wrong pictures of one class "all";
+  ``correct / (correct + wrong)``.
 """
 
 from __future__ import annotations
@@ -20,28 +20,28 @@ from jaxtyping import Float64, Int64
 Counts = Int64[np.ndarray, "s n k m"]  # seeds, frames, classes, counts
 Groups = Int64[np.ndarray, " n"]  # the group of each frame
 
-MIN_FRAMES = 5  # that hold a class, for it to enter a verdict
+MIN_FRAMES = 5  # frames that must contain a class for it to enter a verdict
 
 
 @dataclass(frozen=True)
 class Usable:
-    """The classes a verdict is taken over."""
+    """The classes that enter a verdict."""
 
-    classes: tuple[int, ...]  # that enter the mean
-    left_out: tuple[int, ...]  # foreground that the truth holds, but too rarely
-    fallback: bool  # no class is held often enough: the verdict stands on very few frames
+    classes: tuple[int, ...]  # classes in the mean
+    left_out: tuple[int, ...]  # foreground classes on too few frames
+    fallback: bool  # no class is on enough frames; the verdict rests on very few
 
 
 @dataclass(frozen=True)
 class PooledScore:
-    """A score of counts that were summed over frames.
+    """A score computed from counts summed over frames.
 
     Attributes:
-        name: as in ``scores.json``.
-        of: from counts ``(..., k, m)`` to scores ``(...)``.
-        truth: from counts ``(..., m)`` to what the truth alone decides, ``(...)``: runs scored on
-            the same frames agree about it.
-        usable: from counts ``(n, k, m)`` of one run, and groups, to the classes of a verdict.
+        name: its key in ``scores.json``.
+        of: maps counts ``(..., k, m)`` to scores ``(...)``.
+        truth: maps counts ``(..., m)`` to a count ``(...)`` that depends on the truth only, so it
+            is the same for all runs scored on the same frames.
+        usable: maps the counts ``(n, k, m)`` of one run, and groups, to the classes of a verdict.
     """
 
     name: str
@@ -51,48 +51,48 @@ class PooledScore:
 
 
 def true_pixels(counts: Int64[np.ndarray, "*any 3"]) -> Int64[np.ndarray, "*any"]:
-    """Pixels of the class in the truth: ``TP + FN``."""
+    """Return the true pixels of the class: ``TP + FN``."""
     return np.asarray(counts[..., 0] + counts[..., 2])
 
 
 def pooled_dice(counts: Int64[np.ndarray, "*any k 3"]) -> Float64[np.ndarray, "*any"]:
-    """Mean over classes of ``2 TP / (2 TP + FP + FN)``, from counts already summed over frames.
+    """Return the mean over classes of ``2 TP / (2 TP + FP + FN)``, from counts summed over frames.
 
-    Every class given that the truth holds enters; leave background out before.
+    Classes without true pixels do not enter. Pass foreground classes only.
 
     Raises:
-        ValueError: the truth holds none of the classes.
+        ValueError: the truth contains none of the classes.
 
     >>> pooled_dice(np.array([[6, 2, 2], [0, 4, 0]])).item()
     0.75
     """
     tp, fp, fn = np.moveaxis(counts, -1, 0)
-    held = tp + fn > 0
-    if not held.any(-1).all():
-        raise ValueError("the truth holds none of the classes: there is no dice")
+    present = tp + fn > 0
+    if not present.any(-1).all():
+        raise ValueError("Dice is undefined: the truth contains none of the classes")
     dice = 2 * tp / np.maximum(2 * tp + fp + fn, 1)
-    return np.asarray((dice * held).sum(-1) / held.sum(-1))
+    return np.asarray((dice * present).sum(-1) / present.sum(-1))
 
 
 def pooled_accuracy(counts: Int64[np.ndarray, "*any 1 2"]) -> Float64[np.ndarray, "*any"]:
-    """The share of the pictures that were recognised.
+    """Return the share of correctly classified pictures.
 
     >>> pooled_accuracy(np.array([[3, 1]])).item()
     0.75
     """
-    recognised, missed = np.moveaxis(counts[..., 0, :], -1, 0)
-    return np.asarray(recognised / (recognised + missed))
+    correct, wrong = np.moveaxis(counts[..., 0, :], -1, 0)
+    return np.asarray(correct / (correct + wrong))
 
 
 def usable_classes(counts: Int64[np.ndarray, "n k 3"], groups: Groups | None = None) -> Usable:
-    """The foreground classes that a verdict's mean dice is taken over.
+    """Return the foreground classes that enter the mean Dice of a verdict.
 
-    A class enters if the truth of at least five frames holds it; where there are groups, these must
-    lie in at least two of them, for one group says nothing about the next. If no class does, all
-    classes on at least two frames (in two groups) enter, and ``fallback`` says so.
+    A class enters if the truth of at least five frames contains it. With groups, these frames must
+    lie in at least two groups, because one group tells nothing about the others. If no class
+    qualifies, all classes on at least two frames (in two groups) enter and ``fallback`` is true.
 
     Args:
-        counts: of any one run; the truth is the same in all. Class 0 is background.
+        counts: counts of any run; the truth is the same in all runs. Class 0 is background.
         groups: the group of each frame.
 
     Raises:
@@ -105,33 +105,35 @@ def usable_classes(counts: Int64[np.ndarray, "n k 3"], groups: Groups | None = N
     """
     if counts.ndim != 3 or counts.shape[-1] != 3 or not counts.size:
         raise ValueError(f"counts must have the shape (frames, classes, 3); found {counts.shape}")
-    held = true_pixels(counts) > 0
-    units = sum_groups(held[None, ..., None].astype(np.int64), groups)[0, ..., 0] > 0
-    frames, repeated = held.sum(0), units.sum(0) >= 2
+    on_frame = true_pixels(counts) > 0
+    units = sum_groups(on_frame[None, ..., None].astype(np.int64), groups)[0, ..., 0] > 0
+    frames, repeated = on_frame.sum(0), units.sum(0) >= 2
     present = [c for c in range(1, counts.shape[1]) if frames[c] > 0]
     classes = [c for c in present if frames[c] >= MIN_FRAMES and repeated[c]]
     fallback = not classes
     classes = classes or [c for c in present if repeated[c]]
     if not classes:
         unit = "frames" if groups is None else "groups"
-        raise ValueError(f"no foreground class is in the truth of two {unit}: nothing to compare")
+        raise ValueError(f"nothing to compare: no foreground class is in the truth of two {unit}")
     return Usable(tuple(classes), tuple(c for c in present if c not in classes), fallback)
 
 
 def sum_groups(
     counts: Int64[np.ndarray, "s n k m"], groups: Int64[np.ndarray, " g"] | None
 ) -> Int64[np.ndarray, "s u k m"]:
-    """Counts per unit: the frame, or the group where there are groups.
+    """Sum counts over the frames of each group; without groups, return them per frame.
 
     Raises:
-        ValueError: there are not as many groups as frames.
+        ValueError: ``groups`` does not have one entry per frame.
     """
     if groups is None:
         return counts
     if groups.shape != counts.shape[1:2]:
-        raise ValueError(f"{counts.shape[1]} frames need as many groups; found {groups.shape}")
+        raise ValueError(
+            f"expected one group for each of {counts.shape[1]} frames; found {groups.shape}"
+        )
     members = [groups == group for group in np.unique(groups)]
-    return np.stack([counts[:, those].sum(1) for those in members], axis=1)
+    return np.stack([counts[:, member].sum(1) for member in members], axis=1)
 
 
 def _pictures(counts: Int64[np.ndarray, "*any 2"]) -> Int64[np.ndarray, "*any"]:

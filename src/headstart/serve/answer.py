@@ -18,7 +18,7 @@ from jaxtyping import Int64, UInt8
 from PIL import Image
 
 from headstart.inference.segmenter import Segmenter, brought
-from headstart.scores.segmentation import dice_of_frames
+from headstart.scores.overlap import dice_of_frames
 
 # The network segments one picture at a time, with all threads: two would share the same cores and
 # take twice the memory, 4 bytes a class and pixel. Others are decoded and packed meanwhile.
@@ -76,7 +76,7 @@ def answer(
 def _counts(
     classes: UInt8[np.ndarray, "h w"], truth: UInt8[np.ndarray, "h w"], num_classes: int
 ) -> Int64[np.ndarray, "1 k 3"]:
-    """Return what [`headstart.scores.segmentation.count`][] does, without torch."""
+    """Return what [`headstart.scores.counts.count`][] does, without torch."""
     pairs = truth.astype(np.int64).ravel() * num_classes + classes.ravel()
     confusion = np.bincount(pairs, minlength=num_classes**2).reshape(num_classes, num_classes)
     hits = np.diagonal(confusion)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from headstart.data.decoded_frames import Decoded
-from headstart.scores import segmentation as metrics
+from headstart.scores.counts import count
 from headstart.training.placement import to_input
 
 
@@ -89,8 +89,8 @@ def frame_counts(
 ) -> Int64[Tensor, "n k 3"]:
     """Count TP, FP and FN pixels per frame and class; maps and masks are on one device."""
     if len({m.shape for m in maps}) == 1:
-        return metrics.count(torch.stack(list(maps)), torch.stack(list(truth)), num_classes)
-    parts = [metrics.count(m[None], t[None], num_classes) for m, t in zip(maps, truth, strict=True)]
+        return count(torch.stack(list(maps)), torch.stack(list(truth)), num_classes)
+    parts = [count(m[None], t[None], num_classes) for m, t in zip(maps, truth, strict=True)]
     return torch.cat(parts)
 
 
@@ -102,5 +102,5 @@ def count_frames(
     parts = []
     for m, t in zip(maps, data.truth, strict=True):
         truth = torch.from_numpy(np.array(t)).to(device)
-        parts.append(metrics.count(m[None], truth[None], num_classes))
+        parts.append(count(m[None], truth[None], num_classes))
     return torch.cat(parts).cpu().numpy()

@@ -27,8 +27,8 @@ from headstart.errors import DataError, Finding
 from headstart.models.classifiers import MEAN, STD, make_network
 from headstart.models.standardise import Standardise
 from headstart.models.tuning import FrozenPart, SplitNetwork, cut, trained_weights
-from headstart.plots import figures
-from headstart.scores import classification as confusion
+from headstart.plots import curves
+from headstart.scores import classification as classification_scores
 from headstart.scores.frames_csv import answers_csv
 from headstart.seeding import generator, key
 from headstart.system.disk import write_atomic
@@ -261,14 +261,14 @@ def _write_scores(
     state: State,
 ) -> tuple[Int64[np.ndarray, "k k"], dict[str, Any]]:
     names = dataset.names
-    matrix = confusion.confusion_matrix(data.labels, predicted, len(names))
-    scores = {"split": config.score, **confusion.score(matrix, names)}
+    matrix = classification_scores.confusion_matrix(data.labels, predicted, len(names))
+    scores = {"split": config.score, **classification_scores.score(matrix, names)}
     write_atomic(out / "frames.csv", answers_csv(data.labels, predicted, data.names, names))
     assert state.best is not None
     start = Path(config.start).name
     title = f"{config.model}, {start}, tune {config.tune}, seed {config.seed}"
-    write_atomic(out / "curves.png", figures.curves(state.history, state.best["epoch"], title))
-    sheet = figures.confusion(matrix, names, f"{config.score} pictures, share of each true class")
+    write_atomic(out / "curves.png", curves.curves(state.history, state.best["epoch"], title))
+    sheet = curves.confusion(matrix, names, f"{config.score} pictures, share of each true class")
     write_atomic(out / "confusion.png", sheet)
     return matrix, scores
 

@@ -20,7 +20,7 @@ from headstart.data.files import merged
 from headstart.data.label_map import LabelMap
 from headstart.errors import DataError, Finding
 from headstart.models.encoder_unet import make_segmenter
-from headstart.plots import figures
+from headstart.plots import curves, sheets
 from headstart.seeding import generator, key
 from headstart.system.disk import write_atomic
 from headstart.tasks.interface import Prepared, Scored, Stage
@@ -134,10 +134,10 @@ def _score(
     assert state.best is not None
     recipe, seed = config.recipe, config.seed
     title = f"{config.pretext}, {recipe.name} recipe, seed {seed}"
-    write_atomic(out / "curves.png", figures.curves(state.history, state.best["epoch"], title))
+    write_atomic(out / "curves.png", curves.curves(state.history, state.best["epoch"], title))
     shown = validation.subset(range(min(_SHOWN, len(validation.names))))
     parts = restored(model, pretext, shown, recipe, seed, device)
-    sheet = figures.restorations(list(zip(shown.names, *parts, strict=True)), config.pretext)
+    sheet = sheets.restorations(list(zip(shown.names, *parts, strict=True)), config.pretext)
     write_atomic(out / "restorations.png", sheet)
     return {
         "split": "validation",

@@ -25,8 +25,10 @@ from headstart.data.pictures.frame import read_frame
 from headstart.errors import DataError, Finding
 from headstart.models.encoder_unet import make_segmenter
 from headstart.models.unet import MULTIPLE
-from headstart.plots import figures
-from headstart.scores import segmentation as metrics
+from headstart.plots import curves, sheets
+from headstart.scores import overlap
+from headstart.scores import segmentation as segmentation_scores
+from headstart.scores.counts import collapsed
 from headstart.scores.frames_csv import frames_csv
 from headstart.seeding import generator, key
 from headstart.system.disk import write_atomic
@@ -143,16 +145,16 @@ def _score(
     names = dataset.label_map.names
     frames = dataset.splits[config.score]
     counts = count_frames(model, data, len(names), device, recipe.min_area)
-    scores = {"split": config.score, **metrics.score(counts, names)}
+    scores = {"split": config.score, **segmentation_scores.score(counts, names)}
     write_atomic(out / "frames.csv", frames_csv(counts, data.names, names))
     assert state.best is not None
     title = f"{recipe.name} recipe, {Path(config.start).name}, seed {config.seed}"
-    write_atomic(out / "curves.png", figures.curves(state.history, state.best["epoch"], title))
-    chosen = figures.choose_examples(metrics.dice_of_frames(counts))
+    write_atomic(out / "curves.png", curves.curves(state.history, state.best["epoch"], title))
+    chosen = sheets.choose_examples(overlap.dice_of_frames(counts))
     shown = data.subset([i for _, i in chosen])
     maps = segment(model, shown.images, shown.sizes, device, recipe.min_area)
     examples = [
-        figures.Example(
+        sheets.Example(
             f"{kind}: {frames[i].name}",
             read_frame(frames[i], dataset.root),
             truth,
@@ -160,7 +162,7 @@ def _score(
         )
         for (kind, i), truth, m in zip(chosen, shown.truth, maps, strict=True)
     ]
-    sheet = figures.predictions(examples, names, f"{config.score} frames")
+    sheet = sheets.predictions(examples, names, f"{config.score} frames")
     write_atomic(out / "predictions.png", sheet)
     return counts, scores
 
@@ -269,11 +271,11 @@ def frame_batches(
             maps = class_maps(logits, validation.sizes[part], recipe.min_area)
             counts.append(frame_counts(maps, truth[part], num_classes))
         per_frame = torch.cat(counts).cpu().numpy()
-        dice = metrics.dice(per_frame)
+        dice = overlap.dice(per_frame)
         return {
             "loss": total.item() / len(truth),
             "dice": 0.0 if dice is None else dice,
-            "collapsed": metrics.collapsed(per_frame),
+            "collapsed": collapsed(per_frame),
         }
 
     weights = rarity_weights(train.present, recipe.balance) if recipe.balance else None

@@ -16,7 +16,8 @@ from headstart.data.layouts.folders import open_dataset
 from headstart.errors import DataError, Finding
 from headstart.reports.arms import spread
 from headstart.reports.records import PretextRecord, Records, RunRecord, read_records
-from headstart.scores.segmentation import constant_counts, dice_assignment
+from headstart.scores.counts import constant_counts
+from headstart.scores.overlap import dice_assignment
 from headstart.studies import statistics as stats
 from headstart.studies.verdicts import numbered_groups, of_seeds
 

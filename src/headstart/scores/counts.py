@@ -1,0 +1,118 @@
+"""From pixels to counts: true positives, false positives and false negatives.
+
+Counts are integers of shape ``(n, k, 3)``: for each of ``n`` frames and ``k`` classes the true
+positive (TP), false positive (FP) and false negative (FN) pixels. Every segmentation score is a
+function of them. Class 0 is background; the other classes are foreground.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from jaxtyping import Bool, Int64, Integer
+
+if TYPE_CHECKING:
+    from torch import Tensor
+else:
+    Tensor = Any  # importing torch takes seconds, and only `count` needs it
+
+
+def count(
+    prediction: Integer[Tensor, "b h w"], mask: Integer[Tensor, "b h w"], num_classes: int
+) -> Int64[Tensor, "b k 3"]:
+    """Count true positive, false positive and false negative pixels per frame and class.
+
+    Runs on the device of the tensors; the result stays there.
+
+    Args:
+        prediction: predicted class indices, 0 to ``num_classes - 1``.
+        mask: true class indices, same shape.
+        num_classes: number of classes, background included.
+
+    Raises:
+        ValueError: the shapes differ, or a value is outside 0 to ``num_classes - 1``.
+
+    >>> import torch
+    >>> count(torch.tensor([[[0, 1, 1]]]), torch.tensor([[[0, 0, 1]]]), num_classes=2).tolist()
+    [[[1, 0, 1], [1, 1, 0]]]
+    """
+    import torch
+
+    if prediction.shape != mask.shape or mask.ndim != 3:
+        raise ValueError(
+            f"prediction and mask must have the same shape (b, h, w); "
+            f"found {tuple(prediction.shape)} and {tuple(mask.shape)}"
+        )
+    frames, bins = len(mask), num_classes * num_classes
+    truth, predicted = mask.long(), prediction.long()
+    # An invalid value would land in the bin of another class or frame. It gets an extra bin at the
+    # end instead: the length of the result then shows the error without another device sync.
+    valid = (truth >= 0) & (truth < num_classes) & (predicted >= 0) & (predicted < num_classes)
+    frame = torch.arange(frames, device=mask.device)[:, None, None]
+    code = torch.where(valid, frame * bins + truth * num_classes + predicted, frames * bins)
+    pairs = torch.bincount(code.flatten(), minlength=frames * bins)
+    if len(pairs) > frames * bins:
+        raise ValueError(f"prediction or mask contains a value outside 0 to {num_classes - 1}")
+    confusion = pairs.view(frames, num_classes, num_classes)  # frame, truth, prediction
+    tp = confusion.diagonal(dim1=1, dim2=2)
+    return torch.stack([tp, confusion.sum(1) - tp, confusion.sum(2) - tp], dim=2)
+
+
+def constant_counts(
+    pixels: Integer[np.ndarray, "n k"], predicted: int
+) -> Int64[np.ndarray, "n k 3"]:
+    """Return the counts of a prediction that is one class everywhere.
+
+    Args:
+        pixels: true pixels per frame and class.
+        predicted: the class predicted everywhere.
+
+    Raises:
+        ValueError: ``predicted`` is not a class.
+
+    >>> constant_counts(np.array([[3, 1]]), predicted=0).tolist()
+    [[[3, 1, 0], [0, 0, 1]]]
+    """
+    if not 0 <= predicted < pixels.shape[1]:
+        raise ValueError(f"class {predicted} is outside 0 to {pixels.shape[1] - 1}")
+    counts = np.zeros((*pixels.shape, 3), dtype=np.int64)
+    counts[:, :, 2] = pixels
+    counts[:, predicted, 0] = pixels[:, predicted]
+    counts[:, predicted, 1] = pixels.sum(1) - pixels[:, predicted]
+    counts[:, predicted, 2] = 0
+    return counts
+
+
+def in_truth(counts: Integer[np.ndarray, "*any 3"]) -> Bool[np.ndarray, "*any"]:
+    """Return where the class has true pixels: ``TP + FN > 0``."""
+    present: Bool[np.ndarray, "*any"] = counts[..., 0] + counts[..., 2] > 0
+    return present
+
+
+def in_either(counts: Integer[np.ndarray, "*any 3"]) -> Bool[np.ndarray, "*any"]:
+    """Return where the class has true or predicted pixels: ``TP + FP + FN > 0``."""
+    present: Bool[np.ndarray, "*any"] = counts.sum(-1) > 0
+    return present
+
+
+def left_out(counts: Integer[np.ndarray, "n k 3"]) -> int:
+    """Return the number of frames without foreground in truth and prediction.
+
+    Scores averaged over frames leave them out, except
+    [`dice_assignment`][headstart.scores.overlap.dice_assignment].
+
+    >>> left_out(np.array([[[9, 0, 1], [0, 1, 0]], [[10, 0, 0], [0, 0, 0]]]))
+    1
+    """
+    return int((~in_either(counts[:, 1:]).any(1)).sum())
+
+
+def collapsed(counts: Integer[np.ndarray, "n k 3"]) -> bool:
+    """Return whether the same single class is predicted at every pixel of the split.
+
+    >>> collapsed(np.array([[[8, 2, 0], [0, 0, 2]]]))
+    True
+    """
+    predicted = counts[..., :2].sum((0, 2))
+    return int((predicted > 0).sum()) == 1
