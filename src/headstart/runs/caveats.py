@@ -80,8 +80,9 @@ def _groups(groups: Mapping[str, frozenset[str]], split: str) -> str:
     number = f"{len(held_out)} {'group' if len(held_out) == 1 else 'groups'}"
     if shared := held_out & groups.get("train", frozenset()):
         return (
-            f"{len(shared)} of the {number} (patients, videos) of the {split} split are also in "
-            "the training split, so the scores say little about new ones."
+            f"{len(shared)} of the {number} (patients, videos) of the {split} split "
+            f"{_is(len(shared))} also in the training split, so the scores say little about new "
+            "ones."
         )
     return (
         f"The {split} split has {number} (patients, videos), none of them in the training split: "
