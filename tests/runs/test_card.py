@@ -79,7 +79,7 @@ def test_copies_groups_and_budgets_are_told(drawn: Path, tmp_path: Path) -> None
     )
     shared = card_of(tiny(data, seed=2), tmp_path / "c")
     (sentence,) = re.findall(r"- (.*\(patients, videos\).*)", shared)
-    assert "1 of the 2 groups " in sentence and "also in the training split" in sentence
+    assert sentence.startswith("1 of the 2 groups") and "also in the training split" in sentence
 
 
 def test_a_pretext_that_has_seen_test_frames(tmp_path: Path) -> None:
