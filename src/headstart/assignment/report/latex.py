@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Mapping
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -54,7 +55,12 @@ def tex(value: object) -> str:
         return value
     apart = _HYPHENS.sub("-\u2060", str(value))  # LaTeX makes a dash of two: options are not
     breakable = _UNBROKEN.sub("\\1\u200b", apart)
-    return "".join(_TYPESET.get(c) or latex(c) for c in breakable)
+    return "".join(map(_typeset, breakable))
+
+
+@cache  # reports have tens of thousands of characters, and few different ones
+def _typeset(character: str) -> str:
+    return _TYPESET.get(character) or latex(character)
 
 
 def tabular(table: Table) -> Tex:
