@@ -34,7 +34,6 @@ from headstart.inference.opening import open_segmenter
 from headstart.inference.segmenter import Segmenter, class_maps_of
 from headstart.labelling.known_frames import known_of
 from headstart.labelling.suggestion import look, suggest
-from headstart.runs.folder import LABELS
 from headstart.scores import overlap
 from headstart.scores.counts import count
 from headstart.scores.frames_csv import read_frames_csv
@@ -44,6 +43,7 @@ from headstart.studies import statistics as stats
 from headstart.studies.workers import Silent, Work, working
 from headstart.system.disk import write_json
 from headstart.system.signals import Stopping
+from headstart.tasks.budgets import LABELS
 
 ARMS = ("suggested", "random")
 

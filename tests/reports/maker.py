@@ -66,7 +66,7 @@ def make_study(
         counts[beyond, 0] += counts[beyond, k]
         counts[beyond, k] = 0
     history = [
-        json.loads(x) for x in (template / "segmentation_scores.jsonl").read_text().splitlines()
+        json.loads(x) for x in (template / "metrics.jsonl").read_text().splitlines()
     ]
     timing = [json.loads(x) for x in (template / "timing.jsonl").read_text().splitlines()]
     environment = json.loads((template / "environment.json").read_text())
@@ -109,7 +109,7 @@ def make_study(
             **environment, "start": _moved(start, seed),
             "labels": {"train": budget, "validation": environment["labels"]["validation"]},
         })  # fmt: skip
-        write_lines(folder / "segmentation_scores.jsonl", [
+        write_lines(folder / "metrics.jsonl", [
             {**row, "train_loss": row["train_loss"] * (1 - loss / 3) * noise,
              "validation_loss": row["validation_loss"] * (1 + loss) / noise}
             for row, noise in zip(history, rng.uniform(0.97, 1.03, len(history)), strict=True)
@@ -167,7 +167,7 @@ def _pretext(folder: Path, config: dict[str, Any], environment: dict, template: 
         {"epoch": e, "step": e * 159, "train_loss": x, "validation_loss": x * 1.1}
         for e, x in zip(epochs.tolist(), losses.tolist(), strict=True)
     ]
-    write_lines(folder / "segmentation_scores.jsonl", rows)
+    write_lines(folder / "metrics.jsonl", rows)
     spent = {"train_seconds": 6.1, "validation_seconds": 0.4, "steps": 159}
     write_lines(folder / "timing.jsonl", [{"epoch": int(e), **spent} for e in epochs])
     write_json(folder / "scores.json", {
