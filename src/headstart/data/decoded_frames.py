@@ -7,11 +7,9 @@ patients' pictures.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import json
-import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,19 +18,18 @@ import numpy as np
 from jaxtyping import Bool, Int64, UInt8
 from PIL import Image
 
+from headstart.data.cache import cached, is_mapped, open_array, write_header
 from headstart.data.files import merged, read_file, shown
 from headstart.data.label_map import LabelMap
 from headstart.data.pictures.duplicates import THUMBNAIL, Fingerprints, fingerprint
 from headstart.data.pictures.frame import Crop, Frame, Layer, read_frame
 from headstart.data.pictures.reading import read_luma, read_mask
-from headstart.errors import DataError, DiskError, Finding
+from headstart.errors import DataError, Finding
 
 _VERSION = 3  # of what is cached; raise it when decoding or resizing changes
-_IN_MEMORY = 4 << 30  # larger arrays are read from the disk as they are needed
 # The last two only with labels.
 _FILES = ("images.npy", "thumbnails.npy", "masks.npy", "truth.u8")
 _PIXELS = ("coloured-mask", "transparent-picture")  # which a layer may say how to read
-_INDEX = "sha256.json"  # of all other files
 
 
 @dataclass(frozen=True)
@@ -214,29 +211,12 @@ def decode(
     with ThreadPoolExecutor() as pool:
         digest = _digest(pool, frames, root)
         made_from = [_VERSION, digest, labelled[0], size, label_map.greys, keep_truth]
-        key = hashlib.sha256(json.dumps(made_from).encode()).hexdigest()[:32]
-        names = tuple(f.name for f in frames)
-        with _alone(cache, key):
-            found = _read_cache(cache / key, names, digest)
-            if found is None:
-                _write_cache(cache / key, pool, frames, size, label_map, root, keep_truth)
-                found = _read_cache(cache / key, names, digest)
-    assert found is not None
-    return found
 
+        def make(folder: Path) -> None:
+            _write(folder, pool, frames, size, label_map, root, keep_truth)
 
-@contextlib.contextmanager
-def _alone(cache: Path, key: str) -> Iterator[None]:
-    """Lets one process at a time decode the same frames; the others then find them decoded."""
-    try:
-        cache.mkdir(parents=True, exist_ok=True)
-        with (cache / f"{key}.lock").open("a") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
-    except OSError as e:
-        message = f"cannot write the decoded frames to {cache}: {e.strerror or e}"
-        hint = "make room or choose another --out, then run the same command"
-        raise DiskError(Finding("disk", "error", message, hint)) from e
+        folder = cached(cache, made_from, make)
+    return _read(folder, tuple(f.name for f in frames), digest)
 
 
 def digest(frames: Sequence[Frame], root: Path) -> str:
@@ -271,7 +251,7 @@ def _digest(pool: ThreadPoolExecutor, frames: Sequence[Frame], root: Path) -> st
     return whole.hexdigest()
 
 
-def _write_cache(
+def _write(
     folder: Path,
     pool: ThreadPoolExecutor,
     frames: Sequence[Frame],
@@ -280,54 +260,37 @@ def _write_cache(
     root: Path,
     keep_truth: bool,
 ) -> None:
-    """Decodes into a folder that gets its name when it is complete.
-
-    The files are appended to rather than mapped into memory: a full disk is then an error, where a
-    map would end the process.
-    """
+    """Decodes all frames into the files of a cache folder, a few frames at a time in memory."""
     classes = len(label_map.names)
-    partial = folder.with_name(f"{folder.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)  # a killed process left it
-    partial.mkdir()
     findings: list[Finding] = []
     sizes, present = [], []
     digests: list[str] = []
-    try:
-        with contextlib.ExitStack() as stack:
-            files = {
-                name: stack.enter_context((partial / name).open("wb"))
-                for name in (_FILES if frames[0].mask else _FILES[:2])
-            }
-            for name, shape in (
-                ("images.npy", (3, *size)),
-                ("thumbnails.npy", THUMBNAIL),
-                ("masks.npy", size),
-            ):
-                if name in files:
-                    whole = {"descr": "|u1", "fortran_order": False, "shape": (len(frames), *shape)}
-                    np.lib.format.write_array_header_1_0(files[name], whole)
-            for frame in pool.map(lambda f: _decode_one(f, size, label_map, root), frames):
-                if isinstance(frame, DataError):
-                    findings.extend(frame.findings)
-                    continue
-                sizes.append(frame.size)
-                digests += frame.prints.digests
-                files["images.npy"].write(frame.image.tobytes())
-                files["thumbnails.npy"].write(frame.prints.thumbnails.tobytes())
-                shows = np.zeros(classes, dtype=bool)
-                if frame.mask is not None and frame.truth is not None:
-                    files["masks.npy"].write(frame.mask.tobytes())
-                    files["truth.u8"].write(frame.truth.tobytes() if keep_truth else b"")
-                    shows = np.bincount(frame.truth.ravel(), minlength=classes) > 0
-                present.append(shows.tolist())
-        if findings:
-            raise DataError(merged(findings))
-        about = {"sizes": sizes, "present": present, "digests": digests}
-        (partial / "frames.json").write_text(json.dumps(about))
-        (partial / _INDEX).write_text(json.dumps(_hashes(partial)))
-        partial.rename(folder)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+    with contextlib.ExitStack() as stack:
+        files = {
+            name: stack.enter_context((folder / name).open("wb"))
+            for name in (_FILES if frames[0].mask else _FILES[:2])
+        }
+        shapes = {"images.npy": (3, *size), "thumbnails.npy": THUMBNAIL, "masks.npy": size}
+        for name in shapes.keys() & files.keys():
+            write_header(files[name], "|u1", (len(frames), *shapes[name]))
+        for frame in pool.map(lambda f: _decode_one(f, size, label_map, root), frames):
+            if isinstance(frame, DataError):
+                findings.extend(frame.findings)
+                continue
+            sizes.append(frame.size)
+            digests += frame.prints.digests
+            files["images.npy"].write(frame.image.tobytes())
+            files["thumbnails.npy"].write(frame.prints.thumbnails.tobytes())
+            shows = np.zeros(classes, dtype=bool)
+            if frame.mask is not None and frame.truth is not None:
+                files["masks.npy"].write(frame.mask.tobytes())
+                files["truth.u8"].write(frame.truth.tobytes() if keep_truth else b"")
+                shows = np.bincount(frame.truth.ravel(), minlength=classes) > 0
+            present.append(shows.tolist())
+    if findings:
+        raise DataError(merged(findings))
+    about = {"sizes": sizes, "present": present, "digests": digests}
+    (folder / "frames.json").write_text(json.dumps(about))
 
 
 @dataclass(frozen=True)
@@ -357,53 +320,29 @@ def _decode_one(
     return _Frame((height, width), fingerprint(image), small, mask, truth)
 
 
-def _hashes(folder: Path) -> dict[str, str]:
-    hashes = {}
-    for path in sorted(folder.iterdir()):
-        if path.name != _INDEX:
-            with path.open("rb") as f:
-                hashes[path.name] = hashlib.file_digest(f, "sha256").hexdigest()
-    return hashes
-
-
-def _read_cache(folder: Path, names: tuple[str, ...], digest: str) -> Decoded | None:
-    """The cached arrays, or None where there are none; a damaged cache is removed."""
-    try:
-        intact = json.loads((folder / _INDEX).read_bytes()) == _hashes(folder)
-    except (FileNotFoundError, ValueError):
-        intact = False
-    if not intact:
-        shutil.rmtree(folder, ignore_errors=True)
-        return None
+def _read(folder: Path, names: tuple[str, ...], digest: str) -> Decoded:
+    """The frames in the files of an intact cache folder."""
     about = json.loads((folder / "frames.json").read_bytes())
     sizes = tuple((int(h), int(w)) for h, w in about["sizes"])
-    labels, whole = folder / "masks.npy", folder / "truth.u8"
+    labels, masks = folder / "masks.npy", folder / "truth.u8"
     truth: tuple[UInt8[np.ndarray, "_ _"], ...] = ()
-    if whole.exists() and whole.stat().st_size:
-        flat = np.memmap(whole, np.uint8, "c") if _mapped(whole) else np.fromfile(whole, np.uint8)
+    if masks.exists() and masks.stat().st_size:
+        mapped = is_mapped(masks)
+        flat = np.memmap(masks, np.uint8, "c") if mapped else np.fromfile(masks, np.uint8)
         ends = np.cumsum([h * w for h, w in sizes])
         truth = tuple(
             flat[end - h * w : end].reshape(h, w) for end, (h, w) in zip(ends, sizes, strict=True)
         )
     return Decoded(
         names=names,
-        images=_open(folder / "images.npy"),
-        masks=_open(labels) if labels.exists() else None,
+        images=open_array(folder / "images.npy"),
+        masks=open_array(labels) if labels.exists() else None,
         present=np.array(about["present"], dtype=bool),
         truth=truth,
         sizes=sizes,
         digest=digest,
-        prints=Fingerprints(tuple(about["digests"]), _open(folder / "thumbnails.npy")),
+        prints=Fingerprints(tuple(about["digests"]), open_array(folder / "thumbnails.npy")),
     )
-
-
-def _open(path: Path) -> UInt8[np.ndarray, "..."]:
-    # Copied on write, because torch wants arrays that it may write to.
-    return np.load(path, mmap_mode="c" if _mapped(path) else None)  # type: ignore[no-any-return]
-
-
-def _mapped(path: Path) -> bool:
-    return path.stat().st_size >= _IN_MEMORY
 
 
 def channel_statistics(

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import hashlib
-import json
-import os
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,14 +14,13 @@ from torch import Tensor, nn
 
 from headstart.data.augment import augment_image
 from headstart.data.augmentation import Augmentation
+from headstart.data.cache import cached, open_array, write_array
 from headstart.models.classifiers import prepare
 from headstart.models.tuning import FrozenPart
-from headstart.system.disk import disk_errors
 from headstart.training.placement import low_precision, to_input
 
 _VERSION = 1  # of what is kept; raise it when preparing or keeping changes
 _BATCH = 64
-_IN_MEMORY = 4 << 30  # larger arrays are read from the disk as they are needed
 
 
 def prepared(
@@ -78,14 +74,14 @@ def cached_features(
         DiskError: they cannot be kept.
     """
     made_from = [_VERSION, content, size, device.type, hash_of(frozen)]
-    key = hashlib.sha256(json.dumps(made_from).encode()).hexdigest()[:32]
-    path = cache / f"{key}.features.npy"
-    with disk_errors(path), _alone(cache, key):
-        if not path.exists():
-            _keep(path, compute(frozen, torch.from_numpy(images), size, device), len(images))
-        large = path.stat().st_size > _IN_MEMORY
-        kept = np.load(path, mmap_mode="c" if large else None)
-    return torch.from_numpy(kept)
+
+    def make(folder: Path) -> None:
+        batches = compute(frozen, torch.from_numpy(images), size, device)
+        first = next(batches)
+        parts = (batch.numpy().tobytes() for batch in itertools.chain([first], batches))
+        write_array(folder / "features.npy", "<f4", (len(images), first.shape[1]), parts)
+
+    return torch.from_numpy(open_array(cached(cache, made_from, make) / "features.npy"))
 
 
 def hash_of(frozen: FrozenPart) -> str:
@@ -94,30 +90,3 @@ def hash_of(frozen: FrozenPart) -> str:
     for name, tensor in sorted(frozen.state_dict().items()):
         whole.update(name.encode() + np.ascontiguousarray(tensor.detach().cpu().numpy()).tobytes())
     return whole.hexdigest()
-
-
-@contextlib.contextmanager
-def _alone(cache: Path, key: str) -> Iterator[None]:
-    """Lets one process at a time compute the same; the others then find it."""
-    cache.mkdir(parents=True, exist_ok=True)
-    with (cache / f"{key}.lock").open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
-def _keep(path: Path, features: Iterator[Tensor], count: int) -> None:
-    """Written batch by batch into a file that gets its name when it is complete."""
-    partial = path.with_name(f"{path.name}.partial")
-    try:
-        with partial.open("wb") as file:
-            for i, batch in enumerate(features):
-                if i == 0:
-                    shape = (count, batch.shape[1])
-                    whole = {"descr": "<f4", "fortran_order": False, "shape": shape}
-                    np.lib.format.write_array_header_1_0(file, whole)
-                file.write(batch.numpy().tobytes())
-            file.flush()
-            os.fsync(file.fileno())
-        partial.rename(path)
-    finally:
-        partial.unlink(missing_ok=True)

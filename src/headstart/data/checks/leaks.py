@@ -6,17 +6,14 @@ runs, which differ in the training pictures they use, make it once.
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Bool, Int64
 
+from headstart.data.cache import cached, open_array
 from headstart.data.pictures.duplicates import NEAR, Fingerprints, near
-from headstart.system.disk import disk_errors
 
 _VERSION = 1  # of what is kept
 _MOST = 100_000_000  # pairs of pictures; more take minutes to compare
@@ -69,19 +66,11 @@ def find_overlap(
 
 
 def _near(of: Fingerprints, among: Fingerprints, cache: Path) -> Bool[np.ndarray, "n m"]:
-    """As [`near`][headstart.data.pictures.duplicates.near], from ``cache`` where it was asked before."""
-    content = repr((_VERSION, NEAR, of.digests, among.digests))
-    path = cache / f"near-{hashlib.sha256(content.encode()).hexdigest()[:32]}.npy"
-    shape = len(of.digests), len(among.digests)
-    with contextlib.suppress(OSError, ValueError, EOFError):
-        packed = np.load(path)
-        if packed.dtype == np.uint8 and packed.shape == (shape[0], (shape[1] + 7) // 8):
-            return np.unpackbits(packed, axis=1, count=shape[1]).astype(bool)
-    found = near(of, among)
-    temporary = path.with_name(f"{path.name}.tmp-{os.getpid()}")
-    with disk_errors(path):
-        cache.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as file:
-            np.save(file, np.packbits(found, axis=1))
-        temporary.replace(path)
-    return found
+    """As [`near`][headstart.data.pictures.duplicates.near], cached by content."""
+
+    def make(folder: Path) -> None:
+        np.save(folder / "near.npy", np.packbits(near(of, among), axis=1))
+
+    made_from = ["near", _VERSION, NEAR, list(of.digests), list(among.digests)]
+    packed = open_array(cached(cache, made_from, make) / "near.npy")
+    return np.unpackbits(packed, axis=1, count=len(among.digests)).astype(bool)
