@@ -240,7 +240,7 @@ def test_what_a_killed_process_left_is_swept(read, tmp_path):
 
 def test_larger_than_memory_is_the_same_from_the_disk(read, monkeypatch):
     first = read()
-    monkeypatch.setattr(decoded, "_IN_MEMORY", 0)
+    monkeypatch.setattr("headstart.data.cache._IN_MEMORY", 0)
     mapped = read()
     assert isinstance(mapped.images, np.memmap)
     assert isinstance(mapped.masks, np.memmap)
@@ -268,7 +268,7 @@ def test_a_full_disk_is_an_error_and_leaves_nothing(read, tmp_path, monkeypatch)
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(decoded, "_hashes", full)
+    monkeypatch.setattr("headstart.data.cache._hashes", full)
     with pytest.raises(DiskError, match="No space left"):
         read()
     assert not [p for p in (tmp_path / "cache").iterdir() if p.is_dir()]

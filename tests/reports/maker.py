@@ -65,9 +65,7 @@ def make_study(
         beyond = np.flatnonzero(counts[:, k, 0])[most:]
         counts[beyond, 0] += counts[beyond, k]
         counts[beyond, k] = 0
-    history = [
-        json.loads(x) for x in (template / "metrics.jsonl").read_text().splitlines()
-    ]
+    history = [json.loads(x) for x in (template / "metrics.jsonl").read_text().splitlines()]
     timing = [json.loads(x) for x in (template / "timing.jsonl").read_text().splitlines()]
     environment = json.loads((template / "environment.json").read_text())
     shared = {

@@ -12,10 +12,10 @@ import pytest
 import torch
 
 from headstart.config.recipes import PRETEXT_DEFAULT
-from headstart.data.augment import augment, augment_image
 from headstart.data.augmentation import Augmentation
 from headstart.data.decoded_frames import Decoded
 from headstart.data.pictures.duplicates import joined
+from headstart.data.transforms import augment, augment_image
 from headstart.runs.run import train
 from headstart.seeding import generator
 from headstart.tasks.pretext_training import restoration_batches, restored, trivial_loss

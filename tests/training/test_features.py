@@ -12,8 +12,7 @@ from torch import Tensor, nn
 
 from headstart.data.augmentation import Augmentation
 from headstart.models.tuning import FrozenPart, cut
-from headstart.training import features
-from headstart.training.features import cached_features, hash_of, prepared
+from headstart.training.features import cached_features, prepared
 
 SIZE = (8, 8)
 CPU = torch.device("cpu")
@@ -50,44 +49,14 @@ def test_they_are_those_of_the_frozen_part_and_are_computed_once(tmp_path: Path)
     calls.clear()
     assert torch.equal(kept(frozen, tmp_path / "cache"), first) and calls == []
     assert torch.equal(kept(part(), tmp_path / "cache"), first)  # another process, the same weights
-    assert len(list((tmp_path / "cache").glob("*.npy"))) == 1
+    assert len(list((tmp_path / "cache").glob("*/*.npy"))) == 1
 
 
 def test_what_is_larger_than_memory_is_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    expected = kept(part(), tmp_path)
-    monkeypatch.setattr(features, "_IN_MEMORY", 0)
-    assert torch.equal(kept(part(), tmp_path), expected)
-
-
-def test_any_other_content_is_computed_anew(tmp_path: Path) -> None:
-    first = kept(part(), tmp_path)
-    other = {
-        "weights": (part(seed=1), {}),
-        "pictures": (part(), {"images": IMAGES[::-1].copy(), "content": "cba"}),
-        "size": (part(), {"size": (10, 10)}),
-    }
-    for n, (name, (frozen, changes)) in enumerate(other.items()):
-        calls = counting(frozen)
-        found = kept(frozen, tmp_path, **changes)
-        assert sum(calls) == len(IMAGES) and not torch.allclose(found, first), name
-        assert len(list(tmp_path.glob("*.npy"))) == n + 2
-
-
-def test_the_hash_is_of_weights_statistics_and_settings() -> None:
-    assert hash_of(part()) == hash_of(part())
-    same_weights = part(stride=2)
-    assert hash_of(same_weights) != hash_of(part())
-    moved = part()
-    statistics = next(t for n, t in moved.state_dict().items() if n.endswith("running_mean"))
-    statistics += 1
-    assert hash_of(moved) != hash_of(part())
-
-
-def test_what_was_half_written_is_not_used(tmp_path: Path) -> None:
     expected = kept(part(), tmp_path / "whole")
-    name = next((tmp_path / "whole").glob("*.npy")).name
+    (name,) = [path.parent.name for path in (tmp_path / "whole").glob("*/*.npy")]
 
     class PulledError(Exception):
         pass
@@ -100,11 +69,12 @@ def test_what_was_half_written_is_not_used(tmp_path: Path) -> None:
     hook = frozen.register_forward_hook(pull)
     with pytest.raises(PulledError):
         kept(frozen, cache)
-    assert not list(cache.glob("*.npy*"))
+    assert not list(cache.glob("*/*.npy"))
     hook.remove()
-    (cache / f"{name}.partial").write_bytes(b"left by a kill")
+    (cache / f"{name}.partial").mkdir()
+    (cache / f"{name}.partial" / "features.npy").write_bytes(b"left by a kill")
     assert torch.equal(kept(frozen, cache), expected)
-    assert {p.name for p in cache.glob("*.npy*")} == {name}
+    assert {path.name for path in cache.iterdir() if path.is_dir()} == {name}
 
 
 def test_of_several_one_computes_and_the_others_find_it(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from PIL import Image
 
 from headstart.config.recipes import PRETEXT_DEFAULT
 from headstart.config.records import PretextName
-from headstart.data.augment import to_grey
+from headstart.data.transforms import to_grey
 from headstart.training.pretexts import (
     PRETEXTS,
     grey_in_three,

@@ -13,11 +13,11 @@ from torch import nn
 
 from headstart.config.recipes import PretextRecipe
 from headstart.config.records import PretextConfig
-from headstart.data.augment import augment_image
 from headstart.data.batches import steps_per_epoch
 from headstart.data.decoded_frames import Decoded, channel_statistics, decode
 from headstart.data.files import merged
 from headstart.data.label_map import LabelMap
+from headstart.data.transforms import augment_image
 from headstart.errors import DataError, Finding
 from headstart.models.encoder_unet import make_segmenter
 from headstart.plots import curves, sheets

@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from headstart.config.recipes import Recipe
 from headstart.config.records import SCRATCH, RunConfig
 from headstart.config.task_settings import UNET
-from headstart.data.augment import augment
 from headstart.data.batches import rarity_weights, steps_per_epoch
 from headstart.data.checks.leaks import Overlap
 from headstart.data.checks.overlaps import overlaps
@@ -22,6 +21,7 @@ from headstart.data.decoded_frames import Decoded, channel_statistics, decode
 from headstart.data.files import merged
 from headstart.data.layouts.folders import Dataset
 from headstart.data.pictures.frame import read_frame
+from headstart.data.transforms import augment
 from headstart.errors import DataError, Finding
 from headstart.models.encoder_unet import make_segmenter
 from headstart.models.unet import MULTIPLE

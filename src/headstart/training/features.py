@@ -12,9 +12,9 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
-from headstart.data.augment import augment_image
 from headstart.data.augmentation import Augmentation
 from headstart.data.cache import cached, open_array, write_array
+from headstart.data.transforms import augment_image
 from headstart.models.classifiers import prepare
 from headstart.models.tuning import FrozenPart
 from headstart.training.placement import low_precision, to_input

@@ -23,7 +23,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from headstart.config.recipes import PretextRecipe
-from headstart.data.augment import to_grey
+from headstart.data.transforms import to_grey
 
 _BINS = 32  # for hue and for chroma each, as in Larsson et al.
 _WINDOW = 7  # width in pixels of a histogram's neighbourhood

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional as F
 
-from headstart.data.augment import (
+from headstart.data.augmentation import Augmentation
+from headstart.data.transforms import (
     augment,
     draw_affine,
     draw_colour,
@@ -21,7 +22,6 @@ from headstart.data.augment import (
     recolour,
     warp,
 )
-from headstart.data.augmentation import Augmentation
 
 EVERYTHING = Augmentation(
     flip_horizontal=True, flip_vertical=True, rotation=30.0, scale=1.25, border="reflection",
