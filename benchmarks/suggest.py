@@ -40,10 +40,11 @@ from headstart.scores.frames_csv import read_frames_csv
 from headstart.scores.pooled import usable_classes
 from headstart.seeding import generator
 from headstart.studies import statistics as stats
-from headstart.studies.workers import Silent, Work, working
+from headstart.studies.workers import Work, working
 from headstart.system.disk import write_json
 from headstart.system.signals import Stopping
 from headstart.tasks.budgets import LABELS
+from headstart.training.listener import Silent
 
 ARMS = ("suggested", "random")
 

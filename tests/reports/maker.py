@@ -16,6 +16,7 @@ import numpy as np
 from headstart.config.files import read_run_config, to_json
 from headstart.config.records import PRETEXT_NAMES, StudyConfig
 from headstart.scores import segmentation as segmentation_scores
+from headstart.scores.counts import constant_counts
 from headstart.scores.frames_csv import frames_csv
 from headstart.seeding import generator
 from headstart.studies.verdicts import compare
@@ -94,7 +95,7 @@ def make_study(
         loss = 0.7 * (labels[0] / budget) ** 0.5 * (1 - GAIN.get(start, 0)) * rng.uniform(0.8, 1.2)
         worse = _worsen(counts, 0.05 + loss, generator(seed, "made frames"))
         if (start, budget, seed) in collapsed:
-            worse = counts.constant_counts(counts[..., 0] + counts[..., 2], 0)
+            worse = constant_counts(counts[..., 0] + counts[..., 2], 0)
         scores = {"split": "test", **segmentation_scores.score(worse, names)}
         write_json(folder / "scores.json", scores)
         (folder / "frames.csv").write_text(frames_csv(worse, frames, names))

@@ -16,13 +16,15 @@ from typing import Any
 
 import matplotlib.style
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_pdf import FigureCanvasPdf
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, LogLocator, MaxNLocator, NullLocator, StrMethodFormatter
 from matplotlib.transforms import offset_copy
 
 from headstart.errors import printable
+from headstart.plots import canvas
 from headstart.plots.overlay import COLOURS
 from headstart.reports.arms import Point
 
@@ -221,11 +223,16 @@ def svg(figure: Figure, name: str, alt: str) -> str:
 
 
 def _saved(figure: Figure, kind: str, metadata: dict[str, Any], salt: str) -> bytes:
+    """Draw once: ``savefig`` would draw every figure twice, once for the layout."""
     buffer = io.BytesIO()
-    FigureCanvasAgg(figure)
     rules = {**LOOK, "svg.hashsalt": f"headstart {salt}"}
     with warnings.catch_warnings(), matplotlib.style.context(["default", rules]):
         warnings.filterwarnings("ignore", "Glyph .* missing from font")  # it is drawn as a box
-        dpi = 72 if kind == "svg" else 200
-        figure.savefig(buffer, format=kind, dpi=dpi, metadata=metadata)
+        if kind == "png":
+            return canvas.png(figure, dpi=200)
+        if kind == "pdf":
+            figure.set_dpi(200)  # the resolution of pictures inside
+            FigureCanvasPdf(figure).print_pdf(buffer, metadata=metadata)  # type: ignore[no-untyped-call]
+        else:
+            FigureCanvasSVG(figure).print_svg(buffer, metadata=metadata)  # type: ignore[no-untyped-call]
     return buffer.getvalue()
