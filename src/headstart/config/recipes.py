@@ -79,7 +79,7 @@ class Recipe(Training):
             see [`rarity_weights`][headstart.data.batches.rarity_weights].
         min_area: the smallest share of a frame that a predicted foreground class covers; smaller
             areas are not predicted; see
-            [`class_maps`][headstart.tasks.batches_and_maps.class_maps].
+            [`class_maps`][headstart.tasks.class_maps.class_maps].
         standardise: subtract the mean of the training pictures and divide by their standard
             deviation, per channel; otherwise pictures are in ``[0, 1]``.
     """

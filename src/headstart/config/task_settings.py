@@ -1,6 +1,6 @@
 """What configurations of each task may hold, and their defaults: one record a task.
 
-A new task is a new line in [`TASKS`][headstart.config.task_settings.TASKS]; nobody else asks
+A new task is a new line in ``TASKS``; nobody else asks
 which task it is.
 """
 

@@ -45,8 +45,8 @@ class PooledScore:
     """
 
     name: str
-    of: Callable[[Int64[np.ndarray, "*any k m"]], Float64[np.ndarray, "*any"]]
-    truth: Callable[[Int64[np.ndarray, "*any m"]], Int64[np.ndarray, "*any"]]
+    of: Callable[[Int64[np.ndarray, "... k m"]], Float64[np.ndarray, "..."]]
+    truth: Callable[[Int64[np.ndarray, "... m"]], Int64[np.ndarray, "..."]]
     usable: Callable[[Int64[np.ndarray, "n k m"], Groups | None], Usable]
 
 
