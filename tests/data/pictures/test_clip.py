@@ -125,7 +125,7 @@ def not_a_clip(folder: Path) -> dict[str, tuple[Path, str, str]]:
     whole = folder / "whole.mp4"
     cases["sound"] = (make_sound(folder / "sound.mp4"), "no-video", "sound")
     cases["none"] = (folder / "none.mp4", "unreadable-file", "none.mp4")
-    cases["http"] = (Path("http://127.0.0.1/a.mp4"), "unreadable-file", "127.0.0.1/a.mp4")
+    cases["http"] = (Path("http://127.0.0.1/a.mp4"), "unreadable-file", "a.mp4")
     cases["concat"] = (Path(f"concat:{whole}|{whole}"), "unreadable-file", "whole.mp4")
     cases["device"] = (Path("/dev/zero"), "not-a-file", "device")
     return cases
