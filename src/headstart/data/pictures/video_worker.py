@@ -97,9 +97,7 @@ def _decode(pipe: BinaryIO, limits: dict[str, int]) -> None:
     context.thread_count = 1  # leaves cores to the network, and ties an error to its packet
     context.options = {"max_pixels": str(limits["pixels"])}
     seconds = None
-    if (
-        container.duration is not None
-    ):  # in some containers it counts from 0, not from the first frame
+    if container.duration is not None:  # some containers count from 0, not from the first frame
         seconds = (container.duration - max(container.start_time or 0, 0)) / 1_000_000
     own = stream.duration is not None and stream.time_base is not None
     _send(
