@@ -317,7 +317,7 @@ def test_sizes_that_differ(root, read):
     with pytest.raises(DataError) as excinfo:
         read()
     assert findings(excinfo) == {"size-differs": ("masks/0.png", "masks/1.png")}
-    assert "mask is 31 wide and 20 high, its image 30 wide and 20 high" in str(excinfo.value)
+    assert "31 x 20" in str(excinfo.value) and "30 x 20" in str(excinfo.value)
 
 
 def test_unknown_levels_and_a_wrong_size_are_said_together(root):
@@ -327,7 +327,7 @@ def test_unknown_levels_and_a_wrong_size_are_said_together(root):
     with pytest.raises(DataError) as excinfo:
         read_labelled(frames(root)[0], MAP, root)
     assert list(findings(excinfo)) == ["size-differs", "unknown-grey"]
-    assert "grey levels 7, 8, 9 are not in the label map" in str(excinfo.value)
+    assert "7, 8, 9" in str(excinfo.value)
 
 
 def test_frames_all_with_labels_or_all_without(root, tmp_path):

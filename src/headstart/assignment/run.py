@@ -1,7 +1,7 @@
-"""Runs the assignment's parts and writes their report.
+"""Run the parts of the assignment and write the report.
 
-[`headstart.assignment.settings`][] says which parts there are. Every part continues where it was
-stopped, and a finished part is not trained again. A part without its data or weights is "not run".
+[`headstart.assignment.settings`][] lists the parts. Interrupted parts resume, and finished parts
+are not trained again. A part whose data or weights are missing is reported as "not run".
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ _CHECKPOINT_SECONDS = 10.0
 
 
 def _refuse_strangers(out: Path) -> None:
-    """Refuse a folder that holds files of somebody else and no homework."""
+    """Refuse a folder that holds other files and no homework."""
     if not (out / "a").exists() and (files := strangers(out, _OURS)):
         message = f"{out} is not empty and holds no homework"
         hint = "choose another --out"
@@ -67,13 +67,13 @@ def _refuse_strangers(out: Path) -> None:
 
 
 def not_run(homework: Homework, out: Path, fetch: bool = True) -> dict[str, str]:
-    """Return the parts that cannot be run, by folder, with what is missing.
+    """Return the folders of the parts that cannot run, each with the reason.
 
-    Data and weights are checked now, so that a wrong path is not found after hours of training.
+    Data and weights are checked first, so that a wrong path does not fail after hours of training.
 
     Args:
-        homework: its settings.
-        out: its folder.
+        homework: the settings.
+        out: the homework folder.
         fetch: whether to download published weights that are missing.
 
     Raises:
@@ -110,7 +110,7 @@ def not_run(homework: Homework, out: Path, fetch: bool = True) -> dict[str, str]
 
 
 def _missing_weights(homework: Homework, config: RunConfig) -> str:
-    """Return why ImageNet's weights are missing; empty where they exist and fit the network."""
+    """Return why the ImageNet weights are missing; empty if they exist and fit the network."""
     try:
         if homework.weights is None:
             source = read_source(fetch_published(config.model), IMAGENET)
@@ -125,7 +125,7 @@ def _missing_weights(homework: Homework, config: RunConfig) -> str:
 
 
 def _what_is_missing(error: HeadstartError) -> str:
-    """Return what could not be downloaded, in words; raise any other error again."""
+    """Describe a failed download in a sentence; re-raise any other error."""
     finding = error.findings[0]
     if finding.code not in ("no-network", "not-published"):
         raise error
@@ -143,18 +143,18 @@ def do_homework(
     """Run the unfinished parts of the assignment and write its report.
 
     Args:
-        homework: its settings; finished parts are kept.
-        out: its folder, made if it does not exist.
-        listener: follows each training, where one runs at a time.
-        tell: called with a line of progress.
+        homework: the settings; finished parts are kept.
+        out: the homework folder, created if missing.
+        listener: receives the progress of each training, if only one runs at a time.
+        tell: called with each line of progress.
         jobs: number of runs at a time.
         pictures: whether the report may show frames of the dataset.
 
     Returns:
-        The report's files, and the content of ``homework.json``.
+        The report files, and the content of ``homework.json``.
 
     Raises:
-        HeadstartError: as [`train`][headstart.runs.run.train] and
+        HeadstartError: as for [`train`][headstart.runs.run.train] and
             [`study`][headstart.studies.study.study]; finished parts are kept.
     """
     _refuse_strangers(out)
@@ -182,7 +182,7 @@ def _run_parts(
     jobs: int,
     stopping: Stopping,
 ) -> Iterator[None]:
-    """Run one part after the other; yields between them."""
+    """Run the parts in order; yield after each part."""
     tell("1(a): a run from scratch")
     scores = train(part_a(homework), out / "a", listener, cache=out / "steplr" / "cache")
     tell(f"1(a): dice_assignment {scores['dice_assignment']:.4f}")
@@ -223,7 +223,7 @@ def _run_parts(
 def share_starts(out: Path) -> None:
     """Let ``constant/`` use the pretext runs and the decoded pictures of ``steplr/``.
 
-    Both studies pre-train alike; they differ only in how they train on labels.
+    Both studies pre-train identically; they differ only in training on labels.
     """
     with disk_errors(out / "constant"):
         (out / "constant").mkdir(exist_ok=True)
@@ -234,13 +234,13 @@ def share_starts(out: Path) -> None:
 
 
 def costs(homework: Homework, out: Path) -> dict[str, Cost]:
-    """Return the cost of the unfinished trainings by part, as known before downloads.
+    """Estimate the cost of the unfinished parts, without downloading anything.
 
     Writes nothing.
 
     Raises:
-        HeadstartError: as [`do_homework`][headstart.assignment.run.do_homework], where the error is
-            known before anything is made.
+        HeadstartError: as for [`do_homework`][headstart.assignment.run.do_homework], if the error
+            shows before anything runs.
     """
     _refuse_strangers(out)
     missing = not_run(homework, out, fetch=False)

@@ -1,15 +1,15 @@
-"""The assignment's trainings, as settings of runs and studies.
+"""Settings of the runs and studies of the assignment.
 
-A homework's folder holds one folder for each::
+The homework folder holds one folder for each run or study::
 
     a/          1(a): from scratch, recipe ``assignment``, seed 1
-    steplr/     a study of ``scratch`` and ``colorization``, recipe ``assignment-augmented``: its
-                runs of seed 1 are 1(b) and 1(d), its colorization of seed 1 is 1(c)
+    steplr/     a study of ``scratch`` and ``colorization``, recipe ``assignment-augmented``. The
+                runs with seed 1 are 1(b) and 1(d); the pretext with seed 1 is 1(c)
     constant/   the same study without StepLR
-    2a/         2(a): a classifier, all weights new, every weight trained
-    2b/         2(b): the same from ImageNet, only a new last layer trained
-    2b-whole/   beyond the assignment: from ImageNet, every weight trained
-    2b-staged/  beyond the assignment: from ImageNet, first the last layer, then every weight
+    2a/         2(a): a classifier from scratch, all weights trained
+    2b/         2(b): the same network from ImageNet, only a new last layer trained
+    2b-whole/   beyond the assignment: from ImageNet, all weights trained
+    2b-staged/  beyond the assignment: from ImageNet, first the last layer, then all weights
     2c/         2(c): a study on an entirely new dataset, started from 2a, 2b and scratch
 """
 
@@ -47,17 +47,18 @@ ScaleName = Literal["full", "small", "tiny"]
 
 @dataclass(frozen=True)
 class ScaleSettings:
-    """How much is computed.
+    """The amount of computation.
 
     Attributes:
         size: height and width of the pictures of part 1.
-        width: channels of the first level of part 1's network.
-        square: side of the pictures of part 2.
-        budgets: label budgets of 2(c); None means all labels.
+        width: channels of the first level of the network in part 1.
+        square: side length of the pictures in part 2.
+        budgets: label budgets of 2(c); ``None`` means all labels.
         seeds: number of seeds, unless the user gives one.
-        epochs: most epochs of part 1, 2(a) and 2(b); None means the assignment's.
-        new_epochs: epochs of 2(c), which the assignment leaves open; None means the recipe's.
-        labels: labels of 2(a) and 2(b); None means all.
+        epochs: maximum epochs of part 1, 2(a) and 2(b); ``None`` means those of the assignment.
+        new_epochs: epochs of 2(c), which the assignment leaves open; ``None`` means those of the
+            recipe.
+        labels: number of labels of 2(a) and 2(b); ``None`` means all.
     """
 
     size: tuple[int, int]
@@ -75,12 +76,12 @@ SCALES: dict[ScaleName, ScaleSettings] = {
     "small": ScaleSettings((64, 80), 16, 64, new_epochs=4, labels=3000),
     "tiny": ScaleSettings((32, 40), 4, 32, (100,), seeds=1, epochs=4, new_epochs=1, labels=200),
 }
-"""``full`` is the assignment's; ``tiny`` shows that the machinery works."""
+"""``full`` is the scale of the assignment; ``tiny`` is a quick check of the software."""
 
 CONSTANT = ASSIGNMENT_AUGMENTED.model_copy(
     update={"name": "assignment-augmented-constant", "schedule": "constant"}
 )
-"""The recipe of 1(b) and 1(d) without StepLR; nothing else differs."""
+"""The recipe of 1(b) and 1(d) without StepLR, otherwise unchanged."""
 
 CLASSIFIERS: Mapping[str, str] = {
     "2a": "all",
@@ -88,13 +89,13 @@ CLASSIFIERS: Mapping[str, str] = {
     "2b-whole": "all",
     "2b-staged": "staged",
 }
-"""The runs of part 2 by folder, with the layers that train."""
+"""The trained layers of each run of part 2, by folder."""
 
 NEW_DATA = "2c"
 """The folder of the study on new data."""
 
 VGG16 = "vgg16"
-"""The assignment's classifier."""
+"""The classifier of the assignment."""
 
 _MARKS = {"": "", "whole": "′", "staged": "″"}
 
@@ -111,18 +112,18 @@ def part_name(folder: str) -> str:
 
 @dataclass(frozen=True)
 class Homework:
-    """All settings that decide the result, apart from the content of the data.
+    """All settings that affect the result, apart from the content of the data.
 
     Attributes:
-        data: the dataset's folder, as the user gave it.
+        data: the dataset folder, as the user wrote it.
         scale: a name in [`SCALES`][headstart.assignment.settings.SCALES].
         seeds: number of seeds, counted from 1.
         device: ``"cpu"`` or ``"cuda"``.
-        threads: CPU threads of a run.
-        fashion_mnist: pictures with classes for part 2; None leaves part 2 out.
-        new_data: other pictures with classes for 2(c); None leaves 2(c) out.
-        model: the classifier; None means ``vgg16``.
-        weights: a file of the classifier's ImageNet weights; None means torchvision's.
+        threads: CPU threads per run.
+        fashion_mnist: classification dataset for part 2; ``None`` skips part 2.
+        new_data: classification dataset for 2(c); ``None`` skips 2(c).
+        model: name of the classifier; ``None`` means ``vgg16``.
+        weights: file with ImageNet weights of the classifier; ``None`` means those of torchvision.
     """
 
     data: str
@@ -148,7 +149,7 @@ def with_steplr(homework: Homework) -> StudyConfig:
 
 
 def without_steplr(homework: Homework) -> StudyConfig:
-    """Return the same study with a constant learning rate; its 1(c) is unchanged."""
+    """Return the study of 1(b) and 1(d) with a constant learning rate; 1(c) is unchanged."""
     return _part1_study(homework, CONSTANT)
 
 
@@ -168,7 +169,7 @@ def classifier_run(homework: Homework, folder: str) -> RunConfig:
     """Return a run of part 2.
 
     Args:
-        homework: its settings.
+        homework: the settings.
         folder: a folder in [`CLASSIFIERS`][headstart.assignment.settings.CLASSIFIERS].
     """
     scale = SCALES[homework.scale]
@@ -189,11 +190,12 @@ def classifier_run(homework: Homework, folder: str) -> RunConfig:
 def new_data_study(homework: Homework, out: Path) -> StudyConfig:
     """Return the study of 2(c), which starts from 2(a), from 2(b) and from scratch.
 
-    2(b) is the same start as ImageNet's own weights: its last layer is new on the new classes.
+    Starting from 2(b) equals starting from ImageNet: 2(b) trained only its last layer, and the new
+    classes replace that layer.
 
     Args:
-        homework: its settings.
-        out: its folder, which holds 2(a) and 2(b).
+        homework: the settings.
+        out: the homework folder, which holds 2(a) and 2(b).
     """
     scale = SCALES[homework.scale]
     assert homework.new_data is not None
@@ -211,9 +213,9 @@ def new_data_study(homework: Homework, out: Path) -> StudyConfig:
 
 
 def _networks(out: Path) -> tuple[str, str]:
-    """Return the folders of 2(a) and 2(b) under the names in the study.
+    """Return the folders of 2(a) and 2(b) as the study names them.
 
-    A study names the folders as they were when it began, so that a moved homework continues.
+    A study keeps the names from its start, so that a moved homework can resume.
     """
     expected = str(out / "2a"), str(out / "2b")
     path = out / NEW_DATA / "config.json"
@@ -257,7 +259,7 @@ def _labelled(data: str, name: TaskName) -> int:
 
 
 def homework_command(homework: Homework, out: Path) -> str:
-    """Return the command that makes a homework's folder again.
+    """Return the command that reproduces a homework folder.
 
     >>> homework_command(Homework("hw 6", "full", 5), Path("somewhere/hand-in"))
     "headstart homework --data 'hw 6' --scale full --seeds 5 --device cpu --threads 1 --out hand-in"
@@ -273,24 +275,24 @@ def homework_command(homework: Homework, out: Path) -> str:
 
 
 def recorded_part_a(out: Path) -> RunConfig | None:
-    """Return the settings of 1(a) in a homework's folder; None where it has not begun."""
+    """Return the recorded settings of 1(a); ``None`` if 1(a) has not started."""
     path = out / "a" / "config.json"
     return read_run_config(path) if path.exists() else None
 
 
 def with_recorded_part2(homework: Homework, out: Path) -> Homework:
-    """Return the homework, with settings of part 2 it lacks taken from its folder.
+    """Return the homework with missing settings of part 2 filled in from its folder.
 
-    Writing the report again thus never loses a part that was run.
+    The report therefore keeps all finished parts when it is written again.
 
     Raises:
-        UsageError: the folder was begun with another network.
+        UsageError: the folder was started with another network.
     """
     recorded: dict[str, Any] = {}
     if (path := out / "2a" / "config.json").exists():
         run = read_run_config(path)
         if homework.model not in (None, run.model):
-            message = f"{out} was begun with {run.model}, not with {homework.model}"
+            message = f"{out} was started with {run.model}, not with {homework.model}"
             hint = "choose another --out"
             raise UsageError(Finding("settings-differ", "error", message, hint))
         recorded = {"fashion_mnist": homework.fashion_mnist or run.data, "model": run.model}

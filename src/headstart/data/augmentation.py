@@ -1,4 +1,4 @@
-"""What augmentation may do: a value, without torch, so that settings are checked at once."""
+"""The settings of augmentation, without torch, so that they can be checked quickly."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Augmentation:
-    """What may be done to a frame; the default does nothing.
+    """Random changes to training frames; the default changes nothing.
 
     Attributes:
-        flip_horizontal, flip_vertical: mirrored with probability one half.
-        rotation: rotated by an angle uniform in ``[-rotation, rotation]`` degrees.
-        scale: enlarged by a factor log-uniform in ``[1 / scale, scale]``; at least 1.
-        border: what lies outside the frame. ``"zeros"`` is black and background (as torchvision's
-            rotation has it), ``"reflection"`` mirrors image and mask alike.
+        flip_horizontal, flip_vertical: whether to flip with probability 0.5.
+        rotation: maximal angle in degrees; angles are uniform in ``[-rotation, rotation]``.
+        scale: maximal zoom factor, at least 1; factors are log-uniform in ``[1 / scale, scale]``.
+        border: fill outside the frame. ``"zeros"`` is black in the image and background in the
+            mask, as in torchvision; ``"reflection"`` mirrors image and mask.
         brightness, contrast, saturation: factors uniform in ``[1 - x, 1 + x]``; x in ``[0, 1)``.
     """
 
@@ -33,17 +33,17 @@ class Augmentation:
         if not 0 <= self.rotation <= 180:
             raise ValueError(f"rotation is {self.rotation} degrees, expected 0 to 180")
         if not 1 <= self.scale < math.inf:
-            raise ValueError(f"scale is {self.scale}, expected at least 1, and finite")
+            raise ValueError(f"scale is {self.scale}, expected a finite number of at least 1")
         for name in ("brightness", "contrast", "saturation"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}, expected in [0, 1)")
 
     @property
     def moves(self) -> bool:
-        """Whether pixels change place."""
+        """Whether pixels change position."""
         return bool(self.flip_horizontal or self.flip_vertical or self.rotation or self.scale != 1)
 
     @property
     def recolours(self) -> bool:
-        """Whether values change in place."""
+        """Whether pixels change colour."""
         return bool(self.brightness or self.contrast or self.saturation)

@@ -1,9 +1,9 @@
-"""What was computed once from the same content, kept inside the output folder.
+"""Cache computed files inside the output folder, keyed by the content of their inputs.
 
-Decoded frames, near-duplicate pairs and the features of frozen layers are kept the same way: a
-folder for each key, which has its name only when it is complete, with the SHA-256 of every file.
-The key is the hash of what the content was made from, so nothing stale is ever read; a damaged
-folder is made again.
+The cache holds decoded frames, near-duplicate pairs and the features of frozen layers. Each key has
+a folder with the SHA-256 of every file; the folder gets its final name only once it is complete.
+The key is a hash of all inputs, so stale results are never read. A damaged folder is computed
+again.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ import numpy as np
 
 from headstart.system.disk import disk_errors, waiting_lock
 
-_INDEX = "sha256.json"  # of all other files
-_IN_MEMORY = 4 << 30  # bytes; larger arrays are read from the disk as they are needed
+_INDEX = "sha256.json"  # hashes of all other files
+_IN_MEMORY = 4 << 30  # bytes; larger arrays are mapped from the disk
 
 
 def cached(cache: Path, made_from: Any, make: Callable[[Path], None]) -> Path:
-    """The folder with the files that ``make`` writes; made only if it is not there intact.
+    """Return the cached folder; call ``make`` to fill it if it is missing or damaged.
 
-    Of several processes one makes it, and the others wait.
+    If several processes ask for the same folder, one makes it and the others wait.
 
     Args:
-        cache: the folder of all keys; made if need be.
-        made_from: what decides the content, as JSON can write it.
-        make: writes its files into the folder it is given. Files should be appended to rather than
-            mapped: a full disk is then an error, where a map would end the process.
+        cache: the folder that holds all keys; created if missing.
+        made_from: all inputs that decide the content, as a JSON value.
+        make: writes its files into the given folder. It should write to files, not map them: on a
+            full disk a write raises an error, while a memory map kills the process.
 
     Raises:
         DiskError: the cache cannot be written.
@@ -42,7 +42,7 @@ def cached(cache: Path, made_from: Any, make: Callable[[Path], None]) -> Path:
     with waiting_lock(cache / f"{key}.lock"), disk_errors(folder):
         if not _intact(folder):
             shutil.rmtree(folder, ignore_errors=True)
-            shutil.rmtree(partial, ignore_errors=True)  # a killed process left it
+            shutil.rmtree(partial, ignore_errors=True)  # left by a killed process
             partial.mkdir()
             try:
                 make(partial)
@@ -70,13 +70,13 @@ def _intact(folder: Path) -> bool:
 
 
 def write_array(path: Path, dtype: str, shape: tuple[int, ...], parts: Iterable[bytes]) -> None:
-    """Writes an ``.npy`` file part by part, so that memory stays flat.
+    """Write an ``.npy`` file part by part, in constant memory.
 
     Args:
         path: the file.
-        dtype: as NumPy writes it, for example ``"<f4"``.
-        shape: of the whole array.
-        parts: its bytes, in order.
+        dtype: type string of NumPy, for example ``"<f4"``.
+        shape: shape of the complete array.
+        parts: the bytes of the array, in order.
     """
     with path.open("wb") as file:
         write_header(file, dtype, shape)
@@ -85,19 +85,19 @@ def write_array(path: Path, dtype: str, shape: tuple[int, ...], parts: Iterable[
 
 
 def write_header(file: Any, dtype: str, shape: tuple[int, ...]) -> None:
-    """Writes the header of an ``.npy`` file whose bytes will follow."""
+    """Write the header of an ``.npy`` file; its data must follow."""
     header = {"descr": dtype, "fortran_order": False, "shape": shape}
     np.lib.format.write_array_header_1_0(file, header)
 
 
 def open_array(path: Path) -> Any:
-    """The array in an ``.npy`` file, mapped from the disk if it is large.
+    """Return the array in an ``.npy`` file, mapped from the disk if it is large.
 
-    It is copied on write, because torch wants arrays that it may write to.
+    A mapped array is copy-on-write, because torch requires writable arrays.
     """
     return np.load(path, mmap_mode="c" if is_mapped(path) else None)
 
 
 def is_mapped(path: Path) -> bool:
-    """Whether a file is too large to be read into memory."""
+    """Return whether a file is large enough to be mapped instead of read into memory."""
     return path.stat().st_size >= _IN_MEMORY

@@ -1,7 +1,7 @@
-"""A split, decoded once: in parallel, brought to the training size, cached by content.
+"""Decode a split in parallel, resize it to the training size, and cache it by content.
 
-The cache lies inside the output folder, never beside the data or in a home folder: these are
-patients' pictures.
+The cache lies inside the output folder, never beside the data or in a home folder, because the
+pictures may show patients.
 """
 
 from __future__ import annotations
@@ -26,26 +26,25 @@ from headstart.data.pictures.frame import Crop, Frame, Layer, read_frame
 from headstart.data.pictures.reading import read_luma, read_mask
 from headstart.errors import DataError, Finding
 
-_VERSION = 3  # of what is cached; raise it when decoding or resizing changes
-# The last two only with labels.
+_VERSION = 3  # cache format; raise it when decoding or resizing changes
+# The last two exist only with labels.
 _FILES = ("images.npy", "thumbnails.npy", "masks.npy", "truth.u8")
-_PIXELS = ("coloured-mask", "transparent-picture")  # which a layer may say how to read
+_PIXELS = ("coloured-mask", "transparent-picture")  # findings whose hint a layer may replace
 
 
 @dataclass(frozen=True)
 class Decoded:
-    """Frames as arrays.
+    """Decoded frames as arrays.
 
     Attributes:
-        names: of the frames, in the split's order.
-        images: at the training size, RGB, ``(n, 3, h, w)``.
-        masks: class indices at the training size, ``(n, h, w)``; None without labels.
-        present: which frame shows which class, at the mask's own size.
-        truth: class indices at each mask's own size; empty where it was not kept.
+        names: frame names, in the order of the split.
+        images: RGB images at the training size, ``(N, 3, H, W)``.
+        masks: class indices at the training size, ``(N, H, W)``; ``None`` without labels.
+        present: whether a frame shows a class at the mask's original size, ``(N, K)``.
+        truth: class indices at each mask's original size; empty if not kept.
         sizes: height and width of each original picture.
-        digest: SHA-256 of all the files' contents, in order, and of how they are read where
-            they are cut or laid over each other.
-        prints: of the original pictures: who is a copy of whom can be asked without decoding again.
+        digest: SHA-256 of the contents of all files, in order, and of any crops and mask layers.
+        prints: fingerprints of the original pictures, to find duplicates without decoding again.
     """
 
     names: tuple[str, ...]
@@ -58,9 +57,9 @@ class Decoded:
     prints: Fingerprints
 
     def subset(self, indices: Sequence[int] | Int64[np.ndarray, "m"]) -> Decoded:
-        """The frames at ``indices``, in that order; the digest stays that of the whole.
+        """Return the frames at ``indices``, in that order; the digest stays that of the split.
 
-        Arrays are copied, except where it is all frames in their order.
+        Arrays are copied, unless ``indices`` names all frames in order.
         """
         chosen = np.asarray(indices, dtype=np.int64)
         if np.array_equal(chosen, np.arange(len(self.names))):
@@ -80,7 +79,7 @@ class Decoded:
 def resize_image(
     image: UInt8[np.ndarray, "h w 3"], size: tuple[int, int]
 ) -> UInt8[np.ndarray, "h2 w2 3"]:
-    """Bilinear, with the support widened when shrinking, so that nothing aliases."""
+    """Resize an image bilinearly, antialiased when shrinking."""
     height, width = size
     if image.shape[:2] == size:
         return image
@@ -91,7 +90,7 @@ def resize_image(
 def resize_mask(
     mask: UInt8[np.ndarray, "h w"], size: tuple[int, int]
 ) -> UInt8[np.ndarray, "h2 w2"]:
-    """The label at each new pixel's centre; no label is invented."""
+    """Resize a mask by nearest neighbour, which creates no new labels."""
     height, width = size
     if mask.shape == size:
         return mask
@@ -102,11 +101,11 @@ def resize_mask(
 def read_labelled(
     frame: Frame, label_map: LabelMap, root: Path
 ) -> tuple[UInt8[np.ndarray, "h w 3"], UInt8[np.ndarray, "h w"]]:
-    """Picture and class indices of one frame.
+    """Read the picture and the class indices of one frame.
 
     Raises:
-        DataError: either cannot be read, their sizes differ, or the mask holds a grey level that
-            is not in the label map, nor what a layer knows.
+        DataError: a file cannot be read, the sizes differ, or the mask holds a grey level that
+            neither the label map nor a layer knows.
     """
     assert frame.mask is not None
     findings: list[Finding] = []
@@ -131,7 +130,7 @@ def read_labelled(
 
 
 def _layers(frame: Frame, label_map: LabelMap) -> tuple[Layer, ...]:
-    """The layers of a frame's mask; a mask in one file is one whose levels are the label map's."""
+    """Return the mask layers of a frame; a single mask file is one layer in label map levels."""
     if isinstance(frame.mask, tuple):
         return frame.mask
     assert frame.mask is not None
@@ -143,7 +142,7 @@ def _layers(frame: Frame, label_map: LabelMap) -> tuple[Layer, ...]:
 def _read_layer(
     layer: Layer, crop: Crop | None, size: tuple[int, ...] | None, root: Path
 ) -> UInt8[np.ndarray, "h w"]:
-    """One mask, cut as its image is, in the label map's grey levels."""
+    """Return one mask in the grey levels of the label map, cropped like its image."""
     where = (shown(layer.path, root),)
     try:
         grey = (read_mask if layer.others is None else read_luma)(layer.path, root)
@@ -156,21 +155,19 @@ def _read_layer(
         size = crop.full
     if size is not None and grey.shape != size:
         (h, w), (mh, mw) = size, grey.shape
-        message = (
-            f"mask is {mw} wide and {mh} high, its image {w} wide and {h} high; expected the same"
-        )
-        hint = "export the mask again at the image's size"
+        message = f"the mask is {mw} x {mh} pixels, its image {w} x {h}; expected the same size"
+        hint = "export the mask again at the size of the image"
         findings.append(Finding("size-differs", "error", message, hint, where))
     elif crop is not None:
         grey = grey[crop.window]
     table = np.full(256, layer.others or 0, dtype=np.uint8)
-    known, meant = np.array(layer.levels).T
-    table[known] = meant
+    known, targets = np.array(layer.levels).T
+    table[known] = targets
     unknown = np.setdiff1d(np.flatnonzero(np.bincount(grey.ravel())), known).tolist()
     if unknown and layer.others is None:
         levels = ", ".join(map(str, unknown[:8])) + (", ..." if len(unknown) > 8 else "")
         message = f"grey levels {levels} are not in {layer.known}"
-        hint = layer.hint or "correct the mask, or name the level in mapping.json"
+        hint = layer.hint or "correct the mask, or add the level to mapping.json"
         findings.append(Finding("unknown-grey", "error", message, hint, where))
     if findings:
         raise DataError(findings)
@@ -185,23 +182,23 @@ def decode(
     cache: Path,
     keep_truth: bool = True,
 ) -> Decoded:
-    """All frames at ``size``; decoded in parallel the first time, read from ``cache`` after that.
+    """Return all frames at ``size``; decode them in parallel once, then read them from ``cache``.
 
-    The cache is found by the content of the files, so a changed file is decoded anew and a moved
-    dataset is not.
+    The cache key is a hash of the file contents: changed files are decoded again, moved datasets
+    are not.
 
     Args:
-        frames: all labelled or all without labels.
-        size: height and width to train at.
-        label_map: of the masks.
-        root: the dataset's folder, for messages and to refuse links that leave it.
+        frames: frames that all have labels or all have none.
+        size: height and width for training.
+        label_map: label map of the masks.
+        root: the dataset folder, for messages and to refuse links that leave it.
         cache: a folder inside the output folder.
-        keep_truth: keep the masks at their own size too, for scoring.
+        keep_truth: also keep the masks at their original size, for scoring.
 
     Raises:
-        DataError: one or more files cannot be used; every one is named.
+        DataError: files cannot be used; names all of them.
         DiskError: the cache cannot be written.
-        ValueError: no frames, or some with labels and some without.
+        ValueError: there are no frames, or only some have labels.
     """
     labelled = [f.mask is not None for f in frames]
     if not frames or any(labelled) != all(labelled):
@@ -220,10 +217,10 @@ def decode(
 
 
 def digest(frames: Sequence[Frame], root: Path) -> str:
-    """SHA-256 of all the files' contents, in order; see [`Decoded`][].
+    """Return the SHA-256 of the contents of all files, in order; see [`Decoded`][].
 
     Raises:
-        DataError: files cannot be read; every one is named.
+        DataError: files cannot be read; names all of them.
     """
     with ThreadPoolExecutor() as pool:
         return _digest(pool, frames, root)
@@ -242,13 +239,13 @@ def _digest(pool: ThreadPoolExecutor, frames: Sequence[Frame], root: Path) -> st
     findings = [f for d in digests if isinstance(d, DataError) for f in d.findings]
     if findings:
         raise DataError(merged(findings))
-    whole = hashlib.sha256(b"".join(d for d in digests if isinstance(d, bytes)))
+    total = hashlib.sha256(b"".join(d for d in digests if isinstance(d, bytes)))
     for frame in frames:
         if frame.crop is not None or isinstance(frame.mask, tuple):
             layers = frame.mask if isinstance(frame.mask, tuple) else ()
-            meant = [(layer.levels, layer.others) for layer in layers]
-            whole.update(repr((frame.crop, frame.mask is None, meant)).encode())
-    return whole.hexdigest()
+            levels = [(layer.levels, layer.others) for layer in layers]
+            total.update(repr((frame.crop, frame.mask is None, levels)).encode())
+    return total.hexdigest()
 
 
 def _write(
@@ -260,7 +257,7 @@ def _write(
     root: Path,
     keep_truth: bool,
 ) -> None:
-    """Decodes all frames into the files of a cache folder, a few frames at a time in memory."""
+    """Decode all frames into a cache folder, with only a few frames in memory at a time."""
     classes = len(label_map.names)
     findings: list[Finding] = []
     sizes, present = [], []
@@ -295,7 +292,7 @@ def _write(
 
 @dataclass(frozen=True)
 class _Frame:
-    """One frame decoded: at the training size, and its labels at their own."""
+    """One decoded frame at the training size, and its labels at their original size."""
 
     size: tuple[int, int]
     prints: Fingerprints
@@ -321,7 +318,7 @@ def _decode_one(
 
 
 def _read(folder: Path, names: tuple[str, ...], digest: str) -> Decoded:
-    """The frames in the files of an intact cache folder."""
+    """Read the frames from an intact cache folder."""
     about = json.loads((folder / "frames.json").read_bytes())
     sizes = tuple((int(h), int(w)) for h, w in about["sizes"])
     labels, masks = folder / "masks.npy", folder / "truth.u8"
@@ -348,9 +345,9 @@ def _read(folder: Path, names: tuple[str, ...], digest: str) -> Decoded:
 def channel_statistics(
     images: Iterable[UInt8[np.ndarray, "3 h w"]],
 ) -> tuple[list[float], list[float]]:
-    """Mean and standard deviation of each channel over all pictures, in ``[0, 1]``.
+    """Return mean and standard deviation of each channel over all pictures, in ``[0, 1]``.
 
-    From exact integer sums, so that they do not depend on the order of summation.
+    Exact integer sums make the result independent of the order of summation.
     """
     histogram = np.zeros((3, 256), dtype=np.int64)
     for image in images:

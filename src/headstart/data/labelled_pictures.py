@@ -1,4 +1,4 @@
-"""A split of labelled pictures as arrays."""
+"""Read a split of labelled pictures for classification into arrays."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ class Labelled:
     """Pictures with their classes.
 
     Attributes:
-        names: of the pictures.
-        images: grey or RGB, all of one size; the network brings them to its own.
-        labels: index of each one's class.
-        digest: SHA-256 of all pictures, labels and class names, in order; of the whole split.
-        prints: of the original pictures.
+        names: picture names.
+        images: grey or RGB images of one size, ``(N, C, H, W)``; the network resizes them.
+        labels: class index of each picture, ``(N,)``.
+        digest: SHA-256 of the pictures, labels and class names of the full split, in order.
+        prints: fingerprints of the original pictures.
     """
 
     names: tuple[str, ...]
@@ -42,7 +42,7 @@ class Labelled:
     prints: Fingerprints
 
     def subset(self, indices: Sequence[int] | Int64[np.ndarray, " m"]) -> Labelled:
-        """Those at ``indices``, in that order."""
+        """Return the pictures at ``indices``, in that order."""
         chosen = np.asarray(indices, dtype=np.int64)
         if np.array_equal(chosen, np.arange(len(self.names))):
             return self
@@ -54,64 +54,69 @@ class Labelled:
 def read_labelled_pictures(
     dataset: ClassDataset, split: str, size: tuple[int, int], cache: Path
 ) -> Labelled:
-    """The pictures of a split, as small as they can be kept.
+    """Read the pictures of a split, and keep small pictures at their original size.
 
-    Pictures of one size that is not above ``size`` are kept at it, for the network to enlarge;
-    others are brought to ``size``, with the support widened so that nothing aliases.
+    If all pictures share one size of at most ``size``, they keep it, and the network enlarges them.
+    Otherwise all are resized to ``size``, antialiased when shrinking.
 
     Args:
-        dataset: which has the split.
-        split: its name.
-        size: height and width that the network takes.
+        dataset: the dataset.
+        split: name of the split.
+        size: input height and width of the network.
         cache: a folder inside the output folder.
 
     Raises:
-        DataError: files cannot be used; every one is named.
+        DataError: files cannot be used; names all of them.
         DiskError: the cache cannot be written.
     """
-    its = dataset.splits[split]
-    if its.pixels is not None:
-        whole = _with_labels(_digest_of_pixels(its.pixels), dataset, its)
-        images = its.pixels[:, None]
-        return Labelled(its.names, images, its.labels, whole, only_digests(its.pixels))
-    kept = _common_size(its, dataset.root)
+    pictures = dataset.splits[split]
+    if pictures.pixels is not None:
+        content = _with_labels(_digest_of_pixels(pictures.pixels), dataset, pictures)
+        images = pictures.pixels[:, None]
+        return Labelled(
+            pictures.names, images, pictures.labels, content, only_digests(pictures.pixels)
+        )
+    kept = _common_size(pictures, dataset.root)
     if kept is None or kept[0] > size[0] or kept[1] > size[1]:
         kept = size
-    decoded = decode(its.frames, kept, _NO_MASKS, dataset.root, cache)
-    whole = _with_labels(decoded.digest, dataset, its)
-    return Labelled(its.names, decoded.images, its.labels, whole, decoded.prints)
+    decoded = decode(pictures.frames, kept, _NO_MASKS, dataset.root, cache)
+    content = _with_labels(decoded.digest, dataset, pictures)
+    return Labelled(pictures.names, decoded.images, pictures.labels, content, decoded.prints)
 
 
 def digest_of(dataset: ClassDataset, split: str) -> str:
-    """The digest of a split, nothing decoded.
+    """Return the digest of a split without decoding it.
 
     Raises:
-        DataError: files cannot be read; every one is named.
+        DataError: files cannot be read; names all of them.
     """
-    its = dataset.splits.get(split)
-    if its is None:
+    pictures = dataset.splits.get(split)
+    if pictures is None:
         return ""
-    if its.pixels is not None:
-        return _with_labels(_digest_of_pixels(its.pixels), dataset, its)
-    return _with_labels(digest(its.frames, dataset.root), dataset, its)
+    if pictures.pixels is not None:
+        return _with_labels(_digest_of_pixels(pictures.pixels), dataset, pictures)
+    return _with_labels(digest(pictures.frames, dataset.root), dataset, pictures)
 
 
 def _digest_of_pixels(pixels: UInt8[np.ndarray, "n h w"]) -> str:
     return hashlib.sha256(np.ascontiguousarray(pixels).tobytes()).hexdigest()
 
 
-def _with_labels(content: str, dataset: ClassDataset, its: Pictures) -> str:
-    about = json.dumps([content, list(dataset.names), its.labels.tolist()])
+def _with_labels(content: str, dataset: ClassDataset, pictures: Pictures) -> str:
+    about = json.dumps([content, list(dataset.names), pictures.labels.tolist()])
     return hashlib.sha256(about.encode()).hexdigest()
 
 
-def _common_size(its: Pictures, root: Path) -> tuple[int, int] | None:
-    """Height and width of all pictures, by their headers; None where they differ or are damaged."""
+def _common_size(pictures: Pictures, root: Path) -> tuple[int, int] | None:
+    """Return the height and width shared by all pictures; ``None`` if they differ or are damaged.
+
+    Reads only the headers.
+    """
     sizes = set()
-    for frame in its.frames:
+    for frame in pictures.frames:
         try:
             sizes.add(_upright_size(frame.image, root))
-        except Exception:  # decoders raise nearly everything; decoding says what is wrong
+        except Exception:  # decoders raise many types; decoding reports the problem later
             return None
         if len(sizes) > 1:
             return None
@@ -119,9 +124,9 @@ def _common_size(its: Pictures, root: Path) -> tuple[int, int] | None:
 
 
 def _upright_size(path: Path, root: Path) -> tuple[int, int]:
-    """Height and width as people see the picture; reads the header only."""
+    """Return the height and width of the upright picture; reads only the header."""
     with open_regular(path, root) as file, warnings.catch_warnings():
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # decoding refuses those
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # refused when decoding
         with Image.open(file, formats=_FORMATS) as picture:
             turned = picture.getexif().get(ExifTags.Base.Orientation, 1) > 4
             return (picture.width, picture.height) if turned else (picture.height, picture.width)

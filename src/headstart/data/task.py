@@ -1,4 +1,4 @@
-"""Which task a dataset's labels pose."""
+"""Infer the task from the labels of a dataset."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ TaskName = Literal["segmentation", "classification"]
 
 
 def task_of(data: Path) -> TaskName:
-    """Classification where there are classes; else segmentation, whatever is wrong with it.
+    """Return the task: classification if the dataset has class folders, else segmentation.
+
+    A folder that fits no layout counts as segmentation; opening it reports the problem.
 
     Args:
-        data: a dataset's folder, or the word ``fashion-mnist``.
+        data: the dataset folder, or the word ``fashion-mnist``.
 
     Raises:
         DataError: a folder cannot be listed.

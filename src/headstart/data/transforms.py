@@ -1,8 +1,8 @@
-"""Augmentation of a whole batch at once: image and mask through one and the same sampling grid.
+"""Augment a batch of images and masks with a shared sampling grid.
 
-The parameters of every frame are drawn on the CPU from a numpy generator (so they do not depend on
-the device), the pictures are moved where they are. The mask is looked up, never interpolated: no
-label value is invented.
+The parameters of each frame are drawn on the CPU from a NumPy generator, so they do not depend on
+the device; images and masks are transformed on their device. Masks are sampled by nearest
+neighbour, which creates no new labels.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from headstart.data.augmentation import Augmentation
 def draw_affine(
     augmentation: Augmentation, rng: np.random.Generator, count: int, height: int, width: int
 ) -> Float[Tensor, "b 2 3"]:
-    """Random affine maps from output to input, in the coordinates of ``F.affine_grid``.
+    """Draw random affine maps from output to input, in the coordinates of ``F.affine_grid``.
 
-    With ``S = diag(width / 2, height / 2)`` the map is ``S^-1 diag(fx, fy) R(angle) / scale S``: a
-    rotation in pixels, also where the frame is not square. What is seen is flipped first, then
-    turned counter-clockwise by the angle. Every frame takes four draws whatever is switched on, so
-    switching one part off does not change the others.
+    With ``S = diag(width / 2, height / 2)`` the map is ``S^-1 diag(fx, fy) R(angle) / scale S``, a
+    rotation in pixels even for frames that are not square. The frame is flipped first, then rotated
+    counter-clockwise. Each frame always uses four random numbers, so switching one augmentation off
+    does not change the others.
     """
     u = rng.random((count, 4))
     fx = np.where(augmentation.flip_horizontal & (u[:, 0] < 0.5), -1.0, 1.0)
@@ -44,7 +44,7 @@ def draw_affine(
 def draw_colour(
     augmentation: Augmentation, rng: np.random.Generator, count: int
 ) -> Float[Tensor, "b 3"]:
-    """Random factors of brightness, contrast and saturation for each frame."""
+    """Draw random factors of brightness, contrast and saturation for each frame, ``(B, 3)``."""
     spread = np.array([augmentation.brightness, augmentation.contrast, augmentation.saturation])
     factors = 1 + spread * (2 * rng.random((count, 3)) - 1)
     return torch.from_numpy(factors.astype(np.float32))
@@ -56,7 +56,7 @@ def warp(
     theta: Float[Tensor, "b 2 3"],
     border: Literal["zeros", "reflection"],
 ) -> tuple[Float[Tensor, "b c h w"], UInt8[Tensor, "b h w"] | None]:
-    """Image (bilinear) and mask (nearest), where there is one, sampled at the same places."""
+    """Sample images (bilinear) and masks (nearest, if given) at the same positions."""
     grid = F.affine_grid(theta, list(image.shape), align_corners=False)
     moved = F.grid_sample(image, grid, "bilinear", border, align_corners=False)
     if mask is None:
@@ -72,7 +72,7 @@ def flip(
     mask: UInt8[Tensor, "b h w"] | None,
     theta: Float[Tensor, "b 2 3"],
 ) -> tuple[Float[Tensor, "b c h w"], UInt8[Tensor, "b h w"] | None]:
-    """What [`warp`][] does for maps that only flip; exact, where sampling is off by rounding."""
+    """Apply maps that only flip; exact, while [`warp`][] would introduce rounding errors."""
     for axis, row in ((-1, 0), (-2, 1)):
         mirrored = theta[:, row, row, None, None] < 0
         image = torch.where(mirrored[..., None], image.flip(axis), image)
@@ -80,12 +80,12 @@ def flip(
     return image, mask
 
 
-_LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as Pillow's grey
+_LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as in Pillow
 
 
 def to_grey(image: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 1 h w"]:
-    """The weighted sum of the channels that Pillow, too, calls grey; not rounded."""
-    # new_tensor would make the host wait for the device
+    """Return the grey image: the channel weights of Pillow, without its rounding."""
+    # new_tensor would block the host until the device is ready
     luma = torch.tensor(_LUMA).to(image.device, image.dtype, non_blocking=True)
     return (image * luma[:, None, None]).sum(1, keepdim=True)
 
@@ -93,10 +93,11 @@ def to_grey(image: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 1 h w"]:
 def recolour(
     image: Float[Tensor, "b 3 h w"], factors: Float[Tensor, "b 3"]
 ) -> Float[Tensor, "b 3 h w"]:
-    """Brightness, then contrast (about the frame's mean grey), then saturation (about its grey).
+    """Adjust brightness, then contrast, then saturation.
 
-    ``image`` in ``[0, 1]``; the result is clipped to ``[0, 1]`` once, at the end. The three are
-    blends ``factor * image + (1 - factor) * anchor`` as in torchvision's v2 transforms.
+    Each blends ``factor * image + (1 - factor) * anchor``, as torchvision's v2 transforms do. The
+    anchor is black for brightness, the mean grey of the frame for contrast, and the grey image for
+    saturation. ``image`` is in ``[0, 1]``; the result is clipped to ``[0, 1]`` once, at the end.
     """
     brightness, contrast, saturation = factors[:, :, None, None, None].unbind(1)
     image = image * brightness
@@ -110,13 +111,13 @@ def augment(
     augmentation: Augmentation,
     rng: np.random.Generator,
 ) -> tuple[Float[Tensor, "b 3 h w"], UInt8[Tensor, "b h w"]]:
-    """One batch, augmented; the same ``rng`` state gives the same result on every device.
+    """Augment one batch; the parameters depend only on the state of ``rng``, not on the device.
 
     Args:
-        image: in ``[0, 1]``.
+        image: values in ``[0, 1]``.
         mask: class indices.
-        augmentation: what may be done.
-        rng: where the parameters are drawn from.
+        augmentation: settings of the augmentation.
+        rng: generator of the random parameters.
     """
     image, moved = _augment(image, mask, augmentation, rng)
     assert moved is not None
@@ -126,7 +127,7 @@ def augment(
 def augment_image(
     image: Float[Tensor, "b 3 h w"], augmentation: Augmentation, rng: np.random.Generator
 ) -> Float[Tensor, "b 3 h w"]:
-    """As [`augment`][], of pictures without masks; the same ``rng`` state moves them alike."""
+    """Augment images without masks; equal ``rng`` states transform them as [`augment`][] does."""
     return _augment(image, None, augmentation, rng)[0]
 
 

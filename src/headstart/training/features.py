@@ -1,4 +1,4 @@
-"""What the frozen part of a network makes of pictures: computed once, kept by content."""
+"""Features of the frozen part of a network: computed once and cached by content."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from headstart.models.classifiers import prepare
 from headstart.models.tuning import FrozenPart
 from headstart.training.placement import low_precision, to_input
 
-_VERSION = 1  # of what is kept; raise it when preparing or keeping changes
+_VERSION = 1  # cache format; raise it when preparation or storage changes
 _BATCH = 64
 
 
@@ -30,7 +30,7 @@ def prepared(
     augmentation: Augmentation | None = None,
     rng: np.random.Generator | None = None,
 ) -> Float[Tensor, "b 3 h2 w2"]:
-    """A batch of pictures as a classifier takes it; augmented before it is brought to its size."""
+    """Return a batch as input of a classifier: augmented first, then resized to ``size``."""
     batch = to_input(images, device)
     if augmentation is not None and rng is not None:
         batch = augment_image(batch.expand(-1, 3, -1, -1), augmentation, rng)
@@ -41,7 +41,7 @@ def prepared(
 def compute(
     frozen: nn.Module, images: UInt8[Tensor, "n c h w"], size: tuple[int, int], device: torch.device
 ) -> Iterator[Float[Tensor, "b f"]]:
-    """The features of pictures, batch by batch, on the CPU."""
+    """Yield the features of the pictures batch by batch, on the CPU."""
     frozen.eval()
     for start in range(0, len(images), _BATCH):
         batch = prepared(images[start : start + _BATCH], size, device)
@@ -58,20 +58,20 @@ def cached_features(
     device: torch.device,
     cache: Path,
 ) -> Float[Tensor, "n f"]:
-    """The features of all pictures; read from ``cache`` if they were computed before.
+    """Return the features of all pictures; computed once, then read from ``cache``.
 
-    They are found by the content of pictures, weights and transform, so nothing stale is read.
+    The cache key is a hash of pictures, weights and transform, so stale features are never read.
 
     Args:
-        frozen: the part of the network before what trains.
-        images: all of them.
-        content: a hash of them, in their order.
-        size: that the network takes.
-        device: where to compute.
+        frozen: the part of the network before the trained layers.
+        images: all pictures, ``(N, C, H, W)``.
+        content: hash of the pictures, in order.
+        size: input height and width of the network.
+        device: device to compute on.
         cache: a folder inside the output folder.
 
     Raises:
-        DiskError: they cannot be kept.
+        DiskError: the cache cannot be written.
     """
     made_from = [_VERSION, content, size, device.type, hash_of(frozen)]
 
@@ -85,8 +85,8 @@ def cached_features(
 
 
 def hash_of(frozen: FrozenPart) -> str:
-    """SHA-256 of what it computes: steps, their settings, weights and statistics by name."""
-    whole = hashlib.sha256(f"{frozen.graph_module.code}\n{frozen}".encode())
+    """Return the SHA-256 of the operations, their settings, and all weights and buffers by name."""
+    total = hashlib.sha256(f"{frozen.graph_module.code}\n{frozen}".encode())
     for name, tensor in sorted(frozen.state_dict().items()):
-        whole.update(name.encode() + np.ascontiguousarray(tensor.detach().cpu().numpy()).tobytes())
-    return whole.hexdigest()
+        total.update(name.encode() + np.ascontiguousarray(tensor.detach().cpu().numpy()).tobytes())
+    return total.hexdigest()

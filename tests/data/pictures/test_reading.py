@@ -1,4 +1,4 @@
-"""Each row of the table in ``headstart.data.pictures.reading``, and files that are no pictures at all."""
+"""Every row of the table in ``headstart.data.pictures.reading``, and files without a picture."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The assignment's questions, answered in sentences made from the numbers."""
+"""Answers to the questions of the assignment, in sentences generated from the numbers."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def constant(score: float, trivial: float, everywhere: str) -> str:
 
 
 def _precise(value: float, other: float) -> str:
-    """Return three decimals, or as many as tell two different values apart."""
+    """Format ``value`` with three decimals, or more if needed to distinguish it from ``other``."""
     for decimals in range(3, 9):
         if value == other or f"{value:.{decimals}f}" != f"{other:.{decimals}f}":
             return f"{value:.{decimals}f}"
@@ -150,7 +150,7 @@ near-copies.'
 
 
 def single(b: float, d: float) -> str:
-    """Return the assignment's own comparison, of one run each.
+    """Return the comparison that the assignment asks for, of one run each.
 
     >>> single(0.82, 0.841)
     'The assignment compares two single runs: by its Dice, (d) scores 0.841 and (b) 0.820, a \
@@ -169,7 +169,7 @@ def _interval(c: Comparison) -> str:
 
 
 def _effect(c: Comparison, change: str) -> str:
-    """Return what a change does to dice, and no more than its interval says."""
+    """Return the effect of a change on dice, as far as its interval supports it."""
     if c.verdict == "too few seeds":
         return (
             f"there is no verdict from {plural(c.seeds, 'seed')} (it takes {MIN_SEEDS}); the "
@@ -245,7 +245,7 @@ def of_seeds(pairs: Sequence[Pair]) -> str:
 
 
 def of_metric(pairs: Sequence[Pair], trivial: float | None) -> str:
-    """Return whether both scores agree, and how the assignment's compares with a constant."""
+    """Return whether both scores agree, and how the Dice compares with a constant."""
     sentences = []
     names = {"dice_assignment": "the assignment’s Dice", "dice": "the pooled foreground Dice"}
     for schedule in (STEPLR, CONSTANT):

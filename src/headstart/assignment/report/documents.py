@@ -1,4 +1,4 @@
-"""The report's two documents, an HTML page and a LaTeX document, and its PDF."""
+"""Write the report as an HTML page, a LaTeX document and a PDF."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def render_page(
 
 
 def _templates() -> dict[str, str]:
-    """Return this page's template, and the tables and the style of ``headstart report``'s."""
+    """Return the template of the page, and the tables and the style of ``headstart report``."""
     shared = files("headstart.reports").joinpath("page.html.j2").read_text("utf-8")
     macros, page = shared.split("<!DOCTYPE html>")
     style = page[page.index("<style>") : page.index("</style>")] + "</style>"
@@ -109,8 +109,8 @@ def make_pdf(folder: Path) -> tuple[bytes | None, str]:
     """Typeset ``folder/report.tex``.
 
     Returns:
-        The PDF and an empty text, or None and the reason. A missing PDF is no error: the report
-        is complete without it.
+        The PDF and an empty text, or ``None`` and the reason. A missing PDF is not an error,
+        because the report is complete without it.
     """
     engine = next(filter(shutil.which, _ENGINES), None)
     if engine is None:

@@ -1,4 +1,4 @@
-"""Figures of the assignment's report: losses of a training, scores of all seeds."""
+"""Figures of the assignment report: losses of a training, scores of all seeds."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _DASHED = (0, (4, 3))
 def draw_losses(
     history: Sequence[dict[str, Any]], kept: int, label: str, trivial: float | None = None
 ) -> Figure:
-    """Draw training and validation loss per epoch in one picture.
+    """Draw training and validation loss per epoch in one figure.
 
     Args:
         history: rows of ``metrics.jsonl``.
-        kept: the epoch whose weights were kept; marked.
+        kept: the epoch whose weights were kept; drawn as a mark.
         label: name of the loss.
         trivial: the loss of the trivial answer; drawn dashed.
     """
@@ -71,7 +71,7 @@ def draw_seeds(pairs: Sequence[Pair], trivial: dict[str, float | None]) -> Figur
 
     Args:
         pairs: the pairs of both schedules.
-        trivial: the best constant prediction's value of each score; drawn dashed.
+        trivial: each score of the best constant prediction; drawn dashed.
     """
     with matplotlib.style.context(["default", LOOK]):
         figure = Figure(figsize=(WIDTH, 4.6), layout="constrained")
@@ -90,7 +90,9 @@ def _strip(axes: Axes, pairs: Sequence[Pair], score: str, trivial: float | None)
     drawn = [] if trivial is None else [trivial]
     for i, schedule in enumerate((STEPLR, CONSTANT)):
         of_schedule = [p for p in pairs if p.schedule == schedule]
-        for pair in sorted(of_schedule, key=lambda p: p.seed == SEED):  # the own pair on top
+        for pair in sorted(
+            of_schedule, key=lambda p: p.seed == SEED
+        ):  # the pair of the assignment on top
             y = [math.nan if (s := run.scores[score]) is None else s for run in (pair.b, pair.d)]
             own = pair.seed == SEED
             line: dict[str, Any] = {"color": INK if own else colour(0), "lw": 1.6 if own else 1.0}

@@ -1,4 +1,4 @@
-"""The comparison of (b) and (d), and the tables and remarks about part 1 as a whole."""
+"""The comparison of (b) and (d), and the tables and remarks about part 1."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def _summary_row(letter: str, part: Part, score: Entry) -> tuple[Entry, ...]:
 
 
 def seed_tables(part1: Part1) -> list[Table]:
-    """Return the scores of (b) and (d) for every seed and schedule, a table for each score."""
+    """Return the scores of (b) and (d) for every seed and schedule, with one table per score."""
     captions = {
         "dice_assignment": "Dice by the assignment’s definition (dice_assignment), seed by seed.",
         "dice": "Dice pooled over the foreground (dice), seed by seed.",
@@ -91,7 +91,7 @@ def _mean_and_range(pairs: tuple[Pair, ...], score: str) -> Rows:
 
 
 def effects_table(part1: Part1) -> Table | None:
-    """Return the four effects with their intervals; None where there are none."""
+    """Return the four effects with their intervals; ``None`` if there are none."""
     if not part1.effects:
         return None
     rows: Rows = []
@@ -113,7 +113,7 @@ def effects_table(part1: Part1) -> Table | None:
 
 
 def classes_table(part1: Part1) -> Table:
-    """Return the Dice of each class for the assignment's own runs."""
+    """Return the Dice of each class for the runs that the assignment asks for."""
     columns = {f"({letter})": run for letter, run in part1.runs.items()}
     rows: Rows = [
         (
@@ -130,7 +130,7 @@ def classes_table(part1: Part1) -> Table:
 
 
 def comparison_answers(part1: Part1) -> list[tuple[str, str]]:
-    """Return what may explain the difference between (b) and (d): a name and a paragraph each."""
+    """Return possible explanations of the difference between (b) and (d), each with a name."""
     if part1.effects:
         verdicts = [
             ("Colorization", answers.of_colorization(part1.effects)),
@@ -178,7 +178,7 @@ def deviations(part1: Part1) -> list[str]:
 
 
 def limits(part1: Part1) -> list[str]:
-    """Return what limits the results, a paragraph each."""
+    """Return the limits of the results, one paragraph each."""
     paragraphs = [verdict_scope(part1.steplr, part1.grouped)] if part1.effects else []
     if not part1.grouped:
         paragraphs.append(

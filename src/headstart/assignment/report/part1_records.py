@@ -52,25 +52,25 @@ class Pair:
     d: RunRecord
 
     def difference(self, score: str) -> float | None:
-        """Return (d) minus (b); None where one of them lacks the score."""
+        """Return (d) minus (b); ``None`` if either lacks the score."""
         b, d = self.b.scores[score], self.d.scores[score]
         return None if b is None or d is None else float(d - b)
 
 
 @dataclass(frozen=True)
 class Part1:
-    """Everything the report of part 1 is made from.
+    """All records that the report of part 1 uses.
 
     Attributes:
-        runs: the assignment's own runs of (a), (b) and (d), by letter.
+        runs: the runs of (a), (b) and (d) with the seed of the assignment, by letter.
         run_configs: the settings of ``runs``.
-        colorization: the assignment's own pretext run, (c).
+        colorization: the pretext run (c) with the seed of the assignment.
         colorization_config: the settings of (c).
         pairs: (b) and (d), by schedule, then by seed.
         effects: of colorization under each schedule, then of the schedule on each start.
-        no_effects: why ``effects`` is empty, in words.
+        no_effects: why ``effects`` is empty.
         steplr: the records of the study with StepLR.
-        data: the dataset's folder.
+        data: the dataset folder.
         grouped: whether the dataset says which video or patient a test frame comes from.
         best_constant: the class whose constant prediction scores highest by the assignment's Dice.
     """
@@ -93,13 +93,13 @@ class Part1:
 
     @property
     def trivial(self) -> dict[str, float | None]:
-        """The best constant prediction's value of each score."""
+        """Each score of the best constant prediction."""
         values: dict[str, float | None] = self.runs["a"].scores["trivial"]
         return values
 
 
 def read_part1(out: Path) -> Part1:
-    """Read the records of part 1 from a homework's folder.
+    """Read the records of part 1 from a homework folder.
 
     Raises:
         DataError: a part is not finished, or a record is damaged.
@@ -151,7 +151,7 @@ def _effects(
     pairs: tuple[Pair, ...],
     groups: Int64[np.ndarray, " n"] | None,
 ) -> tuple[Effect, ...]:
-    """Return colorization's effects from the studies, and the schedule's by the same method."""
+    """Return the effects of colorization from the studies, and those of the schedule likewise."""
     effects = []
     for schedule, records in ((STEPLR, steplr), (CONSTANT, constant)):
         (row,) = _summary(records)["comparisons"]
@@ -195,7 +195,7 @@ def scores_over_seeds(pairs: tuple[Pair, ...], letter: str, score: str) -> tuple
 def part1_json(part1: Part1) -> dict[str, Any]:
     """Return what ``homework.json`` records of all seeds: scores, and differences with intervals.
 
-    It has no path and no time, so that it is the same whenever it is made again.
+    It contains no path and no time, so that it can be reproduced exactly.
     """
     names = ("dice", "dice_assignment", "absent_fp_rate", "collapsed")
     return {

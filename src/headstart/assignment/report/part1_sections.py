@@ -28,7 +28,7 @@ class Part:
         question: the question in a sentence.
         expected: the score to exceed.
         reported: the score the assignment's author reports.
-        epochs: the epochs the author reports; None for what goes beyond the assignment.
+        epochs: the epochs the author reports; ``None`` for parts beyond the assignment.
     """
 
     title: str
@@ -83,14 +83,14 @@ class Section:
         title: title of the part.
         question: what the assignment asks.
         answers: paragraphs.
-        not_run: what is missing to run the part; empty where it was run.
+        not_run: what is missing to run the part; empty if it was run.
         scores: scores on the test split.
         figure: name of the figure.
         caption: caption of the figure.
         tables: further tables.
         settings: the hyper-parameters.
-        sheet: the run's figure of its answers.
-        picture: name of ``sheet`` in ``figures/``; empty where there is none.
+        sheet: figure of the predictions of the run.
+        picture: name of ``sheet`` in ``figures/``; empty if there is none.
         picture_caption: caption of the sheet.
         private: whether the sheet shows frames of the dataset.
     """
@@ -197,7 +197,7 @@ def _colorization_answers(part1: Part1) -> tuple[str, ...]:
 
 
 def network(part1: Part1) -> str:
-    """Return a description of the network and the beginning of the one of its loss."""
+    """Return a description of the network, and the start of the description of its loss."""
     width = part1.run_configs["a"].width
     assert width is not None
     levels = [str(width * 2**level) for level in range(4)]

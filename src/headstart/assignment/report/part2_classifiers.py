@@ -55,12 +55,12 @@ PARTS = {
 
 @dataclass(frozen=True)
 class Part2:
-    """Everything the report of part 2 is made from.
+    """All records that the report of part 2 uses.
 
     Attributes:
         runs: the runs of 2(a), 2(b) and beyond, by folder.
-        configs: their settings.
-        new_data: the study of 2(c); None where it was not run.
+        configs: the settings of ``runs``.
+        new_data: the study of 2(c); ``None`` if it was not run.
         not_run: what is missing to run the other parts, by folder.
     """
 
@@ -71,12 +71,12 @@ class Part2:
 
     @property
     def all_runs(self) -> tuple[RunRecord, ...]:
-        """All runs, those of 2(c) included."""
+        """Return all runs, including those of 2(c)."""
         return (*self.runs.values(), *(self.new_data.runs if self.new_data else ()))
 
 
 def read_part2(out: Path, not_run: Mapping[str, str]) -> Part2:
-    """Read the records of part 2 from a homework's folder.
+    """Read the records of part 2 from a homework folder.
 
     Raises:
         DataError: a part that is not in ``not_run`` is not finished, or a record is damaged.
@@ -113,7 +113,7 @@ def summary_table(part2: Part2) -> Table:
 
 
 def _epochs(part2: Part2, folder: str) -> int:
-    """Return the epochs of all stages together."""
+    """Return the total epochs of all stages."""
     config, epochs = part2.configs[folder], len(part2.runs[folder].history)
     recipe = recipe_of(config)
     return epochs + (recipe.head_epochs if config.tune == "staged" else 0)
@@ -229,7 +229,7 @@ def _settings(run: RunRecord, config: RunConfig) -> Table:
 
 
 def _layers_before_head(model: str) -> str:
-    """Return what precedes a new last layer that replaces a convolution."""
+    """Describe the layers before a new last layer that replaces a convolution."""
     layers = [type(module).__name__ for module in outline(model, 2).modules()]
     return " after pooling and standardisation" if "Standardise" in layers else ""
 
@@ -287,7 +287,7 @@ def part2_json(part2: Part2) -> dict[str, Any]:
 
 
 def part2_answers(part2: Part2) -> list[str]:
-    """Return the answers of part 2, a line each."""
+    """Return the answers of part 2, one line each."""
     lines = []
     for folder in PARTS:
         result = f"not run. {part2.not_run.get(folder, '')}"

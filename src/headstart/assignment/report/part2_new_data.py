@@ -41,7 +41,7 @@ def section(study: Records | None, b: RunRecord | None, not_run: str) -> Section
     """Return the section of 2(c).
 
     Args:
-        study: the study of 2(c); None where it was not run.
+        study: the study of 2(c); ``None`` if it was not run.
         b: the run of 2(b).
         not_run: what is missing to run 2(c).
     """
@@ -86,7 +86,7 @@ def _folder(start: str) -> str:
 
 
 def _is_imagenet(study: Records, b: RunRecord) -> str:
-    """Return whether (b) as a start is the same as ImageNet's own weights."""
+    """Return whether starting from (b) equals starting from the ImageNet weights."""
     start = b.environment["start"]
     from_imagenet, trained = set(start["moved"]), set(start["fresh"])
     from_b = [run for run in study.runs if _folder(run.start) == "2b"]
@@ -102,7 +102,7 @@ def _is_imagenet(study: Records, b: RunRecord) -> str:
 
 
 def better_start(study: Records) -> list[str]:
-    """Return which start is better with each number of labels, a paragraph for each tuning."""
+    """Return which start is better at each number of labels, with one paragraph per tuning."""
     paragraphs = []
     for tune in _config(study).tunes:
         comparisons = [c for c in _summary(study)["comparisons"] if c["tune"] == tune]
@@ -172,7 +172,7 @@ def _settings(study: Records) -> Table:
 
 
 def choices(comparisons: Sequence[Mapping[str, Any]], start: str, against: str) -> str:
-    """Return which of two starts is better with each number of labels.
+    """Return which of two starts is better at each number of labels.
 
     Args:
         comparisons: the comparisons of both starts in ``study.json``.
@@ -210,7 +210,7 @@ def _with_labels(c: Mapping[str, Any], start: str) -> str:
 
 
 def _confidence(study: Records) -> str:
-    """Return what the intervals mean; empty where there are none."""
+    """Return what the intervals mean; empty if there are none."""
     comparisons = [c for c in _summary(study)["comparisons"] if c["low"] is not None]
     if not comparisons:
         return ""

@@ -1,4 +1,4 @@
-"""Writes a homework's report beside its parts."""
+"""Write the homework report next to its parts."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ from headstart.system.disk import disk_errors, write_atomic, write_json
 
 @dataclass(frozen=True)
 class WrittenHomework:
-    """What was written.
+    """The written report.
 
     Attributes:
         record: content of ``homework.json``.
         files: the page, the LaTeX document, and the PDF if there is one.
-        no_pdf: why there is no PDF; empty where there is one.
+        no_pdf: why there is no PDF; empty if there is one.
     """
 
     record: dict[str, Any]
@@ -49,12 +49,12 @@ def write_homework(
 ) -> WrittenHomework:
     """Write ``report.html``, ``report.tex``, ``report.pdf``, ``homework.json`` and ``figures/``.
 
-    The same records give the same bytes. Pictures of an earlier report are removed where this one
-    has none.
+    Equal records give equal bytes. Pictures of an earlier report are removed if the new report has
+    none.
 
     Args:
-        out: the homework's folder, with finished parts.
-        command: the command that makes it.
+        out: the homework folder, with finished parts.
+        command: the command that reproduces the folder.
         pictures: whether the report may show frames of the dataset.
         not_run: what is missing to run the other parts, by folder.
 
@@ -81,7 +81,7 @@ def write_homework(
     pdf, no_pdf = documents.make_pdf(out)
     written = [out / "report.html", out / "report.tex"]
     if pdf is None:
-        (out / "report.pdf").unlink(missing_ok=True)  # it would be of an earlier report
+        (out / "report.pdf").unlink(missing_ok=True)  # left by an earlier report
     else:
         write_atomic(out / "report.pdf", pdf)
         written.append(out / "report.pdf")
@@ -140,7 +140,7 @@ def report_content(part1: Part1, part2: Part2, command: str, pictures: bool) -> 
 
 
 def _answer_lines(content: Mapping[str, Any]) -> list[str]:
-    """Return the answers of part 1, a line each."""
+    """Return the answers of part 1, one line each."""
     return [content["headline"], *(f"{name}: {text}" for name, text in content["answers"])]
 
 
@@ -159,7 +159,7 @@ def _draw_part1(part1: Part1) -> dict[str, Figure]:
 
 
 def _sheets(sections: Sequence[Section]) -> dict[str, bytes]:
-    """Return the sheets that exist as JPEG, which is a tenth of the size."""
+    """Return the existing sheets as JPEG, which takes a tenth of the space."""
     sheets = {}
     for section in sections:
         if section.sheet is not None and section.sheet.exists():

@@ -1,8 +1,8 @@
 """A dataset of drawn endoscopic scenes in the layout ``assignment``.
 
-For the demo, the documentation and the tests: nobody has to send pictures of patients, and nobody
-should take a score on it for a score on surgery. Every class name, and the ``README.md`` in the
-folder, say that a program drew it.
+The demo, the documentation and the tests use it instead of pictures of patients. Scores on it say
+nothing about surgery, so every class name and the ``README.md`` in the folder say that the pictures
+are drawn.
 """
 
 from __future__ import annotations
@@ -60,28 +60,29 @@ def write_dataset(
     width: int = 80,
     seed: int = 0,
 ) -> Path:
-    """Draw a dataset into ``root``, completely or not at all.
+    """Draw a dataset into ``root``; leave nothing behind on failure.
 
-    The same arguments give the same bytes (with the same numpy and Pillow on the same kind of
-    machine). Every frame has a generator of its own, keyed by seed, split and number: asking for
-    more frames, or fewer, leaves the others as they were.
+    Equal arguments give equal bytes (with the same NumPy, Pillow and type of machine). Each frame
+    has its own generator, keyed by seed, split and number, so changing the number of frames does
+    not change the remaining frames.
 
     Args:
-        root: a folder that is empty or does not exist; its parents are made.
-        train: labelled training frames; they also open ``colorization/train_cor``.
-        validation: labelled validation frames, and as many others in ``validation_cor``.
-        test: labelled test frames.
-        unlabelled: further pictures in ``colorization/train_cor``.
-        height: of every picture in pixels, at least 16.
-        width: likewise.
+        root: an empty or missing folder; missing parent folders are created.
+        train: number of labelled training frames; ``colorization/train_cor`` starts with them.
+        validation: number of labelled validation frames, and of other pictures in
+            ``colorization/validation_cor``.
+        test: number of labelled test frames.
+        unlabelled: number of further pictures in ``colorization/train_cor``.
+        height: height of every picture in pixels, at least 16.
+        width: width of every picture in pixels, at least 16.
         seed: any integer.
 
     Returns:
         ``root``.
 
     Raises:
-        ValueError: a count is negative or a side too small.
-        DataError: ``root`` is a file, or a folder with something in it.
+        ValueError: a count is negative, or a side is too small.
+        DataError: ``root`` is a file, or a folder that is not empty.
         DiskError: writing failed; nothing is left behind.
 
     >>> import tempfile
@@ -93,7 +94,9 @@ def write_dataset(
     """
     if min(train, validation, test, unlabelled) < 0 or min(height, width) < MIN_SIDE:
         counts = f"{train}, {validation}, {test}, {unlabelled} frames of {height} x {width} pixels"
-        raise ValueError(f"cannot draw {counts}: counts from 0, sides from {MIN_SIDE}")
+        raise ValueError(
+            f"cannot draw {counts}; expected counts of at least 0, sides of at least {MIN_SIDE}"
+        )
     target = root.resolve()
     partial = target.with_name(f".{target.name}.{secrets.token_hex(4)}.partial")
     try:
@@ -104,7 +107,7 @@ def write_dataset(
         partial.rename(target)
     except OSError as error:
         message = f"the drawn dataset could not be written to {root}: {error.strerror or error}"
-        hint = "see that the disk has room and that you may write there"
+        hint = "check the free disk space and the permissions of the folder"
         raise DiskError(Finding("cannot-write", "error", message, hint)) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
@@ -115,12 +118,12 @@ def _refuse_unless_free(root: Path) -> None:
     if root.is_dir():
         if not any(root.iterdir()):
             return
-        message = f"{root} is not empty, and a drawn dataset is not mixed with other files"
+        message = f"{root} is not empty; a drawn dataset needs its own folder"
     elif root.exists():
-        message = f"{root} is a file, where a folder was expected"
+        message = f"{root} is a file, expected a folder"
     else:
         return
-    raise DataError(Finding("folder-not-empty", "error", message, "name a new or an empty folder"))
+    raise DataError(Finding("folder-not-empty", "error", message, "choose a new or empty folder"))
 
 
 def _write(root: Path, counts: dict[str, int], height: int, width: int, seed: int) -> None:
@@ -154,7 +157,7 @@ def _write(root: Path, counts: dict[str, int], height: int, width: int, seed: in
 
 
 def _write_uncoloured(folder: Path, k: int, image: UInt8[np.ndarray, "h w 3"]) -> None:
-    """A picture and its grey version, as a colorization frame."""
+    """Write a picture and its grey version as a colorization frame."""
     (folder / str(k)).mkdir(parents=True)
     (folder / str(k) / f"{k}_input.jpg").write_bytes(_jpeg(image))
     grey = np.asarray(Image.fromarray(image).convert("L"))
@@ -162,7 +165,7 @@ def _write_uncoloured(folder: Path, k: int, image: UInt8[np.ndarray, "h w 3"]) -
 
 
 def _jpeg(image: UInt8[np.ndarray, "h w *channels"]) -> bytes:
-    """JPEG with full colour resolution: on small pictures, halved chroma would bleed."""
+    """Encode as JPEG with full chroma resolution; subsampling would blur small pictures."""
     file = io.BytesIO()
     Image.fromarray(image).save(file, "JPEG", quality=92, subsampling=0)
     return file.getvalue()

@@ -1,8 +1,8 @@
-"""The drawn instruments: kinds that differ in their tips, their shafts and their sheen.
+"""The drawn instruments, which differ in their tips, shafts and sheen.
 
-Each is painted from bars (round or flat ended, tapered, bent, with a window) in its own axes, with
-edges one pixel wide by the signed distance to the bar. Lengths are in frame heights, colours 0..1.
-They resemble tools by their outlines only, and no maker's instrument.
+An instrument consists of bars (rounded or flat ends, tapered, bent, with a window) in local axes.
+The signed distance to a bar gives it an edge one pixel wide. Lengths are in frame heights, colours
+in 0..1. The outlines resemble surgical tools, but no particular product.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from jaxtyping import Float32, UInt8
 
 Field = Float32[np.ndarray, "h w"]
 Picture = Float32[np.ndarray, "h w 3"]
-_TISSUE_GLOW = np.array([0.09, 0.025, 0.02])  # what the sides of a shaft reflect
+_TISSUE_GLOW = np.array([0.09, 0.025, 0.02])  # reflection of tissue on the sides of a shaft
 
 
 @dataclass(frozen=True)
 class Scene:
-    """What is painted on.
+    """The canvas of a scene.
 
     Attributes:
-        x: position of each pixel in frame heights, rightwards.
-        y: likewise, downwards.
-        colour: RGB in 0..1, painted in place.
-        labels: class indices, painted in place.
+        x: horizontal position of each pixel in frame heights, increasing rightwards.
+        y: vertical position of each pixel in frame heights, increasing downwards.
+        colour: RGB in 0..1, changed in place.
+        labels: class indices, changed in place.
     """
 
     x: Field
@@ -41,13 +41,13 @@ class Surface:
     """A material.
 
     Attributes:
-        colour: where it faces the camera, 0..1.
-        sheen: strength of the bright line that runs along it.
-        sheen_at: where that line lies across it, -1..1.
-        sheen_width: of the line, in half-widths of the bar.
-        bands: strength of the dark rings around it.
-        pitch: of the rings, in half-widths of the shaft.
-        grain: strength of the brushed streaks along it.
+        colour: RGB where the surface faces the camera, 0..1.
+        sheen: strength of the bright line along the bar.
+        sheen_at: position of the line across the bar, -1..1.
+        sheen_width: width of the line, in half-widths of the bar.
+        bands: strength of the dark rings around the bar.
+        pitch: distance between rings, in half-widths of the shaft.
+        grain: strength of the brushed streaks along the bar.
     """
 
     colour: tuple[float, float, float]
@@ -71,14 +71,14 @@ CHROME = Surface((0.74, 0.73, 0.72), sheen=0.60, sheen_at=0.25, sheen_width=0.22
 
 @dataclass(frozen=True)
 class Pose:
-    """A part's own axes: its origin, and the direction in which it points (radians)."""
+    """Local axes of a part: its origin and its direction in radians."""
 
     x: float
     y: float
     angle: float
 
     def ahead(self, u: float, turn: float = 0.0) -> Pose:
-        """The pose ``u`` further on, turned by ``turn``.
+        """Return the pose moved forward by ``u``, then turned by ``turn``.
 
         >>> Pose(1.0, 2.0, 0.0).ahead(3.0, turn=0.5)
         Pose(x=4.0, y=2.0, angle=0.5)
@@ -92,11 +92,11 @@ class Brush:
     """Paints the parts of one instrument into a scene.
 
     Attributes:
-        scene: what it paints on.
-        rng: where chance comes from.
-        index: the class of what it paints.
-        size: half-width of the instrument's shaft at its tip; the unit of all lengths below.
-        tone: how much light the instrument gets.
+        scene: the scene to paint on.
+        rng: random generator.
+        index: class index of the instrument.
+        size: half-width of the shaft at its tip; the unit of all lengths in its methods.
+        tone: brightness of the instrument.
     """
 
     scene: Scene
@@ -116,17 +116,16 @@ class Brush:
         flat: bool = False,
         window: tuple[float, float, float] | None = None,
     ) -> None:
-        """Paint a bar along the pose's axis.
+        """Paint a bar along the axis of the pose.
 
         Args:
-            pose: its axes.
-            surface: its material.
-            span: where along the axis it begins and ends, in shaft half-widths.
-            radii: its own half-width at either end, likewise.
-            bend: its middle runs along ``v = bend * u**2``.
-            flat: its ends are cut off rather than rounded.
-            window: an opening (from, to, half-width) through which one sees what is behind;
-                the mask leaves it closed.
+            pose: local axes of the bar.
+            surface: material of the bar.
+            span: start and end along the axis, in shaft half-widths.
+            radii: half-width of the bar at its start and end, in shaft half-widths.
+            bend: curvature; the centre line is ``v = bend * u**2``.
+            flat: whether the ends are flat rather than rounded.
+            window: transparent opening (start, end, half-width); the mask covers it.
         """
         box = self._box(pose, span, max(radii), bend)
         dx, dy = self.scene.x[box] - np.float32(pose.x), self.scene.y[box] - np.float32(pose.y)
@@ -154,7 +153,7 @@ class Brush:
     def _box(
         self, pose: Pose, span: tuple[float, float], radius: float, bend: float
     ) -> tuple[slice, slice]:
-        """The rows and columns that a bar can touch: only they are computed."""
+        """Return the rows and columns that a bar can touch; only they are computed."""
         height, width = self.scene.labels.shape
         sag = bend * max(span[0] ** 2, span[1] ** 2)
         corners = np.array(
@@ -173,7 +172,7 @@ class Brush:
     def _fill(
         self, picture: Picture, cover: Field, along: Field, across: Field, surface: Surface
     ) -> None:
-        """Paint the share ``cover`` of each pixel, negative where there is nothing to paint."""
+        """Paint each pixel with opacity ``cover``; skip pixels where it is negative."""
         streaks = 1 + surface.grain * self.rng.normal(0, 1, 16)
         near = cover > 0
         u, n = along[near], np.clip(across[near], -1, 1)
@@ -189,7 +188,7 @@ class Brush:
         picture[near] = below + share * (colour - below)
 
     def shadow(self, pose: Pose, length: float) -> None:
-        """Darken what lies below the instrument, softly and a little to one side."""
+        """Paint a soft shadow, slightly offset from the instrument."""
         dx = self.scene.x - np.float32(pose.x + 0.02)
         dy = self.scene.y - np.float32(pose.y + 0.05)
         cos, sin = np.float32(math.cos(pose.angle)), np.float32(math.sin(pose.angle))
@@ -200,7 +199,7 @@ class Brush:
 
 
 def _shaft(brush: Brush, pose: Pose, surface: Surface, bend: float = 0.0) -> None:
-    """A shaft that comes from far outside the frame and narrows a little with distance."""
+    """Paint a shaft that starts outside the frame and narrows slightly towards its tip."""
     near = 1 + float(brush.rng.uniform(0.0, 0.6))
     height, width = brush.scene.labels.shape
     reach = (1 + width / height) / brush.size  # beyond any border
@@ -208,7 +207,7 @@ def _shaft(brush: Brush, pose: Pose, surface: Surface, bend: float = 0.0) -> Non
 
 
 def _forceps(brush: Brush, pose: Pose) -> None:
-    """Dull dark shaft, steel wrist, two long jaws with windows."""
+    """Paint forceps: a dull dark shaft, a steel wrist, two long jaws with windows."""
     _shaft(brush, pose, CARBON)
     brush.bar(pose, STEEL, (-0.5, 0.3), (1.04, 1.04), flat=True)
     brush.bar(pose, STEEL, (0.3, 2.0), (0.85, 0.55))
@@ -220,7 +219,7 @@ def _forceps(brush: Brush, pose: Pose) -> None:
 
 
 def _needle_driver(brush: Brush, pose: Pose) -> None:
-    """Ringed grey shaft, short tapering gold jaws, nearly closed."""
+    """Paint a needle driver: a ringed grey shaft, short tapering gold jaws, nearly closed."""
     _shaft(brush, pose, RINGED)
     brush.bar(pose, STEEL, (-0.4, 0.4), (1.08, 1.08), flat=True)
     wrist = pose.ahead(0.5 * brush.size, float(brush.rng.uniform(-0.35, 0.35)))
@@ -233,7 +232,7 @@ def _needle_driver(brush: Brush, pose: Pose) -> None:
 
 
 def _scissors(brush: Brush, pose: Pose) -> None:
-    """Black glossy shaft, two bent blades that cross at a pivot and come to points."""
+    """Paint scissors: a glossy black shaft, two bent pointed blades that cross at a pivot."""
     _shaft(brush, pose, LACQUER)
     brush.bar(pose, LACQUER, (0.0, 0.9), (0.95, 0.6))
     wrist = pose.ahead(1.7 * brush.size, float(brush.rng.uniform(-0.4, 0.4)))
@@ -247,7 +246,7 @@ def _scissors(brush: Brush, pose: Pose) -> None:
 
 
 def _suction_tube(brush: Brush, pose: Pose) -> None:
-    """Thin, polished, curved, with a row of side holes and an open end; no jaws."""
+    """Paint a suction tube: thin, polished and curved, with side holes and an open end."""
     bend = float(brush.rng.choice([-1, 1]) * brush.rng.uniform(0.004, 0.012))
     _shaft(brush, pose, CHROME, bend=bend)
     brush.bar(pose, CHROME, (-0.1, 0.8), (1.0, 1.0))
@@ -262,10 +261,10 @@ class Kind:
     """A kind of drawn instrument.
 
     Attributes:
-        name: its class name, which says that it is drawn.
-        girth: least and greatest half-width of the shaft, in frame heights.
-        length: of what lies beyond the shaft, in half-widths.
-        draw: paints it.
+        name: class name; it says that the instrument is drawn.
+        girth: smallest and largest half-width of the shaft, in frame heights.
+        length: length of the tip beyond the shaft, in half-widths.
+        draw: function that paints the instrument.
     """
 
     name: str
@@ -283,13 +282,13 @@ KINDS = (
 
 
 def place(scene: Scene, rng: np.random.Generator, kind: int, focus: tuple[float, float]) -> None:
-    """Draw one instrument that comes in over the border and works near ``focus``.
+    """Draw one instrument that enters from the border and points to somewhere near ``focus``.
 
     Args:
-        scene: painted on in place.
-        rng: where chance comes from; it is advanced.
-        kind: index into ``KINDS``; its class is ``kind + 1``.
-        focus: where the work is, in frame heights.
+        scene: the scene, changed in place.
+        rng: random generator; its state advances.
+        kind: index into ``KINDS``; the class index is ``kind + 1``.
+        focus: position ``(x, y)`` of the surgical work, in frame heights.
     """
     aspect = scene.x.shape[1] / scene.x.shape[0]
     tip_x = float(np.clip(focus[0] + rng.normal(0, 0.20) * aspect, 0.15 * aspect, 0.85 * aspect))

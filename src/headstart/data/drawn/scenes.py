@@ -1,10 +1,10 @@
-"""What a drawn endoscopic scene shows: wet tissue, and instruments that enter from the border.
+"""Draw an endoscopic scene: wet tissue, and instruments that enter from the border.
 
-Everything here is arithmetic on a random generator: no photograph, patient or camera is behind it.
-Lengths are in frame heights and colours in 0..1 until the very end, so a scene drawn at another
-size with an equally seeded generator is the same scene. Colours follow from what a thing is (fat is
-lobed and yellow, muscle is folded and deep red, serosa is smooth and pink, vessels are branching
-lines), so that a network that sees the grey picture can learn them.
+All pixels are computed from random numbers, without any photograph. Lengths are in frame heights
+and colours in 0..1 until the final rounding, so the same seed draws the same scene at any size.
+Texture predicts colour (fat is lobed and yellow, muscle is folded and deep red, serosa is smooth
+and pink, vessels are branching lines), so that a network can learn the colours from the grey
+picture.
 """
 
 from __future__ import annotations
@@ -22,26 +22,26 @@ Picture = Float32[np.ndarray, "h w 3"]
 Colour = tuple[float, float, float]
 
 MIN_SIDE = 16
-_TISSUES = (  # serosa, muscle, fat: each where it is low, then where it is high
+_TISSUES = (  # serosa, muscle, fat: colour of low places, then of high places
     (0.66, 0.30, 0.30), (0.90, 0.60, 0.57),
     (0.40, 0.09, 0.09), (0.79, 0.32, 0.28),
     (0.76, 0.42, 0.27), (0.94, 0.78, 0.53),
 )  # fmt: skip
-_COUNT_ODDS = (0.2, 0.36, 0.30, 0.14)  # of 0, 1, 2, 3 instruments
+_COUNT_ODDS = (0.2, 0.36, 0.30, 0.14)  # probabilities of 0, 1, 2, 3 instruments
 
 
 def draw_scene(
     rng: np.random.Generator, height: int, width: int
 ) -> tuple[UInt8[np.ndarray, "h w 3"], UInt8[np.ndarray, "h w"]]:
-    """One scene: a picture and the class of each of its pixels.
+    """Draw one scene and its mask.
 
-    Instruments are drawn back to front, and the mask holds what is seen: an instrument behind
-    another is not in it. A jaw's window belongs to the jaw, as in EndoVis masks.
+    Instruments are drawn back to front, and the mask holds the visible parts only. The window in a
+    jaw belongs to the jaw, as in EndoVis masks.
 
     Args:
-        rng: where all chance comes from; it is advanced.
-        height: of the picture in pixels, at least 16.
-        width: likewise.
+        rng: random generator; its state advances.
+        height: height of the picture in pixels, at least 16.
+        width: width of the picture in pixels, at least 16.
 
     Returns:
         The RGB image ``(H, W, 3)`` and the mask ``(H, W)``: 0 is tissue, ``1 + i`` is ``KINDS[i]``.
@@ -54,7 +54,9 @@ def draw_scene(
     ((64, 80, 3), (64, 80))
     """
     if min(height, width) < MIN_SIDE:
-        raise ValueError(f"a scene has at least {MIN_SIDE} pixels a side, not {height} x {width}")
+        raise ValueError(
+            f"a scene needs at least {MIN_SIDE} pixels per side, not {height} x {width}"
+        )
     y = np.broadcast_to(((np.arange(height) + 0.5) / height)[:, None], (height, width))
     x = np.broadcast_to(((np.arange(width) + 0.5) / height)[None, :], (height, width))
     x, y = np.ascontiguousarray(x, np.float32), np.ascontiguousarray(y, np.float32)
@@ -73,7 +75,7 @@ def draw_scene(
     gain = exposure * (1.08 - 0.75 * np.minimum(far, 1.1))
     picture = scene.colour * (gain[..., None] * tint).astype(np.float32)
     picture += rng.normal(0, 0.010, (height, width, 1)).astype(np.float32)
-    # The shoulder keeps highlights from clipping into flat discs.
+    # Compress highlights smoothly; clipping would turn them into flat discs.
     bright = picture > 0.8
     picture[bright] = 0.8 + 0.2 * np.tanh((picture[bright] - 0.8) / 0.2)
     return np.round(255 * np.clip(picture, 0, 1)).astype(np.uint8), scene.labels
@@ -83,7 +85,7 @@ def draw_scene(
 
 
 def _noise(rng: np.random.Generator, x: Field, frequency: int) -> Field:
-    """Smooth noise in about -1..1 with ``frequency`` bumps per frame height."""
+    """Return smooth noise in about -1..1 with ``frequency`` bumps per frame height."""
     height, width = x.shape
     across = frequency * width / height
     grid = rng.uniform(-1, 1, (frequency + 3, math.ceil(across) + 3)).astype(np.float32)
@@ -93,7 +95,7 @@ def _noise(rng: np.random.Generator, x: Field, frequency: int) -> Field:
 
 
 def _clouds(rng: np.random.Generator, x: Field, frequency: int, octaves: int) -> Field:
-    """Noise of several octaves, each twice as fine and half as strong."""
+    """Return noise of several octaves, each with twice the frequency and half the amplitude."""
     total = _noise(rng, x, frequency)
     for i in range(1, octaves):
         total = total + _noise(rng, x, frequency * 2**i) * np.float32(0.5**i)
@@ -101,14 +103,14 @@ def _clouds(rng: np.random.Generator, x: Field, frequency: int, octaves: int) ->
 
 
 def _step(field: Field, low: float, high: float) -> Field:
-    """0 below ``low``, 1 above ``high``, smooth between."""
+    """Return 0 below ``low``, 1 above ``high``, and a smooth transition between."""
     t = np.clip((field - np.float32(low)) * np.float32(1 / (high - low)), 0, 1)
     smooth: Field = t * t * (3 - 2 * t)
     return smooth
 
 
 def _lobes(rng: np.random.Generator, x: Field, y: Field, frequency: int) -> Field:
-    """Rounded cells, 1 in their middle and 0 in the creases between them (Worley's F2 - F1)."""
+    """Return rounded cells, 1 at their centres and 0 in the creases between (Worley's F2 - F1)."""
     height, width = x.shape
     rows, columns = frequency + 4, math.ceil(frequency * width / height) + 4
     corners = np.mgrid[:rows, :columns].reshape(2, -1)
@@ -119,15 +121,15 @@ def _lobes(rng: np.random.Generator, x: Field, y: Field, frequency: int) -> Fiel
     first = np.full(x.shape, 9, np.float32)
     second = first.copy()
     for step in (0, -columns, columns, -1, 1, -columns - 1, -columns + 1, columns - 1, columns + 1):
-        there = here + step
-        gap = (nuclei_x.take(there) - cx) ** 2 + (nuclei_y.take(there) - cy) ** 2
+        neighbour = here + step
+        gap = (nuclei_x.take(neighbour) - cx) ** 2 + (nuclei_y.take(neighbour) - cy) ** 2
         second = np.minimum(second, np.maximum(first, gap))
         first = np.minimum(first, gap)
     return _step(np.sqrt(second) - np.sqrt(first), -0.1, 0.8)
 
 
 def _vessels(rng: np.random.Generator, x: Field, trees: int, thickness: float) -> Field:
-    """Branching curves: 1 on a thick vessel, less on a thin one, 0 elsewhere."""
+    """Return branching curves: 1 on thick vessels, less on thin vessels, 0 elsewhere."""
     height, width = x.shape
     scale = max(256, 2 * height)
     sheet = Image.new("L", (round(scale * width / height), scale))
@@ -151,7 +153,7 @@ def _vessels(rng: np.random.Generator, x: Field, trees: int, thickness: float) -
 
 
 def _tissue(rng: np.random.Generator, x: Field, y: Field) -> Picture:
-    """Serosa with vessels, folded muscle and lobed fat, lit from near the camera, and wet."""
+    """Return wet tissue lit from near the camera: serosa with vessels, folded muscle, lobed fat."""
     height = x.shape[0]
     relief, fine = _clouds(rng, x, 2, 3), _clouds(rng, x, 12, 2)
     warp_x, warp_y = x + 0.09 * _noise(rng, x, 4), y + 0.09 * _noise(rng, x, 4)
@@ -178,7 +180,7 @@ def _tissue(rng: np.random.Generator, x: Field, y: Field) -> Picture:
     colour = np.stack(shares, axis=-1) @ np.asarray(_TISSUES, np.float32)
     _cover(colour, (0.36, 0.20, 0.29), 0.55 * veins)
     _cover(colour, (0.55, 0.06, 0.07), 0.85 * arteries)
-    pit = _step(-relief, 0.8, 1.5)  # deep places get little light
+    pit = _step(-relief, 0.8, 1.5)  # deep places are dark
     colour *= (np.clip(0.25 + 0.75 * lit, 0.15, 1.25) * (1 - 0.7 * pit))[..., None]
     glint = facing * (1 - 0.42 * slope_x - 0.50 * slope_y) / 1.19
     wet = _step(glint + 0.05 * fine, 0.965, 1.0) * _step(_noise(rng, x, 5), -0.1, 0.5) * (1 - pit)
@@ -187,5 +189,5 @@ def _tissue(rng: np.random.Generator, x: Field, y: Field) -> Picture:
 
 
 def _cover(below: Picture, colour: Colour, share: Field) -> None:
-    """Lay ``share`` of a colour over a picture, in place."""
+    """Blend a colour over a picture in place, with opacity ``share``."""
     below += share[..., None] * (np.asarray(colour, np.float32) - below)

@@ -1,25 +1,26 @@
-"""Frames of a clip, one after the other, by stated rules.
+"""Read the frames of a video clip in order, with defined handling of damage.
 
-The file is opened as pictures are (regular, local; see [`headstart.data.files`][]) and handed,
-open, to a process that decodes it (see [`headstart.data.pictures.video_process`][]): no name reaches FFmpeg, so
-that ``concat:...`` or ``http://...`` is the name of a file like any other.
+The file must be regular and local, as for pictures (see [`headstart.data.files`][]). A separate
+process decodes it from an open file handle (see [`headstart.data.pictures.video_process`][]).
+FFmpeg never sees a file name, so a file called ``concat:...`` or ``http://...`` is an ordinary
+file.
 
-| found | what happens |
+| Input | Result |
 |---|---|
-| a frame that cannot be decoded, or of which pieces are missing | left out, counted, its time \
-named; those after it, up to the next key frame, are used as the decoder gives them |
-| 100 such frames in a row, or 25 that are more than a tenth of all so far | an error: what is \
-left would not stand for the clip. Frames before the first that can be decoded do not count here: \
-a clip may be cut in the middle |
-| the file ends before its header says, or cannot be read on | the frames so far, and a warning |
+| a frame that cannot be decoded, or that is incomplete | skipped and counted, and its time is \
+reported; later frames up to the next key frame are used as the decoder returns them |
+| 100 such frames in a row, or at least 25 that exceed a tenth of all frames so far | an error: \
+the remaining frames would not represent the clip. Broken frames before the first good one do not \
+count, because a clip may start between key frames |
+| the file ends earlier than its header says, or a read fails | the frames so far, and a warning |
 | no frame, no video, only sound, another kind of file | an error |
-| frames of more than 8192 x 4320 pixels, or more than 1000 a second | an error |
-| times | as the clip has them, counted from its first frame, however they vary |
-| a frame without a time, or not after the one before it | follows it by a frame's duration, and \
-so do the later ones; counted |
-| rotation by quarter turns, mirroring | applied, as people see it |
-| a size that changes | every frame comes at its own size |
-| the decoder dies, or computes for over a minute on a frame | an error that names the frame |
+| frames above 8192 x 4320 pixels, or more than 1000 per second | an error |
+| timestamps | kept, relative to the first frame, even if their spacing varies |
+| a frame without a timestamp, or not later than the previous frame | placed one frame duration \
+after the previous frame; later frames shift with it; counted |
+| rotation by quarter turns, mirroring | applied, as a player shows it |
+| a frame size that changes | every frame keeps its own size |
+| the decoder crashes, or spends over a minute on one frame | an error that names the frame |
 """
 
 from __future__ import annotations
@@ -57,12 +58,12 @@ class Picture:
     """A decoded frame.
 
     Attributes:
-        index: its place in the clip, those that are left out counted.
+        index: position in the clip; skipped frames count.
         time: seconds since the first frame.
-        duration: for how many seconds it stands, where the clip says.
-        aspect: width of a pixel by its height.
-        mended: whether its time is not the clip's own.
-        image: upright, RGB.
+        duration: seconds the frame is shown; ``None`` if the clip does not say.
+        aspect: pixel width divided by pixel height.
+        mended: whether the timestamp was corrected.
+        image: upright RGB pixels, ``(H, W, 3)``.
     """
 
     index: int
@@ -75,7 +76,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Broken:
-    """A frame that is left out: its place, its time where it is known, and why."""
+    """A skipped frame: its position, its time if known, and the reason."""
 
     index: int
     time: Fraction | None
@@ -84,7 +85,7 @@ class Broken:
 
 @dataclass(frozen=True)
 class Cut:
-    """The clip ended at ``time``, before it should have. Nothing comes after it."""
+    """The clip ended early, at ``time``. This is always the last item."""
 
     time: Fraction
     why: str
@@ -92,16 +93,16 @@ class Cut:
 
 @dataclass(frozen=True)
 class Clip:
-    """A clip that is being read.
+    """An open clip.
 
     Attributes:
-        name: of the file.
-        tick: seconds; every time is a multiple of it.
-        rate: frames a second on average, where the header says.
-        seconds: how long it should be, where the header says.
-        moments: what comes out of it, once.
-        digest: computes the SHA-256 of the file; None when asked to stop.
-        decoder: its process.
+        name: file name.
+        tick: time unit in seconds; every timestamp is a multiple of it.
+        rate: average frames per second according to the header, or ``None``.
+        seconds: duration according to the header, or ``None``.
+        moments: iterator over the decoded and skipped frames; can be consumed once.
+        digest: function that computes the SHA-256 of the file; returns ``None`` if stopped.
+        decoder: the process that decodes the clip.
     """
 
     name: str
@@ -114,16 +115,16 @@ class Clip:
 
     @property
     def frames(self) -> int | None:
-        """About how many frames it should have, where the header says."""
+        """Approximate number of frames according to the header, or ``None``."""
         if self.seconds is None or self.rate is None:
             return None
         return max(1, round(self.seconds * self.rate))
 
 
 def is_clip(path: Path) -> bool:
-    """Whether a file is to be read as a clip: by its first bytes, or else by its name's ending.
+    """Return whether a file is a clip, judged by its first bytes or else by its suffix.
 
-    Needs no PyAV. What names nothing that is there goes by the ending alone.
+    Does not need PyAV. For a path that does not exist, only the suffix counts.
     """
     if path.is_dir():
         return False
@@ -139,12 +140,12 @@ def is_clip(path: Path) -> bool:
         or (head[:4] == b"RIFF" and head[8:12] == b"AVI ")
         or (head[:1] == head[188:189] == head[376:377] == b"G")  # packets of MPEG-TS
     )
-    a_picture = resemblance(head).endswith(" picture")  # whatever its name ends in
+    a_picture = resemblance(head).endswith(" picture")  # whatever its suffix
     return known or (path.suffix.lower() in SUFFIXES and not a_picture)
 
 
 def _opened(path: Path) -> BinaryIO:
-    """The file itself, where a link names it: the user has named the link."""
+    """Open a file; follow a symbolic link, because the user named it explicitly."""
     with contextlib.suppress(OSError, RuntimeError):
         path = path.resolve(strict=True)
     return open_regular(path, path.parent, _MAX_BYTES)
@@ -154,38 +155,45 @@ def _opened(path: Path) -> BinaryIO:
 def open_clip(
     path: Path, stop: Callable[[], bool] = lambda: False, limits: Limits = _LIMITS
 ) -> Iterator[Clip]:
-    """Opens a clip; its decoder ends with the ``with`` block.
+    """Open a clip; its decoder stops when the ``with`` block ends.
 
     Args:
         path: the file.
-        stop: asked while waiting; when true, no more frames come, and no digest.
-        limits: what it may ask for.
+        stop: polled while waiting; once it returns true, no more frames and no digest follow.
+        limits: bounds on frame size, frame rate and decoding time.
 
     Raises:
-        DataError: it is no clip, or not one within the limits; names it. Reading ``moments`` raises
-            it too, by the rules in this module's table.
+        DataError: the file is not a clip or exceeds the limits. Reading ``moments`` also raises
+            it, as the table of this module states.
         MissingExtraError: PyAV is not installed.
     """
     with _opened(path) as file:
         head = os.pread(file.fileno(), 512, 0)
         if not head:
-            message, hint = "the file is empty (0 bytes)", "copy it again or remove it"
+            message, hint = "the file is empty (0 bytes)", "copy the file again or remove it"
             raise DataError(Finding("empty-file", "error", message, hint, (str(path),)))
-        if (its_kind := resemblance(head)) != "of no known format":  # needs no decoder to see
-            message = f"the file is {its_kind}, not a clip"
+        if (kind := resemblance(head)) != "of no known format":  # no decoder needed
+            message = f"the file is {kind}, not a clip"
             hint = "expected MP4, MOV, MKV, WEBM, AVI, MPEG, OGG, FLV, WMV or MXF"
             raise DataError(Finding("not-a-clip", "error", message, hint, (str(path),)))
         require("video")
-        with decoding(file, str(path), limits, stop) as its:
-            said = opened(its) or {"tick": None, "rate": None, "seconds": None}
-            tick, rate = _fraction(said["tick"]) or Fraction(1, 1000), _fraction(said["rate"])
-            moments = _moments(its, said, tick, rate)
-            seconds = said["seconds"]
-            yield Clip(path.name, tick, rate, seconds, moments, lambda: _digest(file, stop), its)
+        with decoding(file, str(path), limits, stop) as decoder:
+            header = opened(decoder) or {"tick": None, "rate": None, "seconds": None}
+            tick, rate = _fraction(header["tick"]) or Fraction(1, 1000), _fraction(header["rate"])
+            moments = _moments(decoder, header, tick, rate)
+            yield Clip(
+                path.name,
+                tick,
+                rate,
+                header["seconds"],
+                moments,
+                lambda: _digest(file, stop),
+                decoder,
+            )
 
 
 def _digest(file: BinaryIO, stop: Callable[[], bool]) -> str | None:
-    """SHA-256 of a file; the place from which the decoder reads it on is not moved."""
+    """Return the SHA-256 of a file without moving the decoder's read position."""
     digest, at = hashlib.sha256(), 0
     while piece := os.pread(file.fileno(), 1 << 20, at):
         if stop():
@@ -200,7 +208,7 @@ def _fraction(pair: list[int] | None) -> Fraction | None:
 
 
 class _Clock:
-    """Times that only go forward, in ticks from the first."""
+    """Strictly increasing frame times, in ticks since the first frame."""
 
     def __init__(self, usual: int) -> None:
         self._usual = usual  # ticks from one frame to the next
@@ -208,7 +216,7 @@ class _Clock:
         self._last: int | None = None
 
     def next(self, pts: int | None) -> tuple[int, bool]:
-        """When a frame is, and whether that had to be mended."""
+        """Return the time of the next frame and whether it was corrected."""
         if self._last is None:
             self._shift, self._last = -(pts or 0), 0
             return 0, pts is None
@@ -221,54 +229,57 @@ class _Clock:
         return at, mended
 
     def about(self, pts: int | None) -> int | None:
-        """When something is that moves no clock."""
+        """Return the time of a skipped frame, without advancing the clock."""
         return None if pts is None or self._last is None else max(0, pts + self._shift)
 
 
 def _moments(
-    its: Decoding, said: dict[str, Any], tick: Fraction, rate: Fraction | None
+    decoder: Decoding, header: dict[str, Any], tick: Fraction, rate: Fraction | None
 ) -> Iterator[Picture | Broken | Cut]:
     usual = max(1, round(1 / (rate or _RATE) / tick))
     clock, end, index, broken = _Clock(usual), Fraction(0), 0, _BrokenSoFar()
-    while (heard := its.message(index)) is not None and heard["kind"] != "end":
-        if heard["kind"] == "broken":
-            about = clock.about(heard["pts"])
+    while (message := decoder.message(index)) is not None and message["kind"] != "end":
+        if message["kind"] == "broken":
+            about = clock.about(message["pts"])
             moment = None if about is None else about * tick
             end = max(end, moment + usual * tick) if moment is not None else end
-            yield Broken(index, moment, heard["why"])
-            if reason := broken.too_many(heard["why"]):
-                hint = "copy the clip again from where it came, or cut out what can be played"
-                raise its.error("broken-clip", f"{reason}, the last at frame {index}", hint)
+            yield Broken(index, moment, message["why"])
+            if reason := broken.too_many(message["why"]):
+                hint = "copy the clip again from its source, or cut out the playable part"
+                raise decoder.error("broken-clip", f"{reason}, the last at frame {index}", hint)
         else:
-            image = its.pixels(index, heard["height"], heard["width"])
+            image = decoder.pixels(index, message["height"], message["width"])
             if image is None:
                 return
-            at, mended = clock.next(heard["pts"])
-            lasts = heard["duration"] * tick if heard["duration"] else None
+            at, mended = clock.next(message["pts"])
+            lasts = message["duration"] * tick if message["duration"] else None
             end = max(end, at * tick + (lasts or usual * tick))
-            aspect = _fraction(heard["aspect"]) or Fraction(1)
+            aspect = _fraction(message["aspect"]) or Fraction(1)
             broken.good()
             yield Picture(index, at * tick, lasts, aspect, mended, image)
         index += 1
-    if heard is None:
+    if message is None:
         return
     if not broken.any_good:
-        message = f"the clip has no frame that can be decoded ({index} were tried)"
-        raise its.error("no-frames", message, "copy it again from where it came")
-    if heard["why"] or _is_missing(said, end, usual * tick):
-        yield Cut(end, heard["why"] or f"its header says {said['seconds']:.2f} s")
+        text = f"no frame of the clip can be decoded ({index} tried)"
+        raise decoder.error("no-frames", text, "copy the clip again from its source")
+    if message["why"] or _is_missing(header, end, usual * tick):
+        yield Cut(end, message["why"] or f"its header says {header['seconds']:.2f} s")
 
 
-def _is_missing(said: dict[str, Any], end: Fraction, usual: Fraction) -> bool:
-    """Whether the header promised more; only about where it counts sound in, too."""
-    if said["seconds"] is None:
+def _is_missing(header: dict[str, Any], end: Fraction, usual: Fraction) -> bool:
+    """Return whether the clip is shorter than its header says.
+
+    The tolerance is larger where the stated duration includes the sound track.
+    """
+    if header["seconds"] is None:
         return False
-    room = 2 * usual if said["exact"] else 2 * usual + 1
-    return bool(end + room < said["seconds"])
+    room = 2 * usual if header["exact"] else 2 * usual + 1
+    return bool(end + room < header["seconds"])
 
 
 class _BrokenSoFar:
-    """Counts, from the first frame that can be decoded on."""
+    """Count broken frames, starting at the first good frame."""
 
     def __init__(self) -> None:
         self.any_good = False
@@ -279,7 +290,7 @@ class _BrokenSoFar:
         self._all += 1
 
     def too_many(self, why: str) -> str | None:
-        """After one more; says so if they are."""
+        """Count one more broken frame; return the reason if there are too many."""
         if not self.any_good:
             return None
         self._all, self._broken = self._all + 1, self._broken + 1

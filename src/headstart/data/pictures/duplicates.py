@@ -1,9 +1,9 @@
-"""The same picture twice, or nearly: what makes a test score say less than it seems to.
+"""Find exact and near duplicates, which make test scores look better than they are.
 
 Frames of one video resemble each other. Two pictures are *near* when their thumbnails (40 wide, 32
 high, RGB, each pixel the mean of its area) differ by a root mean square of at most ``NEAR`` grey
-levels. On EndoVis 2017 the distances to the nearest picture leave a gap there: neighbours in a
-video lie below 4.2, the next nearest above 8.5.
+levels. On EndoVis 2017 this threshold lies in a gap: neighbouring frames of a video differ by less
+than 4.2, other nearest pictures by more than 8.5.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ _BLOCK = 2048  # rows and columns of distances held at once: 16 MB
 
 @dataclass(frozen=True)
 class Fingerprints:
-    """What is compared of some pictures.
+    """Digests and thumbnails that identify pictures.
 
     Attributes:
-        digests: SHA-256 of each picture's size and pixels; equal for a copy in another file format
-            that loses nothing.
-        thumbnails: 40 wide, 32 high, RGB; none at all where near copies mean nothing, as among
+        digests: SHA-256 of each picture's size and pixels; equal for a copy in another
+            lossless file format.
+        thumbnails: RGB, 40 wide, 32 high; empty if near duplicates are meaningless, as for
             tiny pictures.
     """
 
@@ -41,13 +41,13 @@ class Fingerprints:
     thumbnails: UInt8[np.ndarray, "n 32 40 3"]
 
     def subset(self, indices: Int64[np.ndarray, "m"]) -> Fingerprints:
-        """Those at ``indices``, in that order."""
+        """Return the fingerprints at ``indices``, in that order."""
         small = self.thumbnails[indices] if len(self.thumbnails) else self.thumbnails
         return Fingerprints(tuple(self.digests[i] for i in indices), small)
 
 
 def fingerprint(image: UInt8[np.ndarray, "h w 3"]) -> Fingerprints:
-    """Of one image; see [`joined`][]."""
+    """Return the fingerprint of one image; combine several with [`joined`][]."""
     content = hashlib.sha256(repr(image.shape).encode())
     content.update(np.ascontiguousarray(image).data)
     small = Image.fromarray(image).resize((40, 32), Image.Resampling.BOX)
@@ -55,7 +55,7 @@ def fingerprint(image: UInt8[np.ndarray, "h w 3"]) -> Fingerprints:
 
 
 def only_digests(images: Iterable[UInt8[np.ndarray, "h w"]]) -> Fingerprints:
-    """Of pictures so small that all of one class are near each other."""
+    """Return digests without thumbnails, for tiny pictures that all resemble each other."""
     digests = tuple(
         hashlib.sha256(repr(image.shape).encode() + image.tobytes()).hexdigest() for image in images
     )
@@ -63,7 +63,7 @@ def only_digests(images: Iterable[UInt8[np.ndarray, "h w"]]) -> Fingerprints:
 
 
 def joined(parts: Iterable[Fingerprints]) -> Fingerprints:
-    """The fingerprints of several pictures as one."""
+    """Concatenate fingerprints."""
     parts = list(parts)
     digests = tuple(digest for part in parts for digest in part.digests)
     none = np.empty((0, *THUMBNAIL), dtype=np.uint8)
@@ -71,16 +71,16 @@ def joined(parts: Iterable[Fingerprints]) -> Fingerprints:
 
 
 def fingerprints(frames: Iterable[Frame], root: Path, pool: Executor) -> Fingerprints:
-    """Of the frames' pictures, decoded in parallel.
+    """Return the fingerprints of frames, decoded in parallel.
 
     Raises:
-        DataError: of the first picture that cannot be read.
+        DataError: a picture cannot be read; names the first one.
     """
     return joined(pool.map(lambda frame: fingerprint(read_frame(frame, root)), frames))
 
 
 def copies(of: Fingerprints, among: Fingerprints) -> Int64[np.ndarray, "n"]:
-    """For each picture the index of its first exact copy in ``among``; -1 where there is none."""
+    """Return for each picture the index of its first exact copy in ``among``, or -1."""
     first: dict[str, int] = {}
     for index, digest in enumerate(among.digests):
         first.setdefault(digest, index)
@@ -90,37 +90,37 @@ def copies(of: Fingerprints, among: Fingerprints) -> Int64[np.ndarray, "n"]:
 def nearest(
     of: Fingerprints, among: Fingerprints
 ) -> tuple[Int64[np.ndarray, "n"], Float32[np.ndarray, "n"]]:
-    """For each picture the most similar one in ``among``, and the distance to it.
+    """Return for each picture the index of and distance to the most similar one in ``among``.
 
     The distance is the root mean square difference of the thumbnails, in grey levels from 0 to
     255, by ``|a - b|^2 = |a|^2 - 2ab + |b|^2`` in blocks: memory does not grow with the product of
-    the two counts. Where ``among`` is empty the index is -1 and the distance infinite.
+    the two counts. If ``among`` is empty, the index is -1 and the distance infinite.
     """
     index = np.full(len(of.digests), -1, dtype=np.int64)
     distance = np.full(len(of.digests), np.inf, dtype=np.float32)
     for start, begin, squared in _squared_distances(of, among):
         best = distance[start : start + len(squared)]
         column = squared.argmin(1)
-        found = np.sqrt(squared[np.arange(len(squared)), column])
-        better = found < best
-        best[better] = found[better]
+        smallest = np.sqrt(squared[np.arange(len(squared)), column])
+        better = smallest < best
+        best[better] = smallest[better]
         index[start : start + len(squared)][better] = begin + column[better]
     return index, distance
 
 
 def near(of: Fingerprints, among: Fingerprints) -> Bool[np.ndarray, "n m"]:
-    """Whether the distance of a picture (row) to one in ``among`` (column) is at most ``NEAR``."""
-    found = np.zeros((len(of.thumbnails), len(among.thumbnails)), dtype=bool)
+    """Return an ``(n, m)`` matrix: is picture n within ``NEAR`` of picture m in ``among``?"""
+    is_near = np.zeros((len(of.thumbnails), len(among.thumbnails)), dtype=bool)
     for start, begin, squared in _squared_distances(of, among):
         height, width = squared.shape
-        found[start : start + height, begin : begin + width] = np.sqrt(squared) <= NEAR
-    return found
+        is_near[start : start + height, begin : begin + width] = np.sqrt(squared) <= NEAR
+    return is_near
 
 
 def _squared_distances(
     of: Fingerprints, among: Fingerprints
 ) -> Iterator[tuple[int, int, Float32[np.ndarray, "_ _"]]]:
-    """First row, first column and mean squared differences of each block."""
+    """Yield the first row, first column and mean squared differences of each block."""
     for start in range(0, len(of.thumbnails), _BLOCK):
         a = _rows(of.thumbnails[start : start + _BLOCK])
         for begin in range(0, len(among.thumbnails), _BLOCK):
@@ -133,5 +133,5 @@ def _squared_distances(
 
 
 def _rows(thumbnails: UInt8[np.ndarray, "n 32 40 3"]) -> Float32[np.ndarray, "n 3840"]:
-    """Centred, so that float32 keeps a distance of a tenth of a grey level."""
+    """Return centred rows, so that float32 resolves a distance of 0.1 grey levels."""
     return thumbnails.reshape(len(thumbnails), -1).astype(np.float32) - 128

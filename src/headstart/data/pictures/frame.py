@@ -1,4 +1,4 @@
-"""One frame of a dataset: which files it is made of, and how its picture is read."""
+"""One frame of a dataset: its files, and how to read its picture."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from headstart.errors import DataError, Finding
 
 @dataclass(frozen=True)
 class Crop:
-    """The part of a released picture that shows something; all lengths in pixels.
+    """The part of a released picture inside its black border; all lengths in pixels.
 
     Attributes:
-        full: height and width that a picture must have before it is cut.
-        top, left: the first row and column that are kept.
-        height, width: how many are kept.
+        full: required height and width of the uncropped picture.
+        top, left: first row and column to keep.
+        height, width: number of rows and columns to keep.
     """
 
     full: tuple[int, int]
@@ -31,22 +31,22 @@ class Crop:
 
     @property
     def window(self) -> tuple[slice, slice]:
-        """Rows and columns, to index an array with."""
+        """Row and column slices that index an array."""
         rows = slice(self.top, self.top + self.height)
         return rows, slice(self.left, self.left + self.width)
 
 
 @dataclass(frozen=True)
 class Layer:
-    """One mask of several that make a frame's labels: each covers those before it.
+    """One of several masks that together label a frame; later layers cover earlier ones.
 
     Attributes:
-        path: where the mask is.
-        levels: pairs of a grey level in the file and the label map's grey level that it stands
-            for. What stands for the background covers nothing.
-        known: where these levels come from, for messages.
-        others: what all further levels stand for; ``None``: there must be none.
-        hint: what to do where there are.
+        path: the mask file.
+        levels: pairs of a grey level in the file and the matching grey level of the label map.
+            Background pixels cover nothing.
+        known: the source of these levels, for messages.
+        others: label map level of all other grey levels; ``None`` if there must be none.
+        hint: advice for the user if a mask has other levels.
     """
 
     path: Path
@@ -61,11 +61,11 @@ class Frame:
     """One picture of a dataset.
 
     Attributes:
-        name: unique in its split: the stem, or the folder's name.
-        image: where the picture is.
-        mask: where its mask is, or the layers that make it; ``None`` for an unlabelled picture.
-        group: the video or patient it comes from, where that is known.
-        crop: the part of picture and mask that is used; ``None``: all of it.
+        name: file stem or folder name, unique in its split.
+        image: the image file.
+        mask: the mask file, or the layers of the mask; ``None`` for an unlabelled picture.
+        group: the video or patient the frame comes from, if known.
+        crop: the part of image and mask to use; ``None`` for all of it.
     """
 
     name: str
@@ -76,26 +76,27 @@ class Frame:
 
     @property
     def masks(self) -> tuple[Path, ...]:
-        """The files its labels are in."""
+        """All mask files of the frame."""
         if isinstance(self.mask, tuple):
             return tuple(layer.path for layer in self.mask)
         return () if self.mask is None else (self.mask,)
 
 
 def read_frame(frame: Frame, root: Path) -> UInt8[np.ndarray, "h w 3"]:
-    """A frame's picture, cut where the frame says so.
+    """Read a frame's picture and apply its crop.
 
     Raises:
-        DataError: the file cannot be read, see [`read_image`][headstart.data.pictures.reading.read_image],
-            or has not the size that it must have to be cut.
+        DataError: the file cannot be read, see
+            [`read_image`][headstart.data.pictures.reading.read_image], or does not have the size
+            that its crop requires.
     """
     image = read_image(frame.image, root)
     if frame.crop is None:
         return image
     if image.shape[:2] != frame.crop.full:
         (height, width), (h, w) = frame.crop.full, image.shape[:2]
-        message = f"the picture is {w} wide and {h} high, expected {width} and {height} as released"
-        hint = "give the frames as they were released; they are cut when they are read"
+        message = f"the picture is {w} x {h} pixels, expected the released size {width} x {height}"
+        hint = "use the frames as released; headstart crops them when it reads them"
         where = (shown(frame.image, root),)
         raise DataError(Finding("not-as-released", "error", message, hint, where))
     return np.ascontiguousarray(image[frame.crop.window])

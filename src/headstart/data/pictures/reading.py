@@ -1,29 +1,29 @@
-"""Safe decoding: a file becomes an array by stated rules, or an error that names it.
+"""Decode image and mask files safely: return an array or raise an error that names the file.
 
-The content decides what a file is, not its extension. Decoders exist for five formats and no
-others; the size in the header is checked before a pixel is decoded.
+The content of a file decides its format, not its extension. Only five formats have a decoder, and
+the size in the header is checked before any pixel is decoded.
 
-| found | an image | a mask (grey levels) |
+| Input | as an image | as a mask (grey levels) |
 |---|---|---|
 | PNG, BMP, TIFF | read | read |
-| JPEG, WEBP, TIFF with JPEG or WEBP inside | read | refused: lossy, labels are smeared |
+| JPEG, WEBP, TIFF with JPEG or WEBP inside | read | refused: lossy compression changes labels |
 | anything else (HTML, SVG, PDF, GIF, ...) | refused | refused |
-| more than 64 million pixels, or none | refused | refused |
-| truncated, or a checksum that is wrong | refused | refused |
-| animated or of several pages | refused | refused |
-| JPEG with previews (MPO of a phone) | the photograph itself | refused |
-| EXIF orientation | applied, as people see it | applied too |
-| grey, 8 bit or fewer | three equal channels | as shown: 1 bit is 0 and 255 |
-| palette | its colours | coloured palette: the index is the level; grey palette: refused \
-unless index and grey agree |
-| RGB | read | channels equal: that level; else refused (colour-coded) |
-| alpha, all of it opaque | dropped | dropped |
-| alpha, some of it transparent | refused | refused |
-| CMYK | ``R = (255 - C)(255 - K) / 255``, no colour profile | refused |
-| 16 or 32 bit whole numbers | refused | read if no level is above 255 |
-| floating point, LAB, others | refused | refused |
+| more than 64 million pixels, or zero | refused | refused |
+| truncated, or a wrong checksum | refused | refused |
+| animated, or several pages | refused | refused |
+| JPEG with previews (MPO from a phone) | the main photograph | refused |
+| EXIF orientation | applied, as a viewer shows it | applied too |
+| grey, at most 8 bits | three equal channels | as displayed: 1 bit gives 0 and 255 |
+| palette | the colours | coloured palette: the index is the level; grey palette: refused \
+unless each index equals its grey |
+| RGB | read | read if the channels are equal; else refused (colour-coded) |
+| alpha, fully opaque | dropped | dropped |
+| alpha, partly transparent | refused | refused |
+| CMYK | ``R = (255 - C)(255 - K) / 255``, without colour profile | refused |
+| 16-bit or 32-bit integers | refused | read if no level exceeds 255 |
+| floating point, LAB, other modes | refused | refused |
 
-A JPEG has no checksum: a flipped byte in one cannot always be seen, by anyone.
+JPEG has no checksum, so a flipped byte cannot always be detected.
 """
 
 from __future__ import annotations
@@ -54,8 +54,8 @@ _File = BinaryIO | io.BytesIO
 MAX_PIXELS = 64_000_000
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 
-# Pillow's Image.open would warn about large headers through a process-wide switch, and would follow
-# a JPEG's previews; its decoders used directly do neither.
+# Pillow's Image.open controls its warning about large headers by a process-wide switch, and follows
+# the previews in a JPEG. Its decoder classes do neither.
 _DECODERS: dict[str, type[ImageFile.ImageFile]] = {
     "PNG": PngImagePlugin.PngImageFile,
     "JPEG": JpegImagePlugin.JpegImageFile,
@@ -81,8 +81,8 @@ _OTHERS = (
     (b"%!ps", "a PostScript document"),
     (b"gif8", "a GIF"),
     (b"pk\x03\x04", "a zip archive"),
-    (b"id3", "a sound (MP3)"),
-    (b"flac", "a sound (FLAC)"),
+    (b"id3", "an audio file (MP3)"),
+    (b"flac", "an audio file (FLAC)"),
     (b"#extm3u", "a playlist"),
 )
 _LOSSY_IN_TIFF = {"jpeg", "tiff_jpeg", "webp"}
@@ -91,14 +91,14 @@ _FORMATS = "expected PNG, JPEG, WEBP, BMP or TIFF"
 
 
 def read_image(path: Path, root: Path) -> UInt8[np.ndarray, "h w 3"]:
-    """An image as people see it, by the rules in this module's table.
+    """Return an image as a viewer shows it, by the rules in the table of this module.
 
     Args:
         path: the file.
-        root: the dataset's folder, which a link must not leave.
+        root: the dataset folder; links that leave it are refused.
 
     Raises:
-        DataError: the file cannot be read by these rules; names it, relative to ``root``.
+        DataError: the file cannot be read by these rules; names the file relative to ``root``.
     """
     with open_regular(path, root) as file:
         picture, _, _ = _decode(file, shown(path, root))
@@ -108,12 +108,12 @@ def read_image(path: Path, root: Path) -> UInt8[np.ndarray, "h w 3"]:
 def decode_image(
     content: bytes, name: str, max_pixels: int = MAX_PIXELS
 ) -> UInt8[np.ndarray, "h w 3"]:
-    """An image whose bytes are at hand, by the same rules as [`read_image`][].
+    """Decode the bytes of an image file by the same rules as [`read_image`][].
 
     Args:
-        content: of the file.
-        name: what it is called in findings.
-        max_pixels: a picture with more is refused before one of them is decoded.
+        content: the bytes of the file.
+        name: name of the file in findings.
+        max_pixels: larger pictures are refused before any pixel is decoded.
 
     Raises:
         DataError: the bytes cannot be read by these rules.
@@ -123,38 +123,38 @@ def decode_image(
 
 
 def read_mask(path: Path, root: Path) -> UInt8[np.ndarray, "h w"]:
-    """A mask's grey levels, by the rules in this module's table.
+    """Return the grey levels of a mask, by the rules in the table of this module.
 
     Args:
         path: the file.
-        root: the dataset's folder, which a link must not leave.
+        root: the dataset folder; links that leave it are refused.
 
     Raises:
-        DataError: the file cannot be read by these rules; names it, relative to ``root``.
+        DataError: the file cannot be read by these rules; names the file relative to ``root``.
     """
     name = shown(path, root)
     with open_regular(path, root) as file:
         picture, container, compression = _decode(file, name)
     if container in ("JPEG", "WEBP") or compression in _LOSSY_IN_TIFF:
-        found = len(np.unique(np.asarray(picture.convert("L"))))
+        levels = len(np.unique(np.asarray(picture.convert("L"))))
         raise _refusal(
             name,
             "lossy-mask",
             f"the mask is saved as {container}, which changes label values "
-            f"({found} different grey levels found)",
-            "export the masks as PNG from the tool they were drawn in; converting this file "
+            f"({levels} different grey levels found)",
+            "export the mask as PNG from the annotation tool; converting this file "
             "cannot restore the labels",
         )
     return _mask_levels(picture, name)
 
 
 def read_luma(path: Path, root: Path) -> UInt8[np.ndarray, "h w"]:
-    """The brightness of a mask that others read more freely than [`read_mask`][] does.
+    """Return the brightness of a mask; accepts coloured and lossy files, unlike [`read_mask`][].
 
-    ``(19595 R + 38470 G + 7471 B + 32768) >> 16``, which of grey is its level; alpha is left out.
+    ``(19595 R + 38470 G + 7471 B + 32768) >> 16``, the level itself for grey; ignores alpha.
 
     Raises:
-        DataError: as [`read_image`][], apart from transparency.
+        DataError: as for [`read_image`][], except that transparency is accepted.
     """
     name = shown(path, root)
     with open_regular(path, root) as file:
@@ -165,10 +165,10 @@ def read_luma(path: Path, root: Path) -> UInt8[np.ndarray, "h w"]:
 
 
 def exif_orientation(path: Path, root: Path) -> int:
-    """The orientation a file's EXIF asks for, 1 (as stored) to 8; reads the header only.
+    """Return the EXIF orientation, 1 (as stored) to 8; reads only the header.
 
     Raises:
-        DataError: as [`read_image`][], as far as the header shows it.
+        DataError: as for [`read_image`][], as far as the header shows the problem.
     """
     name = shown(path, root)
     with open_regular(path, root) as file:
@@ -188,16 +188,16 @@ def _damaged(name: str, error: Exception) -> DataError:
         name,
         "damaged-picture",
         f"the picture is damaged or cut short: {error or type(error).__name__}",
-        "copy or download it again from where it came",
+        "copy or download the file again from its source",
     )
 
 
 def _open(file: _File, name: str, max_pixels: int = MAX_PIXELS) -> tuple[ImageFile.ImageFile, str]:
-    """The opened picture, nothing decoded yet, and its format."""
+    """Return the opened but not yet decoded picture, and its format."""
     head = file.read(512)
     if not head:
         raise _refusal(
-            name, "empty-file", "the file is empty (0 bytes)", "copy it again or remove it"
+            name, "empty-file", "the file is empty (0 bytes)", "copy the file again or remove it"
         )
     container = next((format_ for magic, format_ in _MAGIC if head.startswith(magic)), None)
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
@@ -207,7 +207,7 @@ def _open(file: _File, name: str, max_pixels: int = MAX_PIXELS) -> tuple[ImageFi
             name,
             "not-a-picture",
             f"the file is {resemblance(head)}; {_FORMATS}",
-            "replace it by the picture it should be, or remove it",
+            "replace the file with a picture, or remove it",
         )
     file.seek(0)
     try:
@@ -220,20 +220,20 @@ def _open(file: _File, name: str, max_pixels: int = MAX_PIXELS) -> tuple[ImageFi
             name,
             "picture-size",
             f"the header claims {width} x {height} pixels, expected at most {max_pixels:,} in all",
-            "cut or scale the picture; if that is not its size, the file is damaged",
+            "crop or scale the picture; if its true size is smaller, the file is damaged",
         )
     if getattr(picture, "is_animated", False):
         raise _refusal(
             name,
             "several-pages",
-            "the file holds several pictures (animated, or pages); expected one",
-            "save each as a file of its own",
+            "the file holds several pictures (animation or pages); expected one",
+            "save each picture as a separate file",
         )
     return picture, container
 
 
 def resemblance(head: bytes) -> str:
-    """What a file seems to be, from its first bytes."""
+    """Describe the type of a file, judged by its first bytes."""
     for magic, container in _MAGIC:
         if head.startswith(magic):
             return f"a {container} picture"
@@ -249,11 +249,11 @@ def resemblance(head: bytes) -> str:
 def _decode(
     file: _File, name: str, max_pixels: int = MAX_PIXELS
 ) -> tuple[Image.Image, str, object]:
-    """The decoded upright picture, its format, and a TIFF's compression."""
+    """Return the decoded upright picture, its format, and the compression of a TIFF."""
     picture, container = _open(file, name, max_pixels)
     sixteen = any(";16" in str(tile.args) for tile in picture.tile)
     if sixteen and not picture.mode.startswith("I"):
-        # Pillow would drop the lower eight bits of each channel in silence.
+        # Pillow would silently drop the lower eight bits of each channel.
         raise _depth(name, f"16-bit {picture.mode}")
     try:
         picture.load()
@@ -263,17 +263,17 @@ def _decode(
     return picture, container, picture.info.get("compression")
 
 
-def _depth(name: str, found: str) -> DataError:
+def _depth(name: str, depth: str) -> DataError:
     return _refusal(
         name,
         "picture-depth",
-        f"the picture is {found}; expected 8 bits per channel",
-        "convert it to 8 bits: only you know which range of values to keep",
+        f"the picture is {depth}; expected 8 bits per channel",
+        "convert the picture to 8 bits, with the range of values that you need",
     )
 
 
 def _without_alpha(picture: Image.Image, name: str) -> Image.Image:
-    """The picture as grey or RGB, which loses nothing: all of its alpha is opaque."""
+    """Return the picture as grey or RGB; refuse it unless its alpha is fully opaque."""
     if not picture.has_transparency_data:
         return picture
     rgba = picture.convert("RGBA")
@@ -282,8 +282,8 @@ def _without_alpha(picture: Image.Image, name: str) -> Image.Image:
         raise _refusal(
             name,
             "transparent-picture",
-            "the picture is transparent in places; what is behind it is not known",
-            "save it without transparency, on the ground it should have",
+            "the picture is partly transparent, and its background is unknown",
+            "save the picture without transparency, on the background it should have",
         )
     return rgba.convert("RGB")
 
@@ -322,13 +322,13 @@ def _mask_levels(picture: Image.Image, name: str) -> UInt8[np.ndarray, "h w"]:
             name,
             "coloured-mask",
             "the mask is coloured; expected grey levels",
-            "replace each colour by its class's grey level in mapping.json; save as 8-bit grey",
+            "replace each colour with its class's grey level in mapping.json; save as 8-bit grey",
         )
     return np.ascontiguousarray(pixels[..., 0])
 
 
 def _palette_levels(picture: Image.Image, name: str) -> UInt8[np.ndarray, "h w"]:
-    """The indices. A grey palette that shows other levels than they are could mean either."""
+    """Return the indices; refuse a grey palette whose greys differ from the indices."""
     _without_alpha(picture, name)
     indices = np.array(picture)
     palette = np.array(picture.getpalette("RGB"), dtype=np.uint8).reshape(-1, 3)
@@ -339,8 +339,8 @@ def _palette_levels(picture: Image.Image, name: str) -> UInt8[np.ndarray, "h w"]
         raise _refusal(
             name,
             "ambiguous-mask",
-            f"the mask's palette shows its indices {used[:5].tolist()} as the grey levels "
-            f"{shown_as[:5].tolist()}; either could be meant",
-            "save it as plain 8-bit grey without a palette",
+            f"the palette of the mask shows indices {used[:5].tolist()} as grey levels "
+            f"{shown_as[:5].tolist()}; either could be the label",
+            "save the mask as plain 8-bit grey without a palette",
         )
     return indices

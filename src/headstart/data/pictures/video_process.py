@@ -1,4 +1,4 @@
-"""The process that decodes a clip, seen from outside: started, listened to, ended, outlived."""
+"""Start, read from and stop the process that decodes a clip."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ from jaxtyping import UInt8
 from headstart.data.pictures import video_worker as decoder
 from headstart.errors import DataError, Finding
 
-_HEADER = 1 << 16  # bytes of a message that is not pixels
+_HEADER = 1 << 16  # maximal bytes of a message without pixels
 _CONVERT = "convert it: ffmpeg -i CLIP -vf scale=1920:-2 -r 25 OTHER.mp4"
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What a clip may ask for.
+    """Limits on a clip and its decoder.
 
     Attributes:
-        pixels: of a frame.
-        rate: frames a second.
-        memory: bytes of address space of the decoder.
-        seconds: of computing for one frame.
-        silence: seconds in which the decoder says nothing, computing or not.
+        pixels: maximal pixels per frame.
+        rate: maximal frames per second.
+        memory: bytes of address space for the decoder.
+        seconds: CPU seconds for one frame.
+        silence: wall-clock seconds that the decoder may stay silent.
     """
 
     pixels: int = 8192 * 4320
@@ -47,14 +47,14 @@ class Limits:
 
 @dataclass(frozen=True)
 class Decoding:
-    """A decoder at work on a file.
+    """A running decoder of one file.
 
     Attributes:
-        name: of the file, for messages.
-        process: the decoder.
-        pipe: the end of what it writes into.
-        limits: what the clip may ask for.
-        stop: asked while waiting for it; when true, nothing more is waited for.
+        name: name of the file, for messages.
+        process: the decoder process.
+        pipe: file descriptor to read the decoder's messages from.
+        limits: limits on the clip.
+        stop: polled while waiting; once it returns true, waiting ends.
     """
 
     name: str
@@ -64,13 +64,13 @@ class Decoding:
     stop: Callable[[], bool]
 
     def message(self, frame: int) -> dict[str, Any] | None:
-        """What the decoder says next; None when asked to stop.
+        """Return the decoder's next message, or ``None`` if stopped.
 
         Args:
-            frame: which is waited for, for what is said when it does not come.
+            frame: index of the awaited frame, for error messages.
 
         Raises:
-            DataError: it has died, is silent for too long, or refuses the clip.
+            DataError: the decoder died, was silent for too long, or refused the clip.
         """
         length = bytearray(4)
         if not self._fill(length, frame):
@@ -80,35 +80,35 @@ class Decoding:
         if not self._fill(text, frame):
             return None
         try:
-            heard = _checked(json.loads(text))
+            message = _checked(json.loads(text))
         except (ValueError, KeyError, TypeError, RecursionError):
             raise self._died(frame) from None
-        if heard["kind"] == "refused":
-            raise self._refusal(heard["why"], heard["message"])
-        return heard
+        if message["kind"] == "refused":
+            raise self._refusal(message["why"], message["message"])
+        return message
 
-    def _refusal(self, why: str, said: str) -> DataError:
+    def _refusal(self, why: str, detail: str) -> DataError:
         if why == "memory":
             text = f"decoding the clip takes more than {self.limits.memory / 2**30:g} GiB"
             return self.error("clip-memory", text, _CONVERT)
         if why == "no video":
-            text = f"the file holds no video, but {said}"
-            return self.error("no-video", text, "give the clip itself")
-        text = f"the clip is damaged, cut short before its index, or none that can be read ({said})"
-        hint = "copy it again from where it came, or convert it: ffmpeg -i CLIP OTHER.mp4"
+            text = f"the file holds no video, only {detail}"
+            return self.error("no-video", text, "pass the file of the clip itself")
+        text = f"the file is not a readable clip; it may be damaged or truncated ({detail})"
+        hint = "copy the file again from its source, or convert it: ffmpeg -i CLIP OTHER.mp4"
         return self.error("not-a-clip", text, hint)
 
     def pixels(self, frame: int, height: int, width: int) -> UInt8[np.ndarray, "h w 3"] | None:
-        """The pixels that follow the message of a frame; None when asked to stop."""
+        """Return the pixels that follow a frame's message, or ``None`` if stopped."""
         if height * width > self.limits.pixels:
             raise self._died(frame)
         image = np.empty((height, width, 3), np.uint8)
         return image if self._fill(image.reshape(-1).data, frame) else None
 
     def _fill(self, buffer: bytearray | memoryview, frame: int) -> bool:
-        """Fills it with what the decoder says next; false when asked to stop.
+        """Fill the buffer from the pipe; return false if stopped.
 
-        A decoder may fall silent within a message, so every piece is waited for with the same care.
+        The time limit applies to every read, because a decoder may fall silent within a message.
         """
         left, until = memoryview(buffer), time.monotonic() + self.limits.silence
         while left:
@@ -121,34 +121,34 @@ class Decoding:
                     raise self._died(frame)
                 left, until = left[got:], time.monotonic() + self.limits.silence
             elif time.monotonic() > until:
-                text = f"the decoder has said nothing for {self.limits.silence} s at frame {frame}"
+                text = f"the decoder was silent for {self.limits.silence} s at frame {frame}"
                 raise self.error("decoder-silent", text, _CONVERT)
         return True
 
     def _died(self, frame: int) -> DataError:
         try:
             status = self.process.wait(timeout=5)
-        except subprocess.TimeoutExpired:  # it talks nonsense instead
+        except subprocess.TimeoutExpired:  # it still runs, but sent an invalid message
             self.process.kill()
             status = self.process.wait()
         why = f"with status {status}"
         if status < 0:
             why = f"by signal {-status}, {signal.Signals(-status).name}"
         if status == -signal.SIGXCPU:
-            why = f"because a frame took over {self.limits.seconds} s of computing"
-        text = f"the decoder died at frame {frame} ({why}); the clip is damaged or made to harm"
+            why = f"because a frame took over {self.limits.seconds} s of CPU time"
+        text = f"the decoder died at frame {frame} ({why}); the clip is damaged or malicious"
         return self.error("decoder-died", text, _CONVERT)
 
     def error(self, code: str, message: str, hint: str) -> DataError:
-        """About this clip."""
+        """Return an error about this clip."""
         return DataError(Finding(code, "error", message, hint, (self.name,)))
 
 
-def _checked(heard: Any) -> dict[str, Any]:
-    """A message as the decoder's own documentation has it; one that was taken over may say more.
+def _checked(message: Any) -> dict[str, Any]:
+    """Return the documented fields of a message; a compromised decoder could send anything.
 
     Raises:
-        ValueError, KeyError, TypeError: it is not.
+        ValueError, KeyError, TypeError: a field is missing or has the wrong type.
     """
     kinds = {
         "opened": ("width", "height", "tick", "rate", "seconds", "exact"),
@@ -157,69 +157,70 @@ def _checked(heard: Any) -> dict[str, Any]:
         "refused": ("why", "message"),
         "end": ("why",),
     }
-    made = {"kind": heard["kind"], **{name: heard[name] for name in kinds[heard["kind"]]}}
-    least = 1 if made["kind"] == "frame" else 0  # a header may not know
-    for name, value in made.items():
+    fields = {"kind": message["kind"], **{name: message[name] for name in kinds[message["kind"]]}}
+    least = 1 if fields["kind"] == "frame" else 0  # a header may lack its size
+    for name, value in fields.items():
         if name in ("width", "height"):
-            right = type(value) is int and value >= least
+            valid = type(value) is int and value >= least
         elif name in ("tick", "rate", "aspect"):
-            right = value is None or (
+            valid = value is None or (
                 [type(part) for part in value] == [int, int] and min(value) > 0
             )
         elif name in ("pts", "duration"):
-            right = value is None or type(value) is int
+            valid = value is None or type(value) is int
         elif name == "seconds":
-            right = value is None or (type(value) in (int, float) and math.isfinite(value))
+            valid = value is None or (type(value) in (int, float) and math.isfinite(value))
         else:
-            right = value is None or type(value) in (str, bool)
-        if not right:
+            valid = value is None or type(value) in (str, bool)
+        if not valid:
             raise ValueError(name)
-    return made
+    return fields
 
 
 @contextlib.contextmanager
 def decoding(
     file: BinaryIO, name: str, limits: Limits, stop: Callable[[], bool]
 ) -> Iterator[Decoding]:
-    """Starts a decoder on an opened file; it is ended with the ``with`` block."""
-    ours, theirs = os.pipe()
-    its = json.dumps(asdict(limits))
+    """Start a decoder for an open file; stop it when the ``with`` block ends."""
+    read_end, write_end = os.pipe()
+    options = json.dumps(asdict(limits))
     try:
         try:
             process = subprocess.Popen(
-                [sys.executable, "-P", decoder.__file__, str(theirs), its],
+                [sys.executable, "-P", decoder.__file__, str(write_end), options],
                 stdin=file,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
-                pass_fds=(theirs,),
-                start_new_session=True,  # a Ctrl-C is for us: we decide what becomes of it
+                pass_fds=(write_end,),
+                start_new_session=True,  # Ctrl-C reaches only this process, which stops the decoder
                 env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},  # threads reserve address space
             )
         finally:
-            os.close(theirs)
+            os.close(write_end)
         try:
-            yield Decoding(name, process, ours, limits, stop)
+            yield Decoding(name, process, read_end, limits, stop)
         finally:
             process.kill()
             process.wait()
     finally:
-        os.close(ours)
+        os.close(read_end)
 
 
-def opened(its: Decoding) -> dict[str, Any] | None:
-    """What the clip's header says, within the limits; None when asked to stop.
+def opened(worker: Decoding) -> dict[str, Any] | None:
+    """Return the header of the clip, or ``None`` if stopped.
 
     Raises:
-        DataError: it is no clip, or not one within the limits.
+        DataError: the file is not a clip or exceeds the limits.
     """
-    said = its.message(0)
-    if said is None:
+    header = worker.message(0)
+    if header is None:
         return None
-    width, height, rate = said["width"], said["height"], said["rate"]
-    if width * height > its.limits.pixels:
-        text = f"frames of {width} x {height} pixels, expected at most {its.limits.pixels:,} in all"
-        raise its.error("frame-size", text, _CONVERT)
-    if rate is not None and rate[0] > its.limits.rate * rate[1]:
+    limits = worker.limits
+    width, height, rate = header["width"], header["height"], header["rate"]
+    if width * height > limits.pixels:
+        text = f"frames of {width} x {height} pixels, expected at most {limits.pixels:,} in all"
+        raise worker.error("frame-size", text, _CONVERT)
+    if rate is not None and rate[0] > limits.rate * rate[1]:
         per_second = f"{rate[0] / rate[1]:,.0f} frames a second"
-        raise its.error("frame-rate", f"{per_second}, expected at most {its.limits.rate}", _CONVERT)
-    return said
+        raise worker.error("frame-rate", f"{per_second}, expected at most {limits.rate}", _CONVERT)
+    return header

@@ -1,21 +1,21 @@
-"""Frames of a clip, decoded where a crash harms nobody. Run as a process, never imported for use.
+"""Decode the frames of a clip in a separate process, so that a crash does no harm.
 
-FFmpeg reads what strangers made, in C. So it gets a process of its own, which imports nothing of
-headstart, is given the opened file instead of a name, may open no other, and has its memory and its
-time for a frame limited. What it finds goes into a pipe as lengths and pixels, never as pickles: a
-decoder that was taken over cannot make its parent run code. [`headstart.data.pictures.clip`][] is the other
-end.
+FFmpeg is C code that reads untrusted files. This script therefore runs in its own process, which
+imports nothing from headstart, receives an open file instead of a name, can open no other file, and
+has limited memory and limited time per frame. It writes lengths and pixels to a pipe, never
+pickles, so a compromised decoder cannot make its parent run code. The parent reads the pipe in
+[`headstart.data.pictures.video_process`][].
 
-``python decoder.py PIPE LIMITS``, the clip on standard input. Messages are JSON objects, each after
-its length in four bytes:
+Usage: ``python video_worker.py PIPE LIMITS``, with the clip on standard input. Messages are JSON
+objects; each follows its length in four bytes:
 
-| kind | holds |
+| kind | content |
 |---|---|
-| opened | what the header says |
-| frame | ``height``, ``width``, ``aspect`` of a pixel, ``pts`` and ``duration`` in ticks; upright \
-RGB pixels follow |
-| broken | ``pts`` of a packet or frame that is no picture, and why |
-| refused | ``why`` (memory, no clip, no video) and ``message``: nothing more comes |
+| opened | the fields of the header |
+| frame | ``height``, ``width``, pixel ``aspect``, ``pts`` and ``duration`` in ticks; upright RGB \
+pixels follow |
+| broken | ``pts`` of a packet or frame that cannot be decoded, and ``why`` |
+| refused | ``why`` (memory, no clip, no video) and ``message``; nothing follows |
 | end | ``why``, if the file could not be read to its end |
 """
 
@@ -36,22 +36,22 @@ if TYPE_CHECKING:
     import numpy as np
     from jaxtyping import UInt8
 
-# Containers people keep clips in. Those that name other files (playlists, concat, image sequences)
-# are not among them, and no protocol is allowed that could open one.
+# Common containers of clips. Formats that refer to other files (playlists, concat, image sequences)
+# are excluded, and no protocol that could open a file is allowed.
 FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,ogg,flv,asf,mxf"
-# What PyAV imports only when it meets a stream or a frame: then no file may be opened any more.
+# PyAV imports these only when it meets a stream or a frame, when no file can be opened any more.
 _KINDS = ("audio", "subtitles", "video")
 _LATER = ("numpy", *(f"av.{k}.{m}" for k in _KINDS for m in ("stream", "codeccontext")))
 
 
 def main() -> None:
-    """Decodes standard input into a pipe."""
-    pipe = open(int(sys.argv[1]), "wb")  # noqa: PTH123, SIM115 - a number, open to the end
+    """Decode standard input into a pipe."""
+    pipe = open(int(sys.argv[1]), "wb")  # noqa: PTH123, SIM115 - a descriptor, open until exit
     limits = json.loads(sys.argv[2])
     _limit(resource.RLIMIT_CORE, 0)
     _limit(resource.RLIMIT_FSIZE, 0)
     _limit(resource.RLIMIT_AS, limits["memory"])
-    with contextlib.suppress(BrokenPipeError):  # nobody wants more
+    with contextlib.suppress(BrokenPipeError):  # the parent has stopped reading
         try:
             _decode(pipe, limits)
         except MemoryError:
@@ -59,7 +59,7 @@ def main() -> None:
 
 
 def _limit(which: int, value: int) -> None:
-    """Systems that cannot limit one thing do without."""
+    """Set a resource limit, where the system supports it."""
     with contextlib.suppress(OSError, ValueError):
         resource.setrlimit(which, (value, value))
 
@@ -75,29 +75,29 @@ def _decode(pipe: BinaryIO, limits: dict[str, int]) -> None:
 
     for later in _LATER:
         importlib.import_module(later)
-    _limit(resource.RLIMIT_NOFILE, 0)  # what is open stays open
+    _limit(resource.RLIMIT_NOFILE, 0)  # open files stay open
     allowed = {"protocol_whitelist": "none", "format_whitelist": FORMATS}
     clock = _Clock(limits["seconds"])
     clock.renew()
     try:
         container = av.open(_Bytes(), "r", options=allowed)
         stream: Any = container.streams.best("video")
-    except MemoryError:  # FFmpeg's own is a child of both
+    except MemoryError:  # FFmpeg's own MemoryError is also an FFmpegError
         raise
     except av.FFmpegError as error:
         _send(pipe, kind="refused", why="no clip", message=error.strerror or "no format fits")
         return
     if stream is None or stream.disposition & av.stream.Disposition.attached_pic:
         kinds = sorted({each.type for each in container.streams} - {"video"})
-        its = {"audio": "sound", "subtitle": "subtitles"}
-        what = ", ".join(its.get(kind, kind) for kind in kinds) or "nothing at all"
-        _send(pipe, kind="refused", why="no video", message=what)
+        words = {"audio": "sound", "subtitle": "subtitles"}
+        others = ", ".join(words.get(kind, kind) for kind in kinds) or "unknown data"
+        _send(pipe, kind="refused", why="no video", message=others)
         return
     context = stream.codec_context
-    context.thread_count = 1  # beside the network; and an error belongs to the packet it came with
+    context.thread_count = 1  # leaves cores to the network, and ties an error to its packet
     context.options = {"max_pixels": str(limits["pixels"])}
     seconds = None
-    if container.duration is not None:  # some containers count it from 0, not from the first frame
+    if container.duration is not None:  # some containers count from 0, not from the first frame
         seconds = (container.duration - max(container.start_time or 0, 0)) / 1_000_000
     own = stream.duration is not None and stream.time_base is not None
     _send(
@@ -114,11 +114,11 @@ def _decode(pipe: BinaryIO, limits: dict[str, int]) -> None:
 
 
 def _all_frames(pipe: BinaryIO, container: Any, stream: Any, clock: _Clock) -> str | None:
-    """Sends them; what kept the file from being read to its end, if anything did."""
+    """Send all frames; return why the file could not be read to its end, or ``None``."""
     import av
 
     packets = container.demux(stream)
-    # One for all frames: each frame's own would start threads, and they pile up until none start.
+    # Shared by all frames: a reformatter per frame would start threads that accumulate.
     colours = av.video.reformatter.VideoReformatter()
     while True:
         clock.renew()
@@ -154,16 +154,16 @@ def _all_frames(pipe: BinaryIO, container: Any, stream: Any, clock: _Clock) -> s
             pixels, turned = _upright(rgb.to_ndarray(), frame)
             height, width = pixels.shape[:2]
             aspect = _pair(stream.sample_aspect_ratio)
-            its = {"pts": frame.pts, "duration": frame.duration}
+            times = {"pts": frame.pts, "duration": frame.duration}
             if aspect and turned:
                 aspect.reverse()
-            _send(pipe, kind="frame", height=height, width=width, aspect=aspect, **its)
+            _send(pipe, kind="frame", height=height, width=width, aspect=aspect, **times)
             pipe.write(pixels.reshape(-1).data)
             pipe.flush()
 
 
 class _Bytes:
-    """Standard input without its name, from which FFmpeg would guess a format."""
+    """Standard input without a name; FFmpeg would guess a format from a name."""
 
     def __init__(self) -> None:
         file = sys.stdin.buffer
@@ -171,7 +171,7 @@ class _Bytes:
 
 
 class _Clock:
-    """Ends this process when one frame takes more than some seconds of computing."""
+    """Limit on the CPU time of one frame; the system kills this process beyond it."""
 
     def __init__(self, seconds: int) -> None:
         self._seconds = seconds
@@ -193,9 +193,9 @@ def _pair(value: Fraction | None) -> list[int] | None:
 def _upright(
     pixels: UInt8[np.ndarray, "h w 3"], frame: Any
 ) -> tuple[UInt8[np.ndarray, "h2 w2 3"], bool]:
-    """A frame's pixels as people see them, and whether height and width have changed places.
+    """Return the upright pixels of a frame, and whether height and width were swapped.
 
-    The display matrix is applied where it turns by right angles or mirrors.
+    Only display matrices that rotate by right angles or mirror are applied.
     """
     import numpy as np
 
