@@ -27,7 +27,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from headstart.data.layouts.folders import frames_of, open_dataset
+from headstart.data.layouts.dataset import frames_of
+from headstart.data.layouts.recognise import open_dataset
 from headstart.data.pictures.frame import read_frame
 from headstart.errors import HeadstartError
 from headstart.inference.onnx_file import read_onnx

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from headstart.data.augmentation import Augmentation
-from headstart.data.layouts.folders import Frame
+from headstart.data.pictures.frame import Frame
 
 
 class Frames(Dataset[tuple[Tensor, Tensor]]):

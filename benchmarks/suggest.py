@@ -27,8 +27,9 @@ from headstart.config.files import read_frame_names
 from headstart.config.option_values import parse_size
 from headstart.config.records import RunConfig
 from headstart.data.decoded_frames import read_labelled
-from headstart.data.layouts.folders import Frame, open_dataset
+from headstart.data.layouts.recognise import open_dataset
 from headstart.data.pictures.duplicates import NEAR, fingerprints, nearest
+from headstart.data.pictures.frame import Frame
 from headstart.inference.finished_run import read_finished_run
 from headstart.inference.opening import open_segmenter
 from headstart.inference.segmenter import Segmenter, class_maps_of

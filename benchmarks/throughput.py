@@ -45,7 +45,9 @@ from headstart.config.recipes import Recipe, read_recipe
 from headstart.data.batches import steps_per_epoch
 from headstart.data.decoded_frames import decode
 from headstart.data.drawn.dataset import write_dataset
-from headstart.data.layouts.folders import Dataset, Frame, open_dataset
+from headstart.data.layouts.dataset import Dataset
+from headstart.data.layouts.recognise import open_dataset
+from headstart.data.pictures.frame import Frame
 from headstart.errors import Finding, HeadstartError, UsageError
 from headstart.models.unet import UNet
 from headstart.runs.records import environment

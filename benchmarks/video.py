@@ -22,7 +22,8 @@ import numpy as np
 from PIL import Image
 
 from headstart.data.drawn.dataset import write_dataset
-from headstart.data.layouts.folders import frames_of, open_dataset
+from headstart.data.layouts.dataset import frames_of
+from headstart.data.layouts.recognise import open_dataset
 from headstart.data.pictures.frame import read_frame
 from headstart.runs.records import environment
 from headstart.system.disk import write_json

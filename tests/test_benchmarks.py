@@ -18,7 +18,7 @@ import torch
 from PIL import Image
 
 from headstart.data.augmentation import Augmentation
-from headstart.data.layouts.folders import Frame
+from headstart.data.pictures.frame import Frame
 from headstart.training.losses import dice_loss
 from tests.clips import frames_in
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from headstart.data.layouts.folders import open_dataset
+from headstart.data.layouts.recognise import open_dataset
 from headstart.system.disk import locked
 from tests.cli.test_main import _become_headstart, headstart
 from tests.clips import make_clip

@@ -17,7 +17,8 @@ from PIL import Image
 from headstart.data import decoded_frames as decoded
 from headstart.data.decoded_frames import Decoded, decode, read_labelled, resize_image, resize_mask
 from headstart.data.label_map import LabelMap
-from headstart.data.layouts.folders import Frame, open_dataset
+from headstart.data.layouts.recognise import open_dataset
+from headstart.data.pictures.frame import Frame
 from headstart.errors import DataError, DiskError
 
 MAP = LabelMap(("ground", "tool", "thread"), (0, 100, 200))

@@ -19,7 +19,8 @@ from headstart.cli.main import app
 from headstart.config.recipes import CLASSIFIER_DEFAULT
 from headstart.config.records import make_run_config
 from headstart.data.layouts.class_folders import open_classes
-from headstart.data.layouts.folders import find_pictures, open_dataset
+from headstart.data.layouts.picture_folder import find_pictures
+from headstart.data.layouts.recognise import open_dataset
 from headstart.errors import DataError, HeadstartError, LockedError
 from headstart.inference.classifier import classes_of_pictures, write_classes
 from headstart.inference.evaluation import evaluate_run

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from headstart.data.layouts.folders import frames_of, open_dataset
+from headstart.data.layouts.dataset import frames_of
+from headstart.data.layouts.recognise import open_dataset
 from headstart.errors import DataError, UsageError
 from headstart.inference import mask_scores
 from headstart.inference.evaluation import evaluate_masks, evaluate_run

@@ -10,7 +10,9 @@ import pytest
 from PIL import Image
 
 from headstart.data.label_map import LabelMap
-from headstart.data.layouts.folders import find_pictures, frames_of, open_dataset
+from headstart.data.layouts.dataset import frames_of
+from headstart.data.layouts.picture_folder import find_pictures
+from headstart.data.layouts.recognise import open_dataset
 from headstart.errors import DataError, UsageError
 from headstart.inference.masks import predict
 from headstart.inference.opening import open_segmenter

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
-from headstart.data.layouts.folders import frames_of, open_dataset
+from headstart.data.layouts.dataset import frames_of
+from headstart.data.layouts.recognise import open_dataset
 from headstart.data.pictures.frame import read_frame
 from headstart.inference.opening import open_segmenter
 from headstart.inference.segmenter import brought, class_maps, class_maps_of, resized

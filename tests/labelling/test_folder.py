@@ -14,7 +14,8 @@ import torch
 from PIL import ExifTags, Image
 
 from headstart.data.checks.segmentation import check_dataset
-from headstart.data.layouts.folders import find_pictures, open_dataset
+from headstart.data.layouts.picture_folder import find_pictures
+from headstart.data.layouts.recognise import open_dataset
 from headstart.errors import UsageError
 from headstart.inference.opening import open_segmenter
 from headstart.labelling.folder import contact_sheet, write_suggestions

@@ -12,7 +12,8 @@ import pytest
 import torch
 from PIL import Image
 
-from headstart.data.layouts.folders import find_pictures, open_dataset
+from headstart.data.layouts.picture_folder import find_pictures
+from headstart.data.layouts.recognise import open_dataset
 from headstart.errors import DataError
 from headstart.inference.finished_run import read_finished_run
 from headstart.inference.segmenter import Segmenter

@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from headstart.data.layouts.folders import find_pictures
+from headstart.data.layouts.picture_folder import find_pictures
 from headstart.inference.masks import predict
 from headstart.inference.segmenter import brought
 from headstart.scores.frames_csv import read_frames_csv

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from headstart.data.drawn.scenes import draw_scene
-from headstart.data.layouts.folders import find_pictures
+from headstart.data.layouts.picture_folder import find_pictures
 from headstart.inference.masks import predict
 from headstart.inference.segmenter import brought, resized
 from headstart.serve.app import Served

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from headstart.data.decoded_frames import Decoded, decode
-from headstart.data.layouts.folders import open_dataset
+from headstart.data.layouts.recognise import open_dataset
 from headstart.plots import curves
 from headstart.runs.run import train
 from tests.conftest import Silent

@@ -20,7 +20,7 @@ from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 from torchvision import models
 
-from headstart.data.layouts.folders import find_pictures
+from headstart.data.layouts.picture_folder import find_pictures
 from headstart.inference.classifier import classes_of_pictures
 from headstart.inference.opening import open_classifier
 from headstart.inference.segmenter import class_maps

@@ -16,7 +16,7 @@ from headstart.cli.main import app
 from headstart.config.files import read_run_config
 from headstart.config.recipes import ENCODER_DEFAULT
 from headstart.config.records import RunConfig, make_run_config, make_study_config
-from headstart.data.layouts.folders import open_dataset
+from headstart.data.layouts.recognise import open_dataset
 from headstart.errors import DataError, Finding, InterruptedRun, UsageError
 from headstart.exports.to_onnx import export_run
 from headstart.inference.evaluation import evaluate_run

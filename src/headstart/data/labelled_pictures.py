@@ -16,7 +16,7 @@ from PIL import ExifTags, Image
 from headstart.data.decoded_frames import decode, digest
 from headstart.data.files import open_regular
 from headstart.data.label_map import LabelMap
-from headstart.data.layouts.class_folders import ClassDataset, Pictures
+from headstart.data.layouts.class_folders import ClassDataset, LabelledSplit
 from headstart.data.pictures.duplicates import Fingerprints, only_digests
 
 _FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF")
@@ -102,12 +102,12 @@ def _digest_of_pixels(pixels: UInt8[np.ndarray, "n h w"]) -> str:
     return hashlib.sha256(np.ascontiguousarray(pixels).tobytes()).hexdigest()
 
 
-def _with_labels(content: str, dataset: ClassDataset, pictures: Pictures) -> str:
+def _with_labels(content: str, dataset: ClassDataset, pictures: LabelledSplit) -> str:
     about = json.dumps([content, list(dataset.names), pictures.labels.tolist()])
     return hashlib.sha256(about.encode()).hexdigest()
 
 
-def _common_size(pictures: Pictures, root: Path) -> tuple[int, int] | None:
+def _common_size(pictures: LabelledSplit, root: Path) -> tuple[int, int] | None:
     """Return the height and width shared by all pictures; ``None`` if they differ or are damaged.
 
     Reads only the headers.

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from headstart.config.files import read_run_config
-from headstart.data.layouts.folders import find_pictures
+from headstart.data.layouts.picture_folder import find_pictures
 from headstart.data.pictures.frame import read_frame
 from headstart.errors import DataError, Finding, UsageError
 from headstart.exports.agreement import TOLERANCE, Agreement, compare

@@ -10,8 +10,7 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
-from headstart.data.layouts.folders import Frame
-from headstart.data.pictures.frame import read_frame
+from headstart.data.pictures.frame import Frame, read_frame
 from headstart.errors import DataError, Finding
 from headstart.inference.output_folder import claimed_pictures
 from headstart.inference.segmenter import Segmenter, class_maps_of

@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from headstart.data.layouts.folders import Frame
+from headstart.data.pictures.frame import Frame
 from headstart.errors import Finding, UsageError
 from headstart.system.disk import disk_errors, locked, sweep, write_atomic
 

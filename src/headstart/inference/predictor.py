@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar, runtime_chec
 import numpy as np
 from jaxtyping import Float32, Integer, UInt8
 
-from headstart.data.layouts.folders import Frame
+from headstart.data.pictures.frame import Frame
 from headstart.errors import DataError
 from headstart.inference.finished_run import FinishedRun
 from headstart.inference.onnx_file import OnnxFile

@@ -14,8 +14,9 @@ from jaxtyping import Float32, UInt8
 from headstart.config.task_settings import UNET
 from headstart.data.decoded_frames import resize_image
 from headstart.data.label_map import LabelMap
-from headstart.data.layouts.folders import Dataset, Frame, frames_of, open_dataset
-from headstart.data.pictures.frame import read_frame
+from headstart.data.layouts.dataset import Dataset, frames_of
+from headstart.data.layouts.recognise import open_dataset
+from headstart.data.pictures.frame import Frame, read_frame
 from headstart.errors import DataError, Finding
 from headstart.inference.finished_run import FinishedRun
 from headstart.inference.onnx_file import OnnxFile, bad_facts

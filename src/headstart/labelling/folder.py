@@ -12,8 +12,7 @@ from jaxtyping import UInt8
 from PIL import Image, ImageDraw, ImageFont
 
 from headstart.data.files import read_file, shown
-from headstart.data.layouts.folders import Frame
-from headstart.data.pictures.frame import read_frame
+from headstart.data.pictures.frame import Frame, read_frame
 from headstart.data.pictures.reading import exif_orientation
 from headstart.errors import printable
 from headstart.inference.masks import png

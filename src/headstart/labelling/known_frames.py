@@ -8,7 +8,9 @@ from pathlib import Path
 
 from headstart.config.files import read_frame_names, read_run_config
 from headstart.config.records import RunConfig
-from headstart.data.layouts.folders import Dataset, Frame, open_dataset
+from headstart.data.layouts.dataset import Dataset
+from headstart.data.layouts.recognise import open_dataset
+from headstart.data.pictures.frame import Frame
 from headstart.errors import DataError, Finding
 from headstart.runs.records import refuse_changed_data
 from headstart.tasks.budgets import LABELS

@@ -31,7 +31,6 @@ from torch import Tensor, nn
 
 from headstart.data.decoded_frames import resize_image
 from headstart.data.files import merged
-from headstart.data.layouts.folders import Frame
 from headstart.data.pictures.duplicates import (
     NEAR,
     Fingerprints,
@@ -40,7 +39,7 @@ from headstart.data.pictures.duplicates import (
     joined,
     nearest,
 )
-from headstart.data.pictures.frame import read_frame
+from headstart.data.pictures.frame import Frame, read_frame
 from headstart.errors import DataError, Finding
 from headstart.inference.finished_run import read_finished_run
 from headstart.inference.opening import kind_of_run

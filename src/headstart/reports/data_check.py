@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int64
 
-from headstart.data.layouts.folders import open_dataset
+from headstart.data.layouts.recognise import open_dataset
 from headstart.errors import DataError, Finding, printable
 from headstart.reports.formatting import listed, plural
 from headstart.reports.records import Records

@@ -10,8 +10,8 @@ from PIL import Image
 
 from headstart.config.records import RunConfig
 from headstart.data.label_map import LabelMap
-from headstart.data.layouts.folders import Frame, open_dataset
-from headstart.data.pictures.frame import read_frame
+from headstart.data.layouts.recognise import open_dataset
+from headstart.data.pictures.frame import Frame, read_frame
 from headstart.errors import DataError, printable
 from headstart.scores.frames_csv import read_frames_csv
 

@@ -10,7 +10,7 @@ from headstart.config.records import RunConfig, StudyConfig
 from headstart.data.checks.classification import check_classes
 from headstart.data.labelled_pictures import digest_of
 from headstart.data.layouts.class_folders import ClassDataset, open_classes
-from headstart.data.layouts.folders import SPLITS
+from headstart.data.layouts.dataset import SPLITS
 from headstart.data.task import TaskName
 from headstart.errors import Finding
 from headstart.scores.frames_csv import FrameCounts, read_answers_csv

@@ -17,8 +17,11 @@ from headstart.config.records import PretextConfig
 from headstart.data.checks.segmentation import check_dataset
 from headstart.data.decoded_frames import digest
 from headstart.data.files import shown
-from headstart.data.layouts.folders import Dataset, Frame, find_pictures, layout_of, open_dataset
+from headstart.data.layouts.dataset import Dataset
+from headstart.data.layouts.picture_folder import find_pictures
+from headstart.data.layouts.recognise import layout_of, open_dataset
 from headstart.data.pictures.duplicates import NEAR, copies, fingerprints, nearest
+from headstart.data.pictures.frame import Frame
 from headstart.errors import DataError, Finding
 from headstart.seeding import generator
 from headstart.tasks.interface import Prepared

@@ -12,7 +12,8 @@ from headstart.config.records import RunConfig, StudyConfig
 from headstart.data.checks.segmentation import check_dataset
 from headstart.data.decoded_frames import digest
 from headstart.data.label_map import LabelMap
-from headstart.data.layouts.folders import SPLITS, Dataset, open_dataset
+from headstart.data.layouts.dataset import SPLITS, Dataset
+from headstart.data.layouts.recognise import open_dataset
 from headstart.data.task import TaskName
 from headstart.errors import Finding
 from headstart.scores.frames_csv import FrameCounts, read_frames_csv

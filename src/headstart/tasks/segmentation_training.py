@@ -19,7 +19,7 @@ from headstart.data.checks.leaks import Overlap
 from headstart.data.checks.overlaps import overlaps
 from headstart.data.decoded_frames import Decoded, channel_statistics, decode
 from headstart.data.files import merged
-from headstart.data.layouts.folders import Dataset
+from headstart.data.layouts.dataset import Dataset
 from headstart.data.pictures.frame import read_frame
 from headstart.data.transforms import augment
 from headstart.errors import DataError, Finding

@@ -10,7 +10,8 @@ from typing import Any
 from headstart.config.recipes import DEFAULT, PRETEXT_DEFAULT
 from headstart.config.records import StudyConfig
 from headstart.data.drawn.dataset import write_dataset
-from headstart.data.layouts.folders import frames_of, open_dataset
+from headstart.data.layouts.dataset import frames_of
+from headstart.data.layouts.recognise import open_dataset
 from headstart.system.processor import available_threads
 from headstart.training.listener import SILENT, Listener, ignore
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from headstart.data.layouts.folders import find_pictures
+from headstart.data.layouts.picture_folder import find_pictures
 from headstart.data.pictures.clip import is_clip, open_clip
 from headstart.errors import Finding, UsageError
 from headstart.inference.opening import kind_at, open_predictor, open_segmenter

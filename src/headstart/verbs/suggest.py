@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from headstart.data.layouts.folders import Frame, find_pictures, layout_of, open_dataset
+from headstart.data.layouts.picture_folder import find_pictures
+from headstart.data.layouts.recognise import layout_of, open_dataset
+from headstart.data.pictures.frame import Frame
 from headstart.errors import Finding, UsageError
 from headstart.training.listener import ignore
 

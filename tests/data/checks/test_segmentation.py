@@ -270,7 +270,8 @@ def test_tables_fit_eighty_columns(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_torch_is_not_imported() -> None:
-    code = "import sys, headstart.data.checks.segmentation, headstart.cli.describe; sys.exit('torch' in sys.modules)"
+    modules = "headstart.data.checks.segmentation, headstart.cli.describe"
+    code = f"import sys, {modules}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from headstart.data.drawn.dataset import write_dataset
-from headstart.data.layouts.class_folders import Pictures, classes_layout_of, open_classes
-from headstart.data.layouts.folders import SPLITS
+from headstart.data.layouts.class_folders import LabelledSplit, classes_layout_of, open_classes
+from headstart.data.layouts.dataset import SPLITS
 from headstart.errors import DataError, Finding
 from tests.data.pictures_of_classes import folders, four_files, picture, save
 
@@ -27,7 +27,7 @@ def faults(root: Path) -> dict[str, Finding]:
     return found
 
 
-def counts(pictures: Pictures, classes: int) -> list[int]:
+def counts(pictures: LabelledSplit, classes: int) -> list[int]:
     return np.bincount(pictures.labels, minlength=classes).tolist()
 
 

@@ -18,7 +18,8 @@ from headstart.config.recipes import DEFAULT
 from headstart.data.checks.segmentation import check_dataset
 from headstart.data.decoded_frames import decode, digest, read_labelled
 from headstart.data.layouts import endovis
-from headstart.data.layouts.folders import Dataset, layout_of, open_dataset
+from headstart.data.layouts.dataset import Dataset
+from headstart.data.layouts.recognise import layout_of, open_dataset
 from headstart.data.pictures.frame import read_frame
 from headstart.errors import DataError, Finding
 from headstart.runs.run import train

@@ -196,7 +196,7 @@ def test_the_decoder_ends_with_the_block(tmp_path: Path) -> None:
 
 
 def test_times_that_go_back_go_on() -> None:
-    clock = clips._Clock(40)
+    clock = clips._FrameClock(40)
     at = [clock.next(pts) for pts in (1000, 1040, 1030, 1120, None, 1160)]
     assert [t for t, _ in at] == [0, 40, 80, 170, 210, 250]
     assert [mended for _, mended in at] == [False, False, True, False, True, True]

@@ -12,7 +12,7 @@ from jaxtyping import Int64
 
 from headstart.config.files import read_run_config
 from headstart.config.records import SCRATCH, PretextConfig, RunConfig
-from headstart.data.layouts.folders import open_dataset
+from headstart.data.layouts.recognise import open_dataset
 from headstart.errors import DataError, Finding
 from headstart.reports.arms import spread
 from headstart.reports.records import PretextRecord, Records, RunRecord, read_records

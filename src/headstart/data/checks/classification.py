@@ -19,7 +19,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from headstart.data.files import merged, shown
-from headstart.data.layouts.class_folders import ClassDataset, Pictures, open_classes
+from headstart.data.layouts.class_folders import ClassDataset, LabelledSplit, open_classes
 from headstart.data.pictures.duplicates import NEAR, Fingerprints, fingerprint, joined, nearest
 from headstart.data.pictures.frame import read_frame
 from headstart.errors import DataError, Finding
@@ -93,7 +93,7 @@ class ClassReport:
 
 
 @dataclass(frozen=True)
-class _Seen:
+class _PictureFacts:
     """What is kept of a picture that could be read.
 
     ``digest`` is of its size and pixels; ``thumbnail`` is None where near copies are not sought.
@@ -134,19 +134,19 @@ def check_classes(root: Path) -> ClassReport:
 
 
 def _see(
-    split: str, its: Pictures, dataset: ClassDataset, pool: Executor, findings: list[Finding]
-) -> list[_Seen]:
+    split: str, its: LabelledSplit, dataset: ClassDataset, pool: Executor, findings: list[Finding]
+) -> list[_PictureFacts]:
     """Reads all pictures of a split; what cannot be read is added to ``findings``."""
     labels = its.labels.tolist()
     few = sum(len(split.names) for split in dataset.splits.values()) <= _NEARLY
     if its.pixels is not None:
         size = its.pixels.shape[1:]
         return [
-            _Seen(f"{split}/{name}", label, size, _digest(image))
+            _PictureFacts(f"{split}/{name}", label, size, _digest(image))
             for name, label, image in zip(its.names, labels, its.pixels, strict=True)
         ]
 
-    def one(index: int) -> _Seen | DataError:
+    def one(index: int) -> _PictureFacts | DataError:
         frame = its.frames[index]
         try:
             image = read_frame(frame, dataset.root)
@@ -156,7 +156,7 @@ def _see(
         file = shown(frame.image, dataset.root)
         prints = fingerprint(image)
         (digest,), thumbnail = prints.digests, prints.thumbnails[0] if few else None
-        return _Seen(file, labels[index], (height, width), digest, thumbnail)
+        return _PictureFacts(file, labels[index], (height, width), digest, thumbnail)
 
     seen = []
     for result in pool.map(one, range(len(labels))):
@@ -173,7 +173,7 @@ def _digest(image: UInt8[np.ndarray, "h w *c"]) -> str:
     return content.hexdigest()
 
 
-def _describe(its: Pictures, seen: list[_Seen], dataset: ClassDataset) -> ClassSplit:
+def _describe(its: LabelledSplit, seen: list[_PictureFacts], dataset: ClassDataset) -> ClassSplit:
     sizes = {picture.size for picture in seen}
     height, width = sizes.pop() if len(sizes) == 1 else (None, None)
     counts = np.bincount(its.labels, minlength=len(dataset.names)).tolist()
@@ -211,7 +211,7 @@ def _counts(splits: Mapping[str, ClassSplit]) -> Iterator[Finding]:
         yield Finding("few-pictures", "warning", message, "their scores rest on those alone")
 
 
-def _copies(seen: Mapping[str, list[_Seen]]) -> Iterator[Finding]:
+def _copies(seen: Mapping[str, list[_PictureFacts]]) -> Iterator[Finding]:
     """Validation and test pictures that are also on the other side."""
     told, files = [], []
     for held_out, among in _COMPARED:
@@ -230,7 +230,7 @@ def _copies(seen: Mapping[str, list[_Seen]]) -> Iterator[Finding]:
         yield Finding("copies-across-splits", "warning", message, hint, unique)
 
 
-def _near(seen: Mapping[str, list[_Seen]]) -> Iterator[Finding]:
+def _near(seen: Mapping[str, list[_PictureFacts]]) -> Iterator[Finding]:
     """Validation and test pictures that nearly are on the other side too."""
     pictures = [picture for split in seen.values() for picture in split]
     if any(picture.thumbnail is None for picture in pictures):
@@ -269,7 +269,7 @@ def _near(seen: Mapping[str, list[_Seen]]) -> Iterator[Finding]:
         yield Finding("near-duplicates", "warning", message, hint, unique)
 
 
-def _labels(seen: Mapping[str, list[_Seen]], names: tuple[str, ...]) -> Iterator[Finding]:
+def _labels(seen: Mapping[str, list[_PictureFacts]], names: tuple[str, ...]) -> Iterator[Finding]:
     """The same picture in different classes, in whatever split."""
     by_digest = defaultdict(list)
     for split in seen.values():
@@ -285,7 +285,7 @@ def _labels(seen: Mapping[str, list[_Seen]], names: tuple[str, ...]) -> Iterator
         yield Finding("copies-in-several-classes", "warning", message, hint, files)
 
 
-def _sizes(seen: Mapping[str, list[_Seen]]) -> Iterator[Finding]:
+def _sizes(seen: Mapping[str, list[_PictureFacts]]) -> Iterator[Finding]:
     counts = Counter(picture.size for split in seen.values() for picture in split)
     if len(counts) > 1:
         common = [f"{w} x {h} ({count} pictures)" for (h, w), count in counts.most_common()]

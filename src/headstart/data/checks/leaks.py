@@ -28,8 +28,8 @@ class Overlap:
         among: how many in the other.
         same: how many of ``pictures`` are there pixel by pixel.
         near: how many, not counting those, are within ``NEAR`` grey levels of one; see
-            [`headstart.data.pictures.duplicates`][]. None where it was not looked for: among tiny pictures,
-            or more than a hundred million pairs.
+            [`headstart.data.pictures.duplicates`][]. None where they were not compared: tiny
+            pictures, or more than a hundred million pairs.
     """
 
     pictures: int

@@ -19,7 +19,8 @@ from jaxtyping import Bool, Int64
 
 from headstart.data.decoded_frames import read_labelled
 from headstart.data.files import merged, shown
-from headstart.data.layouts.folders import Dataset, open_dataset
+from headstart.data.layouts.dataset import Dataset
+from headstart.data.layouts.recognise import open_dataset
 from headstart.data.pictures.duplicates import (
     NEAR,
     Fingerprints,
@@ -110,7 +111,7 @@ class Report:
 
 
 @dataclass(frozen=True)
-class _Seen:
+class _FrameFacts:
     """What is kept of the frames of a split that could be read."""
 
     files: tuple[str, ...]
@@ -152,11 +153,11 @@ def check_dataset(root: Path) -> Report:
 
 def _see(
     frames: tuple[Frame, ...], dataset: Dataset, pool: Executor, findings: list[Finding]
-) -> _Seen:
+) -> _FrameFacts:
     """Decode frames in parallel; what cannot be read is added to ``findings``."""
     classes = len(dataset.label_map.names)
 
-    def one(frame: Frame) -> _Seen | DataError:
+    def one(frame: Frame) -> _FrameFacts | DataError:
         try:
             pixels = np.zeros((1, classes), dtype=np.int64)
             if frame.mask is None:
@@ -168,7 +169,7 @@ def _see(
             return error
         height, width = image.shape[:2]
         name = shown(frame.image, dataset.root)
-        return _Seen((name,), ((height, width),), pixels, fingerprint(image))
+        return _FrameFacts((name,), ((height, width),), pixels, fingerprint(image))
 
     seen = []
     for frame, result in zip(frames, pool.map(one, frames), strict=True):
@@ -177,13 +178,13 @@ def _see(
         else:
             seen.append(result)
             findings += _turned(frame, dataset.root)
-    nothing = _Seen((), (), np.zeros((0, classes), dtype=np.int64), joined(()))
+    nothing = _FrameFacts((), (), np.zeros((0, classes), dtype=np.int64), joined(()))
     return _together([nothing, *seen])
 
 
-def _together(parts: Iterable[_Seen]) -> _Seen:
+def _together(parts: Iterable[_FrameFacts]) -> _FrameFacts:
     parts = list(parts)
-    return _Seen(
+    return _FrameFacts(
         tuple(file for part in parts for file in part.files),
         tuple(size for part in parts for size in part.sizes),
         np.concatenate([part.pixels for part in parts]) if parts else np.zeros((0, 0), np.int64),
@@ -210,11 +211,11 @@ def _turned(frame: Frame, root: Path) -> list[Finding]:
     ]
 
 
-def _size(seen: _Seen) -> tuple[int | None, int | None]:
+def _size(seen: _FrameFacts) -> tuple[int | None, int | None]:
     return seen.sizes[0] if len(set(seen.sizes)) == 1 else (None, None)
 
 
-def _describe(seen: _Seen, frames: int, names: tuple[str, ...]) -> SplitReport:
+def _describe(seen: _FrameFacts, frames: int, names: tuple[str, ...]) -> SplitReport:
     height, width = _size(seen)
     readable = len(seen.files) > 0
     total = int(seen.pixels.sum())
@@ -232,7 +233,7 @@ def _describe(seen: _Seen, frames: int, names: tuple[str, ...]) -> SplitReport:
     )
 
 
-def _sizes(seen: Mapping[str, _Seen]) -> list[Finding]:
+def _sizes(seen: Mapping[str, _FrameFacts]) -> list[Finding]:
     counts = Counter(size for part in seen.values() for size in part.sizes)
     if len(counts) < 2:
         return []
@@ -243,7 +244,7 @@ def _sizes(seen: Mapping[str, _Seen]) -> list[Finding]:
     return [Finding("several-sizes", "info", message, hint)]
 
 
-def _classes(splits: Mapping[str, _Seen], names: tuple[str, ...]) -> list[Finding]:
+def _classes(splits: Mapping[str, _FrameFacts], names: tuple[str, ...]) -> list[Finding]:
     """Classes that a split does not show, and those that the test split hardly shows."""
     absent = []
     for name, seen in splits.items():
@@ -271,7 +272,7 @@ def _classes(splits: Mapping[str, _Seen], names: tuple[str, ...]) -> list[Findin
     return findings
 
 
-def _copies(splits: Mapping[str, _Seen], pools: Mapping[str, _Seen]) -> list[Finding]:
+def _copies(splits: Mapping[str, _FrameFacts], pools: Mapping[str, _FrameFacts]) -> list[Finding]:
     """Training frames that pre-training sees too, which is fair; and copies within a split."""
     findings = []
     for name, seen in splits.items():
@@ -294,7 +295,7 @@ def _copies(splits: Mapping[str, _Seen], pools: Mapping[str, _Seen]) -> list[Fin
     return findings
 
 
-def _held_out(parts: Mapping[str, _Seen]) -> list[Finding]:
+def _held_out(parts: Mapping[str, _FrameFacts]) -> list[Finding]:
     """Validation and test frames that training or pre-training sees, exactly or nearly."""
     told: dict[str, list[str]] = defaultdict(list)
     files: dict[str, list[str]] = defaultdict(list)

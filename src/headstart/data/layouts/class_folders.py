@@ -20,8 +20,9 @@ import numpy as np
 from jaxtyping import Int64, UInt8
 
 from headstart.data.files import listing, merged, natural_key, shown
-from headstart.data.layouts.folders import SPLITS, layout_of
+from headstart.data.layouts.dataset import SPLITS
 from headstart.data.layouts.idx import fetch_fashion_mnist, find_idx, read_idx, unread_idx
+from headstart.data.layouts.recognise import layout_of
 from headstart.data.pictures.frame import Frame
 from headstart.data.pictures.reading import SUFFIXES, read_image
 from headstart.errors import DataError, Finding, Severity
@@ -38,7 +39,7 @@ _HELD_OUT = 10  # of so many pictures of a class one validates, and one tests
 
 
 @dataclass(frozen=True)
-class Pictures:
+class LabelledSplit:
     """One split of labelled pictures.
 
     Attributes:
@@ -53,9 +54,9 @@ class Pictures:
     frames: tuple[Frame, ...]
     pixels: UInt8[np.ndarray, "n h w"] | None
 
-    def subset(self, indices: Int64[np.ndarray, " m"]) -> Pictures:
+    def subset(self, indices: Int64[np.ndarray, " m"]) -> LabelledSplit:
         """Those at ``indices``, in that order."""
-        return Pictures(
+        return LabelledSplit(
             tuple(self.names[i] for i in indices),
             self.labels[indices],
             tuple(self.frames[i] for i in indices) if self.frames else (),
@@ -78,12 +79,12 @@ class ClassDataset:
     root: Path
     layout: str
     names: tuple[str, ...]
-    splits: dict[str, Pictures]
+    splits: dict[str, LabelledSplit]
     findings: tuple[Finding, ...]
 
 
 @dataclass
-class _Search:
+class _ClassSearch:
     """Folders of the splits, their files by class, and what was wrong on the way.
 
     The split of a folder that has none is called ``""``.
@@ -114,7 +115,8 @@ def classes_layout_of(root: Path) -> str | None:
     some of the pictures of a folder that is called as those of masks are, for a class may be too.
 
     Raises:
-        DataError: a folder cannot be listed; or as [`layout_of`][headstart.data.layouts.folders.layout_of].
+        DataError: A folder cannot be listed, or the error of
+            [`layout_of`][headstart.data.layouts.recognise.layout_of].
     """
     try:
         if str(root) == FASHION_MNIST and not root.exists():
@@ -185,7 +187,7 @@ def open_classes(root: Path) -> ClassDataset:
         root = root if root.exists() else fetch_fashion_mnist()
         names, arrays = read_idx(root)
         splits = {
-            split: Pictures(tuple(f"{i:05}" for i in range(len(labels))), labels, (), pixels)
+            split: LabelledSplit(tuple(f"{i:05}" for i in range(len(labels))), labels, (), pixels)
             for split, (pixels, labels) in arrays.items()
         }
         return ClassDataset(root, layout, names, _with_validation(splits), unread_idx(root))
@@ -193,7 +195,7 @@ def open_classes(root: Path) -> ClassDataset:
         message = f"{root} holds neither folders of classes nor idx files"
         hint = "arrange it as train/<class>/<picture> and test/<class>/<picture>"
         raise DataError(Finding("layout", "error", message, hint))
-    search = _Search(root)
+    search = _ClassSearch(root)
     _find_splits(search)
     names = tuple(sorted(search.files.get("train", search.files.get("", {})), key=natural_key))
     _check(search, names)
@@ -210,7 +212,7 @@ def open_classes(root: Path) -> ClassDataset:
     return ClassDataset(root, layout, names, _with_validation(splits), merged(search.findings))
 
 
-def _find_splits(search: _Search) -> None:
+def _find_splits(search: _ClassSearch) -> None:
     """Their folders and files; a folder without classes is as good as none, and is said."""
     root = search.root
     there = {split: [root / n for n in _FOLDERS[split] if (root / n).is_dir()] for split in SPLITS}
@@ -233,7 +235,7 @@ def _find_splits(search: _Search) -> None:
                 search.warning("empty-split", message, "fill it, or remove it", [folder])
 
 
-def _classes_of(search: _Search, folder: Path) -> dict[str, list[Path]]:
+def _classes_of(search: _ClassSearch, folder: Path) -> dict[str, list[Path]]:
     """The pictures of each class; what is none is a fault."""
     classes: dict[str, list[Path]] = {}
     loose, strange, nested = [], [], []
@@ -264,7 +266,7 @@ def _classes_of(search: _Search, folder: Path) -> dict[str, list[Path]]:
     return classes
 
 
-def _check(search: _Search, names: tuple[str, ...]) -> None:
+def _check(search: _ClassSearch, names: tuple[str, ...]) -> None:
     """What is wrong with the classes of the splits together."""
     if "" not in search.files and "train" not in search.files:
         message = f"{search.root} has no train split, but {', '.join(search.files)}"
@@ -292,18 +294,20 @@ def _check(search: _Search, names: tuple[str, ...]) -> None:
         search.findings.append(Finding("class-absent", "warning", message, hint))
 
 
-def _pictures(search: _Search, split: str, names: tuple[str, ...]) -> Pictures:
+def _pictures(search: _ClassSearch, split: str, names: tuple[str, ...]) -> LabelledSplit:
     frames, labels = [], []
     for k, name in enumerate(names):
         for path in search.files[split].get(name, []):
             frames.append(Frame(f"{name}/{path.name}", path))
             labels.append(k)
-    return Pictures(
+    return LabelledSplit(
         tuple(f.name for f in frames), np.array(labels, dtype=np.int64), tuple(frames), None
     )
 
 
-def _set_aside(pictures: Pictures, purpose: str, of: Pictures) -> tuple[Pictures, Pictures]:
+def _set_aside(
+    pictures: LabelledSplit, purpose: str, of: LabelledSplit
+) -> tuple[LabelledSplit, LabelledSplit]:
     """Those that stay, and a tenth of each class in ``of``, at least one, always the same."""
     chosen: list[int] = []
     for k in np.unique(pictures.labels).tolist():
@@ -315,13 +319,13 @@ def _set_aside(pictures: Pictures, purpose: str, of: Pictures) -> tuple[Pictures
     return pictures.subset(stay), pictures.subset(aside)
 
 
-def _split(whole: Pictures) -> dict[str, Pictures]:
+def _split(whole: LabelledSplit) -> dict[str, LabelledSplit]:
     rest, test = _set_aside(whole, "test of classes", whole)
     train, validation = _set_aside(rest, "validation of classes", whole)
     return {"train": train, "validation": validation, "test": test}
 
 
-def _with_validation(splits: dict[str, Pictures]) -> dict[str, Pictures]:
+def _with_validation(splits: dict[str, LabelledSplit]) -> dict[str, LabelledSplit]:
     if "train" in splits and "validation" not in splits:
         whole = splits["train"]
         train, validation = _set_aside(whole, "validation of classes", whole)

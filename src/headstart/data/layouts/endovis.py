@@ -43,11 +43,12 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from headstart.data.files import listing, merged, shown
 from headstart.data.label_map import LabelMap
+from headstart.data.layouts.dataset import Dataset, Layout
 from headstart.data.pictures.frame import Crop, Frame, Layer
 from headstart.errors import DataError, Finding
 
@@ -99,29 +100,17 @@ class Choice:
         return f"{self.target}-fold{self.fold}" + ("-lenient" if self.lenient else "")
 
 
-@dataclass
-class Found:
-    """What a release holds, right or wrong.
-
-    Attributes:
-        label_map: of the target.
-        splits: labelled frames by split.
-        unlabelled: frames for pre-training.
-        findings: faults and notes.
-    """
-
-    label_map: LabelMap
-    splits: dict[str, tuple[Frame, ...]] = field(default_factory=dict)
-    unlabelled: dict[str, tuple[Frame, ...]] = field(default_factory=dict)
-    findings: list[Finding] = field(default_factory=list)
-
-
-def recognise(path: Path) -> tuple[Path, Choice] | None:
-    """The release's folder and what is chosen of it; None where ``path`` is no such thing.
+def recognises(path: Path) -> bool:
+    """Return whether a path is the release's folder, or its folder and a choice.
 
     Raises:
-        DataError: it is a release with a choice behind it that cannot be understood.
+        DataError: The folder is the release, but the path names a target or fold that does not
+            exist.
     """
+    return _folder_and_choice(path) is not None
+
+
+def _folder_and_choice(path: Path) -> tuple[Path, Choice] | None:
     if _sequences(path):
         return path, Choice()
     if os.path.lexists(path) or not _sequences(path.parent):
@@ -149,34 +138,48 @@ def _sequences(root: Path) -> list[tuple[int, Path]]:
     return sorted((int(match[1]), path) for match, path in numbered if match and path.is_dir())
 
 
-def find(root: Path, choice: Choice) -> Found:
-    """The frames of a release by split.
+def read(path: Path) -> Dataset:
+    """Find the frames of a release by split.
 
     Raises:
-        DataError: with every fault of its folders that can be seen without decoding a picture.
+        DataError: With all faults of its folders that can be seen without decoding a picture.
     """
-    found = Found(LABEL_MAPS[choice.target])
+    recognised = _folder_and_choice(path)
+    assert recognised is not None
+    root, choice = recognised
     sequences = _sequences(root)
-    found.findings += _about(root, choice) + _complete(root, sequences, choice)
+    findings = _about(root, choice) + _complete(root, sequences, choice)
     test, train, validation, unlabelled = [], [], [], []
     for k, folder in sequences:
         if k not in _NUMBERS:
             continue
-        frames = _labelled(root, k, folder, choice, found.findings)
+        frames = _labelled(root, k, folder, choice, findings)
         if k in FOLDS[choice.fold]:
             test += frames
             continue
-        held = max(1, len(frames) // _VALIDATION)
-        validation += frames[-held:]
-        train += frames[:-held]
-        unlabelled += _both_cameras(frames[:-held], root, k, folder)
-    found.splits = {"train": tuple(train), "validation": tuple(validation), "test": tuple(test)}
-    found.unlabelled = {"train": tuple(unlabelled)} if unlabelled else {}
-    errors = [finding for finding in found.findings if finding.severity == "error"]
+        held_out = max(1, len(frames) // _VALIDATION)
+        validation += frames[-held_out:]
+        train += frames[:-held_out]
+        unlabelled += _both_cameras(frames[:-held_out], root, k, folder)
+    errors = [finding for finding in findings if finding.severity == "error"]
     if errors:
         raise DataError(merged(errors))
-    found.findings = list(merged(found.findings))
-    return found
+    return Dataset(
+        root,
+        LAYOUT.name,
+        LABEL_MAPS[choice.target],
+        {"train": tuple(train), "validation": tuple(validation), "test": tuple(test)},
+        {"train": tuple(unlabelled)} if unlabelled else {},
+        merged(findings),
+    )
+
+
+LAYOUT = Layout(
+    name="endovis",
+    arrangement="the EndoVis 2017 challenge's instrument_dataset_<k>/",
+    recognises=recognises,
+    read=read,
+)
 
 
 def _about(root: Path, choice: Choice) -> list[Finding]:

@@ -207,7 +207,7 @@ def _fraction(pair: list[int] | None) -> Fraction | None:
     return None if pair is None else Fraction(pair[0], pair[1])
 
 
-class _Clock:
+class _FrameClock:
     """Strictly increasing frame times, in ticks since the first frame."""
 
     def __init__(self, usual: int) -> None:
@@ -237,7 +237,7 @@ def _moments(
     decoder: Decoding, header: dict[str, Any], tick: Fraction, rate: Fraction | None
 ) -> Iterator[Picture | Broken | Cut]:
     usual = max(1, round(1 / (rate or _RATE) / tick))
-    clock, end, index, broken = _Clock(usual), Fraction(0), 0, _BrokenSoFar()
+    clock, end, index, broken = _FrameClock(usual), Fraction(0), 0, _BrokenSoFar()
     while (message := decoder.message(index)) is not None and message["kind"] != "end":
         if message["kind"] == "broken":
             about = clock.about(message["pts"])

@@ -77,7 +77,7 @@ def _decode(pipe: BinaryIO, limits: dict[str, int]) -> None:
         importlib.import_module(later)
     _limit(resource.RLIMIT_NOFILE, 0)  # open files stay open
     allowed = {"protocol_whitelist": "none", "format_whitelist": FORMATS}
-    clock = _Clock(limits["seconds"])
+    clock = _CpuTimeLimit(limits["seconds"])
     clock.renew()
     try:
         container = av.open(_Bytes(), "r", options=allowed)
@@ -113,7 +113,7 @@ def _decode(pipe: BinaryIO, limits: dict[str, int]) -> None:
     _send(pipe, kind="end", why=_all_frames(pipe, container, stream, clock))
 
 
-def _all_frames(pipe: BinaryIO, container: Any, stream: Any, clock: _Clock) -> str | None:
+def _all_frames(pipe: BinaryIO, container: Any, stream: Any, clock: _CpuTimeLimit) -> str | None:
     """Send all frames; return why the file could not be read to its end, or ``None``."""
     import av
 
@@ -170,7 +170,7 @@ class _Bytes:
         self.read, self.seek, self.tell = file.read, file.seek, file.tell
 
 
-class _Clock:
+class _CpuTimeLimit:
     """Limit on the CPU time of one frame; the system kills this process beyond it."""
 
     def __init__(self, seconds: int) -> None:

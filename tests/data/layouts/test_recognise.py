@@ -2,14 +2,15 @@ from __future__ import annotations
 
 import os
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from headstart.data.layouts.folders import natural_key, open_dataset
+from headstart.data.files import natural_key
+from headstart.data.layouts.recognise import LAYOUTS, layout_of, open_dataset
 from headstart.errors import DataError, Finding
 
 MAP = '{"tissue": 0, "tool": 32}'
@@ -49,6 +50,38 @@ def faults(root: Path) -> dict[str, Finding]:
     found = {finding.code: finding for finding in caught.value.findings}
     assert len(found) == len(caught.value.findings), "one finding per kind"
     return found
+
+
+def test_layouts_have_a_name_each_and_recognise_no_empty_folder(tmp_path: Path) -> None:
+    assert len({layout.name for layout in LAYOUTS}) == len(LAYOUTS)
+    for layout in LAYOUTS:
+        assert not layout.recognises(tmp_path)
+        assert not layout.recognises(tmp_path / "nope")
+    assert layout_of(tmp_path) is None
+
+
+@pytest.mark.parametrize(("files", "name"), [(ASSIGNMENT, "assignment"), (SPLIT, "plain")])
+def test_a_folder_is_recognised_by_one_layout(tmp_path: Path, files: list[str], name: str) -> None:
+    made(tmp_path, files)
+    assert [layout.name for layout in LAYOUTS if layout.recognises(tmp_path)] == [name]
+    assert layout_of(tmp_path) == open_dataset(tmp_path).layout == name
+
+
+def test_an_unreadable_folder_is_named_beside_other_faults(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made(tmp_path, [f for f in SPLIT if f != "train/masks/a1.png"])
+    iterdir = Path.iterdir
+
+    def refuse(folder: Path) -> Iterator[Path]:
+        if folder.name == "unlabelled":
+            raise PermissionError(13, "Permission denied")
+        return iterdir(folder)
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    found = faults(tmp_path)
+    assert set(found) == {"image-without-mask", "unreadable-folder"}
+    assert found["unreadable-folder"].files == ("unlabelled",)
 
 
 def test_assignments_layout(tmp_path: Path) -> None:
@@ -105,7 +138,9 @@ def test_groups_stay_together(tmp_path: Path) -> None:
     groups = {name: {f.group for f in frames} for name, frames in dataset.splits.items()}
     assert sorted(map(len, groups.values())) == [1, 1, 3]
     assert len(set().union(*groups.values())) == 5
-    assert "by the names of its groups" in dataset.findings[0].message
+    (finding,) = dataset.findings
+    assert finding.code == "split-by-tool"
+    assert "groups: " in finding.message
 
 
 def test_groups_of_a_layout_with_splits(tmp_path: Path) -> None:
@@ -205,9 +240,12 @@ def test_empty_split_is_named_beside_other_faults(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("files", [ASSIGNMENT, FLAT])
 def test_no_masks(tmp_path: Path, files: list[str]) -> None:
-    found = faults(made(tmp_path, [file for file in files if "mask" not in file]))
+    images = [file for file in files if "mask" not in file]
+    found = faults(made(tmp_path, images))
     assert set(found) == {"no-masks"}
-    assert "images but no masks" in found["no-masks"].message
+    owner, count = ("train", 12) if files is ASSIGNMENT else (str(tmp_path), len(images))
+    assert owner in found["no-masks"].message
+    assert str(count) in found["no-masks"].message
 
 
 def test_too_few_to_split(tmp_path: Path) -> None:
@@ -219,19 +257,28 @@ def test_nothing_labelled(tmp_path: Path) -> None:
     assert set(faults(made(tmp_path, []))) == {"empty-split"}
 
 
-def test_no_such_folder(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["nope", "file", "n" * 300])
+def test_no_such_folder(tmp_path: Path, name: str) -> None:
     (tmp_path / "file").touch()
-    assert "there is no folder" in faults(tmp_path / "nope")["no-such-folder"].message
-    assert "is not a folder" in faults(tmp_path / "file")["no-such-folder"].message
-    assert "cannot be looked at" in faults(tmp_path / ("n" * 300))["no-such-folder"].message
+    found = faults(tmp_path / name)
+    assert set(found) == {"no-such-folder"}
+    assert str(tmp_path / name) in found["no-such-folder"].message
+
+
+def test_why_a_folder_cannot_be_opened(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    messages = {faults(tmp_path / name)["no-such-folder"].message.replace(name, "")
+                for name in ("nope", "file", "n" * 300)}  # fmt: skip
+    assert len(messages) == 3
 
 
 def test_layout_not_recognised(tmp_path: Path) -> None:
     finding = faults(made(tmp_path, ["pictures/a.png", "notes.txt"]))["layout"]
-    assert "it holds mapping.json, notes.txt, pictures" in finding.message
-    assert "segmentation/{train,validation,test}" in finding.hint
+    assert "mapping.json, notes.txt, pictures" in finding.message
+    for layout in LAYOUTS:
+        assert layout.arrangement in finding.hint
     made(tmp_path / "hw6", ASSIGNMENT)
-    assert f"did you mean {tmp_path / 'hw6'}?" in faults(tmp_path)["layout"].hint
+    assert str(tmp_path / "hw6") in faults(tmp_path)["layout"].hint
 
 
 def test_no_label_map_shows_one_to_begin_with(tmp_path: Path) -> None:

@@ -1,0 +1,68 @@
+"""What a layout's reader returns, and what a layout is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from headstart.data.label_map import LabelMap
+from headstart.data.pictures.frame import Frame
+from headstart.errors import Finding, UsageError
+
+SPLITS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Frames with masks, by split.
+
+    Attributes:
+        root: The dataset's folder.
+        layout: Name of the layout it was read by, as runs record it.
+        label_map: Classes and their grey levels.
+        splits: Labelled frames by split, in natural order (2 before 10).
+        unlabelled: Pictures for pre-training: ``"train"``, and ``"validation"`` if there are any.
+        findings: Warnings and notes from reading the folders.
+    """
+
+    root: Path
+    layout: str
+    label_map: LabelMap
+    splits: dict[str, tuple[Frame, ...]]
+    unlabelled: dict[str, tuple[Frame, ...]]
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A way to arrange a dataset in folders, and the reader for it.
+
+    Attributes:
+        name: Runs record it, so it never changes.
+        arrangement: Folders and files as a hint names them, after "arrange it as".
+        recognises: Whether a path is a dataset of this layout. Looks only at the names of a few
+            folders, so it is quick. Raises `DataError` if the path is almost one, for example if
+            it asks for a fold that does not exist.
+        read: Return the dataset at a recognised path. Decodes no picture. Raises `DataError` with
+            all faults that can be seen without decoding.
+    """
+
+    name: str
+    arrangement: str
+    recognises: Callable[[Path], bool]
+    read: Callable[[Path], Dataset]
+
+
+def frames_of(dataset: Dataset, split: str) -> tuple[Frame, ...]:
+    """Return the frames of a split.
+
+    Raises:
+        UsageError: The dataset has no such split, or it is empty.
+    """
+    frames = dataset.splits.get(split)
+    if not frames:
+        available = ", ".join(name for name, frames in dataset.splits.items() if frames)
+        message = f"{dataset.root} has no split {split}; it has {available}"
+        raise UsageError(Finding("no-such-split", "error", message))
+    return frames

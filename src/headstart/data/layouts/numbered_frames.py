@@ -1,0 +1,75 @@
+"""The layout ``assignment``: a numbered folder for each frame.
+
+::
+
+    mapping.json
+    segmentation/{train,validation,test}/<k>/<k>_input.jpg  <k>_mask.png
+    colorization/{train_cor,validation_cor}/<k>/<k>_input.jpg      (optional)
+
+Names that start with a dot are passed over.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from headstart.data.files import listing
+from headstart.data.layouts.dataset import SPLITS, Dataset, Layout
+from headstart.data.layouts.pairing import FrameSearch, composed, pair, pictures_by_stem, read_pairs
+from headstart.data.pictures.frame import Frame
+
+
+def recognises(root: Path) -> bool:
+    """Return whether the folder ``segmentation`` exists."""
+    return (root / "segmentation").is_dir()
+
+
+def read(root: Path) -> Dataset:
+    """Find the frames by split.
+
+    Raises:
+        DataError: With all faults that can be seen without decoding a picture.
+    """
+    return read_pairs(root, LAYOUT, _find)
+
+
+LAYOUT = Layout(
+    name="assignment",
+    arrangement="segmentation/{train,validation,test}/<k>/<k>_input.jpg and <k>_mask.png",
+    recognises=recognises,
+    read=read,
+)
+
+
+def _find(search: FrameSearch) -> None:
+    for split in SPLITS:
+        pair(search, split, *_numbered(search, search.root / "segmentation" / split))
+    for split in ("train", "validation"):
+        pictures, _ = _numbered(search, search.root / "colorization" / f"{split}_cor")
+        if pictures:
+            search.unlabelled[split] = tuple(Frame(k, path) for k, path in pictures.items())
+
+
+def _numbered(search: FrameSearch, folder: Path) -> tuple[dict[str, Path], dict[str, Path]]:
+    """Return ``<k>/<k>_input.*`` and ``<k>/<k>_mask.*`` by k. A folder with neither is a fault."""
+    images: dict[str, Path] = {}
+    masks: dict[str, Path] = {}
+    empty = []
+    for k in listing(folder, search.root):
+        if not (folder / k).is_dir():
+            continue
+        pictures = pictures_by_stem(search, folder / k, (f"{k}_input", f"{k}_mask"))
+        if not pictures:
+            empty.append(folder / k)
+        for kind, paths in (("input", images), ("mask", masks)):
+            if path := pictures.get(composed(f"{k}_{kind}")):
+                paths[k] = path
+    if empty:
+        search.add(
+            "no-picture",
+            "error",
+            "a frame's folder <k> holds no <k>_input picture",
+            "add the picture, or remove the folder",
+            empty,
+        )
+    return images, masks

@@ -1,0 +1,167 @@
+"""Pair pictures with masks by stem, and collect all faults on the way.
+
+For readers of layouts with one mask file for each picture and a ``mapping.json``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import unicodedata
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from headstart.data.files import listing, merged, shown
+from headstart.data.label_map import LabelMap, read_label_map
+from headstart.data.layouts.dataset import Dataset, Layout
+from headstart.data.pictures.frame import Frame
+from headstart.data.pictures.reading import SUFFIXES, read_mask
+from headstart.errors import DataError, Finding, Severity
+
+
+@dataclass
+class FrameSearch:
+    """Frames and faults of a folder while it is being read.
+
+    Attributes:
+        root: The dataset's folder.
+        arrangement: The layout's folders and files, for hints.
+        splits: Labelled frames by split.
+        unlabelled: Pictures for pre-training.
+        findings: Faults and notes.
+    """
+
+    root: Path
+    arrangement: str
+    splits: dict[str, tuple[Frame, ...]] = field(default_factory=dict)
+    unlabelled: dict[str, tuple[Frame, ...]] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
+
+    def add(
+        self, code: str, severity: Severity, message: str, hint: str, paths: Iterable[Path] = ()
+    ) -> None:
+        """Add a finding about ``paths``."""
+        files = tuple(shown(path, self.root) for path in paths)
+        self.findings.append(Finding(code, severity, message, hint, files))
+
+
+def read_pairs(root: Path, layout: Layout, find: Callable[[FrameSearch], None]) -> Dataset:
+    """Return the dataset in a folder.
+
+    Args:
+        root: The dataset's folder.
+        layout: The layout that recognised it.
+        find: Puts the frames into a search.
+
+    Raises:
+        DataError: With all faults of the folders and of the label map.
+    """
+    search = FrameSearch(root, layout.arrangement)
+    label_map = None
+    try:
+        find(search)
+        label_map = _find_label_map(search)
+    except DataError as error:
+        search.findings += error.findings
+    errors = [finding for finding in search.findings if finding.severity == "error"]
+    if errors or label_map is None:
+        raise DataError(merged(errors))
+    findings = merged(search.findings)
+    return Dataset(root, layout.name, label_map, search.splits, search.unlabelled, findings)
+
+
+def composed(stem: str) -> str:
+    """Return a stem with composed accents, because file systems write them in two ways."""
+    return unicodedata.normalize("NFC", stem)
+
+
+def pictures_by_stem(
+    search: FrameSearch, folder: Path, stems: tuple[str, ...] | None = None
+) -> dict[str, Path]:
+    """Return the pictures of a folder by stem, or those with ``stems``. A stem must be unique."""
+    pictures: dict[str, list[Path]] = {}
+    not_pictures = []
+    for name in listing(folder, search.root):
+        path = folder / name
+        if stems is None or path.stem in stems:
+            if path.suffix.lower() in SUFFIXES:
+                pictures.setdefault(composed(path.stem), []).append(path)
+            else:
+                not_pictures.append(path)
+    if not_pictures:
+        message = f"files that do not end in {' '.join(SUFFIXES)} were passed over"
+        hint = "convert them to one of these formats, or move them away"
+        search.add("passed-over", "warning", message, hint, not_pictures)
+    for paths in pictures.values():
+        if len(paths) > 1:
+            search.add(
+                "same-stem",
+                "error",
+                "several pictures share one stem, so the right one cannot be chosen",
+                "keep one of them",
+                paths,
+            )
+    return {stem: paths[0] for stem, paths in pictures.items()}
+
+
+def pair(
+    search: FrameSearch, split_name: str, images: dict[str, Path], masks: dict[str, Path]
+) -> None:
+    """Fill a split with the images and masks that share a stem. A missing partner is a fault.
+
+    Args:
+        search: Gets the frames and the faults.
+        split_name: ``""`` in a folder without splits.
+        images: By stem.
+        masks: By stem.
+    """
+    if not images and not masks:
+        severity: Severity = "warning" if split_name == "test" else "error"
+        message = f"the {split_name} split has no frames" if split_name else "there are no images"
+        search.add("empty-split", severity, message, f"add some, as {search.arrangement}")
+    elif not masks:
+        owner = f"the {split_name} split" if split_name else str(search.root)
+        message = f"{owner} has {len(images)} images but no masks"
+        search.add("no-masks", "error", message, f"add their masks, as {search.arrangement}")
+    else:
+        if unpaired := [path for stem, path in images.items() if stem not in masks]:
+            hint = "add the mask, or move the image to the unlabelled ones"
+            search.add("image-without-mask", "error", "an image has no mask", hint, unpaired)
+        if unpaired := [path for stem, path in masks.items() if stem not in images]:
+            hint = "add the image, or remove the mask; names are case-sensitive"
+            search.add("mask-without-image", "error", "a mask has no image", hint, unpaired)
+    frames = tuple(Frame(stem, images[stem], masks[stem]) for stem in images if stem in masks)
+    if frames:
+        search.splits[split_name] = frames
+
+
+def _find_label_map(search: FrameSearch) -> LabelMap | None:
+    path = search.root / "mapping.json"
+    if os.path.lexists(path):
+        label_map, findings = read_label_map(path)
+        search.findings += findings
+        return label_map
+    message = "there is no mapping.json, which names the class of each grey level"
+    search.add("no-label-map", "error", message, _suggest_label_map(search))
+    return None
+
+
+def _suggest_label_map(search: FrameSearch) -> str:
+    """Return a label map for the levels in about 20 of the masks, for people to name."""
+    masks = [
+        f.mask for frames in search.splits.values() for f in frames if isinstance(f.mask, Path)
+    ]
+    levels: set[int] = set()
+    for mask in masks[:: max(1, len(masks) // 20)]:
+        try:
+            levels.update(np.unique(read_mask(mask, search.root)).tolist())
+        except DataError:
+            continue  # checking the pictures names this fault
+    if not 2 <= len(levels) <= 32:
+        return 'write one: {"background": 0, "forceps": 32}'
+    names = ["background", *(f"class_{i}" for i in range(1, len(levels)))]
+    example = json.dumps(dict(zip(names, sorted(levels), strict=True)))
+    return f"write one; for the levels in some of the masks: {example}"

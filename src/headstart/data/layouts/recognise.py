@@ -1,0 +1,78 @@
+"""Recognise the layout of a dataset and read it.
+
+A new layout is a module with a [`Layout`][headstart.data.layouts.dataset.Layout] and a line in
+`LAYOUTS`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from headstart.data.files import listing
+from headstart.data.layouts import endovis, images_and_masks, numbered_frames
+from headstart.data.layouts.dataset import Dataset, Layout
+from headstart.errors import DataError, Finding
+
+# The first layout that recognises a folder reads it.
+LAYOUTS: tuple[Layout, ...] = (
+    endovis.LAYOUT,
+    numbered_frames.LAYOUT,
+    images_and_masks.LAYOUT,
+)
+
+
+def open_dataset(root: Path) -> Dataset:
+    """Find the frames of a dataset in any known layout. No picture is decoded.
+
+    Args:
+        root: The dataset's folder. For EndoVis 2017 also ``folder/target-foldN``.
+
+    Raises:
+        DataError: With all faults of the folders, the label map and the groups that can be seen
+            without decoding a picture.
+    """
+    try:
+        layout = _recognise(root)
+    except OSError:  # a name too long, a folder that may not be entered
+        layout = None
+    if layout is None:
+        raise DataError(_not_a_folder(root) or _unknown_layout(root))
+    return layout.read(root)
+
+
+def layout_of(root: Path) -> str | None:
+    """Return the name of a dataset's layout; None if it has none, as a folder of pictures.
+
+    Raises:
+        DataError: The folder is EndoVis 2017, but the path names a target or fold that does not
+            exist.
+    """
+    layout = _recognise(root)
+    return None if layout is None else layout.name
+
+
+def _recognise(root: Path) -> Layout | None:
+    return next((layout for layout in LAYOUTS if layout.recognises(root)), None)
+
+
+def _not_a_folder(root: Path) -> Finding | None:
+    try:
+        if root.is_dir():
+            return None
+        message = f"{root} is not a folder" if root.exists() else f"there is no folder {root}"
+    except OSError as error:
+        message = f"{root} cannot be looked at: {error.strerror}"
+    return Finding("no-such-folder", "error", message, "give the unpacked folder of the dataset")
+
+
+def _unknown_layout(root: Path) -> Finding:
+    """Also look one level down, because archives often unpack to a folder in a folder."""
+    names = listing(root, root)
+    datasets = [name for name in names if layout_of(root / name)]
+    listed = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
+    message = f"{root} has none of the known layouts; it holds {listed or 'nothing'}"
+    *arrangements, last = (layout.arrangement for layout in reversed(LAYOUTS))
+    hint = f"arrange it as {', as '.join(arrangements)}, or as {last}"
+    if datasets:
+        hint = f"did you mean {root / datasets[0]}? Otherwise {hint}"
+    return Finding("layout", "error", message, hint)
