@@ -64,9 +64,12 @@ def _uses(tree: ast.Module, file: str) -> Iterator[Use]:
     for node in ast.walk(tree):  # so that a call can find its functions and loops
         for child in ast.iter_child_nodes(node):
             child.parent = node  # type: ignore[attr-defined]
-    makers: dict[str, tuple[str | int, str | int | None]] = {"Finding": (0, 1)}
+    makers: dict[str, tuple[str | int, str | int | None]] = {
+        "Finding": (0, 1),
+        "add_finding": (0, 1),  # of the layouts' FrameSearch, which several modules call
+    }
     calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
-    pending = {"Finding"}
+    pending = set(makers)
     while pending:
         maker = pending.pop()
         for call in calls:
@@ -83,7 +86,7 @@ def _uses(tree: ast.Module, file: str) -> Iterator[Use]:
                     makers[function] = (position, level)
                     pending.add(function)
                 continue
-            fixed = makers[maker][1] if maker != "Finding" else None
+            fixed = makers[maker][1] if makers[maker] != (0, 1) else None
             known = fixed if isinstance(fixed, str) else None
             if isinstance(severity, ast.Constant):
                 known = severity.value

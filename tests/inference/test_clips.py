@@ -223,7 +223,7 @@ def test_a_clip_that_fails_late_leaves_nothing(segmenter: Segmenter, tmp_path: P
     with pytest.raises(DataError, match="cannot be decoded"):
         film(segmenter, damage(path, range(50, 290, 2)), tmp_path / "late", masks=True)
     assert sorted(p.name for p in (tmp_path / "late").iterdir()) == [".lock", "made-of.txt"]
-    with pytest.raises(DataError, match="no frame that can be decoded"):
+    with pytest.raises(DataError, match="no frame of the clip can be decoded"):
         film(segmenter, damage(path, range(300)), tmp_path / "never")
     assert not (tmp_path / "never").exists()
 

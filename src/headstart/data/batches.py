@@ -1,4 +1,4 @@
-"""Which frames make up which batch: a function of seed and position, with nothing to save."""
+"""Which frames form each batch: a pure function of seed and step, so nothing has to be saved."""
 
 from __future__ import annotations
 
@@ -25,18 +25,19 @@ def _order(
 
 
 def steps_per_epoch(count: int, batch: int) -> int:
-    """Batches in one pass over ``count`` frames, the last one possibly smaller."""
+    """Return the number of batches in one pass over ``count`` frames; the last may be smaller."""
     return -(-count // batch)
 
 
 def rarity_weights(present: Bool[np.ndarray, "n k"], balance: float) -> Weights:
-    """How often each frame is to be drawn, so that rare classes are seen more often.
+    """Return the sampling weight of each frame, so that rare classes are seen more often.
 
     ``max over the foreground classes k in frame i of (share of frames with k) ** -balance``; 1 for
-    a frame without foreground. 0 draws all alike, 1 draws all classes about equally often.
+    a frame without foreground. With balance 0 all frames are drawn equally often; with 1 all
+    classes are seen about equally often.
 
     Args:
-        present: which frame shows which class, background first.
+        present: whether frame i shows class k, background first.
         balance: the exponent, in ``[0, 1]``.
 
     >>> rarity_weights(np.array([[True, True], [True, False], [True, False], [True, False]]), 0.5)
@@ -57,18 +58,19 @@ def batch_indices(
     epoch: Literal["pass", "steps"],
     weights: Weights | None = None,
 ) -> Int64[np.ndarray, "b"]:
-    """The frames of one step, as indices in ``[0, count)``.
+    """Return the frames of one step, as indices in ``[0, count)``.
 
     Args:
-        seed: the run's.
-        count: labelled frames.
-        batch: frames a step.
-        step: steps done before, counted from the start of the training.
-        steps: steps an epoch.
-        epoch: ``"pass"``: epoch *e* is permutation *e*, cut into batches, the last one what is
-            left. ``"steps"``: the permutations follow one another without gap and every batch is
-            full, so a batch may hold the end of one pass and the beginning of the next.
-        weights: with them a pass is as many draws with replacement, in proportion to them.
+        seed: seed of the run.
+        count: number of labelled frames.
+        batch: frames per step.
+        step: index of the step, counted from the start of training.
+        steps: steps per epoch.
+        epoch: ``"pass"``: epoch *e* is permutation *e*, cut into batches; the last batch may be
+            smaller. ``"steps"``: the permutations are concatenated and every batch is full, so a
+            batch may hold the end of one pass and the beginning of the next.
+        weights: if given, a pass is ``count`` draws with replacement in proportion to them,
+            instead of a permutation.
 
     >>> [batch_indices(0, 5, 2, s, 3, "pass").size for s in range(6)]
     [2, 2, 1, 2, 2, 1]

@@ -1,4 +1,4 @@
-"""Opening a file that a stranger may have put there: never hangs, reads no device, stays inside."""
+"""Opening untrusted files: never hangs, reads no device, follows no link out of the dataset."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import BinaryIO
 
 from headstart.errors import DataError, Finding
 
-MAX_BYTES = 1 << 29  # a picture of 64 million pixels of 8 bytes
+MAX_BYTES = 1 << 29  # enough for a picture of 64 million pixels of 8 bytes
 
 
 def shown(path: Path, root: Path) -> str:
-    """The path as findings name it: relative to the dataset where it is inside it.
+    """Return the path as findings show it: relative to the dataset if it lies inside.
 
     >>> shown(Path("data/train/images/a.png"), Path("data"))
     'train/images/a.png'
@@ -23,19 +23,20 @@ def shown(path: Path, root: Path) -> str:
 
 
 def open_regular(path: Path, root: Path, max_bytes: int = MAX_BYTES) -> BinaryIO:
-    """Open a regular file for reading; its bytes lie inside ``root``, links followed.
+    """Open a regular file that lies inside ``root`` after links are followed, for reading.
 
-    A pipe does not hang and a device is not read: the file is opened without blocking and looked at
-    before the first byte is read. The check is made on what was opened, so that nothing can be put
-    in its place between the two.
+    A pipe does not hang and a device is not read: the file is opened without blocking, and its type
+    is checked before the first byte is read. The check is made on the open descriptor, so the file
+    cannot be exchanged between check and use.
 
     Args:
         path: the file.
-        root: the folder that a link must not leave.
-        max_bytes: a larger file is refused.
+        root: the folder that links must not leave.
+        max_bytes: larger files are refused.
 
     Raises:
-        DataError: missing, unreadable, no regular file, too large, or outside ``root``. Names it.
+        DataError: the file is missing, unreadable, not a regular file, too large, or outside
+            ``root``. The error names it.
     """
     name = shown(path, root)
 
@@ -47,12 +48,12 @@ def open_regular(path: Path, root: Path, max_bytes: int = MAX_BYTES) -> BinaryIO
         if not real.is_relative_to(root.resolve()):
             raise refuse(
                 "link-leaves-dataset",
-                "a link leads out of the dataset; files are read from inside it only",
-                "copy the file into the dataset in place of the link",
+                "a link leads out of the dataset; only files inside the dataset are read",
+                "replace the link by a copy of the file",
             )
         descriptor = os.open(real, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
     except (OSError, RuntimeError) as error:  # RuntimeError: a loop of links, before Python 3.13
-        reason = (isinstance(error, OSError) and error.strerror) or "links that lead in a circle"
+        reason = (isinstance(error, OSError) and error.strerror) or "symbolic links form a circle"
         raise refuse(
             "unreadable-file",
             f"the file cannot be opened: {reason}",
@@ -64,30 +65,30 @@ def open_regular(path: Path, root: Path, max_bytes: int = MAX_BYTES) -> BinaryIO
         raise refuse(
             "not-a-file",
             "a folder, pipe or device stands where a file is expected",
-            "remove it, or put the file there",
+            "remove it, or put the file in its place",
         )
     if status.st_size > max_bytes:
         os.close(descriptor)
         raise refuse(
             "file-too-large",
             f"the file has {status.st_size:,} bytes, expected at most {max_bytes:,}",
-            "check that it is what its name says",
+            "check that the file is what its name says",
         )
     return os.fdopen(descriptor, "rb")
 
 
 def read_file(path: Path, root: Path, max_bytes: int = MAX_BYTES) -> bytes:
-    """The contents of a regular file inside ``root``.
+    """Return the contents of a regular file inside ``root``.
 
     Raises:
-        DataError: as [`open_regular`][].
+        DataError: as in [`open_regular`][].
     """
     with open_regular(path, root, max_bytes) as file:
         return file.read()
 
 
 def natural_key(name: str) -> tuple[tuple[int, str], ...]:
-    """Sorts 2 before 10.
+    """Return a sort key that puts 2 before 10.
 
     >>> sorted(["a10", "a2", "b1"], key=natural_key)
     ['a2', 'a10', 'b1']
@@ -99,12 +100,12 @@ def natural_key(name: str) -> tuple[tuple[int, str], ...]:
 
 
 def listing(folder: Path, root: Path) -> list[str]:
-    """What is in a folder, in natural order; nothing where there is no such folder.
+    """Return the names in a folder in natural order; an empty list if the folder does not exist.
 
-    Names that start with a dot are passed over.
+    Names that start with a dot are left out.
 
     Raises:
-        DataError: it cannot be listed. Names it.
+        DataError: the folder cannot be listed. The error names it.
     """
     try:
         names = [path.name for path in folder.iterdir()]
@@ -121,9 +122,9 @@ def listing(folder: Path, root: Path) -> list[str]:
 
 
 def merged(findings: list[Finding]) -> tuple[Finding, ...]:
-    """One finding per kind of problem (code and severity), with all its files.
+    """Return one finding for each code and severity, with the files of all its findings.
 
-    Where the messages of one kind differ, the first five are given, each with its first file.
+    If their messages differ, the first five are given, each with its first file.
 
     >>> a = Finding("empty", "error", "0 bytes", files=("a.png",))
     >>> b = Finding("empty", "error", "0 bytes", files=("b.png",))

@@ -1,4 +1,4 @@
-"""Which video or patient a frame comes from, and how a folder without splits is split by it."""
+"""The video or patient of each frame, and how data without splits are split by it."""
 
 from __future__ import annotations
 
@@ -16,21 +16,23 @@ _SHARES = {"train": 0.70, "validation": 0.15, "test": 0.15}
 
 
 def read_groups(path: Path) -> dict[str, str]:
-    """Group by stem, from a CSV file with the columns ``stem`` and ``group``.
+    """Return the group of each stem, from a CSV file with the columns ``stem`` and ``group``.
 
     Raises:
-        DataError: no UTF-8 text, a column that is missing, a row that is not complete, or a stem
-            that stands there twice.
+        DataError: the file is not UTF-8 text or not CSV, a column is missing, a row is incomplete,
+            or a stem appears twice.
     """
 
     def broken(message: str) -> DataError:
-        hint = 'begin with the line "stem,group", then one line for each frame: "17,patient3"'
+        hint = (
+            'make the first line "stem,group", then add one line per frame, such as "17,patient3"'
+        )
         return DataError(Finding("groups", "error", message, hint, (path.name,)))
 
     try:
         text = read_file(path, path.parent, _MAX_BYTES).decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise broken(f"the groups are not UTF-8 text (byte {error.start})") from error
+        raise broken(f"the file is not UTF-8 text (byte {error.start})") from error
     groups: dict[str, str] = {}
     try:
         rows = csv.DictReader(io.StringIO(text, newline=""), strict=True)
@@ -41,24 +43,25 @@ def read_groups(path: Path) -> dict[str, str]:
             if not stem or not group:
                 raise broken(f"line {rows.line_num} lacks a stem or a group")
             if stem in groups:
-                raise broken(f"{stem} has two lines, the second is line {rows.line_num}")
+                raise broken(f"{stem} appears twice, the second time in line {rows.line_num}")
             groups[stem] = group
     except csv.Error as error:
-        raise broken(f"the groups are not valid CSV: {error}") from error
+        raise broken(f"the file is not valid CSV: {error}") from error
     return groups
 
 
 def split(groups: Mapping[str, str | None]) -> dict[str, list[str]]:
-    """Names split into training, validation and test, 70 : 15 : 15, whole groups only.
+    """Split names into training, validation and test, 70 : 15 : 15; groups stay whole.
 
-    Groups go, the largest first and those of one size in the order of a hash of their name, to the
-    split that lacks most frames. So the result depends on the names alone: no seed, no order.
+    Groups are assigned from the largest to the smallest, ties in the order of a hash of their
+    names. Each goes to the split that lacks most frames. So the result depends on the names alone,
+    not on a seed or their order.
 
     Args:
-        groups: the group of each name; a name whose group is ``None`` is a group of its own.
+        groups: group by name; a name whose group is ``None`` forms a group of its own.
 
     Raises:
-        ValueError: fewer than three groups.
+        ValueError: there are fewer than three groups.
 
     >>> {part: len(names) for part, names in split(dict.fromkeys("abcdefghijklmnopqrst")).items()}
     {'train': 14, 'validation': 3, 'test': 3}
@@ -69,7 +72,7 @@ def split(groups: Mapping[str, str | None]) -> dict[str, list[str]]:
     if len(members) < len(_SHARES):
         raise ValueError(f"{len(members)} groups cannot be split into three parts")
     parts: dict[str, list[str]] = {part: [] for part in _SHARES}
-    # A name without a group may be called as a group is: which of the two it is comes last.
+    # A name without a group may equal the name of a group; the last part of the key breaks the tie.
     order = sorted(members, key=lambda key: (-len(members[key]), _hash(key[1]), key[0]))
     for position, key in enumerate(order):
         empty = [part for part in parts if not parts[part]]

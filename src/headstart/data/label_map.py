@@ -1,12 +1,12 @@
-"""The label map: which grey level of a mask means which class.
+"""The label map: the class of each grey level in a mask.
 
 ``mapping.json`` is one JSON object from class name to grey level::
 
     {"background": 0, "forceps": 32, "scissors": 64}
 
-Two to 256 classes; levels are whole numbers from 0 to 255, each used once; the lowest is the
-background. Commas missing between entries are understood, with a warning: files of the
-layout ``assignment`` lack all of them.
+It has 2 to 256 classes. Levels are integers from 0 to 255, each used once; the lowest is the
+background. Missing commas between entries are accepted with a warning, because the assignment's own
+file lacks all of them.
 """
 
 from __future__ import annotations
@@ -26,21 +26,23 @@ _MAX_BYTES = 1 << 20  # 256 names of 100 characters, all escaped, take a third o
 _MAX_NAME = 100
 _EXAMPLE = '{"background": 0, "forceps": 32}'
 
-# A string; and where it is a key whose value a space and a further string follow, the value too.
-# Every string is consumed whole, so that what stands inside a name is never taken for structure.
+# Matches a string. If it is a key whose value is followed directly by the next string, without a
+# comma, the match includes the value. Strings are consumed whole, so text inside a name is never
+# taken for structure.
 _ENTRY = re.compile(r'"(?:[^"\\]|\\.)*"(?P<value>\s*:\s*[-+.\w]+(?=\s*"))?')
 
 
 @dataclass(frozen=True)
 class LabelMap:
-    """Class names and their grey levels, both in the order of the levels.
+    """Class names and their grey levels, in the order of the levels.
 
     Attributes:
-        names: index 0 is the background.
-        greys: 0 to 255, rising.
+        names: class names; index 0 is the background.
+        greys: grey levels from 0 to 255, in ascending order.
 
     Raises:
-        ValueError: names and levels that do not belong together, or levels that do not rise.
+        ValueError: the numbers of names and levels differ, a name appears twice, or the levels are
+            not ascending within 0 to 255.
 
     >>> label_map = LabelMap(("background", "forceps"), (0, 32))
     >>> label_map.to_indices(np.array([[0, 32]], dtype=np.uint8)).tolist()
@@ -54,15 +56,15 @@ class LabelMap:
 
     def __post_init__(self) -> None:
         if len(self.names) != len(self.greys) or len(set(self.names)) != len(self.names):
-            raise ValueError(f"{self.names} are not {len(self.greys)} different names")
+            raise ValueError(f"{self.names} are not {len(self.greys)} distinct names")
         if tuple(sorted(set(self.greys))) != self.greys or not set(self.greys) <= set(range(256)):
-            raise ValueError(f"levels {self.greys} do not rise within 0 to 255")
+            raise ValueError(f"levels {self.greys} are not ascending within 0 to 255")
 
     def to_indices(self, grey: UInt8[np.ndarray, "h w"]) -> UInt8[np.ndarray, "h w"]:
-        """Class indices of a mask of grey levels.
+        """Return the class indices of a mask of grey levels.
 
         Raises:
-            ValueError: a level is not in the map; see [`unknown_levels`][].
+            ValueError: a level is not in the label map; see [`unknown_levels`][].
         """
         if unknown := self.unknown_levels(grey):
             raise ValueError(f"grey levels {unknown} are not in the label map {self.greys}")
@@ -71,17 +73,17 @@ class LabelMap:
         return np.take(table, grey)
 
     def to_greys(self, indices: UInt8[np.ndarray, "h w"]) -> UInt8[np.ndarray, "h w"]:
-        """The mask of grey levels that class indices stand for; the inverse of ``to_indices``.
+        """Return the grey levels of class indices; the inverse of ``to_indices``.
 
         Raises:
-            ValueError: an index is no class.
+            ValueError: an index is not that of a class.
         """
         if indices.size and indices.max() >= len(self.greys):
-            raise ValueError(f"index {indices.max()} is none of {len(self.greys)} classes")
+            raise ValueError(f"index {indices.max()} is not in 0 to {len(self.greys) - 1}")
         return np.take(np.array(self.greys, dtype=np.uint8), indices)
 
     def unknown_levels(self, grey: UInt8[np.ndarray, "h w"]) -> tuple[int, ...]:
-        """The levels in a mask that the map does not have, rising."""
+        """Return the levels of a mask that are not in the label map, in ascending order."""
         present = np.flatnonzero(np.bincount(grey.ravel(), minlength=256))
         return tuple(int(level) for level in present if level not in self.greys)
 
@@ -90,10 +92,10 @@ def read_label_map(path: Path) -> tuple[LabelMap, tuple[Finding, ...]]:
     """Read a ``mapping.json``.
 
     Returns:
-        The map, and warnings about what had to be understood.
+        The label map, and a warning if commas are missing.
 
     Raises:
-        DataError: the file is missing, or it cannot be understood; every problem in it is named.
+        DataError: the file is missing or invalid; the error names every problem.
     """
     name = path.name
     try:
@@ -120,12 +122,14 @@ def _comma_warning(lines: list[int], name: str) -> tuple[Finding, ...]:
     if not lines:
         return ()
     where = ("line " if len(lines) == 1 else "lines ") + ", ".join(map(str, lines))
-    message = f"a comma is missing at the end of {where} of {name}; it was read as if it were there"
+    message = (
+        f"a comma is missing at the end of {where} of {name}; the file was read as if complete"
+    )
     return (Finding("label-map-commas", "warning", message, "add the commas", (name,)),)
 
 
 def _parse(text: str, name: str) -> tuple[tuple[tuple[str, object], ...], list[int]]:
-    """The object's pairs, duplicates included, and the lines where a comma had to be added."""
+    """Return the object's pairs, duplicates included, and the lines that lack a comma."""
     lines: list[int] = []
 
     def with_comma(match: re.Match[str]) -> str:
@@ -139,7 +143,7 @@ def _parse(text: str, name: str) -> tuple[tuple[tuple[str, object], ...], list[i
     except RecursionError as error:
         raise _broken(
             name,
-            "the label map is nested too deeply to be read; expected one flat object",
+            "the label map is nested too deeply; expected one flat object",
             f"write it as {_EXAMPLE}",
         ) from error
     except ValueError as error:
@@ -152,51 +156,55 @@ def _parse(text: str, name: str) -> tuple[tuple[tuple[str, object], ...], list[i
     if not isinstance(value, tuple):
         raise _broken(
             name,
-            "the label map is not a JSON object from class name to grey level",
+            "the label map is not a JSON object that maps class names to grey levels",
             f"write it as {_EXAMPLE}",
         )
     return value, lines
 
 
 def _loads(text: str) -> object:
-    """JSON with objects as tuples of pairs, so that a key that comes twice is seen."""
+    """Parse JSON with objects as tuples of pairs, so that duplicate keys are kept."""
     return json.loads(text, object_pairs_hook=tuple)
 
 
 def _problems(pairs: tuple[tuple[str, object], ...]) -> list[tuple[str, str]]:
-    """What is wrong with the entries, and what to do about it."""
-    found = []
+    """Return each problem with the entries, and what to do about it."""
+    problems = []
     names = [name for name, _ in pairs]
-    levels = [grey for _, grey in pairs if type(grey) is int]  # a bool is an int to isinstance
+    levels = [
+        grey for _, grey in pairs if type(grey) is int
+    ]  # not isinstance, because a bool is an int
     if twice := sorted({name for name in names if names.count(name) > 1}):
-        found.append((f"class names given twice: {_few(twice)}", "give each class one entry"))
+        problems.append(
+            (f"class names that appear twice: {_few(twice)}", "give each class one entry")
+        )
     if odd := [n for n in names if not (n.strip() and n.isprintable() and len(n) <= _MAX_NAME)]:
-        found.append(
+        problems.append(
             (
-                f"class names that cannot be used: {_few([ascii(n) for n in odd])}",
+                f"invalid class names: {_few([ascii(n) for n in odd])}",
                 f"use 1 to {_MAX_NAME} printable characters",
             )
         )
     if wrong := [f"{n} ({_kind(g)})" for n, g in pairs if type(g) is not int]:
-        found.append(
-            (f"grey levels that are no whole numbers: {_few(wrong)}", f"write it as {_EXAMPLE}")
+        problems.append(
+            (f"grey levels that are not integers: {_few(wrong)}", f"write it as {_EXAMPLE}")
         )
     if outside := [f"{n} ({str(g)[:12]})" for n, g in pairs if _outside(g)]:
-        found.append(
-            (f"grey levels outside 0 to 255: {_few(outside)}", "use the masks' own levels")
+        problems.append(
+            (f"grey levels outside 0 to 255: {_few(outside)}", "use the grey levels of the masks")
         )
     if shared := sorted({str(grey) for grey in levels if levels.count(grey) > 1}):
-        found.append(
-            (f"grey levels given to several classes: {_few(shared)}", "give each class its own")
+        problems.append(
+            (f"grey levels of several classes: {_few(shared)}", "give each class its own level")
         )
     if len(pairs) < 2:
-        found.append(
+        problems.append(
             (
-                f"the label map has {len(pairs)} classes, expected at least two",
-                f"name the background too: {_EXAMPLE}",
+                f"the label map has {len(pairs)} classes, expected at least 2",
+                f"include the background: {_EXAMPLE}",
             )
         )
-    return found
+    return problems
 
 
 def _outside(grey: object) -> bool:

@@ -1,4 +1,4 @@
-"""Label budgets as nested subsets: the 30 are among the 75, and every class is among the first."""
+"""Label budgets: nested subsets of the frames, in which every class appears early."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from headstart.seeding import generator
 
 
 def label_order(present: Bool[np.ndarray, "n k"], seed: int) -> Int64[np.ndarray, "n"]:
-    """The order in which frames are labelled; a budget of *m* is its first *m* frames.
+    """Return the order in which frames are labelled; a budget of *m* is its first *m* frames.
 
-    A random permutation, in which one frame of each class, the rarest class first, is brought to
-    the front unless a frame already there shows it. So a budget of as many frames as there are
-    classes shows each class that any frame shows, budgets are nested, and the order depends on the
-    seed and the labels alone.
+    The order is a random permutation, except at its front: going from the rarest class to the most
+    frequent, a frame that shows the class is moved there, unless a frame at the front shows the
+    class already. So budgets are nested, a budget of at least as many frames as classes shows every
+    class that any frame shows, and the order depends on the seed and the labels alone.
 
     Args:
-        present: which frame shows which class.
-        seed: the run's.
+        present: whether frame i shows class k.
+        seed: seed of the run.
     """
     order = generator(seed, "labels").permutation(len(present))
     front: list[int] = []
@@ -32,7 +32,7 @@ def label_order(present: Bool[np.ndarray, "n k"], seed: int) -> Int64[np.ndarray
 def label_budget(
     present: Bool[np.ndarray, "n k"], labels: int | None, seed: int
 ) -> Int64[np.ndarray, "m"]:
-    """The frames of one budget, in the order of the split; all of them if ``labels`` is None.
+    """Return the frames of a budget, in the order of the split; all if ``labels`` is None.
 
     Raises:
         ValueError: the budget is below 1 or above the number of frames.
@@ -41,5 +41,5 @@ def label_budget(
     if labels is None:
         return np.arange(count)
     if not 1 <= labels <= count:
-        raise ValueError(f"a budget of {labels} labels, expected 1 to {count}")
+        raise ValueError(f"the budget is {labels} labels, expected 1 to {count}")
     return np.sort(label_order(present, seed)[:labels])

@@ -1,4 +1,4 @@
-"""What a look at labelled pictures says: counts, the trivial accuracy, and every kind of fault."""
+"""A check of pictures with classes reports counts, the trivial accuracy and every kind of fault."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ app.command()(check)
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """Two classes of fifty and sixty pictures to learn, a tenth validates; nothing is wrong."""
+    """Two classes with 50 and 60 training pictures, a tenth for validation; no faults."""
     return folders(tmp_path / "data", train={"cat": 50, "dog": 60}, test={"cat": 6, "dog": 5})
 
 
 def codes(report: ClassReport) -> dict[str, Finding]:
-    found = {finding.code: finding for finding in report.findings}
-    assert len(found) == len(report.findings), "one finding per kind"
-    assert all(finding.message and finding.hint for finding in found.values())
-    return found
+    by_code = {finding.code: finding for finding in report.findings}
+    assert len(by_code) == len(report.findings), "one finding per kind"
+    assert all(finding.message and finding.hint for finding in by_code.values())
+    return by_code
 
 
 def test_describes_sound_folders(root: Path) -> None:
@@ -75,10 +75,10 @@ def test_every_unreadable_file_is_named_and_the_rest_is_described(root: Path) ->
     (root / "test/cat/2.png").write_bytes(b"")
     report = check_classes(root)
     assert not report.ok
-    found = codes(report)
-    assert set(found) == {"not-a-picture", "empty-file"}
-    assert sorted(found["not-a-picture"].files) == sorted(bad)
-    assert found["empty-file"].files == ("test/cat/2.png",)
+    by_code = codes(report)
+    assert set(by_code) == {"not-a-picture", "empty-file"}
+    assert sorted(by_code["not-a-picture"].files) == sorted(bad)
+    assert by_code["empty-file"].files == ("test/cat/2.png",)
     assert report.splits["test"].classes == {"cat": 6, "dog": 5}
     assert report.splits["test"].height == 8
 
@@ -97,20 +97,20 @@ def test_classes_of_few_pictures(tmp_path: Path) -> None:
         validation={"a": 5, "b": 5},
         test={"a": 4, "b": 5},
     )
-    found = codes(check_classes(root))
-    assert set(found) == {"few-pictures", "class-absent"}
-    assert {f.severity for f in found.values()} == {"warning"}
-    assert "train: b (4); test: a (4)" in found["few-pictures"].message
-    message = found["class-absent"].message
+    by_code = codes(check_classes(root))
+    assert set(by_code) == {"few-pictures", "class-absent"}
+    assert {f.severity for f in by_code.values()} == {"warning"}
+    assert "train: b (4); test: a (4)" in by_code["few-pictures"].message
+    message = by_code["class-absent"].message
     assert "validation has no c; test has no c" in message and "train" not in message
 
 
 def test_many_classes_are_not_all_listed(tmp_path: Path) -> None:
     report = check_classes(folders(tmp_path, train={f"c{k}": 3 for k in range(9)}))
-    found = codes(report)
-    assert set(found) == {"empty-split", "few-pictures"}
-    assert found["empty-split"].severity == "warning" and "test" in found["empty-split"].message
-    assert "c0 (2), c1 (2), c2 (2), c3 (2), c4 (2) and 4 more; v" in found["few-pictures"].message
+    by_code = codes(report)
+    assert set(by_code) == {"empty-split", "few-pictures"}
+    assert by_code["empty-split"].severity == "warning" and "test" in by_code["empty-split"].message
+    assert "c0 (2), c1 (2), c2 (2), c3 (2), c4 (2) and 4 more; v" in by_code["few-pictures"].message
 
 
 def test_copies_across_splits(root: Path) -> None:
@@ -122,13 +122,13 @@ def test_copies_across_splits(root: Path) -> None:
     save(picture(4), root / "test/cat/2.bmp")  # the pixels of train/cat/4.png
     shutil.copy(root / "validation/dog/0.png", root / "test/dog/0.png")
     shutil.copy(root / "train/cat/3.png", root / "train/cat/again.png")  # within a split
-    found = codes(check_classes(root))
-    assert set(found) == {"copies-across-splits"}
-    told = found["copies-across-splits"]
-    assert told.severity == "warning"
-    assert "2 of 12 test pictures in train (test/cat/1.png: train/cat/3.png)" in told.message
-    assert "1 of 12 test pictures in validation" in told.message
-    assert told.files == ("test/cat/1.png", "test/cat/2.bmp", "test/dog/0.png")
+    by_code = codes(check_classes(root))
+    assert set(by_code) == {"copies-across-splits"}
+    finding = by_code["copies-across-splits"]
+    assert finding.severity == "warning"
+    assert "2 of 12 test pictures in train (test/cat/1.png: train/cat/3.png)" in finding.message
+    assert "1 of 12 test pictures in validation" in finding.message
+    assert finding.files == ("test/cat/1.png", "test/cat/2.bmp", "test/dog/0.png")
 
 
 def smooth(level: int) -> np.ndarray:
@@ -139,12 +139,12 @@ def test_near_copies_across_splits(root: Path) -> None:
     save(smooth(100), root / "train/cat/near.png")
     save(smooth(104), root / "test/cat/4.png")
     save(smooth(106), root / "test/dog/4.png")  # 6 from train: not near
-    save(picture(0), root / "test/cat/5.png")  # an exact copy, told as such
+    save(picture(0), root / "test/cat/5.png")  # an exact copy, reported as such
     report = check_classes(root)
-    told = codes(report)["near-duplicates"]
-    assert told.severity == "warning" and told.files == ("test/cat/4.png",)
-    assert "1 of 11 test pictures in train (test/cat/4.png: train/cat/near.png)" in told.message
-    assert "validation" not in told.message
+    finding = codes(report)["near-duplicates"]
+    assert finding.severity == "warning" and finding.files == ("test/cat/4.png",)
+    assert "1 of 11 test pictures in train (test/cat/4.png: train/cat/near.png)" in finding.message
+    assert "validation" not in finding.message
     assert codes(report)["copies-across-splits"].files == ("test/cat/5.png",)
 
 
@@ -154,18 +154,18 @@ def test_near_copies_are_not_sought_among_too_many(
     save(smooth(100), root / "train/cat/near.png")
     save(smooth(104), root / "test/cat/4.png")
     monkeypatch.setattr("headstart.data.checks.classification._NEARLY", 100)
-    found = codes(check_classes(root))
-    assert set(found) == {"near-duplicates-unknown"}
-    assert found["near-duplicates-unknown"].severity == "info"
+    by_code = codes(check_classes(root))
+    assert set(by_code) == {"near-duplicates-unknown"}
+    assert by_code["near-duplicates-unknown"].severity == "info"
 
 
 def test_the_same_picture_in_several_classes(root: Path) -> None:
     shutil.copy(root / "train/cat/3.png", root / "train/dog/x.png")
     shutil.copy(root / "test/cat/0.png", root / "test/dog/y.png")
-    told = codes(check_classes(root))["copies-in-several-classes"]
-    assert told.severity == "warning" and told.message.startswith("2 pictures are in several")
-    assert "test/cat/0.png (cat) and test/dog/y.png (dog)" in told.message
-    assert set(told.files) == {"train/cat/3.png", "train/dog/x.png",
+    finding = codes(check_classes(root))["copies-in-several-classes"]
+    assert finding.severity == "warning" and finding.message.startswith("2 ")
+    assert "test/cat/0.png (cat) and test/dog/y.png (dog)" in finding.message
+    assert set(finding.files) == {"train/cat/3.png", "train/dog/x.png",
                                "test/cat/0.png", "test/dog/y.png"}  # fmt: skip
 
 
@@ -174,20 +174,20 @@ def test_copies_among_idx_files(tmp_path: Path) -> None:
     pixels[13] = pixels[12]  # of class 0 and of class 1
     root = four_files(tmp_path, train_images=idx(2051, pixels), test_labels=labels([3] * 8),
                       test_images=idx(2051, pixels[[3, 7, 11, 15, 19, 23, 27, 31]]))  # fmt: skip
-    found = codes(check_classes(root))
-    assert "/00012 (0) and " in found["copies-in-several-classes"].message
-    across = found["copies-across-splits"]
+    by_code = codes(check_classes(root))
+    assert "/00012 (0) and " in by_code["copies-in-several-classes"].message
+    across = by_code["copies-across-splits"]
     assert set(across.files) >= {f"test/{k:05}" for k in range(8)}
-    assert "test has no 0, 1, 2" in found["class-absent"].message
+    assert "test has no 0, 1, 2" in by_code["class-absent"].message
 
 
 def test_the_same_bytes_in_another_shape_are_no_copy(tmp_path: Path) -> None:
     root = four_files(tmp_path, train_images=idx(2051, np.zeros((40, 6, 5), np.uint8)),
                       test_images=idx(2051, np.zeros((8, 5, 6), np.uint8)))  # fmt: skip
-    found = codes(check_classes(root))
-    assert not any(file.startswith("test/") for file in found["copies-across-splits"].files)
-    assert found["several-sizes"].severity == "info"
-    assert "5 x 6 (40 pictures), 6 x 5 (8 pictures)" in found["several-sizes"].message
+    by_code = codes(check_classes(root))
+    assert not any(file.startswith("test/") for file in by_code["copies-across-splits"].files)
+    assert by_code["several-sizes"].severity == "info"
+    assert "5 x 6 (40 pictures), 6 x 5 (8 pictures)" in by_code["several-sizes"].message
 
 
 def test_several_sizes(root: Path) -> None:

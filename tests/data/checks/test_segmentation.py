@@ -47,9 +47,9 @@ def data(tmp_path: Path) -> Path:
 
 
 def codes(report: Report) -> dict[str, Finding]:
-    found = {finding.code: finding for finding in report.findings}
-    assert len(found) == len(report.findings), "one finding per kind"
-    return found
+    by_code = {finding.code: finding for finding in report.findings}
+    assert len(by_code) == len(report.findings), "one finding per kind"
+    return by_code
 
 
 def test_describes_a_sound_dataset(data: Path) -> None:
@@ -135,7 +135,7 @@ def test_errors_are_listed_and_end_with_one(data: Path, harm, expected: dict) ->
     errors = {f.code: f.files for f in report.findings if f.severity == "error"}
     assert errors == expected
     assert not report.ok
-    assert report.splits["train"].frames == 6  # those that cannot be read are there all the same
+    assert report.splits["train"].frames == 6  # unreadable frames count too
     result = CliRunner().invoke(app, [str(data)])
     assert result.exit_code == 1
     for code, files in expected.items():
@@ -151,7 +151,7 @@ def test_unknown_greys_are_named_with_their_files(data: Path) -> None:
     assert "train/masks/1.png" in message
 
 
-def test_a_split_of_which_nothing_can_be_read(data: Path) -> None:
+def test_a_split_without_a_readable_frame(data: Path) -> None:
     for path in (data / "test" / "images").iterdir():
         path.write_bytes(b"")
     report = check_dataset(data)
@@ -165,10 +165,10 @@ def test_a_split_of_which_nothing_can_be_read(data: Path) -> None:
 def test_classes_that_are_absent_or_rare(data: Path) -> None:
     save(np.zeros((16, 20), np.uint8), data / "test/masks/8.png")
     save(np.full((16, 20), 32, np.uint8), data / "test/masks/9.png")
-    found = codes(check_dataset(data))
-    assert "test has no scissors" in found["class-absent"].message
-    assert "train" not in found["class-absent"].message
-    assert found["few-test-frames"].message.endswith("tissue (1), forceps (1)")
+    by_code = codes(check_dataset(data))
+    assert "test has no scissors" in by_code["class-absent"].message
+    assert "train" not in by_code["class-absent"].message
+    assert by_code["few-test-frames"].message.endswith("tissue (1), forceps (1)")
 
 
 def test_copies_and_near_copies_across_splits(data: Path) -> None:
@@ -177,10 +177,10 @@ def test_copies_and_near_copies_across_splits(data: Path) -> None:
     save(smooth, data / "train/images/1.png")
     save(smooth + np.uint8(4), data / "validation/images/6.png")
     save(smooth + np.uint8(7), data / "test/images/9.png")
-    found = codes(check_dataset(data))
-    assert found["copies-across-splits"].files == ("test/images/8.png",)
-    assert "(test/images/8.png: train/images/0.png)" in found["copies-across-splits"].message
-    near = found["near-duplicates"]
+    by_code = codes(check_dataset(data))
+    assert by_code["copies-across-splits"].files == ("test/images/8.png",)
+    assert "(test/images/8.png: train/images/0.png)" in by_code["copies-across-splits"].message
+    near = by_code["near-duplicates"]
     assert near.files == ("validation/images/6.png", "test/images/9.png")
     assert "1 of 2 validation frames in train" in near.message
     assert "1 of 2 test frames in validation" in near.message  # 3 levels apart; 7 from train
@@ -197,12 +197,12 @@ def test_what_pretraining_sees(data: Path) -> None:
         save(picture(k), data / "unlabelled" / f"{k}.png")
     save(picture(77, 32, 32), data / "unlabelled" / "77.png")
     report = check_dataset(data)
-    found = codes(report)
-    assert found["train-in-unlabelled"].severity == "info"
-    assert found["train-in-unlabelled"].files == ("train/images/0.png", "train/images/3.png")
-    assert found["copies-across-splits"].severity == "warning"
-    assert found["copies-across-splits"].files == ("test/images/8.png",)
-    assert "20 x 16 (13 pictures), 32 x 32 (1 pictures)" in found["several-sizes"].message
+    by_code = codes(report)
+    assert by_code["train-in-unlabelled"].severity == "info"
+    assert by_code["train-in-unlabelled"].files == ("train/images/0.png", "train/images/3.png")
+    assert by_code["copies-across-splits"].severity == "warning"
+    assert by_code["copies-across-splits"].files == ("test/images/8.png",)
+    assert "20 x 16 (13 pictures), 32 x 32 (1 pictures)" in by_code["several-sizes"].message
     assert report.to_json()["unlabelled"] == {"train": {"frames": 4, "height": None, "width": None}}
 
 
@@ -221,9 +221,9 @@ def test_groups(data: Path) -> None:
     stems = [f"{p.parent.parent.name}/{p.stem}" for p in data.glob("*/images/*")]
     lines = [f"{stem},patient {int(stem.split('/')[1]) // 5}" for stem in stems]
     (data / "groups.csv").write_text("\n".join(["stem,group", *lines]))
-    found = codes(check_dataset(data))
-    assert "no-groups" not in found
-    message = found["group-across-splits"].message
+    by_code = codes(check_dataset(data))
+    assert "no-groups" not in by_code
+    message = by_code["group-across-splits"].message
     assert "patient 1 (train, validation, test)" in message
     assert "patient 0" not in message
 
@@ -284,8 +284,8 @@ def test_the_assignments_own_data(real: Path) -> None:
     trivial = [round(s["trivial"]["dice_assignment"], 4) for s in splits.values()]
     assert trivial == [0.7706, 0.7816, 0.7622]
     assert list(splits["train"]["frames_with"].values()) == [300, 66, 149, 138, 49, 8, 22, 95]
-    found = {finding["code"]: finding for finding in described["findings"]}
-    assert all(finding["severity"] != "error" for finding in found.values())
-    assert {"label-map-commas", "class-absent", "near-duplicates", "no-groups"} <= set(found)
-    assert len(found["train-in-unlabelled"]["files"]) == 300
-    assert "6 of 50 test frames in unlabelled" in found["near-duplicates"]["message"]
+    by_code = {finding["code"]: finding for finding in described["findings"]}
+    assert all(finding["severity"] != "error" for finding in by_code.values())
+    assert {"label-map-commas", "class-absent", "near-duplicates", "no-groups"} <= set(by_code)
+    assert len(by_code["train-in-unlabelled"]["files"]) == 300
+    assert "6 of 50 test frames in unlabelled" in by_code["near-duplicates"]["message"]

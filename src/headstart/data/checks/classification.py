@@ -1,7 +1,6 @@
-"""What is in a dataset of labelled pictures, and what is wrong with it; see also `checks`.
+"""Describes a dataset of pictures with classes and finds its faults.
 
-An *error* keeps pictures from being used; a *warning* may make a score say less than it seems to;
-an *info* is for knowing. What is an error here stops a training too.
+An *error* stops training too. A *warning* may make a score misleading. An *info* needs no action.
 """
 
 from __future__ import annotations
@@ -24,22 +23,22 @@ from headstart.data.pictures.duplicates import NEAR, Fingerprints, fingerprint, 
 from headstart.data.pictures.frame import read_frame
 from headstart.errors import DataError, Finding
 
-_FEW = 5  # pictures; a class with fewer hardly has a score
-_LISTED = 5  # of one kind, in a message
-_NEARLY = 20_000  # pictures; among more, near copies are not looked for: it takes minutes
+_FEW = 5  # pictures; the score of a class with fewer is hardly meaningful
+_LISTED = 5  # items of a kind in a message
+_NEARLY = 20_000  # pictures; among more, the search for near-duplicates takes minutes
 _COMPARED = (("validation", "train"), ("test", "train"), ("test", "validation"))
 
 
 @dataclass(frozen=True)
 class ClassSplit:
-    """One split of labelled pictures.
+    """One split of pictures with classes.
 
     Attributes:
-        pictures: how many there are.
-        height, width: of those that can be read; ``None`` if they differ.
+        pictures: number of pictures.
+        height, width: size of the readable pictures; ``None`` if they differ.
         classes: number of pictures by class.
         most_frequent: the class with the most pictures.
-        trivial_accuracy: its share: what the best constant prediction reaches.
+        trivial_accuracy: the share of that class, which the best constant prediction reaches.
     """
 
     pictures: int
@@ -50,7 +49,7 @@ class ClassSplit:
     trivial_accuracy: float
 
     def to_json(self) -> dict[str, Any]:
-        """As an object; ``trivial`` has ``accuracy`` and ``class``."""
+        """Return a JSON object; ``trivial`` has ``accuracy`` and ``class``."""
         return {
             "pictures": self.pictures,
             "height": self.height,
@@ -66,8 +65,8 @@ class ClassReport:
 
     Attributes:
         layout: ``"classes"`` or ``"idx"``.
-        classes: their names.
-        splits: by name: ``train``, ``validation``, ``test``, those there are.
+        classes: names of the classes.
+        splits: the existing splits among ``train``, ``validation`` and ``test``.
         findings: errors first, then warnings, then infos.
     """
 
@@ -82,7 +81,7 @@ class ClassReport:
         return all(finding.severity != "error" for finding in self.findings)
 
     def to_json(self) -> dict[str, Any]:
-        """As an object of schema 1."""
+        """Return a JSON object of schema 1."""
         return {
             "schema": 1,
             "layout": self.layout,
@@ -94,9 +93,14 @@ class ClassReport:
 
 @dataclass(frozen=True)
 class _PictureFacts:
-    """What is kept of a picture that could be read.
+    """What is kept of a readable picture.
 
-    ``digest`` is of its size and pixels; ``thumbnail`` is None where near copies are not sought.
+    Attributes:
+        file: the file, relative to the dataset.
+        label: index of the class.
+        size: height and width.
+        digest: SHA-256 of size and pixels.
+        thumbnail: for finding near-duplicates; None if they are not searched for.
     """
 
     file: str
@@ -110,44 +114,48 @@ def check_classes(root: Path) -> ClassReport:
     """Describe a dataset of labelled pictures and find its faults.
 
     Args:
-        root: its folder, or the word ``fashion-mnist``.
+        root: folder of the dataset, or ``fashion-mnist``.
 
     Raises:
-        DataError: there is no dataset to look at: no known layout, classes or splits that cannot
-            be learned from. What is wrong inside the files is reported, not raised.
+        DataError: the dataset cannot be opened: unknown layout, or classes or splits that training
+            cannot use. Faults inside the files are reported, not raised.
     """
     dataset = open_classes(root)
-    # Told below of all splits.
+    # _counts reports absent classes for all splits.
     findings = [finding for finding in dataset.findings if finding.code != "class-absent"]
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        seen = {n: _see(n, its, dataset, pool, findings) for n, its in dataset.splits.items()}
-    splits = {name: _describe(its, seen[name], dataset) for name, its in dataset.splits.items()}
+        seen = {n: _see(n, p, dataset, pool, findings) for n, p in dataset.splits.items()}
+    splits = {n: _describe(p, seen[n], dataset) for n, p in dataset.splits.items()}
     findings += _counts(splits)
     findings += _copies(seen)
-    if any(its.frames for its in dataset.splits.values()):
+    if any(pictures.frames for pictures in dataset.splits.values()):
         findings += _near(seen)
     findings += _labels(seen, dataset.names)
     findings += _sizes(seen)
     rank = {"error": 0, "warning": 1, "info": 2}
-    found = tuple(sorted(merged(findings), key=lambda finding: rank[finding.severity]))
-    return ClassReport(dataset.layout, dataset.names, splits, found)
+    by_severity = tuple(sorted(merged(findings), key=lambda finding: rank[finding.severity]))
+    return ClassReport(dataset.layout, dataset.names, splits, by_severity)
 
 
 def _see(
-    split: str, its: LabelledSplit, dataset: ClassDataset, pool: Executor, findings: list[Finding]
+    split: str,
+    pictures: LabelledSplit,
+    dataset: ClassDataset,
+    pool: Executor,
+    findings: list[Finding],
 ) -> list[_PictureFacts]:
-    """Reads all pictures of a split; what cannot be read is added to ``findings``."""
-    labels = its.labels.tolist()
+    """Read all pictures of a split; add to ``findings`` the faults of unreadable pictures."""
+    labels = pictures.labels.tolist()
     few = sum(len(split.names) for split in dataset.splits.values()) <= _NEARLY
-    if its.pixels is not None:
-        size = its.pixels.shape[1:]
+    if pictures.pixels is not None:
+        size = pictures.pixels.shape[1:]
         return [
             _PictureFacts(f"{split}/{name}", label, size, _digest(image))
-            for name, label, image in zip(its.names, labels, its.pixels, strict=True)
+            for name, label, image in zip(pictures.names, labels, pictures.pixels, strict=True)
         ]
 
     def one(index: int) -> _PictureFacts | DataError:
-        frame = its.frames[index]
+        frame = pictures.frames[index]
         try:
             image = read_frame(frame, dataset.root)
         except DataError as error:
@@ -173,78 +181,83 @@ def _digest(image: UInt8[np.ndarray, "h w *c"]) -> str:
     return content.hexdigest()
 
 
-def _describe(its: LabelledSplit, seen: list[_PictureFacts], dataset: ClassDataset) -> ClassSplit:
+def _describe(
+    pictures: LabelledSplit, seen: list[_PictureFacts], dataset: ClassDataset
+) -> ClassSplit:
     sizes = {picture.size for picture in seen}
     height, width = sizes.pop() if len(sizes) == 1 else (None, None)
-    counts = np.bincount(its.labels, minlength=len(dataset.names)).tolist()
+    counts = np.bincount(pictures.labels, minlength=len(dataset.names)).tolist()
     most = max(counts)
     return ClassSplit(
-        pictures=len(its.names),
+        pictures=len(pictures.names),
         height=height,
         width=width,
         classes=dict(zip(dataset.names, counts, strict=True)),
         most_frequent=dataset.names[counts.index(most)],
-        trivial_accuracy=most / len(its.names),
+        trivial_accuracy=most / len(pictures.names),
     )
 
 
 def _counts(splits: Mapping[str, ClassSplit]) -> Iterator[Finding]:
-    """Classes and splits that are not there, or hardly."""
+    """Yield findings about missing splits, and about absent and rare classes."""
     if "test" not in splits:
-        hint = "nothing can be scored: make test/<class>/<picture>"
+        hint = "add test/<class>/<picture>, so that the network can be scored"
         yield Finding("empty-split", "warning", "there is no test split", hint)
     absent, few = [], []
-    for split, its in splits.items():
-        none = [name for name, count in its.classes.items() if not count]
-        some = [f"{name} ({count})" for name, count in its.classes.items() if 0 < count < _FEW]
+    for split, described in splits.items():
+        counts = described.classes.items()
+        none = [name for name, count in counts if not count]
+        some = [f"{name} ({count})" for name, count in counts if 0 < count < _FEW]
         absent += [f"{split} has no {_listed(none)}"] if none else []
         few += [f"{split}: {_listed(some)}"] if some else []
     if absent:
         yield Finding(
             "class-absent",
             "warning",
-            f"classes that a split does not have: {'; '.join(absent)}",
-            "a class absent from train is not learned, one absent from test has no score",
+            f"classes that are absent from a split: {'; '.join(absent)}",
+            "a class absent from train is not learned; a class absent from test has no score",
         )
     if few:
         message = f"classes with fewer than {_FEW} pictures in a split: {'; '.join(few)}"
-        yield Finding("few-pictures", "warning", message, "their scores rest on those alone")
+        yield Finding(
+            "few-pictures", "warning", message, "read their scores with caution, or add pictures"
+        )
 
 
 def _copies(seen: Mapping[str, list[_PictureFacts]]) -> Iterator[Finding]:
-    """Validation and test pictures that are also on the other side."""
-    told, files = [], []
+    """Yield a finding about validation and test pictures that are also in another split."""
+    parts, files = [], []
     for held_out, among in _COMPARED:
         first = {picture.digest: picture.file for picture in reversed(seen.get(among, []))}
         same = [picture for picture in seen.get(held_out, []) if picture.digest in first]
         if same:
-            told.append(
+            parts.append(
                 f"{len(same)} of {len(seen[held_out])} {held_out} pictures in {among} "
                 f"({same[0].file}: {first[same[0].digest]})"
             )
             files += [picture.file for picture in same]
-    if told:
-        message = f"the same pictures on both sides of a split: {'; '.join(told)}"
-        hint = "keep each on one side; until then the score is partly one of remembering"
+    if parts:
+        message = f"the same pictures are in two splits: {'; '.join(parts)}"
+        hint = "keep each picture in one split; until then the score rewards remembering it"
         unique = tuple(dict.fromkeys(files))
         yield Finding("copies-across-splits", "warning", message, hint, unique)
 
 
 def _near(seen: Mapping[str, list[_PictureFacts]]) -> Iterator[Finding]:
-    """Validation and test pictures that nearly are on the other side too."""
+    """Yield a finding about validation and test pictures with near-duplicates in another split."""
     pictures = [picture for split in seen.values() for picture in split]
     if any(picture.thumbnail is None for picture in pictures):
-        message = f"nearly the same pictures were not looked for among more than {_NEARLY:,}"
-        hint = "only exact copies were: look yourself where pictures are of one source"
+        message = f"no search for near-duplicates, because there are more than {_NEARLY:,} pictures"
+        hint = "only exact copies were searched for; check pictures of one source yourself"
         yield Finding("near-duplicates-unknown", "info", message, hint)
         return
     prints = {
         split: joined(
-            Fingerprints((p.digest,), p.thumbnail[None]) for p in its if p.thumbnail is not None
+            Fingerprints((p.digest,), p.thumbnail[None]) for p in part if p.thumbnail is not None
         )
-        for split, its in seen.items()
+        for split, part in seen.items()
     }
-    told, files = [], []
+    parts, files = [], []
     for held_out, among in _COMPARED:
         if not (seen.get(held_out) and seen.get(among)):
             continue
@@ -252,35 +265,35 @@ def _near(seen: Mapping[str, list[_PictureFacts]]) -> Iterator[Finding]:
         partner, distance = nearest(prints[held_out], prints[among])
         near = [
             (picture, seen[among][index])
-            for picture, index, far in zip(seen[held_out], partner, distance, strict=True)
-            if far <= NEAR and picture.digest not in copies
+            for picture, index, d in zip(seen[held_out], partner, distance, strict=True)
+            if d <= NEAR and picture.digest not in copies
         ]
         if near:
-            told.append(
+            parts.append(
                 f"{len(near)} of {len(seen[held_out])} {held_out} pictures in {among} "
                 f"({near[0][0].file}: {near[0][1].file})"
             )
             files += [picture.file for picture, _ in near]
-    if told:
-        where = f"on both sides of a split: {'; '.join(told)}"
+    if parts:
+        where = f"are in two splits: {'; '.join(parts)}"
         message = f"nearly the same pictures (within {NEAR:g} grey levels) {where}"
-        hint = "keep pictures of one source on one side, or the score says less than it seems to"
+        hint = "keep pictures of one source in one split, or the score is too optimistic"
         unique = tuple(dict.fromkeys(files))
         yield Finding("near-duplicates", "warning", message, hint, unique)
 
 
 def _labels(seen: Mapping[str, list[_PictureFacts]], names: tuple[str, ...]) -> Iterator[Finding]:
-    """The same picture in different classes, in whatever split."""
+    """Yield a finding about pictures that are in several classes, in any split."""
     by_digest = defaultdict(list)
     for split in seen.values():
         for picture in split:
             by_digest[picture.digest].append(picture)
     disputed = [same for same in by_digest.values() if len({p.label for p in same}) > 1]
     if disputed:
-        examples = [" and ".join(f"{p.file} ({names[p.label]})" for p in d) for d in disputed]
+        examples = [" and ".join(f"{p.file} ({names[p.label]})" for p in same) for same in disputed]
         plural = "picture is" if len(disputed) == 1 else "pictures are"
         message = f"{len(disputed)} {plural} in several classes: {_listed(examples, '; ')}"
-        hint = "decide which class is right, and remove the others"
+        hint = "keep each in the right class, and remove the other copies"
         files = tuple(picture.file for same in disputed for picture in same)
         yield Finding("copies-in-several-classes", "warning", message, hint, files)
 
@@ -290,7 +303,7 @@ def _sizes(seen: Mapping[str, list[_PictureFacts]]) -> Iterator[Finding]:
     if len(counts) > 1:
         common = [f"{w} x {h} ({count} pictures)" for (h, w), count in counts.most_common()]
         message = f"pictures differ in size (width x height): {_listed(common)}"
-        hint = "all are brought to the network's size; shapes that differ are distorted differently"
+        hint = "all are resized to the input of the network, which distorts other aspect ratios"
         yield Finding("several-sizes", "info", message, hint)
 
 

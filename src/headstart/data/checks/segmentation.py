@@ -1,7 +1,6 @@
-"""What is in this dataset, and what is wrong with it: every file is read, all is said at once.
+"""Describes a dataset of frames with masks and finds its faults; reads every file.
 
-An *error* keeps frames from being used; a *warning* may make a score say less than it seems to; an
-*info* is for knowing. What is an error here stops a training too.
+An *error* stops training too. A *warning* may make a score misleading. An *info* needs no action.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ from headstart.data.pictures.reading import exif_orientation
 from headstart.errors import DataError, Finding
 from headstart.scores.segmentation import trivial_scores
 
-_FEW = 5  # frames; a class with fewer hardly has a score
+_FEW = 5  # frames; the score of a class with fewer is hardly meaningful
 
 _COMPARED = (
     ("validation", "train"),
@@ -47,14 +46,14 @@ _COMPARED = (
 
 @dataclass(frozen=True)
 class SplitReport:
-    """One split of labelled frames; all but ``frames`` is of those that can be read.
+    """One split of labelled frames; only ``frames`` counts unreadable frames too.
 
     Attributes:
-        frames: how many there are.
-        height, width: of the images; ``None`` if they differ.
+        frames: number of frames.
+        height, width: size of the images; ``None`` if they differ.
         pixels: share of all pixels by class; ``None`` if no frame can be read.
-        frames_with: number of frames by class.
-        trivial: what the best constant prediction reaches by ``dice``, ``dice_frame`` and
+        frames_with: number of frames that show each class.
+        trivial: scores of the best constant prediction: ``dice``, ``dice_frame`` and
             ``dice_assignment``.
     """
 
@@ -82,8 +81,8 @@ class Report:
     Attributes:
         layout: ``"assignment"``, ``"plain"`` or ``"endovis"``.
         classes: grey level by name, background first.
-        splits: by name: ``train``, ``validation``, ``test``, those there are.
-        unlabelled: by name: ``train``, ``validation``, those there are.
+        splits: the existing splits among ``train``, ``validation`` and ``test``.
+        unlabelled: the existing unlabelled parts among ``train`` and ``validation``.
         findings: errors first, then warnings, then infos.
     """
 
@@ -99,7 +98,7 @@ class Report:
         return all(finding.severity != "error" for finding in self.findings)
 
     def to_json(self) -> dict[str, Any]:
-        """As an object of schema 1."""
+        """Return a JSON object of schema 1."""
         return {
             "schema": 1,
             "layout": self.layout,
@@ -112,7 +111,7 @@ class Report:
 
 @dataclass(frozen=True)
 class _FrameFacts:
-    """What is kept of the frames of a split that could be read."""
+    """What is kept of the readable frames of a split; ``pixels`` counts pixels by class."""
 
     files: tuple[str, ...]
     sizes: tuple[tuple[int, int], ...]
@@ -124,8 +123,8 @@ def check_dataset(root: Path) -> Report:
     """Describe a dataset and find its faults.
 
     Raises:
-        DataError: there is no dataset to look at: no folder, no known layout, frames without
-            partners, no label map. What is wrong inside the files is reported, not raised.
+        DataError: the dataset cannot be opened: no folder, unknown layout, images or masks without
+            partners, no label map. Faults inside the files are reported, not raised.
     """
     dataset = open_dataset(root)
     findings = list(dataset.findings)
@@ -154,7 +153,7 @@ def check_dataset(root: Path) -> Report:
 def _see(
     frames: tuple[Frame, ...], dataset: Dataset, pool: Executor, findings: list[Finding]
 ) -> _FrameFacts:
-    """Decode frames in parallel; what cannot be read is added to ``findings``."""
+    """Decode frames in parallel; add to ``findings`` the faults of unreadable files."""
     classes = len(dataset.label_map.names)
 
     def one(frame: Frame) -> _FrameFacts | DataError:
@@ -193,19 +192,18 @@ def _together(parts: Iterable[_FrameFacts]) -> _FrameFacts:
 
 
 def _turned(frame: Frame, root: Path) -> list[Finding]:
-    """A mask drawn on a picture as it is stored does not fit the picture as people see it."""
+    """Return a finding if EXIF rotates the image and not the mask, so that they may not match."""
     if frame.mask is None:
         return []
-    asked = exif_orientation(frame.image, root)
-    if all(asked == exif_orientation(mask, root) for mask in frame.masks):
+    orientation = exif_orientation(frame.image, root)
+    if all(orientation == exif_orientation(mask, root) for mask in frame.masks):
         return []
     return [
         Finding(
             "exif-orientation",
             "warning",
-            "the image is turned or mirrored by its EXIF orientation, its mask is not",
-            "look at image and mask together; if they do not fit, remove the orientation from "
-            "the image",
+            "the image is rotated or mirrored by its EXIF orientation, its mask is not",
+            "compare both; if they do not match, remove the orientation from the image",
             (shown(frame.image, root),),
         )
     ]
@@ -240,12 +238,12 @@ def _sizes(seen: Mapping[str, _FrameFacts]) -> list[Finding]:
     common = [f"{w} x {h} ({count} pictures)" for (h, w), count in counts.most_common(5)]
     more = f" and {len(counts) - 5} more" if len(counts) > 5 else ""
     message = f"pictures differ in size (width x height): {', '.join(common)}{more}"
-    hint = "all are brought to the training size; shapes that differ are distorted differently"
+    hint = "all are resized to the training size, which distorts other aspect ratios"
     return [Finding("several-sizes", "info", message, hint)]
 
 
 def _classes(splits: Mapping[str, _FrameFacts], names: tuple[str, ...]) -> list[Finding]:
-    """Classes that a split does not show, and those that the test split hardly shows."""
+    """Return findings about classes absent from a split, or rare in the test split."""
     absent = []
     for name, seen in splits.items():
         missing = [c for c, n in zip(names, seen.pixels.sum(0), strict=True) if n == 0]
@@ -257,9 +255,9 @@ def _classes(splits: Mapping[str, _FrameFacts], names: tuple[str, ...]) -> list[
             Finding(
                 "class-absent",
                 "warning",
-                f"classes that a split does not show: {'; '.join(absent)}",
-                "a class absent from train is not learned, one absent from test has no score: "
-                "move frames, or leave the class out",
+                f"classes that are absent from a split: {'; '.join(absent)}",
+                "a class absent from train is not learned; a class absent from test has no score: "
+                "move frames, or remove the class",
             )
         )
     if "test" in splits:
@@ -267,20 +265,20 @@ def _classes(splits: Mapping[str, _FrameFacts], names: tuple[str, ...]) -> list[
         few = [f"{c} ({n})" for c, n in zip(names, shows, strict=True) if 0 < n < _FEW]
         if few:
             message = f"classes in fewer than {_FEW} test frames: {', '.join(few)}"
-            hint = "their scores rest on those frames alone"
+            hint = "read their scores with caution, or add frames"
             findings.append(Finding("few-test-frames", "info", message, hint))
     return findings
 
 
 def _copies(splits: Mapping[str, _FrameFacts], pools: Mapping[str, _FrameFacts]) -> list[Finding]:
-    """Training frames that pre-training sees too, which is fair; and copies within a split."""
+    """Return findings about copies within a split, and training frames used in pre-training."""
     findings = []
     for name, seen in splits.items():
-        again = copies(seen.prints, seen.prints) != np.arange(len(seen.files))
-        if again.any():
-            message = f"{again.sum()} of {len(seen.files)} {name} frames are the same picture again"
-            hint = "remove the copies; if their masks differ, decide which is right"
-            files = _where(again, seen.files)
+        copied = copies(seen.prints, seen.prints) != np.arange(len(seen.files))
+        if copied.any():
+            message = f"{copied.sum()} of {len(seen.files)} {name} frames are copies of others"
+            hint = "remove the copies; if their masks differ, keep the right one"
+            files = _where(copied, seen.files)
             findings.append(Finding("copies-within-split", "warning", message, hint, files))
     for name, pool in pools.items():
         inside = copies(splits["train"].prints, pool.prints) >= 0
@@ -289,15 +287,17 @@ def _copies(splits: Mapping[str, _FrameFacts], pools: Mapping[str, _FrameFacts])
                 f"{inside.sum()} of {len(inside)} training frames are also among the "
                 f"{len(pool.files)} unlabelled pictures ({name})"
             )
-            hint = "no test score suffers; a start from these pictures has seen them before"
+            hint = (
+                "test scores are not affected; a start made from these pictures has seen the frames"
+            )
             files = _where(inside, splits["train"].files)
             findings.append(Finding("train-in-unlabelled", "info", message, hint, files))
     return findings
 
 
 def _held_out(parts: Mapping[str, _FrameFacts]) -> list[Finding]:
-    """Validation and test frames that training or pre-training sees, exactly or nearly."""
-    told: dict[str, list[str]] = defaultdict(list)
+    """Return findings about validation and test frames that training or pre-training sees."""
+    leaks: dict[str, list[str]] = defaultdict(list)
     files: dict[str, list[str]] = defaultdict(list)
     for held_out, among in _COMPARED:
         if not (held_out in parts and among in parts and parts[among].files):
@@ -305,27 +305,27 @@ def _held_out(parts: Mapping[str, _FrameFacts]) -> list[Finding]:
         of, pool = parts[held_out], parts[among]
         same = copies(of.prints, pool.prints) >= 0
         partner, distance = nearest(of.prints, pool.prints)
-        for code, found in (("same", same), ("near", ~same & (distance <= NEAR))):
-            if found.any():
-                first = int(found.argmax())
-                told[code].append(
-                    f"{found.sum()} of {len(found)} {held_out} frames in {among} "
+        for kind, leaked in (("same", same), ("near", ~same & (distance <= NEAR))):
+            if leaked.any():
+                first = int(leaked.argmax())
+                leaks[kind].append(
+                    f"{leaked.sum()} of {len(leaked)} {held_out} frames in {among} "
                     f"({of.files[first]}: {pool.files[partner[first]]})"
                 )
-                files[code] += _where(found, of.files)
+                files[kind] += _where(leaked, of.files)
     findings = []
-    for code, kind, words in (
+    for kind, code, words in (
         ("same", "copies-across-splits", "the same pictures"),
         ("near", "near-duplicates", f"nearly the same pictures (within {NEAR:g} grey levels)"),
     ):
-        if told[code]:
-            message = f"{words} on both sides of a split: {'; '.join(told[code])}"
+        if leaks[kind]:
+            message = f"{words} are in two splits: {'; '.join(leaks[kind])}"
             hint = (
-                "frames of one video or patient belong into one split; until they are, the score "
-                "says less than it seems to about new pictures"
+                "keep all frames of a video or patient in one split; until then the score is too "
+                "optimistic about new pictures"
             )
-            unique = tuple(dict.fromkeys(files[code]))
-            findings.append(Finding(kind, "warning", message, hint, unique))
+            unique = tuple(dict.fromkeys(files[kind]))
+            findings.append(Finding(code, "warning", message, hint, unique))
     return findings
 
 
@@ -334,13 +334,13 @@ def _where(chosen: Bool[np.ndarray, "n"], files: tuple[str, ...]) -> tuple[str, 
 
 
 def _groups(dataset: Dataset) -> list[Finding]:
-    """What is known about videos or patients, and whether one is on both sides of a split."""
+    """Return a finding if groups (videos or patients) are unknown, or one is in several splits."""
     groups = {n: {f.group for f in frames} - {None} for n, frames in dataset.splits.items()}
     if not any(groups.values()):
-        message = "it is not known which video or patient a frame comes from"
+        message = "the data do not say which video or patient each frame comes from"
         hint = (
-            "the score says nothing about new patients; a groups.csv with the columns stem and "
-            "group tells"
+            "the score says nothing about new patients; add a groups.csv with the columns stem and "
+            "group"
         )
         return [Finding("no-groups", "info", message, hint)]
     places = defaultdict(list)

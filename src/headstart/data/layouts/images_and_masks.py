@@ -85,12 +85,14 @@ def _assign_groups(search: FrameSearch) -> None:
         )
     if missing:
         message = "labelled images have no line in groups.csv"
-        search.add("groups", "error", message, "give every labelled image its group", missing)
+        search.add_finding(
+            "groups", "error", message, "give every labelled image its group", missing
+        )
     if groups:
         examples = ", ".join(list(groups)[:5])
         message = f"groups.csv names {len(groups)} stems without a labelled image: {examples}"
         hint = "check their spelling; in a folder with splits, write a stem as train/17"
-        search.add("groups-unused", "warning", message, hint, [path])
+        search.add_finding("groups-unused", "warning", message, hint, [path])
 
 
 def _split(search: FrameSearch) -> None:
@@ -102,7 +104,7 @@ def _split(search: FrameSearch) -> None:
     except ValueError:
         message = f"{len(frames)} labelled images in fewer than three {kind} cannot be split"
         hint = "label more, or make the folders train, validation and test yourself"
-        search.add("too-few-frames", "error", message, hint)
+        search.add_finding("too-few-frames", "error", message, hint)
         return
     for name, stems in stems_by_split.items():
         search.splits[name] = tuple(frames[stem] for stem in sorted(stems, key=natural_key))
@@ -112,4 +114,4 @@ def _split(search: FrameSearch) -> None:
         "frames of one video or patient may be in several splits: name them in groups.csv, or "
         "make the folders train, validation and test"
     )
-    search.add("split-by-tool", "info", message, "" if grouped else hint)
+    search.add_finding("split-by-tool", "info", message, "" if grouped else hint)

@@ -65,7 +65,7 @@ def _numbered(search: FrameSearch, folder: Path) -> tuple[dict[str, Path], dict[
             if path := pictures.get(composed(f"{k}_{kind}")):
                 paths[k] = path
     if empty:
-        search.add(
+        search.add_finding(
             "no-picture",
             "error",
             "a frame's folder <k> holds no <k>_input picture",

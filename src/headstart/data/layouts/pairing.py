@@ -40,7 +40,7 @@ class FrameSearch:
     unlabelled: dict[str, tuple[Frame, ...]] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
 
-    def add(
+    def add_finding(
         self, code: str, severity: Severity, message: str, hint: str, paths: Iterable[Path] = ()
     ) -> None:
         """Add a finding about ``paths``."""
@@ -94,10 +94,10 @@ def pictures_by_stem(
     if not_pictures:
         message = f"files that do not end in {' '.join(SUFFIXES)} were passed over"
         hint = "convert them to one of these formats, or move them away"
-        search.add("passed-over", "warning", message, hint, not_pictures)
+        search.add_finding("passed-over", "warning", message, hint, not_pictures)
     for paths in pictures.values():
         if len(paths) > 1:
-            search.add(
+            search.add_finding(
                 "same-stem",
                 "error",
                 "several pictures share one stem, so the right one cannot be chosen",
@@ -121,18 +121,22 @@ def pair(
     if not images and not masks:
         severity: Severity = "warning" if split_name == "test" else "error"
         message = f"the {split_name} split has no frames" if split_name else "there are no images"
-        search.add("empty-split", severity, message, f"add some, as {search.arrangement}")
+        search.add_finding("empty-split", severity, message, f"add some, as {search.arrangement}")
     elif not masks:
         owner = f"the {split_name} split" if split_name else str(search.root)
         message = f"{owner} has {len(images)} images but no masks"
-        search.add("no-masks", "error", message, f"add their masks, as {search.arrangement}")
+        search.add_finding(
+            "no-masks", "error", message, f"add their masks, as {search.arrangement}"
+        )
     else:
         if unpaired := [path for stem, path in images.items() if stem not in masks]:
             hint = "add the mask, or move the image to the unlabelled ones"
-            search.add("image-without-mask", "error", "an image has no mask", hint, unpaired)
+            search.add_finding(
+                "image-without-mask", "error", "an image has no mask", hint, unpaired
+            )
         if unpaired := [path for stem, path in masks.items() if stem not in images]:
             hint = "add the image, or remove the mask; names are case-sensitive"
-            search.add("mask-without-image", "error", "a mask has no image", hint, unpaired)
+            search.add_finding("mask-without-image", "error", "a mask has no image", hint, unpaired)
     frames = tuple(Frame(stem, images[stem], masks[stem]) for stem in images if stem in masks)
     if frames:
         search.splits[split_name] = frames
@@ -145,7 +149,7 @@ def _find_label_map(search: FrameSearch) -> LabelMap | None:
         search.findings += findings
         return label_map
     message = "there is no mapping.json, which names the class of each grey level"
-    search.add("no-label-map", "error", message, _suggest_label_map(search))
+    search.add_finding("no-label-map", "error", message, _suggest_label_map(search))
     return None
 
 
