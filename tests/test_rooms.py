@@ -14,7 +14,7 @@ LIGHT = (
     "errors", "seeding", "system", "plots", "scores", "data.layouts", "data.checks",
     "data.pictures", "training.config", "training.recipes", "training.listener", "tasks.interface",
     "tasks.lookup", "tasks.segmentation", "tasks.classification", "tasks.pretext", "runs.folder",
-    "runs.records", "runs.starting", "studies.plan", "studies.ledger", "studies.costs",
+    "runs.records", "runs.initial_weights", "studies.plan", "studies.ledger", "studies.costs",
     "studies.statistics", "studies.verdicts", "inference", "export.agreement",
     "export.to_onnx", "report", "cli",
 )  # fmt: skip

@@ -72,7 +72,8 @@ class Recipe(Training):
     """The hyper-parameters of a segmentation, in addition to those of every [`Training`][].
 
     Attributes:
-        loss: ``"dice"`` (soft Dice alone) or ``"dice+cross-entropy"`` (their sum).
+        loss: ``"dice"`` (soft Dice alone) or ``"dice+cross-entropy"`` (their sum); called in
+            [`headstart.tasks.segmentation_training`][].
         absent: whether a class absent from a batch enters the soft Dice; see
             [`dice_loss`][headstart.training.losses.dice_loss].
         balance: how much more often frames with rare classes are drawn, from 0 (all alike) to 1;

@@ -1,4 +1,7 @@
-"""Checks on a run's folder, and the message for an interrupted run."""
+"""Which run may use a folder, and the message for an interrupted run.
+
+One process at a time writes into it: [`headstart.system.disk.locked`][].
+"""
 
 from __future__ import annotations
 

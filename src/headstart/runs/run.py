@@ -19,8 +19,8 @@ from headstart.errors import InterruptedRun
 from headstart.models.classifiers import versioned
 from headstart.runs.card import model_card
 from headstart.runs.folder import check_folder, how_to_continue, is_finished
+from headstart.runs.initial_weights import moved_start, seen_by_start, source_of
 from headstart.runs.records import Recording, record_environment, refuse_changed_data
-from headstart.runs.starting import moved_start, seen_by_start, source_of
 from headstart.system.disk import disk_errors, locked, write_atomic, write_json
 from headstart.system.signals import Stopping
 from headstart.tasks.interface import Stage

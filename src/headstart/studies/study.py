@@ -26,7 +26,7 @@ from typing import Any
 from headstart.config.files import to_json
 from headstart.config.records import PRETEXT_NAMES, SCRATCH_LONGER, RunConfig, StudyConfig
 from headstart.errors import Finding, InterruptedRun
-from headstart.runs.starting import try_starts
+from headstart.runs.initial_weights import try_starts
 from headstart.studies.cells import Cell, cells, pretext_config, run_config
 from headstart.studies.ledger import Ledger, line_of, write_ledger
 from headstart.studies.plan import Plan, plan, replanned, steps_an_epoch
