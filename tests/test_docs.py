@@ -304,7 +304,7 @@ def test_architecture_names_every_module_in_the_tree_of_its_room(
         if room == sphinx_modules.OUTSIDE:
             tree = page
         else:
-            found = re.search(rf"^```\n{room}/\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+            found = re.search(rf"^```text\n{room}/\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
             assert found is not None, room
             tree = found[1]
         listed = set(re.findall(r"\w+\.py", tree))
