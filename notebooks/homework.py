@@ -35,22 +35,21 @@ from pathlib import Path
 
 from IPython.display import Image, Markdown, display
 
+from headstart.assignment.datasets import open_datasets
+from headstart.assignment.parts import (
+    classifier_run,
+    new_data_study,
+    part_a,
+    with_steplr,
+    without_steplr,
+)
 from headstart.assignment.report import answers, part1_sections, part2_classifiers
 from headstart.assignment.report.figures import draw_seeds
 from headstart.assignment.report.part1_records import STEPLR, read_part1
 from headstart.assignment.report.part2_new_data import better_start, draw_accuracies
 from headstart.assignment.report.write import write_homework
 from headstart.assignment.run import not_run, share_starts
-from headstart.assignment.settings import (
-    CLASSIFIERS,
-    Homework,
-    classifier_run,
-    homework_command,
-    new_data_study,
-    part_a,
-    with_steplr,
-    without_steplr,
-)
+from headstart.assignment.settings import CLASSIFIERS, Homework, homework_command
 from headstart.data.drawn.dataset import write_dataset
 from headstart.reports import charts
 from headstart.reports.records import read_records
@@ -75,7 +74,9 @@ homework = Homework(
     MODEL,
     WEIGHTS,
 )
-missing = not_run(homework, out)
+datasets = open_datasets(homework)
+frames, pictures = datasets.frames, datasets.pictures
+missing = not_run(homework, datasets, out)
 
 
 def show(run, picture):
@@ -112,7 +113,7 @@ def settings(recipe):
 
 # %%
 settings(part_a(homework).recipe)
-scores = train(part_a(homework), out / "a", Silent())
+scores = train(part_a(homework), out / "a", Silent(), dataset=frames.dataset)
 show_dice(scores, part1_sections.PARTS["a"])
 show(out / "a", "predictions.png")
 
@@ -126,9 +127,9 @@ show(out / "a", "predictions.png")
 # assignment's own runs are those of seed 1.
 
 # %%
-steplr = with_steplr(homework)
+steplr = with_steplr(homework, frames)
 settings(steplr.recipe)
-record = study(steplr, out / "steplr", Silent(), print)
+record = study(steplr, out / "steplr", Silent(), print, dataset=frames.dataset)
 runs = {
     start: out / "steplr" / Cell(start, "all", steplr.labels[0], 1).run for start in steplr.starts
 }
@@ -165,8 +166,9 @@ show(runs["colorization"], "predictions.png")
 
 # %%
 share_starts(out)
-study(without_steplr(homework), out / "constant", Silent(), print)
-part1 = read_part1(out)
+constant = without_steplr(homework, frames)
+study(constant, out / "constant", Silent(), print, dataset=frames.dataset)
+part1 = read_part1(out, frames.test_groups)
 display(Markdown(f"**{answers.headline(part1.effects, part1.no_effects)}**"))
 if part1.effects:
     display(Markdown(answers.of_colorization(part1.effects)))
@@ -201,9 +203,10 @@ for folder in CLASSIFIERS:
     if folder in missing:
         display(Markdown(f"Not run: {missing[folder]}."))
         continue
-    config = classifier_run(homework, folder)
+    config = classifier_run(homework, folder, pictures, out)
     settings(config.recipe)
-    scores = train(config, out / folder, Silent(), cache=out / "2a" / "cache")
+    cache = out / "2a" / "cache"
+    scores = train(config, out / folder, Silent(), cache=cache, dataset=pictures.dataset)
     show_accuracy(scores, part2_classifiers.PARTS[folder])
     show(out / folder, "confusion.png")
 
@@ -217,7 +220,9 @@ for folder in CLASSIFIERS:
 if "2c" in missing:
     display(Markdown(f"Not run: {missing['2c']}."))
 else:
-    study(new_data_study(homework, out), out / "2c", Silent(), print)
+    new_pictures = datasets.new_pictures
+    config = new_data_study(homework, new_pictures, out)
+    study(config, out / "2c", Silent(), print, dataset=new_pictures.dataset)
     new_data = read_records(out / "2c")
     for line in better_start(new_data):
         display(Markdown(line))
@@ -229,7 +234,8 @@ else:
 # As a page, as LaTeX, and as PDF if LaTeX is installed.
 
 # %%
-written = write_homework(out, homework_command(homework, out), pictures=True, not_run=missing)
+command = homework_command(homework, out)
+written = write_homework(out, command, True, missing, frames.test_groups)
 display(Markdown("\n".join(f"- `{path}`" for path in written.files)))
 if written.no_pdf:
     display(Markdown(f"No `report.pdf`: {written.no_pdf}."))

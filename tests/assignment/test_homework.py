@@ -16,6 +16,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from headstart.assignment.datasets import open_datasets
 from headstart.assignment.report import answers, documents
 from headstart.assignment.report.part1_records import CONSTANT, STEPLR, Effect, Pair
 from headstart.assignment.report.write import write_homework
@@ -252,7 +253,7 @@ HOSTILE = ("*[2em] <script>alert(1)</script>", "\\input{/etc/passwd} & 5% $x_1^2
 
 
 def test_names_are_set_and_never_obeyed_and_pictures_can_be_left_out(
-    done: Path, tmp_path: Path
+    drawn: Path, done: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "H"
     shutil.copytree(
@@ -270,8 +271,11 @@ def test_names_are_set_and_never_obeyed_and_pictures_can_be_left_out(
         for old, new in renamed.items():
             text = text.replace(f",{old},", ',"{}",'.format(new.replace('"', '""')))
         path.write_text(text)
-    missing = not_run(tiny_homework(Path("a_b")), out)
-    written = write_homework(out, "headstart homework --data 'a_b & $(x)' %", False, missing)
+    homework = tiny_homework(drawn)
+    datasets = open_datasets(homework)
+    missing, groups = not_run(homework, datasets, out), datasets.frames.test_groups
+    command = "headstart homework --data 'a_b & $(x)' %"
+    written = write_homework(out, command, False, missing, groups)
     page, tex = read_page(out), (out / "report.tex").read_text()
     assert "script" not in page.tags and "b" in page.tags
     for name in HOSTILE:

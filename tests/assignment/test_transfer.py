@@ -14,22 +14,21 @@ import torch
 from safetensors.torch import load_file
 from typer.testing import CliRunner
 
+from headstart.assignment.datasets import open_datasets
+from headstart.assignment.parts import classifier_run, new_data_study, with_recorded_part2
 from headstart.assignment.report.part2_new_data import choices
-from headstart.assignment.run import costs, do_homework, not_run
-from headstart.assignment.settings import (
-    CLASSIFIERS,
-    SCALES,
-    Homework,
-    classifier_run,
-    homework_command,
-    new_data_study,
-    with_recorded_part2,
-)
+from headstart.assignment.run import costs, do_homework
+from headstart.assignment.run import not_run as parts_not_run
+from headstart.assignment.settings import CLASSIFIERS, SCALES, Homework, homework_command
 from headstart.config.files import differences, read_run_config, read_study_config
 from headstart.config.recipes import CLASSIFIER_ASSIGNMENT
 from headstart.errors import DataError, UsageError
 from tests.assignment.test_homework import app, read_page
 from tests.conftest import Silent
+
+
+def not_run(homework: Homework, out: Path) -> dict[str, str]:
+    return parts_not_run(homework, open_datasets(homework), out)
 
 
 @pytest.fixture(scope="module")
@@ -236,11 +235,13 @@ def test_what_is_wrong_with_part_2_is_known_before_part_1_is_begun(
 
 def test_the_full_scale_is_the_assignments(coloured: Path, drawn: Path) -> None:
     full = Homework(str(drawn), "full", 5, fashion_mnist=str(coloured), new_data=str(coloured))
-    config = classifier_run(full, "2a")
+    datasets = open_datasets(full)
+    assert datasets.pictures is not None and datasets.new_pictures is not None
+    config = classifier_run(full, "2a", datasets.pictures, Path("H"))
     assert (config.model, config.size, config.labels) == ("vgg16", (224, 224), None)
     assert config.recipe == CLASSIFIER_ASSIGNMENT and config.recipe.epochs == 10
     assert SCALES["full"].budgets == (100, 500, None)
-    assert new_data_study(full, Path("H")).labels == (21,)  # all there are
+    assert new_data_study(full, datasets.new_pictures, Path("H")).labels == (21,)  # all there are
     assert homework_command(full, Path("H")).startswith(
         f"headstart homework --data {drawn} --fashion-mnist {coloured} --model vgg16 --new-data"
     )

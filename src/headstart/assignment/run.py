@@ -12,22 +12,25 @@ from pathlib import Path
 
 import torch
 
+from headstart.assignment.datasets import Datasets, Opened, is_missing, open_datasets
+from headstart.assignment.parts import (
+    classifier_run,
+    new_data_study,
+    part_a,
+    with_steplr,
+    without_steplr,
+)
 from headstart.assignment.report.write import WrittenHomework, write_homework
 from headstart.assignment.settings import (
     CLASSIFIERS,
     NEW_DATA,
     VGG16,
     Homework,
-    classifier_run,
     homework_command,
-    new_data_study,
-    part_a,
     part_name,
-    with_steplr,
-    without_steplr,
 )
 from headstart.config.records import IMAGENET, RunConfig, weights_file
-from headstart.errors import DataError, Finding, HeadstartError, InterruptedRun, UsageError
+from headstart.errors import Finding, HeadstartError, InterruptedRun, UsageError
 from headstart.models.classifiers import check_network, check_size, make_network
 from headstart.models.published import fetch_published
 from headstart.runs.folder import check_folder, strangers
@@ -54,7 +57,6 @@ _OURS = (
     "report.tex",
     "report.pdf",
 )
-_STUDIES = {"steplr": with_steplr, "constant": without_steplr}
 _CHECKPOINT_SECONDS = 10.0
 
 
@@ -66,18 +68,21 @@ def _refuse_strangers(out: Path) -> None:
         raise UsageError(Finding("not-a-homework", "error", message, hint, files))
 
 
-def not_run(homework: Homework, out: Path, fetch: bool = True) -> dict[str, str]:
+def not_run(
+    homework: Homework, datasets: Datasets, out: Path, fetch: bool = True
+) -> dict[str, str]:
     """Return the folders of the parts that cannot run, each with the reason.
 
-    Data and weights are checked first, so that a wrong path does not fail after hours of training.
+    Weights are checked first, so that a wrong path does not fail after hours of training.
 
     Args:
         homework: the settings.
+        datasets: its datasets.
         out: the homework folder.
         fetch: whether to download published weights that are missing.
 
     Raises:
-        HeadstartError: data or weights exist but are faulty, or the network does not exist.
+        HeadstartError: weights exist but are faulty, or the network does not exist.
     """
     unfinished = [f for f in CLASSIFIERS if not (out / f / "scores.json").exists()]
     if homework.fashion_mnist is None:
@@ -86,22 +91,21 @@ def not_run(homework: Homework, out: Path, fetch: bool = True) -> dict[str, str]
             "the word fashion-mnist to download them"
         )
         return dict.fromkeys((*unfinished, NEW_DATA), reason)
-    try:
-        config = classifier_run(homework, "2a")
-    except DataError as e:
-        reason = _what_is_missing(e)
+    if datasets.pictures is None:
+        assert datasets.download_error is not None
         if len(unfinished) < len(CLASSIFIERS):
-            raise  # a finished part must not appear as not run
-        return dict.fromkeys((*unfinished, NEW_DATA), reason)
+            raise datasets.download_error  # a finished part must not appear as not run
+        return dict.fromkeys((*unfinished, NEW_DATA), _sentence(datasets.download_error))
+    config = classifier_run(homework, "2a", datasets.pictures, out)
     check_network(config.model)
     check_size(config.model, config.size)
     reasons: dict[str, list[str]] = {}
-    if homework.new_data is None:
+    if datasets.new_pictures is None:
         reasons[NEW_DATA] = [
             "No data: give a folder of pictures as --new-data, with one folder for each class"
         ]
     else:
-        new_data_study(homework, out)
+        new_data_study(homework, datasets.new_pictures, out)
     from_imagenet = [folder for folder in unfinished if folder != "2a"]
     if from_imagenet and fetch and (reason := _missing_weights(homework, config)):
         for folder in (*from_imagenet, *([NEW_DATA] if "2b" in from_imagenet else [])):
@@ -117,18 +121,17 @@ def _missing_weights(homework: Homework, config: RunConfig) -> str:
         else:
             source = read_source(weights_file(homework.weights), homework.weights)
     except HeadstartError as e:
-        return _what_is_missing(e).replace("--start", "--weights")
+        if not is_missing(e):
+            raise
+        return _sentence(e).replace("--start", "--weights")
     with torch.random.fork_rng(devices=[]):
         network, head = make_network(config.model, 2)
     move(network, source, (), f"{head.name}.", whole=True)
     return ""
 
 
-def _what_is_missing(error: HeadstartError) -> str:
-    """Describe a failed download in a sentence; re-raise any other error."""
+def _sentence(error: HeadstartError) -> str:
     finding = error.findings[0]
-    if finding.code not in ("no-network", "not-published"):
-        raise error
     return f"{finding.message[0].upper()}{finding.message[1:]}; {finding.hint}"
 
 
@@ -158,10 +161,11 @@ def do_homework(
             [`study`][headstart.studies.study.study]; finished parts are kept.
     """
     _refuse_strangers(out)
-    missing = not_run(homework, out)
+    datasets = open_datasets(homework)
+    missing = not_run(homework, datasets, out)
     with locked(out), Stopping() as stopping:
         try:
-            for _ in _run_parts(homework, out, missing, listener, tell, jobs, stopping):
+            for _ in _run_parts(homework, datasets, out, missing, listener, tell, jobs, stopping):
                 if stopping.signal is not None:
                     finding = Finding("interrupted", "info", "stopped between two parts")
                     raise InterruptedRun(finding, stopping.signal)
@@ -170,11 +174,13 @@ def do_homework(
             finding = Finding("interrupted", "info", stopped.findings[0].message, hint)
             raise InterruptedRun(finding, stopped.exit_status - 128) from None
         tell("writing the report")
-        return write_homework(out, homework_command(homework, out), pictures, missing)
+        command = homework_command(homework, out)
+        return write_homework(out, command, pictures, missing, datasets.frames.test_groups)
 
 
 def _run_parts(
     homework: Homework,
+    datasets: Datasets,
     out: Path,
     missing: dict[str, str],
     listener: Listener,
@@ -183,27 +189,33 @@ def _run_parts(
     stopping: Stopping,
 ) -> Iterator[None]:
     """Run the parts in order; yield after each part."""
+    frames, pictures, new_pictures = datasets.frames, datasets.pictures, datasets.new_pictures
     tell("1(a): a run from scratch")
-    scores = train(part_a(homework), out / "a", listener, cache=out / "steplr" / "cache")
+    cache = out / "steplr" / "cache"
+    config = part_a(homework)
+    scores = train(config, out / "a", listener, cache=cache, dataset=frames.dataset)
     tell(f"1(a): dice_assignment {scores['dice_assignment']:.4f}")
     yield
     tell("1(b), 1(c) and 1(d), with StepLR")
-    study(with_steplr(homework), out / "steplr", listener, tell, jobs)
+    steplr = with_steplr(homework, frames)
+    study(steplr, out / "steplr", listener, tell, jobs, dataset=frames.dataset)
     yield
     tell("1(b) and 1(d) without StepLR")
     share_starts(out)
-    study(without_steplr(homework), out / "constant", listener, tell, jobs)
+    constant = without_steplr(homework, frames)
+    study(constant, out / "constant", listener, tell, jobs, dataset=frames.dataset)
     yield
     works = [
         Work(
             folder,
             out / folder,
-            functools.partial(classifier_run, homework, folder),
+            functools.partial(classifier_run, homework, folder, pictures, out),
             out / "2a" / "cache",
             _CHECKPOINT_SECONDS,
+            dataset=pictures.dataset,
         )
         for folder in CLASSIFIERS
-        if folder not in missing
+        if pictures is not None and folder not in missing
     ]
     if works:
         tell(f"2(a) and 2(b): {homework.model or VGG16} on pictures with a class")
@@ -212,9 +224,10 @@ def _run_parts(
         accuracy, trivial = scores["accuracy"], scores["trivial"]["accuracy"]
         tell(f"{part_name(work.about)}: accuracy {accuracy:.4f} (constant {trivial:.4f})")
     yield
-    if NEW_DATA not in missing:
+    if new_pictures is not None and NEW_DATA not in missing:
         tell("2(c): an entirely new dataset")
-        study(new_data_study(homework, out), out / NEW_DATA, listener, tell, jobs)
+        new_data = new_data_study(homework, new_pictures, out)
+        study(new_data, out / NEW_DATA, listener, tell, jobs, dataset=new_pictures.dataset)
         yield
     for folder, reason in missing.items():
         tell(f"{part_name(folder)}: not run. {reason}")
@@ -243,22 +256,29 @@ def costs(homework: Homework, out: Path) -> dict[str, Cost]:
             shows before anything runs.
     """
     _refuse_strangers(out)
-    missing = not_run(homework, out, fetch=False)
-    by_part = {"1(a)": _cost(part_a(homework), out / "a")}
-    steplr, constant = (plan(make(homework), out / name) for name, make in _STUDIES.items())
+    datasets = open_datasets(homework)
+    missing = not_run(homework, datasets, out, fetch=False)
+    frames = datasets.frames
+    by_part = {"1(a)": _cost(part_a(homework), out / "a", frames)}
+    steplr = plan(with_steplr(homework, frames), out / "steplr", frames.dataset)
+    constant = plan(without_steplr(homework, frames), out / "constant", frames.dataset)
     by_part["1(b), (c), (d)"] = cost_of_study(steplr)
     by_part["without StepLR"] = cost_of_study(constant, pretexts=False)  # steplr/ has them
     for folder in CLASSIFIERS:
-        if folder not in missing:
-            by_part[part_name(folder)] = _cost(classifier_run(homework, folder), out / folder)
-    if NEW_DATA not in missing:
-        config = new_data_study(homework, out)
+        if datasets.pictures is not None and folder not in missing:
+            config = classifier_run(homework, folder, datasets.pictures, out)
+            by_part[part_name(folder)] = _cost(config, out / folder, datasets.pictures)
+    if datasets.new_pictures is not None and NEW_DATA not in missing:
+        study_config = new_data_study(homework, datasets.new_pictures, out)
         begun = all((out / folder / "scores.json").exists() for folder in ("2a", "2b"))
-        planned = plan(config, out / NEW_DATA) if begun else unbegun(config)
+        dataset = datasets.new_pictures.dataset
+        planned = (
+            plan(study_config, out / NEW_DATA, dataset) if begun else unbegun(study_config, dataset)
+        )
         by_part[part_name(NEW_DATA)] = cost_of_study(planned)
     return by_part
 
 
-def _cost(config: RunConfig, out: Path) -> Cost:
+def _cost(config: RunConfig, out: Path, data: Opened) -> Cost:
     check_folder(config, out)
-    return NOTHING if (out / "scores.json").exists() else cost_of_run(config)
+    return NOTHING if (out / "scores.json").exists() else cost_of_run(config, data.dataset)

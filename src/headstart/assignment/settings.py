@@ -1,4 +1,4 @@
-"""Settings of the runs and studies of the assignment.
+"""Settings of the homework: its scale, its parts and their folders.
 
 The homework folder holds one folder for each run or study::
 
@@ -17,30 +17,11 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from headstart.config.files import read_run_config, read_study_config
-from headstart.config.recipes import (
-    ASSIGNMENT,
-    ASSIGNMENT_AUGMENTED,
-    CLASSIFIER_ASSIGNMENT,
-    CLASSIFIER_DEFAULT,
-    PRETEXT_ASSIGNMENT,
-    Training,
-)
-from headstart.config.records import (
-    IMAGENET,
-    SCRATCH,
-    RunConfig,
-    StudyConfig,
-    make_run_config,
-    make_study_config,
-)
-from headstart.data.task import TaskName
-from headstart.errors import DataError, Finding, UsageError
-from headstart.tasks.lookup import labelled_task
+from headstart.config.recipes import ASSIGNMENT_AUGMENTED
 
 ScaleName = Literal["full", "small", "tiny"]
 
@@ -137,127 +118,6 @@ class Homework:
     weights: str | None = None
 
 
-def part_a(homework: Homework) -> RunConfig:
-    """Return the run of 1(a): from scratch, without augmentation."""
-    recipe = _shortened(ASSIGNMENT, SCALES[homework.scale].epochs)
-    return make_run_config(**_part1_settings(homework), seed=1, recipe=recipe)
-
-
-def with_steplr(homework: Homework) -> StudyConfig:
-    """Return the study of 1(b), 1(c) and 1(d), over all seeds."""
-    return _part1_study(homework, ASSIGNMENT_AUGMENTED)
-
-
-def without_steplr(homework: Homework) -> StudyConfig:
-    """Return the study of 1(b) and 1(d) with a constant learning rate; 1(c) is unchanged."""
-    return _part1_study(homework, CONSTANT)
-
-
-def _part1_study(homework: Homework, recipe: Training) -> StudyConfig:
-    scale = SCALES[homework.scale]
-    return make_study_config(
-        **_part1_settings(homework),
-        starts=(SCRATCH, "colorization"),
-        labels=(_labelled(homework.data, "segmentation"),),
-        seeds=_seeds(homework),
-        recipe=_shortened(recipe, scale.epochs),
-        pretext_recipe=_shortened(PRETEXT_ASSIGNMENT, scale.epochs),
-    )
-
-
-def classifier_run(homework: Homework, folder: str) -> RunConfig:
-    """Return a run of part 2.
-
-    Args:
-        homework: the settings.
-        folder: a folder in [`CLASSIFIERS`][headstart.assignment.settings.CLASSIFIERS].
-    """
-    scale = SCALES[homework.scale]
-    assert homework.fashion_mnist is not None
-    available = _labelled(homework.fashion_mnist, "classification")
-    recipe = _shortened(CLASSIFIER_ASSIGNMENT, scale.epochs)
-    labels = scale.labels if scale.labels is not None and scale.labels < available else None
-    return make_run_config(
-        **_part2_settings(homework, homework.fashion_mnist),
-        start=SCRATCH if folder == "2a" else homework.weights or IMAGENET,
-        tune=CLASSIFIERS[folder],
-        labels=labels,
-        seed=1,
-        recipe={**recipe, "head_epochs": recipe["epochs"]},
-    )
-
-
-def new_data_study(homework: Homework, out: Path) -> StudyConfig:
-    """Return the study of 2(c), which starts from 2(a), from 2(b) and from scratch.
-
-    Starting from 2(b) equals starting from ImageNet: 2(b) trained only its last layer, and the new
-    classes replace that layer.
-
-    Args:
-        homework: the settings.
-        out: the homework folder, which holds 2(a) and 2(b).
-    """
-    scale = SCALES[homework.scale]
-    assert homework.new_data is not None
-    available = _labelled(homework.new_data, "classification")
-    from_scratch, from_imagenet = _networks(out)
-    return make_study_config(
-        **_part2_settings(homework, homework.new_data),
-        starts=(from_scratch, from_imagenet, SCRATCH),
-        against=from_scratch,
-        tunes=("all", "head"),
-        labels=sorted({min(budget or available, available) for budget in scale.budgets}),
-        seeds=_seeds(homework),
-        recipe=_shortened(CLASSIFIER_DEFAULT, scale.new_epochs),
-    )
-
-
-def _networks(out: Path) -> tuple[str, str]:
-    """Return the folders of 2(a) and 2(b) as the study names them.
-
-    A study keeps the names from its start, so that a moved homework can resume.
-    """
-    expected = str(out / "2a"), str(out / "2b")
-    path = out / NEW_DATA / "config.json"
-    if not path.exists():
-        return expected
-    recorded = {Path(start).name: start for start in read_study_config(path).starts}
-    return recorded.get("2a", expected[0]), recorded.get("2b", expected[1])
-
-
-def _seeds(homework: Homework) -> tuple[int, ...]:
-    return tuple(range(1, homework.seeds + 1))
-
-
-def _part1_settings(homework: Homework) -> dict[str, Any]:
-    scale = SCALES[homework.scale]
-    data = {"data": homework.data, "size": scale.size, "width": scale.width}
-    return {**_machine_settings(homework), **data}
-
-
-def _part2_settings(homework: Homework, data: str) -> dict[str, Any]:
-    side = SCALES[homework.scale].square
-    network = {"task": "classification", "model": homework.model or VGG16, "width": None}
-    return {**_machine_settings(homework), **network, "data": data, "size": (side, side)}
-
-
-def _machine_settings(homework: Homework) -> dict[str, Any]:
-    return {"schema": 1, "device": homework.device, "threads": homework.threads}
-
-
-def _shortened(recipe: Training, epochs: int | None) -> dict[str, Any]:
-    return {**recipe.model_dump(), "epochs": epochs or recipe.epochs}
-
-
-def _labelled(data: str, name: TaskName) -> int:
-    """Return the number of labelled training pictures."""
-    task = labelled_task(name)
-    if count := task.sizes(task.open(Path(data))).pictures["train"]:
-        return count
-    message = f"{data} has no labelled training pictures"
-    raise DataError(Finding("empty-split", "error", message))
-
-
 def homework_command(homework: Homework, out: Path) -> str:
     """Return the command that reproduces a homework folder.
 
@@ -272,33 +132,3 @@ def homework_command(homework: Homework, out: Path) -> str:
     words += ["--scale", homework.scale, "--seeds", str(homework.seeds)]
     words += ["--device", homework.device, "--threads", str(homework.threads)]
     return shlex.join([*words, "--out", out.resolve().name])
-
-
-def recorded_part_a(out: Path) -> RunConfig | None:
-    """Return the recorded settings of 1(a); ``None`` if 1(a) has not started."""
-    path = out / "a" / "config.json"
-    return read_run_config(path) if path.exists() else None
-
-
-def with_recorded_part2(homework: Homework, out: Path) -> Homework:
-    """Return the homework with missing settings of part 2 filled in from its folder.
-
-    The report therefore keeps all finished parts when it is written again.
-
-    Raises:
-        UsageError: the folder was started with another network.
-    """
-    recorded: dict[str, Any] = {}
-    if (path := out / "2a" / "config.json").exists():
-        run = read_run_config(path)
-        if homework.model not in (None, run.model):
-            message = f"{out} was started with {run.model}, not with {homework.model}"
-            hint = "choose another --out"
-            raise UsageError(Finding("settings-differ", "error", message, hint))
-        recorded = {"fashion_mnist": homework.fashion_mnist or run.data, "model": run.model}
-    if (path := out / "2b" / "config.json").exists() and homework.weights is None:
-        start = read_run_config(path).start
-        recorded |= {} if start == IMAGENET else {"weights": start}
-    if (path := out / NEW_DATA / "config.json").exists() and homework.new_data is None:
-        recorded["new_data"] = read_study_config(path).data
-    return replace(homework, **recorded)

@@ -10,7 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from headstart.config.option_values import Listed, Size
+from headstart.config.recipes import ClassifierRecipe, PretextRecipe, Recipe
 from headstart.data.task import TaskName
+
+RecipeOption = str | Path | Recipe | ClassifierRecipe
+"""A recipe by its name, in a ``.toml`` or ``.json`` file, or as a value."""
+
+PretextRecipeOption = str | Path | PretextRecipe
+"""A pretext's recipe, given as a [`RecipeOption`][]."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +49,7 @@ class TrainOptions(Options):
         task: ``"segmentation"`` or ``"classification"``.
         start: where the initial weights come from.
         tune: which layers train.
-        recipe: a recipe's name, or its file.
+        recipe: a recipe's name, its file, or the recipe itself.
         labels: a number of labelled frames, ``"all"``, or a ``.txt`` file that names them.
         seed: fixes subset, order, augmentation and new weights.
         score: the split that is scored at the end.
@@ -53,11 +60,11 @@ class TrainOptions(Options):
     task: TaskName | None = None
     start: str | None = None
     tune: str | None = None
-    recipe: str | Path | None = None
+    recipe: RecipeOption | None = None
     labels: int | str | Path | None = None
     seed: int | None = None
     score: str | None = None
-    pretext_recipe: str | Path | None = None
+    pretext_recipe: PretextRecipeOption | None = None
     pretext_epochs: int | None = None
     drop_leaks: bool | None = None
     config: Path | None = None
@@ -81,8 +88,8 @@ class StudyOptions(Options):
     tunes: Listed = "all"
     labels: int | str | Sequence[int | str] = "all"
     seeds: int | str | Sequence[int] = "5"
-    recipe: str | Path = "default"
-    pretext_recipe: str | Path | None = None
+    recipe: RecipeOption = "default"
+    pretext_recipe: PretextRecipeOption | None = None
     pretext_epochs: int | None = None
     score: str = "test"
     drop_leaks: bool = False
@@ -95,12 +102,12 @@ class PretextOptions(Options):
 
     Attributes:
         pretext: what the network has to restore.
-        recipe: a pretext recipe's name, or its file.
+        recipe: a pretext recipe's name, its file, or the recipe itself.
         seed: fixes order, augmentation, what is hidden, and new weights.
         drop_leaks: leave out pictures that equal or nearly equal validation or test frames.
     """
 
     pretext: str = "colorization"
-    recipe: str | Path = "default"
+    recipe: PretextRecipeOption = "default"
     seed: int | None = None
     drop_leaks: bool = False

@@ -12,9 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from headstart.config.files import (
-    read_frame_names,
-)
+from headstart.config.files import read_frame_names
 from headstart.config.option_values import listed, parse_labels, parse_seeds, parse_size
 from headstart.config.options import Options, PretextOptions, StudyOptions, TrainOptions
 from headstart.config.problems import Problems
@@ -63,6 +61,8 @@ def run_config(
     """
     problems = Problems()
     file = before if options.config is not None else None
+    # A finished run needs the file of its start no more.
+    begun_from = before.start if before and file is None else None
     task = options.task or (file.task if file else task_of(Path(data)))
     settings = TASKS[task]
     shared = _shared(options, file or settings, before, available_threads(), problems)
@@ -75,7 +75,7 @@ def run_config(
     pretext_recipe = None
     if start in PRETEXT_NAMES and settings.pretexts:
         pretext_recipe = _recipe_of_pretext(options, recipe, shared.model, of_file, problems)
-    elif start not in (SCRATCH, IMAGENET, *PRETEXT_NAMES):
+    elif start not in (SCRATCH, IMAGENET, *PRETEXT_NAMES) and start != begun_from:
         problems.note(weights_file, start)
     config = problems.value_of(
         make_run_config,
@@ -193,8 +193,10 @@ def pretext_config(
     problems = Problems()
     shared = _shared(options, SEGMENTATION, before, available_threads(), problems)
     encoder = shared.model != UNET
-    recipe = problems.value_of(read_pretext_recipe, None, str(options.recipe), encoder)
-    recipe = recipe or read_pretext_recipe("default", encoder)
+    recipe = options.recipe
+    if isinstance(recipe, str | Path):
+        default = read_pretext_recipe("default", encoder)
+        recipe = problems.value_of(read_pretext_recipe, default, str(recipe), encoder)
     config = problems.value_of(
         make_pretext_config,
         None,
@@ -264,9 +266,9 @@ def _run_recipe(
     default = file.recipe if file else settings.recipes_for(model)["default"]
 
     def chosen() -> Recipe | ClassifierRecipe:
-        return (
-            default if options.recipe is None else settings.read_recipe(str(options.recipe), model)
-        )
+        if isinstance(options.recipe, str | Path):
+            return settings.read_recipe(str(options.recipe), model)
+        return _option_or(options.recipe, default)
 
     return _with_epochs(problems.value_of(chosen, default), options.epochs)
 
@@ -284,10 +286,10 @@ def _recipe_of_pretext(
     """
     encoder = model != UNET
     matching = "assignment" if recipe.name.startswith("assignment") else "default"
-    chosen = of_file.recipe if of_file else read_pretext_recipe(matching, encoder)
-    if options.pretext_recipe is not None:
-        name_or_path = str(options.pretext_recipe)
-        chosen = problems.value_of(read_pretext_recipe, chosen, name_or_path, encoder)
+    default = of_file.recipe if of_file else read_pretext_recipe(matching, encoder)
+    chosen = default if options.pretext_recipe is None else options.pretext_recipe
+    if isinstance(chosen, str | Path):
+        chosen = problems.value_of(read_pretext_recipe, default, str(chosen), encoder)
     return _with_epochs(chosen, options.pretext_epochs)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,13 +11,11 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int64
 
-from headstart.data.layouts.recognise import open_dataset
 from headstart.errors import DataError, Finding, printable
 from headstart.reports.formatting import listed, plural
 from headstart.reports.records import Records
 from headstart.studies.verdicts import numbered_groups
 from headstart.tasks.lookup import task_named
-from headstart.tasks.measures import Measures
 
 _GROUPS = {
     "no-groups": "The dataset does not say which video or patient a frame comes from. Without "
@@ -49,23 +48,26 @@ def check_data(records: Records) -> DataCheck:
         missing = f"The data were not at {printable(str(root))} when this report was written."
         return DataCheck(missing, (), None)
     try:
-        return DataCheck("", measures.check(root), _groups(records, measures))
+        report = measures.check(root)
     except DataError as error:
         if measures.any_folder:
             missing = "The pictures are in a plain folder; there is no dataset to check."
             return DataCheck(missing, (), None)
         return DataCheck("", error.findings, None)
+    return DataCheck("", report.findings, _scored_groups(records, report.groups))
 
 
-def _groups(records: Records, measures: Measures) -> Int64[np.ndarray, " n"] | None:
+def _scored_groups(
+    records: Records, groups: Mapping[str, Mapping[str, str | None]]
+) -> Int64[np.ndarray, " n"] | None:
     """Return the groups of the scored frames, if the dataset still has these frames."""
-    if not measures.grouped:
+    if not groups or not records.runs:
         return None
     run = records.runs[0]
-    frames = open_dataset(Path(records.config.data)).splits.get(run.scores["split"], ())
-    if [printable(frame.name) for frame in frames] != list(run.frames.frames):
+    groups_by_frame = groups.get(run.scores["split"], {})
+    if [printable(name) for name in groups_by_frame] != list(run.frames.frames):
         return None
-    return numbered_groups([frame.group for frame in frames])
+    return numbered_groups(list(groups_by_frame.values()))
 
 
 def data_section(records: Records, data: DataCheck) -> dict[str, Any]:

@@ -144,11 +144,9 @@ def plan(config: StudyConfig, out: Path, dataset: Any = None) -> Plan:
     return Plan(config, done, todo, folders, dataset, sizes, pictures, files)
 
 
-def unbegun(config: StudyConfig) -> Plan:
+def unbegun(config: StudyConfig, dataset: Any) -> Plan:
     """Plan a study that has not begun and whose starts may not exist yet."""
-    task = labelled_task(config.task)
-    dataset = task.open(Path(config.data))
-    sizes = task.sizes(dataset)
+    sizes = labelled_task(config.task).sizes(dataset)
     return Plan(config, {}, tuple(cells(config)), {}, dataset, sizes, None, (None, None))
 
 

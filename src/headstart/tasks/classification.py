@@ -47,9 +47,8 @@ MEASURES = Measures(
         caption="Rows are the true classes of the {split} pictures; columns show the share "
         "predicted as each class.",
     ),
-    check=lambda root: check_classes(root).findings,
+    check=check_classes,
     any_folder=False,
-    grouped=False,
     hidden_settings=("width", "drop_leaks"),
     options=("--task", "classification"),
     recipes=CLASSIFIER_RECIPES,

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from headstart.errors import Finding
+from headstart.data.checks.classification import ClassReport
+from headstart.data.checks.segmentation import Report
 
 
 @dataclass(frozen=True)
@@ -42,10 +43,8 @@ class Measures:
         meanings: an explanation of each score.
         unit: what is scored, in the singular.
         sheet: the figure of a run's answers.
-        check: returns the findings of ``headstart check``; raises DataError where the folder is no
-            dataset.
+        check: what ``headstart check`` does; raises DataError where the folder is no dataset.
         any_folder: whether a folder of pictures that is no dataset will do, too.
-        grouped: whether pictures may be known to come from one video or patient.
         hidden_settings: settings that mean nothing for the task and are left out.
         options: command-line options that name the task; none for the default task.
         recipes: recipes with a name, for the U-Net.
@@ -62,9 +61,8 @@ class Measures:
     meanings: tuple[tuple[str, str], ...]
     unit: str
     sheet: Sheet
-    check: Callable[[Path], tuple[Finding, ...]]
+    check: Callable[[Path], Report | ClassReport]
     any_folder: bool
-    grouped: bool
     hidden_settings: tuple[str, ...]
     options: tuple[str, ...]
     recipes: Mapping[str, Any]

@@ -60,9 +60,8 @@ MEASURES = Measures(
         caption="From above, the best, typical and worst {split} frames: picture, truth, "
         "prediction.",
     ),
-    check=lambda root: check_dataset(root).findings,
+    check=check_dataset,
     any_folder=False,
-    grouped=True,
     hidden_settings=(),
     options=(),
     recipes=RECIPES,

@@ -77,13 +77,9 @@ def homework(
         HeadstartError: data or weights are at fault, or as
             [`do_homework`][headstart.assignment.run.do_homework].
     """
+    from headstart.assignment.parts import recorded_part_a, with_recorded_part2
     from headstart.assignment.run import costs, do_homework
-    from headstart.assignment.settings import (
-        SCALES,
-        Homework,
-        recorded_part_a,
-        with_recorded_part2,
-    )
+    from headstart.assignment.settings import SCALES, Homework
     from headstart.config.begun import device_name
     from headstart.system.devices import pick_device
     from headstart.system.processor import available_threads

@@ -8,7 +8,7 @@ from typing import Any
 
 from headstart.config.begun import device_name, pretext_before
 from headstart.config.option_values import Size
-from headstart.config.options import PretextOptions
+from headstart.config.options import PretextOptions, PretextRecipeOption
 from headstart.config.records import PretextConfig
 from headstart.config.resolve import pretext_config
 from headstart.training.listener import SILENT, Listener
@@ -38,7 +38,7 @@ def pretrain(
     *,
     pretext: str = "colorization",
     out: Path | str | None = None,
-    recipe: str | Path = "default",
+    recipe: PretextRecipeOption = "default",
     size: Size | None = None,
     model: str | None = None,
     width: int | None = None,
@@ -60,7 +60,7 @@ def pretrain(
         pretext: what the network has to restore: ``"colorization"``, ``"chroma"``,
             ``"masked-denoising"`` or ``"masked-colorization"``.
         out: the pretext's folder; by default ``runs/PRETEXT``.
-        recipe: the name of a pretext recipe, or a ``.toml`` or ``.json`` file.
+        recipe: a pretext recipe: its name, its ``.toml`` or ``.json`` file, or a value.
         size: height and width to train at.
         model: ``"unet"``, or the torchvision classifier that becomes the encoder.
         width: channels of the network's finest level.

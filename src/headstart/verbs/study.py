@@ -10,7 +10,7 @@ from typing import Any, Literal
 from headstart.config.begun import device_name, study_before
 from headstart.config.files import read_study_config
 from headstart.config.option_values import Listed, Size
-from headstart.config.options import StudyOptions
+from headstart.config.options import PretextRecipeOption, RecipeOption, StudyOptions
 from headstart.config.records import StudyConfig
 from headstart.config.resolve import study_config
 from headstart.errors import Finding
@@ -53,9 +53,9 @@ def study(
     labels: int | str | Sequence[int | str] = "all",
     seeds: int | str | Sequence[int] = "5",
     out: Path | str | None = None,
-    recipe: str | Path = "default",
+    recipe: RecipeOption = "default",
     epochs: int | None = None,
-    pretext_recipe: str | Path | None = None,
+    pretext_recipe: PretextRecipeOption | None = None,
     pretext_epochs: int | None = None,
     size: Size | None = None,
     width: int | None = None,
@@ -86,7 +86,7 @@ def study(
         labels: one label budget or several, for example ``[30, 75, "all"]``.
         seeds: how many, or in a sequence which.
         out: the study's folder; by default ``studies/NAME-OF-DATA``.
-        recipe: the name of a recipe, or a ``.toml`` or ``.json`` file.
+        recipe: a recipe: its name, its ``.toml`` or ``.json`` file, or a value.
         epochs: the maximum number of epochs; by default the recipe's.
         pretext_recipe: the recipe of the pretexts.
         pretext_epochs: the maximum number of pretext epochs.

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from headstart.config.begun import device_name, run_before
 from headstart.config.option_values import Size
-from headstart.config.options import TrainOptions
+from headstart.config.options import PretextRecipeOption, RecipeOption, TrainOptions
 from headstart.config.records import RunConfig, on_device
 from headstart.config.resolve import run_config
 from headstart.errors import Finding
@@ -45,7 +45,7 @@ def train(
     model: str | None = None,
     start: str | None = None,
     tune: str | None = None,
-    recipe: str | Path | None = None,
+    recipe: RecipeOption | None = None,
     size: Size | None = None,
     width: int | None = None,
     epochs: int | None = None,
@@ -54,7 +54,7 @@ def train(
     score: str | None = None,
     device: str = "auto",
     threads: int | None = None,
-    pretext_recipe: str | Path | None = None,
+    pretext_recipe: PretextRecipeOption | None = None,
     pretext_epochs: int | None = None,
     drop_leaks: bool | None = None,
     config: Path | str | None = None,
@@ -75,7 +75,7 @@ def train(
         start: where the initial weights come from: ``"scratch"``, a pretext, ``"imagenet"``, a
             run's folder or a file of weights; by default ``"scratch"``.
         tune: which layers to train: ``"all"``, ``"head"``, ``"last:N"`` or ``"staged"``.
-        recipe: the name of a recipe, or a ``.toml`` or ``.json`` file.
+        recipe: a recipe: its name, its ``.toml`` or ``.json`` file, or a value.
         size: height and width to train at.
         width: channels of a segmentation network's finest level.
         epochs: the maximum number of epochs; by default the recipe's.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,6 @@ from jaxtyping import Int64
 
 from headstart.config.files import read_run_config
 from headstart.config.records import SCRATCH, PretextConfig, RunConfig
-from headstart.data.layouts.recognise import open_dataset
 from headstart.errors import DataError, Finding
 from headstart.reports.arms import spread
 from headstart.reports.records import PretextRecord, Records, RunRecord, read_records
@@ -98,8 +97,12 @@ class Part1:
         return values
 
 
-def read_part1(out: Path) -> Part1:
+def read_part1(out: Path, test_groups: Sequence[str | None]) -> Part1:
     """Read the records of part 1 from a homework folder.
+
+    Args:
+        out: the homework folder.
+        test_groups: video or patient of each test frame; None if unknown.
 
     Raises:
         DataError: a part is not finished, or a record is damaged.
@@ -107,9 +110,7 @@ def read_part1(out: Path) -> Part1:
     (a,) = read_records(out / "a").runs
     steplr, constant = (read_records(out / name) for name in ("steplr", "constant"))
     assert steplr.study is not None
-    config = steplr.study.config
-    scored = open_dataset(Path(config.data)).splits[config.score]
-    groups = numbered_groups([frame.group for frame in scored])
+    groups = numbered_groups(test_groups)
     pairs = (*_pairs(steplr, STEPLR), *_pairs(constant, CONSTANT))
     try:
         own = next(p for p in pairs if (p.schedule, p.seed) == (STEPLR, SEED))
@@ -130,7 +131,7 @@ def read_part1(out: Path) -> Part1:
         () if reason else _effects(steplr, constant, pairs, groups),
         reason,
         steplr,
-        config.data,
+        steplr.study.config.data,
         groups is not None,
         _best_constant(own.b),
     )

@@ -45,7 +45,11 @@ class WrittenHomework:
 
 
 def write_homework(
-    out: Path, command: str, pictures: bool, not_run: Mapping[str, str]
+    out: Path,
+    command: str,
+    pictures: bool,
+    not_run: Mapping[str, str],
+    test_groups: Sequence[str | None],
 ) -> WrittenHomework:
     """Write ``report.html``, ``report.tex``, ``report.pdf``, ``homework.json`` and ``figures/``.
 
@@ -57,12 +61,13 @@ def write_homework(
         command: the command that reproduces the folder.
         pictures: whether the report may show frames of the dataset.
         not_run: what is missing to run the other parts, by folder.
+        test_groups: video or patient of each test frame of part 1; None if unknown.
 
     Raises:
         DataError: a part is not finished, or a record is damaged.
         DiskError: a file could not be written; existing files are unchanged.
     """
-    part1, part2 = read_part1(out), read_part2(out, not_run)
+    part1, part2 = read_part1(out, test_groups), read_part2(out, not_run)
     content = report_content(part1, part2, command, pictures)
     drawn = {**_draw_part1(part1), **part2_classifiers.draw_part2(part2)}
     sections = (*content["part1"], *content["part2"])

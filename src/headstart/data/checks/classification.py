@@ -10,7 +10,7 @@ import os
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -68,12 +68,14 @@ class ClassReport:
         classes: names of the classes.
         splits: the existing splits among ``train``, ``validation`` and ``test``.
         findings: errors first, then warnings, then infos.
+        groups: empty, as no layout of classes says which video or patient a picture is from.
     """
 
     layout: str
     classes: tuple[str, ...]
     splits: dict[str, ClassSplit]
     findings: tuple[Finding, ...]
+    groups: dict[str, dict[str, str | None]] = field(default_factory=dict)
 
     @property
     def ok(self) -> bool:

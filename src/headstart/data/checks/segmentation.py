@@ -9,7 +9,7 @@ import os
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +84,7 @@ class Report:
         splits: the existing splits among ``train``, ``validation`` and ``test``.
         unlabelled: the existing unlabelled parts among ``train`` and ``validation``.
         findings: errors first, then warnings, then infos.
+        groups: video or patient (None if unknown) by frame, for each split.
     """
 
     layout: str
@@ -91,6 +92,7 @@ class Report:
     splits: dict[str, SplitReport]
     unlabelled: dict[str, UnlabelledReport]
     findings: tuple[Finding, ...]
+    groups: dict[str, dict[str, str | None]] = field(default_factory=dict)
 
     @property
     def ok(self) -> bool:
@@ -147,6 +149,7 @@ def check_dataset(root: Path) -> Report:
             for n, seen in pools.items()
         },
         findings=tuple(sorted(merged(findings), key=lambda finding: rank[finding.severity])),
+        groups={n: {f.name: f.group for f in frames} for n, frames in dataset.splits.items()},
     )
 
 
