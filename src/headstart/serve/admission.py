@@ -17,7 +17,7 @@ class WorkQueue:
     """Threads for ``running`` requests, and places for ``waiting`` more.
 
     A thread cannot be stopped. Work that takes too long is answered with a timeout, but keeps its
-    thread until it ends, so there are never more threads than ``running``. (docs/decisions/0021
+    thread until it ends, so there are never more threads than ``running``. (docs/decisions/0022
     says why this is no ``anyio.CapacityLimiter``.)
     """
 

@@ -174,7 +174,7 @@ def p_value(estimate: Estimate) -> float | None:
     """Return the two-sided p-value of no difference; ``None`` with fewer than five seeds.
 
     It is 1 minus the level at which one end of the interval is 0. Bisection searches it between the
-    p-values for the degrees of freedom of either part; docs/decisions/0021 says why not SciPy.
+    p-values for the degrees of freedom of either part; docs/decisions/0022 says why not SciPy.
 
     >>> only_seeds = (1.0, 4), (0.0, 49)
     >>> round(p_value(Estimate(0.05, se=0.01, parts=only_seeds, seeds=5, units=50)), 4)
