@@ -78,8 +78,8 @@ def _read_prediction(
         raise DataError(Finding("unknown-grey", "error", message, files=(str(path),)))
     if grey.shape != size:
         message = (
-            f"the mask is {grey.shape[1]} wide and {grey.shape[0]} high, "
-            f"expected {size[1]} and {size[0]} as the truth"
+            f"the mask is {grey.shape[0]} x {grey.shape[1]} (height x width), "
+            f"expected {size[0]} x {size[1]} as the true mask"
         )
         raise DataError(Finding("size-differs", "error", message, files=(frame.name,)))
     return label_map.to_indices(grey)

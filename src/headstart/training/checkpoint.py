@@ -1,8 +1,8 @@
 """Checkpoints and weights, written so that a kill at any moment cannot damage them.
 
 A checkpoint is two files, ``step-00001200.pt`` and ``step-00001200.json``. It is valid if its JSON
-file exists and holds the SHA-256 of the other. [`fit`][headstart.training.fit.fit] resumes from the newest
-valid checkpoint; damaged ones are renamed to ``*.corrupt``.
+file exists and holds the SHA-256 of the other. [`fit`][headstart.training.fit.fit]
+resumes from the newest valid checkpoint; damaged ones are renamed to ``*.corrupt``.
 """
 
 from __future__ import annotations

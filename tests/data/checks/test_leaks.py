@@ -67,6 +67,6 @@ def test_where_near_means_nothing_only_copies_are_counted(
     small = [image[:3, :3, 0] for image in SCENES]
     found = find_overlap(only_digests(small[:3]), only_digests(small[2:]), tmp_path)
     assert found == Overlap(3, 4, 1, None)
-    monkeypatch.setattr(leaks, "_MOST", 14)
+    monkeypatch.setattr(leaks, "_MAX_PAIRS", 14)
     assert find_overlap(TEST, TRAIN, tmp_path) == Overlap(3, 5, 1, None)
     assert not list(tmp_path.iterdir())

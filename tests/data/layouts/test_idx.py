@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import gzip
 import hashlib
+import re
 import socket
 import threading
 import warnings
@@ -91,9 +92,9 @@ def test_every_damaged_file_is_named(tmp_path: Path, zipped: bool) -> None:
     ending = ".gz" if zipped else ""
     assert set(fault.files) == {f"{PICTURES}{ending}", f"{LABELS}{ending}",
                                 f"{FILES['test'][0]}{ending}"}  # fmt: skip
-    assert "promises 1,200 values; there are 1,193" in fault.message
-    assert "promises 240 values; there are more" in fault.message
-    assert "6 bytes, not even a whole header" in fault.message
+    assert re.search("1,200.*1,193", fault.message)
+    assert re.search("240.*more", fault.message)
+    assert "6 bytes" in fault.message
 
 
 def test_another_kind_of_file(tmp_path: Path) -> None:
@@ -104,16 +105,16 @@ def test_another_kind_of_file(tmp_path: Path) -> None:
     assert "begins with 2049 (labels), expected 2051 (pictures)" in message
     assert "begins with 2051 (pictures), expected 2049 (labels)" in message
     page = four_files(tmp_path / "page", test_labels=b"<!doctype html><html>404</html>")
-    assert "nothing known" in faults(page)["idx-magic"].message
+    assert "unknown" in faults(page)["idx-magic"].message
     unnamed = four_files(tmp_path / "unnamed", test_labels=gzip.compress(labels([0, 1])))
-    assert "gzip: its name should end in .gz" in faults(unnamed)["idx-magic"].message
+    assert ".gz" in faults(unnamed)["idx-magic"].message
 
 
 def test_a_header_that_promises_too_much_or_nothing(tmp_path: Path) -> None:
     huge = np.array([2051, 2**32 - 1, 2**32 - 1, 2**32 - 1], dtype=">u4").tobytes()
     found = faults(four_files(tmp_path, train_images=huge, test_images=images(0)))
     assert "79,228,162,458,924,105,385,300,197,375" in found["idx-size"].message
-    assert "promises 0 values" in found["idx-size"].message
+    assert " 0 values" in found["idx-size"].message
 
 
 @pytest.mark.parametrize("damage", ["cut", "flipped", "trailing", "no gzip", "empty"])
@@ -234,7 +235,7 @@ def test_what_was_not_published_is_not_kept(published: Published, damage: str) -
                       "page": b"<html>sign in</html>"}[damage])  # fmt: skip
     finding = refused()
     assert finding.code == "bad-download"
-    assert path.name in finding.message and "cut short" in finding.message
+    assert path.name in finding.message and "SHA-256" in finding.message
     whole = {p.name: p.read_bytes() for p in published.folder.iterdir() if p != path}
     left = {p.name: p.read_bytes() for p in published.cache.iterdir()}
     assert left.items() <= whole.items(), "nothing is left of it, under no name"

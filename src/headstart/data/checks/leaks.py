@@ -1,7 +1,7 @@
 """How many pictures of one split are also in another, exactly or nearly.
 
-The comparison of two splits is kept beside the decoded frames, found by their content: a study's
-runs, which differ in the training pictures they use, make it once.
+The comparison of two splits is cached next to the decoded frames, keyed by content, so that the
+runs of a study, which differ in their training pictures, make it once.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from jaxtyping import Bool, Int64
 from headstart.data.cache import cached, open_array
 from headstart.data.pictures.duplicates import NEAR, Fingerprints, near
 
-_VERSION = 1  # of what is kept
-_MOST = 100_000_000  # pairs of pictures; more take minutes to compare
+_VERSION = 1  # of the cached format
+_MAX_PAIRS = 100_000_000  # of pictures; more take minutes to compare
 
 
 @dataclass(frozen=True)
@@ -24,12 +24,12 @@ class Overlap:
     """How many pictures of one split are also in another.
 
     Attributes:
-        pictures: how many there are in the first.
-        among: how many in the other.
-        same: how many of ``pictures`` are there pixel by pixel.
-        near: how many, not counting those, are within ``NEAR`` grey levels of one; see
-            [`headstart.data.pictures.duplicates`][]. None where they were not compared: tiny
-            pictures, or more than a hundred million pairs.
+        pictures: number of pictures in the first split.
+        among: number of pictures in the other split.
+        same: number of ``pictures`` with an exact copy in the other split.
+        near: number of further ``pictures`` within ``NEAR`` grey levels of one in the other split;
+            see [`headstart.data.pictures.duplicates`][]. None if not compared: the pictures are
+            tiny, or there are more than a hundred million pairs.
     """
 
     pictures: int
@@ -44,23 +44,23 @@ def find_overlap(
     cache: Path,
     chosen: Int64[np.ndarray, "m"] | None = None,
 ) -> Overlap:
-    """Compares two splits, or the first with a part of the other.
+    """Compare a split with another split, or with some of its pictures.
 
     Args:
-        of: the pictures that are looked for.
-        among: those they are looked for in.
-        cache: a folder inside the output folder.
-        chosen: which of ``among``; by default all.
+        of: pictures to look for.
+        among: pictures to look in.
+        cache: folder inside the output folder.
+        chosen: indices into ``among``; by default all.
 
     Raises:
         DiskError: the cache cannot be written.
     """
     chosen = np.arange(len(among.digests)) if chosen is None else chosen
-    there = {among.digests[i] for i in chosen}
-    same = np.array([digest in there for digest in of.digests], dtype=bool)
+    digests = {among.digests[i] for i in chosen}
+    same = np.array([digest in digests for digest in of.digests], dtype=bool)
     close = None
-    seen = all(len(its.thumbnails) == len(its.digests) for its in (of, among))
-    if seen and len(of.digests) * len(among.digests) <= _MOST:
+    have_thumbnails = all(len(p.thumbnails) == len(p.digests) for p in (of, among))
+    if have_thumbnails and len(of.digests) * len(among.digests) <= _MAX_PAIRS:
         close = int((_near(of, among, cache)[:, chosen].any(1) & ~same).sum())
     return Overlap(len(of.digests), len(chosen), int(same.sum()), close)
 

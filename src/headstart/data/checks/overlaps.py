@@ -1,4 +1,4 @@
-"""What splits have in common: pictures that were learned from and are scored too."""
+"""Pictures that are in several splits, and so are both learned from and scored."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from headstart.data.pictures.duplicates import Fingerprints
 def overlaps(
     prints: Mapping[str, Fingerprints], budget: Int64[np.ndarray, "m"], scored: str, cache: Path
 ) -> dict[tuple[str, str], Overlap]:
-    """Compares the scored and the validation split with the training pictures and each other.
+    """Compare the scored and the validation split with the training pictures and each other.
 
     Args:
-        prints: of the pictures of each split.
-        budget: indices of the training pictures that are learned from.
-        scored: the split that is scored.
-        cache: a folder inside the output folder.
+        prints: fingerprints of the pictures by split.
+        budget: indices of the training pictures that the run learns from.
+        scored: the scored split.
+        cache: folder inside the output folder.
     """
     train, validation = prints["train"], prints["validation"]
     shared = {}

@@ -1,13 +1,13 @@
-"""Labelled pictures: one folder a class, or Fashion-MNIST's four files.
+"""Labelled pictures: one folder per class, or Fashion-MNIST's four files.
 
-One folder a class::
+One folder per class::
 
     train/<class>/<picture>   test/<class>/<picture>   validation/<class>/<picture>  (optional)
-    or <class>/<picture> alone, which the tool then splits
+    or <class>/<picture> alone, which headstart then splits
 
-``val`` is understood as ``validation``. Where nobody has set validation pictures aside, a tenth of
-each class's training pictures is, always the same. Names that start with a dot are passed over. The
-idx files are told in [`headstart.data.layouts.idx`][].
+``val`` means ``validation``. Without a validation split, a fixed tenth of the training pictures of
+each class is used. Names that start with a dot are ignored. [`headstart.data.layouts.idx`][] reads
+the idx files.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ from headstart.seeding import generator
 
 FASHION_MNIST = "fashion-mnist"
 _FOLDERS = {"train": ("train",), "validation": ("validation", "val"), "test": ("test",)}
-# Folders of these names, unless photographs are in them, and files of these endings: pictures have
-# masks, not classes.
+# Folders with these names (unless they hold photographs) and files with these endings mean that the
+# pictures have masks, not classes.
 _MASKS = ("mask", "masks", "labels", "annotations", "ground_truth")
-_OF_MASKS = ("_input", "_mask")
-_LOOKED_AT = 5  # pictures
-_HELD_OUT = 10  # of so many pictures of a class one validates, and one tests
+_MASK_ENDINGS = ("_input", "_mask")
+_SAMPLED = 5  # pictures per folder
+_HELD_OUT = 10  # one picture in so many of each class validates, and one tests
 
 
 @dataclass(frozen=True)
@@ -43,10 +43,10 @@ class LabelledSplit:
     """One split of labelled pictures.
 
     Attributes:
-        names: of the pictures.
-        labels: index of each one's class.
-        frames: its files; empty where ``pixels`` holds the pictures.
-        pixels: grey pictures; None where they are files.
+        names: names of the pictures.
+        labels: class index of each picture.
+        frames: files of the pictures; empty if ``pixels`` holds them.
+        pixels: grey pictures; None if they are files.
     """
 
     names: tuple[str, ...]
@@ -55,7 +55,7 @@ class LabelledSplit:
     pixels: UInt8[np.ndarray, "n h w"] | None
 
     def subset(self, indices: Int64[np.ndarray, " m"]) -> LabelledSplit:
-        """Those at ``indices``, in that order."""
+        """Return the pictures at ``indices``, in that order."""
         return LabelledSplit(
             tuple(self.names[i] for i in indices),
             self.labels[indices],
@@ -66,14 +66,14 @@ class LabelledSplit:
 
 @dataclass(frozen=True)
 class ClassDataset:
-    """What a folder holds.
+    """A dataset of labelled pictures.
 
     Attributes:
-        root: the folder.
+        root: folder of the dataset.
         layout: ``"classes"`` or ``"idx"``.
-        names: of the classes.
-        splits: ``"train"``, ``"validation"``, ``"test"``, those there are.
-        findings: warnings met on the way.
+        names: names of the classes.
+        splits: the existing splits among ``"train"``, ``"validation"`` and ``"test"``.
+        findings: warnings.
     """
 
     root: Path
@@ -85,9 +85,9 @@ class ClassDataset:
 
 @dataclass
 class _ClassSearch:
-    """Folders of the splits, their files by class, and what was wrong on the way.
+    """Folders of the splits, their files by class, and findings.
 
-    The split of a folder that has none is called ``""``.
+    The split of a folder without splits is called ``""``.
     """
 
     root: Path
@@ -96,12 +96,12 @@ class _ClassSearch:
     findings: list[Finding] = field(default_factory=list)
 
     def error(self, code: str, message: str, hint: str, paths: list[Path]) -> None:
-        self._found(code, "error", message, hint, paths)
+        self._add(code, "error", message, hint, paths)
 
     def warning(self, code: str, message: str, hint: str, paths: list[Path]) -> None:
-        self._found(code, "warning", message, hint, paths)
+        self._add(code, "warning", message, hint, paths)
 
-    def _found(
+    def _add(
         self, code: str, severity: Severity, message: str, hint: str, paths: list[Path]
     ) -> None:
         files = tuple(shown(path, self.root) for path in paths)
@@ -109,10 +109,10 @@ class _ClassSearch:
 
 
 def classes_layout_of(root: Path) -> str | None:
-    """``"idx"``, ``"classes"``, or None where a folder is neither.
+    """Return ``"idx"``, ``"classes"``, or None if a folder is neither.
 
-    What may be a dataset of masks is none of classes, a faulty one neither. Looks at names; and at
-    some of the pictures of a folder that is called as those of masks are, for a class may be too.
+    A folder that could be a dataset of masks, even a faulty one, is not read as classes. Decides by
+    names, and by some of the pictures if a class has a name that mask folders have.
 
     Raises:
         DataError: A folder cannot be listed, or the error of
@@ -127,7 +127,7 @@ def classes_layout_of(root: Path) -> str | None:
         return None
     if find_idx(root):
         return "idx"
-    # Under train/ a GIF is a class's picture too, and a fault that is then named.
+    # Under train/ any file counts as a picture of a class; if it cannot be read, it is reported.
     splits = [root / name for names in _FOLDERS.values() for name in names]
     if any(_has_classes(split, True) for split in splits) or _has_classes(root, False):
         return "classes"
@@ -135,20 +135,20 @@ def classes_layout_of(root: Path) -> str | None:
 
 
 def _folders(folder: Path) -> list[Path]:
-    """Those in ``folder``; none where there is no such folder."""
+    """Return the folders in ``folder``; empty if it does not exist."""
     if not folder.is_dir():
         return []
     return [folder / name for name in listing(folder, folder) if (folder / name).is_dir()]
 
 
 def _has_classes(folder: Path, any_file: bool) -> bool:
-    """Whether one of its folders holds pictures, or files of any kind; nothing looks like masks."""
-    inside = _folders(folder)
-    if any(inner.name.lower() in _MASKS and not _holds_photographs(inner) for inner in inside):
+    """Whether a subfolder holds pictures (or any file) and nothing looks like masks."""
+    subfolders = _folders(folder)
+    if any(each.name.lower() in _MASKS and not _holds_photographs(each) for each in subfolders):
         return False
-    files = [inner / name for inner in inside for name in listing(inner, folder)]
+    files = [each / name for each in subfolders for name in listing(each, folder)]
     beside_masks = any(
-        path.stem == path.parent.name + ending for path in files for ending in _OF_MASKS
+        path.stem == path.parent.name + ending for path in files for ending in _MASK_ENDINGS
     )
     return not beside_masks and any(
         path.is_file() if any_file else path.suffix.lower() in SUFFIXES for path in files
@@ -156,31 +156,31 @@ def _has_classes(folder: Path, any_file: bool) -> bool:
 
 
 def _holds_photographs(folder: Path) -> bool:
-    """Whether most of some pictures are; not where none can be read: masks come in many formats."""
+    """Whether most of a few sampled pictures are photographs; false if none can be read."""
     paths = [folder / n for n in listing(folder, folder) if Path(n).suffix.lower() in SUFFIXES]
     votes = []
-    for path in paths[:: max(1, len(paths) // _LOOKED_AT)][:_LOOKED_AT]:
+    for path in paths[:: max(1, len(paths) // _SAMPLED)][:_SAMPLED]:
         with contextlib.suppress(DataError):
             votes.append(_has_many_colours(read_image(path, folder)))
     return 2 * sum(votes) > len(votes)
 
 
 def _has_many_colours(image: UInt8[np.ndarray, "h w 3"]) -> bool:
-    """As photographs do; nothing in grey does, nor do masks, also those that a JPEG has smeared."""
+    """Whether a picture has many colours; grey pictures and masks (even as JPEG) have few."""
     height, width = image.shape[:2]
-    some = image[:: max(1, height // 128), :: max(1, width // 128)].reshape(-1, 3)
-    return len(np.unique(some, axis=0)) > max(32, len(some) // 5)
+    sample = image[:: max(1, height // 128), :: max(1, width // 128)].reshape(-1, 3)
+    return len(np.unique(sample, axis=0)) > max(32, len(sample) // 5)
 
 
 def open_classes(root: Path) -> ClassDataset:
     """Find the labelled pictures of a dataset.
 
     Args:
-        root: its folder; or the word ``fashion-mnist``, which is fetched if there is no such
-            folder.
+        root: folder of the dataset; or the word ``fashion-mnist``, which is downloaded unless such
+            a folder exists.
 
     Raises:
-        DataError: with every fault that can be seen without decoding a picture.
+        DataError: lists every fault that shows without decoding a picture.
     """
     layout = classes_layout_of(root)
     if layout == "idx":
@@ -192,7 +192,7 @@ def open_classes(root: Path) -> ClassDataset:
         }
         return ClassDataset(root, layout, names, _with_validation(splits), unread_idx(root))
     if layout is None:
-        message = f"{root} holds neither folders of classes nor idx files"
+        message = f"{root} holds neither class folders nor idx files"
         hint = "arrange it as train/<class>/<picture> and test/<class>/<picture>"
         raise DataError(Finding("layout", "error", message, hint))
     search = _ClassSearch(root)
@@ -206,39 +206,42 @@ def open_classes(root: Path) -> ClassDataset:
     if "" in splits:
         splits = _split(splits[""])
         counts = ", ".join(f"{len(splits[split].names)} {split}" for split in SPLITS)
-        message = f"the folder has no splits; each class was split by the tool: {counts}"
+        message = f"the folder has no splits; headstart splits each class: {counts}"
         hint = "pictures of one source may be in several splits: make train/ and test/ yourself"
         search.findings.append(Finding("split-by-tool", "info", message, hint))
     return ClassDataset(root, layout, names, _with_validation(splits), merged(search.findings))
 
 
 def _find_splits(search: _ClassSearch) -> None:
-    """Their folders and files; a folder without classes is as good as none, and is said."""
+    """Find the splits and their files; warn about splits without class folders."""
     root = search.root
-    there = {split: [root / n for n in _FOLDERS[split] if (root / n).is_dir()] for split in SPLITS}
-    if not any(there.values()):
-        there = {"": [root]}
-    known = [path for folders in there.values() for path in folders]
-    if "" not in there and (beside := [path for path in _folders(root) if path not in known]):
-        message = "passed over the folders beside the splits"
-        search.warning("not-a-split", message, f"the splits are called {', '.join(SPLITS)}", beside)
-    for split, folders in there.items():
+    candidates = {
+        split: [root / n for n in _FOLDERS[split] if (root / n).is_dir()] for split in SPLITS
+    }
+    if not any(candidates.values()):
+        candidates = {"": [root]}
+    known = [path for folders in candidates.values() for path in folders]
+    if "" not in candidates and (beside := [path for path in _folders(root) if path not in known]):
+        message = "folders next to the splits are ignored"
+        hint = f"the splits are called {', '.join(SPLITS)}"
+        search.warning("not-a-split", message, hint, beside)
+    for split, folders in candidates.items():
         if len(folders) > 1:
-            message = "there are two validation splits, and it cannot be told which is meant"
+            message = "there are two validation splits"
             search.error("two-validation-splits", message, "remove one of them", folders)
         for folder in folders[:1]:
             classes = _classes_of(search, folder)
             if classes or split in ("", "train"):
                 search.folders[split], search.files[split] = folder, classes
             else:
-                message = "passed over a split without folders of classes"
+                message = "a split without class folders is ignored"
                 search.warning("empty-split", message, "fill it, or remove it", [folder])
 
 
 def _classes_of(search: _ClassSearch, folder: Path) -> dict[str, list[Path]]:
-    """The pictures of each class; what is none is a fault."""
+    """Return the pictures of each class; report other files and folders."""
     classes: dict[str, list[Path]] = {}
-    loose, strange, nested = [], [], []
+    loose, not_pictures, nested = [], [], []
     for name in listing(folder, search.root):
         if not (folder / name).is_dir():
             loose.append(folder / name)
@@ -251,45 +254,45 @@ def _classes_of(search: _ClassSearch, folder: Path) -> dict[str, list[Path]]:
             elif path.suffix.lower() in SUFFIXES:
                 classes[name].append(path)
             else:
-                strange.append(path)
+                not_pictures.append(path)
     if loose:
-        message = "passed over what lies beside the folders of classes"
-        search.warning("passed-over", message, "move it into its class, or away", loose)
-    if strange:
-        message = f"a class's folder holds what does not end in {' '.join(SUFFIXES)}"
-        search.error("not-a-picture", message, "convert it, or move it away", strange)
+        message = "files next to the class folders are ignored"
+        search.warning("passed-over", message, "move them into their class, or away", loose)
+    if not_pictures:
+        message = f"a class folder holds a file that does not end in {' '.join(SUFFIXES)}"
+        search.error("not-a-picture", message, "convert it, or move it away", not_pictures)
     if nested:
-        message = "a class's folder holds a folder"
+        message = "a class folder holds another folder"
         search.error("nested-folder", message, "put pictures directly into their class", nested)
     if empty := [folder / name for name, files in classes.items() if not files]:
-        search.error("empty-class", "a class has no picture", "add some, or remove it", empty)
+        search.error("empty-class", "a class has no pictures", "add some, or remove it", empty)
     return classes
 
 
 def _check(search: _ClassSearch, names: tuple[str, ...]) -> None:
-    """What is wrong with the classes of the splits together."""
+    """Report faults of the classes across splits."""
     if "" not in search.files and "train" not in search.files:
-        message = f"{search.root} has no train split, but {', '.join(search.files)}"
+        message = f"{search.root} has the splits {', '.join(search.files)}, but not train"
         search.error("empty-split", message, "expected train/<class>/<picture>", [])
         return
     if len(names) < 2:
-        found = f"only {names[0]} is a class" if names else "there is no class"
-        message = f"{found} to learn, expected at least two"
+        classes_there_are = f"only the class {names[0]}" if names else "no class"
+        message = f"there is {classes_there_are}, expected at least two"
         search.error("too-few-classes", message, "make a folder for each class", [])
     for split, classes in search.files.items():
         if split not in ("train", "") and (unknown := [c for c in classes if c not in names]):
-            message = f"the {split} split has classes that train has not"
+            message = f"the {split} split has classes that the training split lacks"
             paths = [search.folders[split] / name for name in unknown]
             search.error("unknown-class", message, "rename them, or add them to train", paths)
     fewest = 3 if "" in search.files else 1 if "validation" in search.files else 2
     part = "" if "" in search.files else "train"
     learned = search.files[part]
     if few := [name for name, files in learned.items() if 0 < len(files) < fewest]:
-        message = f"a class has too few pictures to be split, expected at least {fewest}"
+        message = f"a class has too few pictures to split, expected at least {fewest}"
         paths = [search.folders[part] / name for name in few]
         search.error("too-few-pictures", message, "add pictures, or remove the class", paths)
     if "test" in search.files and (absent := [n for n in names if n not in search.files["test"]]):
-        message = f"classes that the test split does not have: {', '.join(absent)}"
+        message = f"the test split lacks classes: {', '.join(absent)}"
         hint = "they are learned, but have no score"
         search.findings.append(Finding("class-absent", "warning", message, hint))
 
@@ -308,26 +311,32 @@ def _pictures(search: _ClassSearch, split: str, names: tuple[str, ...]) -> Label
 def _set_aside(
     pictures: LabelledSplit, purpose: str, of: LabelledSplit
 ) -> tuple[LabelledSplit, LabelledSplit]:
-    """Those that stay, and a tenth of each class in ``of``, at least one, always the same."""
+    """Split off a fixed tenth (at least one picture) of each class; return the rest and it.
+
+    Args:
+        pictures: to be divided.
+        purpose: seeds the draw.
+        of: the split whose tenth it is.
+    """
     chosen: list[int] = []
     for k in np.unique(pictures.labels).tolist():
-        mine = np.flatnonzero(pictures.labels == k)
+        of_class = np.flatnonzero(pictures.labels == k)
         count = max(1, int((of.labels == k).sum()) // _HELD_OUT)
-        chosen += generator(0, purpose, k).permutation(mine)[:count].tolist()
-    aside = np.sort(np.array(chosen, dtype=np.int64))
-    stay = np.setdiff1d(np.arange(len(pictures.names)), aside)
-    return pictures.subset(stay), pictures.subset(aside)
+        chosen += generator(0, purpose, k).permutation(of_class)[:count].tolist()
+    drawn = np.sort(np.array(chosen, dtype=np.int64))
+    rest = np.setdiff1d(np.arange(len(pictures.names)), drawn)
+    return pictures.subset(rest), pictures.subset(drawn)
 
 
-def _split(whole: LabelledSplit) -> dict[str, LabelledSplit]:
-    rest, test = _set_aside(whole, "test of classes", whole)
-    train, validation = _set_aside(rest, "validation of classes", whole)
+def _split(pictures: LabelledSplit) -> dict[str, LabelledSplit]:
+    rest, test = _set_aside(pictures, "test of classes", pictures)
+    train, validation = _set_aside(rest, "validation of classes", pictures)
     return {"train": train, "validation": validation, "test": test}
 
 
 def _with_validation(splits: dict[str, LabelledSplit]) -> dict[str, LabelledSplit]:
     if "train" in splits and "validation" not in splits:
-        whole = splits["train"]
-        train, validation = _set_aside(whole, "validation of classes", whole)
+        labelled = splits["train"]
+        train, validation = _set_aside(labelled, "validation of classes", labelled)
         splits = {**splits, "train": train, "validation": validation}
     return {name: splits[name] for name in SPLITS if name in splits}

@@ -4,38 +4,39 @@ Its folders are::
 
     instrument_dataset_<k>/left_frames/frame<nnn>.png                1920 x 1080
     instrument_dataset_<k>/right_frames/frame<nnn>.png               the other camera; optional
-    instrument_dataset_<k>/ground_truth/<instrument>/frame<nnn>.png  one mask an instrument
+    instrument_dataset_<k>/ground_truth/<instrument>/frame<nnn>.png  one mask per instrument
 
-Eight sequences of 225 frames, k from 1 to 8, side by side or as they are unpacked, in
-``instrument_1_4_training`` and ``instrument_5_8_training``. Of a picture the 1280 x 1024 pixels
-from (320, 28) show something; pictures and masks are cut to them.
+There are eight sequences of 225 frames, k from 1 to 8, side by side or as unpacked, in
+``instrument_1_4_training`` and ``instrument_5_8_training``. Only the 1280 x 1024 pixels from
+(320, 28) show the scene; pictures and masks are cropped to them.
 
-The masks of one instrument have the grey levels 10 (shaft), 20 (wrist), 30 (claspers) and, where it
-is a probe, 40. Its folder names it: ``Left_Prograsp_Forceps_labels``, ``Right_Vessel_Sealer``,
-``Maryland_Bipolar_Forceps_labels``, ``Other_labels`` and so on, sides and endings as they come.
+The masks of an instrument have the grey levels 10 (shaft), 20 (wrist), 30 (claspers), 40 (probe).
+Their folder names the instrument, with or without side and ending:
+``Left_Prograsp_Forceps_labels``, ``Right_Vessel_Sealer``, ``Maryland_Bipolar_Forceps_labels``,
+``Other_labels`` and so on.
 
 | target | classes |
 |---|---|
 | ``binary`` | background, instrument; ``Other`` is background |
 | ``parts`` | background, shaft, wrist, claspers; ``Other``, and probes, are background |
-| ``type`` | background and seven instruments, ``Other`` the last of them |
+| ``type`` | background and seven instruments, the last one ``Other`` |
 
-Where masks overlap, a folder later in the alphabet covers the earlier ones. ISINet's preparation
-does the same; TernausNet's takes the folders in the order in which the file system lists them.
+If masks overlap, the folder that is later in the alphabet wins, as in ISINet's preparation.
+(TernausNet's uses the order in which the file system lists the folders.)
 
 The folds are those of Shvets et al. 2018 (Automatic Instrument Segmentation in Robot-Assisted
 Surgery Using Deep Learning): a fold's two sequences are the test split, which publications call
-validation. The last ninth of each other sequence is the validation split, what comes before it the
-training split. Validating on the next fold's sequences instead would leave training without an
-instrument that the test shows (fold 0: others, fold 1: grasping retractors, fold 2: scissors), and
-with four sequences where publications have six. What comes from one sequence is one group.
-Pre-training gets the training frames of both cameras.
+validation. The last ninth of each other sequence is the validation split, the frames before it the
+training split. If the next fold's sequences validated instead, training would lack an instrument
+that the test shows (fold 0: others, fold 1: grasping retractors, fold 2: scissors), and would have
+four sequences where publications have six. Each sequence is a group. Pre-training uses the training
+frames of both cameras.
 
-A path says which target and fold are meant: ``DATA/parts-fold2``; ``DATA`` alone is
-``DATA/type-fold0``. Masks with other grey levels than these, coloured or transparent pixels are
-refused (sequence 7 of the release is reported to have a few), unless the path ends in ``-lenient``:
-``DATA/type-fold0-lenient`` reads them as the publications do. For binary and type all that is not
-black is the instrument, for parts all that is none is background.
+The path names target and fold: ``DATA/parts-fold2``; ``DATA`` alone means ``DATA/type-fold0``.
+Masks with other grey levels, colours or transparency are refused (sequence 7 of the release is
+reported to have a few), unless the path ends in ``-lenient``: ``DATA/type-fold0-lenient`` reads
+them as the publications do. For binary and type, every pixel that is not black is the instrument;
+for parts, every pixel of no known level is background.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ from headstart.data.pictures.frame import Crop, Frame, Layer
 from headstart.errors import DataError, Finding
 
 CROP = Crop(full=(1080, 1920), top=28, left=320, height=1024, width=1280)
-FOLDS = ((1, 3), (2, 5), (4, 8), (6, 7))  # the sequences that are held out
+FOLDS = ((1, 3), (2, 5), (4, 8), (6, 7))  # the test sequences of each fold
 _NUMBERS = {k for fold in FOLDS for k in fold}
 _PARTS = {10: 85, 20: 170, 30: 255, 40: 0}  # grey levels as released, and as in the label map
 
@@ -76,17 +77,17 @@ LABEL_MAPS = {
 _KNOWN = "the release's (0 background, 10 shaft, 20 wrist, 30 claspers, 40 probe)"
 _CHOICE = re.compile(r"(binary|parts|type)-fold([0-3])(-lenient)?")
 _SEQUENCE = re.compile(r"instrument_dataset_([0-9]{1,2})")
-_VALIDATION = 9  # one frame in nine, the last: 25 of 225, twelve seconds
+_VALIDATION = 9  # the last ninth of a sequence: 25 of 225 frames, twelve seconds
 
 
 @dataclass(frozen=True)
 class Choice:
-    """What to learn, and which sequences to hold out.
+    """The classes to learn, and the sequences to hold out.
 
     Attributes:
         target: ``"binary"``, ``"parts"`` or ``"type"``.
         fold: 0 to 3.
-        lenient: read grey levels and colours that should not be there as the publications do.
+        lenient: whether to read unexpected grey levels and colours as the publications do.
 
     >>> str(Choice("parts", 2))
     'parts-fold2'
@@ -128,10 +129,10 @@ def _folder_and_choice(path: Path) -> tuple[Path, Choice] | None:
 
 
 def _sequences(root: Path) -> list[tuple[int, Path]]:
-    """Number and folder of each sequence; the same number may be there twice."""
+    """Return number and folder of each sequence; a number may occur twice."""
     try:
-        inside = [path for path in root.glob("instrument_*_training") if path.is_dir()]
-        folders = [path for parent in (root, *inside) for path in parent.iterdir()]
+        unpacked = [path for path in root.glob("instrument_*_training") if path.is_dir()]
+        folders = [path for parent in (root, *unpacked) for path in parent.iterdir()]
     except OSError:
         return []
     numbered = ((_SEQUENCE.fullmatch(path.name), path) for path in folders)
@@ -142,7 +143,7 @@ def read(path: Path) -> Dataset:
     """Find the frames of a release by split.
 
     Raises:
-        DataError: With all faults of its folders that can be seen without decoding a picture.
+        DataError: Lists all faults of the folders that show without decoding a picture.
     """
     recognised = _folder_and_choice(path)
     assert recognised is not None
@@ -183,25 +184,25 @@ LAYOUT = Layout(
 
 
 def _about(root: Path, choice: Choice) -> list[Finding]:
-    """Says what was chosen and how to choose otherwise."""
+    """Report the target and fold, and how to choose others."""
     held_out = " and ".join(f"instrument_dataset_{k}" for k in FOLDS[choice.fold])
     message = (
         f"EndoVis 2017, target {choice.target}, fold {choice.fold}: {held_out} to test, the last "
         "ninth of each other sequence to validate, the frames before it to train"
     )
     other = Choice("parts" if choice.target != "parts" else "type", (choice.fold + 1) % len(FOLDS))
-    hint = f"another target or fold is part of the path, for example {root / str(other)}"
+    hint = f"to choose another target or fold, add it to the path, for example {root / str(other)}"
     findings = [Finding("endovis", "info", message, hint)]
     if choice.lenient:
         meaning = "background" if choice.target == "parts" else "the instrument"
-        message = f"mask pixels of no known grey level, and coloured ones, are read as {meaning}"
-        hint = "without -lenient they are refused, and every file that has some is named"
+        message = f"mask pixels with an unknown grey level or a colour are read as {meaning}"
+        hint = "without -lenient they are refused, and every such file is named"
         findings.append(Finding("lenient", "info", message, hint))
     return findings
 
 
 def _complete(root: Path, sequences: list[tuple[int, Path]], choice: Choice) -> list[Finding]:
-    """Sequences that are missing, are there twice, or belong to no fold."""
+    """Report sequences that are missing, exist twice, or belong to no fold."""
 
     def files(numbers: set[int]) -> tuple[str, ...]:
         return tuple(shown(path, root) for k, path in sequences if k in numbers)
@@ -209,12 +210,12 @@ def _complete(root: Path, sequences: list[tuple[int, Path]], choice: Choice) -> 
     findings = []
     counts = Counter(k for k, _ in sequences)
     if twice := {k for k, count in counts.items() if count > 1}:
-        message = "a sequence is there twice"
-        hint = "keep one; the release for testing does not belong beside that for training"
+        message = "a sequence exists twice"
+        hint = "keep one; do not mix the test release with the training release"
         findings.append(Finding("sequence-twice", "error", message, hint, files(twice)))
     if others := set(counts) - _NUMBERS:
-        message = "sequences that are in no fold were passed over"
-        hint = "the folds are made of sequences 1 to 8, the release for training"
+        message = "sequences that are in no fold are ignored"
+        hint = "the folds consist of sequences 1 to 8, the training release"
         findings.append(Finding("passed-over", "warning", message, hint, files(others)))
     missing = _NUMBERS - set(counts)
     held_out = set(FOLDS[choice.fold])
@@ -226,7 +227,7 @@ def _complete(root: Path, sequences: list[tuple[int, Path]], choice: Choice) -> 
         findings.append(Finding("empty-split", "error", message, hint))
     elif missing:
         listed = ", ".join(map(str, sorted(missing)))
-        message = f"sequences {listed} are missing; scores compare with no published ones"
+        message = f"sequences {listed} are missing; scores are not comparable with published ones"
         findings.append(Finding("sequences-missing", "warning", message, "add them"))
     return findings
 
@@ -234,7 +235,7 @@ def _complete(root: Path, sequences: list[tuple[int, Path]], choice: Choice) -> 
 def _labelled(
     root: Path, k: int, folder: Path, choice: Choice, findings: list[Finding]
 ) -> list[Frame]:
-    """A sequence's frames in order, each with a layer an instrument."""
+    """Return the frames of a sequence in order, each with one layer per instrument."""
 
     def fault(code: str, message: str, hint: str, *paths: Path) -> None:
         files = tuple(shown(path, root) for path in paths)
@@ -247,14 +248,14 @@ def _labelled(
         fault("no-images", "a sequence has no frames", hint, folder / "left_frames")
     instruments = [name for name in listing(truth, root) if (truth / name).is_dir()]
     if not instruments:
-        hint = "take the release for training: that for testing has no masks of this kind"
-        fault("no-masks", "a sequence has no masks of instruments", hint, truth)
+        hint = "use the training release: the test release has no such masks"
+        fault("no-masks", "a sequence has no instrument masks", hint, truth)
     layers: dict[str, list[Layer]] = {stem: [] for stem in images}
     for name in sorted(instruments):
         kind = next((t for t in _TYPES if t in name), None)
         if kind is None:
             message = f"{name} names no instrument; expected one of {', '.join(_TYPES)}"
-            hint = "move it out of ground_truth: its folders are those of the release for training"
+            hint = "move it out of ground_truth, which holds one folder per instrument"
             fault("unknown-instrument", message, hint, truth / name)
             continue
         if kind == "Other" and choice.target != "type":
@@ -285,17 +286,17 @@ def _layer(path: Path, kind: str, choice: Choice, root: Path) -> Layer:
 
 
 def _pictures(folder: Path, root: Path, findings: list[Finding]) -> dict[str, Path]:
-    """``frame<nnn>.png`` by stem, in order."""
+    """Return the files named ``frame<nnn>.png`` by stem, in order."""
     names = listing(folder, root)
     frames = [name for name in names if re.fullmatch(r"frame[0-9]+\.png", name)]
     if others := tuple(shown(folder / name, root) for name in names if name not in frames):
-        message = "passed over what is not called frame<nnn>.png"
+        message = "files not named frame<nnn>.png are ignored"
         findings.append(Finding("passed-over", "warning", message, "move it away", others))
     return {name.removesuffix(".png"): folder / name for name in frames}
 
 
 def _both_cameras(frames: list[Frame], root: Path, k: int, folder: Path) -> list[Frame]:
-    """The pictures of frames and of what the right camera saw meanwhile, without labels."""
+    """Return the frames of both cameras, without labels."""
     right = _pictures(folder / "right_frames", root, [])
     left = [Frame(f.name, f.image, None, f.group, f.crop) for f in frames]
     return left + [

@@ -1,8 +1,8 @@
-"""Fashion-MNIST as it is published: four idx files, plain or gzipped; fetched where asked for.
+"""Fashion-MNIST as published: four idx files, plain or gzipped, downloaded on request.
 
 An idx file is a big-endian header (a magic number, then the length of each dimension, 32 bits each)
-and the values, a byte each. MNIST has the same files; the names of the classes are told apart by
-the labels' content.
+and the values, one byte each. MNIST has the same files; a hash of the labels tells which dataset it
+is, and so the names of the classes.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ FILES = {
 """Pictures and labels, by split."""
 
 _IMAGES, _LABELS = 2051, 2049  # magic numbers
-_GZIP = 0x1F8B  # its first two bytes
+_GZIP = 0x1F8B  # the first two bytes of a gzip file
 _KINDS = {_IMAGES: "pictures", _LABELS: "labels"}
-_MOST = 1 << 30  # bytes of values
+_MAX_VALUES = 1 << 30
 CLASSES = (
     "T-shirt/top",
     "Trouser",
@@ -41,8 +41,9 @@ CLASSES = (
     "Bag",
     "Ankle boot",
 )
-"""Fashion-MNIST's."""
-_FASHION = "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9"  # its labels, train
+"""The classes of Fashion-MNIST."""
+# SHA-256 of the training labels of Fashion-MNIST
+_FASHION = "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9"
 
 _URL = "https://github.com/zalandoresearch/fashion-mnist/raw/master/data/fashion/"
 _PUBLISHED = {  # SHA-256
@@ -57,23 +58,23 @@ _PUBLISHED = {  # SHA-256
 
 
 def find_idx(root: Path) -> dict[str, Path]:
-    """Those of the four files that a folder holds, by their plain names; plain before gzipped."""
+    """Return the idx files in a folder by plain name; a plain file takes precedence over gzip."""
     names = [name for pair in FILES.values() for name in pair]
-    found = {}
+    paths = {}
     for name in names:
         for path in (root / name, root / f"{name}.gz"):
-            if name not in found and path.exists():
-                found[name] = path
-    return found
+            if name not in paths and path.exists():
+                paths[name] = path
+    return paths
 
 
 def unread_idx(root: Path) -> tuple[Finding, ...]:
-    """A warning where files are there both plain and gzipped: which of the two is read."""
-    found = find_idx(root).values()
-    both = [path.name for path in found if path.suffix != ".gz" and Path(f"{path}.gz").exists()]
+    """Return a warning if a file exists both plain and gzipped."""
+    paths = find_idx(root).values()
+    both = [path.name for path in paths if path.suffix != ".gz" and Path(f"{path}.gz").exists()]
     if not both:
         return ()
-    message = "a file is there plain and gzipped; the plain one is read"
+    message = "a file exists both plain and gzipped; headstart reads the plain one"
     hint = "remove one of the two"
     return (Finding("idx-twice", "warning", message, hint, tuple(both)),)
 
@@ -81,20 +82,20 @@ def unread_idx(root: Path) -> tuple[Finding, ...]:
 def read_idx(
     root: Path,
 ) -> tuple[tuple[str, ...], dict[str, tuple[UInt8[np.ndarray, "n h w"], Int64[np.ndarray, " n"]]]]:
-    """Names of the classes; pictures and labels by split.
+    """Return the names of the classes, and pictures and labels by split.
 
     Raises:
-        DataError: a file is missing, damaged, of another kind, pictures and labels differ in
-            number, or there is too little to learn; every fault is named.
+        DataError: a file is missing or damaged or has the wrong type, the numbers of pictures and
+            labels differ, or there are too few classes or pictures; names every fault.
     """
-    found = find_idx(root)
+    paths = find_idx(root)
     findings = []
-    if absent := [n for pair in FILES.values() for n in pair if n not in found]:
+    if absent := [n for pair in FILES.values() for n in pair if n not in paths]:
         message = f"{root} lacks some of the four files of an idx dataset"
-        hint = "they end in -idx3-ubyte and -idx1-ubyte, or in that and .gz"
+        hint = "the names end in -idx3-ubyte or -idx1-ubyte, with or without .gz"
         findings.append(Finding("idx-missing", "error", message, hint, tuple(absent)))
     values: dict[str, UInt8[np.ndarray, "*any"]] = {}
-    for name, path in found.items():
+    for name, path in paths.items():
         try:
             values[name] = _read(path, root, _IMAGES if "-images-" in name else _LABELS)
         except DataError as e:
@@ -105,8 +106,8 @@ def read_idx(
                 f"the {split} split has {len(values[pictures])} pictures, but "
                 f"{len(values[labels])} labels"
             )
-            hint = "the two files do not belong together: fetch both again"
-            files = tuple(shown(found[name], root) for name in (pictures, labels))
+            hint = "the two files do not belong together: download both again"
+            files = tuple(shown(paths[name], root) for name in (pictures, labels))
             findings.append(Finding("idx-count", "error", message, hint, files))
     findings = findings or _check_labels(values)
     if findings:
@@ -120,21 +121,21 @@ def read_idx(
 
 
 def _check_labels(values: dict[str, UInt8[np.ndarray, "*any"]]) -> list[Finding]:
-    """As for folders: two classes of two pictures to learn, and none that is met in test only."""
+    """Require two classes, two training pictures of each, and no class that only test has."""
     train, test = FILES["train"][1], FILES["test"][1]
     counts = np.bincount(values[train], minlength=256)
     findings = []
     if (counts > 0).sum() < 2:
         message = f"all training labels are {np.argmax(counts)}, expected at least two classes"
-        hint = "fetch the file again"
+        hint = "download the file again"
         findings.append(Finding("too-few-classes", "error", message, hint, (train,)))
     if few := np.flatnonzero(counts == 1).tolist():
-        message = f"classes with one training picture: {few}; expected two, one of them validates"
+        message = f"classes with one training picture: {few}; expected two, one to validate"
         hint = "add pictures, or remove the class"
         findings.append(Finding("too-few-pictures", "error", message, hint, (train,)))
     if unknown := np.setdiff1d(values[test], np.flatnonzero(counts)).tolist():
-        message = f"the test split has labels that train has not: {unknown}"
-        hint = "the files do not belong together: fetch all four again"
+        message = f"the test split has labels that the training split lacks: {unknown}"
+        hint = "the files do not belong together: download all four again"
         findings.append(Finding("unknown-class", "error", message, hint, (test,)))
     return findings
 
@@ -147,7 +148,7 @@ def _read(path: Path, root: Path, magic: int) -> UInt8[np.ndarray, "*any"]:
     where = (shown(path, root),)
 
     def refuse(code: str, message: str) -> DataError:
-        hint = "fetch the file again; its published SHA-256 tells whether it is whole"
+        hint = "download the file again, and compare it with its published SHA-256"
         return DataError(Finding(code, "error", message, hint, where))
 
     dimensions = 3 if magic == _IMAGES else 1
@@ -157,52 +158,52 @@ def _read(path: Path, root: Path, magic: int) -> UInt8[np.ndarray, "*any"]:
         try:
             header = file.read(length)
             if len(header) < length:
-                raise refuse("idx-truncated", f"{len(header)} bytes, not even a whole header")
-            found, *shape = struct.unpack(f">{1 + dimensions}I", header)
-            if found != magic:
-                zipped = found >> 16 == _GZIP
-                unknown = "gzip: its name should end in .gz" if zipped else "nothing known"
-                kind = _KINDS.get(found, unknown)
-                message = f"the file begins with {found} ({kind}), expected {magic}"
+                raise refuse("idx-truncated", f"{len(header)} bytes, shorter than the header")
+            found_magic, *shape = struct.unpack(f">{1 + dimensions}I", header)
+            if found_magic != magic:
+                gzipped = found_magic >> 16 == _GZIP
+                unknown = "gzip: the name should end in .gz" if gzipped else "unknown"
+                kind = _KINDS.get(found_magic, unknown)
+                message = f"the file begins with {found_magic} ({kind}), expected {magic}"
                 raise refuse("idx-magic", f"{message} ({_KINDS[magic]})")
             count = int(np.prod(np.array(shape, dtype=object)))
-            if not 0 < count <= _MOST:
-                raise refuse("idx-size", f"the header promises {count:,} values")
+            if not 0 < count <= _MAX_VALUES:
+                raise refuse("idx-size", f"the header announces {count:,} values")
             content = file.read(count + 1)
         except (OSError, EOFError, zlib.error) as e:
-            raise refuse("idx-damaged", f"the file cannot be unpacked: {e}") from None
+            raise refuse("idx-damaged", f"the file cannot be decompressed: {e}") from None
     if len(content) != count:
         got = f"{len(content):,}" if len(content) < count else "more"
-        raise refuse("idx-truncated", f"the header promises {count:,} values; there are {got}")
+        raise refuse("idx-truncated", f"the header announces {count:,} values; the file has {got}")
     # A copy, because torch wants arrays that it may write to.
     return np.frombuffer(bytearray(content), dtype=np.uint8).reshape(shape)
 
 
 def fetch_fashion_mnist() -> Path:
-    """The folder with Fashion-MNIST; fetched over https and checked by SHA-256 the first time.
+    """Return the folder with Fashion-MNIST; download it and check its SHA-256 the first time.
 
     Raises:
-        DataError: it cannot be fetched, or is not what was published.
-        DiskError: it cannot be written.
+        DataError: the download fails or has another hash.
+        DiskError: the files cannot be written.
     """
     import pooch
     from requests.exceptions import RequestException
 
     folder = Path(pooch.os_cache("headstart")) / "fashion-mnist"
-    pooch.get_logger().setLevel("ERROR")  # what goes wrong is said below
+    pooch.get_logger().setLevel("ERROR")  # errors are reported below
     for name, sha256 in _PUBLISHED.items():
         try:
             pooch.retrieve(_URL + name, f"sha256:{sha256}", fname=name, path=folder)
         except RequestException as e:
-            message = f"Fashion-MNIST cannot be fetched from {_URL}: {type(e).__name__}"
-            hint = f"put {', '.join(_PUBLISHED)} into a folder and give that folder"
+            message = f"Fashion-MNIST cannot be downloaded from {_URL}: {type(e).__name__}"
+            hint = f"download {', '.join(_PUBLISHED)} into a folder, and give that folder"
             raise DataError(Finding("no-network", "error", message, hint)) from None
         except OSError as e:
             message = f"cannot write Fashion-MNIST to {folder}: {e.strerror or e}"
-            hint = f"make room, or put {', '.join(_PUBLISHED)} into a folder and give that folder"
+            hint = f"free space, or put {', '.join(_PUBLISHED)} into a folder and give that folder"
             raise DiskError(Finding("disk", "error", message, hint)) from e
         except ValueError:
-            message = f"the download of {_URL}{name} was cut short, or is not what was published"
-            hint = "try again; nothing of it was kept"
+            message = f"the download of {_URL}{name} is incomplete or has another SHA-256"
+            hint = "try again; the incomplete file was removed"
             raise DataError(Finding("bad-download", "error", message, hint)) from None
     return folder
