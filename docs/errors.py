@@ -27,7 +27,8 @@ Codes are stable names ([0007](decisions/0007-finding-codes.md)). `headstart exp
 prints a row of this page offline.
 
 An `error` stops the work, a `warning` may make a score less reliable, an `info` needs no action.
-*Reading data* means `check`, `train`, `pretrain`, `study`, `homework`, `evaluate` and `predict`.
+*Reading data* means `check`, `train`, `pretrain`, `study`, `homework`,
+`evaluate`, `predict` and `suggest`.
 
 | code | severity | where | what it means | what to do |
 |---|---|---|---|---|

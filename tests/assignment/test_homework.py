@@ -204,7 +204,7 @@ def test_a_finished_homework_answers_at_once(drawn: Path, done: Path) -> None:
     same = {name: (done / name).read_bytes() for name in ("homework.json", "report.html")}
     options = ["--data", str(drawn), "--scale", "tiny", "--device", "cpu", "--out", str(done)]
     result = CliRunner().invoke(app(), [*options, "--dry-run", "--json"])
-    assert result.exit_code == 0 and "0 trainings, at most 0 steps" in result.stderr
+    assert result.exit_code == 0 and "0 runs, at most 0 steps" in result.stderr
     assert {part["runs"] for part in json.loads(result.stdout)["todo"].values()} == {0}
     result = CliRunner().invoke(app(), [*options, "--json"])
     assert result.exit_code == 0, result.stderr
@@ -233,9 +233,9 @@ def test_a_plan_writes_nothing(drawn: Path, tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     lines = result.stderr.splitlines()
     # four epochs, of two batches of ten
-    assert "1 training, at most 8 steps" in lines[0]
-    assert "6 trainings, at most 48 steps" in lines[1]
-    assert "4 trainings, at most 32 steps" in lines[2]
+    assert "1 run, at most 8 steps" in lines[0]
+    assert "6 runs, at most 48 steps" in lines[1]
+    assert "4 runs, at most 32 steps" in lines[2]
     assert list(tmp_path.iterdir()) == []
 
 

@@ -147,7 +147,7 @@ def test_part_2_is_not_lost_where_it_is_not_asked_for_again(
     assert (done / "homework.json").read_bytes() == before
     assert "2(c): Every weight trained" in result.stdout
     plan = CliRunner().invoke(app(), [*options, "--dry-run"])
-    assert plan.stderr.count("0 trainings, at most 0 steps") == 3 + 4 + 1
+    assert plan.stderr.count("0 runs, at most 0 steps") == 3 + 4 + 1
     other = Homework(homework.data, "tiny", 1, model="squeezenet1_0")
     with pytest.raises(UsageError, match="settings-differ") as refused:
         with_recorded_part2(other, done)

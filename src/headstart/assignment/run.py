@@ -218,7 +218,7 @@ def _run_parts(
         if pictures is not None and folder not in missing
     ]
     if works:
-        tell(f"2(a) and 2(b): {homework.model or VGG16} on pictures with a class")
+        tell(f"2(a) and 2(b): {homework.model or VGG16} on {homework.fashion_mnist}")
     for work, scores in working(works, jobs, listener, stopping):
         without_checkpoints(work.out)
         accuracy, trivial = scores["accuracy"], scores["trivial"]["accuracy"]

@@ -18,14 +18,14 @@ def export(
         "validation frames]",
     ),
     fresh: bool = typer.Option(
-        False, "--fresh", help="Write beside a file that exists; never overwrite."
+        False, "--fresh", help="If the file exists, write a new one next to it; overwrite nothing."
     ),
     json: bool = typer.Option(False, "--json", help="Print the result as one JSON object."),
 ) -> None:
     """Write a run as one ONNX file, if it agrees with PyTorch on real pictures.
 
     The file takes any number of pictures; of a segmentation, in any usual size. predict, evaluate
-    and serve take it in place of a run, and then need no PyTorch.
+    and serve accept it in place of a run; predict and serve then need no PyTorch.
 
     Example: headstart export runs/first
     """

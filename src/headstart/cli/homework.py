@@ -18,22 +18,23 @@ def homework(
     out: Path = typer.Option(Path("homework"), help="Where everything is written."),
     fashion_mnist: str | None = typer.Option(
         None,
-        help="Part 2: the folder with Fashion-MNIST's four idx files, or any folder of pictures "
-        "with a class; fashion-mnist downloads the files.",
+        help="Part 2: the folder with Fashion-MNIST's four idx files, or a dataset with one folder "
+        "per class; the word fashion-mnist downloads the files.",
     ),
     new_data: str | None = typer.Option(
-        None, help="2(c): an entirely new dataset, one folder a class."
+        None, help="2(c): an entirely new dataset, with one folder per class."
     ),
     model: str | None = typer.Option(
         None, help="The classifier, any of torchvision's. [default: vgg16]"
     ),
     weights: str | None = typer.Option(
-        None, help="A file of its ImageNet weights. [default: those that torchvision publishes]"
+        None, help="The classifier's file of ImageNet weights. [default: torchvision's, downloaded]"
     ),
     scale: Literal["full", "small", "tiny"] = typer.Option(
         "full",
-        help="full: 256x320, width 32, and 224x224, as in the assignment; small: 64x80, width 16, "
-        "and 64x64 with 3000 labels; tiny: a few steps, to see that it works.",
+        help="full: part 1 at 256x320 and width 32, part 2 at 224x224, as in the assignment; "
+        "small: part 1 at 64x80 and width 16, part 2 at 64x64 with 3000 labels; tiny: a few "
+        "steps, to see that it works.",
     ),
     seeds: int | None = typer.Option(
         None, help="Number of seeds; a verdict needs 5. [default: 5; tiny: 1]", min=1, max=1000
@@ -59,10 +60,10 @@ def homework(
         help="Print homework.json, or with --dry-run the cost, as one JSON object.",
     ),
 ) -> None:
-    """Do the assignment: its trainings, its figures, its questions answered.
+    """Do the assignment: train its networks, draw its figures and answer its questions.
 
     1(b) and 1(d), and 2(c), are run with several seeds, so that differences have intervals. The
-    report is OUT/report.html, report.tex and, where a LaTeX is installed, report.pdf. A part whose
+    report is OUT/report.html, report.tex and, if LaTeX is installed, report.pdf. A part whose
     data or weights are missing is marked "not run", with what it needs. The same command resumes;
     more --seeds, and part 2, may be added later.
 
@@ -113,8 +114,8 @@ def _show_costs(costs: dict[str, Cost], jobs: int, json: bool) -> None:
         hours = cost.seconds / 3600 / (1 if part == "1(a)" else jobs)
         count = cost.runs + cost.pretexts
         say(
-            f"{part:<16} {count:3d} training{'s' * (count != 1)}, at most "
+            f"{part:<16} {count:3d} run{'s' * (count != 1)}, at most "
             f"{cost.steps + cost.pretext_steps} steps, about {hours:.1f} hours on this machine, "
             f"{cost.size / 1e6:.0f} MB"
         )
-    say("Trainings that stop early, as in part 1, take less")
+    say("Runs that stop early, as in part 1, take less")

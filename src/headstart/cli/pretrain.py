@@ -31,7 +31,9 @@ def pretrain(
         None, help="Maximum number of epochs. [default: the recipe's]"
     ),
     seed: int | None = typer.Option(
-        None, help="Fixes order, augmentation, what is hidden, and new weights. [default: 0]"
+        None,
+        help="Determines the order of the pictures, the augmentation, what is hidden and the "
+        "random initial weights. [default: 0]",
     ),
     drop_leaks: bool = typer.Option(
         False, "--drop-leaks", help="Leave out pictures that are also validation or test frames."
@@ -40,7 +42,7 @@ def pretrain(
     threads: int | None = typer.Option(None, help="CPU threads. [default: all that are available]"),
     checkpoint_seconds: float = typer.Option(10.0, help="Seconds between checkpoints.", min=0),
     fresh: bool = typer.Option(
-        False, "--fresh", help="Start beside OUT if it exists; never overwrite."
+        False, "--fresh", help="If OUT exists, use a new folder next to it; overwrite nothing."
     ),
     json: bool = typer.Option(False, "--json", help="Print the scores as one JSON object."),
 ) -> None:

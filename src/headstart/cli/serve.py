@@ -18,10 +18,10 @@ def serve(
         8420, min=0, max=65535, help="The port to listen on; 0 takes a free one."
     ),
     host: str = typer.Option(
-        "127.0.0.1", help="The address to listen on; any but this machine's own needs --token."
+        "127.0.0.1", help="The address to listen on; any address but loopback needs --token."
     ),
     token: str | None = typer.Option(
-        None, help="A secret that visitors of the page need; auto draws one."
+        None, help="A secret that visitors of the page need; auto generates a random one."
     ),
     data: Path | None = typer.Option(None, help="The run's dataset, if it has moved."),
     device: str = typer.Option("auto", help="cpu, cuda, or auto."),

@@ -50,7 +50,8 @@ def study(
     ),
     pretext_recipe: str | None = typer.Option(
         None,
-        help="Recipe of the pretexts. [default: default; assignment with the assignment's recipes]",
+        help="Recipe of the pretexts. [default: assignment if --recipe is one of the assignment's, "
+        "otherwise default]",
     ),
     pretext_epochs: int | None = typer.Option(
         None, help="Maximum number of pretext epochs. [default: the pretext recipe's]", min=1

@@ -23,8 +23,8 @@ def suggest(
 ) -> None:
     """Pick the pictures whose labels would teach RUN most, with masks to correct.
 
-    The picked pictures stand for most of what the run is unsure of. A picture is left out if it
-    nearly equals one that has labels, one that is held out, or one that was picked before.
+    Each pick covers the most of the uncertainty that is left. A picture is left out if it is a
+    near-duplicate of a labelled frame, of a validation or test frame, or of an earlier pick.
 
     Example: headstart suggest runs/first my-data/unlabelled --count 20 --out to-label
     """
@@ -36,8 +36,8 @@ def suggest(
     for finding in result.findings:
         say(str(finding))
     say(
-        f"{result.pictures} pictures, of which {result.labelled} nearly equal labelled ones and "
-        f"{result.held_out} nearly equal validation or test frames"
+        f"{result.pictures} pictures, of which {result.labelled} are near-duplicates of labelled "
+        f"ones and {result.held_out} of validation or test frames"
     )
     if result.folder is None:
         say("No pictures left to suggest; wrote nothing")

@@ -50,11 +50,13 @@ def train(
     ),
     labels: str | None = typer.Option(
         None,
-        help="Number of labelled training frames to use, or a .txt file with their names, one a "
+        help="Number of labelled training frames to use, or a .txt file with their names, one per "
         "line. [default: all]",
     ),
     seed: int | None = typer.Option(
-        None, help="Fixes subset, order, augmentation and new weights. [default: 0]"
+        None,
+        help="Determines which frames have labels, their order, the augmentation and the random "
+        "initial weights. [default: 0]",
     ),
     score: str | None = typer.Option(
         None, help="Split to score once, at the end: test or validation. [default: test]"
@@ -63,8 +65,8 @@ def train(
     threads: int | None = typer.Option(None, help="CPU threads. [default: all that are available]"),
     pretext_recipe: str | None = typer.Option(
         None,
-        help="Recipe of the pretext that --start names. [default: default; assignment with the "
-        "assignment's recipes]",
+        help="Recipe of the pretext that --start names. [default: assignment if --recipe is one of "
+        "the assignment's, otherwise default]",
     ),
     pretext_epochs: int | None = typer.Option(
         None, help="Maximum number of pretext epochs. [default: the pretext recipe's]", min=1
@@ -79,7 +81,7 @@ def train(
     ),
     checkpoint_seconds: float = typer.Option(10.0, help="Seconds between checkpoints.", min=0),
     fresh: bool = typer.Option(
-        False, "--fresh", help="Start beside OUT if it exists; never overwrite."
+        False, "--fresh", help="If OUT exists, use a new folder next to it; overwrite nothing."
     ),
     json: bool = typer.Option(False, "--json", help="Print the scores as one JSON object."),
 ) -> None:

@@ -104,7 +104,7 @@ class PretextOptions(Options):
         pretext: what the network has to restore.
         recipe: a pretext recipe's name, its file, or the recipe itself.
         seed: fixes order, augmentation, what is hidden, and new weights.
-        drop_leaks: leave out pictures that equal or nearly equal validation or test frames.
+        drop_leaks: leave out copies and near-duplicates of validation and test frames.
     """
 
     pretext: str = "colorization"

@@ -63,7 +63,7 @@ class PretextConfig(_Settings):
         width: channels of the network's finest level.
         seed: fixes order, augmentation and new weights.
         pretext: what the network has to restore; see [`headstart.training.pretexts`][].
-        drop_leaks: leave out pictures that equal or nearly equal validation or test frames.
+        drop_leaks: leave out copies and near-duplicates of validation and test frames.
         recipe: the hyper-parameters, in full.
     """
 

@@ -78,7 +78,7 @@ class Segmenter:
             hint = f"train from it: headstart train DATA --start {path}"
             return DataError(Finding("is-a-pretext", "error", message, hint))
         message = f"{path} holds a classifier ({network}), which does not segment"
-        hint = "use it on pictures with a class"
+        hint = "use it to classify pictures"
         return DataError(Finding("is-a-classifier", "error", message, hint))
 
     @staticmethod

@@ -69,7 +69,7 @@ def pick(
         gains[start : start + _BLOCK] = weight @ np.maximum(block - covered[:, None], 0)
     best_first = [(-float(gain), i) for i, gain in enumerate(gains) if allowed[i]]
     heapq.heapify(best_first)
-    is_copy = np.zeros(len(points), dtype=bool)  # nearly equals a picked one
+    is_copy = np.zeros(len(points), dtype=bool)  # a near-duplicate of a picked one
     picked: list[int] = []
     share: list[float] = []
     while best_first and len(picked) < count:

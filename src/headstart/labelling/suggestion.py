@@ -8,8 +8,8 @@ the entropy of the predicted classes, divided by the largest possible entropy,
 
 its *features* are the output of the encoder's deepest stage, averaged over positions.
 
-Pictures are never picked that nearly equal a labelled or an already picked picture (their labels
-would add nothing), or a validation or test frame (scores would be too good).
+Near-duplicates of labelled or already picked pictures are never picked, because their labels would
+add nothing; nor are near-duplicates of validation or test frames, because scores would be too good.
 
 Source: uncertainty, then coverage: Yang et al. 2017 (Suggestive Annotation). The benefit on
 surgical frames was measured: docs/results/suggest.
@@ -166,8 +166,8 @@ class Suggestions:
     Attributes:
         picked: the most valuable first.
         pictures: the number of pictures to choose from.
-        labelled: how many of them nearly equal a labelled picture, and were left out.
-        held_out: how many nearly equal a validation or test frame, and were left out.
+        labelled: how many were left out as near-duplicates of labelled pictures.
+        held_out: how many were left out as near-duplicates of validation or test frames.
         findings: warnings about what could not be found out.
     """
 

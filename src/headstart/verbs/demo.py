@@ -54,7 +54,7 @@ def demo(
 
     Args:
         out: gets ``drawn-scenes/``, ``study/`` and ``predictions/``.
-        listener: hears how the trainings go.
+        listener: hears how each training goes.
         tell: hears a line for each run that is finished.
 
     Raises:

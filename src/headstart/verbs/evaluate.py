@@ -41,7 +41,7 @@ def evaluate(
         device: ``"cpu"``, ``"cuda"`` or ``"auto"``.
 
     Raises:
-        UsageError: there is no such split or device, or masks are given for pictures with a class.
+        UsageError: there is no such split or device, or masks are given for class folders.
         DataError: the run is not finished, or pictures or masks are at fault.
     """
     run_or_masks, data = Path(run_or_masks), Path(data)

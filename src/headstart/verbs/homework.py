@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class HomeworkResult:
-    """The assignment's report, or a plan of its trainings.
+    """The assignment's report, or a plan of its runs.
 
     Attributes:
         folder: where everything is.
@@ -50,14 +50,14 @@ def homework(
     listener: Listener | None = None,
     tell: Callable[[str], None] | None = None,
 ) -> HomeworkResult:
-    """Do the assignment: its trainings, figures and report, as ``headstart homework`` does.
+    """Do the assignment: its runs, figures and report, as ``headstart homework`` does.
 
     The same call resumes; more seeds, and part 2, may be added later.
 
     Args:
         data: the assignment's folder, or any dataset with masks.
         out: where everything is written.
-        fashion_mnist: for part 2, a folder of pictures with a class, or the word
+        fashion_mnist: for part 2, a dataset with one folder per class, or the word
             ``fashion-mnist``, which is fetched; None: no part 2.
         new_data: for 2(c), a dataset with one folder a class; None: no 2(c).
         model: the classifier; by default ``vgg16``.

@@ -26,8 +26,8 @@ class SuggestResult:
             to suggest, and nothing was written.
         suggestions: the most valuable first.
         pictures: the number of pictures there were.
-        labelled: how many of them nearly equal a picture with labels, and were left out.
-        held_out: how many of them nearly equal a validation or test frame, and were left out.
+        labelled: how many were left out as near-duplicates of labelled pictures.
+        held_out: how many were left out as near-duplicates of validation or test frames.
         findings: warnings about what could not be found out.
     """
 

@@ -171,7 +171,7 @@ def deviations(part1: Part1) -> list[str]:
         differences.append(f"the first level has {channels} (assignment: {_WIDTH})")
     if config.recipe.epochs != ASSIGNMENT.epochs:
         differences.append(
-            f"trainings end after at most {config.recipe.epochs} epochs (assignment: "
+            f"runs end after at most {config.recipe.epochs} epochs (assignment: "
             f"{ASSIGNMENT.epochs}), which only shows that the machinery works"
         )
     return differences

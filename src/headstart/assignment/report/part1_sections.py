@@ -180,7 +180,7 @@ def _segmentation_answers(part1: Part1, letter: str) -> tuple[str, ...]:
     paragraphs = [by_assignment, pooled]
     if letter == "b":
         paragraphs.append(
-            "The reported scores of (a) and (b) agree to the last digit although the trainings "
+            "The reported scores of (a) and (b) agree to the last digit although the runs "
             "differ. Two networks that both collapsed to the same class would do that."
         )
     if letter == "d":

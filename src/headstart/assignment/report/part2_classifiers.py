@@ -259,7 +259,7 @@ def deviations(part2: Part2) -> list[str]:
         differences.append(f"it learns from {run.labels} labelled pictures (assignment: all)")
     if config.size != (224, 224):
         size = f"{config.size[0]} × {config.size[1]}"
-        differences.append(f"pictures with a class are {size} (assignment: 224 × 224)")
+        differences.append(f"pictures of part 2 are {size} (assignment: 224 × 224)")
     return differences
 
 
