@@ -124,8 +124,8 @@ class Prepared:
             and a [`Moved`][headstart.training.starts.Moved] (None for a pretext). Weights are drawn
             from the seed, then overwritten by the source; those that the source lacks are equal for
             all starts of a seed.
-        stages: function from the network to its stages of training in order; each stage is made when
-            the one before has finished.
+        stages: function from the network to its stages of training in order; each is made when the
+            one before has finished.
         score: function from the network, the final [`State`][headstart.training.fit.State] and the
             run's folder to the scores. It is the only reader of the scored split, and it writes
             records and figures to the folder.
@@ -189,7 +189,7 @@ class Task(Protocol):
         """
 
     def trainings(self, config: Any, /) -> tuple[tuple[Any, int], ...]:
-        """Return a run's stages of training in order, each with its configuration and epoch limit."""
+        """Return a run's trainings in order, each with its configuration and epoch limit."""
 
     def new_network(self, config: Any, num_classes: int, /) -> Any:
         """Return a network with new weights, drawn from torch's global generator.
