@@ -15,10 +15,12 @@ from hypothesis.extra import numpy as hnp
 from PIL import Image
 
 from headstart.data import decoded_frames as decoded
-from headstart.data.decoded_frames import Decoded, decode, read_labelled, resize_image, resize_mask
+from headstart.data.decoded_frames import Decoded, decode, resize_image, resize_mask
 from headstart.data.label_map import LabelMap
 from headstart.data.layouts.recognise import open_dataset
+from headstart.data.pictures import masks
 from headstart.data.pictures.frame import Frame
+from headstart.data.pictures.masks import read_labelled
 from headstart.errors import DataError, DiskError
 
 MAP = LabelMap(("ground", "tool", "thread"), (0, 100, 200))
@@ -76,7 +78,8 @@ def read(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 
     read.decoded = 0
     read_frame = decoded.read_frame
-    monkeypatch.setattr(decoded, "read_frame", counted)
+    for module in (decoded, masks):
+        monkeypatch.setattr(module, "read_frame", counted)
     return read
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headstart.data.label_map import LabelMap, read_label_map
+from headstart.data.label_map import BACKGROUNDS, IGNORE, LabelMap, read_label_map
 from headstart.errors import DataError
 
 LEVELS = st.lists(st.integers(0, 255), min_size=2, max_size=256, unique=True).map(sorted)
@@ -48,7 +48,7 @@ def test_index_that_is_no_class() -> None:
 
 @pytest.mark.parametrize(
     ("names", "greys"),
-    [(("a",), (0, 1)), (("a", "a"), (0, 1)), (("a", "b"), (1, 0)), (("a", "b"), (0, 256))],
+    [(("a",), (0, 1)), (("a", "a"), (0, 1)), (("a", "b", "c"), (0, 2, 1)), (("a", "b"), (0, 256))],
 )
 def test_label_map_refuses_nonsense(names: tuple[str, ...], greys: tuple[int, ...]) -> None:
     with pytest.raises(ValueError):
@@ -85,10 +85,14 @@ def test_missing_commas_are_understood_and_named(tmp_path: Path, text: str, line
 
 @given(
     st.dictionaries(
-        st.text(min_size=1, max_size=100).filter(lambda n: n.strip() and n.isprintable()),
+        st.text(min_size=1, max_size=100).filter(
+            lambda n: n.strip() and n.isprintable() and n != "ignore"
+        ),
         st.integers(0, 255),
         min_size=2,
-    ).filter(lambda d: len(set(d.values())) == len(d)),
+    ).filter(
+        lambda d: len(set(d.values())) == len(d) and not {*BACKGROUNDS} & {*map(str.lower, d)}
+    ),
     st.sampled_from([None, 1]),
 )
 def test_any_map_without_commas_reads_as_with_them(
@@ -108,14 +112,14 @@ def test_any_map_without_commas_reads_as_with_them(
     ("content", "fact"),
     [
         ('{"a": 0, "a": 1, "b": 2}', "twice: a"),
-        ('{"a": 0, "b": true}', "integers: b (true)"),
-        ('{"a": 0, "b": 32.0}', "integers: b (32.0)"),
-        ('{"a": 0, "b": "32"}', "integers: b (text)"),
-        ('{"a": 0, "b": null}', "integers: b (null)"),
-        ('{"a": 0, "b": [1]}', "integers: b (array)"),
-        ('{"a": 0, "b": {"c": 1}}', "integers: b (object)"),
-        ('{"a": 0, "b": NaN}', "integers: b (NaN)"),
-        ('{"a": 0, "b": 1e999}', "integers: b (Infinity)"),
+        ('{"a": 0, "b": true}', "colours: b (true)"),
+        ('{"a": 0, "b": 32.0}', "colours: b (32.0)"),
+        ('{"a": 0, "b": "32"}', "colours: b (text)"),
+        ('{"a": 0, "b": null}', "colours: b (null)"),
+        ('{"a": 0, "b": [1]}', "colours: b (array)"),
+        ('{"a": 0, "b": {"c": 1}}', "colours: b (object)"),
+        ('{"a": 0, "b": NaN}', "colours: b (NaN)"),
+        ('{"a": 0, "b": 1e999}', "colours: b (Infinity)"),
         ('{"a": 0, "b": -1}', "0 to 255: b (-1)"),
         ('{"a": 0, "b": 256}', "0 to 255: b (256)"),
         ('{"a": 0, "b": 1' + "0" * 4000 + "}", "0 to 255: b (10000"),
@@ -165,3 +169,31 @@ def test_the_assignments_own_file(real: Path) -> None:
     assert label_map.greys == tuple(range(0, 256, 32))
     assert label_map.names[0] == "Background_Tissue"
     assert "lines 2, 3, 4, 5, 6, 7, 8" in finding.message
+
+
+def test_a_class_called_background_is_the_background_whatever_its_level(tmp_path: Path) -> None:
+    label_map, _ = read_label_map(written(tmp_path, '{"cell": 0, "Background": 255, "rim": 7}'))
+    assert (label_map.names, label_map.greys) == (("Background", "cell", "rim"), (255, 0, 7))
+    mask = np.array([[255, 0, 7]], np.uint8)
+    assert label_map.to_indices(mask).tolist() == [[0, 1, 2]]
+    with pytest.raises(DataError, match="background: bg, void"):
+        read_label_map(written(tmp_path, '{"bg": 0, "void": 1, "cell": 2}'))
+
+
+def test_ignored_levels_are_no_class(tmp_path: Path) -> None:
+    label_map, _ = read_label_map(written(tmp_path, '{"a": 0, "b": 1, "ignore": [255, 9]}'))
+    assert (label_map.names, label_map.ignore) == (("a", "b"), (9, 255))
+    indices = label_map.to_indices(np.array([[0, 1, 9, 255]], np.uint8))
+    assert indices.tolist() == [[0, 1, IGNORE, IGNORE]]
+    with pytest.raises(DataError, match="several classes: 1"):
+        read_label_map(written(tmp_path, '{"a": 0, "b": 1, "ignore": 1}'))
+
+
+def test_colours(tmp_path: Path) -> None:
+    text = '{"tool": [255, 0, 0], "sky": "#0000ff", "none": [0, 0, 0], "ignore": "#e0e0c0"}'
+    label_map, _ = read_label_map(written(tmp_path, text))
+    assert label_map.names == ("none", "tool", "sky") and label_map.greys == (0, 1, 2)
+    assert label_map.colours == ((0, 0, 0), (255, 0, 0), (0, 0, 255))
+    assert label_map.ignored_colours == ((224, 224, 192),)
+    with pytest.raises(DataError, match="some are colours"):
+        read_label_map(written(tmp_path, '{"a": 0, "b": "#ff0000"}'))

@@ -19,17 +19,16 @@ from jaxtyping import Bool, Int64, UInt8
 from PIL import Image
 
 from headstart.data.cache import cached, is_mapped, open_array, write_header
-from headstart.data.files import merged, read_file, shown
+from headstart.data.files import merged, read_file
 from headstart.data.label_map import LabelMap
 from headstart.data.pictures.duplicates import THUMBNAIL, Fingerprints, fingerprint
-from headstart.data.pictures.frame import Crop, Frame, Layer, read_frame
-from headstart.data.pictures.reading import read_luma, read_mask
+from headstart.data.pictures.frame import Frame, Layer, MaskLayer, Shapes, read_frame
+from headstart.data.pictures.masks import read_labelled
 from headstart.errors import DataError, Finding
 
 _VERSION = 3  # cache format; raise it when decoding or resizing changes
 # The last two exist only with labels.
 _FILES = ("images.npy", "thumbnails.npy", "masks.npy", "truth.u8")
-_PIXELS = ("coloured-mask", "transparent-picture")  # findings whose hint a layer may replace
 
 
 @dataclass(frozen=True)
@@ -39,7 +38,8 @@ class Decoded:
     Attributes:
         names: frame names, in the order of the split.
         images: RGB images at the training size, ``(N, 3, H, W)``.
-        masks: class indices at the training size, ``(N, H, W)``; ``None`` without labels.
+        masks: class indices at the training size, ``(N, H, W)``; ``None`` without labels. Pixels
+            that count nowhere have the index ``IGNORE`` of [`headstart.data.label_map`][].
         present: whether a frame shows a class at the mask's original size, ``(N, K)``.
         truth: class indices at each mask's original size; empty if not kept.
         sizes: height and width of each original picture.
@@ -98,82 +98,6 @@ def resize_mask(
     return np.asarray(resized)
 
 
-def read_labelled(
-    frame: Frame, label_map: LabelMap, root: Path
-) -> tuple[UInt8[np.ndarray, "h w 3"], UInt8[np.ndarray, "h w"]]:
-    """Read the picture and the class indices of one frame.
-
-    Raises:
-        DataError: a file cannot be read, the sizes differ, or the mask holds a grey level that
-            neither the label map nor a layer knows.
-    """
-    assert frame.mask is not None
-    findings: list[Finding] = []
-    image = None
-    try:
-        image = read_frame(frame, root)
-    except DataError as e:
-        findings.extend(e.findings)
-    size = None if image is None else image.shape[:2]
-    below = None
-    for layer in _layers(frame, label_map):
-        try:
-            grey = _read_layer(layer, frame.crop, size, root)
-        except DataError as e:
-            findings.extend(e.findings)
-            continue
-        below = grey if below is None else np.where(grey == label_map.greys[0], below, grey)
-    if findings:
-        raise DataError(merged(findings))
-    assert image is not None and below is not None
-    return image, label_map.to_indices(below)
-
-
-def _layers(frame: Frame, label_map: LabelMap) -> tuple[Layer, ...]:
-    """Return the mask layers of a frame; a single mask file is one layer in label map levels."""
-    if isinstance(frame.mask, tuple):
-        return frame.mask
-    assert frame.mask is not None
-    known = ", ".join(f"{g} {n}" for n, g in zip(label_map.names, label_map.greys, strict=True))
-    levels = tuple((g, g) for g in label_map.greys)
-    return (Layer(frame.mask, levels, f"the label map ({known})"),)
-
-
-def _read_layer(
-    layer: Layer, crop: Crop | None, size: tuple[int, ...] | None, root: Path
-) -> UInt8[np.ndarray, "h w"]:
-    """Return one mask in the grey levels of the label map, cropped like its image."""
-    where = (shown(layer.path, root),)
-    try:
-        grey = (read_mask if layer.others is None else read_luma)(layer.path, root)
-    except DataError as e:
-        if layer.hint and all(f.code in _PIXELS for f in e.findings):
-            raise DataError([replace(f, hint=layer.hint) for f in e.findings]) from e
-        raise
-    findings = []
-    if crop is not None:
-        size = crop.full
-    if size is not None and grey.shape != size:
-        (h, w), (mh, mw) = size, grey.shape
-        message = f"the mask is {mw} x {mh} pixels, its image {w} x {h}; expected the same size"
-        hint = "export the mask again at the size of the image"
-        findings.append(Finding("size-differs", "error", message, hint, where))
-    elif crop is not None:
-        grey = grey[crop.window]
-    table = np.full(256, layer.others or 0, dtype=np.uint8)
-    known, targets = np.array(layer.levels).T
-    table[known] = targets
-    unknown = np.setdiff1d(np.flatnonzero(np.bincount(grey.ravel())), known).tolist()
-    if unknown and layer.others is None:
-        levels = ", ".join(map(str, unknown[:8])) + (", ..." if len(unknown) > 8 else "")
-        message = f"grey levels {levels} are not in {layer.known}"
-        hint = layer.hint or "correct the mask, or add the level to mapping.json"
-        findings.append(Finding("unknown-grey", "error", message, hint, where))
-    if findings:
-        raise DataError(findings)
-    return np.take(table, grey)
-
-
 def decode(
     frames: Sequence[Frame],
     size: tuple[int, int],
@@ -207,7 +131,9 @@ def decode(
         )
     with ThreadPoolExecutor() as pool:
         digest = _digest(pool, frames, root)
-        made_from = [_VERSION, digest, labelled[0], size, label_map.greys, keep_truth]
+        made_from = [
+            _VERSION, digest, labelled[0], size, label_map.greys, label_map.ignore, keep_truth
+        ]  # fmt: skip
 
         def make(folder: Path) -> None:
             _write(folder, pool, frames, size, label_map, root, keep_truth)
@@ -227,7 +153,7 @@ def digest(frames: Sequence[Frame], root: Path) -> str:
 
 
 def _digest(pool: ThreadPoolExecutor, frames: Sequence[Frame], root: Path) -> str:
-    paths = [p for f in frames for p in (f.image, *f.masks)]
+    paths = [p for f in frames for p in (f.image, *f.masks, *((f.valid,) if f.valid else ()))]
 
     def one(path: Path) -> bytes | DataError:
         try:
@@ -243,9 +169,20 @@ def _digest(pool: ThreadPoolExecutor, frames: Sequence[Frame], root: Path) -> st
     for frame in frames:
         if frame.crop is not None or isinstance(frame.mask, tuple):
             layers = frame.mask if isinstance(frame.mask, tuple) else ()
-            levels = [(layer.levels, layer.others) for layer in layers]
-            total.update(repr((frame.crop, frame.mask is None, levels)).encode())
+            rules = [_rules(layer) for layer in layers]
+            total.update(repr((frame.crop, frame.mask is None, rules)).encode())
+        if frame.valid is not None:
+            total.update(b"valid")
     return total.hexdigest()
+
+
+def _rules(layer: MaskLayer) -> object:
+    """Return what decides how a layer is read, apart from its path."""
+    if isinstance(layer, Layer) and not layer.ignored and layer.threshold is None:
+        return layer.levels, layer.others
+    if isinstance(layer, Shapes):
+        return layer.shapes, layer.size
+    return replace(layer, path=Path(), known="", hint="")
 
 
 def _write(
@@ -282,7 +219,7 @@ def _write(
             if frame.mask is not None and frame.truth is not None:
                 files["masks.npy"].write(frame.mask.tobytes())
                 files["truth.u8"].write(frame.truth.tobytes() if keep_truth else b"")
-                shows = np.bincount(frame.truth.ravel(), minlength=classes) > 0
+                shows = np.bincount(frame.truth.ravel(), minlength=classes)[:classes] > 0
             present.append(shows.tolist())
     if findings:
         raise DataError(merged(findings))

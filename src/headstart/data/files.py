@@ -99,10 +99,22 @@ def natural_key(name: str) -> tuple[tuple[int, str], ...]:
     )
 
 
+_JUNK = ("thumbs.db", "desktop.ini", "__macosx", "@eadir", "$recycle.bin")
+
+
+def is_junk(name: str) -> bool:
+    """Whether a name is hidden or of a file that an operating system leaves behind.
+
+    >>> [is_junk(name) for name in (".DS_Store", "Thumbs.db", "__MACOSX", "17.png")]
+    [True, True, True, False]
+    """
+    return name.startswith(".") or name.lower() in _JUNK
+
+
 def listing(folder: Path, root: Path) -> list[str]:
     """Return the names in a folder in natural order; an empty list if the folder does not exist.
 
-    Names that start with a dot are left out.
+    Names that start with a dot, and what operating systems leave behind, are left out.
 
     Raises:
         DataError: the folder cannot be listed. The error names it.
@@ -117,7 +129,7 @@ def listing(folder: Path, root: Path) -> list[str]:
         raise DataError(
             Finding("unreadable-folder", "error", message, hint, (shown(folder, root),))
         ) from error
-    kept = (name for name in names if not name.startswith("."))
+    kept = (name for name in names if not is_junk(name))
     return sorted(kept, key=lambda name: (natural_key(name), name))
 
 

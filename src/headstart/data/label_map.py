@@ -4,15 +4,19 @@
 
     {"background": 0, "forceps": 32, "scissors": 64}
 
-It has 2 to 256 classes. Levels are integers from 0 to 255, each used once; the lowest is the
-background. Missing commas between entries are accepted with a warning, because the assignment's own
-file lacks all of them.
+It has 2 to 255 classes. Levels are integers from 0 to 255, each used once. The background is the
+class with one of the names in [`BACKGROUNDS`][], else the one with the lowest level. The key
+``ignore`` is no class: its level, or list of levels, marks pixels that count nowhere. For masks of
+colours, each value is a colour, ``[255, 0, 0]`` or ``"#ff0000"``, in place of a level. Missing
+commas between entries are accepted with a warning, because the assignment's own file lacks all of
+them.
 """
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +25,15 @@ from jaxtyping import UInt8
 
 from headstart.data.files import read_file
 from headstart.errors import DataError, Finding
+
+Colour = tuple[int, int, int]
+"""Red, green and blue, 0 to 255."""
+
+IGNORE = 255
+"""The index, in a map of class indices, of pixels that enter no loss, score, count or share."""
+
+BACKGROUNDS = ("background", "bg", "void", "none", "nothing", "unlabelled", "unlabeled")
+"""Names of the background, in any case; ``_`` and ``-`` count as spaces."""
 
 _MAX_BYTES = 1 << 20  # 256 names of 100 characters, all escaped, take a third of it
 _MAX_NAME = 100
@@ -34,15 +47,18 @@ _ENTRY = re.compile(r'"(?:[^"\\]|\\.)*"(?P<value>\s*:\s*[-+.\w]+(?=\s*"))?')
 
 @dataclass(frozen=True)
 class LabelMap:
-    """Class names and their grey levels, in the order of the levels.
+    """Class names and their grey levels: the background, then the others in the order of levels.
 
     Attributes:
         names: class names; index 0 is the background.
-        greys: grey levels from 0 to 255, in ascending order.
+        greys: grey levels from 0 to 255; ascending after the first.
+        ignore: grey levels in masks of pixels that count nowhere.
+        colours: for masks of colours, the colour of each class; else empty.
+        ignored_colours: for masks of colours, the colours of pixels that count nowhere.
 
     Raises:
-        ValueError: the numbers of names and levels differ, a name appears twice, or the levels are
-            not ascending within 0 to 255.
+        ValueError: the numbers of names and levels differ, there are more than 255, a name or level
+            appears twice, or the levels are not ascending within 0 to 255.
 
     >>> label_map = LabelMap(("background", "forceps"), (0, 32))
     >>> label_map.to_indices(np.array([[0, 32]], dtype=np.uint8)).tolist()
@@ -53,15 +69,21 @@ class LabelMap:
 
     names: tuple[str, ...]
     greys: tuple[int, ...]
+    ignore: tuple[int, ...] = ()
+    colours: tuple[Colour, ...] = ()
+    ignored_colours: tuple[Colour, ...] = ()
 
     def __post_init__(self) -> None:
         if len(self.names) != len(self.greys) or len(set(self.names)) != len(self.names):
             raise ValueError(f"{self.names} are not {len(self.greys)} distinct names")
-        if tuple(sorted(set(self.greys))) != self.greys or not set(self.greys) <= set(range(256)):
-            raise ValueError(f"levels {self.greys} are not ascending within 0 to 255")
+        levels = (*self.greys, *self.ignore)
+        if self.greys[1:] != tuple(sorted(self.greys[1:])) or len(set(levels)) != len(levels):
+            raise ValueError(f"levels {levels} are not distinct and ascending")
+        if not set(levels) <= set(range(256)) or len(self.greys) > IGNORE:
+            raise ValueError(f"levels {levels} are not at most {IGNORE} within 0 to 255")
 
     def to_indices(self, grey: UInt8[np.ndarray, "h w"]) -> UInt8[np.ndarray, "h w"]:
-        """Return the class indices of a mask of grey levels.
+        """Return the class indices of a mask of grey levels; [`IGNORE`][] for ignored levels.
 
         Raises:
             ValueError: a level is not in the label map; see [`unknown_levels`][].
@@ -70,6 +92,7 @@ class LabelMap:
             raise ValueError(f"grey levels {unknown} are not in the label map {self.greys}")
         table = np.zeros(256, dtype=np.uint8)
         table[list(self.greys)] = np.arange(len(self.greys))
+        table[list(self.ignore)] = IGNORE
         return np.take(table, grey)
 
     def to_greys(self, indices: UInt8[np.ndarray, "h w"]) -> UInt8[np.ndarray, "h w"]:
@@ -85,7 +108,8 @@ class LabelMap:
     def unknown_levels(self, grey: UInt8[np.ndarray, "h w"]) -> tuple[int, ...]:
         """Return the levels of a mask that are not in the label map, in ascending order."""
         present = np.flatnonzero(np.bincount(grey.ravel(), minlength=256))
-        return tuple(int(level) for level in present if level not in self.greys)
+        known = {*self.greys, *self.ignore}
+        return tuple(int(level) for level in present if level not in known)
 
 
 def read_label_map(path: Path) -> tuple[LabelMap, tuple[Finding, ...]]:
@@ -109,9 +133,64 @@ def read_label_map(path: Path) -> tuple[LabelMap, tuple[Finding, ...]]:
         raise DataError(
             [Finding("label-map", "error", what, hint, (name,)) for what, hint in problems]
         )
-    ordered = sorted(((grey, key) for key, grey in pairs if isinstance(grey, int)))
-    label_map = LabelMap(tuple(key for _, key in ordered), tuple(grey for grey, _ in ordered))
+    values = {name: parsed_value(value) for name, value in pairs if name != "ignore"}
+    ignored = _ignored(pairs)
+    if any(isinstance(value, tuple) for value in values.values()):
+        colours = {name: value for name, value in values.items() if isinstance(value, tuple)}
+        label_map = map_of_colours(colours, [v for v in ignored if isinstance(v, tuple)])
+    else:
+        levels = {name: value for name, value in values.items() if isinstance(value, int)}
+        label_map = map_of_levels(levels, [v for v in ignored if isinstance(v, int)])
     return label_map, _comma_warning(lines, name)
+
+
+def map_of_levels(levels: Mapping[str, int], ignore: Sequence[int] = ()) -> LabelMap:
+    """Return a label map of grey levels by class name.
+
+    >>> map_of_levels({"tool": 0, "Background": 255}).names
+    ('Background', 'tool')
+    """
+    named = backgrounds(levels)
+    names = tuple(sorted(levels, key=lambda name: (name not in named, levels[name])))
+    return LabelMap(names, tuple(levels[name] for name in names), tuple(sorted(ignore)))
+
+
+def map_of_colours(colours: Mapping[str, Colour], ignore: Sequence[Colour] = ()) -> LabelMap:
+    """Return a label map of colours by class name; its grey levels number the classes from 0."""
+    named = backgrounds(colours)
+    black = [name for name, colour in colours.items() if colour == (0, 0, 0)]
+    first = named or black
+    names = tuple(sorted(colours, key=lambda name: name not in first))
+    greys = tuple(range(len(names)))
+    return LabelMap(names, greys, (), tuple(colours[name] for name in names), tuple(ignore))
+
+
+def parsed_value(value: object) -> int | Colour | None:
+    """Return a grey level or a colour from JSON or TOML; None if it is neither.
+
+    >>> parsed_value(32), parsed_value([255, 0, 0]), parsed_value("#ff0000"), parsed_value("red")
+    (32, (255, 0, 0), (255, 0, 0), None)
+    """
+    if type(value) is int:
+        return value
+    if isinstance(value, str) and re.fullmatch("#[0-9a-fA-F]{6}", value):
+        red, green, blue = bytes.fromhex(value[1:])
+        return red, green, blue
+    if isinstance(value, list) and len(value) == 3 and all(type(v) is int for v in value):
+        red, green, blue = value
+        return (red, green, blue) if all(0 <= v <= 255 for v in value) else None
+    return None
+
+
+def backgrounds(names: Iterable[str]) -> list[str]:
+    """Return the names that mean the background."""
+    return [n for n in names if n.lower().replace("_", " ").replace("-", " ") in BACKGROUNDS]
+
+
+def _ignored(pairs: Iterable[tuple[str, object]]) -> list[int | Colour | None]:
+    value = next((value for name, value in pairs if name == "ignore"), [])
+    one = parsed_value(value)
+    return [one] if one is not None or not isinstance(value, list) else [*map(parsed_value, value)]
 
 
 def _broken(name: str, message: str, hint: str) -> DataError:
@@ -170,10 +249,9 @@ def _loads(text: str) -> object:
 def _problems(pairs: tuple[tuple[str, object], ...]) -> list[tuple[str, str]]:
     """Return each problem with the entries, and what to do about it."""
     problems = []
+    classes = [(name, value) for name, value in pairs if name != "ignore"]
     names = [name for name, _ in pairs]
-    levels = [
-        grey for _, grey in pairs if type(grey) is int
-    ]  # not isinstance, because a bool is an int
+    values = [(name, parsed_value(value), value) for name, value in classes]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         problems.append(
             (f"class names that appear twice: {_few(twice)}", "give each class one entry")
@@ -185,24 +263,37 @@ def _problems(pairs: tuple[tuple[str, object], ...]) -> list[tuple[str, str]]:
                 f"use 1 to {_MAX_NAME} printable characters",
             )
         )
-    if wrong := [f"{n} ({_kind(g)})" for n, g in pairs if type(g) is not int]:
+    ignored = _ignored(pairs)
+    wrong = [f"{n} ({_kind(v)})" for n, value, v in values if value is None]
+    wrong += ["ignore"] if None in ignored else []
+    if wrong:
         problems.append(
-            (f"grey levels that are not integers: {_few(wrong)}", f"write it as {_EXAMPLE}")
+            (f"neither grey levels nor colours: {_few(wrong)}", f"write it as {_EXAMPLE}")
         )
-    if outside := [f"{n} ({str(g)[:12]})" for n, g in pairs if _outside(g)]:
+    known = [*((n, value) for n, value, _ in values), *(("ignore", v) for v in ignored)]
+    if outside := [f"{n} ({str(v)[:12]})" for n, v in known if _outside(v)]:
         problems.append(
             (f"grey levels outside 0 to 255: {_few(outside)}", "use the grey levels of the masks")
         )
-    if shared := sorted({str(grey) for grey in levels if levels.count(grey) > 1}):
+    all_values = [value for _, value in known if value is not None]
+    if shared := sorted({str(value) for value in all_values if all_values.count(value) > 1}):
         problems.append(
-            (f"grey levels of several classes: {_few(shared)}", "give each class its own level")
+            (f"values of several classes: {_few(shared)}", "give each class its own value")
         )
-    if len(pairs) < 2:
+    if len({type(value) for value in all_values}) > 1:
+        problems.append(
+            ("some values are grey levels and some are colours", "use one of them for all classes")
+        )
+    if not 2 <= len(classes) <= IGNORE:
         problems.append(
             (
-                f"the label map has {len(pairs)} classes, expected at least 2",
+                f"the label map has {len(classes)} classes, expected 2 to {IGNORE}",
                 f"include the background: {_EXAMPLE}",
             )
+        )
+    if len(named := backgrounds(name for name, _ in classes)) > 1:
+        problems.append(
+            (f"several classes could be the background: {_few(named)}", "rename all but one")
         )
     return problems
 

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt8
 
-from headstart.data.decoded_frames import read_labelled
 from headstart.data.files import merged
 from headstart.data.label_map import LabelMap
 from headstart.data.layouts.dataset import Dataset, frames_of
 from headstart.data.pictures.frame import Frame
+from headstart.data.pictures.masks import read_labelled
 from headstart.data.pictures.reading import read_mask
 from headstart.errors import DataError, Finding
 from headstart.inference.mask_scores import count_pixels, listed

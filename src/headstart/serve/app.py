@@ -15,7 +15,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from headstart.data.decoded_frames import read_labelled
+from headstart.data.pictures.masks import read_labelled
 from headstart.data.pictures.reading import decode_image
 from headstart.errors import DataError, printable
 from headstart.inference.segmenter import Segmenter

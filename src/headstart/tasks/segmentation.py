@@ -145,8 +145,9 @@ class Segmentation:
 
 
 def hash_of_label_map(label_map: LabelMap) -> str:
-    """Return the SHA-256 of the class names and grey levels."""
+    """Return the SHA-256 of class names, grey levels and ignored levels."""
     named = [list(pair) for pair in zip(label_map.names, label_map.greys, strict=True)]
+    named += [["", level] for level in label_map.ignore]  # a class always has a name
     return hashlib.sha256(json.dumps(named).encode()).hexdigest()
 
 

@@ -16,11 +16,12 @@ from typer.testing import CliRunner
 from headstart.cli.check import check
 from headstart.config.recipes import DEFAULT
 from headstart.data.checks.segmentation import check_dataset
-from headstart.data.decoded_frames import decode, digest, read_labelled
+from headstart.data.decoded_frames import decode, digest
 from headstart.data.layouts import endovis
 from headstart.data.layouts.dataset import Dataset
 from headstart.data.layouts.recognise import layout_of, open_dataset
 from headstart.data.pictures.frame import read_frame
+from headstart.data.pictures.masks import read_labelled
 from headstart.errors import DataError, Finding
 from headstart.runs.run import train
 from tests.conftest import Silent, tiny
@@ -267,12 +268,12 @@ def test_faults(
 def test_what_can_be_lived_with(small: Path) -> None:
     shutil.rmtree(small / "instrument_dataset_5")
     (small / "instrument_dataset_9/left_frames").mkdir(parents=True)
-    (small / "instrument_dataset_2/left_frames/Thumbs.db").touch()
+    (small / "instrument_dataset_2/left_frames/notes.txt").touch()
     found = {f.code: f for f in open_dataset(small).findings if f.severity == "warning"}
     assert set(found) == {"sequences-missing", "passed-over"}
     assert "sequences 5 are missing" in found["sequences-missing"].message
     assert found["passed-over"].files == (
-        "instrument_dataset_9", "instrument_dataset_2/left_frames/Thumbs.db"
+        "instrument_dataset_9", "instrument_dataset_2/left_frames/notes.txt"
     )  # fmt: skip
 
 

@@ -296,10 +296,10 @@ def test_accents_written_in_two_ways_are_one_name(tmp_path: Path) -> None:
 
 
 def test_what_is_no_picture_by_its_name_is_told(tmp_path: Path) -> None:
-    dataset = open_dataset(made(tmp_path, [*SPLIT, "train/images/Thumbs.db"]))
+    dataset = open_dataset(made(tmp_path, [*SPLIT, "train/images/notes.txt"]))
     (finding,) = dataset.findings
     assert finding.code == "passed-over"
-    assert finding.files == ("train/images/Thumbs.db",)
+    assert finding.files == ("train/images/notes.txt",)
 
 
 def test_the_assignments_own_data(real: Path) -> None:

@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Int64
 
-from headstart.data.decoded_frames import read_labelled
 from headstart.data.files import merged, shown
 from headstart.data.layouts.dataset import Dataset
 from headstart.data.layouts.recognise import open_dataset
@@ -29,6 +28,7 @@ from headstart.data.pictures.duplicates import (
     nearest,
 )
 from headstart.data.pictures.frame import Frame, read_frame
+from headstart.data.pictures.masks import read_labelled
 from headstart.data.pictures.reading import exif_orientation
 from headstart.errors import DataError, Finding
 from headstart.scores.segmentation import trivial_scores
@@ -166,7 +166,7 @@ def _see(
                 image = read_frame(frame, dataset.root)
             else:
                 image, mask = read_labelled(frame, dataset.label_map, dataset.root)
-                pixels[0] = np.bincount(mask.ravel(), minlength=classes)
+                pixels[0] = np.bincount(mask.ravel(), minlength=classes)[:classes]
         except DataError as error:
             return error
         height, width = image.shape[:2]

@@ -24,6 +24,8 @@ class Dataset:
         splits: Labelled frames by split, in natural order (2 before 10).
         unlabelled: Pictures for pre-training: ``"train"``, and ``"validation"`` if there are any.
         findings: Warnings and notes from reading the folders.
+        reading: How the folder is read, one sentence each: which pictures, which masks, how they
+            are paired, which splits, which classes from where, which groups.
     """
 
     root: Path
@@ -32,6 +34,7 @@ class Dataset:
     splits: dict[str, tuple[Frame, ...]]
     unlabelled: dict[str, tuple[Frame, ...]]
     findings: tuple[Finding, ...]
+    reading: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

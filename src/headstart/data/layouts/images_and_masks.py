@@ -15,17 +15,13 @@ over.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
-from headstart.data.files import natural_key
-from headstart.data.groups import read_groups, split
+from headstart.data.label_map import LabelMap
 from headstart.data.layouts.dataset import SPLITS, Dataset, Layout
-from headstart.data.layouts.pairing import FrameSearch, pair, pictures_by_stem, read_pairs
+from headstart.data.layouts.pairing import FrameSearch, pair, pictures_by_stem, read_frames
+from headstart.data.layouts.splitting import NO_SPLIT, assign_groups, make_splits
 from headstart.data.pictures.frame import Frame
-from headstart.errors import DataError
-
-_NO_SPLIT = ""  # the split of a folder without splits, until the tool splits it
 
 
 def recognises(root: Path) -> bool:
@@ -39,7 +35,7 @@ def read(root: Path) -> Dataset:
     Raises:
         DataError: With all faults that can be seen without decoding a picture.
     """
-    return read_pairs(root, LAYOUT, _find)
+    return read_frames(root, LAYOUT, _find)
 
 
 LAYOUT = Layout(
@@ -50,10 +46,10 @@ LAYOUT = Layout(
 )
 
 
-def _find(search: FrameSearch) -> None:
+def _find(search: FrameSearch) -> LabelMap | None:
     root = search.root
     with_splits = any((root / name / "images").is_dir() for name in SPLITS)
-    for name in SPLITS if with_splits else (_NO_SPLIT,):
+    for name in SPLITS if with_splits else (NO_SPLIT,):
         images, masks = (
             pictures_by_stem(search, root / name / kind) for kind in ("images", "masks")
         )
@@ -61,57 +57,6 @@ def _find(search: FrameSearch) -> None:
     pictures = pictures_by_stem(search, root / "unlabelled")
     if pictures:
         search.unlabelled["train"] = tuple(Frame(stem, path) for stem, path in pictures.items())
-    _assign_groups(search)
-    if _NO_SPLIT in search.splits:
-        _split(search)
-
-
-def _assign_groups(search: FrameSearch) -> None:
-    """Give each labelled frame its group, if there is a ``groups.csv``."""
-    path = search.root / "groups.csv"
-    if not path.exists():
-        return
-    try:
-        groups = read_groups(path)
-    except DataError as error:
-        search.findings += error.findings
-        return
-    missing: list[Path] = []
-    for name, frames in search.splits.items():
-        keys = [f"{name}/{frame.name}" if name else frame.name for frame in frames]
-        missing += [f.image for f, key in zip(frames, keys, strict=True) if key not in groups]
-        search.splits[name] = tuple(
-            replace(f, group=groups.pop(key, None)) for f, key in zip(frames, keys, strict=True)
-        )
-    if missing:
-        message = "labelled images have no line in groups.csv"
-        search.add_finding(
-            "groups", "error", message, "give every labelled image its group", missing
-        )
-    if groups:
-        examples = ", ".join(list(groups)[:5])
-        message = f"groups.csv names {len(groups)} stems without a labelled image: {examples}"
-        hint = "check their spelling; in a folder with splits, write a stem as train/17"
-        search.add_finding("groups-unused", "warning", message, hint, [path])
-
-
-def _split(search: FrameSearch) -> None:
-    frames = {frame.name: frame for frame in search.splits.pop(_NO_SPLIT)}
-    grouped = any(frame.group is not None for frame in frames.values())
-    kind = "groups" if grouped else "frames"
-    try:
-        stems_by_split = split({name: frame.group for name, frame in frames.items()})
-    except ValueError:
-        message = f"{len(frames)} labelled images in fewer than three {kind} cannot be split"
-        hint = "label more, or make the folders train, validation and test yourself"
-        search.add_finding("too-few-frames", "error", message, hint)
-        return
-    for name, stems in stems_by_split.items():
-        search.splits[name] = tuple(frames[stem] for stem in sorted(stems, key=natural_key))
-    counts = ", ".join(f"{len(stems)} {name}" for name, stems in stems_by_split.items())
-    message = f"the folder has no splits; it was split by the names of its {kind}: {counts}"
-    hint = (
-        "frames of one video or patient may be in several splits: name them in groups.csv, or "
-        "make the folders train, validation and test"
-    )
-    search.add_finding("split-by-tool", "info", message, "" if grouped else hint)
+    assign_groups(search)
+    make_splits(search)
+    return None

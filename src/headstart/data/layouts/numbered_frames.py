@@ -14,8 +14,15 @@ from __future__ import annotations
 from pathlib import Path
 
 from headstart.data.files import listing
+from headstart.data.label_map import LabelMap
 from headstart.data.layouts.dataset import SPLITS, Dataset, Layout
-from headstart.data.layouts.pairing import FrameSearch, composed, pair, pictures_by_stem, read_pairs
+from headstart.data.layouts.pairing import (
+    FrameSearch,
+    composed,
+    pair,
+    pictures_by_stem,
+    read_frames,
+)
 from headstart.data.pictures.frame import Frame
 
 
@@ -30,7 +37,7 @@ def read(root: Path) -> Dataset:
     Raises:
         DataError: With all faults that can be seen without decoding a picture.
     """
-    return read_pairs(root, LAYOUT, _find)
+    return read_frames(root, LAYOUT, _find)
 
 
 LAYOUT = Layout(
@@ -41,13 +48,14 @@ LAYOUT = Layout(
 )
 
 
-def _find(search: FrameSearch) -> None:
+def _find(search: FrameSearch) -> LabelMap | None:
     for split in SPLITS:
         pair(search, split, *_numbered(search, search.root / "segmentation" / split))
     for split in ("train", "validation"):
         pictures, _ = _numbered(search, search.root / "colorization" / f"{split}_cor")
         if pictures:
             search.unlabelled[split] = tuple(Frame(k, path) for k, path in pictures.items())
+    return None
 
 
 def _numbered(search: FrameSearch, folder: Path) -> tuple[dict[str, Path], dict[str, Path]]:

@@ -1,7 +1,4 @@
-"""Pair pictures with masks by stem, and collect all faults on the way.
-
-For readers of layouts with one mask file for each picture and a ``mapping.json``.
-"""
+"""Collect the frames of a dataset and all faults on the way; pair pictures with masks by stem."""
 
 from __future__ import annotations
 
@@ -32,6 +29,7 @@ class FrameSearch:
         splits: Labelled frames by split.
         unlabelled: Pictures for pre-training.
         findings: Faults and notes.
+        reading: How the folder is read, one sentence each.
     """
 
     root: Path
@@ -39,6 +37,7 @@ class FrameSearch:
     splits: dict[str, tuple[Frame, ...]] = field(default_factory=dict)
     unlabelled: dict[str, tuple[Frame, ...]] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
+    reading: list[str] = field(default_factory=list)
 
     def add_finding(
         self, code: str, severity: Severity, message: str, hint: str, paths: Iterable[Path] = ()
@@ -48,13 +47,16 @@ class FrameSearch:
         self.findings.append(Finding(code, severity, message, hint, files))
 
 
-def read_pairs(root: Path, layout: Layout, find: Callable[[FrameSearch], None]) -> Dataset:
+def read_frames(
+    root: Path, layout: Layout, find: Callable[[FrameSearch], LabelMap | None]
+) -> Dataset:
     """Return the dataset in a folder.
 
     Args:
         root: The dataset's folder.
         layout: The layout that recognised it.
-        find: Puts the frames into a search.
+        find: Puts the frames into a search, and returns the label map if the layout brings its
+            own; None: it is found by [`find_label_map`][headstart.data.layouts.label_maps].
 
     Raises:
         DataError: With all faults of the folders and of the label map.
@@ -62,15 +64,22 @@ def read_pairs(root: Path, layout: Layout, find: Callable[[FrameSearch], None]) 
     search = FrameSearch(root, layout.arrangement)
     label_map = None
     try:
-        find(search)
-        label_map = _find_label_map(search)
+        label_map = find(search) or _find_label_map(search)
     except DataError as error:
         search.findings += error.findings
     errors = [finding for finding in search.findings if finding.severity == "error"]
     if errors or label_map is None:
         raise DataError(merged(errors))
     findings = merged(search.findings)
-    return Dataset(root, layout.name, label_map, search.splits, search.unlabelled, findings)
+    return Dataset(
+        root,
+        layout.name,
+        label_map,
+        search.splits,
+        search.unlabelled,
+        findings,
+        tuple(search.reading),
+    )
 
 
 def composed(stem: str) -> str:

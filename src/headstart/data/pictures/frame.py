@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from headstart.data.files import shown
+from headstart.data.label_map import Colour
 from headstart.data.pictures.reading import read_image
 from headstart.errors import DataError, Finding
 
@@ -38,15 +39,16 @@ class Crop:
 
 @dataclass(frozen=True)
 class Layer:
-    """One of several masks that together label a frame; later layers cover earlier ones.
+    """A mask of grey levels, one of several that together label a frame.
 
     Attributes:
         path: the mask file.
         levels: pairs of a grey level in the file and the matching grey level of the label map.
-            Background pixels cover nothing.
         known: the source of these levels, for messages.
         others: label map level of all other grey levels; ``None`` if there must be none.
         hint: advice for the user if a mask has other levels.
+        ignored: grey levels in the file of pixels that count nowhere.
+        threshold: the file is read as 255 from this brightness up and as 0 below; None: as it is.
     """
 
     path: Path
@@ -54,6 +56,88 @@ class Layer:
     known: str
     others: int | None = None
     hint: str = ""
+    ignored: tuple[int, ...] = ()
+    threshold: int | None = None
+
+
+@dataclass(frozen=True)
+class ColourLayer:
+    """A mask of colours, one of several that together label a frame.
+
+    Attributes:
+        path: the mask file.
+        colours: pairs of a colour in the file and the matching grey level of the label map.
+        known: the source of these colours, for messages.
+        ignored: colours of pixels that count nowhere.
+        hint: advice for the user if a mask has other colours.
+    """
+
+    path: Path
+    colours: tuple[tuple[Colour, int], ...]
+    known: str
+    ignored: tuple[Colour, ...] = ()
+    hint: str = ""
+
+
+@dataclass(frozen=True)
+class Polygon:
+    """An outline in an annotation file.
+
+    Attributes:
+        grey: grey level of its class in the label map; None for pixels that count nowhere.
+        rings: closed outlines as ``(x, y)`` in pixels, where ``(0, 0)`` is the picture's upper left
+            corner and ``(0.5, 0.5)`` the centre of its first pixel. A pixel belongs to the polygon
+            if its centre lies inside an odd number of rings, so a ring inside another is a hole.
+    """
+
+    grey: int | None
+    rings: tuple[tuple[tuple[float, float], ...], ...]
+
+
+@dataclass(frozen=True)
+class RunLengths:
+    """A mask in an annotation file, as the lengths of runs.
+
+    Attributes:
+        grey: as in [`Polygon`][].
+        counts: lengths of the runs, first one outside the object, alternating.
+        height, width: size of the mask; the runs add up to its pixels.
+        by_column: whether runs go down the columns, as in COCO, or along the rows.
+        top, left: position of the mask in the picture.
+    """
+
+    grey: int | None
+    counts: tuple[int, ...]
+    height: int
+    width: int
+    by_column: bool = True
+    top: int = 0
+    left: int = 0
+
+
+Shape = Polygon | RunLengths
+
+
+@dataclass(frozen=True)
+class Shapes:
+    """The annotations of a frame in an annotation file, drawn at the size of the picture.
+
+    Later shapes cover earlier ones.
+
+    Attributes:
+        path: the annotation file, for messages.
+        shapes: in drawing order; empty for a picture that shows only background.
+        size: height and width that the file states for the picture; None if it states none.
+    """
+
+    path: Path
+    shapes: tuple[Shape, ...]
+    size: tuple[int, int] | None = None
+
+
+MaskLayer = Layer | ColourLayer | Shapes
+"""One of the layers that label a frame. Later layers cover earlier ones; background pixels cover
+nothing."""
 
 
 @dataclass(frozen=True)
@@ -63,22 +147,26 @@ class Frame:
     Attributes:
         name: file stem or folder name, unique in its split.
         image: the image file.
-        mask: the mask file, or the layers of the mask; ``None`` for an unlabelled picture.
+        mask: the mask file, in levels of the label map, or the layers of the mask; ``None`` for an
+            unlabelled picture.
         group: the video or patient the frame comes from, if known.
         crop: the part of image and mask to use; ``None`` for all of it.
+        valid: a mask of the region that counts, such as a field of view; pixels that are 0 there
+            count nowhere. ``None`` if every pixel counts.
     """
 
     name: str
     image: Path
-    mask: Path | tuple[Layer, ...] | None = None
+    mask: Path | tuple[MaskLayer, ...] | None = None
     group: str | None = None
     crop: Crop | None = None
+    valid: Path | None = None
 
     @property
     def masks(self) -> tuple[Path, ...]:
-        """All mask files of the frame."""
+        """All files of the frame's mask, apart from annotation files, which serve many frames."""
         if isinstance(self.mask, tuple):
-            return tuple(layer.path for layer in self.mask)
+            return tuple(layer.path for layer in self.mask if not isinstance(layer, Shapes))
         return () if self.mask is None else (self.mask,)
 
 

@@ -33,7 +33,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Int64, UInt8
 from PIL import (
     BmpImagePlugin,
     ExifTags,
@@ -136,16 +136,35 @@ def read_mask(path: Path, root: Path) -> UInt8[np.ndarray, "h w"]:
     with open_regular(path, root) as file:
         picture, container, compression = _decode(file, name)
     if container in ("JPEG", "WEBP") or compression in _LOSSY_IN_TIFF:
-        levels = len(np.unique(np.asarray(picture.convert("L"))))
-        raise _refusal(
-            name,
-            "lossy-mask",
-            f"the mask is saved as {container}, which changes label values "
-            f"({levels} different grey levels found)",
-            "export the mask as PNG from the annotation tool; converting this file "
-            "cannot restore the labels",
-        )
+        raise _lossy(picture, container, name)
     return _mask_levels(picture, name)
+
+
+def _lossy(picture: Image.Image, container: str, name: str) -> DataError:
+    levels = len(np.unique(np.asarray(picture.convert("L"))))
+    return _refusal(
+        name,
+        "lossy-mask",
+        f"the mask is saved as {container}, which changes label values "
+        f"({levels} different grey levels found)",
+        "export the mask as PNG from the annotation tool; converting this file "
+        "cannot restore the labels",
+    )
+
+
+def read_colours(path: Path, root: Path) -> Int64[np.ndarray, "h w"]:
+    """Return the colours of a mask as numbers, ``red << 16 | green << 8 | blue``.
+
+    Raises:
+        DataError: as for [`read_mask`][], except that colours are accepted.
+    """
+    name = shown(path, root)
+    with open_regular(path, root) as file:
+        picture, container, compression = _decode(file, name)
+    if container in ("JPEG", "WEBP") or compression in _LOSSY_IN_TIFF:
+        raise _lossy(picture, container, name)
+    pixels = _image_pixels(picture, name).astype(np.int64)
+    return pixels[..., 0] << 16 | pixels[..., 1] << 8 | pixels[..., 2]
 
 
 def read_luma(path: Path, root: Path) -> UInt8[np.ndarray, "h w"]:

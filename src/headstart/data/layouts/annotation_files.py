@@ -1,0 +1,80 @@
+"""What readers of annotation formats share: JSON files, and the pictures that annotations name."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import defaultdict
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from headstart.data.files import is_junk, read_file, shown
+from headstart.data.pictures.reading import SUFFIXES
+from headstart.errors import DataError, Finding
+
+MAX_BYTES = 1 << 27
+"""The largest annotation file: 128 MiB, some hundred thousand polygons."""
+
+
+def read_json(path: Path, root: Path) -> Any:
+    """Return the content of a JSON file.
+
+    Raises:
+        DataError: the file cannot be read, is larger than [`MAX_BYTES`][], or is not JSON.
+    """
+    content = read_file(path, root, MAX_BYTES)
+    try:
+        return json.loads(content.decode("utf-8-sig"))
+    except (ValueError, RecursionError) as error:
+        reason = str(error) if isinstance(error, ValueError) else "it is nested too deeply"
+        message = f"the annotation file is not valid JSON: {reason}"
+        hint = "export it again from the annotation tool"
+        where = (shown(path, root),)
+        raise DataError(Finding("bad-annotations", "error", message, hint, where)) from None
+
+
+def bad_annotations(message: str, hint: str, path: Path, root: Path) -> DataError:
+    """Return the error of an annotation file that is not what its format promises."""
+    return DataError(Finding("bad-annotations", "error", message, hint, (shown(path, root),)))
+
+
+class PicturesByName:
+    """Finds the pictures that annotations name, in a folder and its subfolders.
+
+    Annotation tools write a path relative to the export, a path of another machine, or the file's
+    name alone. So the longest end of the named path that leads to one picture of the folder is
+    taken. A path never leads out of the folder.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """List the pictures in a folder."""
+        self.folder = folder
+        self.pictures = sorted(_pictures(folder))
+        self._by_name: dict[str, list[Path]] = defaultdict(list)
+        for path in self.pictures:
+            self._by_name[path.name].append(path)
+
+    def find(self, name: str) -> Path | None:
+        """Return the picture that a name or path means; None if there is none, or several fit."""
+        parts = PurePosixPath(name.replace("\\", "/")).parts
+        if not parts:
+            return None
+        fitting = self._by_name.get(parts[-1], [])
+        for part_count in range(len(parts), 0, -1):
+            end = parts[-part_count:]
+            exact = [p for p in fitting if p.relative_to(self.folder).parts == end]
+            ending = [p for p in fitting if p.relative_to(self.folder).parts[-part_count:] == end]
+            if len(exact or ending) == 1:
+                return (exact or ending)[0]
+        return None
+
+
+def _pictures(folder: Path) -> Iterable[Path]:
+    for parent, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not is_junk(name)]
+        yield from (
+            Path(parent, name)
+            for name in names
+            if Path(name).suffix.lower() in SUFFIXES and not is_junk(name)
+        )

@@ -1,0 +1,190 @@
+"""Read the labels of one frame: from mask files and annotations to class indices."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt8
+
+from headstart.data.files import merged, shown
+from headstart.data.label_map import IGNORE, Colour, LabelMap
+from headstart.data.pictures.frame import (
+    ColourLayer,
+    Crop,
+    Frame,
+    Layer,
+    MaskLayer,
+    Shapes,
+    read_frame,
+)
+from headstart.data.pictures.reading import read_colours, read_luma, read_mask
+from headstart.data.pictures.shapes import draw
+from headstart.errors import DataError, Finding
+
+_PIXELS = ("coloured-mask", "transparent-picture")  # findings whose hint a layer may replace
+
+Labels = UInt8[np.ndarray, "h w"]
+
+
+def read_labelled(
+    frame: Frame, label_map: LabelMap, root: Path
+) -> tuple[UInt8[np.ndarray, "h w 3"], Labels]:
+    """Read the picture and the class indices of one frame.
+
+    Pixels that count nowhere have the index [`IGNORE`][headstart.data.label_map.IGNORE].
+
+    Raises:
+        DataError: a file cannot be read, the sizes differ, or the mask holds a grey level or colour
+            that neither the label map nor a layer knows.
+    """
+    assert frame.mask is not None
+    findings: list[Finding] = []
+    image = None
+    try:
+        image = read_frame(frame, root)
+    except DataError as e:
+        findings.extend(e.findings)
+    size = None if image is None else image.shape[:2]
+    labels = None
+    for layer in _layers(frame, label_map):
+        try:
+            above = _read_layer(layer, label_map, frame.crop, size, root)
+        except DataError as e:
+            findings.extend(e.findings)
+            continue
+        labels = above if labels is None else np.where(above == 0, labels, above)
+    if frame.valid is not None:
+        try:
+            outside = _cropped(read_luma(frame.valid, root), frame.valid, frame.crop, size, root)
+            labels = None if labels is None else np.where(outside == 0, np.uint8(IGNORE), labels)
+        except DataError as e:
+            findings.extend(e.findings)
+    if findings:
+        raise DataError(merged(findings))
+    assert image is not None and labels is not None
+    return image, labels
+
+
+def _layers(frame: Frame, label_map: LabelMap) -> tuple[MaskLayer, ...]:
+    """Return the layers of a frame; a single mask file is one layer in label map levels."""
+    if isinstance(frame.mask, tuple):
+        return frame.mask
+    assert frame.mask is not None
+    if label_map.colours:
+        known = ", ".join(
+            f"#{_code(c):06x} {n}" for n, c in zip(label_map.names, label_map.colours, strict=True)
+        )
+        colours = tuple(zip(label_map.colours, label_map.greys, strict=True))
+        of_map = f"the label map ({known})"
+        return (ColourLayer(frame.mask, colours, of_map, label_map.ignored_colours),)
+    known = ", ".join(f"{g} {n}" for n, g in zip(label_map.names, label_map.greys, strict=True))
+    levels = tuple((g, g) for g in label_map.greys)
+    return (Layer(frame.mask, levels, f"the label map ({known})", ignored=label_map.ignore),)
+
+
+def _read_layer(
+    layer: MaskLayer,
+    label_map: LabelMap,
+    crop: Crop | None,
+    size: tuple[int, ...] | None,
+    root: Path,
+) -> Labels:
+    """Return the class indices of one layer, cropped like its image."""
+    index = {grey: k for k, grey in enumerate(label_map.greys)}
+    if isinstance(layer, Shapes):
+        return _drawn(layer, index, size, root)
+    if isinstance(layer, ColourLayer):
+        return _coloured(layer, index, crop, size, root)
+    where = (shown(layer.path, root),)
+    levels_as_they_are = layer.others is None and layer.threshold is None
+    try:
+        grey = (read_mask if levels_as_they_are else read_luma)(layer.path, root)
+    except DataError as e:
+        if layer.hint and all(f.code in _PIXELS for f in e.findings):
+            raise DataError([replace(f, hint=layer.hint) for f in e.findings]) from e
+        raise
+    if layer.threshold is not None:
+        grey = np.where(grey >= layer.threshold, np.uint8(255), np.uint8(0))
+    findings: list[Finding] = []
+    try:
+        grey = _cropped(grey, layer.path, crop, size, root)
+    except DataError as e:
+        findings += e.findings
+    table = np.full(256, index.get(layer.others, 0) if layer.others is not None else 0, np.uint8)
+    known = [level for level, _ in layer.levels]
+    table[known] = [index[target] for _, target in layer.levels]
+    table[list(layer.ignored)] = IGNORE
+    present = np.flatnonzero(np.bincount(grey.ravel()))
+    unknown = np.setdiff1d(present, [*known, *layer.ignored]).tolist()
+    if unknown and layer.others is None:
+        message = f"grey levels {_few(unknown)} are not in {layer.known}"
+        hint = layer.hint or "correct the mask, or add the level to mapping.json"
+        findings.append(Finding("unknown-grey", "error", message, hint, where))
+    if findings:
+        raise DataError(findings)
+    return np.take(table, grey)
+
+
+def _coloured(
+    layer: ColourLayer,
+    index: dict[int, int],
+    crop: Crop | None,
+    size: tuple[int, ...] | None,
+    root: Path,
+) -> Labels:
+    codes = _cropped(read_colours(layer.path, root), layer.path, crop, size, root)
+    known = {_code(colour): index[grey] for colour, grey in layer.colours}
+    known |= {_code(colour): IGNORE for colour in layer.ignored}
+    present, inverse = np.unique(codes, return_inverse=True)
+    if unknown := [f"#{code:06x}" for code in present.tolist() if code not in known]:
+        message = f"colours {_few(unknown)} are not in {layer.known}"
+        hint = layer.hint or "correct the mask, or add the colour to the classes"
+        where = (shown(layer.path, root),)
+        raise DataError(Finding("unknown-colour", "error", message, hint, where))
+    table = np.array([known[code] for code in present.tolist()], dtype=np.uint8)
+    return table[inverse].reshape(codes.shape)
+
+
+def _code(colour: Colour) -> int:
+    red, green, blue = colour
+    return red << 16 | green << 8 | blue
+
+
+def _drawn(
+    shapes: Shapes, index: dict[int, int], size: tuple[int, ...] | None, root: Path
+) -> Labels:
+    height, width = size or shapes.size or (1, 1)
+    if size is not None and shapes.size is not None and size != shapes.size:
+        message = f"the annotations are for {_text(shapes.size)}, the picture has {_text(size)}"
+        hint = "export the annotations again for the picture at its present size"
+        where = (shown(shapes.path, root),)
+        raise DataError(Finding("size-differs", "error", message, hint, where))
+    return draw(shapes.shapes, index, height, width)
+
+
+def _cropped(
+    mask: np.ndarray, path: Path, crop: Crop | None, size: tuple[int, ...] | None, root: Path
+) -> np.ndarray:
+    """Return a mask cropped like its image.
+
+    Raises:
+        DataError: it has another size than its image.
+    """
+    expected = crop.full if crop is not None else size
+    if expected is not None and mask.shape != tuple(expected):
+        message = f"the mask has {_text(mask.shape)}, its image {_text(expected)}"
+        hint = "export the mask again at the size of the image"
+        where = (shown(path, root),)
+        raise DataError(Finding("size-differs", "error", message, hint, where))
+    return mask if crop is None else mask[crop.window]
+
+
+def _text(size: Sequence[int]) -> str:
+    return f"{size[1]} x {size[0]} pixels"
+
+
+def _few(values: Sequence[object]) -> str:
+    return ", ".join(map(str, values[:8])) + (", ..." if len(values) > 8 else "")
