@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from headstart.data.files import listing
-from headstart.data.layouts import endovis, images_and_masks, numbered_frames
+from headstart.data.layouts import endovis, images_and_masks, numbered_frames, paired
 from headstart.data.layouts.dataset import Dataset, Layout
 from headstart.errors import DataError, Finding
 
@@ -18,6 +18,7 @@ LAYOUTS: tuple[Layout, ...] = (
     endovis.LAYOUT,
     numbered_frames.LAYOUT,
     images_and_masks.LAYOUT,
+    paired.LAYOUT,
 )
 
 

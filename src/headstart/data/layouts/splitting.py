@@ -10,6 +10,8 @@ from headstart.data.groups import read_groups, split
 from headstart.data.layouts.pairing import FrameSearch
 from headstart.errors import DataError
 
+_WITHOUT_TEST = {"train": 0.85, "validation": 0.15}
+
 NO_SPLIT = ""
 """The split of a folder without splits, until [`make_splits`][] makes them."""
 
@@ -66,3 +68,31 @@ def make_splits(search: FrameSearch) -> None:
         "make the folders train, validation and test"
     )
     search.add_finding("split-by-tool", "info", message, "" if grouped else hint)
+
+
+def draw_validation(search: FrameSearch) -> None:
+    """Draw the validation split from the training split where a folder has none.
+
+    A share of 15 % of the training frames is drawn by group; it depends on the names alone.
+    """
+    train = search.splits.get("train", ())
+    if search.splits.get("validation") or not train:
+        return
+    frames = {frame.name: frame for frame in train}
+    try:
+        drawn = set(
+            split({name: frame.group for name, frame in frames.items()}, _WITHOUT_TEST)[
+                "validation"
+            ]
+        )
+    except ValueError:
+        message = f"{len(frames)} training frames in a single group leave none for validation"
+        hint = "add a validation split, or frames of another video or patient"
+        search.add_finding("too-few-frames", "error", message, hint)
+        return
+    search.splits["train"] = tuple(f for f in train if f.name not in drawn)
+    search.splits["validation"] = tuple(f for f in train if f.name in drawn)
+    search.reading.append(
+        f"Validation: {len(drawn)} of the {len(train)} training frames, drawn by name and always "
+        "the same, because the folder has no validation split"
+    )

@@ -1,0 +1,89 @@
+"""What the pixels of a few files say: a picture, labels, or a region that is always the same."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from jaxtyping import UInt8
+
+from headstart.data.pictures.reading import read_image
+from headstart.errors import DataError
+
+Content = Literal["picture", "labels", "region", "unreadable"]
+"""``region``: labels that hardly differ from file to file, such as a field of view."""
+
+_SAMPLED = 6  # files
+_SIDE = 160  # pixels of a file that are looked at, along each side
+_LEVELS = 48  # distinct colours, at most, of labels
+_NEAR_AN_END = 40  # grey levels from black or white: labels saved as JPEG
+_SAME = 0.97  # share of pixels that two files of a region have in common
+
+
+def content_of(paths: Sequence[Path], root: Path) -> Content:
+    """Return what most of some files show.
+
+    Args:
+        paths: files of one kind, in order; a few are decoded.
+        root: folder of the dataset.
+    """
+    step = max(1, len(paths) // _SAMPLED)
+    samples = [
+        image for path in paths[::step][:_SAMPLED] if (image := _read(path, root)) is not None
+    ]
+    if not samples:
+        return "unreadable"
+    labels = [looks_like_labels(image) for image in samples]
+    if 2 * sum(labels) <= len(labels):
+        return "picture"
+    return "region" if _all_alike(samples) else "labels"
+
+
+def _read(path: Path, root: Path) -> UInt8[np.ndarray, "h w 3"] | None:
+    try:
+        image = read_image(path, root)
+    except DataError:
+        return None
+    height, width = image.shape[:2]
+    return image[:: max(1, height // _SIDE), :: max(1, width // _SIDE)]
+
+
+def looks_like_labels(image: UInt8[np.ndarray, "h w 3"]) -> bool:
+    """Whether a picture has few colours, or is black and white but for what JPEG smears."""
+    pixels = image.reshape(-1, 3)
+    if len(np.unique(pixels, axis=0)) <= min(_LEVELS, max(2, len(pixels) // 8)):
+        return True
+    grey = pixels.max(1)
+    is_grey = bool((pixels.max(1) - pixels.min(1) <= 8).all())
+    at_an_end = (grey <= _NEAR_AN_END) | (grey >= 255 - _NEAR_AN_END)
+    return is_grey and float(at_an_end.mean()) > 0.97 and bool((grey > 127).any())
+
+
+def _all_alike(samples: Sequence[UInt8[np.ndarray, "_ _ 3"]]) -> bool:
+    """Whether there are several files, and no two differ in more than a few pixels."""
+    if len(samples) < 3 or len({image.shape for image in samples}) > 1:
+        return False
+    first = samples[0][..., 0] > 127
+    if bool(first.all()) or not bool(first.any()):
+        return False
+    return all(float(((image[..., 0] > 127) == first).mean()) >= _SAME for image in samples[1:])
+
+
+def overlap(one: Sequence[Path], other: Sequence[Path], root: Path) -> float:
+    """Return the mean Jaccard index of what a few pairs of label files show.
+
+    It is high for two observers of the same objects, and low for two classes.
+    """
+    values = []
+    step = max(1, len(one) // _SAMPLED)
+    for a, b in list(zip(one, other, strict=True))[::step][:_SAMPLED]:
+        first, second = _read(a, root), _read(b, root)
+        if first is None or second is None or first.shape != second.shape:
+            continue
+        shown, also = first.max(2) > 0, second.max(2) > 0
+        either = int((shown | also).sum())
+        if either:
+            values.append(int((shown & also).sum()) / either)
+    return float(np.mean(values)) if values else 0.0
