@@ -71,7 +71,7 @@ class Silent:
     def resumed(self, step: int, history: list) -> None:
         self.resumed_at.append(step)
 
-    def warning(self, finding) -> None:
+    def finding(self, finding) -> None:
         self.warnings.append(finding)
 
 

@@ -10,27 +10,31 @@ import typer
 def check(
     data: Path = typer.Argument(
         ...,
-        help="The dataset's folder; for EndoVis 2017 also FOLDER/type-fold0; "
+        help="The dataset's folder, or a dataset.toml; for EndoVis 2017 also FOLDER/type-fold0; "
         "or fashion-mnist, which is downloaded.",
+    ),
+    describe: Path | None = typer.Option(
+        None, help="Write how DATA is read to this new file, as a dataset.toml to edit."
     ),
     json: bool = typer.Option(False, "--json", help="Print one JSON object."),
 ) -> None:
     """Describe DATA and find its faults: pairs, sizes, labels, balance, duplicates.
 
-    Exits with 1 if there are errors, with 65 if there is no dataset. Writes nothing.
+    Says first how it reads the folder. Exits with 1 if there are errors, with 65 if there is no
+    dataset.
 
     Example: headstart check my-data
     """
     from headstart.verbs.check import check as check_data
 
-    report = check_data(data)
+    report = check_data(data, describe=describe)
     if json:
         from headstart.cli.show import print_json
 
         print_json(report.to_json())
     else:
-        from headstart.cli.describe import describe
+        from headstart.cli.describe import print_report
 
-        describe(report)
+        print_report(report)
     if not report.ok:
         raise typer.Exit(1)

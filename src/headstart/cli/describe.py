@@ -12,17 +12,22 @@ from headstart.errors import Finding, printable
 _STYLES = {"error": "red", "warning": "yellow", "info": "none"}
 
 
-def describe(report: Report | ClassReport) -> None:
+def print_report(report: Report | ClassReport) -> None:
     """Print a report on stdout; the tables fit 80 columns."""
     if isinstance(report, ClassReport):
         tables = (_class_splits(report), _class_counts(report))
     else:
         tables = (_splits(report), _classes(report))
-    _print(tables, report.findings)
+    _print(report.reading, tables, report.findings)
 
 
-def _print(tables: tuple[Table, ...], findings: tuple[Finding, ...]) -> None:
+def _print(
+    reading: tuple[str, ...], tables: tuple[Table, ...], findings: tuple[Finding, ...]
+) -> None:
     console = Console(highlight=False, emoji=False, markup=False)
+    for sentence in reading:
+        console.print(printable(sentence), soft_wrap=not console.is_terminal)
+    console.print()
     for table in tables:
         console.print(table)
         console.print()

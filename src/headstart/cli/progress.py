@@ -110,12 +110,12 @@ class Display:
                 f"the model has collapsed: for {self._collapsed} epochs it has predicted one class "
                 "everywhere on the validation split"
             )
-            self.warning(Finding("collapsed", "warning", message))
+            self.finding(Finding("collapsed", "warning", message))
 
     def resumed(self, step: int, history: list[dict[str, Any]]) -> None:
         self._line(f"Resuming from step {step}, after {len(history)} epochs (checkpoint verified)")
 
-    def warning(self, finding: Finding) -> None:
+    def finding(self, finding: Finding) -> None:
         self._line(str(finding))
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from headstart.config.records import SETTING_NAMES, PretextConfig, RunConfig, StudyConfig
-from headstart.config.settings_files import explain, read_settings
+from headstart.data.settings_files import explain, read_settings
 from headstart.errors import DataError, Finding
 
 

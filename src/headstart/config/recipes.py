@@ -12,19 +12,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
-from headstart.config.settings_files import explain, read_settings
 from headstart.data.augmentation import Augmentation
+from headstart.data.settings_files import FrozenModel, explain, read_settings
 from headstart.errors import DataError, Finding, UsageError
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-
-
-class FrozenModel(BaseModel):
-    """A value that cannot change. Unknown settings are refused, nested values checked again."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", revalidate_instances="always")
 
 
 class Training(FrozenModel):

@@ -14,13 +14,12 @@ from headstart.config.recipes import (
     DEFAULT,
     PRETEXT_DEFAULT,
     ClassifierRecipe,
-    FrozenModel,
     PretextRecipe,
     Recipe,
 )
-from headstart.config.settings_files import explain
 from headstart.config.task_settings import TASKS, UNET, task_of_recipe
 from headstart.data.augmentation import Augmentation
+from headstart.data.settings_files import FrozenModel, explain
 from headstart.data.task import TaskName
 from headstart.errors import Finding, UsageError
 

@@ -11,9 +11,9 @@ from typing import Any, Literal
 
 from pydantic import ConfigDict, Field, ValidationError
 
-from headstart.config.recipes import FrozenModel
 from headstart.config.records import Size
 from headstart.data.files import read_file
+from headstart.data.settings_files import FrozenModel
 from headstart.data.task import TaskName
 from headstart.errors import DataError, Finding
 from headstart.system.packages import require

@@ -72,9 +72,9 @@ class Recording:
         self._write()
         self._listener.resumed(step, history)
 
-    def warning(self, finding: Finding) -> None:
+    def finding(self, finding: Finding) -> None:
         """Forward the event."""
-        self._listener.warning(finding)
+        self._listener.finding(finding)
 
 
 def version_of(package: str) -> str:

@@ -82,6 +82,10 @@ class Classification:
         counts = {name: len(split.names) for name, split in dataset.splits.items()}
         return DatasetSize(len(dataset.names), {**dict.fromkeys(SPLITS, 0), **counts})
 
+    def reading(self, dataset: ClassDataset) -> tuple[Finding, ...]:
+        """See the interface."""
+        return tuple(Finding("reading", "info", sentence) for sentence in dataset.reading)
+
     def warnings(self, dataset: ClassDataset) -> tuple[Finding, ...]:
         """See the interface."""
         return tuple(f for f in dataset.findings if f.severity == "warning")

@@ -229,6 +229,9 @@ class LabelledTask(Task, Protocol):
     def sizes(self, dataset: Any, /) -> DatasetSize:
         """Return the numbers of classes and labelled pictures."""
 
+    def reading(self, dataset: Any, /) -> tuple[Finding, ...]:
+        """Return how the folder is read: which pictures, labels, splits, classes and groups."""
+
     def warnings(self, dataset: Any, /) -> tuple[Finding, ...]:
         """Return the warnings from opening the dataset, such as ignored files.
 

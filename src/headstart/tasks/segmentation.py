@@ -94,6 +94,10 @@ class Segmentation:
         counts = {name: len(split) for name, split in dataset.splits.items()}
         return DatasetSize(len(dataset.label_map.names), {**dict.fromkeys(SPLITS, 0), **counts})
 
+    def reading(self, dataset: Dataset) -> tuple[Finding, ...]:
+        """See the interface."""
+        return tuple(Finding("reading", "info", sentence) for sentence in dataset.reading)
+
     def warnings(self, dataset: Dataset) -> tuple[Finding, ...]:
         """See the interface."""
         return tuple(f for f in dataset.findings if f.severity == "warning")

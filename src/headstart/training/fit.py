@@ -250,7 +250,7 @@ def _resume(
 ) -> State:
     content, damaged = load_checkpoint(folder)
     for finding in damaged:
-        listener.warning(finding)
+        listener.finding(finding)
     if content is None:
         return State(torch.zeros((), dtype=torch.float64, device=device))
     model.load_state_dict(content.pop("model"))

@@ -25,8 +25,8 @@ class Listener(Protocol):
     def resumed(self, step: int, history: list[Row]) -> None:
         """The training resumes from a checkpoint at ``step``, after the epochs in ``history``."""
 
-    def warning(self, finding: Finding) -> None:
-        """A finding that does not stop the training."""
+    def finding(self, finding: Finding) -> None:
+        """A finding that does not stop the training: a warning, or how the data are read."""
 
 
 class Silent:
@@ -44,7 +44,7 @@ class Silent:
     def resumed(self, step: int, history: list[Row]) -> None:
         """Ignore the event."""
 
-    def warning(self, finding: Finding) -> None:
+    def finding(self, finding: Finding) -> None:
         """Ignore the event."""
 
 

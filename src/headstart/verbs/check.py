@@ -7,7 +7,12 @@ from pathlib import Path
 
 from headstart.data.checks.classification import ClassReport, check_classes
 from headstart.data.checks.segmentation import Report, check_dataset
+from headstart.data.layouts.described import description_of
+from headstart.data.layouts.description import to_toml
+from headstart.data.layouts.recognise import open_dataset
 from headstart.data.task import TaskName, task_of
+from headstart.errors import Finding, UsageError
+from headstart.system.disk import write_atomic
 
 _CHECKS: Mapping[TaskName, Callable[[Path], Report | ClassReport]] = {
     "classification": check_classes,
@@ -15,18 +20,40 @@ _CHECKS: Mapping[TaskName, Callable[[Path], Report | ClassReport]] = {
 }
 
 
-def check(data: Path | str) -> Report | ClassReport:
-    """Describe a dataset, with masks or with classes, and find its faults; writes nothing.
+def check(data: Path | str, *, describe: Path | str | None = None) -> Report | ClassReport:
+    """Describe a dataset, with masks or with classes, and find its faults.
 
     Args:
         data: the dataset's folder; for EndoVis 2017 also ``FOLDER/type-fold0``; or the word
-            ``fashion-mnist``, which is fetched.
+            ``fashion-mnist``, which is fetched; or a ``dataset.toml``.
+        describe: a file, which must not exist, to write the reading of a dataset with masks to, as
+            a ``dataset.toml``; by default nothing is written.
 
     Returns:
         A report, whose ``findings`` are the faults and whose ``ok`` says that none is an error.
 
     Raises:
         DataError: there is no dataset to look at.
+        UsageError: ``describe`` exists, or the dataset has classes in place of masks.
     """
     data = Path(data)
+    if describe is not None:
+        write_description(data, Path(describe))
     return _CHECKS[task_of(data)](data)
+
+
+def write_description(data: Path, file: Path) -> None:
+    """Write how a dataset is read as a ``dataset.toml``, to be edited.
+
+    Raises:
+        UsageError: the file exists, or the dataset has classes in place of masks.
+        DataError: there is no dataset to describe.
+        DiskError: the file cannot be written.
+    """
+    if task_of(data) != "segmentation":
+        message = "--describe is for datasets with masks; class folders need no dataset.toml"
+        raise UsageError(Finding("bad-setting", "error", message, "leave it out"))
+    if file.exists():
+        message = f"{file} exists"
+        raise UsageError(Finding("bad-setting", "error", message, "give another name"))
+    write_atomic(file, to_toml(description_of(open_dataset(data))).encode())

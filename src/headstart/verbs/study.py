@@ -134,9 +134,9 @@ def study(
     training_pictures = problem.sizes(dataset).pictures["train"]
     config = study_config(options, data, problem.name, training_pictures, before)
     findings = problem.warnings(dataset)
-    for finding in findings:
+    for finding in (*problem.reading(dataset), *findings):
         if listener is not None:
-            listener.warning(finding)
+            listener.finding(finding)
 
     config = config.model_copy(update={"device": pick_device(device_name(device, before))})
     if dry_run:

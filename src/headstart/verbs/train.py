@@ -124,9 +124,9 @@ def train(
     problem = labelled_task(chosen.task)
     dataset = problem.open(data)
     findings = problem.warnings(dataset)
-    for finding in findings:
+    for finding in (*problem.reading(dataset), *findings):
         if listener is not None:
-            listener.warning(finding)
+            listener.finding(finding)
 
     from headstart.runs.folder import fresh_folder
     from headstart.runs.run import train as train_run

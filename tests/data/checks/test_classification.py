@@ -12,7 +12,7 @@ from typer import Typer
 from typer.testing import CliRunner
 
 from headstart.cli.check import check
-from headstart.cli.describe import describe
+from headstart.cli.describe import print_report
 from headstart.data.checks.classification import ClassReport, ClassSplit, check_classes
 from headstart.errors import DataError, Finding
 from tests.data.pictures_of_classes import folders, four_files, idx, labels, picture, save
@@ -57,7 +57,7 @@ def test_describes_sound_idx_files(tmp_path: Path) -> None:
 def test_json_is_of_schema_1(root: Path) -> None:
     save(picture(0), root / "train" / "dog" / "again.png")  # cat/0.png
     described = json.loads(json.dumps(check_classes(root).to_json()))
-    assert set(described) == {"schema", "layout", "classes", "splits", "findings"}
+    assert set(described) == {"schema", "layout", "reading", "classes", "splits", "findings"}
     assert (described["schema"], described["layout"]) == (1, "classes")
     assert described["classes"] == [{"name": "cat"}, {"name": "dog"}]
     assert described["splits"]["test"] == {
@@ -243,7 +243,7 @@ def test_tables_fit_80_columns(
     split = ClassSplit(1_200_003, 1024, 1280, counts, long, 1_200_000 / 1_200_003)
     names = ("train", "validation", "test")
     report = ClassReport("classes", tuple(counts), dict.fromkeys(names, split), ())
-    describe(report)
+    print_report(report)
     shown = capsys.readouterr().out
     assert max(len(line) for line in shown.splitlines()) <= 80
     assert "1280 x 1024" in shown and shown.count("1200000") == 3

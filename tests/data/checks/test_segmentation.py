@@ -13,7 +13,7 @@ from typer import Typer
 from typer.testing import CliRunner
 
 from headstart.cli.check import check
-from headstart.cli.describe import describe
+from headstart.cli.describe import print_report
 from headstart.data.checks.segmentation import Report, SplitReport, UnlabelledReport, check_dataset
 from headstart.errors import DataError, Finding
 from headstart.scores.segmentation import trivial_scores
@@ -259,7 +259,7 @@ def test_tables_fit_eighty_columns(capsys: pytest.CaptureFixture[str]) -> None:
         unlabelled={"validation": UnlabelledReport(1584, None, None)},
         findings=(),
     )
-    describe(report)
+    print_report(report)
     text = capsys.readouterr().out
     assert max(map(len, text.splitlines())) <= 80
     for shown in ("dice_assignment", "unlabelled validation", "1920 x 1080", "85.64%", *names[:2]):

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from headstart.data.files import natural_key
+from headstart.data.label_map import LabelMap
 from headstart.data.layouts.recognise import LAYOUTS, layout_of, open_dataset
 from headstart.errors import DataError, Finding
 
@@ -281,12 +282,16 @@ def test_layout_not_recognised(tmp_path: Path) -> None:
     assert str(tmp_path / "hw6") in faults(tmp_path)["layout"].hint
 
 
-def test_no_label_map_shows_one_to_begin_with(tmp_path: Path) -> None:
+def test_without_a_label_map_the_levels_in_the_masks_are_the_classes(tmp_path: Path) -> None:
     made(tmp_path, FLAT, label_map=None)
-    assert '{"background": 0, "forceps": 32}' in faults(tmp_path)["no-label-map"].hint
-    Image.fromarray(np.array([[0, 40], [90, 0]], np.uint8)).save(tmp_path / "masks/3.png")
-    hint = faults(tmp_path)["no-label-map"].hint
-    assert hint.endswith('{"background": 0, "class_1": 40, "class_2": 90}')
+    for k, path in enumerate(sorted((tmp_path / "masks").iterdir())):
+        Image.fromarray(np.array([[0, 40], [90 * (k == 1), 0]], np.uint8)).save(path)
+    dataset = open_dataset(tmp_path)
+    assert dataset.label_map == LabelMap(("background", "class_1", "class_2"), (0, 40, 90))
+    (finding,) = [f for f in dataset.findings if f.code == "no-label-map"]
+    assert finding.severity == "info"
+    assert finding.hint.endswith('{"background": 0, "class_1": 40, "class_2": 90}')
+    assert any("class_2" in sentence for sentence in dataset.reading)
 
 
 def test_accents_written_in_two_ways_are_one_name(tmp_path: Path) -> None:

@@ -69,6 +69,7 @@ class ClassReport:
         splits: the existing splits among ``train``, ``validation`` and ``test``.
         findings: errors first, then warnings, then infos.
         groups: empty, as no layout of classes says which video or patient a picture is from.
+        reading: how the folder is read, one sentence each.
     """
 
     layout: str
@@ -76,6 +77,7 @@ class ClassReport:
     splits: dict[str, ClassSplit]
     findings: tuple[Finding, ...]
     groups: dict[str, dict[str, str | None]] = field(default_factory=dict)
+    reading: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -87,6 +89,7 @@ class ClassReport:
         return {
             "schema": 1,
             "layout": self.layout,
+            "reading": list(self.reading),
             "classes": [{"name": name} for name in self.classes],
             "splits": {name: split.to_json() for name, split in self.splits.items()},
             "findings": [finding.to_json() for finding in self.findings],
@@ -136,7 +139,7 @@ def check_classes(root: Path) -> ClassReport:
     findings += _sizes(seen)
     rank = {"error": 0, "warning": 1, "info": 2}
     by_severity = tuple(sorted(merged(findings), key=lambda finding: rank[finding.severity]))
-    return ClassReport(dataset.layout, dataset.names, splits, by_severity)
+    return ClassReport(dataset.layout, dataset.names, splits, by_severity, reading=dataset.reading)
 
 
 def _see(

@@ -85,6 +85,7 @@ class Report:
         unlabelled: the existing unlabelled parts among ``train`` and ``validation``.
         findings: errors first, then warnings, then infos.
         groups: video or patient (None if unknown) by frame, for each split.
+        reading: how the folder is read, one sentence each.
     """
 
     layout: str
@@ -93,6 +94,7 @@ class Report:
     unlabelled: dict[str, UnlabelledReport]
     findings: tuple[Finding, ...]
     groups: dict[str, dict[str, str | None]] = field(default_factory=dict)
+    reading: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -104,6 +106,7 @@ class Report:
         return {
             "schema": 1,
             "layout": self.layout,
+            "reading": list(self.reading),
             "classes": [{"name": name, "grey": grey} for name, grey in self.classes.items()],
             "splits": {name: asdict(split) for name, split in self.splits.items()},
             "unlabelled": {name: asdict(part) for name, part in self.unlabelled.items()},
@@ -150,6 +153,7 @@ def check_dataset(root: Path) -> Report:
         },
         findings=tuple(sorted(merged(findings), key=lambda finding: rank[finding.severity])),
         groups={n: {f.name: f.group for f in frames} for n, frames in dataset.splits.items()},
+        reading=dataset.reading,
     )
 
 

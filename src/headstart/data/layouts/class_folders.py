@@ -74,6 +74,7 @@ class ClassDataset:
         names: names of the classes.
         splits: the existing splits among ``"train"``, ``"validation"`` and ``"test"``.
         findings: warnings.
+        reading: how the folder is read, one sentence each.
     """
 
     root: Path
@@ -81,6 +82,7 @@ class ClassDataset:
     names: tuple[str, ...]
     splits: dict[str, LabelledSplit]
     findings: tuple[Finding, ...]
+    reading: tuple[str, ...] = ()
 
 
 @dataclass
@@ -190,7 +192,9 @@ def open_classes(root: Path) -> ClassDataset:
             split: LabelledSplit(tuple(f"{i:05}" for i in range(len(labels))), labels, (), pixels)
             for split, (pixels, labels) in arrays.items()
         }
-        return ClassDataset(root, layout, names, _with_validation(splits), unread_idx(root))
+        splits = _with_validation(splits)
+        reading = _reading("four idx files", names, splits)
+        return ClassDataset(root, layout, names, splits, unread_idx(root), reading)
     if layout is None:
         message = f"{root} holds neither class folders nor idx files"
         hint = "arrange it as train/<class>/<picture> and test/<class>/<picture>"
@@ -209,7 +213,22 @@ def open_classes(root: Path) -> ClassDataset:
         message = f"the folder has no splits; headstart splits each class: {counts}"
         hint = "pictures of one source may be in several splits: make train/ and test/ yourself"
         search.findings.append(Finding("split-by-tool", "info", message, hint))
-    return ClassDataset(root, layout, names, _with_validation(splits), merged(search.findings))
+    splits = _with_validation(splits)
+    reading = _reading("one folder for each class", names, splits)
+    return ClassDataset(root, layout, names, splits, merged(search.findings), reading)
+
+
+def _reading(
+    arrangement: str, names: tuple[str, ...], splits: dict[str, LabelledSplit]
+) -> tuple[str, ...]:
+    count = sum(len(split.names) for split in splits.values())
+    counts = ", ".join(f"{len(split.names)} {name}" for name, split in splits.items())
+    listed = ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")
+    return (
+        f"Pictures: {count}, each with one class ({arrangement})",
+        f"Classes: {listed}",
+        f"Splits: {counts}",
+    )
 
 
 def _find_splits(search: _ClassSearch) -> None:

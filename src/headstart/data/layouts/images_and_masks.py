@@ -19,7 +19,15 @@ from pathlib import Path
 
 from headstart.data.label_map import LabelMap
 from headstart.data.layouts.dataset import SPLITS, Dataset, Layout
-from headstart.data.layouts.pairing import FrameSearch, pair, pictures_by_stem, read_frames
+from headstart.data.layouts.label_discovery import find_label_map
+from headstart.data.layouts.pairing import (
+    FrameSearch,
+    describe,
+    mask_files,
+    pair,
+    pictures_by_stem,
+    read_frames,
+)
 from headstart.data.layouts.splitting import NO_SPLIT, assign_groups, make_splits
 from headstart.data.pictures.frame import Frame
 
@@ -59,4 +67,5 @@ def _find(search: FrameSearch) -> LabelMap | None:
         search.unlabelled["train"] = tuple(Frame(stem, path) for stem, path in pictures.items())
     assign_groups(search)
     make_splits(search)
-    return None
+    describe(search)
+    return find_label_map(search, mask_files(search))

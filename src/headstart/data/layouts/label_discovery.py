@@ -25,7 +25,9 @@ _RING = 2  # pixels: a level that is nowhere thicker lies along borders
 _IN_A_RING = 0.98  # share of a level's pixels
 
 
-def find_label_map(search: FrameSearch, masks: Sequence[Path]) -> LabelMap | None:
+def find_label_map(
+    search: FrameSearch, masks: Sequence[Path], ignore: Sequence[int] = ()
+) -> LabelMap | None:
     """Return the label map of a dataset.
 
     It is in ``mapping.json``. Without that file the levels in the masks become classes, which the
@@ -34,6 +36,7 @@ def find_label_map(search: FrameSearch, masks: Sequence[Path]) -> LabelMap | Non
     Args:
         search: gets findings, and a sentence of the reading.
         masks: mask files.
+        ignore: levels of pixels that count nowhere, if there is no ``mapping.json``.
 
     Returns:
         The label map; None with an error among the findings.
@@ -45,11 +48,11 @@ def find_label_map(search: FrameSearch, masks: Sequence[Path]) -> LabelMap | Non
         listed = ", ".join(label_map.names)
         search.reading.append(f"Classes: {listed} (from mapping.json)")
         return label_map
-    levels = _levels(search, masks)
+    levels = _levels(search, masks, ignore)
     if levels is None:
         return None
     names = ["background", *(f"class_{k}" for k in range(1, len(levels)))]
-    label_map = map_of_levels(dict(zip(names, levels, strict=True)))
+    label_map = map_of_levels(dict(zip(names, levels, strict=True)), ignore)
     named = ", ".join(f"{level} {name}" for name, level in zip(names, levels, strict=True))
     search.reading.append(f"Classes: {named} (the levels in the masks; there is no mapping.json)")
     message = f"there is no mapping.json; the levels in the masks are the classes: {named}"
@@ -75,7 +78,7 @@ class _Seen:
     faults: tuple[Finding, ...] = ()
 
 
-def _levels(search: FrameSearch, masks: Sequence[Path]) -> list[int] | None:
+def _levels(search: FrameSearch, masks: Sequence[Path], ignore: Sequence[int]) -> list[int] | None:
     """Return the levels in the masks, the lowest first; report masks that hold no classes."""
     sampled = masks[:: max(1, len(masks) // _SAMPLED)][:_SAMPLED]
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
@@ -89,7 +92,8 @@ def _levels(search: FrameSearch, masks: Sequence[Path]) -> list[int] | None:
     pixels = [each.pixels for each in seen if each.pixels is not None]
     if not pixels:
         return None
-    levels = np.flatnonzero(np.sum(pixels, axis=0)).tolist()
+    present = np.flatnonzero(np.sum(pixels, axis=0)).tolist()
+    levels = [level for level in present if level not in ignore]
     if not 2 <= len(levels) <= _MOST_LEVELS:
         _report_levels(search, sampled, levels)
         return None

@@ -16,9 +16,12 @@ from pathlib import Path
 from headstart.data.files import listing
 from headstart.data.label_map import LabelMap
 from headstart.data.layouts.dataset import SPLITS, Dataset, Layout
+from headstart.data.layouts.label_discovery import find_label_map
 from headstart.data.layouts.pairing import (
     FrameSearch,
     composed,
+    describe,
+    mask_files,
     pair,
     pictures_by_stem,
     read_frames,
@@ -55,7 +58,8 @@ def _find(search: FrameSearch) -> LabelMap | None:
         pictures, _ = _numbered(search, search.root / "colorization" / f"{split}_cor")
         if pictures:
             search.unlabelled[split] = tuple(Frame(k, path) for k, path in pictures.items())
-    return None
+    describe(search)
+    return find_label_map(search, mask_files(search))
 
 
 def _numbered(search: FrameSearch, folder: Path) -> tuple[dict[str, Path], dict[str, Path]]:

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import os
 import unicodedata
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-
 from headstart.data.files import listing, merged, shown
-from headstart.data.label_map import LabelMap, read_label_map
+from headstart.data.label_map import LabelMap
 from headstart.data.layouts.dataset import Dataset, Layout
 from headstart.data.pictures.frame import Frame
-from headstart.data.pictures.reading import SUFFIXES, read_mask
+from headstart.data.pictures.reading import SUFFIXES
 from headstart.errors import DataError, Finding, Severity
 
 
@@ -55,8 +51,8 @@ def read_frames(
     Args:
         root: The dataset's folder.
         layout: The layout that recognised it.
-        find: Puts the frames into a search, and returns the label map if the layout brings its
-            own; None: it is found by [`find_label_map`][headstart.data.layouts.label_maps].
+        find: Puts the frames into a search and returns the label map; None with an error among
+            the findings.
 
     Raises:
         DataError: With all faults of the folders and of the label map.
@@ -64,7 +60,7 @@ def read_frames(
     search = FrameSearch(root, layout.arrangement)
     label_map = None
     try:
-        label_map = find(search) or _find_label_map(search)
+        label_map = find(search)
     except DataError as error:
         search.findings += error.findings
     errors = [finding for finding in search.findings if finding.severity == "error"]
@@ -151,30 +147,20 @@ def pair(
         search.splits[split_name] = frames
 
 
-def _find_label_map(search: FrameSearch) -> LabelMap | None:
-    path = search.root / "mapping.json"
-    if os.path.lexists(path):
-        label_map, findings = read_label_map(path)
-        search.findings += findings
-        return label_map
-    message = "there is no mapping.json, which names the class of each grey level"
-    search.add_finding("no-label-map", "error", message, _suggest_label_map(search))
-    return None
+def mask_files(search: FrameSearch) -> list[Path]:
+    """Return the mask files of all labelled frames."""
+    return [path for frames in search.splits.values() for frame in frames for path in frame.masks]
 
 
-def _suggest_label_map(search: FrameSearch) -> str:
-    """Return a label map for the levels in about 20 of the masks, for people to name."""
-    masks = [
-        f.mask for frames in search.splits.values() for f in frames if isinstance(f.mask, Path)
-    ]
-    levels: set[int] = set()
-    for mask in masks[:: max(1, len(masks) // 20)]:
-        try:
-            levels.update(np.unique(read_mask(mask, search.root)).tolist())
-        except DataError:
-            continue  # checking the pictures names this fault
-    if not 2 <= len(levels) <= 32:
-        return 'write one: {"background": 0, "forceps": 32}'
-    names = ["background", *(f"class_{i}" for i in range(1, len(levels)))]
-    example = json.dumps(dict(zip(names, sorted(levels), strict=True)))
-    return f"write one; for the levels in some of the masks: {example}"
+def describe(search: FrameSearch) -> None:
+    """Add to the reading: an example of a picture with its mask, the splits, and the rest."""
+    frames = [frame for split in search.splits.values() for frame in split]
+    if frames:
+        picture, mask = shown(frames[0].image, search.root), shown(frames[0].masks[0], search.root)
+        search.reading.append(f"Pictures and masks: {len(frames)}, such as {picture} and {mask}")
+    if all(search.splits):
+        counts = ", ".join(f"{len(split)} {name}" for name, split in search.splits.items())
+        search.reading.append(f"Splits: {counts}")
+    if search.unlabelled:
+        count = sum(len(pictures) for pictures in search.unlabelled.values())
+        search.reading.append(f"Without masks: {count} pictures, for pretexts")

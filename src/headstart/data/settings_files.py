@@ -9,13 +9,19 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
 from headstart.errors import DataError, Finding
 
 # pydantic puts the kind of a recipe into the place of an error; it is no setting's name.
 _RECIPE_TAGS = ("segmentation", "classification")
+
+
+class FrozenModel(BaseModel):
+    """A value that cannot change. Unknown settings are refused, nested values checked again."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", revalidate_instances="always")
 
 
 def explain(error: ValidationError, where: str, known: Iterable[str]) -> list[Finding]:

@@ -1,0 +1,336 @@
+"""The layout ``described``: a folder that a ``dataset.toml`` says how to read."""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from headstart.data.files import is_junk, natural_key, read_file, shown
+from headstart.data.label_map import LabelMap, map_of_colours, map_of_levels, parsed_value
+from headstart.data.layouts.dataset import Dataset, Layout
+from headstart.data.layouts.description import (
+    NAME,
+    Description,
+    ListedFrame,
+    literal,
+    matching,
+    read_description,
+)
+from headstart.data.layouts.label_discovery import find_label_map
+from headstart.data.layouts.name_patterns import split_of
+from headstart.data.layouts.pairing import FrameSearch, describe, read_frames
+from headstart.data.layouts.splitting import NO_SPLIT, assign_groups, draw_validation, make_splits
+from headstart.data.pictures.frame import Frame, Layer, Shapes
+from headstart.data.pictures.reading import SUFFIXES
+from headstart.errors import DataError, Finding
+
+_MAX_LIST = 1 << 26  # bytes of a list file
+
+Parts = Mapping[str, str]
+
+
+def recognises(path: Path) -> bool:
+    """Return whether a path is a ``.toml`` file, or a folder with a ``dataset.toml``."""
+    return (path.suffix == ".toml" and path.is_file()) or (path / NAME).is_file()
+
+
+def read(path: Path) -> Dataset:
+    """Find the frames as the file says.
+
+    Raises:
+        DataError: With all faults of the file, or of the folder.
+    """
+    file = path if path.is_file() else path / NAME
+    description = read_description(file)
+    root = Path(os.path.normpath(file.parent / description.root))
+    if description.layout is not None:
+        return _by_layout(description.layout, root, file)
+    dataset = read_frames(root, LAYOUT, lambda search: _find(search, description))
+    return replace(dataset, reading=(f"Described by {file.name}", *dataset.reading))
+
+
+LAYOUT = Layout(
+    name="described",
+    arrangement=f"you like, with a {NAME} that says how to read it",
+    recognises=recognises,
+    read=read,
+)
+
+
+def _by_layout(name: str, root: Path, file: Path) -> Dataset:
+    from headstart.data.layouts.recognise import LAYOUTS  # the table names this layout, too
+
+    layouts = {layout.name: layout for layout in LAYOUTS if layout.name != LAYOUT.name}
+    if name not in layouts:
+        message = f"{file}: there is no layout {name}"
+        hint = f"expected one of {', '.join(layouts)}"
+        raise DataError(Finding("bad-setting", "error", message, hint))
+    return layouts[name].read(root)
+
+
+def _find(search: FrameSearch, description: Description) -> LabelMap | None:
+    frames, masks = (
+        _listed(search, description) if description.frames else _by_pattern(search, description)
+    )
+    label_map = _label_map(search, description, [p for paths in masks.values() for p, _ in paths])
+    if label_map is None:
+        return None
+    for split, part in frames.items():
+        labelled = tuple(
+            replace(frame, mask=_mask(masks[split, frame.name], description, label_map, frame))
+            for frame in part
+        )
+        search.splits[split] = labelled
+    assign_groups(search)
+    make_splits(search)
+    draw_validation(search)
+    describe(search)
+    return label_map
+
+
+_Frames = dict[str, list[Frame]]
+_Masks = dict[tuple[str, str], list[tuple[Path, str]]]
+"""Mask files with their class (``""``: all), by split and frame."""
+
+
+def _listed(search: FrameSearch, description: Description) -> tuple[_Frames, _Masks]:
+    frames: _Frames = defaultdict(list)
+    masks: _Masks = {}
+    for listed in description.frames:
+        frame = Frame(listed.name, search.root / listed.picture, None, listed.group)
+        if not listed.masks and description.missing != "background":
+            search.unlabelled["train"] = (*search.unlabelled.get("train", ()), frame)
+            continue
+        split = listed.split or NO_SPLIT
+        frames[split].append(frame)
+        masks[split, frame.name] = [(search.root / mask, "") for mask in listed.masks]
+    _refuse_twice(search, frames)
+    return frames, masks
+
+
+def _by_pattern(search: FrameSearch, description: Description) -> tuple[_Frames, _Masks]:
+    assert description.pictures is not None
+    assert description.masks is not None
+    files = sorted(_files(search.root), key=natural_key)
+    patterns = description.masks if isinstance(description.masks, dict) else {"": description.masks}
+    # 7_mask.png matches "{name}.png" too: the pattern that says more about it has it
+    masks_of = [*patterns.values(), *([description.valid] if description.valid else [])]
+    longer = [pattern for pattern in masks_of if literal(pattern) > literal(description.pictures)]
+    taken = {path for pattern in longer for path in matching(pattern, files)}
+    pictures = matching(description.pictures, (path for path in files if path not in taken))
+    if not pictures:
+        message = f"no picture matches the pattern {description.pictures}"
+        hint = f"the folder has {', '.join(files[:3]) or 'no pictures'}"
+        search.add_finding("no-images", "error", message, hint)
+    by_class = {name: _index(pattern, files, pictures) for name, pattern in patterns.items()}
+    valid = _index(description.valid, files, pictures) if description.valid else {}
+    listed_splits = _list_files(search, description)
+    frames: _Frames = defaultdict(list)
+    masks: _Masks = {}
+    without_mask: list[Path] = []
+    for path, parts in pictures.items():
+        of_frame = [
+            (search.root / m, name) for name, index in by_class.items() for m in index.get(path, ())
+        ]
+        if not of_frame and description.missing != "background":
+            without_mask.append(search.root / path)
+            continue
+        region = valid.get(path, ())
+        if description.valid and not region:
+            message, hint = "a picture has no mask of its region", f"add it, as {description.valid}"
+            search.add_finding("no-region", "error", message, hint, [search.root / path])
+        split = _split(search, description, path, parts, listed_splits)
+        frame = Frame(parts["name"], search.root / path, None, parts.get("group"),
+                      valid=search.root / region[0] if region else None)  # fmt: skip
+        if any(frame.name == other.name for other in frames[split]) and frame.group:
+            frame = replace(frame, name=f"{frame.group}_{frame.name}")
+        frames[split].append(frame)
+        masks[split, frame.name] = of_frame
+    if without_mask:
+        hint = (
+            'add its mask; or list it as unlabelled = "..."; or say missing = "background" if it '
+            "shows nothing"
+        )
+        search.add_finding(
+            "image-without-mask", "error", "a picture has no mask", hint, without_mask
+        )
+    if description.unlabelled:
+        others = [p for p in matching(description.unlabelled, files) if p not in pictures]
+        search.unlabelled["train"] = tuple(Frame(Path(p).stem, search.root / p) for p in others)
+    _refuse_twice(search, frames)
+    return frames, masks
+
+
+def _files(root: Path) -> Iterable[str]:
+    for parent, folders, names in os.walk(root):
+        folders[:] = [name for name in folders if not is_junk(name)]
+        for name in names:
+            if name[name.rfind(".") :].lower() in SUFFIXES and not is_junk(name):
+                yield Path(parent, name).relative_to(root).as_posix()
+
+
+def _index(
+    pattern: str, files: list[str], pictures: Mapping[str, Parts]
+) -> dict[str, tuple[str, ...]]:
+    """Return by picture the files that a pattern matches with the same parts."""
+    matches = {
+        path: parts for path, parts in matching(pattern, files).items() if path not in pictures
+    }
+    names_of_picture = next(iter(pictures.values()), {}).keys()
+    shared = sorted(names_of_picture & next(iter(matches.values()), {}).keys())
+    by_parts: dict[tuple[str, ...], tuple[str, ...]] = {}
+    for path, parts in matches.items():
+        key = tuple(parts[part] for part in shared)
+        by_parts[key] = (*by_parts.get(key, ()), path)
+    return {
+        path: by_parts.get(tuple(parts[part] for part in shared), ())
+        for path, parts in pictures.items()
+    }
+
+
+def _list_files(search: FrameSearch, description: Description) -> dict[str, str]:
+    """Return the split of each name that a list file has."""
+    splits: dict[str, str] = {}
+    for split, value in description.split.items():
+        if value.endswith(".txt"):
+            text = read_file(search.root / value, search.root, _MAX_LIST).decode("utf-8", "replace")
+            splits |= dict.fromkeys(
+                (line.strip() for line in text.splitlines() if line.strip()), split
+            )
+    return splits
+
+
+def _split(
+    search: FrameSearch,
+    description: Description,
+    path: str,
+    parts: Parts,
+    listed: Mapping[str, str],
+) -> str:
+    if listed:
+        for name in (parts["name"], path, Path(path).name):
+            if name in listed:
+                return listed[name]
+        message = "a picture is in no list of the splits"
+        search.add_finding(
+            "not-in-a-list", "error", message, "add its name to a list", [search.root / path]
+        )
+        return NO_SPLIT
+    if (value := parts.get("split")) is None:
+        return NO_SPLIT
+    for split, named in description.split.items():
+        if named == value:
+            return split
+    if meaning := split_of(value):
+        return meaning[0]
+    message = f"{value} is the name of no split"
+    hint = f'say which it is: [split], then for example train = "{value}"'
+    search.add_finding("not-a-split", "error", message, hint, [search.root / path])
+    return NO_SPLIT
+
+
+def _refuse_twice(search: FrameSearch, frames: _Frames) -> None:
+    for part in frames.values():
+        names = [frame.name for frame in part]
+        if twice := [frame.image for frame in part if names.count(frame.name) > 1][:20]:
+            message = "several pictures of a split have one name"
+            hint = "add a {group} to the pattern, or give them different names"
+            search.add_finding("same-stem", "error", message, hint, twice)
+
+
+def _label_map(search: FrameSearch, description: Description, masks: list[Path]) -> LabelMap | None:
+    ignored = description.ignore if isinstance(description.ignore, tuple) else (description.ignore,)
+    values = [parsed_value(list(v) if isinstance(v, tuple) else v) for v in ignored]
+    levels = [v for v in values if isinstance(v, int)]
+    colours = [v for v in values if isinstance(v, tuple)]
+    if isinstance(description.masks, dict):
+        names = ["background", *description.masks]
+        return map_of_levels(dict(zip(names, range(len(names)), strict=True)), levels)
+    if not description.classes:
+        if description.threshold is not None:
+            return map_of_levels({"background": 0, "class_1": 255})
+        return find_label_map(search, masks, ignore=levels)
+    parsed = {
+        name: parsed_value(list(v) if isinstance(v, tuple) else v)
+        for name, v in description.classes.items()
+    }
+    if wrong := [name for name, value in parsed.items() if value is None]:
+        message = f"classes that have neither a grey level nor a colour: {', '.join(wrong)}"
+        search.add_finding("label-map", "error", message, 'write a level, or a colour as "#ff0000"')
+        return None
+    named = ", ".join(f"{value} {name}" for name, value in description.classes.items())
+    search.reading.append(f"Classes: {named}")
+    try:
+        if all(isinstance(value, tuple) for value in parsed.values()):
+            return map_of_colours(
+                {n: v for n, v in parsed.items() if isinstance(v, tuple)}, colours
+            )
+        return map_of_levels({n: v for n, v in parsed.items() if isinstance(v, int)}, levels)
+    except ValueError as error:
+        search.add_finding(
+            "label-map", "error", str(error), "give each class its own level or colour"
+        )
+        return None
+
+
+def _mask(
+    masks: list[tuple[Path, str]], description: Description, label_map: LabelMap, frame: Frame
+) -> Path | tuple[Layer | Shapes, ...]:
+    if not masks:
+        return (Shapes(frame.image, ()),)  # shows background only
+    if isinstance(description.masks, dict):
+        grey = dict(zip(label_map.names, label_map.greys, strict=True))
+        return tuple(
+            Layer(path, ((0, 0),), f"the masks of {name}", grey[name], ignored=label_map.ignore,
+                  threshold=description.threshold)
+            for path, name in masks
+        )  # fmt: skip
+    if len(masks) == 1 and description.threshold is None:
+        return masks[0][0]
+    if description.threshold is not None:
+        levels: tuple[tuple[int, int], ...] = ((0, label_map.greys[0]), (255, label_map.greys[-1]))
+    else:
+        levels = tuple((grey, grey) for grey in label_map.greys)
+    return tuple(
+        Layer(
+            path, levels, "the classes", ignored=label_map.ignore, threshold=description.threshold
+        )
+        for path, _ in masks
+    )
+
+
+def description_of(dataset: Dataset) -> Description:
+    """Return a description that reads the same dataset: its frames one by one, or its layout."""
+    frames = [(split, f) for split, part in dataset.splits.items() for f in part]
+    by_file = all(
+        isinstance(f.mask, Path) and f.crop is None and f.valid is None for _, f in frames
+    )
+    if not by_file or dataset.label_map.ignored_colours:
+        return Description(root=str(dataset.root.resolve()), layout=dataset.layout)
+    listed = [
+        ListedFrame(
+            name=frame.name,
+            picture=shown(frame.image, dataset.root),
+            masks=tuple(shown(mask, dataset.root) for mask in frame.masks),
+            split=split,  # type: ignore[arg-type]
+            group=frame.group,
+        )
+        for split, frame in frames
+    ]
+    listed += [
+        ListedFrame(name=frame.name, picture=shown(frame.image, dataset.root))
+        for part in dataset.unlabelled.values()
+        for frame in part
+    ]
+    names, colours = dataset.label_map.names, dataset.label_map.colours
+    values: list[int | str] = ["#{:02x}{:02x}{:02x}".format(*c) for c in colours]
+    values = values or [*dataset.label_map.greys]
+    return Description(
+        root=str(dataset.root.resolve()),
+        frames=tuple(listed),
+        classes=dict(zip(names, values, strict=True)),
+        ignore=dataset.label_map.ignore,
+    )

@@ -1,0 +1,180 @@
+"""``dataset.toml``: patterns, classes, splits, regions; and every reading written as one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from headstart.data.decoded_frames import digest
+from headstart.data.label_map import IGNORE, LabelMap
+from headstart.data.layouts.dataset import Dataset
+from headstart.data.layouts.described import description_of
+from headstart.data.layouts.description import to_toml
+from headstart.data.layouts.recognise import layout_of, open_dataset
+from headstart.data.pictures.masks import read_labelled
+from headstart.errors import DataError
+
+SIZE = (6, 8)
+
+
+def save(root: Path, name: str, pixels: np.ndarray) -> None:
+    path = root / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(path)
+
+
+def picture(seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (*SIZE, 3), dtype=np.uint8)
+
+
+def mask(seed: int, levels: tuple[int, ...] = (0, 255)) -> np.ndarray:
+    chosen = np.random.default_rng(seed).integers(0, len(levels), SIZE)
+    return np.array(levels, dtype=np.uint8)[chosen]
+
+
+def described(root: Path, text: str) -> Dataset:
+    (root / "dataset.toml").write_text(text)
+    return open_dataset(root)
+
+
+def scans(root: Path) -> Path:
+    for k in range(12):
+        group = f"p{k % 4}"
+        save(root, f"scans/{group}/{k}_t1.png", picture(k))
+        save(root, f"truth/{group}/{k}-seg.png", mask(k))
+    return root
+
+
+PATTERNS = 'pictures = "scans/{group}/{name}_t1.png"\nmasks = "truth/{group}/{name}-seg.png"\n'
+
+
+def test_patterns_pair_and_group(tmp_path: Path) -> None:
+    text = PATTERNS + "[classes]\nskull = 255\nbackground = 0\n"
+    dataset = described(scans(tmp_path), text)
+    assert layout_of(tmp_path) == dataset.layout == "described"
+    assert dataset.label_map == LabelMap(("background", "skull"), (0, 255))
+    frames = [frame for part in dataset.splits.values() for frame in part]
+    assert {frame.group for frame in frames} == {"p0", "p1", "p2", "p3"}
+    assert len(frames) == 12 and set(dataset.splits) == {"train", "validation", "test"}
+    for part in dataset.splits.values():
+        groups = {frame.group for frame in part}
+        others = [f.group for f in frames if f not in part]
+        assert not groups & set(others), "a group stays in one split"
+    _, labels = read_labelled(frames[0], dataset.label_map, dataset.root)
+    assert np.array_equal(labels, mask(int(frames[0].name)) // 255)
+
+
+def test_a_file_elsewhere_names_the_folder(tmp_path: Path) -> None:
+    scans(tmp_path / "data")
+    file = tmp_path / "mine.toml"
+    file.write_text('root = "data"\n' + PATTERNS)
+    assert open_dataset(file).root == tmp_path / "data"
+    assert len(open_dataset(file).splits["train"]) == 8 or open_dataset(file).splits["train"]
+
+
+def test_splits_by_folder_and_by_list(tmp_path: Path) -> None:
+    for split, count in (("learn", 4), ("tune", 2), ("judge", 2)):
+        for k in range(count):
+            save(tmp_path, f"{split}/{k}.png", picture(k))
+            save(tmp_path, f"{split}/{k}_m.png", mask(k))
+    patterns = 'pictures = "{split}/{name}.png"\nmasks = "{split}/{name}_m.png"\n'
+    names = '[split]\ntrain = "learn"\nvalidation = "tune"\ntest = "judge"\n'
+    dataset = described(tmp_path, patterns + names)
+    assert {n: len(part) for n, part in dataset.splits.items()} == {
+        "train": 4, "validation": 2, "test": 2,
+    }  # fmt: skip
+    with pytest.raises(DataError, match="not-a-split"):
+        described(tmp_path, patterns)
+    (tmp_path / "a.txt").write_text("0\n1\n")
+    (tmp_path / "b.txt").write_text("2\n")
+    lists = 'pictures = "learn/{name}.png"\nmasks = "learn/{name}_m.png"\n[split]\n'
+    lists += 'train = "a.txt"\ntest = "b.txt"\n'
+    with pytest.raises(DataError, match="not-in-a-list") as refused:
+        described(tmp_path, lists)
+    assert refused.value.findings[0].files == ("learn/3.png",)
+
+
+def test_regions_ignored_levels_and_thresholds(tmp_path: Path) -> None:
+    for k in range(6):
+        save(tmp_path, f"img/{k}.png", picture(k))
+        save(tmp_path, f"gt/{k}.png", mask(k, (0, 7, 200, 255)))
+        save(tmp_path, f"fov/{k}.png", mask(k + 100))
+    patterns = 'pictures = "img/{name}.png"\nmasks = "gt/{name}.png"\n'
+    text = patterns + 'valid = "fov/{name}.png"\nignore = 7\nthreshold = 128\n'
+    dataset = described(tmp_path, text.replace("ignore = 7\n", ""))
+    frame = dataset.splits["train"][0]
+    _, labels = read_labelled(frame, dataset.label_map, dataset.root)
+    k = int(frame.name)
+    expected = np.where(mask(k, (0, 7, 200, 255)) >= 128, 1, 0)
+    assert np.array_equal(labels, np.where(mask(k + 100) == 0, IGNORE, expected))
+    levels = patterns + "ignore = [7, 200]\n[classes]\nbackground = 0\ntool = 255\n"
+    dataset = described(tmp_path, levels)
+    _, labels = read_labelled(dataset.splits["train"][0], dataset.label_map, dataset.root)
+    assert set(np.unique(labels)) == {0, 1, IGNORE}
+    (tmp_path / "fov/2.png").unlink()
+    with pytest.raises(DataError, match="no-region"):
+        described(tmp_path, text.replace("ignore = 7\n", ""))
+
+
+def test_a_pattern_for_each_class_and_pictures_that_show_nothing(tmp_path: Path) -> None:
+    for k in range(6):
+        save(tmp_path, f"img/{k}.png", picture(k))
+    for k in range(4):
+        save(tmp_path, f"liver/{k}.png", mask(k))
+        save(tmp_path, f"spleen/{k}.png", mask(k + 50))
+    text = 'pictures = "img/{name}.png"\n{missing}[masks]\nliver = "liver/{name}.png"\n'
+    text += 'spleen = "spleen/{name}.png"\n'
+    with pytest.raises(DataError, match="image-without-mask") as refused:
+        described(tmp_path, text.replace("{missing}", ""))
+    assert refused.value.findings[0].files == ("img/4.png", "img/5.png")
+    dataset = described(tmp_path, text.replace("{missing}", 'missing = "background"\n'))
+    assert dataset.label_map.names == ("background", "liver", "spleen")
+    for frame in (f for part in dataset.splits.values() for f in part):
+        _, labels = read_labelled(frame, dataset.label_map, dataset.root)
+        k = int(frame.name)
+        liver, spleen = (mask(k) > 0, mask(k + 50) > 0) if k < 4 else (False, False)
+        assert np.array_equal(labels, np.where(spleen, 2, np.where(liver, 1, 0)) + 0 * labels)
+
+
+WRONG = {
+    'pictures = "a/{name}.png"': "masks is missing",
+    'layout = "nothing"': "no layout nothing",
+    'pictures = "a/x.png"\nmasks = "b/{name}.png"': "no {name}",
+    PATTERNS + 'colour = "red"': "no setting colour",
+    PATTERNS + "threshold = 0": "threshold",
+    PATTERNS + "[classes]\na = 0\nb = 0\n": "distinct",
+    PATTERNS + '[classes]\na = 0\nb = "red"\n': "colour",
+    "pictures = [": "not valid TOML",
+    "": "one of layout, pictures",
+    'pictures = "none/{name}.png"\nmasks = "truth/{name}.png"': "no picture matches",
+}
+
+
+@pytest.mark.parametrize("text", WRONG)
+def test_what_is_wrong_is_said(text: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError) as refused:
+        described(scans(tmp_path), text)
+    assert WRONG[text] in str(refused.value)
+
+
+def test_a_reading_written_as_a_description_reads_the_same(tmp_path: Path) -> None:
+    root = scans(tmp_path / "data")
+    for k in range(3):
+        save(root, f"more/{k}.png", picture(k))
+    first = open_dataset(root)
+    assert first.layout == "paired"
+    file = tmp_path / "out.toml"
+    file.write_text(to_toml(description_of(first)))
+    second = open_dataset(file)
+    assert second.label_map == first.label_map
+    assert second.splits.keys() == first.splits.keys()
+    for split, part in first.splits.items():
+        named = {frame.name: frame for frame in second.splits[split]}
+        assert set(named) == {frame.name for frame in part}
+        same_order = [named[frame.name] for frame in part]
+        assert [f.group for f in same_order] == [f.group for f in part]
+        assert digest(same_order, second.root) == digest(part, first.root)
+    assert len(second.unlabelled["train"]) == len(first.unlabelled["train"]) == 3
