@@ -5,10 +5,12 @@ from __future__ import annotations
 import errno
 import shutil
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -16,12 +18,13 @@ from PIL import Image
 
 from headstart.data import decoded_frames as decoded
 from headstart.data.decoded_frames import Decoded, decode, resize_image, resize_mask
-from headstart.data.label_map import LabelMap
+from headstart.data.label_map import IGNORE, LabelMap, map_of_colours
 from headstart.data.layouts.recognise import open_dataset
 from headstart.data.pictures import masks
 from headstart.data.pictures.frame import Frame
 from headstart.data.pictures.masks import read_labelled
 from headstart.errors import DataError, DiskError
+from headstart.scores.counts import count
 
 MAP = LabelMap(("ground", "tool", "thread"), (0, 100, 200))
 SIZE = (16, 24)
@@ -348,3 +351,61 @@ def test_real_frames(real, tmp_path):
     assert set(found.sizes) == {(256, 320)}
     assert found.present[:, 0].all()
     assert all(t.shape == (256, 320) for t in found.truth)
+
+
+# --- pixels that do not count ---
+
+
+@given(st.integers(0, 99), st.tuples(st.integers(1, 20), st.integers(1, 20)))
+def test_resizing_keeps_ignored_pixels_ignored(seed, size):
+    rng = np.random.default_rng(seed)
+    mask = rng.integers(0, 4, (9, 13), dtype=np.uint8)
+    ignored = rng.random(mask.shape) < 0.4
+    where = resize_mask(ignored.astype(np.uint8), size) == 1
+    resized = resize_mask(np.where(ignored, np.uint8(IGNORE), mask), size)
+    assert np.array_equal(resized == IGNORE, where)
+    assert np.array_equal(resized[~where], resize_mask(mask, size)[~where])
+
+
+def test_pixels_outside_the_valid_region_count_nowhere(root, tmp_path):
+    (root / "valid").mkdir()
+    given_frames = []
+    for frame in frames(root):
+        with Image.open(frame.image) as image:
+            region = np.full((image.height, image.width), 255, np.uint8)
+        region[:, :8] = 0  # all of the thread, and a part of the tool
+        Image.fromarray(region).save(root / "valid" / f"{frame.name}.png")
+        given_frames.append(replace(frame, valid=root / "valid" / f"{frame.name}.png"))
+    found = decode(given_frames, SIZE, MAP, root, tmp_path / "cache")
+    before = decode(frames(root), SIZE, MAP, root, tmp_path / "cache")
+    assert found.digest != before.digest
+    assert found.present.tolist() == [[True, True, False]] * 3 != before.present.tolist()
+    predicted = [np.ones_like(truth) for truth in before.truth]
+    for truth, all_of_it, wrong in zip(found.truth, before.truth, predicted, strict=True):
+        assert (truth[:, :8] == IGNORE).all() and np.array_equal(truth[:, 8:], all_of_it[:, 8:])
+        pair = [torch.from_numpy(m)[None] for m in (wrong, truth)]
+        fewer = [torch.from_numpy(m[:, 8:].copy())[None] for m in (wrong, all_of_it)]
+        assert torch.equal(count(*pair, 3, IGNORE), count(*fewer, 3))
+    assert found.masks is not None and (found.masks == IGNORE).any()
+
+
+def test_other_colours_of_classes_are_decoded_again(root, tmp_path):
+    """The same files with the same numbers of classes, but what is what has changed."""
+    folder = root / "masks"
+    inks = {0: (0, 0, 0), 100: (255, 0, 0), 200: (0, 255, 0)}
+    for path in folder.iterdir():
+        grey = np.asarray(Image.open(path))
+        rgb = np.zeros((*grey.shape, 3), np.uint8)
+        for level, ink in inks.items():
+            rgb[grey == level] = ink
+        Image.fromarray(rgb).save(path)
+    red, green, blue = (255, 0, 0), (0, 255, 0), (0, 0, 255)
+    maps = (
+        map_of_colours({"bg": (0, 0, 0), "tool": red, "thread": green}),
+        map_of_colours({"bg": (0, 0, 0), "tool": green, "thread": red}),
+        map_of_colours({"bg": (0, 0, 0), "tool": red, "thread": blue}, [green]),
+    )
+    a, b, c = (decode(frames(root), SIZE, m, root, tmp_path / "cache").truth[0] for m in maps)
+    assert np.array_equal(a == 1, b == 2) and np.array_equal(a == 2, b == 1)
+    assert np.array_equal(a == 2, c == IGNORE) and np.array_equal(a == 1, c == 1)
+    assert (a == 1).any() and (a == 2).any()

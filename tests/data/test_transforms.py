@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -307,3 +308,26 @@ def test_switching_one_part_off_leaves_the_others():
 def test_nonsense_is_refused(nonsense):
     with pytest.raises(ValueError, match=next(iter(nonsense))):
         Augmentation(**nonsense)
+
+
+# --- pixels that do not count ---
+
+
+@pytest.mark.parametrize("border", ["zeros", "reflection"])
+@pytest.mark.parametrize("moves", [True, False])
+def test_ignored_pixels_move_with_the_picture(border: str, moves: bool) -> None:
+    """They stay ignored, nothing else becomes so, and the other classes move as before."""
+    still: dict = {} if moves else {"rotation": 0.0, "scale": 1.0}
+    augmentation = replace(EVERYTHING, border=border, **still)
+    image, mask = batch(3, 40, 30)
+    ignored = torch.rand(mask.shape, generator=torch.Generator().manual_seed(1)) < 0.3
+    mask = mask % 200
+    changed = torch.where(ignored, 255, mask).to(torch.uint8)
+
+    def moved(labels: Tensor) -> Tensor:
+        return augment(image, labels, augmentation, np.random.default_rng(4))[1]
+
+    where = moved(ignored.to(torch.uint8)) == 1
+    assert 0.1 < where.float().mean() < 0.5
+    assert torch.equal(moved(changed) == 255, where)
+    assert torch.equal(moved(changed)[~where], moved(mask.to(torch.uint8))[~where])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import matplotlib as mpl
 import numpy as np
@@ -10,10 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from matplotlib.figure import Figure
 from PIL import Image
 
 from headstart.plots.curves import areas, curves
-from headstart.plots.overlay import colour
+from headstart.plots.overlay import IGNORED, colour
 from headstart.plots.sheets import Example, choose_examples, predictions
 
 NAMES = ("ground", "tool", "thread", "needle")
@@ -101,6 +103,22 @@ def test_predictions_are_rows_of_three():
     for k in (1, 3):  # in truth, in prediction, and in the legend
         assert (one == colour(k)).all(-1).sum() > 100
     assert not (one == colour(2)).all(-1).any()
+
+
+def test_ignored_pixels_of_the_truth_are_grey_and_in_the_legend(monkeypatch):
+    plain = example()
+    truth = np.where(plain.truth == 3, np.uint8(IGNORED), plain.truth)
+    named: list[str] = []
+    legend = Figure.legend
+
+    def noted(self, handles, **options):
+        named.extend(handle.get_label() for handle in handles)
+        return legend(self, handles=handles, **options)
+
+    monkeypatch.setattr(Figure, "legend", noted)
+    pixels = opened(predictions([replace(plain, truth=truth)], NAMES, "test frames"))
+    assert named == ["tool", "needle", "ignored"]
+    assert (pixels == colour(IGNORED)).all(-1).sum() > 100
 
 
 @pytest.mark.parametrize("size", [(24, 200), (200, 24)])

@@ -7,8 +7,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from PIL import ImageDraw
 
-from headstart.plots.overlay import COLOURS, colour, overlay, overlay_with_legend
+from headstart.data.label_map import IGNORE
+from headstart.plots.overlay import (
+    COLOURS,
+    IGNORED,
+    colour,
+    label,
+    overlay,
+    overlay_with_legend,
+)
 
 
 @given(
@@ -60,3 +69,28 @@ def test_a_picture_without_foreground_says_so() -> None:
         np.zeros((40, 400, 3), np.uint8), np.zeros((40, 400), np.uint8), ("background", "x")
     )
     assert (sheet[40:] < 128).any() and (sheet[:40] == 0).all()
+
+
+def test_ignored_pixels_are_grey_and_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert IGNORED == IGNORE
+    red, green, blue = colour(IGNORED)
+    assert red == green == blue and label(IGNORED, ("background", "x")) == "ignored"
+    assert label(1, ("background", "a_tool")) == "a tool"
+    classes = np.zeros((40, 400), np.uint8)
+    classes[:, :100], classes[:, 300:] = 1, IGNORED
+    image = np.zeros((40, 400, 3), np.uint8)
+    seen = overlay(image, classes, 1.0)
+    assert (seen[:, 300:] == colour(IGNORED)).all() and (seen[:, 100:300] == 0).all()
+    sheet = overlay_with_legend(image, classes, ("background", "x"))
+    legend = sheet[40:].reshape(-1, 3)
+    assert {colour(1), colour(IGNORED)} <= set(map(tuple, legend.tolist()))
+    named: list[str] = []
+    draw_text = ImageDraw.ImageDraw.text
+
+    def text(self: ImageDraw.ImageDraw, xy: object, words: str, **options: object) -> None:
+        named.append(words)
+        draw_text(self, xy, words, **options)
+
+    monkeypatch.setattr(ImageDraw.ImageDraw, "text", text)
+    overlay_with_legend(image, classes, ("background", "x"))
+    assert named == ["x", "ignored"]

@@ -25,6 +25,7 @@ from sklearn.metrics import (
 from headstart.scores import overlap
 from headstart.scores.counts import constant_counts, count, left_out
 from headstart.scores.segmentation import score, trivial_scores
+from tests.scores.oracle import from_sklearn
 
 EIGHT = (
     "dice",
@@ -59,43 +60,6 @@ def counts_of(prediction: np.ndarray, truth: np.ndarray) -> np.ndarray:
     return count(torch.from_numpy(prediction), torch.from_numpy(truth), K).numpy()
 
 
-def held(*arrays: np.ndarray) -> list[int]:
-    """The foreground classes in any of the arrays."""
-    return sorted(set(np.concatenate([a.ravel() for a in arrays]).tolist()) - {0})
-
-
-def mean(values: list[float]) -> float | None:
-    return float(np.mean(values)) if values else None
-
-
-def from_sklearn(prediction: np.ndarray, truth: np.ndarray) -> dict[str, float | None]:
-    """The eight scores as design and papers word them, frame by frame, by scikit-learn."""
-    pairs = [(t.ravel(), p.ravel()) for t, p in zip(truth, prediction, strict=True)]
-
-    def macro(function: object, t: np.ndarray, p: np.ndarray, classes: list[int]) -> float | None:
-        if not classes:
-            return None
-        return float(function(t, p, labels=classes, average="macro", zero_division=0))  # type: ignore[operator]
-
-    present = held(truth)
-    either = [(t, p) for t, p in pairs if held(t, p)]
-    absent = [(c in p) for t, p in pairs for c in range(1, K) if c not in t]
-    return {
-        "dice": macro(f1_score, truth.ravel(), prediction.ravel(), present),
-        "dice_frame": mean([macro(f1_score, t, p, held(t, p)) for t, p in either]),
-        "dice_assignment": mean(
-            [f1_score(t, p, labels=range(K), average="macro", zero_division=1.0) for t, p in pairs]
-        ),
-        "iou": macro(jaccard_score, truth.ravel(), prediction.ravel(), present),
-        "endovis_iou": mean([macro(jaccard_score, t, p, held(t)) or 0.0 for t, p in either]),
-        "isi_iou": mean([macro(jaccard_score, t, p, held(t, p)) for t, p in either]),
-        "mc_iou": mean(
-            [mean([macro(jaccard_score, t, p, [c]) for t, p in pairs if c in t]) for c in present]
-        ),
-        "absent_fp_rate": mean([float(a) for a in absent]),
-    }
-
-
 @few
 @given(labels)
 def test_counts_are_sklearns(pair: tuple[np.ndarray, np.ndarray]) -> None:
@@ -111,7 +75,7 @@ def test_counts_are_sklearns(pair: tuple[np.ndarray, np.ndarray]) -> None:
 def test_scores_are_sklearns(pair: tuple[np.ndarray, np.ndarray]) -> None:
     prediction, truth = pair
     scores = score(counts_of(prediction, truth), NAMES)
-    for name, expected in from_sklearn(prediction, truth).items():
+    for name, expected in from_sklearn(prediction, truth, K).items():
         assert scores[name] == pytest.approx(expected, abs=1e-12), name  # type: ignore[literal-required]
         assert (scores[name] is None) == (name in scores.get("reasons", {}))  # type: ignore[literal-required]
 
@@ -323,3 +287,86 @@ def test_predicting_background_on_endovis(split: str, expected: float) -> None:
 def test_imports_no_torch() -> None:
     code = "import sys, headstart.scores.segmentation; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+# --- pixels that do not count ---
+
+IGNORED = 255
+some_ignored = frames.flatmap(
+    lambda shape: st.tuples(
+        hnp.arrays(np.int64, shape, elements=st.integers(0, K - 1)),
+        hnp.arrays(np.int64, shape, elements=st.sampled_from([*range(K), IGNORED, IGNORED])),
+    )
+)
+
+
+def removed(classes: np.ndarray, truth: np.ndarray) -> list[np.ndarray]:
+    """The classes of each frame at the pixels that count."""
+    return [c[t != IGNORED] for c, t in zip(classes, truth, strict=True)]
+
+
+@few
+@given(some_ignored)
+def test_scores_are_those_of_the_pixels_that_count(pair: tuple[np.ndarray, np.ndarray]) -> None:
+    prediction, truth = pair
+    counts = count(torch.from_numpy(prediction), torch.from_numpy(truth), K, IGNORED).numpy()
+    assert ((counts[..., 0] + counts[..., 2]).sum(1) == (truth != IGNORED).sum((1, 2))).all()
+    scores = score(counts, NAMES)
+    fewer = removed(truth, truth)
+    expected = from_sklearn(removed(prediction, truth), fewer, K)
+    constant = [from_sklearn(removed(np.full_like(truth, c), truth), fewer, K) for c in range(K)]
+    for name in EIGHT:
+        assert scores[name] == pytest.approx(expected[name], abs=1e-12), name  # type: ignore[literal-required]
+        assert (scores[name] is None) == (name in scores.get("reasons", {}))  # type: ignore[literal-required]
+        best = min if name == "absent_fp_rate" else max
+        values = [value for c in constant if (value := c[name]) is not None]
+        trivial = best(values, default=None)
+        assert scores["trivial"][name] == pytest.approx(trivial, abs=1e-12), name
+    for c, name in enumerate(NAMES):
+        assert scores["classes"][name]["pixels"] == (truth == c).sum()
+        assert scores["classes"][name]["frames"] == sum(c in t for t in truth)
+
+
+@few
+@given(some_ignored, st.integers(0, 10**6))
+def test_what_is_predicted_at_ignored_pixels_has_no_effect(
+    pair: tuple[np.ndarray, np.ndarray], seed: int
+) -> None:
+    prediction, truth = pair
+    other = np.random.default_rng(seed).integers(0, K, truth.shape)
+    changed = np.where(truth == IGNORED, other, prediction)
+    a, b = (
+        count(torch.from_numpy(p), torch.from_numpy(truth), K, IGNORED)
+        for p in (prediction, changed)
+    )
+    assert torch.equal(a, b)
+
+
+@few
+@given(labels)
+def test_where_every_pixel_counts_ignoring_changes_no_count(
+    pair: tuple[np.ndarray, np.ndarray],
+) -> None:
+    prediction, truth = (torch.from_numpy(x) for x in pair)
+    assert torch.equal(count(prediction, truth, K, IGNORED), count(prediction, truth, K))
+
+
+def test_invalid_values_still_raise_where_pixels_are_ignored() -> None:
+    truth = torch.tensor([[[0, IGNORED, 1]]])
+    for prediction, mask, ignore in (
+        ([0, K, 1], truth, IGNORED),  # also under an ignored pixel
+        ([0, -1, 1], truth, IGNORED),
+        ([0, 0, 1], torch.where(truth == 1, K, truth), IGNORED),
+        ([0, 0, 1], torch.where(truth == 1, -1, truth), IGNORED),
+        ([0, 0, 1], truth, None),
+    ):
+        with pytest.raises(ValueError, match="outside 0 to 3"):
+            count(torch.tensor([[prediction]]), mask, K, ignore)
+
+
+def test_a_frame_without_pixels_that_count_is_left_out_of_every_score() -> None:
+    counts = np.array([EMPTY, np.zeros((3, 3), np.int64)])
+    names = ["background", "a", "b"]
+    one, two = score(counts[:1], names), score(counts, names)
+    assert [two[name] for name in EIGHT] == [one[name] for name in EIGHT]  # type: ignore[literal-required]
+    assert one["dice_assignment"] is not None and one["absent_fp_rate"] is not None

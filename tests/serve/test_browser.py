@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import shutil
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +15,11 @@ from PIL import Image
 
 from headstart.data.drawn.scenes import draw_scene
 from headstart.data.layouts.picture_folder import find_pictures
+from headstart.data.layouts.recognise import open_dataset
 from headstart.inference.masks import predict
 from headstart.inference.segmenter import brought, resized
 from headstart.serve.app import Served
+from headstart.serve.samples import Samples
 from tests.serve.conftest import address, running, served  # noqa: F401 - fixtures
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -308,3 +312,33 @@ def test_the_token_comes_with_the_address_or_by_hand(
         stranger.fill("#token", token)
         stranger.keyboard.press("Enter")
         stranger.wait_for_selector("#drop:visible")
+
+
+def test_ignored_pixels_of_the_truth_are_grey_and_named(
+    browser: sync_api.Browser,
+    served: Served,  # noqa: F811
+    drawn: Path,
+    tmp_path: Path,
+) -> None:
+    """Nothing counts in the left half of the frame."""
+    root = shutil.copytree(drawn, tmp_path / "data")
+    dataset = open_dataset(root)
+    region = np.full((32, 40), 255, np.uint8)
+    region[:, :20] = 0
+    Image.fromarray(region).save(root / "region.png")
+    frames = tuple(replace(f, valid=root / "region.png") for f in dataset.splits["test"])
+    samples = Samples("test", frames, root, "", dataset.label_map)
+    with (
+        running(replace(served, samples=samples)) as url,
+        browser.new_context(viewport={"width": 1280, "height": 900}) as context,
+    ):
+        page = context.new_page()
+        page.set_default_timeout(15_000)
+        page.goto(url)
+        page.locator("#strip button").first.click()
+        page.wait_for_selector("#what:not([hidden])")
+        page.get_by_label("Truth", exact=True).check(force=True)
+        page.locator("#opacity").fill("100")
+        grey = pixels(page).reshape(128, 160) == 0xFF969696
+        assert grey[:, :78].all() and not grey[:, 82:].any()
+        assert "ignored" in page.locator("#dice").inner_text()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import signal
@@ -16,6 +17,7 @@ from headstart.cli.main import app
 from headstart.config.files import read_run_config
 from headstart.config.recipes import ENCODER_DEFAULT
 from headstart.config.records import RunConfig, make_run_config, make_study_config
+from headstart.data.label_map import LabelMap
 from headstart.data.layouts.recognise import open_dataset
 from headstart.errors import DataError, Finding, InterruptedRun, UsageError
 from headstart.exports.to_onnx import export_run
@@ -26,6 +28,7 @@ from headstart.inference.segmenter import Segmenter
 from headstart.labelling.suggestion import look
 from headstart.runs.run import train
 from headstart.studies.study import study
+from headstart.tasks.segmentation import hash_of_label_map
 from headstart.training.checkpoint import load_weights
 from headstart.training.starts import read_source
 from tests.conftest import PRETEXT_TINY, Silent, tiny
@@ -188,3 +191,21 @@ def test_imagenet_is_the_start_of_a_classifiers_encoder_only() -> None:
         make_run_config(data="d", start="imagenet")
     with pytest.raises(ValidationError, match="tune is head"):
         RunConfig(data="d", model="resnet18", start="imagenet", tune="head")
+
+
+def test_the_hash_of_the_label_map_knows_what_is_ignored_and_colours() -> None:
+    names, greys = ("ground", "tool"), (0, 1)
+    black, red, green = (0, 0, 0), (255, 0, 0), (0, 255, 0)
+    hashes = [
+        hash_of_label_map(LabelMap(names, greys, *rest))
+        for rest in (
+            (),
+            ((9,),),
+            ((), (black, red)),
+            ((), (black, green)),
+            ((), (black, red), (green,)),
+        )
+    ]
+    assert len(set(hashes)) == 5
+    named = json.dumps([["ground", 0], ["tool", 1]])  # as in records of earlier versions
+    assert hashes[0] == hashlib.sha256(named.encode()).hexdigest()

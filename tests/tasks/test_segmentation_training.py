@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +13,15 @@ import torch
 
 from headstart.config.recipes import ASSIGNMENT, DEFAULT
 from headstart.data.decoded_frames import Decoded
+from headstart.data.label_map import IGNORE
 from headstart.models.unet import UNet
 from headstart.runs.run import train
+from headstart.tasks.class_maps import class_maps
 from headstart.tasks.segmentation_training import frame_batches, one_value_at_bottleneck
 from headstart.training.losses import dice_cross_entropy_loss, dice_loss
 from headstart.training.placement import to_input
 from tests.conftest import Silent, tiny
+from tests.scores.oracle import from_sklearn
 
 CPU = torch.device("cpu")
 
@@ -118,3 +122,50 @@ def test_a_last_batch_of_one_at_a_bottleneck_of_one_pixel(drawn: Path, tmp_path:
     recipe = DEFAULT.model_copy(update={"batch": 4, "epochs": 2, "epoch": "pass"})
     config = tiny(drawn, size=(8, 8), width=4, labels=5, recipe=recipe)
     assert train(config, tmp_path / "run", Silent())["frames"] == 5
+
+
+# --- pixels that do not count ---
+
+
+def ignoring(data: Decoded, seed: int) -> Decoded:
+    """The frames with a third of the pixels ignored, and of the first frame all."""
+    rng = np.random.default_rng(seed)
+
+    def some(mask: np.ndarray, k: int) -> np.ndarray:
+        return np.where((rng.random(mask.shape) < 0.3) | (k == 0), np.uint8(IGNORE), mask)
+
+    assert data.masks is not None
+    masks = np.stack([some(m, k) for k, m in enumerate(data.masks)])
+    return replace(data, masks=masks, truth=tuple(some(t, k) for k, t in enumerate(data.truth)))
+
+
+@pytest.mark.parametrize("recipe", [ASSIGNMENT, DEFAULT])
+def test_training_and_validation_leave_ignored_pixels_out(
+    splits: tuple[Decoded, Decoded], recipe
+) -> None:
+    train_split, validation = (ignoring(part, k) for k, part in enumerate(splits))
+    recipe = recipe.model_copy(update={"batch": 1})
+    model = UNet(5, 2).eval()
+    source = frame_batches(train_split, validation, recipe, 5, seed=0, device=CPU, ignore=IGNORE)
+    mask = source.batch(np.array([3, 1]), 5)[1]
+    assert (mask == IGNORE).any()
+    logits = torch.randn(2, 5, 16, 24)
+    other = torch.where((mask == IGNORE)[:, None], torch.randn(2, 5, 16, 24), logits)
+    assert torch.equal(source.loss(logits, mask), source.loss(other, mask))
+
+    scores = source.validate(model, lambda: False)
+    assert scores is not None and validation.masks is not None
+    with torch.no_grad():
+        logits = model(to_input(torch.from_numpy(validation.images), CPU))
+        losses = []
+        for k in range(1, 4):  # the first frame has no pixel that counts
+            valid = torch.from_numpy(validation.masks[k] != IGNORE)
+            fewer = logits[k : k + 1, :, valid][:, :, None]
+            truth = torch.from_numpy(validation.masks[k])[valid][None, None]
+            losses.append(float(source.loss(fewer, truth)))
+        maps = class_maps(logits, validation.sizes, recipe.min_area)
+    assert scores["loss"] == pytest.approx(np.mean(losses), abs=1e-5)
+    pairs = [(m.numpy(), t) for m, t in zip(maps, validation.truth, strict=True)]
+    fewer_pixels = [[x[t != IGNORE].astype(int) for x in (m, t)] for m, t in pairs]
+    expected = from_sklearn([m for m, _ in fewer_pixels], [t for _, t in fewer_pixels], 5)
+    assert scores["dice"] == pytest.approx(expected["dice"], abs=1e-12)

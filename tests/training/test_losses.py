@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -177,3 +178,157 @@ def test_refuses_what_makes_no_sense() -> None:
         dice_loss(probs, mask[:, 1:], absent="count")
     with pytest.raises(REFUSED, match="absent"):
         dice_loss(probs, mask, absent="ignore")  # type: ignore[arg-type]
+
+
+# --- pixels that do not count ---
+
+IGNORED = 255
+
+
+def with_ignored(seed: int, share: float = 0.4, dtype: torch.dtype = torch.float32):
+    """Logits, a mask with ignored pixels, and which pixels count."""
+    logits, mask = batch(seed, dtype=dtype)
+    valid = torch.rand(mask.shape, generator=torch.Generator().manual_seed(seed)) >= share
+    return logits, torch.where(valid, mask, IGNORED), valid
+
+
+def without(x: Tensor, valid: Tensor) -> Tensor:
+    """The pixels that count as one row of a single picture."""
+    if x.ndim == 3:
+        return x[valid][None, None]
+    return x.movedim(1, -1)[valid].T[None, :, None]
+
+
+@pytest.mark.parametrize("absent", ABSENT)
+@few
+@given(
+    seed=st.integers(0, 10**6), share=st.floats(0, 0.95), smooth=st.sampled_from([1e-6, 1.0, 100.0])
+)
+def test_ignored_pixels_are_as_if_removed(
+    absent: Absent, seed: int, share: float, smooth: float
+) -> None:
+    logits, mask, valid = with_ignored(seed, share, torch.float64)
+    options = {"absent": absent, "smooth": smooth}
+    if not valid.any():
+        return
+    fewer, truth = without(logits, valid), without(mask, valid)
+    loss = dice_loss(logits.softmax(1), mask, ignore=IGNORED, **options)
+    expected = naive_dice_loss(fewer.softmax(1), truth, absent, smooth)
+    assert loss.item() == pytest.approx(expected, abs=1e-9)
+    both = dice_cross_entropy_loss(logits, mask, ignore=IGNORED, **options)
+    expected += F.cross_entropy(fewer, truth).item()
+    assert both.item() == pytest.approx(expected, abs=1e-9)
+    # and any content of theirs gives the same
+    other = torch.where(valid[:, None], logits, 7 * logits.flip(1) - 3)
+    assert dice_cross_entropy_loss(other, mask, ignore=IGNORED, **options).item() == both.item()
+
+
+@pytest.mark.parametrize("absent", ABSENT)
+@pytest.mark.parametrize("smooth", [1e-6, 1.0])
+def test_gradients_with_ignored_pixels(absent: Absent, smooth: float) -> None:
+    logits, mask, valid = with_ignored(1, dtype=torch.float64)
+    logits, mask, valid = logits[:2, :, :3, :3], mask[:2, :3, :3], valid[:2, :3, :3]
+    options = {"absent": absent, "smooth": smooth}
+    probs = logits.softmax(1).requires_grad_()
+    logits.requires_grad_()
+    assert torch.autograd.gradcheck(lambda p: dice_loss(p, mask, ignore=IGNORED, **options), probs)
+    assert torch.autograd.gradcheck(
+        lambda x: dice_cross_entropy_loss(x, mask, ignore=IGNORED, **options), logits
+    )
+    for loss, x in ((dice_loss, probs), (dice_cross_entropy_loss, logits)):
+        (gradient,) = torch.autograd.grad(loss(x, mask, ignore=IGNORED, **options), x)
+        assert not valid.all() and (gradient.movedim(1, -1)[~valid] == 0).all()
+        fewer = without(x.detach(), valid).requires_grad_()
+        (expected,) = torch.autograd.grad(loss(fewer, without(mask, valid), **options), fewer)
+        assert torch.allclose(without(gradient, valid), expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("absent", ABSENT)
+@few
+@given(seed=st.integers(0, 10**6))
+def test_where_every_pixel_counts_ignoring_changes_nothing(absent: Absent, seed: int) -> None:
+    logits, mask = batch(seed)
+    probs = logits.softmax(1)
+    loss = dice_loss(probs, mask, absent=absent)
+    assert torch.equal(dice_loss(probs, mask, absent=absent, ignore=IGNORED), loss)
+    both = dice_cross_entropy_loss(logits, mask, absent=absent)
+    ignoring = dice_cross_entropy_loss(logits, mask, absent=absent, ignore=IGNORED)
+    assert ignoring.item() == pytest.approx(both.item(), rel=1e-6)
+
+
+@pytest.mark.parametrize("absent", ABSENT)
+@few
+@given(seed=st.integers(0, 10**6))
+def test_without_ignore_every_bit_is_as_it_was(absent: Absent, seed: int) -> None:
+    """The formula, operation by operation, before pixels could be ignored."""
+    logits, mask = batch(seed)
+    log_probs = logits.log_softmax(1)
+    probs = log_probs.exp()
+    truth = torch.zeros_like(probs).scatter_(1, mask.unsqueeze(1), 1)
+    pixels = truth.sum((0, 2, 3))
+    both = (probs * truth).sum((0, 2, 3))
+    dice = (2 * both + 1e-6) / (probs.sum((0, 2, 3)) + pixels + 1e-6)
+    present = pixels > 0
+    loss = 1 - (dice.mean() if absent == "count" else (dice * present).sum() / present.sum())
+    assert torch.equal(dice_loss(probs, mask, absent=absent), loss)
+    cross_entropy = -log_probs.gather(1, mask.unsqueeze(1)).mean()
+    together = dice_cross_entropy_loss(logits, mask, absent=absent)
+    assert torch.equal(together, cross_entropy + loss)
+
+
+@pytest.mark.parametrize("absent", ABSENT)
+@pytest.mark.parametrize("smooth", [1e-6, 1.0])
+def test_a_batch_in_which_no_pixel_counts_costs_nothing(absent: Absent, smooth: float) -> None:
+    logits, mask = batch(7)
+    logits.requires_grad_()
+    nothing = torch.full_like(mask, IGNORED)
+    options = {"absent": absent, "smooth": smooth, "ignore": IGNORED}
+    for loss in (
+        dice_loss(logits.softmax(1), nothing, **options),
+        dice_cross_entropy_loss(logits, nothing, **options),
+    ):
+        (gradient,) = torch.autograd.grad(loss, logits)
+        assert loss.item() == 0 and (gradient == 0).all()
+
+
+def test_nan_where_it_is_ignored_has_no_effect() -> None:
+    logits, mask, valid = with_ignored(8)
+    probs = logits.softmax(1)
+    expected = dice_loss(probs, mask, absent="skip", ignore=IGNORED)
+    probs = torch.where(valid[:, None], probs, math.nan)
+    assert torch.equal(dice_loss(probs, mask, absent="skip", ignore=IGNORED), expected)
+
+
+@pytest.mark.parametrize("absent", ABSENT)
+def test_a_byte_mask_can_be_ignored_in_part(absent: Absent) -> None:
+    """As masks come from a dataset."""
+    logits, mask, _ = with_ignored(9)
+    expected = dice_cross_entropy_loss(logits, mask, absent=absent, ignore=IGNORED)
+    as_bytes = mask.to(torch.uint8)
+    assert torch.equal(
+        dice_cross_entropy_loss(logits, as_bytes, absent=absent, ignore=IGNORED), expected
+    )
+
+
+@pytest.mark.parametrize("ignore", [None, IGNORED])
+@pytest.mark.parametrize("absent", ABSENT)
+def test_no_value_is_read_back_from_the_device(
+    absent: Absent, ignore: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Tensors of the device "meta" have no values, so reading one raises."""
+    monkeypatch.setattr(torch, "autocast", lambda *_, **__: nullcontext())  # not on this device
+    logits = torch.zeros(2, 3, 4, 5, device="meta", requires_grad=True)
+    mask = torch.zeros(2, 4, 5, dtype=torch.uint8, device="meta")
+    for loss in (dice_loss, dice_cross_entropy_loss):
+        loss(logits, mask, absent=absent, ignore=ignore).backward()
+    with pytest.raises(RuntimeError):
+        mask.max().item()
+
+
+def test_only_the_ignored_index_may_lie_outside_the_classes() -> None:
+    logits, mask, _ = with_ignored(10)
+    with pytest.raises(ValueError, match="found 0 to 255"):
+        dice_cross_entropy_loss(logits, mask, absent="skip")
+    with pytest.raises(ValueError, match="found 0 to 254"):
+        wrong = torch.where(mask == 2, 254, mask)
+        dice_loss(logits.softmax(1), wrong, absent="skip", ignore=IGNORED)

@@ -132,7 +132,8 @@ def decode(
     with ThreadPoolExecutor() as pool:
         digest = _digest(pool, frames, root)
         made_from = [
-            _VERSION, digest, labelled[0], size, label_map.greys, label_map.ignore, keep_truth
+            _VERSION, digest, labelled[0], size, label_map.greys, label_map.ignore, keep_truth,
+            *((label_map.colours, label_map.ignored_colours) if label_map.colours else ()),
         ]  # fmt: skip
 
         def make(folder: Path) -> None:

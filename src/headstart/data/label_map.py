@@ -82,6 +82,10 @@ class LabelMap:
         if not set(levels) <= set(range(256)) or len(self.greys) > IGNORE:
             raise ValueError(f"levels {levels} are not at most {IGNORE} within 0 to 255")
 
+    def same_classes(self, other: LabelMap) -> bool:
+        """Whether both have the same names and levels; what is ignored or coloured may differ."""
+        return (self.names, self.greys) == (other.names, other.greys)
+
     def to_indices(self, grey: UInt8[np.ndarray, "h w"]) -> UInt8[np.ndarray, "h w"]:
         """Return the class indices of a mask of grey levels; [`IGNORE`][] for ignored levels.
 

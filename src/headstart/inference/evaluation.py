@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from headstart.data.files import merged
-from headstart.data.label_map import LabelMap
+from headstart.data.label_map import IGNORE, LabelMap
 from headstart.data.layouts.dataset import Dataset, frames_of
 from headstart.data.pictures.frame import Frame
 from headstart.data.pictures.masks import read_labelled
@@ -57,7 +57,7 @@ def evaluate_masks(folder: Path, dataset: Dataset, split: str) -> dict[str, Any]
     for frame in frames:
         try:
             _, truth = read_labelled(frame, dataset.label_map, dataset.root)
-            predicted = _read_prediction(folder, frame, dataset.label_map, truth.shape)
+            predicted = _read_prediction(folder, frame, dataset.label_map, truth)
         except DataError as e:
             findings.extend(e.findings)
             continue
@@ -68,13 +68,17 @@ def evaluate_masks(folder: Path, dataset: Dataset, split: str) -> dict[str, Any]
 
 
 def _read_prediction(
-    folder: Path, frame: Frame, label_map: LabelMap, size: tuple[int, ...]
+    folder: Path, frame: Frame, label_map: LabelMap, truth: UInt8[np.ndarray, "h w"]
 ) -> UInt8[np.ndarray, "h w"]:
+    """Return predicted classes; what is predicted where the truth is ignored has no effect."""
     path = folder / f"{frame.name}.png"
-    grey = read_mask(path, folder)
-    unknown = label_map.unknown_levels(grey)
+    grey, size = read_mask(path, folder), truth.shape
+    if grey.shape == size:
+        grey = np.where(truth == IGNORE, np.uint8(label_map.greys[0]), grey)
+    unknown = np.setdiff1d(grey, label_map.greys).tolist()
     if unknown:
-        message = f"a mask holds grey levels {unknown[:8]}, expected {listed(label_map)}"
+        levels = ", ".join(map(str, unknown[:8]))
+        message = f"a mask holds grey levels {levels}, expected {listed(label_map)}"
         raise DataError(Finding("unknown-grey", "error", message, files=(str(path),)))
     if grey.shape != size:
         message = (

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Int64, UInt8
 
 from headstart.data.files import merged
-from headstart.data.label_map import LabelMap
+from headstart.data.label_map import IGNORE, LabelMap
 from headstart.data.layouts.dataset import Dataset, frames_of
 from headstart.data.pictures.frame import Frame
 from headstart.data.pictures.masks import read_labelled
@@ -71,11 +71,11 @@ def _count_batch(
 def count_pixels(
     predicted: UInt8[np.ndarray, "h w"], truth: UInt8[np.ndarray, "h w"], num_classes: int
 ) -> Int64[np.ndarray, "k 3"]:
-    """Return TP, FP and FN pixels of one frame by class; loads torch."""
+    """Return TP, FP and FN pixels of one frame by class, without ignored pixels; loads torch."""
     import torch
 
     maps = [torch.from_numpy(m.astype(np.int64))[None] for m in (predicted, truth)]
-    counts: Int64[np.ndarray, "k 3"] = count(maps[0], maps[1], num_classes)[0].numpy()
+    counts: Int64[np.ndarray, "k 3"] = count(maps[0], maps[1], num_classes, IGNORE)[0].numpy()
     return counts
 
 

@@ -177,7 +177,7 @@ class Segmenter:
         """See the interface."""
         from headstart.inference.mask_scores import listed, score_class_maps
 
-        if self.label_map != dataset.label_map:
+        if not self.label_map.same_classes(dataset.label_map):
             message = (
                 f"the network was trained for {listed(self.label_map)}, "
                 f"but {dataset.root} has {listed(dataset.label_map)}"

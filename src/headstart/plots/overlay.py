@@ -31,9 +31,22 @@ COLOURS = (
 )
 
 
+IGNORED = 255
+"""Index of pixels that count nowhere, in maps of true classes; never the index of a class."""
+_GREY = (150, 150, 150)
+
+
 def colour(k: int) -> tuple[int, int, int]:
-    """Return the RGB colour of foreground class ``k`` (1 or more); repeats after twelve."""
-    return COLOURS[(k - 1) % len(COLOURS)]
+    """Return the RGB colour of foreground class ``k`` (1 or more); repeats after twelve.
+
+    Ignored pixels, with the index [`IGNORED`][], are grey.
+    """
+    return _GREY if k == IGNORED else COLOURS[(k - 1) % len(COLOURS)]
+
+
+def label(k: int, names: Sequence[str]) -> str:
+    """Return the name of foreground class ``k`` for a legend, or ``"ignored"``."""
+    return "ignored" if k == IGNORED else names[k].replace("_", " ")
 
 
 _PALETTE = np.array([(0, 0, 0), *(colour(k) for k in range(1, 256))], dtype=np.float32)
@@ -46,7 +59,7 @@ def overlay(
 
     Args:
         image: RGB.
-        classes: class indices, same size; 0 stays uncoloured.
+        classes: class indices, same size; 0 stays uncoloured, and [`IGNORED`][] is grey.
         opacity: opacity of the colour inside the outlines, in ``[0, 1]``.
     """
     inside = classes > 0
@@ -86,7 +99,8 @@ def legend(
     """Return a strip of class names next to their colours.
 
     Args:
-        classes: the classes to name; 0 is written as "background only", without a colour.
+        classes: the classes to name; 0 is written as "background only", without a colour, and
+            [`IGNORED`][] as "ignored".
         names: names of all classes, background first.
         width: width in pixels; the height follows.
     """
@@ -96,17 +110,17 @@ def legend(
     places: list[tuple[int, int, int, str]] = []
     x, y = line // 2, line // 4
     for k in classes:
-        label = names[k].replace("_", " ") if k else "background only"
-        wide = round(font.getlength(label)) + 2 * line
+        text = label(k, names) if k else "background only"
+        wide = round(font.getlength(text)) + 2 * line
         if places and x + wide > width:
             x, y = line // 2, y + line
-        places.append((x, y, k, label))
+        places.append((x, y, k, text))
         x += wide
     sheet = Image.new("RGB", (width, y + line + line // 4), "white")
     draw = ImageDraw.Draw(sheet)
-    for x, y, k, label in places:
+    for x, y, k, text in places:
         if k:
             box = (x, y + (line - side) // 2, x + side, y + (line + side) // 2)
             draw.rectangle(box, fill=colour(k))
-        draw.text((x + line, y + line // 2), label, fill="#222222", font=font, anchor="lm")
+        draw.text((x + line, y + line // 2), text, fill="#222222", font=font, anchor="lm")
     return np.asarray(sheet)

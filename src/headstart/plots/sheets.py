@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from headstart.plots.canvas import one_line, png
-from headstart.plots.overlay import colour, overlay
+from headstart.plots.overlay import colour, label, overlay
 
 Restoration = tuple[
     str,
@@ -77,7 +77,7 @@ def _sheet(
 
 @dataclass(frozen=True)
 class Example:
-    """One row of a sheet: caption, picture, and class maps."""
+    """One row of a sheet: caption, picture, and class maps; ignored pixels have the index 255."""
 
     caption: str
     image: UInt8[np.ndarray, "h w 3"]
@@ -99,7 +99,7 @@ def predictions(examples: Sequence[Example], names: Sequence[str], title: str) -
     """
     maps = [m for example in examples for m in (example.truth, example.prediction)]
     labels = {
-        int(k): one_line(names[k].replace("_", " "), 50)
+        int(k): one_line(label(int(k), names), 50)
         for k in np.unique(np.concatenate([np.unique(m) for m in maps]))
         if k
     }
@@ -113,8 +113,8 @@ def predictions(examples: Sequence[Example], names: Sequence[str], title: str) -
     if labels:
         figure.legend(
             handles=[
-                Patch(color="#{:02x}{:02x}{:02x}".format(*colour(k)), label=label)
-                for k, label in labels.items()
+                Patch(color="#{:02x}{:02x}{:02x}".format(*colour(k)), label=text)
+                for k, text in labels.items()
             ],
             loc="outside lower center",
             ncols=columns,

@@ -19,7 +19,10 @@ else:
 
 
 def count(
-    prediction: Integer[Tensor, "b h w"], mask: Integer[Tensor, "b h w"], num_classes: int
+    prediction: Integer[Tensor, "b h w"],
+    mask: Integer[Tensor, "b h w"],
+    num_classes: int,
+    ignore: int | None = None,
 ) -> Int64[Tensor, "b k 3"]:
     """Count true positive, false positive and false negative pixels per frame and class.
 
@@ -29,6 +32,8 @@ def count(
         prediction: predicted class indices, 0 to ``num_classes - 1``.
         mask: true class indices, same shape.
         num_classes: number of classes, background included.
+        ignore: index in ``mask`` of pixels that count nowhere, whatever is predicted there; None
+            if every pixel counts.
 
     Raises:
         ValueError: the shapes differ, or a value is outside 0 to ``num_classes - 1``.
@@ -36,6 +41,9 @@ def count(
     >>> import torch
     >>> count(torch.tensor([[[0, 1, 1]]]), torch.tensor([[[0, 0, 1]]]), num_classes=2).tolist()
     [[[1, 0, 1], [1, 1, 0]]]
+    >>> mask = torch.tensor([[[0, 255, 1]]])
+    >>> count(torch.tensor([[[0, 1, 1]]]), mask, num_classes=2, ignore=255).tolist()
+    [[[1, 0, 0], [1, 0, 0]]]
     """
     import torch
 
@@ -46,15 +54,23 @@ def count(
         )
     frames, bins = len(mask), num_classes * num_classes
     truth, predicted = mask.long(), prediction.long()
-    # An invalid value would land in the bin of another class or frame. It gets an extra bin at the
-    # end instead: the length of the result then shows the error without another device sync.
-    valid = (truth >= 0) & (truth < num_classes) & (predicted >= 0) & (predicted < num_classes)
     frame = torch.arange(frames, device=mask.device)[:, None, None]
-    code = torch.where(valid, frame * bins + truth * num_classes + predicted, frames * bins)
-    pairs = torch.bincount(code.flatten(), minlength=frames * bins)
-    if len(pairs) > frames * bins:
+    code = frame * bins + truth * num_classes + predicted
+    # An ignored pixel gets a bin of its own after all others. An invalid value would land in the
+    # bin of another class or frame. It gets an extra bin at the end instead: the length of the
+    # result then shows the error without another device sync.
+    valid = (truth >= 0) & (truth < num_classes)
+    total = frames * bins
+    if ignore is not None:
+        ignored = truth == ignore
+        code, valid = code.masked_fill(ignored, total), valid | ignored
+        total += 1
+    code = torch.where(valid & (predicted >= 0) & (predicted < num_classes), code, total)
+    pairs = torch.bincount(code.flatten(), minlength=total)
+    if len(pairs) > total:
         raise ValueError(f"prediction or mask contains a value outside 0 to {num_classes - 1}")
-    confusion = pairs.view(frames, num_classes, num_classes)  # frame, truth, prediction
+    # frame, truth, prediction
+    confusion = pairs[: frames * bins].view(frames, num_classes, num_classes)
     tp = confusion.diagonal(dim1=1, dim2=2)
     return torch.stack([tp, confusion.sum(1) - tp, confusion.sum(2) - tp], dim=2)
 
@@ -100,7 +116,8 @@ def left_out(counts: Integer[np.ndarray, "n k 3"]) -> int:
     """Return the number of frames without foreground in truth and prediction.
 
     Scores averaged over frames leave them out, except
-    [`dice_assignment`][headstart.scores.overlap.dice_assignment].
+    [`dice_assignment`][headstart.scores.overlap.dice_assignment], which leaves out only those
+    without any pixel that counts.
 
     >>> left_out(np.array([[[9, 0, 1], [0, 1, 0]], [[10, 0, 0], [0, 0, 0]]]))
     1

@@ -74,11 +74,13 @@ def dice_assignment(counts: Integer[np.ndarray, "n k 3"]) -> float | None:
     """Return Dice averaged over all classes, background included, then over frames.
 
     As the course assignment defines it, a class absent from a frame's truth counts as 1 if no
-    pixel is predicted as it, else 0. ``None`` without frames.
+    pixel is predicted as it, else 0. Frames without any pixel that counts are left out; ``None`` if
+    no frame remains.
 
     >>> dice_assignment(np.array([[[10, 0, 0], [0, 0, 0]], [[9, 0, 1], [0, 1, 0]]]))
     0.7368421052631579
     """
+    counts = _with_pixels(counts)
     return _mean(np.where(in_either(counts), _dice(counts), 1.0).mean(1))
 
 
@@ -132,12 +134,13 @@ def absent_fp_rate(counts: Integer[np.ndarray, "n k 3"]) -> float | None:
     """Return how often a foreground class absent from a frame's truth is predicted there.
 
     The share of pairs (frame, absent class) with at least one predicted pixel; lower is better.
-    ``None`` if every frame contains every foreground class.
+    Frames without any pixel that counts are left out. ``None`` if every other frame contains every
+    foreground class.
 
     >>> absent_fp_rate(np.array([[[8, 0, 0], [0, 2, 0]], [[10, 0, 0], [0, 0, 0]]]))
     0.5
     """
-    foreground = counts[:, 1:]
+    foreground = _with_pixels(counts)[:, 1:]
     absent = ~in_truth(foreground)
     return ratio(int((foreground[..., 1] > 0)[absent].sum()), int(absent.sum()))
 
@@ -155,6 +158,11 @@ def dice_of_frames(counts: Integer[np.ndarray, "n k 3"]) -> Float64[np.ndarray, 
     selected = in_either(foreground)
     means = _frame_means(_dice(foreground), selected)
     return np.where(selected.any(1), means, np.nan)
+
+
+def _with_pixels(counts: Integer[np.ndarray, "n k 3"]) -> Integer[np.ndarray, "m k 3"]:
+    """Return the counts of the frames with at least one pixel that counts."""
+    return counts[in_either(counts).any(1)]
 
 
 def _dice(counts: Integer[np.ndarray, "*any 3"]) -> Float64[np.ndarray, "*any"]:

@@ -76,6 +76,7 @@ _NO_FOREGROUND = "no frame holds a foreground class, neither in truth nor in pre
 _WHY_NONE = {
     "dice": _NO_TRUTH,
     "dice_frame": _NO_FOREGROUND,
+    "dice_assignment": "no pixel of any frame counts",
     "iou": _NO_TRUTH,
     "endovis_iou": _NO_FOREGROUND,
     "isi_iou": _NO_FOREGROUND,

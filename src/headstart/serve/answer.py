@@ -17,6 +17,7 @@ import numpy as np
 from jaxtyping import Int64, UInt8
 from PIL import Image
 
+from headstart.data.label_map import IGNORE
 from headstart.inference.segmenter import Segmenter, brought
 from headstart.scores.overlap import dice_of_frames
 
@@ -37,14 +38,15 @@ def answer(
     Args:
         segmenter: the trained network.
         image: RGB, of any size.
-        truth: the true classes, where they are known.
+        truth: the true classes, where they are known; 255 for pixels that count nowhere.
         shown: send the picture back too, for a browser that does not have or cannot read the file.
 
     Returns:
         ``height``, ``width``; ``map``: class indices; ``mask``: the PNG that ``predict`` writes,
         byte for byte; ``areas``: the share of each class; ``probabilities``: ``height``, ``width``
         and ``values``, class by class; ``picture``, a data URL, if ``shown``; ``truth`` and
-        ``dice`` if ``truth`` is given (``None`` without foreground in truth and prediction).
+        ``dice`` if ``truth`` is given (``None`` without foreground in truth and prediction), and
+        ``ignored``: whether there are pixels that count nowhere.
     """
     height, width = image.shape[:2]
     num_classes = len(segmenter.label_map.names)
@@ -69,15 +71,20 @@ def answer(
         response["picture"] = f"data:image/{kind.lower()};base64,{_base64(_encoded(image, kind))}"
     if truth is not None:
         dice = float(dice_of_frames(_counts(classes, truth, num_classes))[0])
-        response |= {"truth": _packed(truth), "dice": None if np.isnan(dice) else dice}
+        response |= {
+            "truth": _packed(truth),
+            "dice": None if np.isnan(dice) else dice,
+            "ignored": bool((truth == IGNORE).any()),
+        }
     return response
 
 
 def _counts(
     classes: UInt8[np.ndarray, "h w"], truth: UInt8[np.ndarray, "h w"], num_classes: int
 ) -> Int64[np.ndarray, "1 k 3"]:
-    """Return what [`headstart.scores.counts.count`][] does, without torch."""
-    pairs = truth.astype(np.int64).ravel() * num_classes + classes.ravel()
+    """Return what [`headstart.scores.counts.count`][] does, without torch or ignored pixels."""
+    valid = truth != IGNORE
+    pairs = truth[valid].astype(np.int64) * num_classes + classes[valid]
     confusion = np.bincount(pairs, minlength=num_classes**2).reshape(num_classes, num_classes)
     hits = np.diagonal(confusion)
     return np.stack([hits, confusion.sum(0) - hits, confusion.sum(1) - hits], axis=1)[None]

@@ -166,7 +166,8 @@ def _segment(served: Served, content: bytes, shown: bool) -> bytes:
 
 def _segment_sample(served: Served, k: int) -> bytes:
     samples = served.samples
-    image, truth = read_labelled(samples.frames[k], served.segmenter.label_map, samples.root)
+    label_map = samples.label_map or served.segmenter.label_map
+    image, truth = read_labelled(samples.frames[k], label_map, samples.root)
     height, width = truth.shape
     if height * width > served.limits.pixels:  # memory grows with the classes
         message = f"this frame has {width} x {height} pixels, more than {served.limits.pixels}"

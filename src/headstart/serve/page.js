@@ -2,7 +2,7 @@
 // picture, worth.js fills the second tab.
 
 import { Refused, TOKEN, ask, image } from "/requests.js";
-import { Stage, chancesAt, pictureOf, unpacked } from "/stage.js";
+import { IGNORED_COLOUR, Stage, chancesAt, pictureOf, unpacked } from "/stage.js";
 import { el, showWorth, spaced, swatch } from "/worth.js";
 
 const $ = (id) => document.getElementById(id);
@@ -102,6 +102,7 @@ function show(name, scene) {
     const words = scene.dice === null
       ? ["Neither the truth nor the prediction of this frame has foreground."]
       : ["Dice of this frame: ", el("b", {}, scene.dice.toFixed(3)), ". It is the mean over the classes in truth or prediction."];
+    if (scene.ignored) words.push(" ", swatch(IGNORED_COLOUR), " ignored: pixels of the truth that do not count.");
     $("dice").replaceChildren(...words);
   } else if (stage.what !== "prediction") {
     document.querySelector('input[name="what"][value="prediction"]').checked = true;

@@ -27,12 +27,14 @@ class Samples:
         frames: the frames, in the dataset's order.
         root: the dataset's folder.
         missing: a sentence that says why there are no frames; empty where there are some.
+        label_map: the classes and ignored levels of their masks; ``None`` where there are none.
     """
 
     split: str
     frames: tuple[Frame, ...]
     root: Path
     missing: str
+    label_map: LabelMap | None = None
     _thumbnails: dict[int, bytes] = field(default_factory=dict, compare=False)
 
     def thumbnail(self, k: int) -> bytes:
@@ -83,13 +85,13 @@ def find_samples(
             "to give its folder."
         )
     frames = dataset.splits.get(split, ())
-    if dataset.label_map != label_map:
+    if not dataset.label_map.same_classes(label_map):
         return none(f"{printable(str(root))} does not have the network's classes.")
     if not frames:
         return none(f"{printable(str(root))} has no {split} split.")
     if run is not None and not _scored(run, frames):
         return none(f"The {split} split now has other frames than the run was scored on.")
-    return Samples(split, frames, dataset.root, "")
+    return Samples(split, frames, dataset.root, "", dataset.label_map)
 
 
 def _scored(run: Path, frames: tuple[Frame, ...]) -> bool:

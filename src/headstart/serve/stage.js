@@ -4,6 +4,9 @@
 const MIN_WIDTH = 1100; // a narrower canvas is enlarged by a whole factor ...
 const MAX_PIXELS = 4_000_000; // ... up to this many pixels; a larger picture is shown with fewer
 
+const IGNORED = 255; // in a map of true classes: pixels that count nowhere
+export const IGNORED_COLOUR = [150, 150, 150];
+
 const bytesOf = (base64) => Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
 
 async function inflated(base64) {
@@ -23,6 +26,7 @@ export async function unpacked(answer, picture) {
     width,
     areas: answer.areas,
     dice: answer.dice,
+    ignored: answer.ignored,
     mask: new Blob([bytesOf(answer.mask)], { type: "image/png" }),
     prediction: await inflated(answer.map),
     truth: answer.truth ? await inflated(answer.truth) : null,
@@ -50,6 +54,8 @@ export function chancesAt(scene, x, y) {
 
 const surface = (width, height) => Object.assign(document.createElement("canvas"), { width, height });
 
+const opaque = (c) => (255 << 24) | (c[2] << 16) | (c[1] << 8) | c[0];
+
 /** A class map as two layers: the insides of the classes, and their outlines. */
 function layers(scene, map, on, colours, skip, dashed) {
   const width = Math.ceil(scene.width / skip);
@@ -57,10 +63,11 @@ function layers(scene, map, on, colours, skip, dashed) {
   const seen = new Uint8Array(width * height);
   for (let y = 0, i = 0; y < height; y++) {
     for (let x = 0, from = y * skip * scene.width; x < width; x++, from += skip, i++) {
-      seen[i] = on[map[from]] ? map[from] : 0;
+      seen[i] = on[map[from]] || map[from] === IGNORED ? map[from] : 0;
     }
   }
-  const ink = colours.map((c) => (c ? (255 << 24) | (c[2] << 16) | (c[1] << 8) | c[0] : 0));
+  const ink = colours.map((c) => (c ? opaque(c) : 0));
+  ink[IGNORED] = opaque(IGNORED_COLOUR);
   const fill = new ImageData(width, height);
   const edge = new ImageData(width, height);
   const inside = new Uint32Array(fill.data.buffer);
@@ -73,7 +80,7 @@ function layers(scene, map, on, colours, skip, dashed) {
         (x > 0 && seen[i - 1] !== k) || (x < width - 1 && seen[i + 1] !== k) ||
         (y > 0 && seen[i - width] !== k) || (y < height - 1 && seen[i + width] !== k);
       if (!differs) inside[i] = ink[k];
-      else outline[i] = dashed ? ((x + y) & 2 ? 0xffffffff : 0xff000000) : ink[k];
+      else outline[i] = dashed && k !== IGNORED ? ((x + y) & 2 ? 0xffffffff : 0xff000000) : ink[k];
     }
   }
   return [fill, edge].map((data) => {

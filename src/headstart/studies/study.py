@@ -69,6 +69,8 @@ def study(
     planned = plan(config, out, dataset)
     # check now what would otherwise fail after hours, as a start cannot be removed from a study
     try_starts({cell.start for cell in planned.todo}, planned.config, planned.sizes.classes)
+    if planned.todo:
+        labelled_task(planned.config.task).check_labels(planned.dataset, planned.config)
     with locked(out), Stopping() as stopping:
         planned = replanned(planned, out)
         write_atomic(out / "config.json", to_json(planned.config))

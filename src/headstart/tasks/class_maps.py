@@ -85,22 +85,36 @@ def segment(
 
 
 def frame_counts(
-    maps: Sequence[Tensor], truth: Sequence[Tensor], num_classes: int
+    maps: Sequence[Tensor],
+    truth: Sequence[Tensor],
+    num_classes: int,
+    ignore: int | None = None,
 ) -> Int64[Tensor, "n k 3"]:
-    """Count TP, FP and FN pixels per frame and class; maps and masks are on one device."""
+    """Count TP, FP and FN pixels per frame and class; maps and masks are on one device.
+
+    Pixels whose truth is ``ignore`` count nowhere.
+    """
     if len({m.shape for m in maps}) == 1:
-        return count(torch.stack(list(maps)), torch.stack(list(truth)), num_classes)
-    parts = [count(m[None], t[None], num_classes) for m, t in zip(maps, truth, strict=True)]
-    return torch.cat(parts)
+        return count(torch.stack(list(maps)), torch.stack(list(truth)), num_classes, ignore)
+    pairs = zip(maps, truth, strict=True)
+    return torch.cat([count(m[None], t[None], num_classes, ignore) for m, t in pairs])
 
 
 def count_frames(
-    model: nn.Module, data: Decoded, num_classes: int, device: torch.device, min_area: float
+    model: nn.Module,
+    data: Decoded,
+    num_classes: int,
+    device: torch.device,
+    min_area: float,
+    ignore: int | None = None,
 ) -> Int64[np.ndarray, "n k 3"]:
-    """Segment a split, and count TP, FP and FN pixels per frame and class at the masks' sizes."""
+    """Segment a split, and count TP, FP and FN pixels per frame and class at the masks' sizes.
+
+    Pixels whose truth is ``ignore`` count nowhere.
+    """
     maps = segment(model, data.images, data.sizes, device, min_area)
     parts = []
     for m, t in zip(maps, data.truth, strict=True):
         truth = torch.from_numpy(np.array(t)).to(device)
-        parts.append(count(m[None], truth[None], num_classes))
+        parts.append(count(m[None], truth[None], num_classes, ignore))
     return torch.cat(parts).cpu().numpy()

@@ -130,6 +130,9 @@ class Classification:
             network, head = make_network(config.model, num_classes)
         move(network, source, (), f"{head.name}.", whole=True)
 
+    def check_labels(self, dataset: ClassDataset, config: StudyConfig) -> None:
+        """Accept every dataset: each picture has a class that can be scored."""
+
     def prepare(self, config: RunConfig, dataset: ClassDataset, cache: Path) -> Prepared:
         """See the interface."""
         from headstart.tasks.classification_training import prepare

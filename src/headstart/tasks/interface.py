@@ -248,6 +248,13 @@ class LabelledTask(Task, Protocol):
             DataError: the weights belong to another network.
         """
 
+    def check_labels(self, dataset: Any, config: Any, /) -> None:
+        """Check, before a study trains, that the labels of its held-out splits allow a score.
+
+        Raises:
+            DataError: they do not.
+        """
+
     def read_counts(self, run: Path, /) -> FrameCounts:
         """Read the counts from a run's ``frames.csv``, from which [`score`][] is computed.
 

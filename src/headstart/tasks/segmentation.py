@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from headstart.config.recipes import ENCODER_RECIPES, RECIPES, Recipe
 from headstart.config.records import RunConfig, StudyConfig
+from headstart.data.checks.foreground import refuse_no_foreground
 from headstart.data.checks.segmentation import check_dataset
 from headstart.data.decoded_frames import digest
 from headstart.data.label_map import LabelMap
@@ -137,6 +138,10 @@ class Segmentation:
             network = self.new_network(config, num_classes)
         start_of(network, source, ())  # type: ignore[arg-type]
 
+    def check_labels(self, dataset: Dataset, config: StudyConfig) -> None:
+        """See the interface."""
+        refuse_no_foreground(dataset, ("validation", config.score))
+
     def prepare(self, config: RunConfig, dataset: Dataset, cache: Path) -> Prepared:
         """See the interface."""
         from headstart.tasks.segmentation_training import prepare
@@ -149,9 +154,11 @@ class Segmentation:
 
 
 def hash_of_label_map(label_map: LabelMap) -> str:
-    """Return the SHA-256 of class names, grey levels and ignored levels."""
+    """Return the SHA-256 of class names, grey levels, colours, and what is ignored."""
     named = [list(pair) for pair in zip(label_map.names, label_map.greys, strict=True)]
     named += [["", level] for level in label_map.ignore]  # a class always has a name
+    if label_map.colours:
+        named += [["", label_map.colours], ["", label_map.ignored_colours]]
     return hashlib.sha256(json.dumps(named).encode()).hexdigest()
 
 

@@ -15,6 +15,7 @@ from headstart.config.recipes import Recipe
 from headstart.config.records import SCRATCH, RunConfig
 from headstart.config.task_settings import UNET
 from headstart.data.batches import rarity_weights, steps_per_epoch
+from headstart.data.checks.foreground import no_foreground
 from headstart.data.checks.leaks import Overlap
 from headstart.data.checks.overlaps import overlaps
 from headstart.data.decoded_frames import Decoded, channel_statistics, decode
@@ -73,7 +74,7 @@ def prepare(config: RunConfig, dataset: Dataset, cache: Path) -> Prepared:
     def stages(model: nn.Module) -> tuple[Stage]:
         args = (budget, validation, recipe, len(names), config.seed, device)
         single = one_value_at_bottleneck(config.model, config.size)
-        source = frame_batches(*args, repeat_single=single)
+        source = frame_batches(*args, repeat_single=single, ignore=dataset.ignore)
         frames_per_epoch = len(train_split.names if recipe.epoch == "steps" else budget.names)
         return (Stage("", model, source, recipe, steps_per_epoch(frames_per_epoch, recipe.batch)),)
 
@@ -129,6 +130,9 @@ def _decoded(dataset: Dataset, config: RunConfig, cache: Path) -> tuple[Decoded,
             findings.extend(e.findings)
     if findings:
         raise DataError(merged(findings))
+    held_out = dict(zip(_splits(config)[1:], parts[1:], strict=True))
+    if empty := no_foreground(s for s, part in held_out.items() if not part.present[:, 1:].any()):
+        raise DataError(empty)
     return parts[0], parts[1], parts[2]
 
 
@@ -144,7 +148,7 @@ def _score(
 ) -> tuple[Int64[np.ndarray, "n k 3"], dict[str, Any]]:
     names = dataset.label_map.names
     frames = dataset.splits[config.score]
-    counts = count_frames(model, data, len(names), device, recipe.min_area)
+    counts = count_frames(model, data, len(names), device, recipe.min_area, dataset.ignore)
     scores = {"split": config.score, **segmentation_scores.score(counts, names)}
     write_atomic(out / "frames.csv", frames_csv(counts, data.names, names))
     assert state.best is not None
@@ -221,6 +225,7 @@ def frame_batches(
     seed: int,
     device: torch.device,
     repeat_single: bool = False,
+    ignore: int | None = None,
 ) -> Batches:
     """Return batches of frames and masks, with the recipe's loss and augmentation.
 
@@ -236,6 +241,8 @@ def frame_batches(
         device: device to train on.
         repeat_single: whether a batch of one frame is doubled, see
             [`at_least_two`][headstart.training.batch_source.at_least_two].
+        ignore: index in masks of pixels that enter neither loss nor scores; None if every pixel
+            counts.
     """
     assert train.masks is not None and validation.masks is not None
     images, masks = torch.from_numpy(train.images), torch.from_numpy(train.masks)
@@ -244,6 +251,8 @@ def frame_batches(
         resident(torch.from_numpy(part), device) for part in (validation.images, validation.masks)
     )
     truth = [torch.from_numpy(np.array(t)).to(device) for t in validation.truth]
+    # a frame without any pixel that counts has no part in the mean loss
+    weighs = np.array([ignore is None or bool((m != ignore).any()) for m in validation.masks])
 
     def batch(indices: Int64[np.ndarray, "b"], step: int) -> Batch:
         indices = at_least_two(indices) if repeat_single else indices
@@ -253,8 +262,9 @@ def frame_batches(
 
     def loss(logits: Tensor, mask: Tensor) -> Tensor:
         if recipe.loss == "dice":
-            return dice_loss(logits.float().softmax(1), mask, absent=recipe.absent)
-        return dice_cross_entropy_loss(logits, mask, absent=recipe.absent)
+            probs = logits.float().softmax(1)
+            return dice_loss(probs, mask, absent=recipe.absent, ignore=ignore)
+        return dice_cross_entropy_loss(logits, mask, absent=recipe.absent, ignore=ignore)
 
     @torch.no_grad()
     def validate(model: nn.Module, stop: Stop) -> dict[str, float] | None:
@@ -267,13 +277,13 @@ def frame_batches(
             part = slice(start, start + recipe.batch)
             mask = held_out[1][part].to(device)
             logits = model(to_input(held_out[0][part], device))
-            total += loss(logits, mask).double() * len(mask)
+            total += loss(logits, mask).double() * int(weighs[part].sum())
             maps = class_maps(logits, validation.sizes[part], recipe.min_area)
-            counts.append(frame_counts(maps, truth[part], num_classes))
+            counts.append(frame_counts(maps, truth[part], num_classes, ignore))
         per_frame = torch.cat(counts).cpu().numpy()
         dice = overlap.dice(per_frame)
         return {
-            "loss": total.item() / len(truth),
+            "loss": total.item() / max(1, int(weighs.sum())),
             "dice": 0.0 if dice is None else dice,
             "collapsed": collapsed(per_frame),
         }

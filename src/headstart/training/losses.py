@@ -23,6 +23,10 @@ seven instruments):
     batches are comparable, ``smooth`` hardly matters, and each present class weighs
     :math:`1 / |K|`.
 
+With ``ignore``, pixels whose truth has that index enter no sum and no mean: the losses and their
+gradients are those of the remaining pixels. A batch without remaining pixels has loss 0 and a
+gradient of zero.
+
 Sums are computed in float32 or higher, also under autocast: half precision cannot sum the pixels of
 a frame.
 """
@@ -46,14 +50,16 @@ def dice_loss(
     *,
     absent: Absent,
     smooth: float = _SMOOTH,
+    ignore: int | None = None,
 ) -> Float[Tensor, ""]:
     """Return 1 minus the mean soft Dice over the classes, background included.
 
     Args:
         probs: class probabilities ``(B, K, H, W)`` in [0, 1], from a softmax or sigmoid.
-        mask: class indices ``(B, H, W)``, 0 to K - 1.
+        mask: class indices ``(B, H, W)``, 0 to K - 1, or ``ignore``.
         absent: whether classes absent from the batch's truth are counted; see the module docs.
         smooth: constant above 0, added to numerator and denominator.
+        ignore: index in the mask of pixels that are left out; None if every pixel counts.
 
     Returns:
         A scalar in [0, 1], 0 for a perfect prediction.
@@ -71,15 +77,18 @@ def dice_loss(
     0.0
     >>> round(dice_loss(torch.full((1, 2, 1, 2), 0.5), mask, absent="count").item(), 4)
     0.5
+    >>> dice_loss(certain, torch.tensor([[[255, 1]]]), absent="skip", ignore=255).item()
+    0.0
     """
-    _check(probs, mask, absent, smooth)
+    _check(probs, mask, absent, smooth, ignore)
     if probs.device.type == "cpu" and not torch.compiler.is_compiling() and probs.numel():
         low, high = (float(v) for v in probs.detach().aminmax())
         # leaves room for rounding; NaN passes, as the training loop reports it
         if low < -1e-3 or high > 1 + 1e-3:
             raise ValueError(f"probs must be in [0, 1], found {low:.4g} to {high:.4g}: logits?")
     with torch.autocast(probs.device.type, enabled=False):
-        return _dice_loss(_float32(probs), mask.long(), absent, smooth)
+        truth, valid = _truth(mask, ignore)
+        return _dice_loss(_float32(probs), truth, absent, smooth, valid)
 
 
 def dice_cross_entropy_loss(
@@ -88,6 +97,7 @@ def dice_cross_entropy_loss(
     *,
     absent: Absent,
     smooth: float = _SMOOTH,
+    ignore: int | None = None,
 ) -> Float[Tensor, ""]:
     """Return the mean cross-entropy plus the [`dice_loss`][headstart.training.losses.dice_loss].
 
@@ -95,12 +105,13 @@ def dice_cross_entropy_loss(
 
     Args:
         logits: class scores ``(B, K, H, W)`` before the softmax.
-        mask: class indices ``(B, H, W)``, 0 to K - 1.
+        mask: class indices ``(B, H, W)``, 0 to K - 1, or ``ignore``.
         absent: as in [`dice_loss`][headstart.training.losses.dice_loss].
         smooth: as in [`dice_loss`][headstart.training.losses.dice_loss].
+        ignore: as in [`dice_loss`][headstart.training.losses.dice_loss].
 
     Returns:
-        A non-negative scalar; the cross-entropy is in nats per pixel.
+        A non-negative scalar; the cross-entropy is in nats per pixel that is not left out.
 
     Raises:
         ValueError: as [`dice_loss`][headstart.training.losses.dice_loss], for logits of any range.
@@ -109,24 +120,47 @@ def dice_cross_entropy_loss(
     >>> round(dice_cross_entropy_loss(torch.zeros(1, 2, 1, 2), mask, absent="skip").item(), 4)
     1.1931
     """
-    _check(logits, mask, absent, smooth)
+    _check(logits, mask, absent, smooth, ignore)
     with torch.autocast(logits.device.type, enabled=False):
-        truth = mask.long()
+        truth, valid = _truth(mask, ignore)
         log_probs = _float32(logits).log_softmax(1)
-        cross_entropy = -log_probs.gather(1, truth.unsqueeze(1)).mean()
-        return cross_entropy + _dice_loss(log_probs.exp(), truth, absent, smooth)
+        of_truth = log_probs.gather(1, truth.unsqueeze(1))
+        if valid is None:
+            cross_entropy = -of_truth.mean()
+        else:
+            total = of_truth.masked_fill(~valid.unsqueeze(1), 0).sum()
+            cross_entropy = -total / valid.sum().clamp(min=1)
+        return cross_entropy + _dice_loss(log_probs.exp(), truth, absent, smooth, valid)
 
 
-def _dice_loss(probs: Tensor, mask: Tensor, absent: Absent, smooth: float) -> Tensor:
+def _truth(mask: Tensor, ignore: int | None) -> tuple[Tensor, Tensor | None]:
+    """Return class indices, and which pixels count; class 0 stands where they do not."""
+    if ignore is None:
+        return mask.long(), None
+    valid = mask != ignore
+    return mask.long().masked_fill(~valid, 0), valid
+
+
+def _dice_loss(
+    probs: Tensor, mask: Tensor, absent: Absent, smooth: float, valid: Tensor | None = None
+) -> Tensor:
+    """Return the loss over the valid pixels; the mask holds any class at the others."""
     # A one-hot tensor in the dtype and memory format of the probabilities: measured faster than
     # gather with index_add, a comparison, F.one_hot or einsum, and without atomic adds on a GPU.
-    truth = torch.zeros_like(probs).scatter_(1, mask.unsqueeze(1), 1)
+    if valid is None:
+        truth = torch.zeros_like(probs).scatter_(1, mask.unsqueeze(1), 1)
+    else:
+        source = valid.unsqueeze(1).to(probs.dtype)
+        truth = torch.zeros_like(probs).scatter_(1, mask.unsqueeze(1), source)
+        probs = probs.masked_fill(~valid.unsqueeze(1), 0)  # not a product: NaN times 0 is NaN
     pixels = truth.sum((0, 2, 3))
     both = (probs * truth).sum((0, 2, 3))
     dice = (2 * both + smooth) / (probs.sum((0, 2, 3)) + pixels + smooth)
     if absent == "count":
         return 1 - dice.mean()
     present = pixels > 0
+    if valid is not None:
+        present = present | ~valid.any()  # without valid pixels every dice is s / s = 1
     return 1 - (dice * present).sum() / present.sum()
 
 
@@ -134,7 +168,7 @@ def _float32(x: Tensor) -> Tensor:
     return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
 
 
-def _check(scores: Tensor, mask: Tensor, absent: str, smooth: float) -> None:
+def _check(scores: Tensor, mask: Tensor, absent: str, smooth: float, ignore: int | None) -> None:
     if scores.ndim != 4 or mask.shape != (scores.shape[0], *scores.shape[2:]) or not mask.numel():
         raise ValueError(
             f"expected (b, k, h, w) and a mask (b, h, w) with at least one pixel; "
@@ -145,6 +179,7 @@ def _check(scores: Tensor, mask: Tensor, absent: str, smooth: float) -> None:
     if not smooth > 0:
         raise ValueError(f"smooth must be above 0, found {smooth}")
     if mask.device.type == "cpu" and not torch.compiler.is_compiling():
-        low, high = (int(v) for v in mask.aminmax())
+        classes = mask if ignore is None else mask.masked_fill(mask == ignore, 0)
+        low, high = (int(v) for v in classes.aminmax())
         if low < 0 or high >= scores.shape[1]:
             raise ValueError(f"mask must hold 0 to {scores.shape[1] - 1}, found {low} to {high}")

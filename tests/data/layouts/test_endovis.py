@@ -441,7 +441,7 @@ def test_decoded_and_cached(release: Path, tmp_path: Path) -> None:
 def test_check(release: Path) -> None:
     app = Typer()
     app.command()(check)
-    result = CliRunner().invoke(app, [str(release / "type-fold0"), "--json"])
+    result = CliRunner().invoke(app, [str(release / "type-fold3"), "--json"])
     assert result.exit_code == 0, result.output
     report = json.loads(result.stdout)
     assert report["layout"] == "endovis"

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Int64
 
+from headstart.data.checks.foreground import no_foreground
 from headstart.data.files import merged, shown
 from headstart.data.layouts.dataset import Dataset
 from headstart.data.layouts.recognise import open_dataset
@@ -51,7 +52,8 @@ class SplitReport:
     Attributes:
         frames: number of frames.
         height, width: size of the images; ``None`` if they differ.
-        pixels: share of all pixels by class; ``None`` if no frame can be read.
+        pixels: share of all pixels by class, without those that count nowhere; ``None`` if no frame
+            can be read.
         frames_with: number of frames that show each class.
         trivial: scores of the best constant prediction: ``dice``, ``dice_frame`` and
             ``dice_assignment``.
@@ -116,7 +118,10 @@ class Report:
 
 @dataclass(frozen=True)
 class _FrameFacts:
-    """What is kept of the readable frames of a split; ``pixels`` counts pixels by class."""
+    """What is kept of the readable frames of a split.
+
+    ``pixels`` counts pixels by class, without those that count nowhere.
+    """
 
     files: tuple[str, ...]
     sizes: tuple[tuple[int, int], ...]
@@ -139,6 +144,9 @@ def check_dataset(root: Path) -> Report:
     names = dataset.label_map.names
     findings += _sizes({**splits, **{f"unlabelled {n}": seen for n, seen in pools.items()}})
     findings += _classes(splits, names)
+    findings += _uncounted(splits)
+    held_out = {n: seen for n, seen in splits.items() if n != "train" and seen.files}
+    findings += no_foreground(n for n, seen in held_out.items() if not seen.pixels[:, 1:].any())
     findings += _copies(splits, pools)
     findings += _held_out({**splits, "unlabelled": _together(pools.values())})
     findings += _groups(dataset)
@@ -222,12 +230,11 @@ def _size(seen: _FrameFacts) -> tuple[int | None, int | None]:
 
 def _describe(seen: _FrameFacts, frames: int, names: tuple[str, ...]) -> SplitReport:
     height, width = _size(seen)
-    readable = len(seen.files) > 0
     total = int(seen.pixels.sum())
     by_class = [int(pixels) for pixels in seen.pixels.sum(0)]
-    shares = [pixels / total if readable else None for pixels in by_class]
+    shares = [pixels / total if total else None for pixels in by_class]
     frames_with = [int(count) for count in (seen.pixels > 0).sum(0)]
-    scores = trivial_scores(seen.pixels) if readable else {}
+    scores = trivial_scores(seen.pixels) if seen.files else {}
     return SplitReport(
         frames=frames,
         height=height,
@@ -275,6 +282,21 @@ def _classes(splits: Mapping[str, _FrameFacts], names: tuple[str, ...]) -> list[
             hint = "read their scores with caution, or add frames"
             findings.append(Finding("few-test-frames", "info", message, hint))
     return findings
+
+
+def _uncounted(splits: Mapping[str, _FrameFacts]) -> list[Finding]:
+    """Return a finding about frames of which every pixel is ignored."""
+    files = [_where(seen.pixels.sum(1) == 0, seen.files) for seen in splits.values()]
+    named = tuple(file for of_split in files for file in of_split)
+    if not named:
+        return []
+    number = "1 frame" if len(named) == 1 else f"{len(named)} frames"
+    message = f"every pixel of {number} is ignored"
+    hint = (
+        "nothing is learned from such a frame and no score counts it: remove it, or check its "
+        "mask, what is ignored, and the region that counts"
+    )
+    return [Finding("all-ignored", "warning", message, hint, named)]
 
 
 def _copies(splits: Mapping[str, _FrameFacts], pools: Mapping[str, _FrameFacts]) -> list[Finding]:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from headstart.data.label_map import LabelMap
+from headstart.data.label_map import IGNORE, LabelMap
 from headstart.data.pictures.frame import Frame
 from headstart.errors import Finding, UsageError
 
@@ -35,6 +35,16 @@ class Dataset:
     unlabelled: dict[str, tuple[Frame, ...]]
     findings: tuple[Finding, ...]
     reading: tuple[str, ...] = ()
+
+    @property
+    def ignore(self) -> int | None:
+        """The class index of pixels that count nowhere; None if there cannot be such pixels.
+
+        Known from the label map and the frames, without decoding masks.
+        """
+        of_map = self.label_map.ignore or self.label_map.ignored_colours
+        frames = (frame for frames in self.splits.values() for frame in frames)
+        return IGNORE if of_map or any(frame.may_ignore for frame in frames) else None
 
 
 @dataclass(frozen=True)

@@ -59,6 +59,11 @@ class Layer:
     ignored: tuple[int, ...] = ()
     threshold: int | None = None
 
+    @property
+    def may_ignore(self) -> bool:
+        """Whether the file may hold pixels that count nowhere."""
+        return bool(self.ignored)
+
 
 @dataclass(frozen=True)
 class ColourLayer:
@@ -77,6 +82,11 @@ class ColourLayer:
     known: str
     ignored: tuple[Colour, ...] = ()
     hint: str = ""
+
+    @property
+    def may_ignore(self) -> bool:
+        """Whether the file may hold pixels that count nowhere."""
+        return bool(self.ignored)
 
 
 @dataclass(frozen=True)
@@ -134,6 +144,11 @@ class Shapes:
     shapes: tuple[Shape, ...]
     size: tuple[int, int] | None = None
 
+    @property
+    def may_ignore(self) -> bool:
+        """Whether a shape marks pixels that count nowhere."""
+        return any(shape.grey is None for shape in self.shapes)
+
 
 MaskLayer = Layer | ColourLayer | Shapes
 """One of the layers that label a frame. Later layers cover earlier ones; background pixels cover
@@ -161,6 +176,12 @@ class Frame:
     group: str | None = None
     crop: Crop | None = None
     valid: Path | None = None
+
+    @property
+    def may_ignore(self) -> bool:
+        """Whether its own layers or region, apart from the label map, may leave out pixels."""
+        layers = self.mask if isinstance(self.mask, tuple) else ()
+        return self.valid is not None or any(layer.may_ignore for layer in layers)
 
     @property
     def masks(self) -> tuple[Path, ...]:
