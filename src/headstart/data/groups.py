@@ -12,7 +12,8 @@ from headstart.data.files import read_file
 from headstart.errors import DataError, Finding
 
 _MAX_BYTES = 1 << 26
-_SHARES = {"train": 0.70, "validation": 0.15, "test": 0.15}
+SHARES = {"train": 0.70, "validation": 0.15, "test": 0.15}
+"""The shares of the splits of a folder without splits."""
 
 
 def read_groups(path: Path) -> dict[str, str]:
@@ -50,7 +51,9 @@ def read_groups(path: Path) -> dict[str, str]:
     return groups
 
 
-def split(groups: Mapping[str, str | None]) -> dict[str, list[str]]:
+def split(
+    groups: Mapping[str, str | None], shares: Mapping[str, float] = SHARES
+) -> dict[str, list[str]]:
     """Split names into training, validation and test, 70 : 15 : 15; groups stay whole.
 
     Groups are assigned from the largest to the smallest, ties in the order of a hash of their
@@ -59,9 +62,10 @@ def split(groups: Mapping[str, str | None]) -> dict[str, list[str]]:
 
     Args:
         groups: group by name; a name whose group is ``None`` forms a group of its own.
+        shares: share of each split; they add up to 1.
 
     Raises:
-        ValueError: there are fewer than three groups.
+        ValueError: there are fewer groups than splits.
 
     >>> {part: len(names) for part, names in split(dict.fromkeys("abcdefghijklmnopqrst")).items()}
     {'train': 14, 'validation': 3, 'test': 3}
@@ -69,15 +73,15 @@ def split(groups: Mapping[str, str | None]) -> dict[str, list[str]]:
     members: dict[tuple[bool, str], list[str]] = {}
     for name, group in groups.items():
         members.setdefault((group is None, name if group is None else group), []).append(name)
-    if len(members) < len(_SHARES):
-        raise ValueError(f"{len(members)} groups cannot be split into three parts")
-    parts: dict[str, list[str]] = {part: [] for part in _SHARES}
+    if len(members) < len(shares):
+        raise ValueError(f"{len(members)} groups cannot be split into {len(shares)} parts")
+    parts: dict[str, list[str]] = {part: [] for part in shares}
     # A name without a group may equal the name of a group; the last part of the key breaks the tie.
     order = sorted(members, key=lambda key: (-len(members[key]), _hash(key[1]), key[0]))
     for position, key in enumerate(order):
         empty = [part for part in parts if not parts[part]]
         candidates = empty if len(order) - position == len(empty) else list(parts)
-        lacks = {part: _SHARES[part] * len(groups) - len(parts[part]) for part in candidates}
+        lacks = {part: shares[part] * len(groups) - len(parts[part]) for part in candidates}
         parts[max(candidates, key=lacks.__getitem__)] += members[key]
     return parts
 

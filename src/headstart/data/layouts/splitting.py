@@ -7,11 +7,41 @@ from pathlib import Path
 
 from headstart.data.files import natural_key
 from headstart.data.groups import read_groups, split
-from headstart.data.layouts.pairing import FrameSearch
+from headstart.data.layouts.dataset import SPLITS
+from headstart.data.layouts.pairing import FrameSearch, pair
 from headstart.errors import DataError
 
 NO_SPLIT = ""
 """The split of a folder without splits, until [`make_splits`][] makes them."""
+
+_VALIDATION_SHARE = 0.15
+# shared
+_USUAL_NAMES = {
+    "train": ("train", "training"),
+    "validation": ("validation", "valid", "val", "dev"),
+    "test": ("test", "testing"),
+}
+
+
+def split_of(name: str) -> str | None:
+    """Return the split that a folder, list or subset of a usual name means.
+
+    >>> split_of("Valid"), split_of("default")
+    ('validation', None)
+    """
+    return next((s for s, names in _USUAL_NAMES.items() if name.lower() in names), None)
+
+
+def complete_splits(search: FrameSearch) -> None:
+    """Assign groups, and make or draw the splits that are missing; report those without frames."""
+    assign_groups(search)
+    draw_validation(search)
+    if not any(finding.severity == "error" for finding in search.findings):
+        with_splits = any(split_name in SPLITS for split_name in search.splits)
+        for split_name in SPLITS if with_splits else (NO_SPLIT,):
+            if split_name not in search.splits:
+                pair(search, split_name, {}, {})
+    make_splits(search)
 
 
 def assign_groups(search: FrameSearch) -> None:
@@ -61,8 +91,39 @@ def make_splits(search: FrameSearch) -> None:
         search.splits[name] = tuple(frames[stem] for stem in sorted(stems, key=natural_key))
     counts = ", ".join(f"{len(stems)} {name}" for name, stems in stems_by_split.items())
     message = f"the folder has no splits; it was split by the names of its {kind}: {counts}"
+    search.reading.append(f"{message[0].upper()}{message[1:]}.")
     hint = (
         "frames of one video or patient may be in several splits: name them in groups.csv, or "
         "make the folders train, validation and test"
     )
     search.add_finding("split-by-tool", "info", message, "" if grouped else hint)
+
+
+# shared
+def draw_validation(search: FrameSearch) -> None:
+    """Move about 15 % of the training frames to validation, by group, if it has no frames.
+
+    The choice depends on the names alone, as in [`split`][headstart.data.groups.split].
+    """
+    if "train" not in search.splits or "validation" in search.splits:
+        return
+    frames = {frame.name: frame for frame in search.splits["train"]}
+    grouped = any(frame.group is not None for frame in frames.values())
+    kind = "groups" if grouped else "frames"
+    shares = {"train": 1 - _VALIDATION_SHARE, "validation": _VALIDATION_SHARE}
+    try:
+        drawn = split({name: frame.group for name, frame in frames.items()}, shares)
+    except ValueError:
+        message = (
+            f"{len(frames)} training frames in fewer than two {kind} leave no validation split"
+        )
+        hint = "label more, or give the validation split its own images"
+        search.add_finding("too-few-frames", "error", message, hint)
+        return
+    for name, stems in drawn.items():
+        search.splits[name] = tuple(frames[stem] for stem in sorted(stems, key=natural_key))
+    search.splits = {name: search.splits[name] for name in SPLITS if name in search.splits}
+    search.reading.append(
+        f"There is no validation split: {len(drawn['validation'])} of {len(frames)} training "
+        f"frames were drawn for it, by the names of their {kind}."
+    )
