@@ -81,6 +81,7 @@ def assert_same(ours: Dataset, plain: Dataset) -> None:
     assert {s: [f.name for f in frames] for s, frames in ours.splits.items()} == {
         s: [f.name for f in frames] for s, frames in plain.splits.items()
     }
+    assert [*ours.splits] == [*plain.splits]
     seen = set()
     for split, frames in plain.splits.items():
         for frame, other in zip(ours.splits[split], frames, strict=True):

@@ -196,12 +196,22 @@ def test_folders_of_one_split_enter_the_names_of_frames(tmp_path: Path) -> None:
     assert names == {f"p{k}-a": f"p{k}" for k in range(4)}
 
 
+def test_frames_of_a_video_have_no_ending_in_the_file(tmp_path: Path) -> None:
+    names = [f"frame_{k:06}" for k in range(8)]
+    for name in names:
+        save_picture(tmp_path / f"images/{name}.PNG", name)
+    images = "".join(image(name, polygon("0,0;9,0;9,9")) for name in names)
+    (tmp_path / "annotations.xml").write_text(xml(images))
+    frames = [f for split in open_dataset(tmp_path).splits.values() for f in split]
+    assert sorted(frame.name for frame in frames) == names
+
+
 def test_warnings_count_what_is_not_drawn(tmp_path: Path) -> None:
     root = cvat(tmp_path, scenes(none=12))
     odd = '<points label="tool" points="1,1;2,2"/><polyline label="tool" points="1,1;2,2"/>'
     odd += '<points label="tool" points="1,1"/><tag label="tool"/>'
     odd += polygon("1,1;5,5;9,9") + polygon("40,1;50,1;50,9") + mask(np.zeros((2, 2), bool), "tool")
-    odd += polygon("0,0;9,0;9,9")
+    odd += polygon("0,0;9,9;9,0;0,9")  # crosses itself, and so covers two triangles
     for name, shapes in (("odd", odd), ("bare", "")):
         save_picture(root / f"images/{name}.png", name)
         text = (root / "annotations.xml").read_text()
@@ -267,6 +277,10 @@ BARE = BOMB.replace('<?xml version="1.0" encoding="utf-8"?>', "")
         (xml("", ("x" * 9000,)), "bad-annotations", "1000"),
         (xml(image("0.png"))[:-20], "bad-annotations", "XML"),
         ("<a><annotations/></a>", "bad-annotations", "<a>"),
+        (xml("").replace("utf-8", "klingon"), "bad-annotations", "XML"),
+        (xml("").replace("utf-8", "utf-16"), "bad-annotations", "XML"),
+        (xml("").replace("utf-8", "big5"), "bad-annotations", "XML"),
+        (xml("\0"), "bad-annotations", "XML"),
         (BARE, "bad-annotations", "entities"),
         (
             OUTER.replace('<?xml version="1.0" encoding="utf-8"?>', ""),

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from headstart.data.layouts.class_folders import classes_layout_of
 from headstart.data.layouts.recognise import open_dataset
 from tests.data.layouts.plain_copy import (
     Scenes,
@@ -49,6 +50,7 @@ def test_without_test_cases_it_equals_the_plain_copy(tmp_path: Path, description
     drawn = scenes(none=12)
     ours = open_dataset(nnunet(tmp_path / "Dataset001_Tools", drawn, description))
     assert ours.layout == "nnunet"
+    assert classes_layout_of(tmp_path / "Dataset001_Tools") is None
     assert_same(ours, plain_copy(tmp_path / "plain", drawn))
 
 

@@ -14,6 +14,7 @@ is unlabelled. Areas of a label called ``ignore`` count nowhere.
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter, defaultdict
 from dataclasses import replace
 from pathlib import Path
@@ -28,6 +29,7 @@ from headstart.data.layouts.label_files import classes_sentence, with_background
 from headstart.data.layouts.pairing import FrameSearch, read_frames
 from headstart.data.layouts.splitting import NO_SPLIT, complete_splits, split_of
 from headstart.data.pictures.frame import Frame, RunLengths, Shape, Shapes
+from headstart.data.pictures.reading import SUFFIXES
 from headstart.errors import DataError
 
 _FILE = "annotations.xml"
@@ -103,8 +105,7 @@ def _paths(
     paths: dict[int, Path] = {}
     missing = []
     for k, picture in enumerate(annotations.pictures):
-        in_subset = f"{picture.subset}/{picture.name}" if picture.subset else picture.name
-        path = pictures.find(in_subset)
+        path = _file(picture, pictures)
         if path is None:
             missing.append(search.root / picture.name)
         else:
@@ -119,6 +120,15 @@ def _paths(
         hint = "keep one of them; or add the picture that is missing under the same name"
         search.add_finding("picture-twice", "error", message, hint, twice)
     return paths
+
+
+def _file(picture: AnnotatedPicture, pictures: PicturesByName) -> Path | None:
+    name = f"{picture.subset}/{picture.name}" if picture.subset else picture.name
+    # The frames of a video have no ending in the file, but their pictures have one.
+    endings = [e for ending in SUFFIXES for e in (ending, ending.upper())]
+    endings = ["", *endings] if not name.lower().endswith(SUFFIXES) else [""]
+    paths = (pictures.find(name + ending) for ending in endings)
+    return next((path for path in paths if path is not None), None)
 
 
 def _report_shapes(
@@ -170,11 +180,12 @@ def _has_pixels(shape: Shape, size: tuple[int, int]) -> bool:
         return inside and any(shape.counts[1::2])
     (ring,) = shape.rings
     xs, ys = [x for x, _ in ring], [y for _, y in ring]
-    following = (*ring[1:], ring[0])
-    twice_area = sum(
-        x * next_y - next_x * y for (x, y), (next_x, next_y) in zip(ring, following, strict=True)
+    x0, y0 = ring[0]
+    on_a_line = all(
+        (x - x0) * (next_y - y0) == (next_x - x0) * (y - y0)
+        for (x, y), (next_x, next_y) in itertools.pairwise(ring)
     )
-    return max(xs) > 0 and max(ys) > 0 and min(xs) < width and min(ys) < height and twice_area != 0
+    return max(xs) > 0 and max(ys) > 0 and min(xs) < width and min(ys) < height and not on_a_line
 
 
 def _fill_splits(

@@ -107,11 +107,11 @@ def read_annotations(path: Path, root: Path) -> Annotations:
             while chunk := file.read(_CHUNK):
                 parser.feed(chunk)
         parser.close()
-    except ParseError as error:
-        raise bad(f"the annotation file is not valid XML: {error}") from None
     except DefusedXmlException:
         message = "the annotation file declares XML entities, which CVAT never does"
         raise bad(message, "do not use this file unless you know who made it") from None
+    except (ParseError, LookupError, ValueError) as error:  # the latter two: unknown encodings
+        raise bad(f"the annotation file is not valid XML: {error}") from None
     except _NotCvatError as error:
         raise bad(str(error)) from None
     return target.annotations

@@ -42,6 +42,7 @@ def complete_splits(search: FrameSearch) -> None:
             if split_name not in search.splits:
                 pair(search, split_name, {}, {})
     make_splits(search)
+    search.splits = {name: search.splits[name] for name in SPLITS if name in search.splits}
 
 
 def assign_groups(search: FrameSearch) -> None:
@@ -120,9 +121,11 @@ def draw_validation(search: FrameSearch) -> None:
         hint = "label more, or give the validation split its own images"
         search.add_finding("too-few-frames", "error", message, hint)
         return
-    for name, stems in drawn.items():
-        search.splits[name] = tuple(frames[stem] for stem in sorted(stems, key=natural_key))
-    search.splits = {name: search.splits[name] for name in SPLITS if name in search.splits}
+    chosen = {
+        name: tuple(frames[stem] for stem in sorted(stems, key=natural_key))
+        for name, stems in drawn.items()
+    }
+    search.splits = chosen | {n: f for n, f in search.splits.items() if n != "train"}
     search.reading.append(
         f"There is no validation split: {len(drawn['validation'])} of {len(frames)} training "
         f"frames were drawn for it, by the names of their {kind}."
