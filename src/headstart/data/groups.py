@@ -7,13 +7,13 @@ import hashlib
 import io
 from collections.abc import Mapping
 from pathlib import Path
-from types import MappingProxyType
 
 from headstart.data.files import read_file
 from headstart.errors import DataError, Finding
 
 _MAX_BYTES = 1 << 26
-_SHARES = {"train": 0.70, "validation": 0.15, "test": 0.15}
+SHARES = {"train": 0.70, "validation": 0.15, "test": 0.15}
+"""The shares of the splits of a folder without splits."""
 
 
 def read_groups(path: Path) -> dict[str, str]:
@@ -52,7 +52,7 @@ def read_groups(path: Path) -> dict[str, str]:
 
 
 def split(
-    groups: Mapping[str, str | None], shares: Mapping[str, float] = MappingProxyType(_SHARES)
+    groups: Mapping[str, str | None], shares: Mapping[str, float] = SHARES
 ) -> dict[str, list[str]]:
     """Split names into training, validation and test, 70 : 15 : 15; groups stay whole.
 
@@ -62,10 +62,10 @@ def split(
 
     Args:
         groups: group by name; a name whose group is ``None`` forms a group of its own.
-        shares: the share of each part; they add up to 1.
+        shares: share of each split; they add up to 1.
 
     Raises:
-        ValueError: there are fewer groups than parts.
+        ValueError: there are fewer groups than splits.
 
     >>> {part: len(names) for part, names in split(dict.fromkeys("abcdefghijklmnopqrst")).items()}
     {'train': 14, 'validation': 3, 'test': 3}

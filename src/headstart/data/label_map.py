@@ -133,6 +133,19 @@ def read_label_map(path: Path) -> tuple[LabelMap, tuple[Finding, ...]]:
             name, f"the label map is not UTF-8 text (byte {error.start})", "save it as UTF-8"
         ) from error
     pairs, lines = _parse(text, name)
+    return label_map_of(pairs, name), _comma_warning(lines, name)
+
+
+def label_map_of(pairs: Sequence[tuple[str, object]], name: str) -> LabelMap:
+    """Return the label map of pairs of a class name and its level or colour, as from JSON.
+
+    Args:
+        pairs: The key ``ignore`` is no class, as in ``mapping.json``.
+        name: The file they come from, for messages.
+
+    Raises:
+        DataError: Names every problem of the pairs.
+    """
     if problems := _problems(pairs):
         raise DataError(
             [Finding("label-map", "error", what, hint, (name,)) for what, hint in problems]
@@ -141,11 +154,9 @@ def read_label_map(path: Path) -> tuple[LabelMap, tuple[Finding, ...]]:
     ignored = _ignored(pairs)
     if any(isinstance(value, tuple) for value in values.values()):
         colours = {name: value for name, value in values.items() if isinstance(value, tuple)}
-        label_map = map_of_colours(colours, [v for v in ignored if isinstance(v, tuple)])
-    else:
-        levels = {name: value for name, value in values.items() if isinstance(value, int)}
-        label_map = map_of_levels(levels, [v for v in ignored if isinstance(v, int)])
-    return label_map, _comma_warning(lines, name)
+        return map_of_colours(colours, [v for v in ignored if isinstance(v, tuple)])
+    levels = {name: value for name, value in values.items() if isinstance(value, int)}
+    return map_of_levels(levels, [v for v in ignored if isinstance(v, int)])
 
 
 def map_of_levels(levels: Mapping[str, int], ignore: Sequence[int] = ()) -> LabelMap:
@@ -250,7 +261,7 @@ def _loads(text: str) -> object:
     return json.loads(text, object_pairs_hook=tuple)
 
 
-def _problems(pairs: tuple[tuple[str, object], ...]) -> list[tuple[str, str]]:
+def _problems(pairs: Sequence[tuple[str, object]]) -> list[tuple[str, str]]:
     """Return each problem with the entries, and what to do about it."""
     problems = []
     classes = [(name, value) for name, value in pairs if name != "ignore"]

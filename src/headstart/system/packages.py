@@ -43,6 +43,7 @@ class Wanted:
 
 
 WANTED = (
+    Wanted("defusedxml", "defusedxml", "0.7.1"),
     Wanted("filelock", "filelock", "4.3"),
     Wanted("jaxtyping", "jaxtyping", "0.3.2"),
     Wanted("jinja2", "jinja2", "3.1"),

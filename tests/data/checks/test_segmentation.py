@@ -62,6 +62,11 @@ def test_describes_a_sound_dataset(data: Path) -> None:
     assert described == {
         "schema": 1,
         "layout": "plain",
+        "reading": [
+            "Pictures and masks: 10, such as train/images/0.png and train/masks/0.png",
+            "Splits: 6 train, 2 validation, 2 test",
+            "Classes: tissue, forceps, scissors (from mapping.json)",
+        ],
         "classes": [{"name": name, "grey": grey} for name, grey in GREYS.items()],
         "splits": {
             name: {

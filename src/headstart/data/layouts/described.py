@@ -22,7 +22,7 @@ from headstart.data.layouts.description import (
 from headstart.data.layouts.label_discovery import find_label_map
 from headstart.data.layouts.name_patterns import split_of
 from headstart.data.layouts.pairing import FrameSearch, describe, read_frames
-from headstart.data.layouts.splitting import NO_SPLIT, assign_groups, draw_validation, make_splits
+from headstart.data.layouts.splitting import NO_SPLIT, complete_splits
 from headstart.data.pictures.frame import Frame, Layer, Shapes
 from headstart.data.pictures.reading import SUFFIXES
 from headstart.errors import DataError, Finding
@@ -84,9 +84,7 @@ def _find(search: FrameSearch, description: Description) -> LabelMap | None:
             for frame in part
         )
         search.splits[split] = labelled
-    assign_groups(search)
-    make_splits(search)
-    draw_validation(search)
+    complete_splits(search)
     describe(search)
     return label_map
 

@@ -19,6 +19,15 @@ _SHORT = {"Tr": "train", "Va": "validation", "Vd": "validation", "Ts": "test"}
 _SHARE = 0.9  # of the names that have an affix; the others may be strays
 
 
+def usual_split(name: str) -> str | None:
+    """Return the split that a folder, list or subset with a usual name means; None if none.
+
+    >>> usual_split("Valid"), usual_split("default")
+    ('validation', None)
+    """
+    return _SPLITS.get(name.lower())
+
+
 def split_of(name: str, siblings: Collection[str] = ()) -> tuple[str, str] | None:
     """Return the split that a folder's name means and the rest of the name; None if none.
 
@@ -32,7 +41,7 @@ def split_of(name: str, siblings: Collection[str] = ()) -> tuple[str, str] | Non
     >>> split_of("trainannot", ["train", "trainannot"])
     ('train', 'annot')
     """
-    if split := _SPLITS.get(name.lower()):
+    if split := usual_split(name):
         return split, ""
     if name[-2:] in _SHORT and name[:-2][-1:].islower():
         return _SHORT[name[-2:]], name[:-2]

@@ -21,7 +21,7 @@ from headstart.data.layouts.dataset import Dataset, Layout
 from headstart.data.layouts.label_discovery import find_label_map
 from headstart.data.layouts.name_patterns import ordinal_free
 from headstart.data.layouts.pairing import FrameSearch, read_frames
-from headstart.data.layouts.splitting import NO_SPLIT, assign_groups, draw_validation, make_splits
+from headstart.data.layouts.splitting import NO_SPLIT, complete_splits
 from headstart.data.pictures.frame import Frame, Layer
 from headstart.errors import DataError, Finding
 
@@ -199,9 +199,7 @@ def _find(search: FrameSearch) -> LabelMap | None:
     if set(search.splits) == {"train"}:  # a folder called train alone is no split
         search.splits[NO_SPLIT] = search.splits.pop("train")
     _unique_names(search)
-    assign_groups(search)
-    make_splits(search)
-    draw_validation(search)
+    complete_splits(search)
     return label_map
 
 

@@ -9,13 +9,27 @@ from __future__ import annotations
 from pathlib import Path
 
 from headstart.data.files import listing
-from headstart.data.layouts import described, endovis, images_and_masks, numbered_frames, paired
+from headstart.data.layouts import (
+    cvat,
+    described,
+    endovis,
+    images_and_masks,
+    nnunet,
+    numbered_frames,
+    paired,
+    roboflow_masks,
+    voc,
+)
 from headstart.data.layouts.dataset import Dataset, Layout
 from headstart.errors import DataError, Finding
 
 # The first layout that recognises a folder reads it.
 LAYOUTS: tuple[Layout, ...] = (
     described.LAYOUT,
+    cvat.LAYOUT,
+    voc.LAYOUT,
+    roboflow_masks.LAYOUT,
+    nnunet.LAYOUT,
     endovis.LAYOUT,
     numbered_frames.LAYOUT,
     images_and_masks.LAYOUT,

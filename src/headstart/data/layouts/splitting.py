@@ -7,13 +7,27 @@ from pathlib import Path
 
 from headstart.data.files import natural_key
 from headstart.data.groups import read_groups, split
-from headstart.data.layouts.pairing import FrameSearch
+from headstart.data.layouts.dataset import SPLITS
+from headstart.data.layouts.pairing import FrameSearch, pair
 from headstart.errors import DataError
-
-_WITHOUT_TEST = {"train": 0.85, "validation": 0.15}
 
 NO_SPLIT = ""
 """The split of a folder without splits, until [`make_splits`][] makes them."""
+
+_VALIDATION_SHARE = 0.15
+
+
+def complete_splits(search: FrameSearch) -> None:
+    """Assign groups, and make or draw the splits that are missing; report those without frames."""
+    assign_groups(search)
+    draw_validation(search)
+    if not any(finding.severity == "error" for finding in search.findings):
+        with_splits = any(split_name in SPLITS for split_name in search.splits)
+        for split_name in SPLITS if with_splits else (NO_SPLIT,):
+            if split_name not in search.splits:
+                pair(search, split_name, {}, {})
+    make_splits(search)
+    search.splits = {name: search.splits[name] for name in SPLITS if name in search.splits}
 
 
 def assign_groups(search: FrameSearch) -> None:
@@ -63,6 +77,7 @@ def make_splits(search: FrameSearch) -> None:
         search.splits[name] = tuple(frames[stem] for stem in sorted(stems, key=natural_key))
     counts = ", ".join(f"{len(stems)} {name}" for name, stems in stems_by_split.items())
     message = f"the folder has no splits; it was split by the names of its {kind}: {counts}"
+    search.reading.append(f"Splits: {counts}, drawn by the names of the {kind}, always the same")
     hint = (
         "frames of one video or patient may be in several splits: name them in groups.csv, or "
         "make the folders train, validation and test"
@@ -71,28 +86,31 @@ def make_splits(search: FrameSearch) -> None:
 
 
 def draw_validation(search: FrameSearch) -> None:
-    """Draw the validation split from the training split where a folder has none.
+    """Move about 15 % of the training frames to validation, by group, if it has no frames.
 
-    A share of 15 % of the training frames is drawn by group; it depends on the names alone.
+    The choice depends on the names alone, as in [`split`][headstart.data.groups.split].
     """
-    train = search.splits.get("train", ())
-    if search.splits.get("validation") or not train:
+    if "train" not in search.splits or "validation" in search.splits:
         return
-    frames = {frame.name: frame for frame in train}
+    frames = {frame.name: frame for frame in search.splits["train"]}
+    grouped = any(frame.group is not None for frame in frames.values())
+    kind = "groups" if grouped else "frames"
+    shares = {"train": 1 - _VALIDATION_SHARE, "validation": _VALIDATION_SHARE}
     try:
-        drawn = set(
-            split({name: frame.group for name, frame in frames.items()}, _WITHOUT_TEST)[
-                "validation"
-            ]
-        )
+        drawn = split({name: frame.group for name, frame in frames.items()}, shares)
     except ValueError:
-        message = f"{len(frames)} training frames in a single group leave none for validation"
-        hint = "add a validation split, or frames of another video or patient"
+        message = (
+            f"{len(frames)} training frames in fewer than two {kind} leave no validation split"
+        )
+        hint = "label more, or give the validation split its own images"
         search.add_finding("too-few-frames", "error", message, hint)
         return
-    search.splits["train"] = tuple(f for f in train if f.name not in drawn)
-    search.splits["validation"] = tuple(f for f in train if f.name in drawn)
+    chosen = {
+        name: tuple(frames[stem] for stem in sorted(stems, key=natural_key))
+        for name, stems in drawn.items()
+    }
+    search.splits = chosen | {n: f for n, f in search.splits.items() if n != "train"}
     search.reading.append(
-        f"Validation: {len(drawn)} of the {len(train)} training frames, drawn by name and always "
-        "the same, because the folder has no validation split"
+        f"Validation: {len(drawn['validation'])} of the {len(frames)} training frames, drawn by "
+        f"the names of the {kind}, because the folder has no validation split"
     )

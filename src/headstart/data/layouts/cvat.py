@@ -1,0 +1,233 @@
+"""The layout ``cvat``: CVAT for images 1.1, one XML file beside the pictures.
+
+::
+
+    annotations.xml
+    images/<name>.jpg                    or the pictures in any other folder beside the file
+
+Polygons, boxes, ellipses and masks are drawn at the picture's size; areas with a higher ``z_order``
+cover those with a lower one, later areas earlier ones. Shapes without area are left out. Subsets
+called train, validation and test are the splits; without such, the tool splits the pictures. A
+picture in the file without shapes shows only background; a picture that the file does not mention
+is unlabelled. Areas of a label called ``ignore`` count nowhere.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter, defaultdict
+from dataclasses import replace
+from pathlib import Path
+
+from headstart.data.files import natural_key, open_regular
+from headstart.data.label_map import LabelMap, label_map_of
+from headstart.data.layouts.annotation_files import PicturesByName
+from headstart.data.layouts.cvat_xml import AnnotatedPicture, Annotations, read_annotations
+from headstart.data.layouts.dataset import SPLITS, Dataset, Layout
+from headstart.data.layouts.frame_names import frame_names
+from headstart.data.layouts.label_files import classes_sentence, with_background
+from headstart.data.layouts.name_patterns import usual_split
+from headstart.data.layouts.pairing import FrameSearch, read_frames
+from headstart.data.layouts.splitting import NO_SPLIT, complete_splits
+from headstart.data.pictures.frame import Frame, RunLengths, Shape, Shapes
+from headstart.data.pictures.reading import SUFFIXES
+from headstart.errors import DataError
+
+_FILE = "annotations.xml"
+_HEAD = 1 << 14
+
+
+def recognises(root: Path) -> bool:
+    """Return whether the folder has an ``annotations.xml`` of CVAT, and no masks of another layout.
+
+    Other tools write files of this name, too; theirs do not begin with ``<annotations>``.
+    """
+    with_masks = any((root / split / "masks").is_dir() for split in (*SPLITS, "."))
+    path = root / _FILE
+    if with_masks or (root / "segmentation").is_dir() or not path.is_file():
+        return False
+    try:
+        with open_regular(path, root) as file:
+            return b"<annotations" in file.read(_HEAD)
+    except DataError:
+        return False
+
+
+def read(root: Path) -> Dataset:
+    """Find the frames by split.
+
+    Raises:
+        DataError: With all faults that can be seen without decoding a picture.
+    """
+    return read_frames(root, LAYOUT, _find)
+
+
+LAYOUT = Layout(
+    name="cvat",
+    arrangement="CVAT for images 1.1: annotations.xml and images/",
+    recognises=recognises,
+    read=read,
+)
+
+
+def _find(search: FrameSearch) -> LabelMap | None:
+    root, path = search.root, search.root / _FILE
+    annotations = read_annotations(path, root)
+    labels = list(dict.fromkeys(annotations.labels))
+    label_map = label_map_of(with_background(labels), _FILE)
+    levels: dict[str, int | None] = dict(zip(label_map.names, label_map.greys, strict=True))
+    levels |= {"ignore": None} if "ignore" in labels else {}
+    folder = root / "images" if (root / "images").is_dir() else root
+    pictures = PicturesByName(folder)
+    paths = _paths(search, annotations, pictures)
+    _report_shapes(search, annotations, levels)
+    search.reading.append(
+        f"{_FILE} (CVAT for images) annotates {len(annotations.pictures)} pictures, found by their "
+        f"names; {sum(len(p.areas) for p in annotations.pictures)} polygons, boxes, ellipses and "
+        "masks are drawn."
+    )
+    search.reading.append(classes_sentence(label_map, _FILE))
+    _fill_splits(search, annotations, paths, levels, folder)
+    if others := sorted(set(pictures.pictures) - set(paths.values())):
+        names = frame_names(search, others, folder)
+        frames = [Frame(name, path) for path, name in names.items()]
+        search.unlabelled["train"] = tuple(sorted(frames, key=lambda f: natural_key(f.name)))
+        search.reading.append(
+            f"{len(others)} pictures are not in {_FILE}: they are unlabelled, for pre-training."
+        )
+    complete_splits(search)
+    return label_map
+
+
+def _paths(
+    search: FrameSearch, annotations: Annotations, pictures: PicturesByName
+) -> dict[int, Path]:
+    """Return the file of each picture by its index; report pictures that are missing or twice."""
+    paths: dict[int, Path] = {}
+    missing = []
+    for k, picture in enumerate(annotations.pictures):
+        path = _file(picture, pictures)
+        if path is None:
+            missing.append(search.root / picture.name)
+        else:
+            paths[k] = path
+    if missing:
+        message = f"pictures that {_FILE} annotates are missing, or several files have their names"
+        hint = "export the task with its images, or copy them to images/"
+        search.add_finding("annotated-picture-missing", "error", message, hint, missing)
+    counts = Counter(paths.values())
+    if twice := [path for path, count in counts.items() if count > 1]:
+        message = f"several <image> elements of {_FILE} mean the same picture"
+        hint = "keep one of them; or add the picture that is missing under the same name"
+        search.add_finding("picture-twice", "error", message, hint, twice)
+    return paths
+
+
+def _file(picture: AnnotatedPicture, pictures: PicturesByName) -> Path | None:
+    name = f"{picture.subset}/{picture.name}" if picture.subset else picture.name
+    # The frames of a video have no ending in the file, but their pictures have one.
+    endings = [e for ending in SUFFIXES for e in (ending, ending.upper())]
+    endings = ["", *endings] if not name.lower().endswith(SUFFIXES) else [""]
+    paths = (pictures.find(name + ending) for ending in endings)
+    return next((path for path in paths if path is not None), None)
+
+
+def _report_shapes(
+    search: FrameSearch, annotations: Annotations, levels: dict[str, int | None]
+) -> None:
+    """Report shapes that cannot be drawn, have no area, lie outside, or have an unknown class."""
+    faults: dict[str, list[Path]] = defaultdict(list)
+    counts: Counter[str] = Counter()
+    undeclared: dict[str, list[Path]] = defaultdict(list)
+    empty: list[Path] = []
+    for picture in annotations.pictures:
+        path = search.root / picture.name
+        for fault, count in picture.faults.items():
+            faults[fault].append(path)
+            counts[fault] += count
+        for label in {area.label for area in picture.areas if area.label not in levels}:
+            undeclared[label].append(path)
+        empty += [path for area in picture.areas if not _has_pixels(area.shape, picture.size)]
+    for fault, paths in faults.items():
+        message = fault + (f" ({counts[fault]} such shapes)" if counts[fault] > 1 else "")
+        hint = f"correct or delete the shape in CVAT, and export again; it is in {_FILE}"
+        search.add_finding("bad-shape", "error", message, hint, paths)
+    for label, paths in undeclared.items():
+        message = f"shapes have the label {label[:80]!r}, which {_FILE} does not declare"
+        hint = "add the label to the task and export again, or correct the file's <labels>"
+        search.add_finding("undeclared-label", "error", message, hint, paths)
+    if empty:
+        message = f"{len(empty)} shapes have no area, or lie outside their picture"
+        hint = "nothing is drawn for them; delete them in CVAT if they are mistakes"
+        search.add_finding("empty-shape", "warning", message, hint, list(dict.fromkeys(empty)))
+    if annotations.without_area:
+        kinds = ", ".join(f"{n} {kind}" for kind, n in sorted(annotations.without_area.items()))
+        message = f"shapes that cover no area are left out: {kinds}"
+        hint = "draw a polygon or a mask where pixels should have a class"
+        search.add_finding("shapes-left-out", "warning", message, hint, [search.root / _FILE])
+    if bare := [search.root / p.name for p in annotations.pictures if not (p.areas or p.faults)]:
+        message = f"{len(bare)} of {len(annotations.pictures)} pictures have no areas, so they "
+        message += "are read as background everywhere"
+        hint = f"take pictures that nobody has annotated yet out of {_FILE}"
+        search.add_finding("nothing-annotated", "warning", message, hint, bare)
+
+
+def _has_pixels(shape: Shape, size: tuple[int, int]) -> bool:
+    """Whether a shape has an area and its box meets the picture."""
+    height, width = size
+    if isinstance(shape, RunLengths):
+        inside = shape.top < height and shape.left < width
+        inside = inside and shape.top + shape.height > 0 and shape.left + shape.width > 0
+        return inside and any(shape.counts[1::2])
+    (ring,) = shape.rings
+    xs, ys = [x for x, _ in ring], [y for _, y in ring]
+    x0, y0 = ring[0]
+    on_a_line = all(
+        (x - x0) * (next_y - y0) == (next_x - x0) * (y - y0)
+        for (x, y), (next_x, next_y) in itertools.pairwise(ring)
+    )
+    return max(xs) > 0 and max(ys) > 0 and min(xs) < width and min(ys) < height and not on_a_line
+
+
+def _fill_splits(
+    search: FrameSearch,
+    annotations: Annotations,
+    paths: dict[int, Path],
+    levels: dict[str, int | None],
+    folder: Path,
+) -> None:
+    """Put the frames into the splits that their subsets name."""
+    splits = {p.subset: usual_split(p.subset) for p in annotations.pictures}
+    named = any(splits.values())
+    by_split: dict[str, dict[Path, AnnotatedPicture]] = defaultdict(dict)
+    outside = []
+    for k, path in paths.items():
+        picture = annotations.pictures[k]
+        split = splits[picture.subset] if named else NO_SPLIT
+        if split is None:
+            outside.append(path)
+        else:
+            by_split[split][path] = picture
+    if outside:
+        message = "annotated pictures of subsets that are no splits are left out"
+        hint = "in CVAT, call the subsets Train, Validation and Test"
+        search.add_finding("not-a-split", "warning", message, hint, outside)
+    for split in (*SPLITS, NO_SPLIT):
+        if split in by_split:
+            names = frame_names(search, list(by_split[split]), folder)
+            frames = [
+                Frame(name, path, (_shapes(by_split[split][path], levels, search.root / _FILE),))
+                for path, name in names.items()
+            ]
+            search.splits[split] = tuple(sorted(frames, key=lambda f: natural_key(f.name)))
+    if named:
+        counts = ", ".join(f"{len(frames)} {split}" for split, frames in search.splits.items())
+        search.reading.append(f"The splits are CVAT's subsets: {counts}.")
+
+
+def _shapes(picture: AnnotatedPicture, levels: dict[str, int | None], path: Path) -> Shapes:
+    areas = sorted(picture.areas, key=lambda area: area.z_order)
+    shapes = tuple(
+        replace(area.shape, grey=levels[area.label]) for area in areas if area.label in levels
+    )
+    return Shapes(path, shapes, picture.size)
