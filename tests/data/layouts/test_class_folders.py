@@ -276,3 +276,14 @@ def test_neither_folders_nor_idx_files(tmp_path: Path) -> None:
     assert "train/<class>/<picture>" in faults(tmp_path)["layout"].hint
     (tmp_path / "mapping.json").write_text(json.dumps({"a": 0}))
     assert set(faults(tmp_path)) == {"layout"}
+
+
+def test_folders_of_masks_are_never_classes(tmp_path: Path) -> None:
+    for k in range(6):
+        save(picture(k), tmp_path / f"train/scans/{k}.png")
+        mask = np.zeros((20, 24), np.uint8)
+        mask[k : k + 5, k : 12 + k] = 255
+        save(mask, tmp_path / f"train/outlines/{chr(97 + 3 * k) * (k + 2)}.png")
+    with pytest.raises(DataError, match="masks-as-classes") as refused:
+        open_classes(tmp_path)
+    assert "outlines" in refused.value.findings[0].message

@@ -20,6 +20,7 @@ import numpy as np
 from jaxtyping import Int64, UInt8
 
 from headstart.data.files import listing, merged, natural_key, shown
+from headstart.data.layouts.contents import content_of
 from headstart.data.layouts.dataset import SPLITS
 from headstart.data.layouts.idx import fetch_fashion_mnist, find_idx, read_idx, unread_idx
 from headstart.data.layouts.recognise import layout_of
@@ -35,6 +36,7 @@ _FOLDERS = {"train": ("train",), "validation": ("validation", "val"), "test": ("
 _MASKS = ("mask", "masks", "labels", "annotations", "ground_truth")
 _MASK_ENDINGS = ("_input", "_mask")
 _SAMPLED = 5  # pictures per folder
+_MOST_LOOKED_INTO = 100  # classes: a few pictures of each are decoded
 _HELD_OUT = 10  # one picture in so many of each class validates, and one tests
 
 
@@ -206,6 +208,7 @@ def open_classes(root: Path) -> ClassDataset:
     errors = [f for f in search.findings if f.severity == "error"]
     if errors:
         raise DataError(merged(errors))
+    _refuse_masks(search)
     splits = {split: _pictures(search, split, names) for split in search.files}
     if "" in splits:
         splits = _split(splits[""])
@@ -286,6 +289,28 @@ def _classes_of(search: _ClassSearch, folder: Path) -> dict[str, list[Path]]:
     if empty := [folder / name for name, files in classes.items() if not files]:
         search.error("empty-class", "a class has no pictures", "add some, or remove it", empty)
     return classes
+
+
+def _refuse_masks(search: _ClassSearch) -> None:
+    """Refuse folders of masks beside folders of pictures: they are no classes.
+
+    Raises:
+        DataError: some folders hold what looks like masks, and others pictures.
+    """
+    part = search.files.get("train", search.files.get("", {}))
+    if len(part) > _MOST_LOOKED_INTO:
+        return
+    contents = {name: content_of(files, search.root) for name, files in part.items()}
+    masks = [name for name, content in contents.items() if content in ("labels", "region")]
+    if masks and "picture" in contents.values():
+        folder = search.folders.get("train", search.root)
+        message = f"folders look like masks, not like classes of pictures: {', '.join(masks)}"
+        hint = (
+            "if they are the masks of the other pictures, give both the same file names, or say in "
+            "dataset.toml which belong together"
+        )
+        where = tuple(shown(folder / name, search.root) for name in masks)
+        raise DataError(Finding("masks-as-classes", "error", message, hint, where))
 
 
 def _check(search: _ClassSearch, names: tuple[str, ...]) -> None:

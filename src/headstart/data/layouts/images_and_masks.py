@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from headstart.data.files import listing
 from headstart.data.label_map import LabelMap
 from headstart.data.layouts.dataset import SPLITS, Dataset, Layout
 from headstart.data.layouts.label_discovery import find_label_map
@@ -33,8 +34,19 @@ from headstart.data.pictures.frame import Frame
 
 
 def recognises(root: Path) -> bool:
-    """Return whether a split, or the folder itself, has a folder ``images``."""
-    return any((root / name / "images").is_dir() for name in (*SPLITS, "."))
+    """Return whether a split, or the folder itself, has a folder ``images``, and ``masks``.
+
+    Without ``masks`` there must be no other folder that could hold the masks.
+    """
+    return any(_has_images(root / name) for name in (*SPLITS, "."))
+
+
+def _has_images(folder: Path) -> bool:
+    if not (folder / "images").is_dir():
+        return False
+    known = ("images", "unlabelled", *SPLITS)
+    others = [name for name in listing(folder, folder) if (folder / name).is_dir()]
+    return "masks" in others or not [name for name in others if name not in known]
 
 
 def read(root: Path) -> Dataset:

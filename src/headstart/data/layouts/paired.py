@@ -15,7 +15,7 @@ from pathlib import Path
 
 from headstart.data.files import shown
 from headstart.data.label_map import LabelMap, map_of_levels
-from headstart.data.layouts.arrangements import Arrangement, Part, arrangements, find_places
+from headstart.data.layouts.arrangements import Arrangement, Key, Part, arrangements, find_places
 from headstart.data.layouts.contents import content_of, overlap
 from headstart.data.layouts.dataset import Dataset, Layout
 from headstart.data.layouts.label_discovery import find_label_map
@@ -166,6 +166,7 @@ def _find(search: FrameSearch) -> LabelMap | None:
         label_map = find_label_map(search, mask_files)
     if label_map is None:
         return None
+    group_of = _groups(arrangement, roles)
     unlabelled = []
     unpaired: list[Path] = []
     for part, pictures in arrangement.kinds[roles.pictures].items():
@@ -175,7 +176,7 @@ def _find(search: FrameSearch) -> LabelMap | None:
         if not any(masks):
             unlabelled += [path for paths in pictures.values() for path in paths]
             continue
-        _pair(search, part, pictures, masks, label_map, unpaired)
+        _pair(search, part, pictures, masks, label_map, group_of, unpaired)
     _without_picture(search, arrangement, roles)
     others = [
         kind for kind in arrangement.kinds if not (kind in roles.masks or kind in roles.left_out)
@@ -203,6 +204,28 @@ def _find(search: FrameSearch) -> LabelMap | None:
     return label_map
 
 
+def _groups(arrangement: Arrangement, roles: Roles) -> dict[Key, str | None]:
+    """Return the group by the folders of a part.
+
+    None where all parts have the same folders; or where there are no splits and the folders have
+    words for names that their pictures bear, too (``benign/benign (1).png``): kinds of findings
+    are no patients.
+    """
+    parts = arrangement.kinds[roles.pictures]
+    folders = {folders for _, folders in parts}
+    sorted_only = all(
+        split is None
+        and names
+        and not any(character.isdigit() for character in names[-1])
+        and path.stem.lower().startswith(names[-1].lower())
+        for (split, names), keys in parts.items()
+        for paths in keys.values()
+        for path in paths
+    )
+    groups = len(folders) > 1 and not sorted_only
+    return {names: "/".join(names) if groups and names else None for names in folders}
+
+
 def _class_per_kind(search: FrameSearch, kinds: tuple[str, ...]) -> LabelMap:
     names = [kind.strip("_-. 0123456789") or kind for kind in kinds]
     label_map = map_of_levels({"background": 0, **{name: k for k, name in enumerate(names, 1)}})
@@ -218,10 +241,11 @@ def _pair(
     pictures: Mapping[str, tuple[Path, ...]],
     masks: list[Mapping[str, tuple[Path, ...]]],
     label_map: LabelMap,
+    group_of: Mapping[Key, str | None],
     unpaired: list[Path],
 ) -> None:
     split, folders = part
-    group = "/".join(folders) or None
+    group = group_of[folders]
     frames = []
     for key, (picture, *_) in pictures.items():
         layers = [(path, k) for k, by_key in enumerate(masks, 1) for path in by_key.get(key, ())]
@@ -299,7 +323,7 @@ def _describe(search: FrameSearch, arrangement: Arrangement, roles: Roles) -> No
     splits = sorted({split for split, _ in parts if split is not None})
     if splits:
         say(f"Splits: {_listed(splits)}, from the names of the folders")
-    groups = sorted({"/".join(folders) for _, folders in parts if folders})
+    groups = sorted({group for group in _groups(arrangement, roles).values() if group})
     if groups:
         say(f"Groups: {len(groups)}, from the folders {_listed(groups)}")
 

@@ -1,0 +1,386 @@
+"""Datasets arranged as people describe them: each is read as it is meant, or refused with a way on.
+
+Every arrangement holds the same twelve pictures and masks. What is read is compared with them pixel
+by pixel: which picture has which mask, in which split, of which group.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from headstart.data.label_map import IGNORE
+from headstart.data.layouts.recognise import layout_of, open_dataset
+from headstart.data.pictures.masks import read_labelled
+from headstart.data.pictures.reading import read_image
+from headstart.data.task import task_of
+from headstart.errors import DataError
+
+COUNT = 12
+HEIGHT, WIDTH = 24, 32
+SPLIT = ["train"] * 6 + ["validation"] * 3 + ["test"] * 3
+GROUP = [f"p{k % 4}" for k in range(COUNT)]
+
+
+def picture(k: int) -> np.ndarray:
+    return np.random.default_rng(k).integers(0, 256, (HEIGHT, WIDTH, 3), dtype=np.uint8)
+
+
+def labels(k: int) -> np.ndarray:
+    """Class indices: two rectangles whose places depend on the picture."""
+    mask = np.zeros((HEIGHT, WIDTH), np.uint8)
+    mask[k : k + 8, 2 + k : 14 + k] = 1
+    mask[HEIGHT - 6 - k // 3 : HEIGHT - 1, 1 : 6 + k] = 2
+    return mask
+
+
+def levels(k: int, values: tuple[int, ...] = (0, 100, 255)) -> np.ndarray:
+    return np.array(values, dtype=np.uint8)[labels(k)]
+
+
+def save(path: Path, pixels: np.ndarray, **options: object) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(path, **options)
+
+
+def pairs(root: Path, image: str, mask: str, words: dict[str, str] | None = None) -> None:
+    """Write all frames; ``{k}``, ``{s}`` (its split's word) and ``{g}`` stand in the names."""
+    for k in range(COUNT):
+        named = {"k": k, "kk": f"{k:03}", "s": (words or {}).get(SPLIT[k], SPLIT[k]), "g": GROUP[k]}
+        save(root / image.format(**named), picture(k))
+        save(root / mask.format(**named), levels(k))
+
+
+@dataclass(frozen=True)
+class Meant:
+    """What an arrangement means.
+
+    Attributes:
+        splits: whether the splits are those of ``SPLIT``; else headstart draws them.
+        groups: whether the groups are those of ``GROUP``.
+        classes: names of the classes.
+        layout: the layout that reads it.
+        ignored: a class index that counts nowhere.
+        said: words that the reading or a finding holds.
+    """
+
+    splits: bool = True
+    groups: bool = False
+    classes: tuple[str, ...] = ("background", "class_1", "class_2")
+    layout: str = "paired"
+    ignored: int | None = None
+    said: tuple[str, ...] = ()
+
+
+CASES: dict[str, tuple[Callable[[Path], None], Meant]] = {}
+SHORT = {"train": "train", "validation": "val", "test": "test"}
+LONG = {"train": "Training", "validation": "Validation", "test": "Testing"}
+
+
+def case(name: str, meant: Meant) -> Callable[[Callable[[Path], None]], Callable[[Path], None]]:
+    def add(write: Callable[[Path], None]) -> Callable[[Path], None]:
+        CASES[name] = write, meant
+        return write
+
+    return add
+
+
+def simple(name: str, image: str, mask: str, meant: Meant, words: dict | None = None) -> None:
+    CASES[name] = (lambda root: pairs(root, image, mask, words)), meant
+
+
+DRAWN = Meant(splits=False)
+simple("our own folders", "{s}/images/{k}.png", "{s}/masks/{k}.png", Meant(layout="plain"))
+simple("our own folders, no splits", "images/{k}.png", "masks/{k}.png",
+       Meant(splits=False, layout="plain"))  # fmt: skip
+simple("side by side, any names", "Original/{k}.png", "Ground Truth/{k}.png", DRAWN)
+simple("img and gt", "img/{k}.jpg.png", "gt/{k}.jpg.png", DRAWN)
+simple("split first", "{s}/input/{k}.png", "{s}/target/{k}.png", Meant(), SHORT)
+simple("kind first", "input/{s}/{k}.png", "target/{s}/{k}.png", Meant(), SHORT)
+simple("long split names", "{s}/input/{k}.png", "{s}/target/{k}.png", Meant(), LONG)
+simple("train beside trainannot", "{s}/{k}.png", "{s}annot/{k}.png", Meant(), SHORT)
+simple("train_images and train_masks", "{s}_images/{k}.png", "{s}_masks/{k}.png", Meant(), SHORT)
+simple("images_train and labels_train", "images_{s}/{k}.png", "labels_{s}/{k}.png", Meant(), SHORT)
+simple("suffix _mask", "img/case{k}.png", "seg/case{k}_mask.png", DRAWN)
+simple("suffix _segmentation", "data/ISIC_{kk}.png", "part1/ISIC_{kk}_segmentation.png", DRAWN)
+simple("suffix _gt", "a/{k}.png", "b/{k}_gt.png", DRAWN)
+simple("suffix _L", "raw/0016E5_{kk}.png", "label/0016E5_{kk}_L.png", DRAWN)
+simple("suffixes on both sides", "images/{k}_training.png", "1st_manual/{k}_manual1.png", DRAWN)
+simple("prefixes on both sides", "x/img_{kk}.png", "y/mask_{kk}.png", DRAWN)
+simple("beside, suffix", "{k}.png", "{k}_mask.png", DRAWN)
+simple("beside, suffix with a space", "scan ({k}).png", "scan ({k})_mask.png", DRAWN)
+simple("beside, two suffixes", "{k}_rgb.png", "{k}_label.png", DRAWN)
+simple("beside, prefix", "image_{kk}.png", "mask_{kk}.png", DRAWN)
+simple("beside, in split folders", "{s}/{k}.png", "{s}/{k}_seg.png", Meant(), SHORT)
+simple("by patient, then kind", "{g}/us/{k}.png", "{g}/seg/{k}.png",
+       Meant(splits=False, groups=True, said=("Groups: 4",)))  # fmt: skip
+simple("by kind, then patient", "us/{g}/{k}.png", "seg/{g}/{k}.png",
+       Meant(splits=False, groups=True))  # fmt: skip
+simple("below their pictures", "{g}/{k}.png", "{g}/masks/{k}.png",
+       Meant(splits=False, groups=True))  # fmt: skip
+simple("city, sequence and frame", "leftImg8bit/{s}/{g}/{g}_{kk}_leftImg8bit.png",
+       "gtFine/{s}/{g}/{g}_{kk}_gtFine_labelIds.png", Meant(groups=True), SHORT)  # fmt: skip
+simple("one folder deeper", "data/2019/{s}/img/{k}.png", "data/2019/{s}/lab/{k}.png",
+       Meant(), SHORT)  # fmt: skip
+
+
+@case("sorted by finding, several masks a picture", DRAWN)
+def _(root: Path) -> None:
+    for k in range(COUNT):
+        kind = ("benign", "malignant")[k % 2]
+        save(root / f"{kind}/{kind} ({k}).png", picture(k))
+        first, second = levels(k), levels(k)
+        first[:, WIDTH // 2 :] = 0
+        second[:, : WIDTH // 2] = 0
+        save(root / f"{kind}/{kind} ({k})_mask.png", first)
+        save(root / f"{kind}/{kind} ({k})_mask_1.png", second)
+
+
+@case("a folder for each picture, a mask for each object", Meant(
+    splits=False, classes=("background", "class_1")))  # fmt: skip
+def _(root: Path) -> None:
+    for k in range(COUNT):
+        save(root / f"stage1/a{k:02}/images/a{k:02}.png", picture(k))
+        for index in (1, 2):
+            mask = (labels(k) == index).astype(np.uint8) * 255
+            save(root / f"stage1/a{k:02}/masks/b{k}{index}.png", mask)
+
+
+@case("beside, told apart by their ending", DRAWN)
+def _(root: Path) -> None:
+    for k in range(COUNT):
+        save(root / f"{k}.bmp", picture(k))
+        save(root / f"{k}.png", levels(k))
+
+
+@case("a field of view beside", Meant(splits=False, said=("Left out", "fov")))
+def _(root: Path) -> None:
+    pairs(root, "images/{k}_t.png", "manual/{k}_m.png")
+    rows, columns = np.ogrid[:HEIGHT, :WIDTH]
+    inside = ((rows - 12) ** 2 + (columns - 16) ** 2 < 100).astype(np.uint8) * 255
+    for k in range(COUNT):
+        save(root / f"fov/{k}_t_mask.png", inside)
+
+
+@case("a second observer", Meant(splits=False, said=("Left out", "2nd_manual")))
+def _(root: Path) -> None:
+    pairs(root, "images/{k}.png", "1st_manual/{k}.png")
+    for k in range(COUNT):
+        save(root / f"2nd_manual/{k}.png", np.roll(levels(k), 1, 0))
+
+
+@case("strays and what systems leave behind", DRAWN)
+def _(root: Path) -> None:
+    pairs(root, "images2/{k}.png", "masks2/{k}.png")
+    for name in ("images2/Thumbs.db", "images2/.DS_Store", "masks2/desktop.ini", "readme.txt"):
+        (root / name).write_bytes(b"x")
+    save(root / "__MACOSX/images2/._0.png", picture(0))
+
+
+@case("only a training split", DRAWN)
+def _(root: Path) -> None:
+    pairs(root, "train/image/{k}.png", "train/label/{k}.png")
+
+
+@case("pictures without masks in a folder of their own", Meant(splits=False, said=("2 pictures",)))
+def _(root: Path) -> None:
+    pairs(root, "pics/{k}.png", "truth/{k}.png")
+    for k in (20, 21):
+        save(root / f"more/{k}.png", picture(k))
+
+
+@case("names for the levels", Meant(splits=False, classes=("tissue", "tool", "clip")))
+def _(root: Path) -> None:
+    pairs(root, "img/{k}.png", "gt/{k}.png")
+    (root / "mapping.json").write_text('{"tissue": 0, "tool": 100, "clip": 255}')
+
+
+@case("a background that is not the lowest level", Meant(
+    splits=False, classes=("Background", "cell", "wall")))  # fmt: skip
+def _(root: Path) -> None:
+    for k in range(COUNT):
+        save(root / f"img/{k}.png", picture(k))
+        save(root / f"gt/{k}.png", levels(k, (255, 0, 100)))
+    (root / "mapping.json").write_text('{"cell": 0, "wall": 100, "Background": 255}')
+
+
+@case("colours with a mapping", Meant(splits=False, classes=("none", "tool", "clip")))
+def _(root: Path) -> None:
+    colours = np.array([[0, 0, 0], [255, 0, 0], [0, 255, 0]], np.uint8)
+    for k in range(COUNT):
+        save(root / f"img/{k}.png", picture(k))
+        save(root / f"gt/{k}.png", colours[labels(k)])
+    (root / "mapping.json").write_text(
+        '{"none": [0, 0, 0], "tool": "#ff0000", "clip": [0, 255, 0]}'
+    )
+
+
+@case("a level that counts nowhere", Meant(
+    splits=False, classes=("background", "tool"), ignored=2))  # fmt: skip
+def _(root: Path) -> None:
+    pairs(root, "img/{k}.png", "gt/{k}.png")
+    (root / "mapping.json").write_text('{"background": 0, "tool": 100, "ignore": 255}')
+
+
+@case("palettes", DRAWN)
+def _(root: Path) -> None:
+    for k in range(COUNT):
+        save(root / f"img/{k}.png", picture(k))
+        mask = Image.fromarray(labels(k), mode="P")
+        mask.putpalette([0, 0, 0, 128, 0, 0, 0, 128, 0])
+        path = root / f"gt/{k}.png"
+        path.parent.mkdir(exist_ok=True)
+        mask.save(path)
+
+
+@case("three equal channels", DRAWN)
+def _(root: Path) -> None:
+    for k in range(COUNT):
+        save(root / f"img/{k}.png", picture(k))
+        save(root / f"gt/{k}.png", levels(k)[..., None].repeat(3, -1))
+
+
+@case("a class in masks of its own", Meant(
+    splits=False, classes=("background", "haemorrhages", "vessels")))  # fmt: skip
+def _(root: Path) -> None:
+    for k in range(COUNT):
+        save(root / f"img/{k}.png", picture(k))
+        for index, name in ((1, "1. haemorrhages"), (2, "2. vessels")):
+            save(root / f"{name}/{k}.png", (labels(k) == index).astype(np.uint8) * 255)
+
+
+@case("groups.csv", Meant(splits=False, groups=True))
+def _(root: Path) -> None:
+    pairs(root, "img/{k}.png", "gt/{k}.png")
+    lines = ["stem,group", *(f"{k},{GROUP[k]}" for k in range(COUNT))]
+    (root / "groups.csv").write_text("\n".join(lines))
+
+
+@case("described: lists of names", Meant(layout="described"))
+def _(root: Path) -> None:
+    pairs(root, "JPEG/{k}.png", "Class/{k}.png")
+    for split in dict.fromkeys(SPLIT):
+        names = "\n".join(str(k) for k in range(COUNT) if SPLIT[k] == split)
+        (root / f"{split}.txt").write_text(names)
+    lists = "\n".join(f'{split} = "{split}.txt"' for split in dict.fromkeys(SPLIT))
+    (root / "dataset.toml").write_text(
+        f'pictures = "JPEG/{{name}}.png"\nmasks = "Class/{{name}}.png"\n[split]\n{lists}\n'
+    )
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_read_as_it_is_meant(name: str, tmp_path: Path) -> None:
+    write, meant = CASES[name]
+    write(tmp_path)
+    assert task_of(tmp_path) == "segmentation"
+    assert layout_of(tmp_path) == meant.layout
+    dataset = open_dataset(tmp_path)
+    assert dataset.label_map.names == meant.classes
+    by_picture = {picture(k).tobytes(): k for k in range(COUNT)}
+    seen = set()
+    for split, frames in dataset.splits.items():
+        assert len({frame.name for frame in frames}) == len(frames)
+        for frame in frames:
+            image, read = read_labelled(frame, dataset.label_map, dataset.root)
+            k = by_picture[image.tobytes()]
+            expected = labels(k)
+            if len(meant.classes) == 2 and meant.ignored is None:
+                expected = np.minimum(expected, 1)  # the objects have one class
+            if meant.ignored is not None:
+                expected = np.where(expected == meant.ignored, IGNORE, expected)
+            assert np.array_equal(read, expected), f"the mask of picture {k}"
+            assert split == SPLIT[k] if meant.splits else True
+            assert frame.group == (GROUP[k] if meant.groups else None)
+            seen.add(k)
+    assert seen == set(range(COUNT)), "every picture is in a split"
+    assert set(dataset.splits) == {"train", "validation", "test"}
+    said = " ".join([*dataset.reading, *map(str, dataset.findings)])
+    assert dataset.reading
+    for words in meant.said:
+        assert words in said
+    for frames in dataset.unlabelled.values():
+        assert not {read_image(f.image, tmp_path).tobytes() for f in frames} & set(by_picture)
+
+
+REFUSED: dict[str, tuple[Callable[[Path], None], str, str]] = {}
+
+
+def refused(name: str, code: str, line: str) -> Callable[[Callable[[Path], None]], None]:
+    def add(write: Callable[[Path], None]) -> None:
+        REFUSED[name] = write, code, line
+
+    return add
+
+
+@refused("colours without a mapping", "no-label-map", '"class_1": "#')
+def _(root: Path) -> None:
+    colours = np.array([[0, 0, 0], [255, 0, 0], [0, 255, 0]], np.uint8)
+    for k in range(COUNT):
+        save(root / f"img/{k}.png", picture(k))
+        save(root / f"gt/{k}.png", colours[labels(k)])
+
+
+@refused("two folders of masks", "two-readings", 'masks = "')
+def _(root: Path) -> None:
+    pairs(root, "img/{k}.png", "alice/{k}.png")
+    for k in range(COUNT):
+        save(root / f"bob/{k}.png", np.roll(levels(k), 1, 0))
+
+
+@refused("two folders of pictures", "two-readings", 'pictures = "')
+def _(root: Path) -> None:
+    pairs(root, "left/{k}.png", "gt/{k}.png")
+    for k in range(COUNT):
+        save(root / f"right/{k}.png", picture(k + 50))
+
+
+@refused("a mask is missing", "image-without-mask", 'missing = "background"')
+def _(root: Path) -> None:
+    pairs(root, "img/{k}.png", "gt/{k}.png")
+    (root / "gt/3.png").unlink()
+
+
+@refused("a picture is missing", "mask-without-image", "add the picture")
+def _(root: Path) -> None:
+    pairs(root, "img/{k}.png", "gt/{k}.png")
+    (root / "img/3.png").unlink()
+
+
+@refused("masks of one level", "one-level", "show the classes")
+def _(root: Path) -> None:
+    pairs(root, "images/{k}.png", "masks/{k}.png")
+    for k in range(COUNT):
+        save(root / f"masks/{k}.png", np.full((HEIGHT, WIDTH), 7, np.uint8))
+
+
+@refused("masks with soft edges", "many-levels", "without smoothing")
+def _(root: Path) -> None:
+    pairs(root, "images/{k}.png", "masks/{k}.png")
+    for k in range(COUNT):
+        soft = np.asarray(Image.fromarray(levels(k)).resize((61, 47), Image.Resampling.BICUBIC))
+        save(root / f"images/{k}.png", np.resize(picture(k), (47, 61, 3)))
+        save(root / f"masks/{k}.png", soft)
+
+
+@refused("two backgrounds", "label-map", "rename all but one")
+def _(root: Path) -> None:
+    pairs(root, "img/{k}.png", "gt/{k}.png")
+    (root / "mapping.json").write_text(json.dumps({"bg": 0, "none": 100, "tool": 255}))
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_refused_with_a_way_on(name: str, tmp_path: Path) -> None:
+    write, code, line = REFUSED[name]
+    write(tmp_path)
+    with pytest.raises(DataError) as caught:
+        assert task_of(tmp_path) == "segmentation"
+        open_dataset(tmp_path)
+    by_code = {finding.code: finding for finding in caught.value.findings}
+    assert code in by_code
+    assert line in by_code[code].hint
