@@ -207,9 +207,9 @@ def _find(search: FrameSearch) -> LabelMap | None:
 def _groups(arrangement: Arrangement, roles: Roles) -> dict[Key, str | None]:
     """Return the group by the folders of a part.
 
-    None where all parts have the same folders; or where there are no splits and the folders have
-    words for names that their pictures bear, too (``benign/benign (1).png``): kinds of findings
-    are no patients.
+    None where all parts have the same folders or each has one picture; or where there are no
+    splits and the folders have words for names that their pictures bear, too (``benign/benign
+    (1).png``): kinds of findings are no patients.
     """
     parts = arrangement.kinds[roles.pictures]
     folders = {folders for _, folders in parts}
@@ -222,7 +222,8 @@ def _groups(arrangement: Arrangement, roles: Roles) -> dict[Key, str | None]:
         for paths in keys.values()
         for path in paths
     )
-    groups = len(folders) > 1 and not sorted_only
+    single = all(len(keys) == 1 for keys in parts.values())
+    groups = len(folders) > 1 and not sorted_only and not single
     return {names: "/".join(names) if groups and names else None for names in folders}
 
 
