@@ -1,0 +1,331 @@
+"""Open an untrusted picture: its content decides the format, its header is checked, then decoded.
+
+The rules are the table of [`headstart.data.pictures.reading`][].
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from dataclasses import dataclass
+from typing import BinaryIO
+
+import numpy as np
+from jaxtyping import Num
+from PIL import (
+    BmpImagePlugin,
+    ExifTags,
+    GifImagePlugin,
+    Image,
+    ImageFile,
+    ImageOps,
+    JpegImagePlugin,
+    PngImagePlugin,
+    TiffImagePlugin,
+    WebPImagePlugin,
+)
+
+from headstart.data.pictures.dicom import dicom_size, is_dicom, read_dicom
+from headstart.data.pictures.refusals import (
+    MAX_PIXELS,
+    damaged,
+    needs_extra,
+    no_such_page,
+    picture_error,
+    require_size,
+    several_pages,
+    without_range,
+)
+from headstart.data.pictures.tiff import read_directory, read_tiff, refuse_absurd_directory
+from headstart.data.pictures.value_range import ValueRange
+from headstart.errors import DataError, MissingExtraError
+from headstart.system.packages import require
+
+_File = BinaryIO | io.BytesIO
+
+# Pillow's Image.open controls its warning about large headers by a process-wide switch, and follows
+# the previews in a JPEG. Its decoder classes do neither.
+_DECODERS: dict[str, type[ImageFile.ImageFile]] = {
+    "PNG": PngImagePlugin.PngImageFile,
+    "JPEG": JpegImagePlugin.JpegImageFile,
+    "WEBP": WebPImagePlugin.WebPImageFile,
+    "BMP": BmpImagePlugin.BmpImageFile,
+    "TIFF": TiffImagePlugin.TiffImageFile,
+    "GIF": GifImagePlugin.GifImageFile,
+}
+_MAGIC = (
+    (b"\x89PNG\r\n\x1a\n", "PNG"),
+    (b"\xff\xd8\xff", "JPEG"),
+    (b"BM", "BMP"),
+    (b"II*\0", "TIFF"),
+    (b"MM\0*", "TIFF"),
+    (b"II+\0", "TIFF"),
+    (b"MM\0+", "TIFF"),
+    (b"GIF87a", "GIF"),
+    (b"GIF89a", "GIF"),
+)
+_OTHERS = (
+    (b"<!doctype html", "an HTML page"),
+    (b"<html", "an HTML page"),
+    (b"<svg", "an SVG drawing"),
+    (b"<?xml", "an XML or SVG file"),
+    (b"%pdf", "a PDF document"),
+    (b"%!ps", "a PostScript document"),
+    (b"pk\x03\x04", "a zip archive"),
+    (b"id3", "an audio file (MP3)"),
+    (b"flac", "an audio file (FLAC)"),
+    (b"#extm3u", "a playlist"),
+)
+_LOSSY_IN_TIFF = {"jpeg", "tiff_jpeg", "webp"}
+_FORMATS = "expected PNG, JPEG, WEBP, BMP, TIFF, GIF or DICOM"
+# A link that was checked out as text: one line that ends like a file name, or begins like a path.
+_PATH = re.compile(rb"(\.{0,2}/[^\r\n]+|[^\r\n]*[^\r\n/\\. ]\.[A-Za-z][A-Za-z0-9]{1,4})[\r\n]*")
+
+
+@dataclass(frozen=True, eq=False)
+class Stored:
+    """A decoded picture, upright.
+
+    Attributes:
+        content: a picture of Pillow; or integers of more than 8 bits, ``(h, w)`` or ``(h, w, c)``
+            with 2 to 4 channels, of which the second or fourth is alpha.
+        container: the format, such as ``"PNG"``.
+        lossy: whether the compression may have changed levels.
+    """
+
+    content: Image.Image | Num[np.ndarray, "h w *c"]
+    container: str
+    lossy: bool
+
+
+@dataclass(frozen=True)
+class Header:
+    """What the header of a picture says.
+
+    Attributes:
+        height, width: stored size.
+        orientation: EXIF orientation, 1 (as stored) to 8.
+        may_be_transparent: whether there is an alpha channel, or a transparent colour.
+    """
+
+    height: int
+    width: int
+    orientation: int
+    may_be_transparent: bool = False
+
+    @property
+    def upright(self) -> tuple[int, int]:
+        """Height and width once the orientation is applied."""
+        size = (self.height, self.width)
+        return size[::-1] if self.orientation > 4 else size
+
+
+def decode(
+    file: _File,
+    name: str,
+    page: int | None = None,
+    value_range: ValueRange | None = None,
+    max_pixels: int = MAX_PIXELS,
+) -> Stored:
+    """Decode a picture.
+
+    Args:
+        file: the opened file, at its start.
+        name: name of the file in findings.
+        page: a page of a TIFF, counted from 0.
+        value_range: the range declared for samples of more than 8 bits.
+        max_pixels: larger pictures are refused before any pixel is decoded.
+
+    Raises:
+        DataError: the file cannot be read.
+    """
+    container = _container(file, name)
+    if container == "DICOM":
+        content = Image.fromarray(read_dicom(file, name, value_range, max_pixels))
+        return Stored(content, container, lossy=True)
+    try:
+        picture = _open(file, name, container, page, max_pixels)
+        if any(";16" in str(tile.args) for tile in picture.tile) and picture.mode[0] != "I":
+            # Pillow would silently drop the lower eight bits of each channel.
+            if value_range is None:
+                raise without_range(name, f"16-bit {picture.mode}")
+            return _sixteen_bits(file, name, container, picture, page, max_pixels)
+        picture.load()
+        ImageOps.exif_transpose(picture, in_place=True)
+    except DataError:
+        raise
+    except Exception as error:  # decoders raise nearly everything on nearly random bytes
+        if container == "TIFF":
+            return _tiff(file, name, page, max_pixels, error)
+        raise damaged(name, error) from error
+    if picture.mode == "I" or picture.mode.startswith("I;16"):
+        return Stored(_native(np.array(picture)), container, lossy=False)
+    lossy = container in ("JPEG", "WEBP") or picture.info.get("compression") in _LOSSY_IN_TIFF
+    return Stored(picture, container, lossy)
+
+
+def read_header(
+    file: _File, name: str, page: int | None = None, max_pixels: int = MAX_PIXELS
+) -> Header:
+    """Return size and orientation; reads only the header.
+
+    Raises:
+        DataError: as for [`decode`][], as far as the header shows the problem.
+    """
+    container = _container(file, name)
+    if container == "DICOM":
+        return Header(*dicom_size(file, name, max_pixels), 1)
+    try:
+        picture = _open(file, name, container, page, max_pixels)
+        orientation = int(picture.getexif().get(ExifTags.Base.Orientation, 1))
+        # Pillow notes the transparent colour of a GIF only when it decodes it.
+        alpha = picture.has_transparency_data or container == "GIF"
+        return Header(picture.height, picture.width, orientation, alpha)
+    except DataError:
+        raise
+    except Exception as error:  # the same
+        if container != "TIFF":
+            raise damaged(name, error) from error
+    directory = read_directory(file, name, page)
+    require_size(name, directory.width, directory.height, max_pixels)
+    return Header(directory.height, directory.width, directory.orientation, directory.alpha)
+
+
+def turned(pixels: Num[np.ndarray, "h w *c"], orientation: int) -> Num[np.ndarray, "h2 w2 *c"]:
+    """Return pixels upright that are stored with an EXIF orientation.
+
+    >>> turned(np.array([[1, 2, 3], [4, 5, 6]]), 6)
+    array([[4, 1],
+           [5, 2],
+           [6, 3]])
+    """
+    if orientation in (3, 4, 6, 7):
+        pixels = pixels[::-1]
+    if orientation in (2, 3, 7, 8):
+        pixels = pixels[:, ::-1]
+    return pixels.swapaxes(0, 1) if orientation > 4 else pixels
+
+
+def resemblance(head: bytes) -> str:
+    """Describe the type of a file, judged by its first bytes."""
+    for magic, container in _MAGIC:
+        if head.startswith(magic):
+            return f"a {container} picture"
+    if is_dicom(head):
+        return "a DICOM picture"
+    start = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    for magic, description in _OTHERS:
+        if start.startswith(magic):
+            return description
+    if b"\0" not in head and all(byte >= 32 or byte in b"\t\r\n" for byte in head):
+        return "text"
+    return "of no known format"
+
+
+def _container(file: _File, name: str) -> str:
+    """Return the format of a file by its first bytes, and go back to its start."""
+    head = file.read(512)
+    if not head:
+        raise picture_error(
+            name, "empty-file", "the file is empty (0 bytes)", "copy the file again or remove it"
+        )
+    file.seek(0)
+    container = next((format_ for magic, format_ in _MAGIC if head.startswith(magic)), None)
+    if container is None and head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        container = "WEBP"
+    if container is None and is_dicom(head):
+        container = "DICOM"
+    if container is not None:
+        return container
+    kind = resemblance(head)
+    if kind == "text" and len(head) < 512 and _PATH.fullmatch(head):
+        target = head.decode(errors="replace").strip()
+        raise picture_error(
+            name,
+            "link-not-restored",
+            f"the file is no picture but the text {target!r}: a symbolic link that was not "
+            "restored when the dataset was copied",
+            "copy the dataset again with its links (git: `git config core.symlinks true`, then "
+            "check out again), or put the picture itself in its place",
+        )
+    raise picture_error(
+        name,
+        "not-a-picture",
+        f"the file is {kind}; {_FORMATS}",
+        "replace the file with a picture, or remove it",
+    )
+
+
+def _open(
+    file: _File, name: str, container: str, page: int | None, max_pixels: int
+) -> ImageFile.ImageFile:
+    """Return the opened but not yet decoded picture.
+
+    Raises:
+        DataError: its size or its pages are refused.
+        Exception: whatever Pillow raises.
+    """
+    if container == "GIF":  # Pillow may allocate the screen of a GIF when it opens the file
+        screen = file.read(10)
+        width, height = (int.from_bytes(screen[at : at + 2], "little") for at in (6, 8))
+        require_size(name, width, height, max_pixels)
+    if container == "TIFF":
+        refuse_absurd_directory(file, name, page or 0)
+    file.seek(0)
+    picture = _DECODERS[container](file)
+    several = bool(getattr(picture, "is_animated", False))
+    if several and (page is None or container != "TIFF"):
+        require_size(name, *picture.size, max_pixels)
+        raise several_pages(name)
+    if page:
+        if not several or page > 9_999:
+            raise no_such_page(name, page)
+        try:
+            picture.seek(page)
+        except EOFError:
+            raise no_such_page(name, page) from None
+    require_size(name, *picture.size, max_pixels)
+    return picture
+
+
+def _sixteen_bits(
+    file: _File,
+    name: str,
+    container: str,
+    picture: ImageFile.ImageFile,
+    page: int | None,
+    max_pixels: int,
+) -> Stored:
+    """Return a picture in colour, or with alpha, of 16 bits a channel."""
+    if container == "TIFF":
+        return _tiff(file, name, page, max_pixels, "it has 16 bits a channel")
+    orientation = int(picture.getexif().get(ExifTags.Base.Orientation, 1))
+    try:
+        require("tiff", "imagecodecs")
+    except MissingExtraError as error:
+        missing = error.findings[0].message
+        why = f"Pillow reads only 8 of the 16 bits of this picture, and {missing}"
+        raise needs_extra(name, "tiff", why) from error
+    import imagecodecs
+
+    picture.load()  # checks the checksums
+    file.seek(0)
+    samples = imagecodecs.png_decode(file.read())
+    return Stored(turned(samples, orientation), container, lossy=False)
+
+
+def _tiff(
+    file: _File, name: str, page: int | None, max_pixels: int, reason: Exception | str
+) -> Stored:
+    """Return a picture that only tifffile can read."""
+    why = str(reason) or type(reason).__name__
+    samples, directory = read_tiff(file, name, page, max_pixels, why)
+    samples = turned(samples, directory.orientation)
+    lossy = directory.compression in (33005, 34712)  # JPEG 2000
+    if samples.dtype == np.uint8:
+        return Stored(Image.fromarray(np.ascontiguousarray(samples)), "TIFF", lossy)
+    return Stored(_native(samples), "TIFF", lossy)
+
+
+def _native(samples: Num[np.ndarray, "h w *c"]) -> Num[np.ndarray, "h w *c"]:
+    return samples.astype(samples.dtype.newbyteorder("="), copy=False)
