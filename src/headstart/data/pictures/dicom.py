@@ -21,6 +21,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 from jaxtyping import Num, UInt8
+from PIL import ImageFile, Jpeg2KImagePlugin, JpegImagePlugin
 
 from headstart.data.pictures.refusals import (
     damaged,
@@ -38,6 +39,7 @@ from headstart.system.packages import require
 _PLAIN = ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2")
 _RLE = "1.2.840.10008.1.2.5"
 _CODED = ("1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.90", "1.2.840.10008.1.2.4.91")
+_MAX_RLE = 1 << 24  # bytes
 _GREY, _COLOURS = ("MONOCHROME1", "MONOCHROME2"), ("RGB", "YBR_FULL", "YBR_FULL_422")
 _TRANSFORMED = (*_COLOURS, "YBR_ICT", "YBR_RCT")
 
@@ -76,6 +78,7 @@ def read_dicom(
         from pydicom.pixels.processing import apply_modality_lut
         from pydicom.pixels.utils import pixel_array
 
+        _require_expected_size(dataset, name)
         samples = pixel_array(dataset)
         if dataset.SamplesPerPixel == 3:
             if samples.dtype == np.uint8:
@@ -90,6 +93,34 @@ def read_dicom(
     except Exception as error:  # decoders raise nearly everything on nearly random bytes
         raise damaged(name, error) from error
     return 255 - levels if dataset.PhotometricInterpretation == "MONOCHROME1" else levels
+
+
+def _require_expected_size(dataset: Any, name: str) -> None:
+    """Refuse compressed pixels that may become much more than the header says.
+
+    Raises:
+        DataError: ``damaged-picture`` or ``unknown-compression``.
+        Exception: whatever pydicom and Pillow raise.
+    """
+    syntax = str(dataset.file_meta.TransferSyntaxUID)
+    if syntax in _PLAIN:
+        return
+    from pydicom.encaps import get_frame
+
+    frame = get_frame(dataset.PixelData, 0, number_of_frames=1)
+    rows, columns = int(dataset.Rows), int(dataset.Columns)
+    if syntax == _RLE:  # each byte may become 64
+        raw = rows * columns * int(dataset.SamplesPerPixel) * int(dataset.BitsAllocated) // 8
+        if len(frame) > 2 * raw + 65_536:
+            raise damaged(name, f"{len(frame):,} bytes of RLE for {raw:,} bytes of pixels")
+        if len(frame) > _MAX_RLE:
+            raise unknown_compression(name, f"RLE, to more than {_MAX_RLE:,} bytes")
+        return
+    decoder: type[ImageFile.ImageFile] = JpegImagePlugin.JpegImageFile
+    if not frame.startswith(b"\xff\xd8"):
+        decoder = Jpeg2KImagePlugin.Jpeg2KImageFile
+    if (size := decoder(io.BytesIO(frame)).size) != (columns, rows):
+        raise damaged(name, f"{size[0]} x {size[1]} pixels instead of {columns} x {rows}")
 
 
 def _shown(

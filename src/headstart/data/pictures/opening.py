@@ -145,8 +145,7 @@ def decode(
         return Stored(content, container, lossy=True)
     try:
         picture = _open(file, name, container, page, max_pixels)
-        if any(";16" in str(tile.args) for tile in picture.tile) and picture.mode[0] != "I":
-            # Pillow would silently drop the lower eight bits of each channel.
+        if _is_narrowed(picture):
             if value_range is None:
                 raise without_range(name, f"16-bit {picture.mode}")
             return _sixteen_bits(file, name, container, picture, page, max_pixels)
@@ -159,7 +158,10 @@ def decode(
             return _tiff(file, name, page, max_pixels, error)
         raise damaged(name, error) from error
     if picture.mode == "I" or picture.mode.startswith("I;16"):
-        return Stored(_native(np.array(picture)), container, lossy=False)
+        samples = _native(np.array(picture))
+        if value_range is not None and _tag(picture, 262, 1) == 0 and samples.dtype == np.uint16:
+            samples = np.uint16(65_535) - samples  # 0 is white, which Pillow leaves to us
+        return Stored(samples, container, lossy=False)
     lossy = container in ("JPEG", "WEBP") or picture.info.get("compression") in _LOSSY_IN_TIFF
     return Stored(picture, container, lossy)
 
@@ -180,7 +182,9 @@ def read_header(
         orientation = int(picture.getexif().get(ExifTags.Base.Orientation, 1))
         # Pillow notes the transparent colour of a GIF only when it decodes it.
         alpha = picture.has_transparency_data or container == "GIF"
-        return Header(picture.height, picture.width, orientation, alpha)
+        # Pillow already swaps the size of a TIFF that lies on its side.
+        height, width = _tag(picture, 257, picture.height), _tag(picture, 256, picture.width)
+        return Header(height, width, orientation, alpha)
     except DataError:
         raise
     except Exception as error:  # the same
@@ -285,7 +289,25 @@ def _open(
         except EOFError:
             raise no_such_page(name, page) from None
     require_size(name, *picture.size, max_pixels)
+    if _tag(picture, 32_997, 1) != 1:  # the slices of a volume in one page
+        raise several_pages(name)
     return picture
+
+
+def _is_narrowed(picture: ImageFile.ImageFile) -> bool:
+    """Whether Pillow would silently drop the lower eight bits of each channel."""
+    if picture.mode[0] in "IF":
+        return False
+    sixteen = any(";16" in str(tile.args) for tile in picture.tile)
+    return sixteen or _tag(picture, 258, 8) > 8
+
+
+def _tag(picture: ImageFile.ImageFile, tag: int, otherwise: int) -> int:
+    """Return the first number of a tag of a TIFF; ``otherwise`` if there is none."""
+    if not isinstance(picture, TiffImagePlugin.TiffImageFile):
+        return otherwise
+    value = picture.tag_v2.get(tag, otherwise)
+    return int(value[0] if isinstance(value, tuple) else value)
 
 
 def _sixteen_bits(

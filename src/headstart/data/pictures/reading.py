@@ -53,6 +53,7 @@ from headstart.data.pictures.mask_levels import levels_of, lossy_mask, mode_in_w
 from headstart.data.pictures.opening import Header, Stored, decode, read_header
 from headstart.data.pictures.refusals import MAX_PIXELS, picture_error, too_deep, without_range
 from headstart.data.pictures.transparency import (
+    NEARLY_OPAQUE,
     on_black,
     opaque,
     samples_on_black,
@@ -184,7 +185,7 @@ def nearly_opaque(path: Path, root: Path, rules: ReadingRules = NO_RULES) -> lis
             return []
         file.seek(0)
         share = transparent_share(decode(file, name, rules.page, rules.value_range).content)
-    if not share:
+    if not 0 < share < NEARLY_OPAQUE:
         return []
     message = f"{share:.3%} of the pixels are not opaque; they are read as on black"
     hint = "save the picture without an alpha channel if that is not its background"

@@ -157,7 +157,7 @@ def read_tiff(
     logging.getLogger("tifffile").addHandler(logging.NullHandler())  # its faults become findings
     try:
         file.seek(0)
-        with tifffile.TiffFile(file) as pages:
+        with tifffile.TiffFile(file, name="picture.tif") as pages:
             decoded = pages.pages[page or 0]
             samples = decoded.asarray(maxworkers=1)
             axes = decoded.axes
@@ -252,12 +252,15 @@ class _Tags:
         )  # fmt: skip
         if page > _MAX_PAGE:
             raise IndexError(page)
+        seen = {0}
         for _ in range(page):
+            seen.add(at)
             _, at = _entries(file, order, big, at)
-            if not at:
+            if at in seen:  # the end, or a circle
                 raise IndexError(page)
+        seen.add(at)
         entries, following = _entries(file, order, big, at)
-        return cls(file, order, big, entries), following != 0
+        return cls(file, order, big, entries), following not in seen
 
     @property
     def absurd(self) -> list[int]:

@@ -32,7 +32,7 @@ def limits(samples: Num[np.ndarray, "*shape"], value_range: ValueRange) -> tuple
 
 
 def to_eight_bits(
-    samples: Num[np.ndarray, "*shape"], low: float, high: float
+    samples: Num[np.ndarray, "*shape"], low: float | int, high: float | int
 ) -> UInt8[np.ndarray, "*shape"]:
     """Map ``low`` to 0 and ``high`` to 255, linearly and rounded; clip what lies outside.
 
