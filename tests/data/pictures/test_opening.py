@@ -84,9 +84,19 @@ def test_a_range_does_not_touch_8_bits() -> None:
 def test_a_page_of_a_file_without_pages() -> None:
     content = encoded(GREY, "PNG")
     assert decode_image(content, "a", rules=ReadingRules(page=0)).shape == (24, 32, 3)
-    with pytest.raises(DataError) as caught:
-        decode_image(content, "a", rules=ReadingRules(page=1))
-    assert caught.value.findings[0].code == "no-such-page"
+    for page in (1, -1):
+        with pytest.raises(DataError) as caught:
+            decode_image(content, "a", rules=ReadingRules(page=page))
+        assert caught.value.findings[0].code == "no-such-page"
+
+
+def test_an_orientation_that_does_not_exist_is_none(tmp_path: Path) -> None:
+    tags = Image.Exif()
+    tags[0x0112] = 9
+    path = tmp_path / "a.png"
+    path.write_bytes(encoded(GREY, "PNG", exif=tags))
+    assert picture_header(path, tmp_path).upright == read_image(path, tmp_path).shape[:2]
+    assert picture_header(path, tmp_path).orientation == 1
 
 
 @pytest.mark.parametrize("form", ["PNG", "GIF", "TIFF", "BMP", "JPEG", "WEBP"])

@@ -181,7 +181,7 @@ def test_a_declared_page(compression: str | None) -> None:
     for page in range(3):
         image = decode_image(content, "a", rules=ReadingRules(page=page))
         assert np.array_equal(image, three(pages[page]))
-    for page in (3, 10_000, 10**9):
+    for page in (3, 10_000, 10**9, -1):
         with pytest.raises(DataError) as caught:
             decode_image(content, "a", rules=ReadingRules(page=page))
         assert caught.value.findings[0].code == "no-such-page"

@@ -62,6 +62,8 @@ def lossy_mask(stored: Stored, name: str) -> DataError:
     """Return the error of a mask in a lossy format; two clusters can be read by a threshold."""
     content = stored.content
     if isinstance(content, Image.Image):
+        if content.mode in ("F", "LAB"):
+            return too_deep(name, mode_in_words(content.mode))
         brightness = np.asarray(content.convert("RGB").convert("L"))
     else:
         brightness = np.clip(content.reshape(-1), 0, 255).astype(np.uint8)

@@ -179,7 +179,7 @@ def read_header(
         return Header(*dicom_size(file, name, max_pixels), 1)
     try:
         picture = _open(file, name, container, page, max_pixels)
-        orientation = int(picture.getexif().get(ExifTags.Base.Orientation, 1))
+        orientation = _orientation(picture)
         # Pillow notes the transparent colour of a GIF only when it decodes it.
         alpha = picture.has_transparency_data or container == "GIF"
         # Pillow already swaps the size of a TIFF that lies on its side.
@@ -282,7 +282,7 @@ def _open(
         require_size(name, *picture.size, max_pixels)
         raise several_pages(name)
     if page:
-        if not several or page > 9_999:
+        if not several or not 0 < page <= 9_999:  # each page before it is looked up
             raise no_such_page(name, page)
         try:
             picture.seek(page)
@@ -292,6 +292,12 @@ def _open(
     if _tag(picture, 32_997, 1) != 1:  # the slices of a volume in one page
         raise several_pages(name)
     return picture
+
+
+def _orientation(picture: ImageFile.ImageFile) -> int:
+    """Return the EXIF orientation; 1 if there is none, or none that exists."""
+    orientation = picture.getexif().get(ExifTags.Base.Orientation, 1)
+    return int(orientation) if orientation in range(1, 9) else 1
 
 
 def _is_narrowed(picture: ImageFile.ImageFile) -> bool:
@@ -321,7 +327,7 @@ def _sixteen_bits(
     """Return a picture in colour, or with alpha, of 16 bits a channel."""
     if container == "TIFF":
         return _tiff(file, name, page, max_pixels, "it has 16 bits a channel")
-    orientation = int(picture.getexif().get(ExifTags.Base.Orientation, 1))
+    orientation = _orientation(picture)
     try:
         require("tiff", "imagecodecs")
     except MissingExtraError as error:

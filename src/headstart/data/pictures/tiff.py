@@ -29,6 +29,7 @@ from headstart.data.pictures.refusals import (
 from headstart.errors import MissingExtraError
 from headstart.system.packages import require
 
+_SILENT = logging.NullHandler()
 _MAX_PAGE = 9_999
 _MAX_NUMBERS = 1 << 20  # of one tag; decoders hold them as Python integers
 _MAX_SEGMENTS = 1 << 18  # strips or tiles
@@ -106,7 +107,7 @@ def read_directory(file: BinaryIO | io.BytesIO, name: str, page: int | None) -> 
         directory = Directory(
             height=height,
             width=width,
-            orientation=tags.number(274, 1),
+            orientation=tags.number(274, 1) if 1 <= tags.number(274, 1) <= 8 else 1,
             samples=samples,
             bits=tags.numbers(258) or (1,),
             kind=tags.number(339, 1),
@@ -154,7 +155,7 @@ def read_tiff(
         raise needs_extra(name, "tiff", why) from error
     import tifffile
 
-    logging.getLogger("tifffile").addHandler(logging.NullHandler())  # its faults become findings
+    logging.getLogger("tifffile").addHandler(_SILENT)  # its faults become findings
     try:
         file.seek(0)
         with tifffile.TiffFile(file, name="picture.tif") as pages:
@@ -250,7 +251,7 @@ class _Tags:
         (at,) = struct.unpack(order + "Q", head[8:16]) if big else (
             struct.unpack(order + "I", head[4:8])
         )  # fmt: skip
-        if page > _MAX_PAGE:
+        if not 0 <= page <= _MAX_PAGE:
             raise IndexError(page)
         seen = {0}
         for _ in range(page):
