@@ -168,6 +168,7 @@ REFUSED = {
     "huge": (written(GREY, Rows=65_535, Columns=65_535), "picture-size", "65535"),
     "no rows": (written(GREY, Rows=0), "damaged-picture", ""),
     "too few pixels": (written(GREY, Rows=240), "damaged-picture", ""),
+    "pixels of several frames": (written(CT, Columns=7), "damaged-picture", "shape"),
     "16-bit RGB": (written(RGB.astype(np.uint16)), "picture-depth", "16 bits"),
     "deflated": (DEFLATED, "unknown-compression", "1.2.840.10008.1.2.1.99"),
     "deflated bomb": (

@@ -80,6 +80,9 @@ def read_dicom(
 
         _require_expected_size(dataset, name)
         samples = pixel_array(dataset)
+        expected = (int(dataset.Rows), int(dataset.Columns), int(dataset.SamplesPerPixel))
+        if samples.shape != (expected if expected[2] == 3 else expected[:2]):
+            raise damaged(name, f"its pixels have the shape {samples.shape}")
         if dataset.SamplesPerPixel == 3:
             if samples.dtype == np.uint8:
                 return samples
