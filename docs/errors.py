@@ -68,6 +68,7 @@ def _uses(tree: ast.Module, file: str) -> Iterator[Use]:
     makers: dict[str, tuple[str | int, str | int | None]] = {
         "Finding": (0, 1),
         "add_finding": (0, 1),  # of the layouts' FrameSearch, which several modules call
+        "picture_error": (1, "error"),  # of the readers of pictures and masks, the same
     }
     calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
     pending = set(makers)

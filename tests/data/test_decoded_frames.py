@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -23,6 +24,7 @@ from headstart.data.layouts.recognise import open_dataset
 from headstart.data.pictures import masks
 from headstart.data.pictures.frame import Frame
 from headstart.data.pictures.masks import read_labelled
+from headstart.data.pictures.reading import ReadingRules
 from headstart.errors import DataError, DiskError
 from headstart.scores.counts import count
 
@@ -138,6 +140,27 @@ def test_a_picture_and_a_mask_are_no_two_pictures(root, tmp_path):
     rest = (SIZE, MAP, root, tmp_path / "cache")
     assert len(decode([Frame("a", image, mask)], *rest).images) == 1
     assert len(decode([Frame("a", image), Frame("b", mask)], *rest).images) == 2
+
+
+def test_only_rules_that_are_declared_enter_the_digest(root):
+    image = root / "images" / "2.png"
+    plain = hashlib.sha256(hashlib.sha256(image.read_bytes()).digest()).hexdigest()
+    ranges = [None, (0, 4095), (0, 255), "percentile"]
+    rules = [ReadingRules(value_range=each) for each in ranges] + [ReadingRules(page=0)]
+    digests = [decoded.digest([Frame("a", image, rules=each)], root) for each in rules]
+    assert digests[0] == plain
+    assert len(set(digests)) == len(rules)
+
+
+def test_16_bit_pictures_are_decoded_by_their_range(root, tmp_path):
+    wide = np.linspace(0, 4095, 16 * 24).reshape(SIZE).astype(np.uint16)
+    Image.fromarray(wide).save(root / "images" / "0.png")
+    frame = Frame("a", root / "images" / "0.png", rules=ReadingRules(value_range=(0, 4095)))
+    found = decode([frame], SIZE, MAP, root, tmp_path / "cache")
+    assert np.array_equal(found.images[0, 0], np.rint(wide / 4095 * 255))
+    with pytest.raises(DataError) as caught:
+        decode([replace(frame, rules=ReadingRules())], SIZE, MAP, root, tmp_path / "cache")
+    assert caught.value.findings[0].code == "picture-depth"
 
 
 def test_drawn_dataset(drawn, tmp_path):

@@ -24,6 +24,7 @@ from headstart.data.label_map import LabelMap
 from headstart.data.pictures.duplicates import THUMBNAIL, Fingerprints, fingerprint
 from headstart.data.pictures.frame import Frame, Layer, MaskLayer, Shapes, read_frame
 from headstart.data.pictures.masks import read_labelled
+from headstart.data.pictures.reading import NO_RULES
 from headstart.errors import DataError, Finding
 
 _VERSION = 3  # cache format; raise it when decoding or resizing changes
@@ -43,7 +44,8 @@ class Decoded:
         present: whether a frame shows a class at the mask's original size, ``(N, K)``.
         truth: class indices at each mask's original size; empty if not kept.
         sizes: height and width of each original picture.
-        digest: SHA-256 of the contents of all files, in order, and of any crops and mask layers.
+        digest: SHA-256 of the contents of all files, in order, and of any crops, mask layers and
+            reading rules.
         prints: fingerprints of the original pictures, to find duplicates without decoding again.
     """
 
@@ -174,6 +176,8 @@ def _digest(pool: ThreadPoolExecutor, frames: Sequence[Frame], root: Path) -> st
             total.update(repr((frame.crop, frame.mask is None, rules)).encode())
         if frame.valid is not None:
             total.update(b"valid")
+        if frame.rules != NO_RULES:
+            total.update(repr(frame.rules).encode())
     return total.hexdigest()
 
 

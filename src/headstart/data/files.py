@@ -99,14 +99,16 @@ def natural_key(name: str) -> tuple[tuple[int, str], ...]:
     )
 
 
-_JUNK = ("thumbs.db", "desktop.ini", "__macosx", "@eadir", "$recycle.bin")
+# Names that begin with a dot are junk too: .DS_Store, ._17.png of macOS, .ipynb_checkpoints.
+_JUNK = ("thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "__macosx", "@eadir", "$recycle.bin",
+         "system volume information", "lost+found", "lost.dir")  # fmt: skip
 
 
 def is_junk(name: str) -> bool:
     """Whether a name is hidden or of a file that an operating system leaves behind.
 
-    >>> [is_junk(name) for name in (".DS_Store", "Thumbs.db", "__MACOSX", "17.png")]
-    [True, True, True, False]
+    >>> [is_junk(name) for name in (".DS_Store", "._17.png", "Thumbs.db", "__MACOSX", "17.png")]
+    [True, True, True, True, False]
     """
     return name.startswith(".") or name.lower() in _JUNK
 

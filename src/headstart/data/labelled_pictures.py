@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Int64, UInt8
-from PIL import ExifTags, Image
 
 from headstart.data.decoded_frames import decode, digest
-from headstart.data.files import open_regular
 from headstart.data.label_map import LabelMap
 from headstart.data.layouts.class_folders import ClassDataset, LabelledSplit
 from headstart.data.pictures.duplicates import Fingerprints, only_digests
+from headstart.data.pictures.reading import picture_header
+from headstart.errors import DataError
 
-_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF")
 _NO_MASKS = LabelMap(("picture",), (0,))
 
 
@@ -115,18 +113,9 @@ def _common_size(pictures: LabelledSplit, root: Path) -> tuple[int, int] | None:
     sizes = set()
     for frame in pictures.frames:
         try:
-            sizes.add(_upright_size(frame.image, root))
-        except Exception:  # decoders raise many types; decoding reports the problem later
+            sizes.add(picture_header(frame.image, root, frame.rules).upright)
+        except DataError:  # decoding reports the problem later
             return None
         if len(sizes) > 1:
             return None
     return sizes.pop()
-
-
-def _upright_size(path: Path, root: Path) -> tuple[int, int]:
-    """Return the height and width of the upright picture; reads only the header."""
-    with open_regular(path, root) as file, warnings.catch_warnings():
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # refused when decoding
-        with Image.open(file, formats=_FORMATS) as picture:
-            turned = picture.getexif().get(ExifTags.Base.Orientation, 1) > 4
-            return (picture.width, picture.height) if turned else (picture.height, picture.width)

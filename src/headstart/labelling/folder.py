@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from headstart.data.files import read_file, shown
 from headstart.data.pictures.frame import Frame, read_frame
-from headstart.data.pictures.reading import exif_orientation
+from headstart.data.pictures.reading import NO_RULES, picture_header
 from headstart.errors import printable
 from headstart.inference.masks import png
 from headstart.inference.output_folder import claimed_pictures
@@ -85,7 +85,8 @@ def _write_picture(
     frame: Frame, image: UInt8[np.ndarray, "h w 3"], root: Path, folder: Path
 ) -> None:
     """Copy the file if the mask fits its pixels; else write the picture cropped and upright."""
-    if frame.crop is None and exif_orientation(frame.image, root) == 1:
+    as_stored = frame.crop is None and frame.rules == NO_RULES
+    if as_stored and picture_header(frame.image, root).orientation == 1:
         path = folder / f"{frame.name}{frame.image.suffix.lower()}"
         write_atomic(path, read_file(frame.image, root))
     else:

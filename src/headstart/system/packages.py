@@ -67,6 +67,9 @@ WANTED = (
     Wanted("onnxscript", "onnxscript", "0.5", "onnx"),
     Wanted("fastapi", "fastapi", "0.130", "serve"),
     Wanted("uvicorn", "uvicorn", "0.40", "serve"),
+    Wanted("imagecodecs", "imagecodecs", "2025.3.30", "tiff"),
+    Wanted("tifffile", "tifffile", "2025.3.30", "tiff"),
+    Wanted("pydicom", "pydicom", "3", "dicom"),
 )
 
 

@@ -54,6 +54,16 @@ def test_describes_sound_idx_files(tmp_path: Path) -> None:
     assert set(codes(report)) == {"few-pictures"}  # one of each validates, two of each test
 
 
+def test_pictures_that_are_nearly_opaque_are_named(root: Path) -> None:
+    alpha = np.full((40, 60), 255, np.uint8)
+    alpha[0, 0] = 0
+    save(np.dstack([picture(900, 40, 60), alpha]), root / "train" / "cat" / "0.png")
+    finding = codes(check_classes(root))["nearly-opaque"]
+    assert finding.severity == "info"
+    (file,) = finding.files
+    assert file.endswith("train/cat/0.png")
+
+
 def test_json_is_of_schema_1(root: Path) -> None:
     save(picture(0), root / "train" / "dog" / "again.png")  # cat/0.png
     described = json.loads(json.dumps(check_classes(root).to_json()))

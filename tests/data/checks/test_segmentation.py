@@ -219,7 +219,22 @@ def test_image_turned_by_exif(data: Path) -> None:
     assert (finding.severity, finding.files) == ("warning", ("train/images/0.png",))
     exif[0x0112] = 6
     save(picture(0), data / "train/images/0.png", exif=exif)
-    assert "size-differs" in codes(check_dataset(data))
+    finding = codes(check_dataset(data))["exif-orientation"]  # the mask has the stored size
+    assert (finding.severity, finding.files) == ("info", ("train/images/0.png",))
+    with Image.open(data / "train/masks/0.png") as mask:
+        save(np.asarray(mask), data / "train/masks/0.png", exif=exif)
+    assert "exif-orientation" not in codes(check_dataset(data))
+
+
+def test_picture_that_is_nearly_opaque(data: Path) -> None:
+    size = (40, 60)
+    alpha = np.full(size, 255, np.uint8)
+    alpha[0, 0] = 0
+    save(np.dstack([picture(0, *size), alpha]), data / "train/images/0.png")
+    save(np.zeros(size, np.uint8), data / "train/masks/0.png")
+    finding = codes(check_dataset(data))["nearly-opaque"]
+    assert (finding.severity, finding.files) == ("info", ("train/images/0.png",))
+    assert "0.042%" in finding.message
 
 
 def test_groups(data: Path) -> None:

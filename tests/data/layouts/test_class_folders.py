@@ -260,12 +260,12 @@ def test_a_split_without_classes_is_as_good_as_none(tmp_path: Path, split: str) 
 
 
 def test_pictures_of_an_unknown_kind_are_named(tmp_path: Path) -> None:
-    for name in ("a/0.gif", "b/0.gif"):
+    for name in ("a/0.heic", "b/0.heic"):
         path = tmp_path / "train" / name
         path.parent.mkdir(parents=True)
-        path.write_bytes(b"GIF89a")
+        path.write_bytes(b"ftypheic")
     assert classes_layout_of(tmp_path) == "classes"
-    assert faults(tmp_path)["not-a-picture"].files == ("train/a/0.gif", "train/b/0.gif")
+    assert faults(tmp_path)["not-a-picture"].files == ("train/a/0.heic", "train/b/0.heic")
 
 
 def test_a_name_that_no_folder_can_have() -> None:

@@ -215,7 +215,7 @@ def test_faults_of_the_assignments_layout(
         (["images/X.jpg", "masks/x.png"], "image-without-mask", "images/X.jpg"),
         ([b"images/\xff\n\x1b[31m.jpg"], "image-without-mask",
          os.fsdecode(b"images/\xff\n\x1b[31m.jpg")),
-        (["masks/x.gif", "images/x.png"], "image-without-mask", "images/x.png"),
+        (["masks/x.svg", "images/x.png"], "image-without-mask", "images/x.png"),
     ],
 )  # fmt: skip
 def test_faults_of_the_plain_layout(

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from headstart.data.files import merged, open_regular, read_file
-from headstart.data.pictures.reading import exif_orientation, read_image, read_mask
+from headstart.data.pictures.reading import picture_header, read_image, read_mask
 from headstart.errors import DataError, Finding
 
 RNG = np.random.default_rng(0)
@@ -56,10 +56,11 @@ def palette(indices: np.ndarray, colours: list[int]) -> Image.Image:
     return image
 
 
-def with_alpha(lowest: int, mode: str = "RGBA") -> Image.Image:
+def with_alpha(lowest: int, mode: str = "RGBA", grey: np.ndarray | None = None) -> Image.Image:
     alpha = np.full((24, 32), 255, np.uint8)
     alpha[3, 4] = lowest
-    image = Image.fromarray(RGB if mode == "RGBA" else FEW)
+    in_colour = RGB if grey is None else np.stack([grey] * 3, 2)
+    image = Image.fromarray(in_colour if mode == "RGBA" else FEW)
     image.putalpha(Image.fromarray(alpha))
     return image
 
@@ -86,7 +87,13 @@ BAD_IMAGES: dict[str, tuple[bytes, str, str]] = {
     "svg": (b'<svg xmlns="http://www.w3.org/2000/svg"/>', "not-a-picture", "SVG"),
     "pdf": (b"%PDF-1.7\n", "not-a-picture", "PDF"),
     "eps": (b"%!PS-Adobe-3.0 EPSF-3.0\n", "not-a-picture", "PostScript"),
-    "gif": (encoded(FEW, "GIF"), "not-a-picture", "GIF"),
+    "link as text": (b"../images/17.png\n", "link-not-restored", "../images/17.png"),
+    "name as text": (b"Ground Truth 17.tif", "link-not-restored", "Ground Truth 17.tif"),
+    "absolute path as text": (b"/data/annex/SHA256-s17", "link-not-restored", "/data/annex"),
+    "two lines of text": (b"a.png\nb.png\n", "not-a-picture", "text"),
+    "gif cut": (encoded(RGB[..., 0], "GIF")[:100], "damaged-picture", "cut short"),
+    "gif bomb": (b"GIF89a" + b"\xff" * 4 + encoded(FEW, "GIF")[10:], "picture-size", "65535"),
+    "animated gif": (several("GIF"), "several-pages", "several pictures"),
     "zip": (b"PK\x03\x04" + bytes(40), "not-a-picture", "zip"),
     "zeros": (bytes(100), "not-a-picture", "no known format"),
     "only a signature": (PNG[:8], "damaged-picture", "cut short"),
@@ -113,6 +120,7 @@ BAD_IMAGES: dict[str, tuple[bytes, str, str]] = {
     "float": (LOSSY_FLOAT, "picture-depth", "floating point"),
 }
 
+SHOWN = np.array([[0, 0, 0], [255, 0, 0], [0, 255, 0]], np.uint8)
 COLOURED = palette(FEW, [0, 0, 0, 255, 0, 0, 0, 255, 0])
 REMAPPED = palette(FEW, [0, 0, 0, 128, 128, 128, 255, 255, 255])
 
@@ -132,7 +140,8 @@ BAD_MASKS: dict[str, tuple[bytes, str, str]] = {
     "cmyk": (encoded(Image.fromarray(RGB).convert("CMYK"), "TIFF"), "picture-depth", "CMYK"),
     "grey palette": (encoded(REMAPPED), "ambiguous-mask", "grey levels [0, 128, 255]"),
     "transparent": (encoded(with_alpha(0, "LA")), "transparent-picture", "transparent"),
-    "palette with transparency": (encoded(COLOURED, transparency=1), "transparent-picture", ""),
+    "link as text": BAD_IMAGES["link as text"],
+    "animated gif": BAD_IMAGES["animated gif"],
 }  # fmt: skip
 
 
@@ -175,7 +184,7 @@ def test_lossy_mask_tells_how_many_levels(tmp_path: Path) -> None:
     assert f"({levels} different grey levels found)" in refused(read_mask, path, tmp_path).message
 
 
-@pytest.mark.parametrize("read", [read_image, read_mask, exif_orientation])
+@pytest.mark.parametrize("read", [read_image, read_mask, picture_header])
 @pytest.mark.parametrize("kind", ["pipe", "folder", "loop", "missing", "device", "outside"])
 def test_what_is_no_file_of_the_dataset(
     tmp_path: Path, read: Callable[[Path, Path], object], kind: str
@@ -262,7 +271,7 @@ def test_flipped_and_lost_bytes_are_refused_or_read_never_worse(tmp_path: Path, 
         content = bytearray(whole)
         content[rng.integers(len(content))] ^= int(rng.integers(1, 256))
         path.write_bytes(content[: rng.integers(len(content) // 2, 2 * len(content))])
-        for read in (read_image, read_mask, exif_orientation):
+        for read in (read_image, read_mask, picture_header):
             try:
                 read(path, tmp_path)
             except DataError as error:
@@ -282,7 +291,9 @@ def test_flipped_and_lost_bytes_are_refused_or_read_never_worse(tmp_path: Path, 
         (encoded(with_alpha(255)), RGB),
         (encoded(with_alpha(255, "LA")), np.stack([FEW] * 3, 2)),
         (encoded(FEW, transparency=9), np.stack([FEW] * 3, 2)),
-        (encoded(COLOURED), np.array([[0, 0, 0], [255, 0, 0], [0, 255, 0]], np.uint8)[FEW]),
+        (encoded(COLOURED), SHOWN[FEW]),
+        (encoded(GREY, "GIF"), np.stack([GREY] * 3, 2)),
+        (encoded(COLOURED, "GIF", optimize=False), SHOWN[FEW]),
         (PNG + b"PK\x03\x04 more", RGB),
         (encoded(RGB[:1, :1]), RGB[:1, :1]),
         (encoded(np.zeros((1, 20_000), np.uint8)), np.zeros((1, 20_000, 3), np.uint8)),
@@ -305,6 +316,16 @@ def test_images_without_loss(tmp_path: Path, content: bytes, expected: np.ndarra
         (encoded(GREY, "TIFF", compression="tiff_deflate"), GREY),
         (encoded(FEW == 1), (FEW == 1) * np.uint8(255)),
         (encoded(COLOURED), FEW),
+        (encoded(COLOURED, transparency=0), FEW),
+        (encoded(COLOURED, transparency=b"\0\x80\xff"), FEW),
+        (encoded(COLOURED, "GIF", optimize=False), FEW),
+        (encoded(COLOURED, "GIF", optimize=False, transparency=0), FEW),
+        (encoded(REMAPPED, "GIF", optimize=False), np.array([0, 128, 255], np.uint8)[FEW]),
+        (encoded((FEW == 1) * np.uint8(255), "GIF"), (FEW == 1) * np.uint8(255)),
+        (encoded((FEW == 1) * np.uint8(255), "GIF", transparency=0), (FEW == 1) * np.uint8(255)),
+        (encoded(FEW, "GIF"), FEW),
+        (encoded(FEW == 1, "GIF"), (FEW == 1) * np.uint8(255)),
+        (encoded(with_alpha(255, "RGBA", FEW)), FEW),
         (encoded(palette(FEW, [0, 0, 0, 1, 1, 1, 2, 2, 2])), FEW),
         (encoded(GREY.astype(np.uint16)), GREY),
         (encoded(GREY.astype(np.int32), "TIFF"), GREY),
@@ -336,7 +357,7 @@ def test_exif_orientation_is_applied(tmp_path: Path, form: str, value: int) -> N
     image = read_image(path, tmp_path)
     assert image.shape == upright.shape
     assert np.abs(image.astype(int) - upright).max() <= (4 if form == "JPEG" else 0)
-    assert exif_orientation(path, tmp_path) == value
+    assert picture_header(path, tmp_path).orientation == value
 
 
 def test_cmyk_image(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from headstart.data.files import merged, shown
 from headstart.data.layouts.class_folders import ClassDataset, LabelledSplit, open_classes
 from headstart.data.pictures.duplicates import NEAR, Fingerprints, fingerprint, joined, nearest
 from headstart.data.pictures.frame import read_frame
+from headstart.data.pictures.reading import nearly_opaque
 from headstart.errors import DataError, Finding
 
 _FEW = 5  # pictures; the score of a class with fewer is hardly meaningful
@@ -106,6 +107,7 @@ class _PictureFacts:
         size: height and width.
         digest: SHA-256 of size and pixels.
         thumbnail: for finding near-duplicates; None if they are not searched for.
+        notes: findings about the picture that need no action.
     """
 
     file: str
@@ -113,6 +115,7 @@ class _PictureFacts:
     size: tuple[int, int]
     digest: str
     thumbnail: UInt8[np.ndarray, "32 40 3"] | None = None
+    notes: tuple[Finding, ...] = ()
 
 
 def check_classes(root: Path) -> ClassReport:
@@ -169,7 +172,8 @@ def _see(
         file = shown(frame.image, dataset.root)
         prints = fingerprint(image)
         (digest,), thumbnail = prints.digests, prints.thumbnails[0] if few else None
-        return _PictureFacts(file, labels[index], (height, width), digest, thumbnail)
+        notes = tuple(nearly_opaque(frame.image, dataset.root, frame.rules))
+        return _PictureFacts(file, labels[index], (height, width), digest, thumbnail, notes)
 
     seen = []
     for result in pool.map(one, range(len(labels))):
@@ -177,6 +181,7 @@ def _see(
             findings += result.findings
         else:
             seen.append(result)
+            findings += result.notes
     return seen
 
 

@@ -29,8 +29,8 @@ from headstart.data.pictures.duplicates import (
     nearest,
 )
 from headstart.data.pictures.frame import Frame, read_frame
-from headstart.data.pictures.masks import read_labelled
-from headstart.data.pictures.reading import exif_orientation
+from headstart.data.pictures.masks import is_turned_too, read_labelled
+from headstart.data.pictures.reading import nearly_opaque, picture_header
 from headstart.errors import DataError, Finding
 from headstart.scores.segmentation import trivial_scores
 
@@ -192,6 +192,7 @@ def _see(
         else:
             seen.append(result)
             findings += _turned(frame, dataset.root)
+            findings += nearly_opaque(frame.image, dataset.root, frame.rules)
     nothing = _FrameFacts((), (), np.zeros((0, classes), dtype=np.int64), joined(()))
     return _together([nothing, *seen])
 
@@ -207,11 +208,19 @@ def _together(parts: Iterable[_FrameFacts]) -> _FrameFacts:
 
 
 def _turned(frame: Frame, root: Path) -> list[Finding]:
-    """Return a finding if EXIF rotates the image and not the mask, so that they may not match."""
+    """Return a finding if EXIF rotates the image, and the mask does not say so too."""
     if frame.mask is None:
         return []
-    orientation = exif_orientation(frame.image, root)
-    if all(orientation == exif_orientation(mask, root) for mask in frame.masks):
+    orientation = picture_header(frame.image, root, frame.rules).orientation
+    if is_turned_too(frame, root):
+        message = (
+            "the image is rotated by its EXIF orientation, and its mask has the size of the image "
+            "as stored, so the orientation is applied to both"
+        )
+        hint = "no action is needed if the picture and its mask match"
+        where = (shown(frame.image, root),)
+        return [Finding("exif-orientation", "info", message, hint, where)]
+    if all(orientation == picture_header(mask, root).orientation for mask in frame.masks):
         return []
     return [
         Finding(

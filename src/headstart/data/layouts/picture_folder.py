@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
+from headstart.data.files import is_junk
 from headstart.data.pictures.frame import Frame
 from headstart.data.pictures.reading import SUFFIXES
 from headstart.errors import DataError, Finding
@@ -22,9 +23,7 @@ def find_pictures(source: Path, or_else: str = "") -> tuple[Frame, ...]:
     """
     if source.is_dir():
         paths = sorted(
-            p
-            for p in source.iterdir()
-            if p.suffix.lower() in SUFFIXES and not p.name.startswith(".")
+            p for p in source.iterdir() if p.suffix.lower() in SUFFIXES and not is_junk(p.name)
         )
     else:
         paths = [source] if source.exists() else []

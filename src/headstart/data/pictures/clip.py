@@ -38,7 +38,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from headstart.data.files import open_regular
-from headstart.data.pictures.reading import resemblance
+from headstart.data.pictures.formats import resemblance
 from headstart.data.pictures.video_process import Decoding, Limits, decoding, opened
 from headstart.errors import DataError, Finding
 from headstart.system.packages import require

@@ -10,7 +10,7 @@ from jaxtyping import UInt8
 
 from headstart.data.files import shown
 from headstart.data.label_map import Colour
-from headstart.data.pictures.reading import read_image
+from headstart.data.pictures.reading import NO_RULES, ReadingRules, read_image
 from headstart.errors import DataError, Finding
 
 
@@ -168,6 +168,7 @@ class Frame:
         crop: the part of image and mask to use; ``None`` for all of it.
         valid: a mask of the region that counts, such as a field of view; pixels that are 0 there
             count nowhere. ``None`` if every pixel counts.
+        rules: how to read the picture, as far as its file leaves it open.
     """
 
     name: str
@@ -176,6 +177,7 @@ class Frame:
     group: str | None = None
     crop: Crop | None = None
     valid: Path | None = None
+    rules: ReadingRules = NO_RULES
 
     @property
     def may_ignore(self) -> bool:
@@ -199,7 +201,7 @@ def read_frame(frame: Frame, root: Path) -> UInt8[np.ndarray, "h w 3"]:
             [`read_image`][headstart.data.pictures.reading.read_image], or does not have the size
             that its crop requires.
     """
-    image = read_image(frame.image, root)
+    image = read_image(frame.image, root, frame.rules)
     if frame.crop is None:
         return image
     if image.shape[:2] != frame.crop.full:

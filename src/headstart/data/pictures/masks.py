@@ -13,14 +13,15 @@ from headstart.data.files import merged, shown
 from headstart.data.label_map import IGNORE, Colour, LabelMap
 from headstart.data.pictures.frame import (
     ColourLayer,
-    Crop,
     Frame,
     Layer,
     MaskLayer,
     Shapes,
     read_frame,
 )
-from headstart.data.pictures.reading import read_colours, read_luma, read_mask
+from headstart.data.pictures.mask_levels import THRESHOLD_HINT, describe_levels
+from headstart.data.pictures.opening import turned
+from headstart.data.pictures.reading import picture_header, read_colours, read_luma, read_mask
 from headstart.data.pictures.shapes import draw
 from headstart.errors import DataError, Finding
 
@@ -51,14 +52,14 @@ def read_labelled(
     labels = None
     for layer in _layers(frame, label_map):
         try:
-            above = _read_layer(layer, label_map, frame.crop, size, root)
+            above = _read_layer(layer, label_map, frame, size, root)
         except DataError as e:
             findings.extend(e.findings)
             continue
         labels = above if labels is None else np.where(above == 0, labels, above)
     if frame.valid is not None:
         try:
-            outside = _cropped(read_luma(frame.valid, root), frame.valid, frame.crop, size, root)
+            outside = _placed(read_luma(frame.valid, root), frame.valid, frame, size, root)
             labels = None if labels is None else np.where(outside == 0, np.uint8(IGNORE), labels)
         except DataError as e:
             findings.extend(e.findings)
@@ -88,16 +89,16 @@ def _layers(frame: Frame, label_map: LabelMap) -> tuple[MaskLayer, ...]:
 def _read_layer(
     layer: MaskLayer,
     label_map: LabelMap,
-    crop: Crop | None,
+    frame: Frame,
     size: tuple[int, ...] | None,
     root: Path,
 ) -> Labels:
-    """Return the class indices of one layer, cropped like its image."""
+    """Return the class indices of one layer, turned and cropped like its image."""
     index = {grey: k for k, grey in enumerate(label_map.greys)}
     if isinstance(layer, Shapes):
-        return _drawn(layer, index, size, root)
+        return _drawn(layer, index, frame, size, root)
     if isinstance(layer, ColourLayer):
-        return _coloured(layer, index, crop, size, root)
+        return _coloured(layer, index, frame, size, root)
     where = (shown(layer.path, root),)
     levels_as_they_are = layer.others is None and layer.threshold is None
     try:
@@ -110,19 +111,24 @@ def _read_layer(
         grey = np.where(grey >= layer.threshold, np.uint8(255), np.uint8(0))
     findings: list[Finding] = []
     try:
-        grey = _cropped(grey, layer.path, crop, size, root)
+        grey = _placed(grey, layer.path, frame, size, root)
     except DataError as e:
         findings += e.findings
     table = np.full(256, index.get(layer.others, 0) if layer.others is not None else 0, np.uint8)
     known = [level for level, _ in layer.levels]
     table[known] = [index[target] for _, target in layer.levels]
     table[list(layer.ignored)] = IGNORE
-    present = np.flatnonzero(np.bincount(grey.ravel()))
+    histogram = np.bincount(grey.ravel(), minlength=256)
+    present = np.flatnonzero(histogram)
     unknown = np.setdiff1d(present, [*known, *layer.ignored]).tolist()
     if unknown and layer.others is None:
         message = f"grey levels {_few(unknown)} are not in {layer.known}"
-        hint = layer.hint or "correct the mask, or add the level to mapping.json"
-        findings.append(Finding("unknown-grey", "error", message, hint, where))
+        if describe_levels(histogram) == "soft edges":
+            message = f"the mask has soft edges: {len(present)} levels, nearly all near 0 or 255"
+            findings.append(Finding("soft-mask", "error", message, THRESHOLD_HINT, where))
+        else:
+            hint = layer.hint or "correct the mask, or add the level to mapping.json"
+            findings.append(Finding("unknown-grey", "error", message, hint, where))
     if findings:
         raise DataError(findings)
     return np.take(table, grey)
@@ -131,11 +137,11 @@ def _read_layer(
 def _coloured(
     layer: ColourLayer,
     index: dict[int, int],
-    crop: Crop | None,
+    frame: Frame,
     size: tuple[int, ...] | None,
     root: Path,
 ) -> Labels:
-    codes = _cropped(read_colours(layer.path, root), layer.path, crop, size, root)
+    codes = _placed(read_colours(layer.path, root), layer.path, frame, size, root)
     known = {_code(colour): index[grey] for colour, grey in layer.colours}
     known |= {_code(colour): IGNORE for colour in layer.ignored}
     present, inverse = np.unique(codes, return_inverse=True)
@@ -154,9 +160,17 @@ def _code(colour: Colour) -> int:
 
 
 def _drawn(
-    shapes: Shapes, index: dict[int, int], size: tuple[int, ...] | None, root: Path
+    shapes: Shapes,
+    index: dict[int, int],
+    frame: Frame,
+    size: tuple[int, ...] | None,
+    root: Path,
 ) -> Labels:
     height, width = size or shapes.size or (1, 1)
+    if size is not None and shapes.size is not None and size == shapes.size[::-1] != shapes.size:
+        orientation = picture_header(frame.image, root, frame.rules).orientation
+        if orientation > 4:  # annotated as stored, not as a viewer shows it
+            return turned(draw(shapes.shapes, index, *shapes.size), orientation)
     if size is not None and shapes.size is not None and size != shapes.size:
         message = f"the annotations are for {_text(shapes.size)}, the picture has {_text(size)}"
         hint = "export the annotations again for the picture at its present size"
@@ -165,21 +179,50 @@ def _drawn(
     return draw(shapes.shapes, index, height, width)
 
 
-def _cropped(
-    mask: np.ndarray, path: Path, crop: Crop | None, size: tuple[int, ...] | None, root: Path
+def _placed(
+    mask: np.ndarray, path: Path, frame: Frame, size: tuple[int, ...] | None, root: Path
 ) -> np.ndarray:
-    """Return a mask cropped like its image.
+    """Return a mask turned and cropped like its image.
+
+    A mask with the stored size of its image, and without an orientation of its own, is turned by
+    the EXIF orientation of the image.
 
     Raises:
         DataError: it has another size than its image.
     """
+    crop = frame.crop
     expected = crop.full if crop is not None else size
+    if size is not None and expected is not None and mask.shape == expected[::-1] != expected:
+        orientation = picture_header(frame.image, root, frame.rules).orientation
+        if orientation > 4 and picture_header(path, root).orientation == 1:
+            mask = turned(mask, orientation)
     if expected is not None and mask.shape != tuple(expected):
         message = f"the mask has {_text(mask.shape)}, its image {_text(expected)}"
         hint = "export the mask again at the size of the image"
         where = (shown(path, root),)
         raise DataError(Finding("size-differs", "error", message, hint, where))
     return mask if crop is None else mask[crop.window]
+
+
+def is_turned_too(frame: Frame, root: Path) -> bool:
+    """Whether the EXIF orientation of a frame's picture is applied to all its masks too.
+
+    So it is if the orientation swaps height and width, and the masks have the stored size and no
+    orientation of their own. For a square picture the size does not tell. Reads only headers.
+
+    Raises:
+        DataError: a header cannot be read.
+    """
+    picture = picture_header(frame.image, root, frame.rules)
+    stored = (picture.height, picture.width)
+    if picture.orientation < 5 or stored[0] == stored[1]:
+        return False
+    masks = [picture_header(path, root) for path in frame.masks]
+    layers = frame.mask if isinstance(frame.mask, tuple) else ()
+    shapes = [layer.size for layer in layers if isinstance(layer, Shapes)]
+    as_stored = [m.orientation == 1 and (m.height, m.width) == stored for m in masks]
+    as_stored += [size == stored for size in shapes]
+    return bool(as_stored) and all(as_stored)
 
 
 def _text(size: Sequence[int]) -> str:

@@ -1,112 +1,110 @@
 """Decode image and mask files safely: return an array or raise an error that names the file.
 
-The content of a file decides its format, not its extension. Only five formats have a decoder, and
+The content of a file decides its format, not its extension. Only seven formats have a decoder, and
 the size in the header is checked before any pixel is decoded.
 
 | Input | as an image | as a mask (grey levels) |
 |---|---|---|
-| PNG, BMP, TIFF | read | read |
-| JPEG, WEBP, TIFF with JPEG or WEBP inside | read | refused: lossy compression changes labels |
-| anything else (HTML, SVG, PDF, GIF, ...) | refused | refused |
+| PNG, BMP, TIFF, still GIF | read | read |
+| JPEG, WEBP, TIFF with JPEG, JPEG 2000 or WEBP inside | read | refused: lossy compression changes \
+labels; if nearly all levels lie near 0 and 255, the message names a threshold |
+| TIFF that Pillow refuses: JPEG 2000, 16-bit RGB, ... | read with the extra ``tiff`` | read if \
+not lossy |
+| DICOM with one frame | read with the extra ``dicom``, see [`headstart.data.pictures.dicom`][] | \
+refused: a window changes levels |
+| anything else (HTML, SVG, PDF, ...) | refused | refused |
+| one line of text that is a path | refused: a link that was not restored | refused |
 | more than 64 million pixels, or zero | refused | refused |
 | truncated, or a wrong checksum | refused | refused |
-| animated, or several pages | refused | refused |
+| animated | refused | refused |
+| TIFF with several pages | refused, unless a page is declared | refused |
 | JPEG with previews (MPO from a phone) | the main photograph | refused |
 | EXIF orientation | applied, as a viewer shows it | applied too |
 | grey, at most 8 bits | three equal channels | as displayed: 1 bit gives 0 and 255 |
-| palette | the colours | coloured palette: the index is the level; grey palette: refused \
-unless each index equals its grey |
+| coloured palette | the colours | the index is the level; which colour is transparent is ignored |
+| grey palette (every colour of it is a grey) | the colours | GIF: the greys it shows; else \
+refused unless each index equals its grey |
 | RGB | read | read if the channels are equal; else refused (colour-coded) |
 | alpha, fully opaque | dropped | dropped |
-| alpha, partly transparent | refused | refused |
+| alpha, opaque but for less than a thousandth of the pixels | laid on black | refused |
+| alpha, more of it transparent | refused | refused |
 | CMYK | ``R = (255 - C)(255 - K) / 255``, without colour profile | refused |
-| 16-bit or 32-bit integers | refused | read if no level exceeds 255 |
-| floating point, LAB, other modes | refused | refused |
+| 16-bit or 32-bit integers | read with a declared range of values, else refused | read if grey \
+and no level exceeds 255 |
+| floating point, LAB, other modes, other numbers of channels | refused | refused |
 
-JPEG has no checksum, so a flipped byte cannot always be detected.
+A range of values applies only to pictures of more than 8 bits; see
+[`headstart.data.pictures.value_range`][]. JPEG has no checksum, so a flipped byte cannot always be
+detected.
 """
 
 from __future__ import annotations
 
 import io
+from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 from jaxtyping import Int64, UInt8
-from PIL import (
-    BmpImagePlugin,
-    ExifTags,
-    Image,
-    ImageFile,
-    ImageOps,
-    JpegImagePlugin,
-    PngImagePlugin,
-    TiffImagePlugin,
-    WebPImagePlugin,
-)
+from PIL import Image
 
 from headstart.data.files import open_regular, shown
-from headstart.errors import DataError, Finding
-
-_File = BinaryIO | io.BytesIO
-
-MAX_PIXELS = 64_000_000
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
-
-# Pillow's Image.open controls its warning about large headers by a process-wide switch, and follows
-# the previews in a JPEG. Its decoder classes do neither.
-_DECODERS: dict[str, type[ImageFile.ImageFile]] = {
-    "PNG": PngImagePlugin.PngImageFile,
-    "JPEG": JpegImagePlugin.JpegImageFile,
-    "WEBP": WebPImagePlugin.WebPImageFile,
-    "BMP": BmpImagePlugin.BmpImageFile,
-    "TIFF": TiffImagePlugin.TiffImageFile,
-}
-_MAGIC = (
-    (b"\x89PNG\r\n\x1a\n", "PNG"),
-    (b"\xff\xd8\xff", "JPEG"),
-    (b"BM", "BMP"),
-    (b"II*\0", "TIFF"),
-    (b"MM\0*", "TIFF"),
-    (b"II+\0", "TIFF"),
-    (b"MM\0+", "TIFF"),
+from headstart.data.pictures.mask_levels import levels_of, lossy_mask, mode_in_words
+from headstart.data.pictures.opening import Header, Stored, decode, read_header
+from headstart.data.pictures.refusals import MAX_PIXELS, picture_error, too_deep, without_range
+from headstart.data.pictures.transparency import (
+    NEARLY_OPAQUE,
+    on_black,
+    opaque,
+    samples_on_black,
+    transparent_share,
 )
-_OTHERS = (
-    (b"<!doctype html", "an HTML page"),
-    (b"<html", "an HTML page"),
-    (b"<svg", "an SVG drawing"),
-    (b"<?xml", "an XML or SVG file"),
-    (b"%pdf", "a PDF document"),
-    (b"%!ps", "a PostScript document"),
-    (b"gif8", "a GIF"),
-    (b"pk\x03\x04", "a zip archive"),
-    (b"id3", "an audio file (MP3)"),
-    (b"flac", "an audio file (FLAC)"),
-    (b"#extm3u", "a playlist"),
-)
-_LOSSY_IN_TIFF = {"jpeg", "tiff_jpeg", "webp"}
+from headstart.data.pictures.value_range import ValueRange, limits, to_eight_bits
+from headstart.errors import Finding
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".dcm")
+
 _READABLE = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr")
-_FORMATS = "expected PNG, JPEG, WEBP, BMP or TIFF"
 
 
-def read_image(path: Path, root: Path) -> UInt8[np.ndarray, "h w 3"]:
+@dataclass(frozen=True)
+class ReadingRules:
+    """How to read the pictures of a dataset, as far as their files leave it open.
+
+    Attributes:
+        value_range: the values to show as 0 and 255 in pictures of more than 8 bits;
+            ``"percentile"`` for each picture's own 0.5 and 99.5 percentiles; None: such pictures
+            are refused.
+        page: the page of a TIFF, counted from 0; None: files with several pages are refused.
+    """
+
+    value_range: ValueRange | None = None
+    page: int | None = None
+
+
+NO_RULES = ReadingRules()
+
+
+def read_image(
+    path: Path, root: Path, rules: ReadingRules = NO_RULES
+) -> UInt8[np.ndarray, "h w 3"]:
     """Return an image as a viewer shows it, by the rules in the table of this module.
 
     Args:
         path: the file.
         root: the dataset folder; links that leave it are refused.
+        rules: declared range of values, and page.
 
     Raises:
         DataError: the file cannot be read by these rules; names the file relative to ``root``.
     """
+    name = shown(path, root)
     with open_regular(path, root) as file:
-        picture, _, _ = _decode(file, shown(path, root))
-        return _image_pixels(picture, shown(path, root))
+        return _image_pixels(decode(file, name, rules.page, rules.value_range), name, rules)
 
 
 def decode_image(
-    content: bytes, name: str, max_pixels: int = MAX_PIXELS
+    content: bytes, name: str, max_pixels: int = MAX_PIXELS, rules: ReadingRules = NO_RULES
 ) -> UInt8[np.ndarray, "h w 3"]:
     """Decode the bytes of an image file by the same rules as [`read_image`][].
 
@@ -114,12 +112,13 @@ def decode_image(
         content: the bytes of the file.
         name: name of the file in findings.
         max_pixels: larger pictures are refused before any pixel is decoded.
+        rules: declared range of values, and page.
 
     Raises:
         DataError: the bytes cannot be read by these rules.
     """
-    picture, _, _ = _decode(io.BytesIO(content), name, max_pixels)
-    return _image_pixels(picture, name)
+    stored = decode(io.BytesIO(content), name, rules.page, rules.value_range, max_pixels)
+    return _image_pixels(stored, name, rules)
 
 
 def read_mask(path: Path, root: Path) -> UInt8[np.ndarray, "h w"]:
@@ -132,24 +131,7 @@ def read_mask(path: Path, root: Path) -> UInt8[np.ndarray, "h w"]:
     Raises:
         DataError: the file cannot be read by these rules; names the file relative to ``root``.
     """
-    name = shown(path, root)
-    with open_regular(path, root) as file:
-        picture, container, compression = _decode(file, name)
-    if container in ("JPEG", "WEBP") or compression in _LOSSY_IN_TIFF:
-        raise _lossy(picture, container, name)
-    return _mask_levels(picture, name)
-
-
-def _lossy(picture: Image.Image, container: str, name: str) -> DataError:
-    levels = len(np.unique(np.asarray(picture.convert("L"))))
-    return _refusal(
-        name,
-        "lossy-mask",
-        f"the mask is saved as {container}, which changes label values "
-        f"({levels} different grey levels found)",
-        "export the mask as PNG from the annotation tool; converting this file "
-        "cannot restore the labels",
-    )
+    return levels_of(_lossless(path, root), shown(path, root))
 
 
 def read_colours(path: Path, root: Path) -> Int64[np.ndarray, "h w"]:
@@ -159,11 +141,9 @@ def read_colours(path: Path, root: Path) -> Int64[np.ndarray, "h w"]:
         DataError: as for [`read_mask`][], except that colours are accepted.
     """
     name = shown(path, root)
-    with open_regular(path, root) as file:
-        picture, container, compression = _decode(file, name)
-    if container in ("JPEG", "WEBP") or compression in _LOSSY_IN_TIFF:
-        raise _lossy(picture, container, name)
-    pixels = _image_pixels(picture, name).astype(np.int64)
+    stored = _lossless(path, root)
+    picture = _eight_bit_picture(stored, name)
+    pixels = np.array(opaque(picture, name).convert("RGB")).astype(np.int64)
     return pixels[..., 0] << 16 | pixels[..., 1] << 8 | pixels[..., 2]
 
 
@@ -177,189 +157,73 @@ def read_luma(path: Path, root: Path) -> UInt8[np.ndarray, "h w"]:
     """
     name = shown(path, root)
     with open_regular(path, root) as file:
-        picture, _, _ = _decode(file, name)
-    if picture.mode not in _READABLE:
-        raise _depth(name, _mode_in_words(picture.mode))
+        picture = _eight_bit_picture(decode(file, name), name)
     return np.array(picture.convert("RGB").convert("L"))
 
 
-def exif_orientation(path: Path, root: Path) -> int:
-    """Return the EXIF orientation, 1 (as stored) to 8; reads only the header.
+def picture_header(path: Path, root: Path, rules: ReadingRules = NO_RULES) -> Header:
+    """Return stored size and EXIF orientation; reads only the header.
 
     Raises:
         DataError: as for [`read_image`][], as far as the header shows the problem.
     """
+    with open_regular(path, root) as file:
+        return read_header(file, shown(path, root), rules.page)
+
+
+def nearly_opaque(path: Path, root: Path, rules: ReadingRules = NO_RULES) -> list[Finding]:
+    """Return an info if a picture that can be read is not opaque everywhere.
+
+    Decodes the picture only if it has an alpha channel or transparent colours.
+
+    Raises:
+        DataError: as for [`read_image`][].
+    """
     name = shown(path, root)
     with open_regular(path, root) as file:
-        picture, _ = _open(file, name)
-        try:
-            return int(picture.getexif().get(ExifTags.Base.Orientation, 1))
-        except Exception as error:
-            raise _damaged(name, error) from error
+        if not read_header(file, name, rules.page).may_be_transparent:
+            return []
+        file.seek(0)
+        share = transparent_share(decode(file, name, rules.page, rules.value_range).content)
+    if not 0 < share < NEARLY_OPAQUE:
+        return []
+    message = f"{share:.3%} of the pixels are not opaque; they are read as on black"
+    hint = "save the picture without an alpha channel if that is not its background"
+    return [Finding("nearly-opaque", "info", message, hint, (name,))]
 
 
-def _refusal(name: str, code: str, message: str, hint: str) -> DataError:
-    return DataError(Finding(code, "error", message, hint, (name,)))
-
-
-def _damaged(name: str, error: Exception) -> DataError:
-    return _refusal(
-        name,
-        "damaged-picture",
-        f"the picture is damaged or cut short: {error or type(error).__name__}",
-        "copy or download the file again from its source",
-    )
-
-
-def _open(file: _File, name: str, max_pixels: int = MAX_PIXELS) -> tuple[ImageFile.ImageFile, str]:
-    """Return the opened but not yet decoded picture, and its format."""
-    head = file.read(512)
-    if not head:
-        raise _refusal(
-            name, "empty-file", "the file is empty (0 bytes)", "copy the file again or remove it"
-        )
-    container = next((format_ for magic, format_ in _MAGIC if head.startswith(magic)), None)
-    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
-        container = "WEBP"
-    if container is None:
-        raise _refusal(
+def _lossless(path: Path, root: Path) -> Stored:
+    """Decode a mask; refuse lossy formats."""
+    name = shown(path, root)
+    with open_regular(path, root) as file:
+        stored = decode(file, name)
+    if stored.container == "DICOM":
+        raise picture_error(
             name,
-            "not-a-picture",
-            f"the file is {resemblance(head)}; {_FORMATS}",
-            "replace the file with a picture, or remove it",
+            "lossy-mask",
+            "the mask is saved as DICOM, whose levels a window changes",
+            "export the mask as PNG from the annotation tool",
         )
-    file.seek(0)
-    try:
-        picture = _DECODERS[container](file)
-    except Exception as error:  # decoders raise nearly everything on nearly random bytes
-        raise _damaged(name, error) from error
-    width, height = picture.size
-    if width * height > max_pixels:
-        raise _refusal(
-            name,
-            "picture-size",
-            f"the header claims {width} x {height} pixels, expected at most {max_pixels:,} in all",
-            "crop or scale the picture; if its true size is smaller, the file is damaged",
-        )
-    if getattr(picture, "is_animated", False):
-        raise _refusal(
-            name,
-            "several-pages",
-            "the file holds several pictures (animation or pages); expected one",
-            "save each picture as a separate file",
-        )
-    return picture, container
+    if stored.lossy:
+        raise lossy_mask(stored, name)
+    return stored
 
 
-def resemblance(head: bytes) -> str:
-    """Describe the type of a file, judged by its first bytes."""
-    for magic, container in _MAGIC:
-        if head.startswith(magic):
-            return f"a {container} picture"
-    start = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
-    for magic, description in _OTHERS:
-        if start.startswith(magic):
-            return description
-    if b"\0" not in head and all(byte >= 32 or byte in b"\t\r\n" for byte in head):
-        return "text"
-    return "of no known format"
+def _image_pixels(stored: Stored, name: str, rules: ReadingRules) -> UInt8[np.ndarray, "h w 3"]:
+    content = stored.content
+    if not isinstance(content, Image.Image) and rules.value_range is not None:
+        samples = samples_on_black(content, name)
+        levels = to_eight_bits(samples, *limits(samples, rules.value_range))
+        return np.repeat(levels[..., None], 3, axis=2) if levels.ndim == 2 else levels
+    return np.array(on_black(_eight_bit_picture(stored, name), name).convert("RGB"))
 
 
-def _decode(
-    file: _File, name: str, max_pixels: int = MAX_PIXELS
-) -> tuple[Image.Image, str, object]:
-    """Return the decoded upright picture, its format, and the compression of a TIFF."""
-    picture, container = _open(file, name, max_pixels)
-    sixteen = any(";16" in str(tile.args) for tile in picture.tile)
-    if sixteen and not picture.mode.startswith("I"):
-        # Pillow would silently drop the lower eight bits of each channel.
-        raise _depth(name, f"16-bit {picture.mode}")
-    try:
-        picture.load()
-        ImageOps.exif_transpose(picture, in_place=True)
-    except Exception as error:
-        raise _damaged(name, error) from error
-    return picture, container, picture.info.get("compression")
-
-
-def _depth(name: str, depth: str) -> DataError:
-    return _refusal(
-        name,
-        "picture-depth",
-        f"the picture is {depth}; expected 8 bits per channel",
-        "convert the picture to 8 bits, with the range of values that you need",
-    )
-
-
-def _without_alpha(picture: Image.Image, name: str) -> Image.Image:
-    """Return the picture as grey or RGB; refuse it unless its alpha is fully opaque."""
-    if not picture.has_transparency_data:
-        return picture
-    rgba = picture.convert("RGBA")
-    lowest, _ = rgba.getchannel("A").getextrema()
-    if lowest != 255:
-        raise _refusal(
-            name,
-            "transparent-picture",
-            "the picture is partly transparent, and its background is unknown",
-            "save the picture without transparency, on the background it should have",
-        )
-    return rgba.convert("RGB")
-
-
-def _image_pixels(picture: Image.Image, name: str) -> UInt8[np.ndarray, "h w 3"]:
-    if picture.mode not in _READABLE:
-        raise _depth(name, _mode_in_words(picture.mode))
-    return np.array(_without_alpha(picture, name).convert("RGB"))
-
-
-def _mode_in_words(mode: str) -> str:
-    words = {"F": "floating point", "I": "32-bit grey", "LAB": "in LAB colours", "CMYK": "CMYK"}
-    return "16-bit grey" if mode.startswith("I;16") else words.get(mode, f"of mode {mode}")
-
-
-def _mask_levels(picture: Image.Image, name: str) -> UInt8[np.ndarray, "h w"]:
-    if picture.mode == "P":
-        return _palette_levels(picture, name)
-    if picture.mode in ("1", "L") and not picture.has_transparency_data:
-        return np.array(picture.convert("L"))
-    if picture.mode == "I" or picture.mode.startswith("I;16"):
-        levels = np.array(picture)
-        if levels.min() < 0 or levels.max() > 255:
-            raise _refusal(
-                name,
-                "mask-depth",
-                f"the mask has levels from {levels.min()} to {levels.max()}, expected 0 to 255",
-                "save the labels as 8-bit grey levels",
-            )
-        return levels.astype(np.uint8)
-    if picture.mode not in ("1", "L", "LA", "RGB", "RGBA", "RGBX"):
-        raise _depth(name, _mode_in_words(picture.mode))
-    pixels = np.array(_without_alpha(picture, name).convert("RGB"))
-    if (pixels != pixels[..., :1]).any():
-        raise _refusal(
-            name,
-            "coloured-mask",
-            "the mask is coloured; expected grey levels",
-            "replace each colour with its class's grey level in mapping.json; save as 8-bit grey",
-        )
-    return np.ascontiguousarray(pixels[..., 0])
-
-
-def _palette_levels(picture: Image.Image, name: str) -> UInt8[np.ndarray, "h w"]:
-    """Return the indices; refuse a grey palette whose greys differ from the indices."""
-    _without_alpha(picture, name)
-    indices = np.array(picture)
-    palette = np.array(picture.getpalette("RGB"), dtype=np.uint8).reshape(-1, 3)
-    grey = bool((palette == palette[:, :1]).all())
-    used = np.unique(indices)
-    shown_as = palette[used[used < len(palette)], 0]
-    if grey and not np.array_equal(shown_as, used):
-        raise _refusal(
-            name,
-            "ambiguous-mask",
-            f"the palette of the mask shows indices {used[:5].tolist()} as grey levels "
-            f"{shown_as[:5].tolist()}; either could be the label",
-            "save the mask as plain 8-bit grey without a palette",
-        )
-    return indices
+def _eight_bit_picture(stored: Stored, name: str) -> Image.Image:
+    """Return the picture, if it has at most 8 bits a channel."""
+    content = stored.content
+    if not isinstance(content, Image.Image):
+        colours = "grey" if content.ndim == 2 or content.shape[2] == 2 else "RGB"
+        raise without_range(name, f"{8 * content.dtype.itemsize}-bit {colours}")
+    if content.mode not in _READABLE:
+        raise too_deep(name, mode_in_words(content.mode))
+    return content

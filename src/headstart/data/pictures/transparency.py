@@ -1,0 +1,93 @@
+"""Pictures and masks with an alpha channel, or with transparent colours."""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Num
+from PIL import Image
+
+from headstart.data.pictures.refusals import picture_error
+from headstart.errors import DataError
+
+NEARLY_OPAQUE = 0.001
+"""A picture is read if less than this share of its pixels is not fully opaque."""
+
+
+def transparent_share(content: Image.Image | Num[np.ndarray, "h w *c"]) -> float:
+    """Return the share of pixels that are not fully opaque."""
+    if isinstance(content, Image.Image):
+        if not content.has_transparency_data:
+            return 0.0
+        alpha = np.asarray(content.convert("RGBA").getchannel("A"))
+        return float((alpha < 255).mean())
+    if content.ndim == 2 or content.shape[2] not in (2, 4):
+        return 0.0
+    return float((content[..., -1] < _opaque(content)).mean())
+
+
+def on_black(picture: Image.Image, name: str) -> Image.Image:
+    """Return a picture without alpha; a nearly opaque one is laid on black.
+
+    Raises:
+        DataError: more than a thousandth of its pixels are not opaque.
+    """
+    share = transparent_share(picture)
+    if share >= NEARLY_OPAQUE:
+        raise _transparent(name)
+    if not picture.has_transparency_data:
+        return picture
+    rgba = picture.convert("RGBA")
+    if share:
+        rgba = Image.alpha_composite(Image.new("RGBA", rgba.size, (0, 0, 0, 255)), rgba)
+    return rgba.convert("RGB")
+
+
+def samples_on_black(samples: Num[np.ndarray, "h w *c"], name: str) -> Num[np.ndarray, "h w *c2"]:
+    """Return samples of more than 8 bits without alpha, as [`on_black`][] does."""
+    share = transparent_share(samples)
+    if share >= NEARLY_OPAQUE:
+        raise _transparent(name)
+    if samples.ndim == 2 or samples.shape[2] == 3:
+        return samples
+    colours = samples[..., :-1]
+    if share:
+        alpha = samples[..., -1:]
+        scaled = colours * (alpha.astype(np.float64) / _opaque(samples))
+        colours = np.where(alpha < _opaque(samples), scaled.astype(samples.dtype), colours)
+    return colours[..., 0] if colours.shape[2] == 1 else colours
+
+
+def opaque(picture: Image.Image, name: str) -> Image.Image:
+    """Return a mask without its alpha, which must be opaque everywhere.
+
+    The transparency of a colour in a palette is ignored: annotation tools make the background of
+    their masks transparent, and the index is the label all the same.
+
+    Raises:
+        DataError: a pixel is not opaque.
+    """
+    if picture.mode == "P":
+        return _without_note(picture)
+    if transparent_share(picture) > 0:
+        raise _transparent(name)
+    return picture.convert("RGBA").convert("RGB") if picture.has_transparency_data else picture
+
+
+def _without_note(picture: Image.Image) -> Image.Image:
+    """Return a picture without its note of which colour is transparent."""
+    plain = picture.copy()
+    plain.info = {key: value for key, value in picture.info.items() if key != "transparency"}
+    return plain
+
+
+def _opaque(samples: Num[np.ndarray, "h w *c"]) -> int:
+    return int(np.iinfo(samples.dtype).max)
+
+
+def _transparent(name: str) -> DataError:
+    return picture_error(
+        name,
+        "transparent-picture",
+        "the picture is partly transparent, and its background is unknown",
+        "save the picture without transparency, on the background it should have",
+    )
