@@ -9,12 +9,24 @@ from __future__ import annotations
 from pathlib import Path
 
 from headstart.data.files import listing
-from headstart.data.layouts import endovis, images_and_masks, numbered_frames
+from headstart.data.layouts import (
+    coco,
+    endovis,
+    images_and_masks,
+    label_studio,
+    labelme,
+    numbered_frames,
+    yolo,
+)
 from headstart.data.layouts.dataset import Dataset, Layout
 from headstart.errors import DataError, Finding
 
 # The first layout that recognises a folder reads it.
 LAYOUTS: tuple[Layout, ...] = (
+    coco.LAYOUT,
+    yolo.LAYOUT,
+    labelme.LAYOUT,
+    label_studio.LAYOUT,
     endovis.LAYOUT,
     numbered_frames.LAYOUT,
     images_and_masks.LAYOUT,

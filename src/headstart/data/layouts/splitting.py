@@ -2,16 +2,34 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
 from headstart.data.files import natural_key
 from headstart.data.groups import read_groups, split
+from headstart.data.layouts.dataset import SPLITS
 from headstart.data.layouts.pairing import FrameSearch
-from headstart.errors import DataError
+from headstart.errors import DataError, Severity
 
 NO_SPLIT = ""
 """The split of a folder without splits, until [`make_splits`][] makes them."""
+
+_NAMES = {
+    "train": ("train", "training", "trainset", "tr"),
+    "validation": ("val", "valid", "validation", "validate", "valset", "dev"),
+    "test": ("test", "testing", "testset", "ts"),
+}
+_SPLIT_OF = {name: meant for meant, names in _NAMES.items() for name in names}
+
+
+def split_named(name: str) -> str | None:
+    """Return the split that a folder's name means; None if it means none.
+
+    >>> [split_named(name) for name in ("val2017", "Training", "valid", "images")]
+    ['validation', 'train', 'validation', None]
+    """
+    return _SPLIT_OF.get(re.sub("[-_ ]?[0-9]*$", "", name.lower()))
 
 
 def assign_groups(search: FrameSearch) -> None:
@@ -66,3 +84,65 @@ def make_splits(search: FrameSearch) -> None:
         "make the folders train, validation and test"
     )
     search.add_finding("split-by-tool", "info", message, "" if grouped else hint)
+
+
+def draw_validation(search: FrameSearch) -> None:
+    """Move about 15 of 85 training frames to a validation split that is missing, by group.
+
+    Groups are drawn as [`make_splits`][] draws them, so the result depends on their names alone.
+    """
+    if search.splits.get("validation") or not search.splits.get("train"):
+        return
+    frames = {frame.name: frame for frame in search.splits["train"]}
+    grouped = any(frame.group is not None for frame in frames.values())
+    kind = "groups" if grouped else "frames"
+    try:
+        # The part for testing stays in the training split: 70 + 15 of 100 remain.
+        drawn = set(split({name: frame.group for name, frame in frames.items()})["validation"])
+    except ValueError:
+        message = (
+            f"{len(frames)} training pictures in fewer than three {kind} are too few to draw a "
+            "validation split from"
+        )
+        hint = "label more, or make the folder of the validation split yourself"
+        search.add_finding("too-few-frames", "error", message, hint)
+        return
+    stems = sorted(drawn, key=natural_key)
+    search.splits["validation"] = tuple(frames[stem] for stem in stems)
+    search.splits["train"] = tuple(f for name, f in frames.items() if name not in drawn)
+    message = (
+        f"there is no validation split; {len(drawn)} of {len(frames)} training pictures were drawn "
+        f"for it, by the names of their {kind}"
+    )
+    hint = "" if grouped else "name videos or patients in groups.csv, so that they stay together"
+    search.add_finding("split-by-tool", "info", message, hint)
+    search.reading.append(message)
+
+
+def complete_splits(search: FrameSearch) -> None:
+    """Assign groups, make the splits that are missing, and say what each split has.
+
+    Without any split, [`make_splits`][] makes all three. Without a validation split,
+    [`draw_validation`][] draws one. Without a test split, a warning says so.
+    """
+    assign_groups(search)
+    unsorted = search.splits.get(NO_SPLIT, ())
+    if unsorted and len(search.splits) > 1:
+        message = f"{len(unsorted)} annotated pictures lie in no folder of a split, others do"
+        hint = "move them into the folder of a split: train, val or test"
+        paths = [frame.image for frame in unsorted]
+        search.add_finding("frame-without-split", "error", message, hint, paths)
+        return
+    if unsorted:
+        make_splits(search)
+        search.reading.append("no splits: made from the pictures' names, 70 : 15 : 15")
+    draw_validation(search)
+    for name in SPLITS:
+        if not search.splits.get(name):
+            severity: Severity = "warning" if name == "test" else "error"
+            message = f"the {name} split has no annotated pictures"
+            search.add_finding(
+                "empty-split", severity, message, f"add some, as {search.arrangement}"
+            )
+    counts = (f"{len(search.splits.get(name, ()))} {name}" for name in SPLITS)
+    search.reading.append(f"splits: {', '.join(counts)}")

@@ -87,6 +87,7 @@ _OTHERS = (
 )
 _LOSSY_IN_TIFF = {"jpeg", "tiff_jpeg", "webp"}
 _READABLE = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr")
+_LYING = (5, 6, 7, 8)  # EXIF orientations that exchange height and width
 _FORMATS = "expected PNG, JPEG, WEBP, BMP or TIFF"
 
 
@@ -181,6 +182,23 @@ def read_luma(path: Path, root: Path) -> UInt8[np.ndarray, "h w"]:
     if picture.mode not in _READABLE:
         raise _depth(name, _mode_in_words(picture.mode))
     return np.array(picture.convert("RGB").convert("L"))
+
+
+def read_size(path: Path, root: Path) -> tuple[int, int]:
+    """Return height and width of a picture as a viewer shows it; reads only the header.
+
+    Raises:
+        DataError: as for [`read_image`][], as far as the header shows the problem.
+    """
+    name = shown(path, root)
+    with open_regular(path, root) as file:
+        picture, _ = _open(file, name)
+        width, height = picture.size
+        try:
+            lies = picture.getexif().get(ExifTags.Base.Orientation, 1) in _LYING
+        except Exception as error:
+            raise _damaged(name, error) from error
+    return (width, height) if lies else (height, width)
 
 
 def exif_orientation(path: Path, root: Path) -> int:
