@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -111,8 +110,21 @@ def without_empty(made: Scenes) -> Scenes:
     return {s: [scene for scene in members if scene.objects] for s, members in made.items()}
 
 
-def renamed(made: Scenes, name: Callable[[Scene], str]) -> Scenes:
-    return {s: [replace(scene, stem=name(scene)) for scene in m] for s, m in made.items()}
+def clipped(made: Scenes) -> Scenes:
+    """Return the scenes with outlines that end at the border, as YOLO's and percentages do."""
+    return {
+        split: [
+            replace(
+                scene,
+                objects=[
+                    (label, [(min(max(x, 0.0), WIDTH), min(max(y, 0.0), HEIGHT)) for x, y in ring])
+                    for label, ring in scene.objects
+                ],
+            )
+            for scene in members
+        ]
+        for split, members in made.items()
+    }
 
 
 def labels_by_name(dataset: Dataset, split: str) -> dict[str, tuple[np.ndarray, np.ndarray]]:

@@ -126,7 +126,8 @@ def _read_yaml(path: Path, root: Path) -> dict[str, Any]:
     try:
         values = yaml.load(content.decode("utf-8-sig"), Loader=yaml.BaseLoader)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        reason = str(error).splitlines()[0][:200] if str(error) else "it is nested too deeply"
+        deep = isinstance(error, RecursionError) or not str(error)
+        reason = "it is nested too deeply" if deep else str(error).splitlines()[0][:200]
         message = f"the file is not valid YAML: {reason}"
         raise bad_annotations(message, _YAML_HINT, path, root) from None
     if not isinstance(values, dict):
