@@ -215,8 +215,8 @@ def is_coordinate(value: object) -> bool:
 def box(x: float, y: float, width: float, height: float) -> list[tuple[float, float]]:
     """Return the corners of a box.
 
-    >>> box(1, 2, 3, 4)
-    [(1, 2), (4, 2), (4, 6), (1, 6)]
+    >>> box(1.0, 2.0, 3.0, 4.0)
+    [(1.0, 2.0), (4.0, 2.0), (4.0, 6.0), (1.0, 6.0)]
     """
     return [(x, y), (x + width, y), (x + width, y + height), (x, y + height)]
 
@@ -226,7 +226,7 @@ def turned(
 ) -> list[tuple[float, float]]:
     """Return points turned clockwise, as seen in a picture, around a centre.
 
-    >>> turned([(2.0, 1.0)], (1.0, 1.0), 90)
+    >>> turned([(2.0, 1.0)], (1.0, 1.0), 90.0)
     [(1.0, 2.0)]
     """
     if degrees == 0:

@@ -304,9 +304,10 @@ def _shape(
         for n, side in zip(numbers, (width, height) * 2, strict=True)
         if n is not None
     )
+    degrees = float(rotation)
     if "radiusX" in value:
-        return reader.ellipse((x, y), (a, b), grey, place, rotation)
-    return reader.polygon(turned(box(x, y, a, b), (x, y), rotation), grey, place)
+        return reader.ellipse((x, y), (a, b), grey, place, degrees)
+    return reader.polygon(turned(box(x, y, a, b), (x, y), degrees), grey, place)
 
 
 def _pixels(point: object, width: int, height: int) -> object:

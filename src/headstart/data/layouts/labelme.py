@@ -227,7 +227,7 @@ def _shape(
     if len(points) != 2 or len(flat) != 4 or not all(map(is_coordinate, flat)):
         reader.refuse(place, f"a {kind} has two points of a picture")
         return None
-    x0, y0, x1, y1 = flat
+    x0, y0, x1, y1 = map(float, flat)
     if kind == "rectangle":
         return reader.polygon(box(x0, y0, x1 - x0, y1 - y0), grey, place)
     if kind == "circle":  # its centre, and a point on it
