@@ -25,7 +25,7 @@ def sections(data: bytes) -> Iterator[tuple[int, int, list[int]]]:
     Raises:
         ValueError: the bytes end too early, or hold more values than they announce.
 
-    >>> [*sections(bytes([0, 0, 0, 4, 57, 27, 252, 203, 252]))]
+    >>> [*sections(bytes([0, 0, 0, 4, 57, 27, 252, 111, 224]))]
     [(0, 4, [127])]
     """
     bits = _Bits(data)
@@ -52,7 +52,6 @@ def decode_brush(data: bytes, height: int, width: int) -> list[int]:
 
     Raises:
         ValueError: as for [`sections`][], or the values are not those of such a picture.
-
     """
     edges: list[int] = []  # pixels where painted and transparent change
     painted, stop = False, 0
