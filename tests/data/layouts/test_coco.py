@@ -322,6 +322,8 @@ DEEP = json.loads("[" * 400 + "]" * 400)
          "bad-annotations", "middle of a number"),
         (lambda t: first(t).update(segmentation=GOOD_RUNS | {"counts": "o" * 20 + "1"}),
          "bad-annotations", "35 bits"),
+        (lambda t: first(t).update(segmentation=GOOD_RUNS | {"counts": "0" * 5_000_001}),
+         "bad-annotations", "5,000,000"),
         (lambda t: first(t).update(segmentation=GOOD_RUNS | {"counts": "1 2"}),
          "bad-annotations", "no meaning"),
         (lambda t: first(t).update(segmentation=GOOD_RUNS | {"counts": "é"}),

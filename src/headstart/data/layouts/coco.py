@@ -33,7 +33,7 @@ from headstart.data.layouts.annotated_frames import (
     split_of,
 )
 from headstart.data.layouts.annotation_files import PicturesByName, bad_annotations, read_json
-from headstart.data.layouts.annotation_shapes import Place, ShapeReader, picture_size
+from headstart.data.layouts.annotation_shapes import MAX_POINTS, Place, ShapeReader, picture_size
 from headstart.data.layouts.coco_runs import decode_counts
 from headstart.data.layouts.dataset import Dataset, Layout
 from headstart.data.layouts.json_heads import head, json_files, looks_like_coco
@@ -305,7 +305,7 @@ def _runs(reader: ShapeReader, outline: Any, grey: int, place: Place) -> list[Sh
         return []
     if isinstance(counts, str):
         try:
-            counts = decode_counts(counts)
+            counts = decode_counts(counts, MAX_POINTS)
         except ValueError as error:
             reader.refuse(place, str(error))
             return []

@@ -13,8 +13,12 @@ import numpy as np
 _LONGEST = 7  # characters of one number: 35 bits
 
 
-def decode_counts(text: str) -> list[int]:
+def decode_counts(text: str, most: int = 1 << 24) -> list[int]:
     """Return the run lengths of a compressed string.
+
+    Args:
+        text: the string.
+        most: more run lengths than these are refused before they take memory.
 
     Raises:
         ValueError: it is not such a string; the message says why.
@@ -23,11 +27,16 @@ def decode_counts(text: str) -> list[int]:
     [5, 2, 2, 2, 5]
     """
     try:
-        codes = np.frombuffer(text.encode("ascii"), dtype=np.uint8).astype(np.int64) - 48
+        characters = np.frombuffer(text.encode("ascii"), dtype=np.uint8)
     except UnicodeEncodeError:
         raise ValueError("its compressed run lengths hold a character that is not ASCII") from None
-    if not len(codes):
+    if not len(characters):
         return []
+    if np.count_nonzero(characters < 48 + 32) > most:
+        raise ValueError(f"it has more than {most:,} compressed run lengths")
+    if len(characters) > most * _LONGEST:
+        raise ValueError("its compressed run lengths hold a number of more than 35 bits")
+    codes = characters.astype(np.int64) - 48
     if codes.min() < 0 or codes.max() > 63:
         raise ValueError("its compressed run lengths hold a character that has no meaning there")
     last = np.flatnonzero(codes < 32)  # the last character of each number

@@ -14,7 +14,7 @@ from headstart.errors import DataError
 
 _HEAD = 1 << 16
 _FOLDERS = 32  # subfolders of one folder that are looked into
-_FILES = 12  # JSON files of one folder that are opened
+_FILES = 12  # files of one folder that are opened
 _HOLDERS = ("annotations", "annotation", "labels", "label", "json", "jsons", "images", "data")
 
 
@@ -45,15 +45,20 @@ def json_files(root: Path) -> Iterator[Path]:
                 yield from (root / folder / sub / name for name in _names(root / folder / sub)[0])
 
 
-def _names(folder: Path) -> tuple[list[str], list[str]]:
-    """Return the first JSON files and the first folders in a folder."""
+def first_files(folder: Path, endings: tuple[str, ...]) -> list[str]:
+    """Return the names of the first files of a folder with some endings, in natural order."""
+    return _names(folder, endings)[0]
+
+
+def _names(folder: Path, endings: tuple[str, ...] = (".json",)) -> tuple[list[str], list[str]]:
+    """Return the first files with some endings and the first folders in a folder."""
     files, folders = [], []
     try:
         with os.scandir(folder) as entries:
             for entry in entries:
                 if is_junk(entry.name):
                     continue
-                if entry.name.lower().endswith(".json"):
+                if entry.name.lower().endswith(endings):
                     files.append(entry.name)
                 elif "." not in entry.name[-5:] and entry.is_dir(follow_symlinks=False):
                     folders.append(entry.name)

@@ -35,7 +35,7 @@ from headstart.data.layouts.annotated_frames import (
 from headstart.data.layouts.annotation_files import PicturesByName, bad_annotations
 from headstart.data.layouts.annotation_shapes import Place, ShapeReader
 from headstart.data.layouts.dataset import Dataset, Layout
-from headstart.data.layouts.json_heads import head
+from headstart.data.layouts.json_heads import first_files, head
 from headstart.data.layouts.pairing import FrameSearch, read_frames
 from headstart.data.layouts.splitting import NO_SPLIT, split_named
 from headstart.data.pictures.frame import Polygon, Shapes
@@ -73,12 +73,9 @@ LAYOUT = Layout(
 
 def _classes_file(root: Path) -> Path | None:
     """Return ``data.yaml``, another YAML file that names classes, or ``classes.txt``."""
-    try:
-        names = listing(root, root) if root.is_dir() else []
-    except (DataError, OSError):
-        return None
-    files = [name for name in names if name.lower().endswith((".yaml", ".yml"))]
-    for name in sorted(files, key=lambda name: not name.startswith("data."))[:8]:
+    names = first_files(root, (".yaml", ".yml", "classes.txt"))
+    files = [name for name in names if not name.endswith(".txt")]
+    for name in sorted(files, key=lambda name: not name.startswith("data.")):
         text = head(root / name, root)
         if re.search(r"^names\s*:", text, re.M) and re.search(
             r"^(train|val|test|path|nc)\s*:", text, re.M
