@@ -422,3 +422,15 @@ def test_older_layouts_are_not_taken_for_coco(tmp_path: Path) -> None:
     plain_copy(tmp_path, scenes())
     write_json(tmp_path / "annotations.json", content(scenes()["train"]))
     assert recognised_by(tmp_path) == ["plain"]
+
+
+def test_a_dataset_without_any_annotation_is_an_error(tmp_path: Path) -> None:
+    for split, members in scenes().items():
+        empty = [Scene(scene.stem, scene.pixels, []) for scene in members]
+        official(tmp_path, {split: empty})
+    assert faults(tmp_path).keys() == {"no-masks"}
+
+
+def test_boxes_alone_are_refused_once(tmp_path: Path) -> None:
+    official(tmp_path, scenes(), lambda ring, index: [])
+    assert faults(tmp_path).keys() == {"boxes-not-masks"}

@@ -320,6 +320,23 @@ def test_older_layouts_are_not_taken_for_label_studio(tmp_path: Path) -> None:
     assert recognised_by(tmp_path) == ["plain"]
 
 
+def test_hyphens_in_the_names_of_controls_and_labels_of_brush_files(tmp_path: Path) -> None:
+    made = scenes()
+    png_export(tmp_path, made)
+    for path in tmp_path.glob("task-*.png"):
+        path.rename(path.with_name(path.name.replace("-tag-", "-tag-2-left-")))
+    path = tmp_path / "project-1-at-2024-05-01.json"
+    tasks = json.loads(path.read_text())
+    for entry in tasks:
+        results = entry["annotations"][1]["result"]
+        for k, result in enumerate(results):
+            result["from_name"] = "tag-2" if k else "tag"
+            result["value"]["brushlabels"] = [f"left-{result['value']['brushlabels'][0]}"]
+    write_json(path, tasks)
+    names = open_dataset(tmp_path).label_map.names
+    assert names == ("background", "left-forceps", "left-needle", "left-scissors")
+
+
 def test_scenes_have_objects_of_each_class() -> None:
     assert {label for s in scenes()["train"] for label, _ in s.objects} == {
         "forceps", "needle", "scissors",

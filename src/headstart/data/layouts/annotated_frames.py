@@ -64,13 +64,17 @@ def say_classes(search: FrameSearch, label_map: LabelMap, source: str) -> None:
 
 
 def set_frames(
-    search: FrameSearch, annotated: Annotated, unlabelled: Iterable[tuple[str, Path]] = ()
+    search: FrameSearch,
+    annotated: Annotated,
+    split_source: str,
+    unlabelled: Iterable[tuple[str, Path]] = (),
 ) -> None:
     """Fill a search with frames, groups and splits.
 
     Args:
         search: gets frames, findings, and sentences that describe the splits.
         annotated: layers by split and picture.
+        split_source: where the splits come from, in words.
         unlabelled: split and path of pictures without labels. Those of the test split are left out,
             because nothing may be learned from them.
     """
@@ -94,12 +98,19 @@ def set_frames(
     if by_split["test"]:
         count = len(by_split["test"])
         search.reading.append(f"{count} test pictures without annotations are left out")
-    complete_splits(search)
+    every_layer = [
+        layer for pictures in annotated.values() for p in pictures.values() for layer in p
+    ]
+    if not any(getattr(layer, "shapes", True) for layer in every_layer):
+        if not any(finding.severity == "error" for finding in search.findings):
+            message = f"none of {len(every_layer)} pictures has an annotation that covers pixels"
+            hint = f"add annotations, as {search.arrangement}"
+            search.add_finding("no-masks", "error", message, hint)
+        return
+    complete_splits(search, split_source)
 
 
-def background_only(
-    faults: ShapeReader, annotated: Annotated, format_name: str, path: Path
-) -> None:
+def background_only(faults: ShapeReader, annotated: Annotated, format_name: str) -> None:
     """Add a note on pictures whose mask shows only background, because they have no annotations."""
     empty = [
         picture
@@ -112,7 +123,7 @@ def background_only(
             f"{len(empty)} pictures have no annotations; in {format_name} this means that they "
             "show only background"
         )
-        hint = f"annotate them, or take them out of {shown(path, faults.search.root)}"
+        hint = "if they show objects, annotate them or remove them"
         faults.search.add_finding("picture-without-annotations", "info", message, hint, empty)
 
 

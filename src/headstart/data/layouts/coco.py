@@ -122,14 +122,15 @@ def _find(search: FrameSearch) -> LabelMap:
             size = picture_size(image.get("height"), image.get("width"))
             shapes = _shapes(reader, file, file.annotations.get(key, ()), grey_of, size, name)
             annotated[split][path] = (Shapes(file.path, tuple(shapes), size),)
-    background_only(reader, annotated, "COCO", files[0].path)
+    background_only(reader, annotated, "COCO")
     reader.report()
     listed = ", ".join(shown(file.path, root) for file in files[:4])
     listed += f" and {len(files) - 4} more" if len(files) > 4 else ""
     search.reading.append(f"COCO annotations: {count_of(annotated)}, from {listed}")
     search.reading.append("each picture is the file that file_name names")
     say_classes(search, label_map, "the categories, by id")
-    set_frames(search, annotated, _unlisted(search, annotated, find_pictures))
+    unlabelled = _unlisted(search, annotated, find_pictures)
+    set_frames(search, annotated, "the names of files and folders", unlabelled)
     return label_map
 
 

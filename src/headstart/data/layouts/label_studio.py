@@ -121,7 +121,7 @@ def _find(search: FrameSearch) -> LabelMap:
             hint = "keep one task for each picture"
             reader.add_finding("bad-annotations", "error", message, hint, [task.path])
         annotated[split][task.picture] = _layers(reader, task, greys)
-    background_only(reader, annotated, "an annotated task", paths[0])
+    background_only(reader, annotated, "an annotated task")
     reader.report()
     listed = ", ".join(shown(path, root) for path in paths[:4])
     search.reading.append(f"Label Studio: {count_of(annotated)}, from {listed}")
@@ -134,7 +134,8 @@ def _find(search: FrameSearch) -> LabelMap:
     folders = {picture.parent for picture in pictures | unlabelled}
     unlabelled |= {p for p in by_name.pictures if p.parent in folders and not _is_brush(p)}
     without = sorted(unlabelled - pictures)
-    set_frames(search, annotated, [(split_of(search, picture), picture) for picture in without])
+    by_split = [(split_of(search, picture), picture) for picture in without]
+    set_frames(search, annotated, "the names of folders", by_split)
     return label_map
 
 
@@ -187,7 +188,7 @@ def _pngs(paths: list[Path], results: list[Region], annotation: str) -> list[tup
     A name holds the control's name before the label. Both may hold hyphens, so the control is taken
     from the regions, else it is the part before the first hyphen.
     """
-    controls = {str(result.get("from_name")) for result in results}
+    controls = sorted({str(result.get("from_name")) for result in results}, key=len, reverse=True)
     chosen = []
     for path in paths:
         match = _BRUSH_PNG.fullmatch(path.name)

@@ -120,7 +120,7 @@ def _find(search: FrameSearch) -> LabelMap:
     greys: dict[str, int | None] = dict(zip(label_map.names, label_map.greys, strict=True))
     greys |= {IGNORED: None, _BACKGROUND: 0}
     _set_greys(annotated, {number: greys[label] for label, number in numbers.items()})
-    background_only(reader, annotated, "labelme", first_file)
+    background_only(reader, annotated, "labelme")
     reader.report()
     search.reading.append(f"labelme: {count_of(annotated)}; imagePath names each file's picture")
     if others:
@@ -132,7 +132,8 @@ def _find(search: FrameSearch) -> LabelMap:
     # Only folders with annotated pictures: others may hold masks or drawings of the tool.
     folders = {picture.parent for picture in annotated_by}
     unlabelled = [p for p in by_name.pictures if p not in annotated_by and p.parent in folders]
-    set_frames(search, annotated, [(split_of(search, path), path) for path in unlabelled])
+    by_split = [(split_of(search, path), path) for path in unlabelled]
+    set_frames(search, annotated, "the names of folders", by_split)
     return label_map
 
 

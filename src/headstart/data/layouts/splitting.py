@@ -87,7 +87,7 @@ def make_splits(search: FrameSearch) -> None:
 
 
 def draw_validation(search: FrameSearch) -> None:
-    """Move about 15 of 85 training frames to a validation split that is missing, by group.
+    """Move about 15 of 100 training frames to a validation split that is missing, by group.
 
     Groups are drawn as [`make_splits`][] draws them, so the result depends on their names alone.
     """
@@ -97,7 +97,7 @@ def draw_validation(search: FrameSearch) -> None:
     grouped = any(frame.group is not None for frame in frames.values())
     kind = "groups" if grouped else "frames"
     try:
-        # The part for testing stays in the training split: 70 + 15 of 100 remain.
+        # The part for testing stays in the training split: 85 of 100 remain.
         drawn = set(split({name: frame.group for name, frame in frames.items()})["validation"])
     except ValueError:
         message = (
@@ -119,11 +119,15 @@ def draw_validation(search: FrameSearch) -> None:
     search.reading.append(message)
 
 
-def complete_splits(search: FrameSearch) -> None:
+def complete_splits(search: FrameSearch, source: str) -> None:
     """Assign groups, make the splits that are missing, and say what each split has.
 
     Without any split, [`make_splits`][] makes all three. Without a validation split,
     [`draw_validation`][] draws one. Without a test split, a warning says so.
+
+    Args:
+        search: has the annotated frames.
+        source: where the splits come from, in words.
     """
     assign_groups(search)
     unsorted = search.splits.get(NO_SPLIT, ())
@@ -135,14 +139,16 @@ def complete_splits(search: FrameSearch) -> None:
         return
     if unsorted:
         make_splits(search)
-        search.reading.append("no splits: made from the pictures' names, 70 : 15 : 15")
+        source = "the pictures' names, 70 : 15 : 15, because the dataset has none"
+    if not search.splits:
+        return  # none could be made, which is reported
     draw_validation(search)
-    for name in SPLITS:
+    search.splits = {name: search.splits[name] for name in SPLITS if name in search.splits}
+    for name in ("train", "test"):
         if not search.splits.get(name):
             severity: Severity = "warning" if name == "test" else "error"
             message = f"the {name} split has no annotated pictures"
-            search.add_finding(
-                "empty-split", severity, message, f"add some, as {search.arrangement}"
-            )
-    counts = (f"{len(search.splits.get(name, ()))} {name}" for name in SPLITS)
-    search.reading.append(f"splits: {', '.join(counts)}")
+            hint = f"add some, as {search.arrangement}"
+            search.add_finding("empty-split", severity, message, hint)
+    counts = ", ".join(f"{len(search.splits.get(name, ()))} {name}" for name in SPLITS)
+    search.reading.append(f"splits, from {source}: {counts}")

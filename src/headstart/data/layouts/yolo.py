@@ -105,12 +105,12 @@ def _find(search: FrameSearch) -> LabelMap:
                 continue  # the folder was given for two splits, which _pictures reports
             annotated[split][picture] = (_read_labels(reader, labels, picture, greys),)
         _unpaired(reader, folder, label_files)
-    background_only(reader, annotated, "YOLO", path)
+    background_only(reader, annotated, "YOLO")
     reader.report()
     search.reading.append(f"YOLO segmentation: {count_of(annotated)}, as {shown(path, root)} says")
     search.reading.append("a picture's labels have its name, in labels/ in place of images/")
     say_classes(search, label_map, shown(path, root))
-    set_frames(search, annotated)
+    set_frames(search, annotated, "data.yaml, or the names of folders")
     return label_map
 
 
