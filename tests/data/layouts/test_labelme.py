@@ -284,6 +284,14 @@ def test_the_points_of_all_files_count_together(
     assert faults(tmp_path).keys() == {"too-many-points"}
 
 
+def test_the_pixels_of_all_masks_count_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(annotation_shapes, "MAX_MASK_PIXELS", 1000)
+    masks(tmp_path, scenes())
+    assert "1,000 pixels" in faults(tmp_path)["too-many-points"].message
+
+
 def test_older_layouts_are_not_taken_for_labelme(tmp_path: Path) -> None:
     made = scenes()
     plain_copy(tmp_path, made)

@@ -18,6 +18,9 @@ from headstart.errors import DataError, Finding, Severity
 MAX_POINTS = 5_000_000
 """Points and runs in the annotations of one dataset; they take about a gigabyte of memory."""
 
+MAX_MASK_PIXELS = 1 << 31
+"""Pixels of the masks inside annotation files; a minute's decoding."""
+
 MAX_COORDINATE = 1e7
 """Larger coordinates are not those of a picture."""
 
@@ -57,6 +60,7 @@ class ShapeReader:
     search: FrameSearch
     _counts: Counter[tuple[str, Severity]] = field(default_factory=Counter)
     _points: int = 0
+    _mask_pixels: int = 0
 
     def add_finding(
         self, code: str, severity: Severity, message: str, hint: str, paths: Iterable[Path] = ()
@@ -173,13 +177,26 @@ class ShapeReader:
         hint = "draw the object as a polygon or mask, or delete the annotation"
         self.add_finding("annotation-without-area", "warning", message, hint, [place.path])
 
+    def count_mask(self, pixels: int, place: Place) -> None:
+        """Count the pixels of a mask before it is decoded.
+
+        Raises:
+            DataError: the dataset has more than [`MAX_MASK_PIXELS`][].
+        """
+        self._mask_pixels += pixels
+        if self._mask_pixels > MAX_MASK_PIXELS:
+            raise self._too_many(f"{MAX_MASK_PIXELS:,} pixels in masks", place)
+
     def _count(self, count: int, place: Place) -> None:
         self._points += count
         if self._points > MAX_POINTS:
-            message = f"the annotations hold more than {MAX_POINTS:,} points and runs"
-            hint = "split the dataset into several, or simplify the outlines"
-            where = (shown(place.path, self.search.root),)
-            raise DataError(Finding("too-many-points", "error", message, hint, where))
+            raise self._too_many(f"{MAX_POINTS:,} points and runs", place)
+
+    def _too_many(self, what: str, place: Place) -> DataError:
+        message = f"the annotations hold more than {what}"
+        hint = "split the dataset into several, or simplify the outlines"
+        where = (shown(place.path, self.search.root),)
+        return DataError(Finding("too-many-points", "error", message, hint, where))
 
     def _shows_nothing(self, ring: tuple[tuple[float, float], ...], place: Place) -> bool:
         x0, y0 = ring[0]  # relative to a corner, so that rounding cannot hide an area of zero

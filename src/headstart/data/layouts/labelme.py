@@ -247,6 +247,7 @@ def _mask(
     if not isinstance(mask, str) or height < 1 or width < 1 or height * width > limit:
         reader.refuse(place, "a mask has a picture, and two corners inside the annotated picture")
         return None
+    reader.count_mask(height * width, place)
     try:
         pixels = decode_image(base64.b64decode(mask, validate=True), place.what, height * width)
     except (DataError, binascii.Error, ValueError) as error:
