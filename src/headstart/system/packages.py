@@ -55,6 +55,7 @@ WANTED = (
     ),
     Wanted("pooch", "pooch", "1.8"),
     Wanted("pydantic", "pydantic", "2.11"),
+    Wanted("pyyaml", "yaml", "6"),
     Wanted("rich", "rich", "14"),
     Wanted("safetensors", "safetensors", "0.6"),
     Wanted("scipy", "scipy", "1.15"),

@@ -72,10 +72,18 @@ def test_splits_without_frames_are_reported() -> None:
     assert [(f.code, f.severity) for f in search.findings] == [("empty-split", "error")]
 
 
+def test_frames_outside_all_splits_are_refused() -> None:
+    search = search_of(train=[frame("a")], **{NO_SPLIT: [frame("b")]})
+    complete_splits(search)
+    assert [f.code for f in search.findings] == ["frame-without-split"]
+
+
 def test_the_usual_names_of_splits() -> None:
-    names = ("Train", "training", "val", "VALID", "dev", "test", "testing", "default", "trainval")
+    names = ("Train", "training", "val", "VALID", "dev", "test", "testing", "default", "trainval",
+             "2017", "", "contest", "val2017", "testing-1")  # fmt: skip
     assert [usual_split(name) for name in names] == [
-        "train", "train", "validation", "validation", "validation", "test", "test", None, None
+        "train", "train", "validation", "validation", "validation", "test", "test", None, None,
+        None, None, None, "validation", "test",
     ]  # fmt: skip
 
 

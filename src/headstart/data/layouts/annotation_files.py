@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -51,22 +50,20 @@ class PicturesByName:
         """List the pictures in a folder."""
         self.folder = folder
         self.pictures = sorted(_pictures(folder))
-        self._by_name: dict[str, list[Path]] = defaultdict(list)
-        for path in self.pictures:
-            self._by_name[path.name].append(path)
+        self._by_path = {path.relative_to(folder).as_posix(): path for path in self.pictures}
+        self._by_end: dict[str, Path | None] = {}  # None where several pictures end so
+        for name, path in self._by_path.items():
+            while name:
+                self._by_end[name] = None if name in self._by_end else path
+                name = name.partition("/")[2]
 
     def find(self, name: str) -> Path | None:
         """Return the picture that a name or path means; None if there is none, or several fit."""
         parts = PurePosixPath(name.replace("\\", "/")).parts
-        if not parts:
-            return None
-        fitting = self._by_name.get(parts[-1], [])
-        for part_count in range(len(parts), 0, -1):
-            end = parts[-part_count:]
-            exact = [p for p in fitting if p.relative_to(self.folder).parts == end]
-            ending = [p for p in fitting if p.relative_to(self.folder).parts[-part_count:] == end]
-            if len(exact or ending) == 1:
-                return (exact or ending)[0]
+        for start in range(len(parts)):
+            end = "/".join(parts[start:])
+            if path := self._by_path.get(end) or self._by_end.get(end):
+                return path
         return None
 
 

@@ -8,9 +8,9 @@ from collections.abc import Collection, Iterable
 from itertools import takewhile
 
 SPLIT_WORDS = {
-    "train": ("train", "training"),
-    "validation": ("validation", "valid", "val", "dev"),
-    "test": ("test", "testing"),
+    "train": ("train", "training", "trainset"),
+    "validation": ("validation", "valid", "val", "validate", "valset", "dev"),
+    "test": ("test", "testing", "testset"),
 }
 """Usual names of the splits, in any case."""
 
@@ -22,10 +22,10 @@ _SHARE = 0.9  # of the names that have an affix; the others may be strays
 def usual_split(name: str) -> str | None:
     """Return the split that a folder, list or subset with a usual name means; None if none.
 
-    >>> usual_split("Valid"), usual_split("default")
-    ('validation', None)
+    >>> usual_split("Valid"), usual_split("train2017"), usual_split("default")
+    ('validation', 'train', None)
     """
-    return _SPLITS.get(name.lower())
+    return _SPLITS.get(re.sub("[-_ ]?[0-9]*$", "", name.lower()))
 
 
 def split_of(name: str, siblings: Collection[str] = ()) -> tuple[str, str] | None:

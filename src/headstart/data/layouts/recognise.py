@@ -10,15 +10,19 @@ from pathlib import Path
 
 from headstart.data.files import listing
 from headstart.data.layouts import (
+    coco,
     cvat,
     described,
     endovis,
     images_and_masks,
+    label_studio,
+    labelme,
     nnunet,
     numbered_frames,
     paired,
     roboflow_masks,
     voc,
+    yolo,
 )
 from headstart.data.layouts.dataset import Dataset, Layout
 from headstart.errors import DataError, Finding
@@ -26,6 +30,10 @@ from headstart.errors import DataError, Finding
 # The first layout that recognises a folder reads it.
 LAYOUTS: tuple[Layout, ...] = (
     described.LAYOUT,
+    coco.LAYOUT,
+    yolo.LAYOUT,
+    labelme.LAYOUT,
+    label_studio.LAYOUT,
     cvat.LAYOUT,
     voc.LAYOUT,
     roboflow_masks.LAYOUT,

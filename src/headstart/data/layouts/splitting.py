@@ -17,15 +17,30 @@ NO_SPLIT = ""
 _VALIDATION_SHARE = 0.15
 
 
-def complete_splits(search: FrameSearch) -> None:
-    """Assign groups, and make or draw the splits that are missing; report those without frames."""
+def complete_splits(search: FrameSearch, source: str = "") -> None:
+    """Assign groups, and make or draw the splits that are missing; report those without frames.
+
+    Args:
+        search: has the labelled frames.
+        source: where the splits come from, for the reading; by default it has said so.
+    """
     assign_groups(search)
+    unsorted = search.splits.get(NO_SPLIT, ())
+    if unsorted and len(search.splits) > 1:
+        message = f"{len(unsorted)} labelled pictures are in no split, others are"
+        hint = "move them into the folder of a split: train, validation or test"
+        paths = [frame.image for frame in unsorted]
+        search.add_finding("frame-without-split", "error", message, hint, paths)
+        return
     draw_validation(search)
     if not any(finding.severity == "error" for finding in search.findings):
         with_splits = any(split_name in SPLITS for split_name in search.splits)
         for split_name in SPLITS if with_splits else (NO_SPLIT,):
             if split_name not in search.splits:
                 pair(search, split_name, {}, {})
+    if source and not unsorted and search.splits:
+        counts = ", ".join(f"{len(search.splits.get(name, ()))} {name}" for name in SPLITS)
+        search.reading.append(f"Splits: {counts}, from {source}")
     make_splits(search)
     search.splits = {name: search.splits[name] for name in SPLITS if name in search.splits}
 

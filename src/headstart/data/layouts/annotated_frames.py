@@ -1,0 +1,158 @@
+"""From annotated pictures to the frames and classes of a dataset."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from headstart.data.files import natural_key, shown
+from headstart.data.label_map import LabelMap, backgrounds
+from headstart.data.layouts.annotation_shapes import ShapeReader
+from headstart.data.layouts.name_patterns import usual_split
+from headstart.data.layouts.pairing import FrameSearch, composed
+from headstart.data.layouts.splitting import NO_SPLIT, complete_splits
+from headstart.data.pictures.frame import Frame, MaskLayer
+from headstart.errors import DataError, Finding
+
+MAX_CLASSES = 254
+_MAX_NAME = 100
+
+Annotated = dict[str, dict[Path, tuple[MaskLayer, ...]]]
+"""By split, the layers of each annotated picture."""
+
+
+def classes_of(names: Sequence[str], path: Path, root: Path) -> LabelMap:
+    """Return the label map of classes in the order in which they are given.
+
+    A class that is called background gets grey level 0; without one, ``background`` is added. The
+    others have the levels 1, 2, 3, ...
+
+    Raises:
+        DataError: there are no classes, more than [`MAX_CLASSES`][], two of one name, two that
+            could be the background, or a name that is not 1 to 100 printable characters.
+    """
+    problems = []
+    named = backgrounds(names)
+    others = [name for name in names if name not in named]
+    if not others:
+        problems.append(("there are no classes", "declare the classes, and export again"))
+    if len(others) > MAX_CLASSES:
+        message = f"there are {len(others)} classes, expected at most {MAX_CLASSES}"
+        problems.append((message, "keep the classes you need, and export again"))
+    if twice := [name for name, count in Counter(names).items() if count > 1]:
+        message = f"several classes are called {', '.join(twice[:5])}"
+        problems.append((message, "give each class a name of its own"))
+    elif len(named) > 1:
+        message = f"several classes could be the background: {', '.join(named[:5])}"
+        problems.append((message, "rename all but one"))
+    if odd := [n for n in names if not (n.strip() and n.isprintable() and len(n) <= _MAX_NAME)]:
+        message = f"invalid class names: {', '.join(ascii(name)[:40] for name in odd[:5])}"
+        problems.append((message, f"use 1 to {_MAX_NAME} printable characters"))
+    if problems:
+        where = (shown(path, root),)
+        raise DataError(
+            [Finding("bad-annotations", "error", what, hint, where) for what, hint in problems]
+        )
+    return LabelMap((*(named or ("background",)), *others), tuple(range(len(others) + 1)))
+
+
+def say_classes(search: FrameSearch, label_map: LabelMap, source: str) -> None:
+    """Add a sentence that says which classes there are, and where their names come from."""
+    names = label_map.names
+    listed = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+    search.reading.append(f"{len(names)} classes, from {source}: {listed}")
+
+
+def set_frames(
+    search: FrameSearch,
+    annotated: Annotated,
+    split_source: str,
+    unlabelled: Iterable[tuple[str, Path]] = (),
+) -> None:
+    """Fill a search with frames, groups and splits.
+
+    Args:
+        search: gets frames, findings, and sentences that describe the splits.
+        annotated: layers by split and picture.
+        split_source: where the splits come from, in words.
+        unlabelled: split and path of pictures without labels. Those of the test split are left out,
+            because nothing may be learned from them.
+    """
+    for split, pictures in annotated.items():
+        if pictures:
+            names = _frame_names(search, pictures)
+            ordered = sorted(pictures, key=lambda path: natural_key(names[path]))
+            search.splits[split] = tuple(
+                Frame(names[path], path, pictures[path]) for path in ordered
+            )
+    by_split: dict[str, list[Path]] = defaultdict(list)
+    for split, path in unlabelled:
+        by_split[split or "train"].append(path)
+    for split in ("train", "validation"):
+        if by_split[split]:
+            names = _frame_names(search, by_split[split])
+            search.unlabelled[split] = tuple(Frame(names[p], p) for p in by_split[split])
+            search.reading.append(
+                f"{len(by_split[split])} pictures without annotations are unlabelled ({split})"
+            )
+    if by_split["test"]:
+        count = len(by_split["test"])
+        search.reading.append(f"{count} test pictures without annotations are left out")
+    every_layer = [
+        layer for pictures in annotated.values() for p in pictures.values() for layer in p
+    ]
+    if not any(getattr(layer, "shapes", True) for layer in every_layer):
+        if not any(finding.severity == "error" for finding in search.findings):
+            message = f"none of {len(every_layer)} pictures has an annotation that covers pixels"
+            hint = f"add annotations, as {search.arrangement}"
+            search.add_finding("no-masks", "error", message, hint)
+        return
+    complete_splits(search, split_source)
+
+
+def background_only(faults: ShapeReader, annotated: Annotated, format_name: str) -> None:
+    """Add a note on pictures whose mask shows only background, because they have no annotations."""
+    empty = [
+        picture
+        for pictures in annotated.values()
+        for picture, layers in pictures.items()
+        if not any(getattr(layer, "shapes", True) for layer in layers)
+    ]
+    if empty:
+        message = (
+            f"{len(empty)} pictures have no annotations; in {format_name} this means that they "
+            "show only background"
+        )
+        hint = "if they show objects, annotate them or remove them"
+        faults.search.add_finding("picture-without-annotations", "info", message, hint, empty)
+
+
+def count_of(annotated: Annotated) -> str:
+    """Return the numbers of pictures and shapes in words."""
+    layers = [layers for pictures in annotated.values() for layers in pictures.values()]
+    shapes = sum(len(getattr(layer, "shapes", (layer,))) for each in layers for layer in each)
+    return f"{len(layers)} pictures with {shapes} annotations"
+
+
+def _frame_names(search: FrameSearch, pictures: Iterable[Path]) -> dict[Path, str]:
+    """Return the stems; with the folders before them if two pictures share a stem."""
+    paths = sorted(pictures)
+    names = {path: composed(path.stem) for path in paths}
+    if len(set(names.values())) < len(paths):
+        for path in paths:
+            parts = path.relative_to(search.root).with_suffix("").parts
+            names[path] = composed("-".join(parts))
+    counts = Counter(names.values())
+    if same := [path for path in paths if counts[names[path]] > 1]:
+        message = "several pictures share one stem, so their frames would share one name"
+        search.add_finding("same-stem", "error", message, "rename all but one", same)
+    return names
+
+
+def split_of(search: FrameSearch, path: Path) -> str:
+    """Return the split that a folder on the way to a picture names, or ``NO_SPLIT``."""
+    for part in path.relative_to(search.root).parts[:-1]:
+        if split := usual_split(part):
+            return split
+    return NO_SPLIT

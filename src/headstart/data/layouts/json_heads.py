@@ -1,0 +1,113 @@
+"""Which JSON files a folder holds, and what their first bytes show of their format."""
+
+from __future__ import annotations
+
+import heapq
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from headstart.data.files import is_junk, natural_key, open_regular
+from headstart.data.layouts.name_patterns import usual_split
+from headstart.errors import DataError
+
+_HEAD = 1 << 16
+_FOLDERS = 32  # subfolders of one folder that are looked into
+_FILES = 12  # files of one folder that are opened
+_HOLDERS = ("annotations", "annotation", "labels", "label", "json", "jsons", "images", "data")
+
+
+def head(path: Path, root: Path) -> str:
+    """Return the first 64 KiB of a file as text; empty if it cannot be opened."""
+    try:
+        with open_regular(path, root, 1 << 62) as file:
+            return file.read(_HEAD).decode("utf-8-sig", "replace").lstrip()
+    except (DataError, OSError):
+        return ""
+
+
+def json_files(root: Path) -> Iterator[Path]:
+    """Return a few JSON files of a folder and the folders in it, in natural order.
+
+    Folders named like a split, or as annotation tools name theirs, are looked into one level
+    deeper. A folder with a ``mapping.json`` has none: it is one of the layouts of masks.
+    """
+    if (root / "mapping.json").exists():
+        return
+    names, folders = _names(root)
+    yield from (root / name for name in names)
+    for folder in folders:
+        names, deeper = _names(root / folder)
+        yield from (root / folder / name for name in names)
+        if usual_split(folder) or folder.lower() in _HOLDERS:
+            for sub in deeper:
+                yield from (root / folder / sub / name for name in _names(root / folder / sub)[0])
+
+
+def first_files(folder: Path, endings: tuple[str, ...]) -> list[str]:
+    """Return the names of the first files of a folder with some endings, in natural order."""
+    return _names(folder, endings)[0]
+
+
+def _names(folder: Path, endings: tuple[str, ...] = (".json",)) -> tuple[list[str], list[str]]:
+    """Return the first files with some endings and the first folders in a folder."""
+    files, folders = [], []
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if is_junk(entry.name):
+                    continue
+                if entry.name.lower().endswith(endings):
+                    files.append(entry.name)
+                elif "." not in entry.name[-5:] and entry.is_dir(follow_symlinks=False):
+                    folders.append(entry.name)
+    except OSError:
+        return [], []
+    return (
+        heapq.nsmallest(_FILES, files, key=lambda name: (natural_key(name), name)),
+        heapq.nsmallest(_FOLDERS, folders, key=_order),
+    )
+
+
+def _order(name: str) -> tuple[bool, str]:
+    return not (usual_split(name) or name.lower() in _HOLDERS), name
+
+
+def looks_like_coco(text: str) -> bool:
+    """Return whether the head of a file is that of COCO's JSON.
+
+    >>> looks_like_coco('{"images": [], "annotations": [], "categories": []}')
+    True
+    """
+    if not re.match(r'\{\s*"(info|licenses|images|annotations|categories|type)"', text):
+        return False
+    keys = {key for key in ("images", "annotations", "categories") if f'"{key}"' in text}
+    details = any(f'"{key}"' in text for key in ("file_name", "image_id", "supercategory"))
+    return len(keys) >= 2 or bool(keys and details)
+
+
+def looks_like_labelme(text: str) -> bool:
+    """Return whether the head of a file is that of labelme's JSON.
+
+    >>> looks_like_labelme('{"version": "5.5.0", "flags": {}, "shapes": [], "imagePath": "a.jpg"}')
+    True
+    """
+    if not text.startswith("{"):
+        return False
+    details = any(f'"{key}"' in text for key in ("imagePath", "shape_type", "points"))
+    return ('"shapes"' in text and details) or ('"imageData"' in text and '"flags"' in text)
+
+
+def looks_like_label_studio(text: str) -> bool:
+    """Return whether the head of a file is that of Label Studio's JSON.
+
+    >>> looks_like_label_studio('[{"id": 1, "annotations": [{"id": 2, "result": []}]}]')
+    True
+    """
+    if not re.match(r"\[\s*\{", text):
+        return False
+    has_annotations = any(f'"{key}"' in text for key in ("annotations", "completions"))
+    return has_annotations and any(
+        f'"{key}"' in text for key in ("result", "data", "was_cancelled")
+    )
