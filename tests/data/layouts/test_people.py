@@ -384,3 +384,28 @@ def test_refused_with_a_way_on(name: str, tmp_path: Path) -> None:
     by_code = {finding.code: finding for finding in caught.value.findings}
     assert code in by_code
     assert line in by_code[code].hint
+
+
+def test_the_line_for_a_field_of_view_reads_it(tmp_path: Path) -> None:
+    """The finding's lines, pasted into dataset.toml, leave the pixels outside out."""
+    words = {"train": "training", "validation": "validation", "test": "testing"}
+    for k in range(COUNT):
+        split = words[SPLIT[k]]
+        save(tmp_path / f"{split}/images/{k}_{split}.png", picture(k))
+        save(tmp_path / f"{split}/1st_manual/{k}_manual1.png", levels(k))
+        rows, columns = np.ogrid[:HEIGHT, :WIDTH]
+        inside = (rows - 12) ** 2 + (columns - 16) ** 2 < 100
+        save(tmp_path / f"{split}/mask/{k}_{split}_mask.png", inside.astype(np.uint8) * 255)
+    (finding,) = [f for f in open_dataset(tmp_path).findings if f.code == "region-left-out"]
+    lines = finding.hint.split("dataset.toml: ")[1].replace(", masks", "\nmasks")
+    (tmp_path / "dataset.toml").write_text(lines.replace(", valid", "\nvalid"))
+    dataset = open_dataset(tmp_path)
+    assert dataset.layout == "described"
+    assert {s: len(frames) for s, frames in dataset.splits.items()} == {
+        "train": 6, "validation": 3, "test": 3,
+    }  # fmt: skip
+    for frames in dataset.splits.values():
+        for frame in frames:
+            _, read = read_labelled(frame, dataset.label_map, dataset.root)
+            assert np.array_equal(read == IGNORE, ~inside)
+            assert np.array_equal(read[inside], labels(int(frame.name))[inside])

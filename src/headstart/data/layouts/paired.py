@@ -21,6 +21,7 @@ from headstart.data.layouts.dataset import Dataset, Layout
 from headstart.data.layouts.label_discovery import find_label_map
 from headstart.data.layouts.name_patterns import ordinal_free
 from headstart.data.layouts.pairing import FrameSearch, read_frames
+from headstart.data.layouts.pattern_of import pattern_of
 from headstart.data.layouts.splitting import NO_SPLIT, complete_splits
 from headstart.data.pictures.frame import Frame, Layer
 from headstart.errors import DataError, Finding
@@ -37,11 +38,13 @@ class Roles:
         pictures: the kind that holds the pictures.
         masks: the kinds that hold masks: one, or one for each class.
         left_out: other kinds that pair, each with the reason.
+        regions: those of them that are nearly the same for every picture.
     """
 
     pictures: str
     masks: tuple[str, ...]
     left_out: dict[str, str]
+    regions: tuple[str, ...] = ()
 
 
 def recognises(root: Path) -> bool:
@@ -93,7 +96,7 @@ def _roles(arrangement: Arrangement, root: Path) -> Roles | None:
     left_out |= dict.fromkeys(regions, "it is nearly the same for every picture: a field of view?")
     masks, observers = _masks(arrangement, labels, root)
     left_out |= dict.fromkeys(observers, "it shows the same objects again: a second observer?")
-    return Roles(picture_kind, masks, left_out)
+    return Roles(picture_kind, masks, left_out, tuple(regions))
 
 
 def _common(arrangement: Arrangement, one: str, other: str) -> int:
@@ -320,6 +323,8 @@ def _describe(search: FrameSearch, arrangement: Arrangement, roles: Roles) -> No
         say(f"Masks: {_examples(arrangement, kind, search.root)}")
     for kind, reason in roles.left_out.items():
         say(f"Left out: {_examples(arrangement, kind, search.root)}; {reason}")
+        if kind in roles.regions:
+            _say_how_to_use(search, arrangement, roles, kind)
     parts = arrangement.kinds[roles.pictures]
     splits = sorted({split for split, _ in parts if split is not None})
     if splits:
@@ -327,6 +332,26 @@ def _describe(search: FrameSearch, arrangement: Arrangement, roles: Roles) -> No
     groups = sorted({group for group in _groups(arrangement, roles).values() if group})
     if groups:
         say(f"Groups: {len(groups)}, from the folders {_listed(groups)}")
+
+
+def _say_how_to_use(
+    search: FrameSearch, arrangement: Arrangement, roles: Roles, region: str
+) -> None:
+    """Say which ``dataset.toml`` scores only the pixels inside a region."""
+    patterns = {}
+    for name, kind in (("pictures", roles.pictures), ("masks", roles.masks[0]), ("valid", region)):
+        of_kind = arrangement.kinds[kind]
+        files = [
+            (path, split)
+            for (split, _), keys in of_kind.items()
+            for p in keys.values()
+            for path in p
+        ]
+        patterns[name] = pattern_of([path for path, _ in files], [s for _, s in files], search.root)
+    message = f"{region or 'a kind of files'} is nearly the same for every picture and is left out"
+    lines = " ".join(f'{name} = "{pattern}"' for name, pattern in patterns.items() if pattern)
+    hint = f"if only the pixels inside it count, write dataset.toml: {lines}"
+    search.add_finding("region-left-out", "info", message, hint)
 
 
 def _examples(arrangement: Arrangement, kind: str, root: Path) -> str:
