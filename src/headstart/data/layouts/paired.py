@@ -349,8 +349,8 @@ def _say_how_to_use(
         ]
         patterns[name] = pattern_of([path for path, _ in files], [s for _, s in files], search.root)
     message = f"{region or 'a kind of files'} is nearly the same for every picture and is left out"
-    lines = " ".join(f'{name} = "{pattern}"' for name, pattern in patterns.items() if pattern)
-    hint = f"if only the pixels inside it count, write dataset.toml: {lines}"
+    lines = ", ".join(f'{name} = "{pattern}"' for name, pattern in patterns.items() if pattern)
+    hint = f"if only the pixels inside it count, write these lines into dataset.toml: {lines}"
     search.add_finding("region-left-out", "info", message, hint)
 
 

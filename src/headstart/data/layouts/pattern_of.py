@@ -14,8 +14,8 @@ def pattern_of(files: Sequence[Path], splits: Sequence[str | None], root: Path) 
     """Return a pattern that matches some files; None if no pattern says what they share.
 
     Folders that are the same for all stand as they are; folders named after the splits become
-    ``{split}``, and one other level ``{group}``. Of the name, what all files of a split share stands
-    as it is; where it differs from split to split, ``*`` stands for it.
+    ``{split}``, and one other level ``{group}``. Of the name, what all files of a split share
+    stands as it is; where it differs from split to split, ``*`` stands for it.
 
     Args:
         files: the files, two or more.
@@ -62,10 +62,12 @@ def _shared(affixes: list[str]) -> str:
     """Return the affix, or what the affixes have in common around a ``*``."""
     if len(set(affixes)) == 1:
         return affixes[0]
-    start = "".join(
-        a[0] for a in takewhile(lambda c: len(set(c)) == 1, zip(*affixes, strict=False))
-    )
-    start = start[:1] if start[:1] in "_-. " else ""
-    turned = [affix[::-1] for affix in affixes]
-    end = "".join(a[0] for a in takewhile(lambda c: len(set(c)) == 1, zip(*turned, strict=False)))
-    return f"{start}*{end[::-1] if len(end) < min(map(len, affixes)) - len(start) else ''}"
+    start = _common_start(affixes)[:1]
+    start = start if start in ("_", "-", ".", " ") else ""
+    end = _common_start([affix[::-1] for affix in affixes])[::-1]
+    return f"{start}*{end if len(end) < min(map(len, affixes)) - len(start) else ''}"
+
+
+def _common_start(texts: list[str]) -> str:
+    same = takewhile(lambda column: len(set(column)) == 1, zip(*texts, strict=False))
+    return "".join(column[0] for column in same)
