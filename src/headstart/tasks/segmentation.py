@@ -111,7 +111,7 @@ class Segmentation:
         """See the interface."""
         splits = ("train", "validation", config.score)
         hashes = {s: digest(dataset.splits.get(s, ()), dataset.root) for s in splits}
-        return {**hashes, "label map": hash_of_label_map(dataset.label_map)}
+        return {**hashes, **hashes_of_labels(dataset)}
 
     def trainings(self, config: RunConfig) -> tuple[tuple[RunConfig, int], ...]:
         """See the interface."""
@@ -151,6 +151,12 @@ class Segmentation:
     def read_counts(self, run: Path) -> FrameCounts:
         """Read true positive, false positive and false negative pixels per frame and class."""
         return read_frames_csv(run / "frames.csv")
+
+
+def hashes_of_labels(dataset: Dataset) -> dict[str, str]:
+    """Return the SHA-256 of the label map and, if there is one, of ``dataset.toml``."""
+    described = {"dataset.toml": dataset.description} if dataset.description else {}
+    return {"label map": hash_of_label_map(dataset.label_map), **described}
 
 
 def hash_of_label_map(label_map: LabelMap) -> str:

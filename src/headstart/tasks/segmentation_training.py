@@ -37,7 +37,7 @@ from headstart.tasks.budgets import LABELS, labelled_indices
 from headstart.tasks.class_maps import class_maps, count_frames, frame_counts, segment
 from headstart.tasks.code_snippets import onnx_code
 from headstart.tasks.interface import CardFacts, Prepared, Scored, Stage
-from headstart.tasks.segmentation import hash_of_label_map, recipe_of
+from headstart.tasks.segmentation import hashes_of_labels, recipe_of
 from headstart.tasks.weaknesses import weak_classes
 from headstart.training.batch_source import Batch, Batches, Stop, at_least_two
 from headstart.training.fit import State
@@ -92,7 +92,7 @@ def prepare(config: RunConfig, dataset: Dataset, cache: Path) -> Prepared:
         title=f"segmentation from {config.start}",
         data={
             **{name: split.digest for name, split in splits.items()},
-            "label map": hash_of_label_map(dataset.label_map),
+            **hashes_of_labels(dataset),
         },
         facts={"labels": {"train": len(budget.names), "validation": len(validation.names)}},
         weights_facts={

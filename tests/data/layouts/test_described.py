@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from headstart.config.records import RunConfig
 from headstart.data.decoded_frames import digest
 from headstart.data.label_map import IGNORE, LabelMap
 from headstart.data.layouts.dataset import Dataset
@@ -16,6 +17,7 @@ from headstart.data.layouts.description import to_toml
 from headstart.data.layouts.recognise import layout_of, open_dataset
 from headstart.data.pictures.masks import read_labelled
 from headstart.errors import DataError
+from headstart.tasks.lookup import labelled_task
 
 SIZE = (6, 8)
 
@@ -178,3 +180,23 @@ def test_a_reading_written_as_a_description_reads_the_same(tmp_path: Path) -> No
         assert [f.group for f in same_order] == [f.group for f in part]
         assert digest(same_order, second.root) == digest(part, first.root)
     assert len(second.unlabelled["train"]) == len(first.unlabelled["train"]) == 3
+
+
+def test_sixteen_bits_and_a_run(tmp_path: Path) -> None:
+    for k in range(8):
+        values = np.random.default_rng(k).integers(0, 4096, SIZE, dtype=np.uint16)
+        path = tmp_path / f"img/{k}.png"
+        path.parent.mkdir(exist_ok=True)
+        Image.fromarray(values).save(path)
+        save(tmp_path, f"gt/{k}.png", mask(k))
+    text = 'pictures = "img/{name}.png"\nmasks = "gt/{name}.png"\nrange = [0, 4095]\n'
+    dataset = described(tmp_path, text)
+    frame = dataset.splits["train"][0]
+    image, _ = read_labelled(frame, dataset.label_map, dataset.root)
+    values = np.random.default_rng(int(frame.name)).integers(0, 4096, SIZE, dtype=np.uint16)
+    assert np.abs(image[..., 0] - values / 4095 * 255).max() <= 1
+    first = described(tmp_path, text).description
+    assert first == described(tmp_path, text + "# a remark\n").description
+    assert first != described(tmp_path, text.replace("4095", "4000")).description
+    config = RunConfig(data=str(tmp_path))
+    assert labelled_task("segmentation").hashes(dataset, config, tmp_path)["dataset.toml"] == first

@@ -26,6 +26,7 @@ class Dataset:
         findings: Warnings and notes from reading the folders.
         reading: How the folder is read, one sentence each: which pictures, which masks, how they
             are paired, which splits, which classes from where, which groups.
+        description: SHA-256 of its ``dataset.toml`` but for ``root``; empty without one.
     """
 
     root: Path
@@ -35,6 +36,7 @@ class Dataset:
     unlabelled: dict[str, tuple[Frame, ...]]
     findings: tuple[Finding, ...]
     reading: tuple[str, ...] = ()
+    description: str = ""
 
     @property
     def ignore(self) -> int | None:

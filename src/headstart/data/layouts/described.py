@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -24,7 +25,7 @@ from headstart.data.layouts.name_patterns import split_of
 from headstart.data.layouts.pairing import FrameSearch, describe, read_frames
 from headstart.data.layouts.splitting import NO_SPLIT, complete_splits
 from headstart.data.pictures.frame import Frame, Layer, Shapes
-from headstart.data.pictures.reading import SUFFIXES
+from headstart.data.pictures.reading import SUFFIXES, ReadingRules
 from headstart.errors import DataError, Finding
 
 _MAX_LIST = 1 << 26  # bytes of a list file
@@ -49,7 +50,20 @@ def read(path: Path) -> Dataset:
     if description.layout is not None:
         return _by_layout(description.layout, root, file)
     dataset = read_frames(root, LAYOUT, lambda search: _find(search, description))
-    return replace(dataset, reading=(f"Described by {file.name}", *dataset.reading))
+    rules = ReadingRules(description.range, description.page)
+    return replace(
+        dataset,
+        splits={n: _by_rules(frames, rules) for n, frames in dataset.splits.items()},
+        unlabelled={n: _by_rules(frames, rules) for n, frames in dataset.unlabelled.items()},
+        reading=(f"Described by {file.name}", *dataset.reading),
+        description=hashlib.sha256(
+            description.model_dump_json(exclude={"root"}).encode()
+        ).hexdigest(),
+    )
+
+
+def _by_rules(frames: tuple[Frame, ...], rules: ReadingRules) -> tuple[Frame, ...]:
+    return tuple(replace(frame, rules=rules) for frame in frames)
 
 
 LAYOUT = Layout(

@@ -76,6 +76,9 @@ class Description(FrozenModel):
         valid: pattern of masks of the region that counts.
         threshold: masks are 255 from this brightness up and 0 below, for soft edges and JPEG.
         missing: ``"background"``: a picture without mask shows background only.
+        range: the values that become black and white in pictures of more than 8 bits;
+            ``"percentile"`` for each picture's own 0.5 and 99.5 percentiles.
+        page: the page of TIFF files with several, from 0.
     """
 
     model_config = ConfigDict(populate_by_name=True)
@@ -93,6 +96,8 @@ class Description(FrozenModel):
     valid: Pattern | None = None
     threshold: Annotated[int, Field(ge=1, le=255)] | None = None
     missing: Literal["error", "background"] = "error"
+    range: tuple[int, int] | Literal["percentile"] | None = None
+    page: Annotated[int, Field(ge=0)] | None = None
 
     @model_validator(mode="after")
     def _one_way_to_find_frames(self) -> Description:
