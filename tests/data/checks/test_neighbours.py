@@ -112,7 +112,7 @@ def test_given_splits_warn_where_neighbours_are_in_different_ones(tmp_path: Path
         "test": list(range(3, 60, 4)),
     }
     finding = warned(split(tmp_path / "interleaved", interleaved))
-    assert finding is not None and "groups.csv" not in finding.hint
+    assert finding is not None and "in one split" in finding.hint
     assert "29 of 30 validation and test pictures" in finding.message
     assert set(finding.files) == {
         f"{name}/images/{k}.png" for name in ("validation", "test") for k in interleaved[name]
@@ -121,6 +121,16 @@ def test_given_splits_warn_where_neighbours_are_in_different_ones(tmp_path: Path
     assert warned(split(tmp_path / "blocks", blocks)) is None
     # Each split has numbers of its own, which do not say what lies next to what.
     assert warned(split(tmp_path / "renumbered", interleaved, renumber=True)) is None
+
+
+def test_a_validation_split_that_headstart_drew(tmp_path: Path) -> None:
+    """The test split is a block of its own; validation comes from among the training frames."""
+    root = split(tmp_path / "data", {"train": [*range(40)], "test": [*range(40, 60)]})
+    for part in ("train", "test"):  # another layout, which draws validation
+        (root / part / "images").rename(root / part / "frames")
+    finding = warned(root)
+    assert "of 6 validation pictures lie next to" in finding.message
+    assert all(file.startswith("train/frames/") for file in finding.files)
 
 
 def test_drawn_scenes_do_not_warn(drawn: Path) -> None:

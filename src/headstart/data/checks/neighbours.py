@@ -79,19 +79,26 @@ def order_of(thumbnails: UInt8[np.ndarray, "n 32 40 3"]) -> Order:
 
 
 def neighbouring_pictures(splits: Mapping[str, FrameFacts], drawn: bool) -> list[Finding]:
-    """Return a finding if most held-out frames lie next to training frames that resemble them.
+    """Return a finding if most frames of a held-out split lie next to training frames like them.
 
     Only frames without a group count, and only splits whose names are numbered together: where two
     splits have frames of the same names, each was numbered by itself.
 
     Args:
         splits: the readable frames by split.
-        drawn: whether headstart drew the splits.
+        drawn: whether headstart drew the splits, which then part any neighbours.
     """
     in_order = _numbered_together(splits)
-    train = np.array([split == "train" for split, _ in in_order], dtype=bool)
-    torn = ~train & _beside(train)
-    if torn.sum() * 2 <= (~train).sum():
+    of_split = np.array([split for split, _ in in_order])
+    beside = _beside(of_split == "train")
+    torn_splits = [
+        split
+        for split in dict.fromkeys(split for split, _ in in_order)
+        if split != "train" and (drawn or beside[of_split == split].mean() > _MOST)
+    ]
+    held_out = np.isin(of_split, torn_splits)
+    torn = held_out & beside
+    if not torn.any():
         return []
     prints = [splits[split].prints.thumbnails for split, _ in in_order]
     order = order_of(np.stack([part[k] for part, (_, k) in zip(prints, in_order, strict=True)]))
@@ -101,14 +108,15 @@ def neighbouring_pictures(splits: Mapping[str, FrameFacts], drawn: bool) -> list
         "neighbouring pictures resemble each other, as slices of one volume or frames of a video "
         f"do: {order.near} of {order.asked} have their most similar picture within {_NEAR} places "
         f"in the order of their names (about {order.chance:.0f} by chance), and {torn.sum()} of "
-        f"{(~train).sum()} validation and test pictures lie next to a training picture"
+        f"{held_out.sum()} {' and '.join(torn_splits)} pictures lie next to a training picture"
     )
     blocks = (
         "name the volume or video of each picture in groups.csv; if all come from one, name blocks "
         "of consecutive pictures there, such as block1, block2, ..."
         if drawn
-        else "keep each volume or video in one split; if all come from one, give each split a "
-        "block of consecutive pictures"
+        else "keep each volume or video in one split, or, if all come from one, give each split a "
+        "block of consecutive pictures; where headstart drew the validation split, name volumes, "
+        "videos or blocks in groups.csv"
     )
     hint = (
         "random splits leak between neighbours, and the scores say nothing about other volumes or "
