@@ -13,6 +13,11 @@ def check(
         help="The dataset's folder, or a dataset.toml; for EndoVis 2017 also FOLDER/type-fold0; "
         "or fashion-mnist, which is downloaded.",
     ),
+    out: Path | None = typer.Option(
+        None,
+        help="Write contact-sheet.png to this folder: pictures with their masks over them, or a "
+        "row of pictures of each class.",
+    ),
     describe: Path | None = typer.Option(
         None, help="Write how DATA is read to this new file, as a dataset.toml to edit."
     ),
@@ -23,11 +28,11 @@ def check(
     Says first how it reads the folder. Exits with 1 if there are errors, with 65 if there is no
     dataset.
 
-    Example: headstart check my-data
+    Example: headstart check my-data --out looked-at
     """
     from headstart.verbs.check import check as check_data
 
-    report = check_data(data, describe=describe)
+    report = check_data(data, out=out, describe=describe)
     if json:
         from headstart.cli.show import print_json
 

@@ -1,6 +1,8 @@
-"""The report of a check, for people: two tables, then the findings."""
+"""The report of a check, for people: reading, two tables, contact sheet, findings."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
@@ -18,11 +20,14 @@ def print_report(report: Report | ClassReport) -> None:
         tables = (_class_splits(report), _class_counts(report))
     else:
         tables = (_splits(report), _classes(report))
-    _print(report.reading, tables, report.findings)
+    _print(report.reading, tables, report.sheet, report.findings)
 
 
 def _print(
-    reading: tuple[str, ...], tables: tuple[Table, ...], findings: tuple[Finding, ...]
+    reading: tuple[str, ...],
+    tables: tuple[Table, ...],
+    sheet: Path | None,
+    findings: tuple[Finding, ...],
 ) -> None:
     console = Console(highlight=False, emoji=False, markup=False)
     for sentence in reading:
@@ -30,6 +35,9 @@ def _print(
     console.print()
     for table in tables:
         console.print(table)
+        console.print()
+    if sheet is not None:
+        console.print(printable(f"Contact sheet: {sheet}"), soft_wrap=True)
         console.print()
     for finding in findings:
         # A terminal wraps lines at words; a pipe gets each finding unwrapped, for grep.

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import UInt8
-from PIL import Image, ImageDraw, ImageFont
 
 from headstart.data.files import read_file, shown
 from headstart.data.pictures.frame import Frame, read_frame
@@ -19,14 +18,13 @@ from headstart.inference.masks import png
 from headstart.inference.output_folder import claimed_pictures
 from headstart.inference.segmenter import Segmenter, class_maps_of
 from headstart.labelling.suggestion import Suggestion
-from headstart.plots.overlay import colour, overlay
+from headstart.plots.contact_sheet import Cell, in_rows, overlay_thumbnail
+from headstart.plots.contact_sheet import contact_sheet as sheet_of
 from headstart.system.disk import write_atomic, write_json
 
-_THUMBNAIL, _COLUMNS, _GAP, _SIDE = 240, 5, 12, 15  # pixels; five a row
+_THUMBNAIL, _COLUMNS = 240, 5  # pixels; five a row
 _ON_SHEET = 100  # pictures; suggestions.csv lists the others
 _LIST = "suggestions.csv"
-Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
-_INK, _FAINT = "#222222", "#666666"
 
 
 def write_suggestions(
@@ -74,7 +72,7 @@ def _write_all(segmenter: Segmenter, picked: Sequence[Suggestion], root: Path, o
             png(segmenter.label_map.to_greys(indices)),
         )
         if len(thumbnails) < _ON_SHEET:
-            thumbnails.append(_thumbnail(image, indices))
+            thumbnails.append(overlay_thumbnail(image, indices, _THUMBNAIL))
     names = segmenter.label_map.names
     write_json(out / "mapping.json", dict(zip(names, segmenter.label_map.greys, strict=True)))
     write_atomic(out / "sheet.png", png(contact_sheet(picked[:_ON_SHEET], thumbnails, names)))
@@ -105,67 +103,18 @@ def _listed(picked: Sequence[Suggestion], names: Sequence[str], root: Path) -> s
     return text.getvalue()
 
 
-def _thumbnail(
-    image: UInt8[np.ndarray, "h w 3"], indices: UInt8[np.ndarray, "h w"]
-) -> UInt8[np.ndarray, "h2 w2 3"]:
-    """Return the overlay, its longer side as long as a thumbnail's."""
-    picture = Image.fromarray(overlay(image, indices))
-    factor = _THUMBNAIL / max(picture.size)
-    size = (max(1, round(picture.width * factor)), max(1, round(picture.height * factor)))
-    return np.asarray(picture.resize(size, Image.Resampling.BILINEAR))
-
-
 def contact_sheet(
     picked: Sequence[Suggestion],
     thumbnails: Sequence[UInt8[np.ndarray, "_ _ 3"]],
     names: Sequence[str],
 ) -> UInt8[np.ndarray, "h w 3"]:
     """Return all suggestions in rows of five, with rank, name and reason, above a legend."""
-    font, line = ImageFont.load_default(size=_SIDE), round(1.4 * _SIDE)
-    cell = _THUMBNAIL + _GAP
-    high = max((t.shape[0] for t in thumbnails), default=0) + 2 * line + _GAP
-    rows = -(-len(picked) // _COLUMNS)
-    columns = min(_COLUMNS, max(1, len(picked)))
-    legend = _legend(names, columns * cell - _GAP, font)
-    sheet = Image.new(
-        "RGB", (columns * cell + _GAP, rows * high + legend.height + 2 * _GAP), "white"
-    )
-    draw = ImageDraw.Draw(sheet)
-    for i, (suggestion, thumbnail) in enumerate(zip(picked, thumbnails, strict=True)):
-        x, y = _GAP + i % _COLUMNS * cell, _GAP + i // _COLUMNS * high
-        sheet.paste(Image.fromarray(thumbnail), (x, y))
-        name = _fitted(f"{i + 1}   {printable(suggestion.frame.name)}", _THUMBNAIL, font)
-        below = y + thumbnail.shape[0] + 4
-        draw.text((x, below), name, fill=_INK, font=font)
-        why = f"uncertainty {suggestion.uncertainty:.3f}, covers {suggestion.covers:.1%}"
-        draw.text((x, below + line), why, fill=_FAINT, font=font)
-    sheet.paste(legend, (_GAP, rows * high + _GAP))
-    return np.asarray(sheet)
+    cells = [
+        Cell(small, (f"{rank}   {s.frame.name}", _reason(s)))
+        for rank, (s, small) in enumerate(zip(picked, thumbnails, strict=True), start=1)
+    ]
+    return sheet_of(in_rows(cells, _COLUMNS), range(1, len(names)), names, _THUMBNAIL)
 
 
-def _fitted(text: str, width: int, font: Font) -> str:
-    """Return the text, shortened if it is wider than ``width`` pixels."""
-    if font.getlength(text) <= width:
-        return text
-    while text and font.getlength(f"{text}…") > width:
-        text = text[:-1]
-    return f"{text}…"
-
-
-def _legend(names: Sequence[str], width: int, font: Font) -> Image.Image:
-    """Return the foreground classes with their colours, in as many lines as needed."""
-    line = round(1.6 * _SIDE)
-    places, x, y = [], 0, 0
-    for k, name in enumerate(names[1:], start=1):
-        label = _fitted(printable(name.replace("_", " ")), width - 3 * _SIDE, font)
-        wide = round(font.getlength(label)) + 3 * _SIDE
-        if x and x + wide > width:
-            x, y = 0, y + line
-        places.append((x, y, k, label))
-        x += wide
-    legend = Image.new("RGB", (width, y + line), "white")
-    draw = ImageDraw.Draw(legend)
-    for x, y, k, label in places:
-        draw.rectangle((x, y + 2, x + _SIDE, y + _SIDE + 2), fill=colour(k))
-        draw.text((x + 1.5 * _SIDE, y), label, fill=_INK, font=font)
-    return legend
+def _reason(suggestion: Suggestion) -> str:
+    return f"uncertainty {suggestion.uncertainty:.3f}, covers {suggestion.covers:.1%}"

@@ -14,18 +14,23 @@ from headstart.data.task import TaskName, task_of
 from headstart.errors import Finding, UsageError
 from headstart.system.disk import write_atomic
 
-_CHECKS: Mapping[TaskName, Callable[[Path], Report | ClassReport]] = {
+_CHECKS: Mapping[TaskName, Callable[[Path, Path | None], Report | ClassReport]] = {
     "classification": check_classes,
     "segmentation": check_dataset,
 }
 
 
-def check(data: Path | str, *, describe: Path | str | None = None) -> Report | ClassReport:
+def check(
+    data: Path | str, *, out: Path | str | None = None, describe: Path | str | None = None
+) -> Report | ClassReport:
     """Describe a dataset, with masks or with classes, and find its faults.
 
     Args:
         data: the dataset's folder; for EndoVis 2017 also ``FOLDER/type-fold0``; or the word
             ``fashion-mnist``, which is fetched; or a ``dataset.toml``.
+        out: a folder to write ``contact-sheet.png`` to: pictures with their masks over them, or a
+            row of pictures of each class. It must be new, or empty but for an earlier sheet, and
+            outside the dataset. By default no sheet is written.
         describe: a file, which must not exist, to write the reading of a dataset with masks to, as
             a ``dataset.toml``; by default nothing is written.
 
@@ -34,12 +39,14 @@ def check(data: Path | str, *, describe: Path | str | None = None) -> Report | C
 
     Raises:
         DataError: there is no dataset to look at.
-        UsageError: ``describe`` exists, or the dataset has classes in place of masks.
+        UsageError: ``out`` holds other files or lies in the dataset; or ``describe`` exists, or
+            the dataset has classes in place of masks.
+        DiskError: the sheet cannot be written.
     """
     data = Path(data)
     if describe is not None:
         write_description(data, Path(describe))
-    return _CHECKS[task_of(data)](data)
+    return _CHECKS[task_of(data)](data, None if out is None else Path(out))
 
 
 def write_description(data: Path, file: Path) -> None:

@@ -67,7 +67,9 @@ def test_pictures_that_are_nearly_opaque_are_named(root: Path) -> None:
 def test_json_is_of_schema_1(root: Path) -> None:
     save(picture(0), root / "train" / "dog" / "again.png")  # cat/0.png
     described = json.loads(json.dumps(check_classes(root).to_json()))
-    assert set(described) == {"schema", "layout", "reading", "classes", "splits", "findings"}
+    assert set(described) == {
+        "schema", "layout", "reading", "classes", "splits", "sheet", "findings"
+    }  # fmt: skip
     assert (described["schema"], described["layout"]) == (1, "classes")
     assert described["classes"] == [{"name": "cat"}, {"name": "dog"}]
     assert described["splits"]["test"] == {

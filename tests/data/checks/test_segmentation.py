@@ -80,6 +80,7 @@ def test_describes_a_sound_dataset(data: Path) -> None:
             for name, count in (("train", 6), ("validation", 2), ("test", 2))
         },
         "unlabelled": {},
+        "sheet": None,
         "findings": [finding.to_json() for finding in report.findings],
     }
     assert json.loads(json.dumps(described)) == described

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt8
 
+from headstart.data.checks.contact_sheet import classes_sheet, refuse_other_files, write_sheet
 from headstart.data.files import merged, shown
 from headstart.data.layouts.class_folders import ClassDataset, LabelledSplit, open_classes
 from headstart.data.pictures.duplicates import NEAR, Fingerprints, fingerprint, joined, nearest
@@ -71,6 +72,7 @@ class ClassReport:
         findings: errors first, then warnings, then infos.
         groups: empty, as no layout of classes says which video or patient a picture is from.
         reading: how the folder is read, one sentence each.
+        sheet: the contact sheet, if one was written.
     """
 
     layout: str
@@ -79,6 +81,7 @@ class ClassReport:
     findings: tuple[Finding, ...]
     groups: dict[str, dict[str, str | None]] = field(default_factory=dict)
     reading: tuple[str, ...] = ()
+    sheet: Path | None = None
 
     @property
     def ok(self) -> bool:
@@ -93,6 +96,7 @@ class ClassReport:
             "reading": list(self.reading),
             "classes": [{"name": name} for name in self.classes],
             "splits": {name: split.to_json() for name, split in self.splits.items()},
+            "sheet": None if self.sheet is None else str(self.sheet),
             "findings": [finding.to_json() for finding in self.findings],
         }
 
@@ -103,6 +107,7 @@ class _PictureFacts:
 
     Attributes:
         file: the file, relative to the dataset.
+        index: its place in the split.
         label: index of the class.
         size: height and width.
         digest: SHA-256 of size and pixels.
@@ -111,6 +116,7 @@ class _PictureFacts:
     """
 
     file: str
+    index: int
     label: int
     size: tuple[int, int]
     digest: str
@@ -118,17 +124,23 @@ class _PictureFacts:
     notes: tuple[Finding, ...] = ()
 
 
-def check_classes(root: Path) -> ClassReport:
+def check_classes(root: Path, out: Path | None = None) -> ClassReport:
     """Describe a dataset of labelled pictures and find its faults.
 
     Args:
         root: folder of the dataset, or ``fashion-mnist``.
+        out: a folder for the contact sheet, as in
+            [`classes_sheet`][headstart.data.checks.contact_sheet.classes_sheet]; None for no sheet.
 
     Raises:
         DataError: the dataset cannot be opened: unknown layout, or classes or splits that training
             cannot use. Faults inside the files are reported, not raised.
+        UsageError: ``out`` holds other files, or lies in the dataset.
+        DiskError: the sheet cannot be written.
     """
     dataset = open_classes(root)
+    if out is not None:
+        refuse_other_files(out, dataset.root)
     # _counts reports absent classes for all splits.
     findings = [finding for finding in dataset.findings if finding.code != "class-absent"]
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
@@ -140,9 +152,14 @@ def check_classes(root: Path) -> ClassReport:
         findings += _near(seen)
     findings += _labels(seen, dataset.names)
     findings += _sizes(seen)
+    readable = {n: {p.index: p.label for p in part} for n, part in seen.items()}
+    pixels = None if out is None else classes_sheet(dataset, readable)
+    sheet = None if out is None or pixels is None else write_sheet(out, pixels)
     rank = {"error": 0, "warning": 1, "info": 2}
     by_severity = tuple(sorted(merged(findings), key=lambda finding: rank[finding.severity]))
-    return ClassReport(dataset.layout, dataset.names, splits, by_severity, reading=dataset.reading)
+    return ClassReport(
+        dataset.layout, dataset.names, splits, by_severity, reading=dataset.reading, sheet=sheet
+    )
 
 
 def _see(
@@ -158,8 +175,10 @@ def _see(
     if pictures.pixels is not None:
         size = pictures.pixels.shape[1:]
         return [
-            _PictureFacts(f"{split}/{name}", label, size, _digest(image))
-            for name, label, image in zip(pictures.names, labels, pictures.pixels, strict=True)
+            _PictureFacts(f"{split}/{name}", index, label, size, _digest(image))
+            for index, (name, label, image) in enumerate(
+                zip(pictures.names, labels, pictures.pixels, strict=True)
+            )
         ]
 
     def one(index: int) -> _PictureFacts | DataError:
@@ -173,7 +192,7 @@ def _see(
         prints = fingerprint(image)
         (digest,), thumbnail = prints.digests, prints.thumbnails[0] if few else None
         notes = tuple(nearly_opaque(frame.image, dataset.root, frame.rules))
-        return _PictureFacts(file, labels[index], (height, width), digest, thumbnail, notes)
+        return _PictureFacts(file, index, labels[index], (height, width), digest, thumbnail, notes)
 
     seen = []
     for result in pool.map(one, range(len(labels))):

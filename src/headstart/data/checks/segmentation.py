@@ -7,31 +7,24 @@ from __future__ import annotations
 
 import os
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
-from concurrent.futures import Executor, ThreadPoolExecutor
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Int64
+from jaxtyping import Bool
 
+from headstart.data.checks.contact_sheet import frames_sheet, refuse_other_files, write_sheet
 from headstart.data.checks.foreground import no_foreground
-from headstart.data.files import merged, shown
+from headstart.data.checks.frame_facts import FrameFacts, see_frames, together
+from headstart.data.checks.neighbours import neighbouring_pictures
+from headstart.data.files import merged
 from headstart.data.layouts.dataset import Dataset
 from headstart.data.layouts.recognise import open_dataset
-from headstart.data.pictures.duplicates import (
-    NEAR,
-    Fingerprints,
-    copies,
-    fingerprint,
-    joined,
-    nearest,
-)
-from headstart.data.pictures.frame import Frame, read_frame
-from headstart.data.pictures.masks import is_turned_too, read_labelled
-from headstart.data.pictures.reading import nearly_opaque, picture_header
-from headstart.errors import DataError, Finding
+from headstart.data.pictures.duplicates import NEAR, copies, nearest
+from headstart.errors import Finding
 from headstart.scores.segmentation import trivial_scores
 
 _FEW = 5  # frames; the score of a class with fewer is hardly meaningful
@@ -88,6 +81,7 @@ class Report:
         findings: errors first, then warnings, then infos.
         groups: video or patient (None if unknown) by frame, for each split.
         reading: how the folder is read, one sentence each.
+        sheet: the contact sheet, if one was written.
     """
 
     layout: str
@@ -97,6 +91,7 @@ class Report:
     findings: tuple[Finding, ...]
     groups: dict[str, dict[str, str | None]] = field(default_factory=dict)
     reading: tuple[str, ...] = ()
+    sheet: Path | None = None
 
     @property
     def ok(self) -> bool:
@@ -112,35 +107,32 @@ class Report:
             "classes": [{"name": name, "grey": grey} for name, grey in self.classes.items()],
             "splits": {name: asdict(split) for name, split in self.splits.items()},
             "unlabelled": {name: asdict(part) for name, part in self.unlabelled.items()},
+            "sheet": None if self.sheet is None else str(self.sheet),
             "findings": [finding.to_json() for finding in self.findings],
         }
 
 
-@dataclass(frozen=True)
-class _FrameFacts:
-    """What is kept of the readable frames of a split.
-
-    ``pixels`` counts pixels by class, without those that count nowhere.
-    """
-
-    files: tuple[str, ...]
-    sizes: tuple[tuple[int, int], ...]
-    pixels: Int64[np.ndarray, "n k"]
-    prints: Fingerprints
-
-
-def check_dataset(root: Path) -> Report:
+def check_dataset(root: Path, out: Path | None = None) -> Report:
     """Describe a dataset and find its faults.
+
+    Args:
+        root: the dataset.
+        out: a folder for the contact sheet, as in
+            [`frames_sheet`][headstart.data.checks.contact_sheet.frames_sheet]; None for no sheet.
 
     Raises:
         DataError: the dataset cannot be opened: no folder, unknown layout, images or masks without
             partners, no label map. Faults inside the files are reported, not raised.
+        UsageError: ``out`` holds other files, or lies in the dataset.
+        DiskError: the sheet cannot be written.
     """
     dataset = open_dataset(root)
+    if out is not None:
+        refuse_other_files(out, dataset.root)
     findings = list(dataset.findings)
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        splits = {n: _see(f, dataset, pool, findings) for n, f in dataset.splits.items()}
-        pools = {n: _see(f, dataset, pool, findings) for n, f in dataset.unlabelled.items()}
+        splits = {n: see_frames(f, dataset, pool, findings) for n, f in dataset.splits.items()}
+        pools = {n: see_frames(f, dataset, pool, findings) for n, f in dataset.unlabelled.items()}
     names = dataset.label_map.names
     findings += _sizes({**splits, **{f"unlabelled {n}": seen for n, seen in pools.items()}})
     findings += _classes(splits, names)
@@ -148,8 +140,12 @@ def check_dataset(root: Path) -> Report:
     held_out = {n: seen for n, seen in splits.items() if n != "train" and seen.files}
     findings += no_foreground(n for n, seen in held_out.items() if not seen.pixels[:, 1:].any())
     findings += _copies(splits, pools)
-    findings += _held_out({**splits, "unlabelled": _together(pools.values())})
+    findings += _held_out({**splits, "unlabelled": together(pools.values())})
     findings += _groups(dataset)
+    drawn = any(finding.code == "split-by-tool" for finding in dataset.findings)
+    findings += neighbouring_pictures(splits, drawn)
+    pixels = None if out is None else frames_sheet(dataset, splits)
+    sheet = None if out is None or pixels is None else write_sheet(out, pixels)
     rank = {"error": 0, "warning": 1, "info": 2}
     return Report(
         layout=dataset.layout,
@@ -162,82 +158,15 @@ def check_dataset(root: Path) -> Report:
         findings=tuple(sorted(merged(findings), key=lambda finding: rank[finding.severity])),
         groups={n: {f.name: f.group for f in frames} for n, frames in dataset.splits.items()},
         reading=dataset.reading,
+        sheet=sheet,
     )
 
 
-def _see(
-    frames: tuple[Frame, ...], dataset: Dataset, pool: Executor, findings: list[Finding]
-) -> _FrameFacts:
-    """Decode frames in parallel; add to ``findings`` the faults of unreadable files."""
-    classes = len(dataset.label_map.names)
-
-    def one(frame: Frame) -> _FrameFacts | DataError:
-        try:
-            pixels = np.zeros((1, classes), dtype=np.int64)
-            if frame.mask is None:
-                image = read_frame(frame, dataset.root)
-            else:
-                image, mask = read_labelled(frame, dataset.label_map, dataset.root)
-                pixels[0] = np.bincount(mask.ravel(), minlength=classes)[:classes]
-        except DataError as error:
-            return error
-        height, width = image.shape[:2]
-        name = shown(frame.image, dataset.root)
-        return _FrameFacts((name,), ((height, width),), pixels, fingerprint(image))
-
-    seen = []
-    for frame, result in zip(frames, pool.map(one, frames), strict=True):
-        if isinstance(result, DataError):
-            findings += result.findings
-        else:
-            seen.append(result)
-            findings += _turned(frame, dataset.root)
-            findings += nearly_opaque(frame.image, dataset.root, frame.rules)
-    nothing = _FrameFacts((), (), np.zeros((0, classes), dtype=np.int64), joined(()))
-    return _together([nothing, *seen])
-
-
-def _together(parts: Iterable[_FrameFacts]) -> _FrameFacts:
-    parts = list(parts)
-    return _FrameFacts(
-        tuple(file for part in parts for file in part.files),
-        tuple(size for part in parts for size in part.sizes),
-        np.concatenate([part.pixels for part in parts]) if parts else np.zeros((0, 0), np.int64),
-        joined(part.prints for part in parts),
-    )
-
-
-def _turned(frame: Frame, root: Path) -> list[Finding]:
-    """Return a finding if EXIF rotates the image, and the mask does not say so too."""
-    if frame.mask is None:
-        return []
-    orientation = picture_header(frame.image, root, frame.rules).orientation
-    if is_turned_too(frame, root):
-        message = (
-            "the image is rotated by its EXIF orientation, and its mask has the size of the image "
-            "as stored, so the orientation is applied to both"
-        )
-        hint = "no action is needed if the picture and its mask match"
-        where = (shown(frame.image, root),)
-        return [Finding("exif-orientation", "info", message, hint, where)]
-    if all(orientation == picture_header(mask, root).orientation for mask in frame.masks):
-        return []
-    return [
-        Finding(
-            "exif-orientation",
-            "warning",
-            "the image is rotated or mirrored by its EXIF orientation, its mask is not",
-            "compare both; if they do not match, remove the orientation from the image",
-            (shown(frame.image, root),),
-        )
-    ]
-
-
-def _size(seen: _FrameFacts) -> tuple[int | None, int | None]:
+def _size(seen: FrameFacts) -> tuple[int | None, int | None]:
     return seen.sizes[0] if len(set(seen.sizes)) == 1 else (None, None)
 
 
-def _describe(seen: _FrameFacts, frames: int, names: tuple[str, ...]) -> SplitReport:
+def _describe(seen: FrameFacts, frames: int, names: tuple[str, ...]) -> SplitReport:
     height, width = _size(seen)
     total = int(seen.pixels.sum())
     by_class = [int(pixels) for pixels in seen.pixels.sum(0)]
@@ -254,7 +183,7 @@ def _describe(seen: _FrameFacts, frames: int, names: tuple[str, ...]) -> SplitRe
     )
 
 
-def _sizes(seen: Mapping[str, _FrameFacts]) -> list[Finding]:
+def _sizes(seen: Mapping[str, FrameFacts]) -> list[Finding]:
     counts = Counter(size for part in seen.values() for size in part.sizes)
     if len(counts) < 2:
         return []
@@ -265,7 +194,7 @@ def _sizes(seen: Mapping[str, _FrameFacts]) -> list[Finding]:
     return [Finding("several-sizes", "info", message, hint)]
 
 
-def _classes(splits: Mapping[str, _FrameFacts], names: tuple[str, ...]) -> list[Finding]:
+def _classes(splits: Mapping[str, FrameFacts], names: tuple[str, ...]) -> list[Finding]:
     """Return findings about classes absent from a split, or rare in the test split."""
     absent = []
     for name, seen in splits.items():
@@ -293,7 +222,7 @@ def _classes(splits: Mapping[str, _FrameFacts], names: tuple[str, ...]) -> list[
     return findings
 
 
-def _uncounted(splits: Mapping[str, _FrameFacts]) -> list[Finding]:
+def _uncounted(splits: Mapping[str, FrameFacts]) -> list[Finding]:
     """Return a finding about frames of which every pixel is ignored."""
     files = [_where(seen.pixels.sum(1) == 0, seen.files) for seen in splits.values()]
     named = tuple(file for of_split in files for file in of_split)
@@ -308,7 +237,7 @@ def _uncounted(splits: Mapping[str, _FrameFacts]) -> list[Finding]:
     return [Finding("all-ignored", "warning", message, hint, named)]
 
 
-def _copies(splits: Mapping[str, _FrameFacts], pools: Mapping[str, _FrameFacts]) -> list[Finding]:
+def _copies(splits: Mapping[str, FrameFacts], pools: Mapping[str, FrameFacts]) -> list[Finding]:
     """Return findings about copies within a split, and training frames used in pre-training."""
     findings = []
     for name, seen in splits.items():
@@ -333,7 +262,7 @@ def _copies(splits: Mapping[str, _FrameFacts], pools: Mapping[str, _FrameFacts])
     return findings
 
 
-def _held_out(parts: Mapping[str, _FrameFacts]) -> list[Finding]:
+def _held_out(parts: Mapping[str, FrameFacts]) -> list[Finding]:
     """Return findings about validation and test frames that training or pre-training sees."""
     leaks: dict[str, list[str]] = defaultdict(list)
     files: dict[str, list[str]] = defaultdict(list)

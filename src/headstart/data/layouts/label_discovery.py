@@ -14,6 +14,7 @@ from jaxtyping import Int64, UInt8
 
 from headstart.data.files import merged
 from headstart.data.label_map import LabelMap, map_of_levels, read_label_map
+from headstart.data.layouts.label_scale import check_scale
 from headstart.data.layouts.pairing import FrameSearch
 from headstart.data.pictures.reading import read_colours, read_mask
 from headstart.errors import DataError, Finding
@@ -30,8 +31,8 @@ def find_label_map(
 ) -> LabelMap | None:
     """Return the label map of a dataset.
 
-    It is in ``mapping.json``. Without that file the levels in the masks become classes, which the
-    findings say, with the file to write.
+    It is in ``mapping.json``, whose levels are compared with those of a few masks. Without that
+    file the levels in the masks become classes, which the findings say, with the file to write.
 
     Args:
         search: gets findings, and a sentence of the reading.
@@ -47,6 +48,7 @@ def find_label_map(
         search.findings += findings
         listed = ", ".join(label_map.names)
         search.reading.append(f"Classes: {listed} (from mapping.json)")
+        check_scale(search, label_map, masks)
         return label_map
     levels = _levels(search, masks, ignore)
     if levels is None:

@@ -46,7 +46,9 @@ LAYOUTS: tuple[Layout, ...] = (
 
 
 def open_dataset(root: Path) -> Dataset:
-    """Find the frames of a dataset in any known layout. No picture is decoded.
+    """Find the frames of a dataset in any known layout.
+
+    A few masks are decoded at most, where their levels say what the classes are.
 
     Args:
         root: The dataset's folder. For EndoVis 2017 also ``folder/target-foldN``.

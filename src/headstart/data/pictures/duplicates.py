@@ -117,6 +117,14 @@ def near(of: Fingerprints, among: Fingerprints) -> Bool[np.ndarray, "n m"]:
     return is_near
 
 
+def distances(
+    of: UInt8[np.ndarray, "n 32 40 3"], among: UInt8[np.ndarray, "m 32 40 3"]
+) -> Float32[np.ndarray, "n m"]:
+    """Return the distance, as in [`nearest`][], of each thumbnail to each one in ``among``."""
+    distance: Float32[np.ndarray, "n m"] = np.sqrt(_squared(_rows(of), _rows(among)))
+    return distance
+
+
 def _squared_distances(
     of: Fingerprints, among: Fingerprints
 ) -> Iterator[tuple[int, int, Float32[np.ndarray, "_ _"]]]:
@@ -125,11 +133,19 @@ def _squared_distances(
         a = _rows(of.thumbnails[start : start + _BLOCK])
         for begin in range(0, len(among.thumbnails), _BLOCK):
             b = _rows(among.thumbnails[begin : begin + _BLOCK])
-            squared = a @ b.T
-            squared *= -2
-            squared += (a * a).sum(1)[:, None]
-            squared += (b * b).sum(1)
-            yield start, begin, squared.clip(0) / a.shape[1]
+            yield start, begin, _squared(a, b)
+
+
+def _squared(
+    a: Float32[np.ndarray, "n 3840"], b: Float32[np.ndarray, "m 3840"]
+) -> Float32[np.ndarray, "n m"]:
+    squared: Float32[np.ndarray, "n m"] = a @ b.T
+    squared *= -2
+    squared += (a * a).sum(1)[:, None]
+    squared += (b * b).sum(1)
+    squared.clip(0, out=squared)
+    squared /= a.shape[1]
+    return squared
 
 
 def _rows(thumbnails: UInt8[np.ndarray, "n 32 40 3"]) -> Float32[np.ndarray, "n 3840"]:

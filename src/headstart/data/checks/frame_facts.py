@@ -1,0 +1,108 @@
+"""Decodes the frames of a dataset once, and keeps what its checks compare."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Int64
+
+from headstart.data.files import shown
+from headstart.data.layouts.dataset import Dataset
+from headstart.data.pictures.duplicates import Fingerprints, fingerprint, joined
+from headstart.data.pictures.frame import Frame, read_frame
+from headstart.data.pictures.masks import is_turned_too, read_labelled
+from headstart.data.pictures.reading import nearly_opaque, picture_header
+from headstart.errors import DataError, Finding
+
+
+@dataclass(frozen=True)
+class FrameFacts:
+    """What is kept of the readable frames of a split.
+
+    Attributes:
+        frames: the frames.
+        files: their pictures, relative to the dataset.
+        sizes: heights and widths.
+        pixels: number of pixels by class, without those that count nowhere.
+        prints: fingerprints of the pictures.
+    """
+
+    frames: tuple[Frame, ...]
+    files: tuple[str, ...]
+    sizes: tuple[tuple[int, int], ...]
+    pixels: Int64[np.ndarray, "n k"]
+    prints: Fingerprints
+
+
+def see_frames(
+    frames: tuple[Frame, ...], dataset: Dataset, pool: Executor, findings: list[Finding]
+) -> FrameFacts:
+    """Decode frames in parallel; add to ``findings`` the faults of unreadable files."""
+    classes = len(dataset.label_map.names)
+
+    def one(frame: Frame) -> FrameFacts | DataError:
+        try:
+            pixels = np.zeros((1, classes), dtype=np.int64)
+            if frame.mask is None:
+                image = read_frame(frame, dataset.root)
+            else:
+                image, mask = read_labelled(frame, dataset.label_map, dataset.root)
+                pixels[0] = np.bincount(mask.ravel(), minlength=classes)[:classes]
+        except DataError as error:
+            return error
+        height, width = image.shape[:2]
+        name = shown(frame.image, dataset.root)
+        return FrameFacts((frame,), (name,), ((height, width),), pixels, fingerprint(image))
+
+    seen = []
+    for frame, result in zip(frames, pool.map(one, frames), strict=True):
+        if isinstance(result, DataError):
+            findings += result.findings
+        else:
+            seen.append(result)
+            findings += _turned(frame, dataset.root)
+            findings += nearly_opaque(frame.image, dataset.root, frame.rules)
+    nothing = FrameFacts((), (), (), np.zeros((0, classes), dtype=np.int64), joined(()))
+    return together([nothing, *seen])
+
+
+def together(parts: Iterable[FrameFacts]) -> FrameFacts:
+    """Concatenate facts."""
+    parts = list(parts)
+    return FrameFacts(
+        tuple(frame for part in parts for frame in part.frames),
+        tuple(file for part in parts for file in part.files),
+        tuple(size for part in parts for size in part.sizes),
+        np.concatenate([part.pixels for part in parts]) if parts else np.zeros((0, 0), np.int64),
+        joined(part.prints for part in parts),
+    )
+
+
+def _turned(frame: Frame, root: Path) -> list[Finding]:
+    """Return a finding if EXIF rotates the image, and the mask does not say so too."""
+    if frame.mask is None:
+        return []
+    orientation = picture_header(frame.image, root, frame.rules).orientation
+    if is_turned_too(frame, root):
+        message = (
+            "the image is rotated by its EXIF orientation, and its mask has the size of the image "
+            "as stored, so the orientation is applied to both"
+        )
+        hint = "no action is needed if the picture and its mask match"
+        where = (shown(frame.image, root),)
+        return [Finding("exif-orientation", "info", message, hint, where)]
+    if all(orientation == picture_header(mask, root).orientation for mask in frame.masks):
+        return []
+    return [
+        Finding(
+            "exif-orientation",
+            "warning",
+            "the image is rotated or mirrored by its EXIF orientation, its mask is not",
+            "compare both; if they do not match, remove the orientation from the image",
+            (shown(frame.image, root),),
+        )
+    ]
