@@ -225,3 +225,17 @@ def test_areas_of_any_number_of_frames_and_classes(frames, classes):
     pixels = opened(areas(stretches(frames), shares, names, "a.mp4"))
     assert pixels.shape[1] == 1080 and pixels.shape[0] < 1300
     opened(areas(stretches(frames), np.eye(classes)[np.zeros(frames, int)], names, "nothing"))
+
+
+def test_what_the_truth_ignores_is_grey_in_the_prediction_too() -> None:
+    """A network's guess outside the region that counts is neither right nor wrong."""
+    image = np.full((20, 20, 3), 200, np.uint8)
+    truth = np.zeros((20, 20), np.uint8)
+    truth[:, 10:] = 255
+    guess, other = np.ones((20, 20), np.uint8), np.ones((20, 20), np.uint8)
+    other[:, 10:] = 0
+    drawn = [
+        sheets.predictions([sheets.Example("a", image, truth, map_)], ("bg", "tool"), "test")
+        for map_ in (guess, other)
+    ]
+    assert drawn[0] == drawn[1]

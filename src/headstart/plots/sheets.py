@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import matplotlib.style
 import numpy as np
@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from headstart.plots.canvas import one_line, png
-from headstart.plots.overlay import colour, label, overlay
+from headstart.plots.overlay import IGNORED, colour, label, overlay
 
 Restoration = tuple[
     str,
@@ -89,6 +89,8 @@ class Example:
 def predictions(examples: Sequence[Example], names: Sequence[str], title: str) -> bytes:
     """Draw rows of picture, truth and prediction, with a legend of the visible classes.
 
+    Pixels that the truth ignores are grey in the prediction, too: nothing is said about them.
+
     Args:
         examples: the rows; at least one.
         names: names of all classes, background first.
@@ -97,6 +99,10 @@ def predictions(examples: Sequence[Example], names: Sequence[str], title: str) -
     Returns:
         The sheet as PNG.
     """
+    examples = [
+        replace(e, prediction=np.where(e.truth == IGNORED, np.uint8(IGNORED), e.prediction))
+        for e in examples
+    ]
     maps = [m for example in examples for m in (example.truth, example.prediction)]
     labels = {
         int(k): one_line(label(int(k), names), 50)
