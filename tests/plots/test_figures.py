@@ -235,7 +235,7 @@ def test_what_the_truth_ignores_is_grey_in_the_prediction_too() -> None:
     guess, other = np.ones((20, 20), np.uint8), np.ones((20, 20), np.uint8)
     other[:, 10:] = 0
     drawn = [
-        sheets.predictions([sheets.Example("a", image, truth, map_)], ("bg", "tool"), "test")
+        predictions([Example("a", image, truth, map_)], ("bg", "tool"), "test")
         for map_ in (guess, other)
     ]
     assert drawn[0] == drawn[1]
