@@ -29,7 +29,7 @@ def classes_of(names: Sequence[str], path: Path, root: Path) -> LabelMap:
     others have the levels 1, 2, 3, ...
 
     Raises:
-        DataError: there are no classes, more than [`MAX_CLASSES`][], two of one name, two that
+        DataError: there are no classes, more than 254, two of one name, two that
             could be the background, or a name that is not 1 to 100 printable characters.
     """
     problems = []

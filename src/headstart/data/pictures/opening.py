@@ -66,7 +66,7 @@ class Stored:
         lossy: whether the compression may have changed levels.
     """
 
-    content: Image.Image | Num[np.ndarray, "h w *c"]
+    content: Image.Image | Num[np.ndarray, "h w ..."]
     container: str
     lossy: bool
 
@@ -168,7 +168,7 @@ def read_header(
     return Header(directory.height, directory.width, directory.orientation, directory.alpha)
 
 
-def turned(pixels: Num[np.ndarray, "h w *c"], orientation: int) -> Num[np.ndarray, "h2 w2 *c"]:
+def turned(pixels: Num[np.ndarray, "h w ..."], orientation: int) -> Num[np.ndarray, "h2 w2 *c"]:
     """Return pixels upright that are stored with an EXIF orientation.
 
     >>> turned(np.array([[1, 2, 3], [4, 5, 6]]), 6)
@@ -278,5 +278,5 @@ def _tiff(
     return Stored(_native(samples), "TIFF", lossy)
 
 
-def _native(samples: Num[np.ndarray, "h w *c"]) -> Num[np.ndarray, "h w *c"]:
+def _native(samples: Num[np.ndarray, "h w ..."]) -> Num[np.ndarray, "h w *c"]:
     return samples.astype(samples.dtype.newbyteorder("="), copy=False)
