@@ -76,8 +76,8 @@ def walk(source: Path) -> PictureFolder:
             their masks would have the same name.
     """
     if not source.is_dir():
-        frames = (Frame(source.stem, source),) if source.exists() else ()
-        return PictureFolder(source.parent, frames)
+        alone = (Frame(source.stem, source),) if source.exists() else ()
+        return PictureFolder(source.parent, alone)
     pictures, clips, others = [], [], _Others()
     for parent, folders, names in os.walk(source, onerror=_not_listed):
         folders[:] = [name for name in folders if others.may_enter(Path(parent, name))]
