@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from headstart.data.layouts.picture_folder import PREDICTIONS_MARK
+from headstart.data.files import PREDICTIONS_MARK
 from headstart.data.pictures.frame import Frame
 from headstart.errors import Finding, UsageError
 from headstart.system.disk import disk_errors, locked, sweep, write_atomic

@@ -8,14 +8,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
-from headstart.data.files import is_junk
+from headstart.data.files import PREDICTIONS_MARK, is_junk
 from headstart.data.pictures import clip
 from headstart.data.pictures.frame import Frame
 from headstart.data.pictures.reading import SUFFIXES
 from headstart.errors import DataError, Finding
-
-PREDICTIONS_MARK = "made-of.txt"
-"""File that marks a folder of predictions: its pictures were made, so it is passed over."""
 
 _ENDINGS_SHOWN = 5
 

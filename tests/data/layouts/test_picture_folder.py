@@ -1,0 +1,121 @@
+"""Folders of pictures and clips are walked; what is passed over is said."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from headstart.data.files import PREDICTIONS_MARK
+from headstart.data.layouts.picture_folder import (
+    find_pictures,
+    walk,
+    with_flat_names,
+)
+from headstart.data.layouts.recognise import layout_of
+from headstart.errors import DataError
+
+
+def make(root: Path, *names: str) -> Path:
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).touch()
+    return root
+
+
+def test_a_flat_folder_has_its_pictures_by_stem(tmp_path: Path) -> None:
+    make(tmp_path, "b.png", "a.JPG", "a.b.tif", "._a.png", "10.png", "9.png")
+    names = [(frame.name, frame.image.name) for frame in find_pictures(tmp_path)]
+    assert names == [
+        ("10", "10.png"), ("9", "9.png"), ("a", "a.JPG"), ("a.b", "a.b.tif"), ("b", "b.png"),
+    ]  # fmt: skip
+
+
+def test_subfolders_are_walked_and_name_the_pictures(tmp_path: Path) -> None:
+    make(tmp_path, "p1/x/a.png", "p1/a.png", "p2/a.jpg", "a.png", "p2/c.mp4", "b.mov")
+    folder = walk(tmp_path)
+    assert [frame.name for frame in folder.frames] == ["a", "p1/a", "p1/x/a", "p2/a"]
+    assert [path.relative_to(tmp_path).as_posix() for path in folder.clips] == ["b.mov", "p2/c.mp4"]
+    assert folder.passed_over is None and folder.root == tmp_path
+
+
+def test_what_is_passed_over_is_said(tmp_path: Path) -> None:
+    make(tmp_path, "a.png", "notes.txt", "p/notes.TXT", "p/list.csv", "p/README", "p/b.png")
+    make(tmp_path, "Thumbs.db", "__MACOSX/a.png", ".cache/a.png", "p/.DS_Store")
+    make(tmp_path, f"out/{PREDICTIONS_MARK}", "out/masks/a.png", "out/x/overlay.mp4")
+    (tmp_path / "p" / "up").symlink_to(tmp_path, target_is_directory=True)
+    folder = walk(tmp_path)
+    assert [frame.name for frame in folder.frames] == ["a", "p/b"] and not folder.clips
+    assert folder.passed_over is not None
+    assert (folder.passed_over.code, folder.passed_over.severity) == ("passed-over", "info")
+    message = folder.passed_over.message
+    for fact in ("10 files", "4 neither", "2 .txt", "1 .csv", "1 no ending", "4 hidden"):
+        assert fact in message, message
+    assert "1 links to folders" in message and "1 folders of predictions" in message
+    assert set(folder.passed_over.files) >= {"out", "p/up", "p/README", "__MACOSX", ".cache"}
+
+
+def test_predictions_are_used_if_they_are_asked_for(tmp_path: Path) -> None:
+    make(tmp_path, f"out/{PREDICTIONS_MARK}", "out/images/a.png")
+    assert [frame.name for frame in find_pictures(tmp_path / "out")] == ["images/a"]
+
+
+def test_pictures_whose_masks_would_collide(tmp_path: Path) -> None:
+    make(tmp_path, "p/a.png", "p/a.jpg", "q/a.png")
+    with pytest.raises(DataError) as caught:
+        walk(tmp_path)
+    (finding,) = caught.value.findings
+    assert finding.code == "same-stem" and finding.files == ("p/a.jpg", "p/a.png")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may list any folder")
+def test_a_folder_that_cannot_be_listed(tmp_path: Path) -> None:
+    make(tmp_path, "a.png", "closed/b.png")
+    (tmp_path / "closed").chmod(0)
+    try:
+        with pytest.raises(DataError) as caught:
+            walk(tmp_path)
+    finally:
+        (tmp_path / "closed").chmod(0o700)
+    assert caught.value.findings[0].code == "unreadable-folder"
+    assert "closed" in caught.value.findings[0].files[0]
+
+
+@pytest.mark.parametrize(
+    ("pictures", "names"),
+    [
+        (("p/a.png", "q/b.png", "c.png"), ["c", "a", "b"]),
+        (("p/a.png", "q/a.png", "c.png"), ["c", "p-a", "q-a"]),
+    ],
+)
+def test_names_for_one_folder(tmp_path: Path, pictures: tuple[str, ...], names: list[str]) -> None:
+    make(tmp_path, *pictures)
+    flat = with_flat_names(find_pictures(tmp_path), tmp_path)
+    assert [frame.name for frame in flat] == names
+    assert [frame.image for frame in flat] == [f.image for f in find_pictures(tmp_path)]
+
+
+def test_names_for_one_folder_that_collide(tmp_path: Path) -> None:
+    make(tmp_path, "a-b/c.png", "a/b-c.png", "x/y.png", "z/y.png")
+    with pytest.raises(DataError) as caught:
+        with_flat_names(find_pictures(tmp_path), tmp_path)
+    (finding,) = caught.value.findings
+    assert finding.code == "same-stem" and set(finding.files) == {"a-b/c.png", "a/b-c.png"}
+
+
+def test_predictions_in_a_folder_of_pictures_make_no_dataset(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for folder in ("p", "out/masks/p"):
+        (tmp_path / folder).mkdir(parents=True)
+    for k in range(4):
+        picture = rng.integers(0, 256, (32, 40, 3), dtype=np.uint8)
+        mask = np.zeros((32, 40), np.uint8)
+        mask[4 + k : 20, 8:30] = 255
+        Image.fromarray(picture).save(tmp_path / f"p/{k}.png")
+        Image.fromarray(mask).save(tmp_path / f"out/masks/p/{k}.png")
+    assert layout_of(tmp_path) is not None
+    (tmp_path / "out" / PREDICTIONS_MARK).touch()
+    assert layout_of(tmp_path) is None
