@@ -5,17 +5,15 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
 
 from headstart.data.files import PREDICTIONS_MARK
+from headstart.data.layouts.arrangements import find_places
 from headstart.data.layouts.picture_folder import (
     find_pictures,
     walk,
     with_flat_names,
 )
-from headstart.data.layouts.recognise import layout_of
 from headstart.errors import DataError
 
 
@@ -106,16 +104,8 @@ def test_names_for_one_folder_that_collide(tmp_path: Path) -> None:
     assert finding.code == "same-stem" and set(finding.files) == {"a-b/c.png", "a/b-c.png"}
 
 
-def test_predictions_in_a_folder_of_pictures_make_no_dataset(tmp_path: Path) -> None:
-    rng = np.random.default_rng(0)
-    for folder in ("p", "out/masks/p"):
-        (tmp_path / folder).mkdir(parents=True)
-    for k in range(4):
-        picture = rng.integers(0, 256, (32, 40, 3), dtype=np.uint8)
-        mask = np.zeros((32, 40), np.uint8)
-        mask[4 + k : 20, 8:30] = 255
-        Image.fromarray(picture).save(tmp_path / f"p/{k}.png")
-        Image.fromarray(mask).save(tmp_path / f"out/masks/p/{k}.png")
-    assert layout_of(tmp_path) is not None
-    (tmp_path / "out" / PREDICTIONS_MARK).touch()
-    assert layout_of(tmp_path) is None
+def test_predictions_are_no_masks_of_a_dataset(tmp_path: Path) -> None:
+    make(tmp_path, "p/1.png", "out/masks/p/1.png", "out/2.png", PREDICTIONS_MARK)
+    assert {place.path.name for place in find_places(tmp_path)} == {"p", "out"}
+    make(tmp_path, f"out/{PREDICTIONS_MARK}")
+    assert [place.path for place in find_places(tmp_path)] == [tmp_path / "p"]
