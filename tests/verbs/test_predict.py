@@ -98,8 +98,14 @@ def test_others_are_done_before_faults_are_raised(
     named = " ".join(file for finding in caught.value.findings for file in finding.files)
     assert "bad.png" in named and "a.mp4" in named
     assert len(tree(out / "masks")) == 5 and (out / "b/overlay.mp4").is_file()
+    # A file without one picture would not be replaced by the complete one.
+    assert "annotations-left-out" in {finding.code for finding in caught.value.findings}
+    assert not (out / "annotations.json").exists()
+    (photos / "p0" / "bad.png").write_bytes((photos / "p0" / "0.png").read_bytes())
+    (photos / "a.mp4").unlink()
+    run_on(trained, photos, out, format="coco")
     images = json.loads((out / "annotations.json").read_text())["images"]
-    assert len(images) == 5 and not any("bad" in image["file_name"] for image in images)
+    assert {image["file_name"] for image in images} >= {"p0/bad.png", "p1/1.png"}
 
 
 @pytest.mark.parametrize(

@@ -75,7 +75,9 @@ def _annotated(
         yield AnnotatedPicture(
             name=frame.name,
             file_name=PurePosixPath(shown(frame.image, root)).as_posix(),
-            beside=os.path.relpath(frame.image.absolute(), folder.absolute()),
+            beside=os.path.relpath(
+                frame.image.parent.resolve() / frame.image.name, folder.resolve()
+            ),
             indices=_uncropped(frame, _class_map(mask, label_map, out)),
         )
 

@@ -39,7 +39,8 @@ def predict(
         frames: the pictures.
         root: their folder, for messages; links that leave it are refused.
         out: the folder to write to; the same call again writes the same files.
-        form: the format of annotations to write beside the masks; None: only masks.
+        form: the format of annotations to write beside the masks, if all pictures can be read;
+            None: only masks.
 
     Returns:
         The files or folders of the annotations.
@@ -54,9 +55,12 @@ def predict(
     with claimed_pictures(out, segmenter.digest, frames, ("masks", "overlays")):
         findings = _predict_all(segmenter, frames, root, out)
         annotations: tuple[Path, ...] = ()
-        if form is not None:
-            readable = [f for f in frames if (out / "masks" / f"{f.name}.png").exists()]
-            annotations = write_annotations(form, readable, root, segmenter.label_map, out)
+        if form is not None and not findings:
+            annotations = write_annotations(form, frames, root, segmenter.label_map, out)
+    if findings and form is not None:
+        message = f"no annotations were written to {out}, because they would lack pictures"
+        hint = "correct the pictures, then run the same command"
+        findings.append(Finding("annotations-left-out", "warning", message, hint))
     if findings:
         raise DataError(findings)
     return annotations

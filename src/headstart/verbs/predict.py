@@ -173,7 +173,10 @@ def _find(run: Path, source: Path, with_clips: bool) -> tuple[PictureFolder, tup
         UsageError: the folder is a dataset whose masks would be taken for pictures.
         DataError: there is nothing to predict, or names collide.
     """
-    layout = layout_of(source) if source.is_dir() else None
+    try:
+        layout = layout_of(source) if source.is_dir() else None
+    except OSError:  # a folder that may not be listed, which walking it reports
+        layout = None
     if layout is not None:
         splits = open_dataset(source).splits.values()
         if any(frame.masks or frame.valid for frames in splits for frame in frames):
