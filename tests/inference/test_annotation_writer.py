@@ -20,7 +20,7 @@ LABEL_MAP = LabelMap(("background", "tool"), (0, 32))
 
 @pytest.fixture
 def out(tmp_path: Path) -> Path:
-    """A folder of predictions with one mask: a tool of 2 x 3 pixels, 1 from the left and the top."""
+    """A folder of predictions: one mask with a tool of 2 x 3 pixels, 1 from the left and top."""
     mask = np.zeros((6, 8), np.uint8)
     mask[1:4, 1:3] = 32
     folder = tmp_path / "out"
