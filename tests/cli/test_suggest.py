@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
+from PIL import Image
+
 from tests.cli.test_main import TINY, headstart
 
 
@@ -18,6 +21,31 @@ def test_suggest_and_label(trained: Path, drawn: Path, tmp_path: Path) -> None:
     assert [s["rank"] for s in found["suggestions"]] == [1, 2, 3] and found["schema"] == 1
     assert str(out) in done.stderr and (out / "sheet.png").exists()
     assert headstart("check", out).returncode == 0
+
+
+def test_a_folder_is_walked_and_annotated(trained: Path, tmp_path: Path) -> None:
+    photos, out, rng = tmp_path / "photos", tmp_path / "out", np.random.default_rng(0)
+    for k in range(5):
+        (photos / f"p{k}").mkdir(parents=True)
+        pixels = rng.integers(0, 256, (32, 40, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(photos / f"p{k}" / "a.png")
+    (photos / "notes.txt").touch()
+    device = ("--device", "cpu", "--json")
+    done = headstart("suggest", trained, photos, "--out", out, "--format", "coco", *device)
+    assert done.returncode == 0, done.stderr
+    assert "info[passed-over]" in done.stderr and "1 .txt" in done.stderr
+    result = json.loads(done.stdout)
+    assert result["annotations"] == [str(out / "annotations.json")]
+    images = json.loads((out / "annotations.json").read_text())["images"]
+    named = {image["file_name"] for image in images}
+    assert named == {path.name for path in (out / "images").iterdir()} and len(named) > 0
+    assert all(Path(name).stem in {f"p{k}-a" for k in range(5)} for name in named)
+
+    predicted = tmp_path / "predicted"
+    done = headstart("predict", trained, photos, "--out", predicted, "--format", "yolo", *device)
+    assert done.returncode == 0, done.stderr
+    assert "info[passed-over]" in done.stderr and str(predicted / "data.yaml") in done.stderr
+    assert json.loads(done.stdout)["pictures"] == 5 == len(list(predicted.glob("labels/*/a.txt")))
 
 
 def test_what_cannot_be_meant(trained: Path, drawn: Path, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import json
 import re
 from dataclasses import replace
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from PIL import ExifTags, Image
 from headstart.data.checks.segmentation import check_dataset
 from headstart.data.layouts.picture_folder import find_pictures
 from headstart.data.layouts.recognise import open_dataset
-from headstart.errors import UsageError
+from headstart.errors import DataError, UsageError
 from headstart.inference.opening import open_segmenter
 from headstart.labelling.folder import contact_sheet, write_suggestions
 from headstart.labelling.suggestion import Suggestion, suggest
@@ -87,6 +88,46 @@ def test_a_turned_picture_is_written_as_it_is_seen(trained: Path, tmp_path: Path
     write_suggestions(open_segmenter(trained, "cpu"), [turned], source, out)
     with Image.open(out / "images/a.png") as image, Image.open(out / "masks/a.png") as mask:
         assert image.size == mask.size == (20, 30)
+
+
+def test_annotations_are_of_the_masks_as_they_are(
+    trained: Path, drawn: Path, picked: tuple[Suggestion, ...], tmp_path: Path
+) -> None:
+    out, segmenter = tmp_path / "out", open_segmenter(trained, "cpu")
+    assert write_suggestions(segmenter, picked, drawn, out) == ()
+    corrected = np.full((32, 40), segmenter.label_map.greys[0], np.uint8)
+    corrected[3:9, 4:8] = segmenter.label_map.greys[2]
+    name = picked[1].frame.name
+    Image.fromarray(corrected).save(out / "masks" / f"{name}.png")
+    assert write_suggestions(segmenter, picked, drawn, out, "cvat") == (out / "annotations.xml",)
+    root = ElementTree.parse(out / "annotations.xml").getroot()
+    pictures = {image.get("name"): image for image in root.iter("image")}
+    assert set(pictures) == {path.name for path in (out / "images").iterdir()}
+    (image,) = (image for file, image in pictures.items() if Path(file or "").stem == name)
+    (mask,) = image
+    box = [mask.get(side) for side in ("label", "left", "top", "width", "height", "rle")]
+    assert box == [segmenter.label_map.names[2], "4", "3", "4", "6", "0, 24"]
+    assert write_suggestions(segmenter, picked, drawn, out, "cvat") == (out / "annotations.xml",)
+
+    corrected[0, 0] = 1  # the level of no class
+    assert 1 not in segmenter.label_map.greys
+    Image.fromarray(corrected).save(out / "masks" / f"{name}.png")
+    with pytest.raises(DataError) as caught:
+        write_suggestions(segmenter, picked, drawn, out, "coco")
+    (finding,) = caught.value.findings
+    assert finding.code == "unknown-grey" and finding.files == (f"masks/{name}.png",)
+
+
+def test_labelme_finds_the_written_pictures(
+    trained: Path, drawn: Path, picked: tuple[Suggestion, ...], tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    write_suggestions(open_segmenter(trained, "cpu"), picked, drawn, out, "labelme")
+    files = list((out / "labelme").iterdir())
+    assert {path.stem for path in files} == {s.frame.name for s in picked}
+    for path in files:
+        picture = (path.parent / json.loads(path.read_text())["imagePath"]).resolve()
+        assert picture.parent == (out / "images").resolve() and picture.is_file()
 
 
 @pytest.mark.parametrize("count", [1, 5, 7])

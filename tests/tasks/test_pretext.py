@@ -13,6 +13,7 @@ from PIL import Image
 
 from headstart.config.files import read_run_config
 from headstart.config.records import PretextConfig
+from headstart.data.layouts.recognise import open_dataset
 from headstart.errors import DataError, InterruptedRun, UsageError
 from headstart.inference.opening import open_segmenter
 from headstart.runs.run import train
@@ -105,6 +106,18 @@ def test_a_dataset_without_unlabelled_pictures_gives_those_of_its_training_split
     assert len(pictures.train) + len(pictures.validation) == 12 and len(pictures.validation) == 1
     assert all(f.mask is None for f in pictures.train)
     assert pictures == PretextTask().open(root)
+
+
+def test_subfolders_are_searched(drawn: Path, tmp_path: Path) -> None:
+    flat, nested = tmp_path / "flat", tmp_path / "nested"
+    for k, frame in enumerate(open_dataset(drawn).splits["train"]):
+        for path in (flat / f"{k}.png", nested / f"p{k % 3}" / f"{k}.png"):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(frame.image.read_bytes())
+    of_flat, of_nested = PretextTask().open(flat), PretextTask().open(nested)
+    assert sorted(f.name for f in of_flat.pool) == sorted(map(str, range(12)))
+    assert {f.image.name for f in of_nested.pool} == {f.image.name for f in of_flat.pool}
+    assert all(f.name == f"p{int(f.image.stem) % 3}/{f.image.stem}" for f in of_nested.pool)
 
 
 def test_any_folder_of_pictures(drawn: Path, tmp_path: Path) -> None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import typer
 
 from headstart.cli.progress import Counting, say
 
 if TYPE_CHECKING:
+    from headstart.inference.clips import ClipPrediction
     from headstart.verbs.predict import PredictResult
 
 
@@ -18,7 +20,7 @@ def predict(
     source: Path = typer.Argument(
         ...,
         metavar="INPUT",
-        help="A picture, a folder of pictures, a clip, or a dataset with --split.",
+        help="A picture, a folder of pictures and clips, a clip, or a dataset with --split.",
     ),
     out: Path = typer.Option(
         ...,
@@ -26,6 +28,11 @@ def predict(
         "timeline.png; for a classifier classes.csv.",
     ),
     split: str | None = typer.Option(None, help="Predict this split of a dataset."),
+    format: Literal["masks", "coco", "labelme", "yolo", "cvat"] = typer.Option(
+        "masks",
+        help="Also write the masks of pictures as annotations, to correct them in a tool: "
+        "annotations.json (coco), labelme/, labels/ and data.yaml (yolo), annotations.xml (cvat).",
+    ),
     masks: bool = typer.Option(
         False, "--masks", help="Also write a mask for every frame of a clip."
     ),
@@ -34,9 +41,10 @@ def predict(
 ) -> None:
     """Write a mask and an overlay of every picture, at the picture's own size.
 
-    Masks hold the grey levels of the dataset that the run was trained on. A clip becomes
-    overlay.mp4, areas.csv (the share of each class in each frame) and timeline.png. A classifier
-    writes classes.csv, with the probability of every class.
+    Masks hold the grey levels of the dataset that the run was trained on. Subfolders of INPUT are
+    searched, too, and kept in masks/ and overlays/. A clip becomes overlay.mp4, areas.csv (the
+    share of each class in each frame) and timeline.png; a clip in a folder gets a folder of its
+    own. A classifier writes classes.csv, with the probability of every class.
 
     Example: headstart predict runs/first photos/ --out predictions
     """
@@ -50,22 +58,33 @@ def predict(
             source,
             out=out,
             split=split,
+            format=format,
             masks=masks,
             device=device,
             step=counting.step,
         )
     for finding in result.findings:
         say(str(finding))
-    say(_written(result))
+    for line in _written(result):
+        say(line)
     if json:
         print_json(result.to_json())
 
 
-def _written(result: PredictResult) -> str:
+def _written(result: PredictResult) -> Iterator[str]:
     if result.classes is not None:
-        return f"Wrote the classes of {result.pictures} pictures to {result.classes}"
-    if result.clip is None:
-        return f"Wrote {result.pictures} masks to {result.masks}, overlays to {result.overlays}"
-    masks = "" if result.masks is None else f", masks to {result.masks}"
+        yield f"Wrote the classes of {result.pictures} pictures to {result.classes}"
+    if result.clip is not None:
+        yield _of_clip(result.clip, result.folder)
+    elif result.masks is not None:
+        yield f"Wrote {result.pictures} masks to {result.masks}, overlays to {result.overlays}"
+    if result.annotations:
+        yield f"Wrote annotations to {' and '.join(map(str, result.annotations))}"
+    for clip in result.clips:
+        yield _of_clip(clip.prediction, clip.folder)
+
+
+def _of_clip(clip: ClipPrediction, folder: Path) -> str:
+    masks = "" if clip.masks is None else f", masks to {clip.masks}"
     names = "overlay.mp4, areas.csv and timeline.png"
-    return f"Predicted {result.pictures} frames: wrote {names} to {result.folder}{masks}"
+    return f"Predicted {clip.frames} frames: wrote {names} to {folder}{masks}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import typer
 
@@ -12,11 +13,16 @@ from headstart.cli.progress import Counting, say
 def suggest(
     run: Path = typer.Argument(..., help="A finished run that segments."),
     unlabelled: Path = typer.Argument(
-        ..., help="A folder of pictures, or a dataset with unlabelled pictures."
+        ..., help="A folder of pictures (also in subfolders), or a dataset with unlabelled ones."
     ),
     count: int = typer.Option(20, help="Maximum number of suggestions.", min=1, max=10_000),
     out: Path | None = typer.Option(
         None, help="Where to put the pictures to label. [default: RUN/to-label]"
+    ),
+    format: Literal["masks", "coco", "labelme", "yolo", "cvat"] = typer.Option(
+        "masks",
+        help="Also write the masks as annotations, to correct them in a tool: annotations.json "
+        "(coco), labelme/, labels/ and data.yaml (yolo), annotations.xml (cvat).",
     ),
     device: str = typer.Option("auto", help="cpu, cuda, or auto."),
     json: bool = typer.Option(False, "--json", help="Print the list as one JSON object."),
@@ -32,7 +38,15 @@ def suggest(
     from headstart.verbs.suggest import suggest as pick
 
     with Counting(run.name, "pictures") as counting:
-        result = pick(run, unlabelled, count=count, out=out, device=device, step=counting.step)
+        result = pick(
+            run,
+            unlabelled,
+            count=count,
+            out=out,
+            format=format,
+            device=device,
+            step=counting.step,
+        )
     for finding in result.findings:
         say(str(finding))
     say(
@@ -46,5 +60,7 @@ def suggest(
             f"Suggested {len(result.suggestions)} pictures: wrote sheet.png, suggestions.csv, "
             f"images/ and masks/ to {result.folder}"
         )
+    if result.annotations:
+        say(f"Wrote annotations to {' and '.join(map(str, result.annotations))}")
     if json:
         print_json(result.to_json())

@@ -113,6 +113,10 @@ def is_junk(name: str) -> bool:
     return name.startswith(".") or name.lower() in _JUNK
 
 
+PREDICTIONS_MARK = "made-of.txt"
+"""File in a folder of predictions; such a folder inside a dataset is no part of it."""
+
+
 def listing(folder: Path, root: Path) -> list[str]:
     """Return the names in a folder in natural order; an empty list if the folder does not exist.
 

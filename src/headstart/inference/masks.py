@@ -12,6 +12,8 @@ from PIL import Image
 
 from headstart.data.pictures.frame import Frame, read_frame
 from headstart.errors import DataError, Finding
+from headstart.inference.annotation_formats import AnnotationFormat
+from headstart.inference.annotation_writer import write_annotations
 from headstart.inference.output_folder import claimed_pictures
 from headstart.inference.segmenter import Segmenter, class_maps_of
 from headstart.plots.overlay import overlay_with_legend
@@ -20,7 +22,13 @@ from headstart.system.disk import write_atomic
 _BATCH = 8
 
 
-def predict(segmenter: Segmenter, frames: Sequence[Frame], root: Path, out: Path) -> None:
+def predict(
+    segmenter: Segmenter,
+    frames: Sequence[Frame],
+    root: Path,
+    out: Path,
+    form: AnnotationFormat | None = None,
+) -> tuple[Path, ...]:
     """Write a mask and an overlay of every picture.
 
     ``out/masks/<name>.png`` holds the dataset's grey levels at the picture's own size,
@@ -31,18 +39,37 @@ def predict(segmenter: Segmenter, frames: Sequence[Frame], root: Path, out: Path
         frames: the pictures.
         root: their folder, for messages; links that leave it are refused.
         out: the folder to write to; the same call again writes the same files.
+        form: the format of annotations to write beside the masks, if all pictures can be read;
+            None: only masks.
+
+    Returns:
+        The files or folders of the annotations.
 
     Raises:
-        UsageError: ``out`` holds predictions from other weights or pictures.
+        UsageError: ``out`` holds predictions from other weights or pictures, or annotations that
+            differ from the predictions.
         LockedError: another process is using ``out``.
         DataError: pictures cannot be read; all are named, after the others have been written.
         DiskError: a file cannot be written.
     """
     with claimed_pictures(out, segmenter.digest, frames, ("masks", "overlays")):
-        _predict_all(segmenter, frames, root, out)
+        findings = _predict_all(segmenter, frames, root, out)
+        annotations: tuple[Path, ...] = ()
+        if form is not None and not findings:
+            annotations = write_annotations(form, frames, root, segmenter.label_map, out)
+    if findings and form is not None:
+        message = f"no annotations were written to {out}, because they would lack pictures"
+        hint = "correct the pictures, then run the same command"
+        findings.append(Finding("annotations-left-out", "warning", message, hint))
+    if findings:
+        raise DataError(findings)
+    return annotations
 
 
-def _predict_all(segmenter: Segmenter, frames: Sequence[Frame], root: Path, out: Path) -> None:
+def _predict_all(
+    segmenter: Segmenter, frames: Sequence[Frame], root: Path, out: Path
+) -> list[Finding]:
+    """Write the masks and overlays; return what is wrong with pictures that cannot be read."""
     findings: list[Finding] = []
     for start in range(0, len(frames), _BATCH):
         pictures = []
@@ -53,8 +80,7 @@ def _predict_all(segmenter: Segmenter, frames: Sequence[Frame], root: Path, out:
                 findings.extend(e.findings)
         if pictures:
             _predict_batch(segmenter, pictures, out)
-    if findings:
-        raise DataError(findings)
+    return findings
 
 
 def _predict_batch(

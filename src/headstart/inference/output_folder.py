@@ -7,11 +7,10 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from headstart.data.files import PREDICTIONS_MARK
 from headstart.data.pictures.frame import Frame
 from headstart.errors import Finding, UsageError
 from headstart.system.disk import disk_errors, locked, sweep, write_atomic
-
-_MARK = "made-of.txt"
 
 
 @contextlib.contextmanager
@@ -36,18 +35,18 @@ def claimed(out: Path, weights: str, what: str, digest: str) -> Iterator[None]:
     _refuse_others(out, made_of, what)
     with locked(out):
         _refuse_others(out, made_of, what)  # another process may have written in the meantime
-        write_atomic(out / _MARK, made_of)
+        write_atomic(out / PREDICTIONS_MARK, made_of)
         yield
 
 
 def _refuse_others(out: Path, made_of: str, what: str) -> None:
     with disk_errors(out):
         # A clip that could not be read to its end leaves nothing but the mark.
-        ours = (_MARK, ".lock")
+        ours = (PREDICTIONS_MARK, ".lock")
         files = out.exists() and [
             p for p in out.iterdir() if ".tmp-" not in p.name and p.name not in ours
         ]
-        mark = out / _MARK
+        mark = out / PREDICTIONS_MARK
         if files and not (mark.exists() and mark.read_text() == made_of):
             these = "these pictures" if what == "pictures" else f"this {what}"
             message = f"{out} is not empty and was not made with these weights from {these}"
@@ -61,13 +60,16 @@ def claimed_pictures(
 ) -> Iterator[None]:
     """Claim ``out`` as [`claimed`][] for pictures in files, and make ``folders`` in it.
 
+    A frame's name may be a path; its folders are made in each of ``folders``.
+
     Raises:
         UsageError, LockedError, DiskError: as [`claimed`][].
     """
     digest = hashlib.sha256("\n".join(ascii(str(f.image)) for f in frames).encode())
     with claimed(out, weights, "pictures", digest.hexdigest()):
         with disk_errors(out):
-            for name in folders:
-                (out / name).mkdir(exist_ok=True)
-                sweep(out / name)
+            parents = sorted({Path(), *(Path(frame.name).parent for frame in frames)})
+            for folder in (out / name / parent for name in folders for parent in parents):
+                folder.mkdir(parents=True, exist_ok=True)
+                sweep(folder)
         yield

@@ -14,6 +14,8 @@ from headstart.data.files import read_file, shown
 from headstart.data.pictures.frame import Frame, read_frame
 from headstart.data.pictures.reading import NO_RULES, picture_header
 from headstart.errors import printable
+from headstart.inference.annotation_formats import AnnotationFormat
+from headstart.inference.annotation_writer import write_annotations
 from headstart.inference.masks import png
 from headstart.inference.output_folder import claimed_pictures
 from headstart.inference.segmenter import Segmenter, class_maps_of
@@ -28,8 +30,12 @@ _LIST = "suggestions.csv"
 
 
 def write_suggestions(
-    segmenter: Segmenter, picked: Sequence[Suggestion], root: Path, out: Path
-) -> None:
+    segmenter: Segmenter,
+    picked: Sequence[Suggestion],
+    root: Path,
+    out: Path,
+    form: AnnotationFormat | None = None,
+) -> tuple[Path, ...]:
     """Write the files that are needed to label pictures.
 
     ::
@@ -49,9 +55,15 @@ def write_suggestions(
         root: the folder of the pictures.
         out: the folder to write to. If it is complete, nothing is written again: masks may have
             been corrected.
+        form: the format of annotations to write beside the masks; None: only masks. They are made
+            from the masks as they are in ``out``.
+
+    Returns:
+        The files or folders of the annotations.
 
     Raises:
-        UsageError: ``out`` holds something else.
+        UsageError: ``out`` holds something else, or annotations that differ from its masks.
+        DataError: a corrected mask holds other grey levels than the run's.
         LockedError: another process is using ``out``.
         DiskError: a file cannot be written.
     """
@@ -59,6 +71,10 @@ def write_suggestions(
     with claimed_pictures(out, segmenter.digest, frames, ("images", "masks")):
         if not (out / _LIST).exists():  # written last
             _write_all(segmenter, picked, root, out)
+        if form is None:
+            return ()
+        copies = [Frame(frame.name, _copied(frame, root, out / "images")) for frame in frames]
+        return write_annotations(form, copies, out / "images", segmenter.label_map, out)
 
 
 def _write_all(segmenter: Segmenter, picked: Sequence[Suggestion], root: Path, out: Path) -> None:
@@ -82,13 +98,25 @@ def _write_all(segmenter: Segmenter, picked: Sequence[Suggestion], root: Path, o
 def _write_picture(
     frame: Frame, image: UInt8[np.ndarray, "h w 3"], root: Path, folder: Path
 ) -> None:
-    """Copy the file if the mask fits its pixels; else write the picture cropped and upright."""
-    as_stored = frame.crop is None and frame.rules == NO_RULES
-    if as_stored and picture_header(frame.image, root).orientation == 1:
-        path = folder / f"{frame.name}{frame.image.suffix.lower()}"
-        write_atomic(path, read_file(frame.image, root))
+    if _fits(frame, root):
+        write_atomic(_copied(frame, root, folder), read_file(frame.image, root))
     else:
-        write_atomic(folder / f"{frame.name}.png", png(image))
+        write_atomic(_copied(frame, root, folder), png(image))
+
+
+def _fits(frame: Frame, root: Path) -> bool:
+    """Return whether the mask fits the pixels in the file, and every tool reads it as we do.
+
+    Otherwise the picture is written once more, cropped and upright, in 8 bits.
+    """
+    as_stored = frame.crop is None and frame.rules == NO_RULES
+    return as_stored and picture_header(frame.image, root).orientation == 1
+
+
+def _copied(frame: Frame, root: Path, folder: Path) -> Path:
+    """Return where in a folder the picture of a frame is written."""
+    ending = frame.image.suffix.lower() if _fits(frame, root) else ".png"
+    return folder / f"{frame.name}{ending}"
 
 
 def _listed(picked: Sequence[Suggestion], names: Sequence[str], root: Path) -> str:

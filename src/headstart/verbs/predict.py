@@ -1,22 +1,47 @@
-"""``headstart.predict``: masks and overlays of pictures or a clip; or classes."""
+"""``headstart.predict``: masks and overlays of pictures and clips; or classes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from headstart.data.layouts.picture_folder import find_pictures
+from headstart.data.layouts.dataset import frames_of
+from headstart.data.layouts.picture_folder import PictureFolder, nothing_to_use, walk
+from headstart.data.layouts.recognise import layout_of, open_dataset
 from headstart.data.pictures.clip import is_clip, open_clip
-from headstart.errors import Finding, UsageError
+from headstart.data.pictures.frame import Frame
+from headstart.errors import DataError, Finding, UsageError
 from headstart.inference.opening import kind_at, open_predictor, open_segmenter
-from headstart.inference.predictor import Predictions
+from headstart.inference.predictor import Predictor
+from headstart.inference.segmenter import Segmenter
+from headstart.system.packages import require
 from headstart.system.signals import Stopping
 from headstart.tasks.lookup import labelled_task
 
 if TYPE_CHECKING:
+    from headstart.inference.annotation_formats import AnnotationFormat
     from headstart.inference.clips import ClipPrediction
+
+Step = Callable[[int, int | None], None]
+
+_OF_PICTURES = ("masks", "overlays", "labels", "labelme")
+"""Folders in ``out`` for pictures, so that no clip may have their names."""
+
+
+@dataclass(frozen=True)
+class PredictedClip:
+    """What came of a clip in a folder.
+
+    Attributes:
+        folder: the folder of its files.
+        prediction: what was written.
+    """
+
+    folder: Path
+    prediction: ClipPrediction
 
 
 @dataclass(frozen=True)
@@ -25,12 +50,15 @@ class PredictResult:
 
     Attributes:
         folder: where.
-        pictures: how many pictures, or frames of a clip, were predicted.
+        pictures: how many pictures, or frames of a single clip, were predicted.
         masks: the folder of the masks.
         overlays: the folder of the overlays of pictures.
         classes: ``classes.csv``, of a classifier.
-        clip: what came of a clip, beside ``overlay.mp4``, ``areas.csv`` and ``timeline.png``.
-        findings: warnings about a clip.
+        annotations: files or folders of the masks in the format of an annotation tool.
+        clip: what came of a single clip, beside ``overlay.mp4``, ``areas.csv`` and
+            ``timeline.png``.
+        clips: what came of each clip in a folder.
+        findings: what was passed over, and warnings about clips.
     """
 
     folder: Path
@@ -38,7 +66,9 @@ class PredictResult:
     masks: Path | None = None
     overlays: Path | None = None
     classes: Path | None = None
+    annotations: tuple[Path, ...] = ()
     clip: ClipPrediction | None = None
+    clips: tuple[PredictedClip, ...] = ()
     findings: tuple[Finding, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
@@ -46,8 +76,15 @@ class PredictResult:
         if self.clip is not None:
             return self.clip.to_json(self.folder)
         files = {"masks": self.masks, "overlays": self.overlays, "classes": self.classes}
-        written = {name: str(path) for name, path in files.items() if path is not None}
-        return {"schema": 1, "pictures": self.pictures, **written}
+        result: dict[str, Any] = {"schema": 1, "pictures": self.pictures}
+        result |= {name: str(path) for name, path in files.items() if path is not None}
+        if self.annotations:
+            result["annotations"] = [str(path) for path in self.annotations]
+        if self.clips:
+            result["clips"] = [clip.prediction.to_json(clip.folder) for clip in self.clips]
+        if self.findings:
+            result["findings"] = [finding.to_json() for finding in self.findings]
+        return result
 
 
 def predict(
@@ -56,52 +93,187 @@ def predict(
     *,
     out: Path | str,
     split: str | None = None,
+    format: Literal["masks", "coco", "labelme", "yolo", "cvat"] = "masks",  # noqa: A002
     masks: bool = False,
     device: str = "auto",
-    step: Callable[[int, int | None], None] | None = None,
+    step: Step | None = None,
 ) -> PredictResult:
     """Write masks and overlays at each picture's own size, as ``headstart predict`` does.
 
-    A clip becomes ``overlay.mp4``, ``areas.csv`` and ``timeline.png``; a classifier writes
-    ``classes.csv``. An ONNX file is run without torch.
+    A folder is walked; its tree is kept in ``out/masks`` and ``out/overlays``. A clip becomes
+    ``overlay.mp4``, ``areas.csv`` and ``timeline.png``; each clip of a folder gets a folder in
+    ``out``. A classifier writes ``classes.csv``. An ONNX file is run without torch.
 
     Args:
         run: a finished run, or the ONNX file of one.
-        source: a picture, a folder of pictures, a clip, or a dataset with ``split``.
+        source: a picture, a folder of pictures and clips, a clip, or a dataset with ``split``.
         out: where to write; nothing there is overwritten that does not come from the same weights
             and pictures.
         split: the split of a dataset.
+        format: the format of annotations to write beside the masks of pictures: ``"coco"``,
+            ``"labelme"``, ``"yolo"`` or ``"cvat"``; ``"masks"``: only masks.
         masks: also write a mask for every frame of a clip.
         device: ``"cpu"``, ``"cuda"`` or ``"auto"``.
         step: hears how many frames of a clip are done, of about how many.
 
     Raises:
-        UsageError: there is no such split or device, ``out`` holds something else, or a clip is
-            given to a classifier.
-        DataError: the run is not finished, or pictures or a clip cannot be read.
+        UsageError: there is no such split or device, ``out`` holds something else, a clip is given
+            to a classifier, a format is given for a clip or a classifier, or a dataset with masks
+            comes without a split.
+        DataError: the run is not finished, or pictures or clips cannot be read; those of a folder
+            that can be read have been predicted.
         LockedError, DiskError, MissingExtraError, InterruptedRun: as their names say.
     """
     run, source, out = Path(run), Path(source), Path(out)
+    form = None if format == "masks" else format
     kind = kind_at(run)
+    if form is not None and not kind.predicts_masks:
+        raise _no_annotations(form, f"{run} is a classifier, which predicts no masks")
     if split is not None:
         dataset = labelled_task(kind.task).open(source)
-        return _written(open_predictor(run, device).predict_split(dataset, split, out), out)
+        if form is not None:
+            frames, predictor = frames_of(dataset, split), open_segmenter(run, device)
+            return _predict_frames(predictor, frames, dataset.root, out, form)
+        predictions = open_predictor(run, device).predict_split(dataset, split, out)
+        return _written(predictions.pictures, predictions.files, out)
     if is_clip(source):
         if not kind.predicts_masks:
             message = f"{run} is a classifier, which takes pictures; {source} is a clip"
             hint = "give a run that segments, or the clip's frames as pictures"
             raise UsageError(Finding("clip-for-classifier", "error", message, hint))
-        return _predict_clip(run, source, out, masks, device, step)
-    frames = find_pictures(source, "a dataset needs --split")
-    root = source if source.is_dir() else source.parent
-    return _written(open_predictor(run, device).predict_pictures(frames, root, out), out)
+        if form is not None:
+            raise _no_annotations(form, f"{source} is a clip")
+        prediction = _predict_clip(lambda: open_segmenter(run, device), source, out, masks, step)
+        warnings = prediction.warnings
+        files = {} if prediction.masks is None else {"masks": prediction.masks}
+        result = _written(prediction.frames, files, out)
+        return replace(result, clip=prediction, findings=warnings)
+    folder, passed_over = _find(run, source, kind.predicts_masks)
+    if form is not None and not folder.frames:
+        raise _no_annotations(form, f"{source} holds only clips")
+    clip_folders = _clip_folders(folder)
+    if clip_folders:
+        require("video")
+    result = _predict_folder(
+        open_predictor(run, device), folder, clip_folders, out, form, masks, step
+    )
+    return replace(result, findings=(*passed_over, *result.findings))
 
 
-def _written(predictions: Predictions, out: Path) -> PredictResult:
-    files = predictions.files
+def _no_annotations(form: str, reason: str) -> UsageError:
+    message = f"--format {form} is for masks of pictures; {reason}"
+    hint = "leave --format out"
+    return UsageError(Finding("format-of-pictures", "error", message, hint))
+
+
+def _find(run: Path, source: Path, with_clips: bool) -> tuple[PictureFolder, tuple[Finding, ...]]:
+    """Return the pictures and clips to predict, and what was passed over.
+
+    Raises:
+        UsageError: the folder is a dataset whose masks would be taken for pictures.
+        DataError: there is nothing to predict, or names collide.
+    """
+    try:
+        layout = layout_of(source) if source.is_dir() else None
+    except OSError:  # a folder that may not be listed, which walking it reports
+        layout = None
+    if layout is not None:
+        splits = open_dataset(source).splits.values()
+        if any(frame.masks or frame.valid for frames in splits for frame in frames):
+            message = f"{source} is a dataset ({layout}); its masks would be taken for pictures"
+            hint = "name a split, as in --split test; or give the folder that holds only pictures"
+            raise UsageError(Finding("needs-split", "error", message, hint))
+    folder = walk(source)
+    passed_over = () if folder.passed_over is None else (folder.passed_over,)
+    if folder.clips and not with_clips:
+        message = f"passed over {len(folder.clips)} clips, because {run} is a classifier"
+        names = tuple(str(path.relative_to(folder.root)) for path in folder.clips)
+        passed_over = (*passed_over, Finding("passed-over", "info", message, files=names))
+        folder = replace(folder, clips=())
+    if not folder.frames and not folder.clips:
+        raise nothing_to_use(source, "a dataset needs --split")
+    return folder, passed_over
+
+
+def _clip_folders(folder: PictureFolder) -> dict[Path, Path]:
+    """Return the folder of each clip's files, relative to ``out``.
+
+    Raises:
+        DataError: a folder would be that of another clip, lie in it, or be that of the masks.
+    """
+    folders = {clip: clip.relative_to(folder.root).with_suffix("") for clip in folder.clips}
+    counts = Counter(folders.values())
+    if same := [
+        str(clip.relative_to(folder.root))
+        for clip, path in folders.items()
+        if counts[path] > 1
+        or path.parts[0] in _OF_PICTURES
+        or any(parent in counts for parent in path.parents)
+    ]:
+        message = "files of these clips would get into a folder of other predictions"
+        hint = "rename the clip, or the folder that it lies in"
+        raise DataError(Finding("same-stem", "error", message, hint, tuple(same)))
+    return folders
+
+
+def _predict_folder(
+    predictor: Predictor,
+    folder: PictureFolder,
+    clip_folders: Mapping[Path, Path],
+    out: Path,
+    form: AnnotationFormat | None,
+    masks: bool,
+    step: Step | None,
+) -> PredictResult:
+    """Predict pictures, then clips; raise what is wrong with some after the others are done."""
+    faults: list[Finding] = []
+    result = PredictResult(out, 0)
+    if folder.frames:
+        try:
+            result = _predict_frames(predictor, folder.frames, folder.root, out, form)
+        except DataError as error:
+            faults += error.findings
+    clips: list[PredictedClip] = []
+
+    def segmenter() -> Segmenter:
+        assert isinstance(predictor, Segmenter)
+        return predictor
+
+    for clip, name in clip_folders.items():
+        try:
+            prediction = _predict_clip(segmenter, clip, out / name, masks, step)
+        except DataError as error:
+            faults += error.findings
+        else:
+            clips.append(PredictedClip(out / name, prediction))
+    if faults:
+        raise DataError(faults)
+    warnings = tuple(finding for clip in clips for finding in clip.prediction.warnings)
+    return replace(result, clips=tuple(clips), findings=warnings)
+
+
+def _predict_frames(
+    predictor: Predictor,
+    frames: Sequence[Frame],
+    root: Path,
+    out: Path,
+    form: AnnotationFormat | None,
+) -> PredictResult:
+    if form is None:
+        predictions = predictor.predict_pictures(frames, root, out)
+        return _written(predictions.pictures, predictions.files, out)
+    from headstart.inference.masks import predict as predict_masks
+
+    assert isinstance(predictor, Segmenter)
+    annotations = predict_masks(predictor, frames, root, out, form)
+    files = {name: out / name for name in ("masks", "overlays")}
+    return replace(_written(len(frames), files, out), annotations=annotations)
+
+
+def _written(pictures: int, files: Mapping[str, Path], out: Path) -> PredictResult:
     return PredictResult(
         folder=out,
-        pictures=predictions.pictures,
+        pictures=pictures,
         masks=files.get("masks"),
         overlays=files.get("overlays"),
         classes=files.get("classes"),
@@ -109,23 +281,10 @@ def _written(predictions: Predictions, out: Path) -> PredictResult:
 
 
 def _predict_clip(
-    run: Path,
-    source: Path,
-    out: Path,
-    masks: bool,
-    device: str,
-    step: Callable[[int, int | None], None] | None,
-) -> PredictResult:
+    segmenter: Callable[[], Segmenter], source: Path, out: Path, masks: bool, step: Step | None
+) -> ClipPrediction:
     with Stopping() as stopping, open_clip(source, stopping.asked) as clip:
         # Imported late: what is wrong with a clip is said before the libraries are loaded.
         from headstart.inference.clips import predict_clip
 
-        segmenter = open_segmenter(run, device)
-        prediction = predict_clip(segmenter, clip, out, stopping, masks, step)
-    return PredictResult(
-        folder=out,
-        pictures=prediction.frames,
-        masks=prediction.masks,
-        clip=prediction,
-        findings=prediction.warnings,
-    )
+        return predict_clip(segmenter(), clip, out, stopping, masks, step)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from headstart.data.layouts.picture_folder import find_pictures
+from headstart.data.layouts.picture_folder import nothing_to_use, walk, with_flat_names
 from headstart.data.layouts.recognise import layout_of, open_dataset
 from headstart.data.pictures.frame import Frame
 from headstart.errors import Finding, UsageError
@@ -28,7 +28,8 @@ class SuggestResult:
         pictures: the number of pictures there were.
         labelled: how many were left out as near-duplicates of labelled pictures.
         held_out: how many were left out as near-duplicates of validation or test frames.
-        findings: warnings about what could not be found out.
+        findings: what was passed over, and warnings about what could not be found out.
+        annotations: files or folders of the masks in the format of an annotation tool.
     """
 
     folder: Path | None
@@ -37,10 +38,11 @@ class SuggestResult:
     labelled: int
     held_out: int
     findings: tuple[Finding, ...]
+    annotations: tuple[Path, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return an object of schema 1."""
-        return {
+        result: dict[str, Any] = {
             "schema": 1,
             "pictures": self.pictures,
             "out": None if self.folder is None else str(self.folder),
@@ -57,6 +59,9 @@ class SuggestResult:
                 for rank, suggestion in enumerate(self.suggestions, start=1)
             ],
         }
+        if self.annotations:
+            result["annotations"] = [str(path) for path in self.annotations]
+        return result
 
 
 def suggest(
@@ -65,6 +70,7 @@ def suggest(
     *,
     count: int = 20,
     out: Path | str | None = None,
+    format: Literal["masks", "coco", "labelme", "yolo", "cvat"] = "masks",  # noqa: A002
     device: str = "auto",
     step: Callable[[int, int], None] | None = None,
 ) -> SuggestResult:
@@ -72,9 +78,11 @@ def suggest(
 
     Args:
         run: a finished run that segments.
-        unlabelled: a folder of pictures, or a dataset with unlabelled pictures.
+        unlabelled: a folder of pictures, which is walked, or a dataset with unlabelled pictures.
         count: the maximum number of suggestions.
         out: where to put the pictures, and masks to correct; by default ``RUN/to-label``.
+        format: the format of annotations to write beside the masks: ``"coco"``, ``"labelme"``,
+            ``"yolo"`` or ``"cvat"``; ``"masks"``: only masks.
         device: ``"cpu"``, ``"cuda"`` or ``"auto"``.
         step: hears how many pictures were looked at, of how many.
 
@@ -96,29 +104,38 @@ def suggest(
     from headstart.system.devices import pick_device
 
     segmenter = open_segmenter(run, device)
-    frames, root = _unlabelled_frames(unlabelled)
+    frames, root, passed_over = _unlabelled_frames(unlabelled)
     outcome = pick(run, frames, root, count, torch.device(pick_device(device)), step=step or ignore)
     folder = Path(out) if out is not None else run / "to-label"
+    form = None if format == "masks" else format
+    annotations: tuple[Path, ...] = ()
     if outcome.picked:
-        write_suggestions(segmenter, outcome.picked, root, folder)
+        annotations = write_suggestions(segmenter, outcome.picked, root, folder, form)
     return SuggestResult(
         folder=folder if outcome.picked else None,
         suggestions=outcome.picked,
         pictures=outcome.pictures,
         labelled=outcome.labelled,
         held_out=outcome.held_out,
-        findings=outcome.findings,
+        findings=(*passed_over, *outcome.findings),
+        annotations=annotations,
     )
 
 
-def _unlabelled_frames(unlabelled: Path) -> tuple[tuple[Frame, ...], Path]:
-    """Return the pictures, and their folder."""
-    if layout_of(unlabelled) is None:
-        frames, root = find_pictures(unlabelled), unlabelled
-    else:
+def _unlabelled_frames(
+    unlabelled: Path,
+) -> tuple[tuple[Frame, ...], Path, tuple[Finding, ...]]:
+    """Return the pictures, their folder, and what was passed over."""
+    if layout_of(unlabelled) is not None:
         dataset = open_dataset(unlabelled)
-        frames, root = dataset.unlabelled.get("train", ()), dataset.root
-    if not frames:
-        message = f"{unlabelled} is a dataset without unlabelled pictures"
-        raise UsageError(Finding("no-pictures", "error", message, "give a folder of pictures"))
-    return frames, root if root.is_dir() else root.parent
+        root = dataset.root if dataset.root.is_dir() else dataset.root.parent
+        frames = dataset.unlabelled.get("train", ())
+        if not frames:
+            message = f"{unlabelled} is a dataset without unlabelled pictures"
+            raise UsageError(Finding("no-pictures", "error", message, "give a folder of pictures"))
+        return frames, root, ()
+    folder = walk(unlabelled)
+    if not folder.frames:
+        raise nothing_to_use(unlabelled)
+    passed_over = () if folder.passed_over is None else (folder.passed_over,)
+    return with_flat_names(folder.frames, folder.root), folder.root, passed_over

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 
-from headstart.data.files import is_junk, natural_key
+from headstart.data.files import PREDICTIONS_MARK, is_junk, natural_key
 from headstart.data.layouts.name_patterns import (
     constant_affixes,
     split_of,
@@ -77,12 +77,15 @@ class Arrangement:
 
 
 def find_places(root: Path) -> list[Place]:
-    """Return the folders with pictures in a folder and below it."""
+    """Return the folders with pictures in a folder and below it, without predictions."""
     places = []
     for parent, folders, names in os.walk(root):
         folders[:] = sorted((f for f in folders if not is_junk(f)), key=natural_key)
         path = Path(parent)
         parts = path.relative_to(root).parts
+        if parts and PREDICTIONS_MARK in names:
+            folders.clear()  # masks that a network predicted are no labels
+            continue
         if len(parts) >= _DEEPEST:
             folders.clear()
         pictures = [
