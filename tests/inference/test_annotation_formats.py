@@ -186,3 +186,28 @@ def test_names_that_xml_cannot_hold(name: str) -> None:
         files = dict(FILES_OF[form]([picture], ("background", f"class {name}")))
         for text in files.values():
             text.encode()
+
+
+@pytest.mark.parametrize("form", FILES_OF)
+def test_headstart_reads_its_own_annotations_beside_the_pictures(form: str, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    maps = [rng.integers(0, len(NAMES), (7, 9)).astype(np.uint8) for _ in range(8)]
+    pictures = [
+        AnnotatedPicture(f"{k}", f"{k}.png", f"../images/{k}.png", indices)
+        for k, indices in enumerate(maps)
+    ]
+    for name, text in dict(FILES_OF[form](iter(pictures), NAMES)).items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    for k, indices in enumerate(maps):
+        (tmp_path / "images").mkdir(exist_ok=True)
+        colours = rng.integers(0, 256, (*indices.shape, 3), dtype=np.uint8)
+        Image.fromarray(colours).save(tmp_path / f"images/{k}.png")
+    assert layout_of(tmp_path) == form
+    dataset = open_dataset(tmp_path)
+    frames = {frame.image.stem: frame for part in dataset.splits.values() for frame in part}
+    assert len(frames) == len(maps)
+    for k, indices in enumerate(maps):
+        _, labels = read_labelled(frames[f"{k}"], dataset.label_map, tmp_path)
+        named = np.array(dataset.label_map.names)[labels]
+        assert (named == np.array(NAMES)[indices]).all()
