@@ -61,7 +61,7 @@ def say_classes(search: FrameSearch, label_map: LabelMap, source: str) -> None:
     """Add a sentence that says which classes there are, and where their names come from."""
     names = label_map.names
     listed = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
-    search.reading.append(f"{len(names)} classes, from {source}: {listed}")
+    search.reading.append(f"Classes: {listed} (from {source})")
 
 
 def set_frames(

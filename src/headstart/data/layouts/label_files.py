@@ -60,14 +60,14 @@ def classes_sentence(label_map: LabelMap, source: str) -> str:
     """Return a sentence that names the classes and where they are from.
 
     >>> classes_sentence(LabelMap(("background", "tool"), (0, 1), (255,)), "labels.csv")
-    'There are 2 classes, from labels.csv: background, tool; level 255 counts nowhere.'
+    'Classes: background, tool (from labels.csv); level 255 counts nowhere'
     """
     names = ", ".join(label_map.names[:_NAMES_SHOWN])
     names += ", ..." if len(label_map.names) > _NAMES_SHOWN else ""
     ignored = [f"level {level}" for level in label_map.ignore]
     ignored += [f"colour {colour}" for colour in label_map.ignored_colours]
     rest = f"; {', '.join(ignored)} counts nowhere" if ignored else ""
-    return f"There are {len(label_map.names)} classes, from {source}: {names}{rest}."
+    return f"Classes: {names} (from {source}){rest}"
 
 
 def with_background(names: Sequence[str]) -> Pairs:

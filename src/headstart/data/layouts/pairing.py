@@ -74,7 +74,7 @@ def read_frames(
         search.splits,
         search.unlabelled,
         findings,
-        tuple(search.reading),
+        tuple(sentence[:1].upper() + sentence[1:].removesuffix(".") for sentence in search.reading),
     )
 
 
