@@ -221,6 +221,25 @@ def _(root: Path) -> None:
     )
 
 
+@case("colours named by class_dict.csv", Meant(classes=("Void", "car", "tree")))
+def _(root: Path) -> None:
+    colours = np.array([[0, 0, 0], [64, 0, 128], [128, 128, 0]], np.uint8)
+    for k in range(COUNT):
+        split = SHORT[SPLIT[k]]
+        save(root / f"{split}/0016E5_{k:03}.png", picture(k))
+        save(root / f"{split}_labels/0016E5_{k:03}_L.png", colours[labels(k)])
+    lines = "name,r,g,b\ncar,64,0,128\ntree,128,128,0\nVoid,0,0,0\n"
+    (root / "class_dict.csv").write_text(lines)
+
+
+@case("names in classes.txt", Meant(splits=False, classes=("background", "nucleus", "rim")))
+def _(root: Path) -> None:
+    for k in range(COUNT):
+        save(root / f"img/{k}.png", picture(k))
+        save(root / f"gt/{k}.png", labels(k))
+    (root / "classes.txt").write_text("background\nnucleus\nrim\n")
+
+
 @case("a level that counts nowhere", Meant(
     splits=False, classes=("background", "tool"), ignored=2))  # fmt: skip
 def _(root: Path) -> None:

@@ -14,6 +14,7 @@ from jaxtyping import Int64, UInt8
 
 from headstart.data.files import merged
 from headstart.data.label_map import LabelMap, map_of_levels, read_label_map
+from headstart.data.layouts.label_files import label_map_beside
 from headstart.data.layouts.label_scale import check_scale
 from headstart.data.layouts.pairing import FrameSearch
 from headstart.data.pictures.reading import read_colours, read_mask
@@ -31,8 +32,9 @@ def find_label_map(
 ) -> LabelMap | None:
     """Return the label map of a dataset.
 
-    It is in ``mapping.json``, whose levels are compared with those of a few masks. Without that
-    file the levels in the masks become classes, which the findings say, with the file to write.
+    It is in ``mapping.json``, whose levels are compared with those of a few masks, or in another
+    file that the dataset brings ([`headstart.data.layouts.label_files`][]). Without one the levels
+    in the masks become classes, which the findings say, with the file to write.
 
     Args:
         search: gets findings, and a sentence of the reading.
@@ -49,6 +51,10 @@ def find_label_map(
         listed = ", ".join(label_map.names)
         search.reading.append(f"Classes: {listed} (from mapping.json)")
         check_scale(search, label_map, masks)
+        return label_map
+    if (beside := label_map_beside(search.root)) is not None:
+        label_map, sentence = beside
+        search.reading.append(sentence)
         return label_map
     levels = _levels(search, masks, ignore)
     if levels is None:
