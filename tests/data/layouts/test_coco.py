@@ -120,7 +120,7 @@ def test_an_arrangement_equals_the_plain_copy(tmp_path: Path, write: Any) -> Non
     assert recognised_by(tmp_path / "coco")[0] == "coco"
     read = open_dataset(tmp_path / "coco")
     assert_same(read, plain_copy(tmp_path / "plain", made))
-    assert notes(read)["picture-without-annotations"].severity == "info"
+    assert notes(read)["picture-without-annotations"].severity == "warning"
     assert len(notes(read)["picture-without-annotations"].files) == 3
     assert any("10 pictures with 28 annotations" in sentence for sentence in read.reading)
     assert any("forceps" in sentence for sentence in read.reading)

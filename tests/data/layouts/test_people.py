@@ -274,6 +274,19 @@ def _(root: Path) -> None:
             save(root / f"{name}/{k}.png", (labels(k) == index).astype(np.uint8) * 255)
 
 
+@case("images and masks with a suffix", DRAWN)
+def _(root: Path) -> None:
+    pairs(root, "images/{k}.png", "masks/{k}_mask.png")
+
+
+@case("patients, then days", Meant(splits=False, groups=True, said=("Groups: 4",)))
+def _(root: Path) -> None:
+    for k in range(COUNT):
+        day = f"{GROUP[k]}/day {k // 4}"
+        save(root / f"{day}/us/{k}.png", picture(k))
+        save(root / f"{day}/seg/{k}.png", levels(k))
+
+
 @case("groups.csv", Meant(splits=False, groups=True))
 def _(root: Path) -> None:
     pairs(root, "img/{k}.png", "gt/{k}.png")
@@ -385,6 +398,17 @@ def _(root: Path) -> None:
         soft = np.asarray(Image.fromarray(levels(k)).resize((61, 47), Image.Resampling.BICUBIC))
         save(root / f"images/{k}.png", np.resize(picture(k), (47, 61, 3)))
         save(root / f"masks/{k}.png", soft)
+
+
+@refused("soft edges in colour, in folders of any names", "many-colours", "without smoothing")
+def _(root: Path) -> None:
+    colours = np.array([[0, 0, 0], [255, 0, 0], [0, 255, 0]], np.uint8)
+    for k in range(COUNT):
+        large = Image.fromarray(colours[labels(k)]).resize((160, 120), Image.Resampling.NEAREST)
+        soft = np.asarray(large.resize((133, 101), Image.Resampling.BICUBIC))
+        noise = np.random.default_rng(k).integers(0, 256, soft.shape, dtype=np.uint8)
+        save(root / f"Photos/{k}.png", noise)
+        save(root / f"Photos coloured in/{k} coloured.png", soft)
 
 
 @refused("two backgrounds", "label-map", "rename all but one")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -79,12 +80,16 @@ def set_frames(
         unlabelled: split and path of pictures without labels. Those of the test split are left out,
             because nothing may be learned from them.
     """
+    groups = _groups([path for pictures in annotated.values() for path in pictures], search.root)
+    if known := sorted({group for group in groups.values() if group}):
+        listed = ", ".join(known[:5]) + (f" and {len(known) - 5} more" if len(known) > 5 else "")
+        search.reading.append(f"Groups: {len(known)}, from the folders {listed}")
     for split, pictures in annotated.items():
         if pictures:
             names = _frame_names(search, pictures)
             ordered = sorted(pictures, key=lambda path: natural_key(names[path]))
             search.splits[split] = tuple(
-                Frame(names[path], path, pictures[path]) for path in ordered
+                Frame(names[path], path, pictures[path], groups[path]) for path in ordered
             )
     by_split: dict[str, list[Path]] = defaultdict(list)
     for split, path in unlabelled:
@@ -111,6 +116,22 @@ def set_frames(
     complete_splits(search, split_source)
 
 
+def _groups(paths: list[Path], root: Path) -> dict[Path, str | None]:
+    """Return the outermost folder that differs, such as a patient's, apart from split folders.
+
+    None where there is no such folder, or where each has one picture.
+    """
+    folders = {
+        path: [part for part in path.relative_to(root).parts[:-1] if not usual_split(part)]
+        for path in paths
+    }
+    same = len(os.path.commonprefix(list(folders.values())))  # noqa: RUF071
+    groups = {path: names[same] if len(names) > same else None for path, names in folders.items()}
+    counts = Counter(groups.values())
+    several = len(counts) > 1 and max(counts.values()) > 1
+    return groups if several else dict.fromkeys(paths)
+
+
 def background_only(faults: ShapeReader, annotated: Annotated, format_name: str) -> None:
     """Add a note on pictures whose mask shows only background, because they have no annotations."""
     empty = [
@@ -125,7 +146,7 @@ def background_only(faults: ShapeReader, annotated: Annotated, format_name: str)
             "show only background"
         )
         hint = "if they show objects, annotate them or remove them"
-        faults.search.add_finding("picture-without-annotations", "info", message, hint, empty)
+        faults.search.add_finding("picture-without-annotations", "warning", message, hint, empty)
 
 
 def count_of(annotated: Annotated) -> str:

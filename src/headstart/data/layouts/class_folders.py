@@ -298,6 +298,10 @@ def _refuse_masks(search: _ClassSearch) -> None:
         DataError: some folders hold what looks like masks, and others pictures.
     """
     part = search.files.get("train", search.files.get("", {}))
+    if (search.root / "mapping.json").exists():
+        message = "a mapping.json names the levels of masks, but no masks belong to the pictures"
+        hint = "give masks the names of their pictures; or remove mapping.json: these are classes"
+        raise DataError(Finding("masks-as-classes", "error", message, hint, ("mapping.json",)))
     if len(part) > _MOST_LOOKED_INTO:
         return
     contents = {name: content_of(files, search.root) for name, files in part.items()}

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import UInt8
 
-from headstart.data.pictures.reading import read_image
+from headstart.data.pictures.reading import read_image, read_luma
 from headstart.errors import DataError
 
 Content = Literal["picture", "labels", "region", "unreadable"]
@@ -18,6 +18,8 @@ Content = Literal["picture", "labels", "region", "unreadable"]
 _SAMPLED = 6  # files
 _SIDE = 160  # pixels of a file that are looked at, along each side
 _LEVELS = 48  # distinct colours, at most, of labels
+_FLAT = 8  # colours that cover nearly all of a mask, whatever its edges have
+_FLAT_SHARE = 0.9
 _NEAR_AN_END = 40  # grey levels from black or white: labels saved as JPEG
 _SAME = 0.97  # share of pixels that two files of a region have in common
 
@@ -44,21 +46,36 @@ def content_of(paths: Sequence[Path], root: Path) -> Content:
 def _read(path: Path, root: Path) -> UInt8[np.ndarray, "h w 3"] | None:
     try:
         image = read_image(path, root)
-    except DataError:
-        return None
+    except DataError as error:
+        if any(finding.code != "transparent-picture" for finding in error.findings):
+            return None
+        image = read_luma(path, root)[..., None].repeat(3, -1)  # a mask on a transparent layer
     height, width = image.shape[:2]
     return image[:: max(1, height // _SIDE), :: max(1, width // _SIDE)]
 
 
 def looks_like_labels(image: UInt8[np.ndarray, "h w 3"]) -> bool:
-    """Whether a picture has few colours, or is black and white but for what JPEG smears."""
+    """Whether a picture has few colours, or few but for soft edges or what JPEG smears."""
     pixels = image.reshape(-1, 3)
-    if len(np.unique(pixels, axis=0)) <= min(_LEVELS, max(2, len(pixels) // 8)):
+    _, counts = np.unique(pixels, axis=0, return_counts=True)
+    if len(counts) <= min(_LEVELS, max(2, len(pixels) // 8)):
+        return True
+    if float(np.sort(counts)[-_FLAT:].sum()) >= _FLAT_SHARE * len(pixels):
         return True
     grey = pixels.max(1)
     is_grey = bool((pixels.max(1) - pixels.min(1) <= 8).all())
     at_an_end = (grey <= _NEAR_AN_END) | (grey >= 255 - _NEAR_AN_END)
     return is_grey and float(at_an_end.mean()) > 0.97 and bool((grey > 127).any())
+
+
+def colours_in(paths: Sequence[Path], root: Path) -> float:
+    """Return the median number of colours in a few files."""
+    step = max(1, len(paths) // _SAMPLED)
+    images = [
+        image for path in paths[::step][:_SAMPLED] if (image := _read(path, root)) is not None
+    ]
+    counts = [len(np.unique(image.reshape(-1, 3), axis=0)) for image in images]
+    return float(np.median(counts)) if counts else 0.0
 
 
 def _all_alike(samples: Sequence[UInt8[np.ndarray, "_ _ 3"]]) -> bool:

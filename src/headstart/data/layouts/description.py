@@ -107,6 +107,9 @@ class Description(FrozenModel):
             raise ValueError("give one of layout, pictures (with masks) and frames")
         if self.pictures is not None and self.masks is None:
             raise ValueError("masks is missing: the pattern of the masks")
+        coloured = any(not isinstance(value, int) for value in self.classes.values())
+        if self.threshold is not None and (coloured or len(self.classes) > 2):
+            raise ValueError("threshold is for masks of two levels; leave it out, or the classes")
         patterns = [self.pictures, self.unlabelled, self.valid]
         patterns += list(self.masks.values()) if isinstance(self.masks, dict) else [self.masks]
         for pattern in patterns:

@@ -23,6 +23,7 @@ from headstart.data.layouts.dataset import SPLITS, Dataset, Layout
 from headstart.data.layouts.label_discovery import find_label_map
 from headstart.data.layouts.pairing import (
     FrameSearch,
+    composed,
     describe,
     mask_files,
     pair,
@@ -36,7 +37,8 @@ from headstart.data.pictures.frame import Frame
 def recognises(root: Path) -> bool:
     """Return whether a split, or the folder itself, has a folder ``images``, and ``masks``.
 
-    Without ``masks`` there must be no other folder that could hold the masks.
+    Without ``masks`` there must be no other folder that could hold the masks. If no mask has the
+    name of a picture, their names may share a suffix, which this layout does not know.
     """
     return any(_has_images(root / name) for name in (*SPLITS, "."))
 
@@ -46,7 +48,13 @@ def _has_images(folder: Path) -> bool:
         return False
     known = ("images", "unlabelled", *SPLITS)
     others = [name for name in listing(folder, folder) if (folder / name).is_dir()]
-    return "masks" in others or not [name for name in others if name not in known]
+    if "masks" in others:
+        stems = [
+            {composed(Path(n).stem) for n in listing(folder / k, folder)}
+            for k in ("images", "masks")
+        ]
+        return not all(stems) or bool(stems[0] & stems[1])
+    return not [name for name in others if name not in known]
 
 
 def read(root: Path) -> Dataset:

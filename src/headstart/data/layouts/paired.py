@@ -8,6 +8,7 @@ out. Split folders have their usual names; other levels of the path are groups, 
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -16,7 +17,7 @@ from pathlib import Path
 from headstart.data.files import shown
 from headstart.data.label_map import LabelMap, map_of_levels
 from headstart.data.layouts.arrangements import Arrangement, Key, Part, arrangements, find_places
-from headstart.data.layouts.contents import content_of, overlap
+from headstart.data.layouts.contents import colours_in, content_of, overlap
 from headstart.data.layouts.dataset import Dataset, Layout
 from headstart.data.layouts.label_discovery import find_label_map
 from headstart.data.layouts.name_patterns import ordinal_free
@@ -27,6 +28,7 @@ from headstart.data.pictures.frame import Frame, Layer
 from headstart.errors import DataError, Finding
 
 _PICTURE_NAMES = ("images", "image", "imgs", "img", "pictures", "original", "originals", "rgb")
+_MORE_COLOURS = 4  # times as many as masks have
 _SAME_OBJECTS = 0.4  # mean Jaccard index from which on two masks show the same objects
 
 
@@ -87,6 +89,11 @@ def _roles(arrangement: Arrangement, root: Path) -> Roles | None:
     labels = [kind for kind, content in contents.items() if content == "labels"]
     regions = [kind for kind, content in contents.items() if content == "region"]
     labels, regions = (labels, regions) if labels else (regions, [])
+    if not pictures and len(labels) == 2:  # dark pictures with flat backgrounds look like labels
+        fewer, more = sorted(labels, key=lambda kind: colours_in(arrangement.files(kind), root))
+        colours = [colours_in(arrangement.files(kind), root) for kind in (fewer, more)]
+        if colours[1] >= _MORE_COLOURS * colours[0]:
+            pictures, labels = [more], [fewer]
     paired = [p for p in pictures if any(_common(arrangement, p, kind) for kind in labels)]
     labels = [kind for kind in labels if any(_common(arrangement, p, kind) for p in paired)]
     if not paired or not labels:
@@ -208,7 +215,7 @@ def _find(search: FrameSearch) -> LabelMap | None:
 
 
 def _groups(arrangement: Arrangement, roles: Roles) -> dict[Key, str | None]:
-    """Return the group by the folders of a part.
+    """Return the group by the folders of a part: the outermost level that differs.
 
     None where all parts have the same folders or each has one picture; or where there are no
     splits and the folders have words for names that their pictures bear, too (``benign/benign
@@ -225,9 +232,14 @@ def _groups(arrangement: Arrangement, roles: Roles) -> dict[Key, str | None]:
         for paths in keys.values()
         for path in paths
     )
-    single = all(len(keys) == 1 for keys in parts.values())
-    groups = len(folders) > 1 and not sorted_only and not single
-    return {names: "/".join(names) if groups and names else None for names in folders}
+    if len(folders) < 2 or sorted_only:
+        return dict.fromkeys(folders)
+    same = len(os.path.commonprefix([list(names) for names in folders]))  # noqa: RUF071
+    groups = {names: names[same] if len(names) > same else None for names in folders}
+    counts: Counter[str | None] = Counter()
+    for (_, names), keys in parts.items():
+        counts[groups[names]] += len(keys)
+    return groups if max(counts.values()) > 1 else dict.fromkeys(folders)
 
 
 def _class_per_kind(search: FrameSearch, kinds: tuple[str, ...]) -> LabelMap:
