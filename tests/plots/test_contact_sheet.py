@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from headstart.data.label_map import IGNORE
 from headstart.plots.contact_sheet import (
-    Cell,
     Row,
+    Tile,
     contact_sheet,
     in_rows,
     overlay_thumbnail,
@@ -61,7 +61,7 @@ def test_a_mask_lies_where_its_object_is() -> None:
 @pytest.mark.parametrize("count", [1, 6, 7])
 def test_all_cells_are_on_the_sheet(count: int) -> None:
     name = "a\x1b[31m-very-long-name-" + 60 * "x"
-    cells = [Cell(np.full((30, 40, 3), 7, np.uint8), (name, "train"))] * count
+    cells = [Tile(np.full((30, 40, 3), 7, np.uint8), (name, "train"))] * count
     rows = in_rows(cells, 6, "heading")
     assert [len(row.cells) for row in rows] == {1: [1], 6: [6], 7: [6, 1]}[count]
     assert [row.heading for row in rows] == ["heading", ""][: len(rows)]
@@ -73,5 +73,5 @@ def test_all_cells_are_on_the_sheet(count: int) -> None:
 
 
 def test_without_classes_there_is_no_legend() -> None:
-    rows = [Row((Cell(np.zeros((9, 9, 3), np.uint8), ()),))]
+    rows = [Row((Tile(np.zeros((9, 9, 3), np.uint8), ()),))]
     assert len(contact_sheet(rows, [], ["a"], 9)) < len(contact_sheet(rows, [1], ["a", "b"], 9))

@@ -20,7 +20,7 @@ from headstart.inference.masks import png
 from headstart.inference.output_folder import claimed_pictures
 from headstart.inference.segmenter import Segmenter, class_maps_of
 from headstart.labelling.suggestion import Suggestion
-from headstart.plots.contact_sheet import Cell, in_rows, overlay_thumbnail
+from headstart.plots.contact_sheet import Tile, in_rows, overlay_thumbnail
 from headstart.plots.contact_sheet import contact_sheet as sheet_of
 from headstart.system.disk import write_atomic, write_json
 
@@ -138,7 +138,7 @@ def contact_sheet(
 ) -> UInt8[np.ndarray, "h w 3"]:
     """Return all suggestions in rows of five, with rank, name and reason, above a legend."""
     cells = [
-        Cell(small, (f"{rank}   {s.frame.name}", _reason(s)))
+        Tile(small, (f"{rank}   {s.frame.name}", _reason(s)))
         for rank, (s, small) in enumerate(zip(picked, thumbnails, strict=True), start=1)
     ]
     return sheet_of(in_rows(cells, _COLUMNS), range(1, len(names)), names, _THUMBNAIL)

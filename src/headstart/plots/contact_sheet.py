@@ -23,7 +23,7 @@ _Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 
 @dataclass(frozen=True)
-class Cell:
+class Tile:
     """A small picture with lines of text below; the first line is darker than the others."""
 
     picture: UInt8[np.ndarray, "_ _ 3"]
@@ -34,11 +34,11 @@ class Cell:
 class Row:
     """Cells side by side, with a heading above them unless it is empty."""
 
-    cells: tuple[Cell, ...]
+    cells: tuple[Tile, ...]
     heading: str = ""
 
 
-def in_rows(cells: Sequence[Cell], columns: int, heading: str = "") -> list[Row]:
+def in_rows(cells: Sequence[Tile], columns: int, heading: str = "") -> list[Row]:
     """Return cells in rows of ``columns``, with a heading above the first row."""
     rows = [tuple(cells[i : i + columns]) for i in range(0, len(cells), columns)]
     return [Row(row, "" if k else heading) for k, row in enumerate(rows)]

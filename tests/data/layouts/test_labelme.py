@@ -19,7 +19,7 @@ from PIL import Image
 
 from headstart.data.label_map import IGNORE
 from headstart.data.layouts import annotation_shapes
-from headstart.data.layouts.annotation_shapes import Place, ShapeReader
+from headstart.data.layouts.annotation_shapes import ShapePlace, ShapeReader
 from headstart.data.layouts.labelme import _mask
 from headstart.data.layouts.pairing import FrameSearch
 from headstart.data.layouts.recognise import open_dataset
@@ -190,7 +190,7 @@ def test_flags_are_mentioned(tmp_path: Path) -> None:
 @given(arrays(bool, st.tuples(st.integers(1, 12), st.integers(1, 12))), st.integers(-3, 9))
 def test_a_mask_comes_back(mask: np.ndarray, offset: int) -> None:
     search = FrameSearch(Path(), "")
-    place = Place(Path("a.json"), "shape 1", None)
+    place = ShapePlace(Path("a.json"), "shape 1", None)
     height, width = mask.shape
     corners = (offset, 2, offset + height - 1, 2 + width - 1)
     read = _mask(ShapeReader(search), png(mask), corners, 1, place)

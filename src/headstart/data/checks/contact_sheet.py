@@ -18,8 +18,8 @@ from headstart.data.pictures.frame import read_frame
 from headstart.data.pictures.masks import read_labelled
 from headstart.errors import Finding, UsageError
 from headstart.plots.contact_sheet import (
-    Cell,
     Row,
+    Tile,
     contact_sheet,
     in_rows,
     overlay_thumbnail,
@@ -110,7 +110,7 @@ def frames_sheet(
         image, classes = read_labelled(frame, dataset.label_map, dataset.root)
         ignores |= bool((classes == IGNORE).any())
         where = split if frame.group is None else f"{split}, {frame.group}"
-        cells.append(Cell(overlay_thumbnail(image, classes, _SIDE), (frame.name, where)))
+        cells.append(Tile(overlay_thumbnail(image, classes, _SIDE), (frame.name, where)))
     names = dataset.label_map.names
     legend = [*range(1, len(names)), *([IGNORE] if ignores else [])]
     heading = f"{len(cells)} of {len(readable)} frames, first those that show rare classes"
@@ -189,7 +189,7 @@ def classes_sheet(
     rows = []
     for label in sorted(rare):
         cells = tuple(
-            Cell(
+            Tile(
                 thumbnail(_picture(dataset, dataset.splits[split], place), _SMALL),
                 (Path(dataset.splits[split].names[place]).name, split),
             )

@@ -32,7 +32,7 @@ Size = tuple[int, int]
 
 
 @dataclass(frozen=True)
-class Place:
+class ShapePlace:
     """Where an annotation stands, for messages and for the check against the picture.
 
     Attributes:
@@ -79,12 +79,12 @@ class ShapeReader:
                 self.search.findings.append(replace(finding, message=message, files=()))
                 self._counts[key] = 0
 
-    def refuse(self, place: Place, problem: str) -> None:
+    def refuse(self, place: ShapePlace, problem: str) -> None:
         """Add the error of an annotation that its format does not allow."""
         message = f"{place.what}: {problem}"
         self.add_finding("bad-annotations", "error", message, _EXPORT, [place.path])
 
-    def polygon(self, points: Sequence[Any], grey: int | None, place: Place) -> Polygon | None:
+    def polygon(self, points: Sequence[Any], grey: int | None, place: ShapePlace) -> Polygon | None:
         """Return a polygon of one ring, or None if it is faulty or shows nothing.
 
         Args:
@@ -116,7 +116,7 @@ class ShapeReader:
         centre: tuple[float, float],
         radii: tuple[float, float],
         grey: int | None,
-        place: Place,
+        place: ShapePlace,
         degrees: float = 0.0,
     ) -> Polygon | None:
         """Return an ellipse as a polygon that is nowhere a tenth of a pixel off.
@@ -135,7 +135,7 @@ class ShapeReader:
         return self.polygon(turned(corners, centre, degrees), grey, place)
 
     def run_lengths(
-        self, counts: Sequence[Any], size: Size, grey: int | None, place: Place
+        self, counts: Sequence[Any], size: Size, grey: int | None, place: ShapePlace
     ) -> RunLengths | None:
         """Return a mask of run lengths down the columns, or None if it is faulty or empty.
 
@@ -171,13 +171,13 @@ class ShapeReader:
             return RunLengths(grey, tuple(counts), height, width)
         return None
 
-    def without_area(self, place: Place, problem: str) -> None:
+    def without_area(self, place: ShapePlace, problem: str) -> None:
         """Add the warning of an annotation that covers no pixels."""
         message = f"{place.what}: {problem}; it is left out"
         hint = "draw the object as a polygon or mask, or delete the annotation"
         self.add_finding("annotation-without-area", "warning", message, hint, [place.path])
 
-    def count_mask(self, pixels: int, place: Place) -> None:
+    def count_mask(self, pixels: int, place: ShapePlace) -> None:
         """Count the pixels of a mask before it is decoded.
 
         Raises:
@@ -187,18 +187,18 @@ class ShapeReader:
         if self._mask_pixels > MAX_MASK_PIXELS:
             raise self._too_many(f"{MAX_MASK_PIXELS:,} pixels in masks", place)
 
-    def _count(self, count: int, place: Place) -> None:
+    def _count(self, count: int, place: ShapePlace) -> None:
         self._points += count
         if self._points > MAX_POINTS:
             raise self._too_many(f"{MAX_POINTS:,} points and runs", place)
 
-    def _too_many(self, what: str, place: Place) -> DataError:
+    def _too_many(self, what: str, place: ShapePlace) -> DataError:
         message = f"the annotations hold more than {what}"
         hint = "split the dataset into several, or simplify the outlines"
         where = (shown(place.path, self.search.root),)
         return DataError(Finding("too-many-points", "error", message, hint, where))
 
-    def _shows_nothing(self, ring: tuple[tuple[float, float], ...], place: Place) -> bool:
+    def _shows_nothing(self, ring: tuple[tuple[float, float], ...], place: ShapePlace) -> bool:
         x0, y0 = ring[0]  # relative to a corner, so that rounding cannot hide an area of zero
         area = sum(
             (x - x0) * (v - y0) - (u - x0) * (y - y0)

@@ -37,7 +37,7 @@ Part = tuple[str | None, Key]
 
 
 @dataclass(frozen=True)
-class Place:
+class FolderFiles:
     """A folder with pictures.
 
     Attributes:
@@ -76,7 +76,7 @@ class Arrangement:
         ]
 
 
-def find_places(root: Path) -> list[Place]:
+def find_places(root: Path) -> list[FolderFiles]:
     """Return the folders with pictures in a folder and below it, without predictions."""
     places = []
     for parent, folders, names in os.walk(root):
@@ -96,7 +96,7 @@ def find_places(root: Path) -> list[Place]:
         if pictures:
             split, rest = _without_split(root, parts)
             files = tuple(path / name for name in sorted(pictures, key=natural_key))
-            places.append(Place(path, split, rest, files))
+            places.append(FolderFiles(path, split, rest, files))
     return places
 
 
@@ -110,7 +110,7 @@ def _without_split(root: Path, parts: Key) -> tuple[str | None, Key]:
     return None, parts
 
 
-def arrangements(places: list[Place]) -> Iterable[Arrangement]:
+def arrangements(places: list[FolderFiles]) -> Iterable[Arrangement]:
     """Yield the arrangements that pair files, the one that pairs most first.
 
     Arrangements by affix are tried only if those by folder leave files over: it takes longer.
@@ -129,7 +129,7 @@ def _ordered(candidates: list[Arrangement]) -> list[Arrangement]:
     return sorted(pairing, key=lambda a: (-a.matched, not a.by_folder, len(a.kinds)))
 
 
-def _by_folder(places: list[Place]) -> Iterable[Arrangement]:
+def _by_folder(places: list[FolderFiles]) -> Iterable[Arrangement]:
     """Yield an arrangement for each folder of a path that may be the kind."""
     deepest = max((len(place.folders) for place in places), default=0)
     tried = []
@@ -205,7 +205,7 @@ def _matched(kinds: Mapping[str, Mapping[Part, Mapping[str, tuple[Path, ...]]]])
     return max((common(a, b) for a, b in combinations(kinds, 2)), default=0)
 
 
-def _by_affix(places: list[Place]) -> Iterable[Arrangement]:
+def _by_affix(places: list[FolderFiles]) -> Iterable[Arrangement]:
     """Yield arrangements of files side by side: by suffix, by prefix, by ending of the file."""
     for kind_of in (_suffixes(places), _prefixes(places)):
         if kind_of is not None:
@@ -213,7 +213,7 @@ def _by_affix(places: list[Place]) -> Iterable[Arrangement]:
     yield _affixed(places, lambda path: (path.suffix.lower(), path.stem))
 
 
-def _affixed(places: list[Place], kind_of: Callable[[Path], tuple[str, str]]) -> Arrangement:
+def _affixed(places: list[FolderFiles], kind_of: Callable[[Path], tuple[str, str]]) -> Arrangement:
     kinds: dict[str, dict[Part, dict[str, tuple[Path, ...]]]] = defaultdict(dict)
     for place in places:
         for path in place.files:
@@ -223,7 +223,7 @@ def _affixed(places: list[Place], kind_of: Callable[[Path], tuple[str, str]]) ->
     return Arrangement(dict(kinds), False, _matched(kinds), {})
 
 
-def _suffixes(places: list[Place]) -> Callable[[Path], tuple[str, str]] | None:
+def _suffixes(places: list[FolderFiles]) -> Callable[[Path], tuple[str, str]] | None:
     """Return a function that splits a name into its kind, the end, and the rest."""
     numbered = re.compile(r"(?<=[A-Za-z])[_\- ]?\(?\d+\)?$")
 
@@ -234,7 +234,7 @@ def _suffixes(places: list[Place]) -> Callable[[Path], tuple[str, str]] | None:
     return _splitter(places, ends, lambda stem, end: stem.rfind(end), numbered)
 
 
-def _prefixes(places: list[Place]) -> Callable[[Path], tuple[str, str]] | None:
+def _prefixes(places: list[FolderFiles]) -> Callable[[Path], tuple[str, str]] | None:
     def beginnings(stem: str) -> Iterable[str]:
         return (stem[: len(stem) - len(tail) + 1] for tail in tails(stem))
 
@@ -250,7 +250,7 @@ def _prefixes(places: list[Place]) -> Callable[[Path], tuple[str, str]] | None:
 
 
 def _splitter(
-    places: list[Place],
+    places: list[FolderFiles],
     ends: Callable[[str], Iterable[str]],
     position: Callable[[str, str], int],
     numbered: re.Pattern[str],
@@ -270,7 +270,7 @@ def _splitter(
 
 
 def _chosen(
-    places: list[Place],
+    places: list[FolderFiles],
     affixes: Callable[[str], Iterable[str]],
     rest: Callable[[str, str], str],
 ) -> list[str]:

@@ -33,7 +33,12 @@ from headstart.data.layouts.annotated_frames import (
     split_of,
 )
 from headstart.data.layouts.annotation_files import PicturesByName, bad_annotations, read_json
-from headstart.data.layouts.annotation_shapes import MAX_POINTS, Place, ShapeReader, picture_size
+from headstart.data.layouts.annotation_shapes import (
+    MAX_POINTS,
+    ShapePlace,
+    ShapeReader,
+    picture_size,
+)
 from headstart.data.layouts.coco_runs import decode_counts
 from headstart.data.layouts.dataset import Dataset, Layout
 from headstart.data.layouts.json_heads import head, json_files, looks_like_coco
@@ -165,7 +170,7 @@ def _read_file(path: Path, reader: ShapeReader) -> _File:
         return values
 
     def refuse(what: str, problem: str) -> None:
-        reader.refuse(Place(path, what, None), problem)
+        reader.refuse(ShapePlace(path, what, None), problem)
 
     categories: dict[int, str] = {}
     groups = set()
@@ -277,7 +282,7 @@ def _shapes(
     shapes: list[Shape] = []
     for annotation in annotations:
         grey = grey_of[annotation["category_id"]]
-        place = Place(file.path, f"annotation {annotation.get('id')} of {name[:200]}", size)
+        place = ShapePlace(file.path, f"annotation {annotation.get('id')} of {name[:200]}", size)
         outline = annotation.get("segmentation")
         if not outline:
             message = f"{place.what} is a box without an outline; a box is no mask"
@@ -296,7 +301,7 @@ def _shapes(
     return shapes
 
 
-def _runs(reader: ShapeReader, outline: Any, grey: int, place: Place) -> list[Shape]:
+def _runs(reader: ShapeReader, outline: Any, grey: int, place: ShapePlace) -> list[Shape]:
     """Return the mask of run lengths, as a list, or compressed as text."""
     size, counts = None, None
     if isinstance(outline, dict):

@@ -22,7 +22,7 @@ from pathlib import Path
 from headstart.data.files import natural_key, open_regular
 from headstart.data.label_map import LabelMap, label_map_of
 from headstart.data.layouts.annotation_files import PicturesByName
-from headstart.data.layouts.cvat_xml import AnnotatedPicture, Annotations, read_annotations
+from headstart.data.layouts.cvat_xml import Annotations, CvatPicture, read_annotations
 from headstart.data.layouts.dataset import SPLITS, Dataset, Layout
 from headstart.data.layouts.frame_names import frame_names
 from headstart.data.layouts.label_files import classes_sentence, with_background
@@ -123,7 +123,7 @@ def _paths(
     return paths
 
 
-def _file(picture: AnnotatedPicture, pictures: PicturesByName) -> Path | None:
+def _file(picture: CvatPicture, pictures: PicturesByName) -> Path | None:
     name = f"{picture.subset}/{picture.name}" if picture.subset else picture.name
     # The frames of a video have no ending in the file, but their pictures have one.
     endings = [e for ending in SUFFIXES for e in (ending, ending.upper())]
@@ -199,7 +199,7 @@ def _fill_splits(
     """Put the frames into the splits that their subsets name."""
     splits = {p.subset: usual_split(p.subset) for p in annotations.pictures}
     named = any(splits.values())
-    by_split: dict[str, dict[Path, AnnotatedPicture]] = defaultdict(dict)
+    by_split: dict[str, dict[Path, CvatPicture]] = defaultdict(dict)
     outside = []
     for k, path in paths.items():
         picture = annotations.pictures[k]
@@ -225,7 +225,7 @@ def _fill_splits(
         search.reading.append(f"The splits are CVAT's subsets: {counts}.")
 
 
-def _shapes(picture: AnnotatedPicture, levels: dict[str, int | None], path: Path) -> Shapes:
+def _shapes(picture: CvatPicture, levels: dict[str, int | None], path: Path) -> Shapes:
     areas = sorted(picture.areas, key=lambda area: area.z_order)
     shapes = tuple(
         replace(area.shape, grey=levels[area.label]) for area in areas if area.label in levels

@@ -56,7 +56,7 @@ class Area:
 
 
 @dataclass
-class AnnotatedPicture:
+class CvatPicture:
     """An ``<image>``.
 
     Attributes:
@@ -85,7 +85,7 @@ class Annotations:
     """
 
     labels: list[str] = field(default_factory=list)
-    pictures: list[AnnotatedPicture] = field(default_factory=list)
+    pictures: list[CvatPicture] = field(default_factory=list)
     without_area: Counter[str] = field(default_factory=Counter)
 
 
@@ -196,7 +196,7 @@ class _BadShapeError(Exception):
     """A shape is no area; the message says why."""
 
 
-def _picture(attributes: Mapping[str, str]) -> AnnotatedPicture:
+def _picture(attributes: Mapping[str, str]) -> CvatPicture:
     name = attributes.get("name", "")
     try:
         height, width = (int(attributes[side]) for side in ("height", "width"))
@@ -204,7 +204,7 @@ def _picture(attributes: Mapping[str, str]) -> AnnotatedPicture:
         height = width = 0
     if not name or not (min(height, width) > 0 and height * width <= MAX_PIXELS):
         raise _NotCvatError(f"an <image> has no name or no usable size: {name[:80] or 'no name'}")
-    return AnnotatedPicture(name, attributes.get("subset", ""), (height, width))
+    return CvatPicture(name, attributes.get("subset", ""), (height, width))
 
 
 def _area(tag: str, attributes: Mapping[str, str], size: tuple[int, int]) -> Shape:

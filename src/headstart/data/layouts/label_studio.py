@@ -34,7 +34,7 @@ from headstart.data.layouts.annotated_frames import (
 )
 from headstart.data.layouts.annotation_files import PicturesByName, bad_annotations, read_json
 from headstart.data.layouts.annotation_shapes import (
-    Place,
+    ShapePlace,
     ShapeReader,
     box,
     is_coordinate,
@@ -155,7 +155,7 @@ def _read_tasks(path: Path, by_name: PicturesByName, reader: ShapeReader) -> Ite
             brushes[match[1]].append(picture)
     for position, task in enumerate(content, 1):
         number = str(task.get("id", position))
-        place = Place(path, f"task {number[:40]}", None)
+        place = ShapePlace(path, f"task {number[:40]}", None)
         annotation = _annotation(task)
         results = annotation.get("result") if annotation is not None else []
         if not isinstance(results, list) or not all(isinstance(r, dict) for r in results):
@@ -251,7 +251,7 @@ def _layers(reader: ShapeReader, task: _Task, greys: dict[str, int]) -> tuple[Ma
         if not _has_shape(region):
             continue  # a choice or a text about the picture
         size = picture_size(region.get("original_height"), region.get("original_width"))
-        place = Place(task.path, f"region {number} of task {task.number}", size)
+        place = ShapePlace(task.path, f"region {number} of task {task.number}", size)
         labels = _labels(region)
         if "rle" in region["value"] and task.pngs:
             continue
@@ -267,7 +267,7 @@ def _layers(reader: ShapeReader, task: _Task, greys: dict[str, int]) -> tuple[Ma
                 shape = _shape(reader, region["value"], greys.get(label, 0), place, size)
                 shapes += [shape] if shape else []
     if len(sizes) > 1:
-        place = Place(task.path, f"task {task.number}", None)
+        place = ShapePlace(task.path, f"task {task.number}", None)
         reader.refuse(place, "its regions state several sizes of one picture")
     layers: list[MaskLayer] = []
     if shapes or not task.pngs:
@@ -279,7 +279,7 @@ def _layers(reader: ShapeReader, task: _Task, greys: dict[str, int]) -> tuple[Ma
 
 
 def _shape(
-    reader: ShapeReader, value: dict[str, Any], grey: int, place: Place, size: tuple[int, int]
+    reader: ShapeReader, value: dict[str, Any], grey: int, place: ShapePlace, size: tuple[int, int]
 ) -> Shape | None:
     """Return the shape of a region; its numbers are percentages of width and height."""
     height, width = size
@@ -319,7 +319,7 @@ def _pixels(point: object, width: int, height: int) -> object:
 
 
 def _brush(
-    reader: ShapeReader, rle: object, grey: int, place: Place, size: tuple[int, int]
+    reader: ShapeReader, rle: object, grey: int, place: ShapePlace, size: tuple[int, int]
 ) -> RunLengths | None:
     try:
         counts = decode_brush(bytes(rle if isinstance(rle, list) else ()), *size)

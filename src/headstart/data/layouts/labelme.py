@@ -39,7 +39,7 @@ from headstart.data.layouts.annotated_frames import (
 )
 from headstart.data.layouts.annotation_files import PicturesByName, bad_annotations, read_json
 from headstart.data.layouts.annotation_shapes import (
-    Place,
+    ShapePlace,
     ShapeReader,
     box,
     is_coordinate,
@@ -112,7 +112,7 @@ def _find(search: FrameSearch) -> LabelMap:
         else:
             annotated_by[picture] = path
             size = picture_size(content.get("imageHeight"), content.get("imageWidth"))
-            place = Place(path, path.name, size)
+            place = ShapePlace(path, path.name, size)
             shapes = _shapes(reader, content["shapes"], numbers, place)
             annotated[split_of(search, picture)][picture] = (Shapes(path, tuple(shapes), size),)
     first_file = next(iter(annotated_by.values()), root)
@@ -195,14 +195,17 @@ def _set_greys(annotated: Annotated, greys: dict[int, int | None]) -> None:
 
 
 def _shapes(
-    reader: ShapeReader, entries: Iterable[dict[str, Any]], numbers: dict[str, int], file: Place
+    reader: ShapeReader,
+    entries: Iterable[dict[str, Any]],
+    numbers: dict[str, int],
+    file: ShapePlace,
 ) -> list[Shape]:
     """Return the shapes of a picture; their greys are the numbers of their labels."""
     shapes: list[Shape] = []
     for number, entry in enumerate(entries, 1):
         label, kind = entry.get("label"), entry.get("shape_type") or "polygon"
         name = label.strip() if isinstance(label, str) else ""
-        place = Place(file.path, f"shape {number} ({name[:40]}) of {file.what}", file.size)
+        place = ShapePlace(file.path, f"shape {number} ({name[:40]}) of {file.what}", file.size)
         points = entry.get("points")
         if kind in _LINES:
             reader.without_area(place, f"a {kind} has no area")
@@ -218,7 +221,7 @@ def _shapes(
 
 
 def _shape(
-    reader: ShapeReader, kind: object, points: list[Any], mask: Any, grey: int, place: Place
+    reader: ShapeReader, kind: object, points: list[Any], mask: Any, grey: int, place: ShapePlace
 ) -> Shape | None:
     if kind == "polygon" or (kind == "rectangle" and len(points) == 4):
         return reader.polygon(points, grey, place)
@@ -239,7 +242,7 @@ def _shape(
 
 
 def _mask(
-    reader: ShapeReader, mask: Any, corners: tuple[int, int, int, int], grey: int, place: Place
+    reader: ShapeReader, mask: Any, corners: tuple[int, int, int, int], grey: int, place: ShapePlace
 ) -> RunLengths | None:
     """Return the pixels of a mask: a PNG in base64 for the box from corner to corner, inclusive."""
     top, left, bottom, right = corners
@@ -264,7 +267,7 @@ def _mask(
         return None
     edges = np.flatnonzero(np.diff(inside.ravel(order="F"), prepend=False)).tolist()
     counts = np.diff([0, *edges, inside.size]).tolist()
-    boxed = Place(place.path, place.what, None)
+    boxed = ShapePlace(place.path, place.what, None)
     shape = reader.run_lengths(counts, (height, width), grey, boxed)
     if shape is None:
         return None

@@ -33,7 +33,7 @@ from headstart.data.layouts.annotated_frames import (
     set_frames,
 )
 from headstart.data.layouts.annotation_files import PicturesByName, bad_annotations
-from headstart.data.layouts.annotation_shapes import Place, ShapeReader
+from headstart.data.layouts.annotation_shapes import ShapePlace, ShapeReader
 from headstart.data.layouts.dataset import Dataset, Layout
 from headstart.data.layouts.json_heads import first_files, head
 from headstart.data.layouts.name_patterns import usual_split
@@ -255,14 +255,14 @@ def _read_labels(reader: ShapeReader, labels: Path, picture: Path, greys: list[i
     shapes = []
     for number, line in enumerate(text.splitlines(), 1):
         if words := line.split():
-            place = Place(labels, f"line {number} of {labels.name}", size)
+            place = ShapePlace(labels, f"line {number} of {labels.name}", size)
             polygon = _outline(reader, words, greys, place)
             shapes += [polygon] if polygon else []
     return Shapes(labels, tuple(shapes), size)
 
 
 def _outline(
-    reader: ShapeReader, words: list[str], greys: list[int], place: Place
+    reader: ShapeReader, words: list[str], greys: list[int], place: ShapePlace
 ) -> Polygon | None:
     try:
         number, *values = map(float, words)
