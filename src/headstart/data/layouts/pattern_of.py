@@ -50,7 +50,9 @@ def _name_pattern(files: Sequence[Path], splits: Sequence[str | None]) -> str:
     affixes = []
     for split in dict.fromkeys(splits):
         stems = [path.stem for path, of in zip(files, splits, strict=True) if of == split]
-        affixes.append(constant_affixes(stems))
+        if len(stems) > 1:  # a single name does not say what it would share
+            affixes.append(constant_affixes(stems))
+    affixes = affixes or [("", "")]
     prefix = _shared([prefix for prefix, _ in affixes])
     suffix = _shared([suffix for _, suffix in affixes])
     endings = {path.suffix for path in files}
