@@ -280,6 +280,8 @@ def test_layout_not_recognised(tmp_path: Path) -> None:
         assert layout.arrangement in finding.hint
     made(tmp_path / "hw6", ASSIGNMENT)
     assert str(tmp_path / "hw6") in faults(tmp_path)["layout"].hint
+    made(tmp_path / "other", ASSIGNMENT)
+    assert "did you mean" not in faults(tmp_path)["layout"].hint  # one of several is a part
 
 
 def test_without_a_label_map_the_levels_in_the_masks_are_the_classes(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 from headstart.data.files import natural_key, shown
 from headstart.data.label_map import LabelMap, backgrounds
 from headstart.data.layouts.annotation_shapes import ShapeReader
-from headstart.data.layouts.name_patterns import usual_split
+from headstart.data.layouts.name_patterns import outermost_difference, usual_split
 from headstart.data.layouts.pairing import FrameSearch, composed
 from headstart.data.layouts.splitting import NO_SPLIT, complete_splits
 from headstart.data.pictures.frame import Frame, MaskLayer
@@ -125,7 +124,7 @@ def _groups(paths: list[Path], root: Path) -> dict[Path, str | None]:
         path: [part for part in path.relative_to(root).parts[:-1] if not usual_split(part)]
         for path in paths
     }
-    same = len(os.path.commonprefix(list(folders.values())))  # noqa: RUF071
+    same = outermost_difference(folders.values())
     groups = {path: names[same] if len(names) > same else None for path, names in folders.items()}
     counts = Counter(groups.values())
     several = len(counts) > 1 and max(counts.values()) > 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from itertools import takewhile
 
 SPLIT_WORDS = {
@@ -114,6 +114,16 @@ def without_affixes(stem: str, affixes: tuple[str, str]) -> str:
     if len(stem) > len(prefix) + len(suffix):
         stem = stem.removeprefix(prefix).removesuffix(suffix)
     return stem
+
+
+def outermost_difference(folders: Collection[Sequence[str]]) -> int:
+    """Return the first level at which paths differ.
+
+    >>> outermost_difference([("data", "p1", "day 1"), ("data", "p2", "day 1")])
+    1
+    """
+    same = takewhile(lambda level: len(set(level)) == 1, zip(*folders, strict=False))
+    return sum(1 for _ in same)
 
 
 def ordinal_free(name: str) -> str:

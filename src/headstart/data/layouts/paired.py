@@ -8,7 +8,6 @@ out. Split folders have their usual names; other levels of the path are groups, 
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -20,7 +19,7 @@ from headstart.data.layouts.arrangements import Arrangement, Key, Part, arrangem
 from headstart.data.layouts.contents import colours_in, content_of, overlap
 from headstart.data.layouts.dataset import Dataset, Layout
 from headstart.data.layouts.label_discovery import find_label_map
-from headstart.data.layouts.name_patterns import ordinal_free
+from headstart.data.layouts.name_patterns import ordinal_free, outermost_difference
 from headstart.data.layouts.pairing import FrameSearch, read_frames
 from headstart.data.layouts.pattern_of import pattern_of
 from headstart.data.layouts.splitting import NO_SPLIT, complete_splits
@@ -234,7 +233,7 @@ def _groups(arrangement: Arrangement, roles: Roles) -> dict[Key, str | None]:
     )
     if len(folders) < 2 or sorted_only:
         return dict.fromkeys(folders)
-    same = len(os.path.commonprefix([list(names) for names in folders]))  # noqa: RUF071
+    same = outermost_difference(folders)
     groups = {names: names[same] if len(names) > same else None for names in folders}
     counts: Counter[str | None] = Counter()
     for (_, names), keys in parts.items():

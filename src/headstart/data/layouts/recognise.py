@@ -99,6 +99,6 @@ def _unknown_layout(root: Path) -> Finding:
     message = f"{root} has none of the known layouts; it holds {listed or 'nothing'}"
     *arrangements, last = (layout.arrangement for layout in reversed(LAYOUTS))
     hint = f"arrange it as {', as '.join(arrangements)}, or as {last}"
-    if datasets:
+    if len(datasets) == 1:  # of several, such as patients, one alone is not what is meant
         hint = f"did you mean {root / datasets[0]}? Otherwise {hint}"
     return Finding("layout", "error", message, hint)
