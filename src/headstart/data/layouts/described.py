@@ -49,7 +49,8 @@ def read(path: Path) -> Dataset:
     root = Path(os.path.normpath(file.parent / description.root))
     if description.layout is not None:
         return _by_layout(description.layout, root, file)
-    dataset = read_frames(root, LAYOUT, lambda search: _find(search, description))
+    search = FrameSearch(root, LAYOUT.arrangement)
+    dataset = read_frames(search, LAYOUT.name, lambda search: _find(search, description))
     rules = ReadingRules(description.range, description.page)
     return replace(
         dataset,

@@ -19,16 +19,16 @@ from pathlib import Path
 
 from headstart.data.files import listing
 from headstart.data.label_map import LabelMap
-from headstart.data.layouts.dataset import SPLITS, Dataset, Layout
+from headstart.data.layouts.dataset import SPLITS
 from headstart.data.layouts.label_discovery import find_label_map
 from headstart.data.layouts.pairing import (
     FrameSearch,
     composed,
     describe,
+    layout,
     mask_files,
     pair,
     pictures_by_stem,
-    read_frames,
 )
 from headstart.data.layouts.splitting import NO_SPLIT, assign_groups, make_splits
 from headstart.data.pictures.frame import Frame
@@ -57,23 +57,6 @@ def _has_images(folder: Path) -> bool:
     return not [name for name in others if name not in known]
 
 
-def read(root: Path) -> Dataset:
-    """Find the frames by split.
-
-    Raises:
-        DataError: With all faults that can be seen without decoding a picture.
-    """
-    return read_frames(root, LAYOUT, _find)
-
-
-LAYOUT = Layout(
-    name="plain",
-    arrangement="{train,validation,test}/{images,masks}/ or images/ and masks/",
-    recognises=recognises,
-    read=read,
-)
-
-
 def _find(search: FrameSearch) -> LabelMap | None:
     root = search.root
     with_splits = any((root / name / "images").is_dir() for name in SPLITS)
@@ -89,3 +72,11 @@ def _find(search: FrameSearch) -> LabelMap | None:
     make_splits(search)
     describe(search)
     return find_label_map(search, mask_files(search))
+
+
+LAYOUT = layout(
+    name="plain",
+    arrangement="{train,validation,test}/{images,masks}/ or images/ and masks/",
+    recognises=recognises,
+    find=_find,
+)

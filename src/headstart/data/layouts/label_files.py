@@ -24,7 +24,7 @@ from typing import Any
 
 from headstart.data.files import read_file, shown
 from headstart.data.label_map import LabelMap, backgrounds, label_map_of
-from headstart.data.layouts.annotation_files import read_json
+from headstart.data.layouts.annotations.annotation_files import read_json
 from headstart.errors import DataError, Finding
 
 Pairs = list[tuple[str, object]]

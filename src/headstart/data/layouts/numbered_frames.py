@@ -15,16 +15,16 @@ from pathlib import Path
 
 from headstart.data.files import listing
 from headstart.data.label_map import LabelMap
-from headstart.data.layouts.dataset import SPLITS, Dataset, Layout
+from headstart.data.layouts.dataset import SPLITS
 from headstart.data.layouts.label_discovery import find_label_map
 from headstart.data.layouts.pairing import (
     FrameSearch,
     composed,
     describe,
+    layout,
     mask_files,
     pair,
     pictures_by_stem,
-    read_frames,
 )
 from headstart.data.pictures.frame import Frame
 
@@ -32,23 +32,6 @@ from headstart.data.pictures.frame import Frame
 def recognises(root: Path) -> bool:
     """Return whether the folder ``segmentation`` exists."""
     return (root / "segmentation").is_dir()
-
-
-def read(root: Path) -> Dataset:
-    """Find the frames by split.
-
-    Raises:
-        DataError: With all faults that can be seen without decoding a picture.
-    """
-    return read_frames(root, LAYOUT, _find)
-
-
-LAYOUT = Layout(
-    name="assignment",
-    arrangement="segmentation/{train,validation,test}/<k>/<k>_input.jpg and <k>_mask.png",
-    recognises=recognises,
-    read=read,
-)
 
 
 def _find(search: FrameSearch) -> LabelMap | None:
@@ -60,6 +43,14 @@ def _find(search: FrameSearch) -> LabelMap | None:
             search.unlabelled[split] = tuple(Frame(k, path) for k, path in pictures.items())
     describe(search)
     return find_label_map(search, mask_files(search))
+
+
+LAYOUT = layout(
+    name="assignment",
+    arrangement="segmentation/{train,validation,test}/<k>/<k>_input.jpg and <k>_mask.png",
+    recognises=recognises,
+    find=_find,
+)
 
 
 def _numbered(search: FrameSearch, folder: Path) -> tuple[dict[str, Path], dict[str, Path]]:

@@ -17,10 +17,9 @@ from headstart.data.files import shown
 from headstart.data.label_map import LabelMap, map_of_levels
 from headstart.data.layouts.arrangements import Arrangement, Key, Part, arrangements, find_places
 from headstart.data.layouts.contents import colours_in, content_of, overlap
-from headstart.data.layouts.dataset import Dataset, Layout
 from headstart.data.layouts.label_discovery import find_label_map
 from headstart.data.layouts.name_patterns import ordinal_free, outermost_difference
-from headstart.data.layouts.pairing import FrameSearch, read_frames
+from headstart.data.layouts.pairing import FrameSearch, layout
 from headstart.data.layouts.pattern_of import pattern_of
 from headstart.data.layouts.splitting import NO_SPLIT, complete_splits
 from headstart.data.pictures.frame import Frame, Layer
@@ -55,23 +54,6 @@ def recognises(root: Path) -> bool:
         DataError: two kinds of files could equally be the pictures or the masks.
     """
     return root.is_dir() and _arranged(root) is not None
-
-
-def read(root: Path) -> Dataset:
-    """Find the frames by split.
-
-    Raises:
-        DataError: With all faults of the folders, the masks' levels and the groups.
-    """
-    return read_frames(root, LAYOUT, _find)
-
-
-LAYOUT = Layout(
-    name="paired",
-    arrangement="a folder of pictures and a folder of masks with the same names",
-    recognises=recognises,
-    read=read,
-)
 
 
 def _arranged(root: Path) -> tuple[Arrangement, Roles] | None:
@@ -211,6 +193,14 @@ def _find(search: FrameSearch) -> LabelMap | None:
     _unique_names(search)
     complete_splits(search)
     return label_map
+
+
+LAYOUT = layout(
+    name="paired",
+    arrangement="a folder of pictures and a folder of masks with the same names",
+    recognises=recognises,
+    find=_find,
+)
 
 
 def _groups(arrangement: Arrangement, roles: Roles) -> dict[Key, str | None]:

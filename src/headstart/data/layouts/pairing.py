@@ -43,21 +43,36 @@ class FrameSearch:
         self.findings.append(Finding(code, severity, message, hint, files))
 
 
-def read_frames(
-    root: Path, layout: Layout, find: Callable[[FrameSearch], LabelMap | None]
-) -> Dataset:
-    """Return the dataset in a folder.
+def layout(
+    name: str,
+    arrangement: str,
+    recognises: Callable[[Path], bool],
+    find: Callable[[FrameSearch], LabelMap | None],
+) -> Layout:
+    """Return the layout whose frames ``find`` collects.
 
     Args:
-        root: The dataset's folder.
-        layout: The layout that recognised it.
+        name: Runs record it, so it never changes.
+        arrangement: Folders and files, for hints.
+        recognises: Whether a folder has this layout.
         find: Puts the frames into a search and returns the label map; None with an error among
             the findings.
+    """
+
+    def read(root: Path) -> Dataset:
+        return read_frames(FrameSearch(root, arrangement), name, find)
+
+    return Layout(name, arrangement, recognises, read)
+
+
+def read_frames(
+    search: FrameSearch, name: str, find: Callable[[FrameSearch], LabelMap | None]
+) -> Dataset:
+    """Return the dataset that ``find`` collects.
 
     Raises:
         DataError: With all faults of the folders and of the label map.
     """
-    search = FrameSearch(root, layout.arrangement)
     label_map = None
     try:
         label_map = find(search)
@@ -66,14 +81,13 @@ def read_frames(
     errors = [finding for finding in search.findings if finding.severity == "error"]
     if errors or label_map is None:
         raise DataError(merged(errors))
-    findings = merged(search.findings)
     return Dataset(
-        root,
-        layout.name,
+        search.root,
+        name,
         label_map,
         search.splits,
         search.unlabelled,
-        findings,
+        merged(search.findings),
         tuple(sentence[:1].upper() + sentence[1:].removesuffix(".") for sentence in search.reading),
     )
 

@@ -9,17 +9,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from headstart.data.files import listing
-from headstart.data.layouts import (
+from headstart.data.layouts import described, endovis, images_and_masks, numbered_frames, paired
+from headstart.data.layouts.annotations import (
     coco,
     cvat,
-    described,
-    endovis,
-    images_and_masks,
     label_studio,
     labelme,
     nnunet,
-    numbered_frames,
-    paired,
     roboflow_masks,
     voc,
     yolo,

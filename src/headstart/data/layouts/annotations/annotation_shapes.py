@@ -142,7 +142,7 @@ class ShapeReader:
         Args:
             counts: lengths of the runs, not yet checked.
             size: height and width of the mask.
-            grey: as in [`polygon`][headstart.data.layouts.annotation_shapes.ShapeReader.polygon].
+            grey: as for a polygon.
             place: where it stands.
 
         Raises:

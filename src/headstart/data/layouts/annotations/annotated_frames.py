@@ -8,7 +8,7 @@ from pathlib import Path
 
 from headstart.data.files import natural_key, shown
 from headstart.data.label_map import LabelMap, backgrounds
-from headstart.data.layouts.annotation_shapes import ShapeReader
+from headstart.data.layouts.annotations.annotation_shapes import ShapeReader
 from headstart.data.layouts.name_patterns import outermost_difference, usual_split
 from headstart.data.layouts.pairing import FrameSearch, composed
 from headstart.data.layouts.splitting import NO_SPLIT, complete_splits

@@ -15,9 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from headstart.data.layouts.label_studio_runs import decode_brush, sections
+from headstart.data.layouts.annotations.label_studio_runs import decode_brush, sections
 from headstart.data.layouts.recognise import open_dataset
-from tests.data.layouts.annotated import (
+from tests.data.layouts.annotations.annotated import (
     HEIGHT,
     WIDTH,
     Scene,

@@ -306,8 +306,8 @@ def test_every_missing_picture_is_named(tmp_path: Path) -> None:
 def test_millions_of_elements_are_refused_soon(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("headstart.data.layouts.cvat_xml.MAX_ELEMENTS", 20_000)
-    monkeypatch.setattr("headstart.data.layouts.cvat_xml.MAX_NUMBERS", 50_000)
+    monkeypatch.setattr("headstart.data.layouts.annotations.cvat_xml.MAX_ELEMENTS", 20_000)
+    monkeypatch.setattr("headstart.data.layouts.annotations.cvat_xml.MAX_NUMBERS", 50_000)
     save_picture(tmp_path / "images/0.png", "0")
     started = time.monotonic()
     for shapes, fact in (

@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from pycocotools import mask as oracle
 
-from headstart.data.layouts import annotation_shapes
-from headstart.data.layouts.coco_runs import decode_counts
+from headstart.data.layouts.annotations import annotation_shapes
+from headstart.data.layouts.annotations.coco_runs import decode_counts
 from headstart.data.layouts.recognise import open_dataset
 from headstart.data.pictures.frame import Polygon, RunLengths
 from headstart.data.pictures.shapes import draw, polygon_mask
-from tests.data.layouts.annotated import (
+from tests.data.layouts.annotations.annotated import (
     HEIGHT,
     NAMES,
     WIDTH,

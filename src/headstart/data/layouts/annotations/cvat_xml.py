@@ -19,7 +19,7 @@ from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import DefusedXMLParser
 
 from headstart.data.files import open_regular
-from headstart.data.layouts.annotation_files import MAX_BYTES, bad_annotations
+from headstart.data.layouts.annotations.annotation_files import MAX_BYTES, bad_annotations
 from headstart.data.pictures.frame import Polygon, RunLengths, Shape
 from headstart.data.pictures.refusals import MAX_PIXELS
 from headstart.errors import DataError

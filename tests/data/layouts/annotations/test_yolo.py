@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from headstart.data.layouts.recognise import open_dataset
-from tests.data.layouts.annotated import (
+from tests.data.layouts.annotations.annotated import (
     HEIGHT,
     NAMES,
     WIDTH,

@@ -17,10 +17,9 @@ from pathlib import Path
 
 from headstart.data.files import listing, open_regular, shown
 from headstart.data.label_map import LabelMap, label_map_of
-from headstart.data.layouts.dataset import Dataset, Layout
 from headstart.data.layouts.label_files import classes_sentence, read_classes_csv
 from headstart.data.layouts.name_patterns import usual_split
-from headstart.data.layouts.pairing import FrameSearch, composed, pair, read_frames
+from headstart.data.layouts.pairing import FrameSearch, composed, layout, pair
 from headstart.data.layouts.splitting import NO_SPLIT, complete_splits
 from headstart.data.pictures.reading import SUFFIXES
 from headstart.errors import DataError, Finding
@@ -42,23 +41,6 @@ def recognises(root: Path) -> bool:
     another.
     """
     return any(_names_levels(folder / _CLASSES) for _, folder in _folders(root))
-
-
-def read(root: Path) -> Dataset:
-    """Find the frames by split.
-
-    Raises:
-        DataError: With all faults that can be seen without decoding a picture.
-    """
-    return read_frames(root, LAYOUT, _find)
-
-
-LAYOUT = Layout(
-    name="roboflow-masks",
-    arrangement="Roboflow's {train,valid,test}/<stem>.jpg, <stem>_mask.png and _classes.csv",
-    recognises=recognises,
-    read=read,
-)
 
 
 def _folders(root: Path) -> list[tuple[str, Path]]:
@@ -101,6 +83,14 @@ def _find(search: FrameSearch) -> LabelMap | None:
         )
     complete_splits(search)
     return _label_map(search, [folder / _CLASSES for _, folder in folders])
+
+
+LAYOUT = layout(
+    name="roboflow-masks",
+    arrangement="Roboflow's {train,valid,test}/<stem>.jpg, <stem>_mask.png and _classes.csv",
+    recognises=recognises,
+    find=_find,
+)
 
 
 def _pictures(search: FrameSearch, folder: Path) -> tuple[dict[str, Path], dict[str, Path]]:

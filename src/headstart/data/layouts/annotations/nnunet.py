@@ -20,10 +20,9 @@ from typing import Any
 
 from headstart.data.files import listing
 from headstart.data.label_map import LabelMap, label_map_of
-from headstart.data.layouts.annotation_files import bad_annotations, read_json
-from headstart.data.layouts.dataset import Dataset, Layout
+from headstart.data.layouts.annotations.annotation_files import bad_annotations, read_json
 from headstart.data.layouts.label_files import classes_sentence, labels_of
-from headstart.data.layouts.pairing import FrameSearch, composed, pair, read_frames
+from headstart.data.layouts.pairing import FrameSearch, composed, layout, pair
 from headstart.data.layouts.splitting import NO_SPLIT, complete_splits
 from headstart.data.pictures.frame import Frame
 from headstart.data.pictures.reading import SUFFIXES
@@ -36,23 +35,6 @@ def recognises(root: Path) -> bool:
     """Return whether the folder has a ``dataset.json`` and nnU-Net's two training folders."""
     folders = all((root / name).is_dir() for name in ("imagesTr", "labelsTr"))
     return folders and (root / _FILE).is_file()
-
-
-def read(root: Path) -> Dataset:
-    """Find the frames by split.
-
-    Raises:
-        DataError: With all faults that can be seen without decoding a picture.
-    """
-    return read_frames(root, LAYOUT, _find)
-
-
-LAYOUT = Layout(
-    name="nnunet",
-    arrangement="nnU-Net's dataset.json, imagesTr/<case>_0000.png and labelsTr/<case>.png",
-    recognises=recognises,
-    read=read,
-)
 
 
 def _find(search: FrameSearch) -> LabelMap | None:
@@ -78,6 +60,14 @@ def _find(search: FrameSearch) -> LabelMap | None:
             )
     complete_splits(search)
     return _label_map(search, content, path)
+
+
+LAYOUT = layout(
+    name="nnunet",
+    arrangement="nnU-Net's dataset.json, imagesTr/<case>_0000.png and labelsTr/<case>.png",
+    recognises=recognises,
+    find=_find,
+)
 
 
 def _label_map(search: FrameSearch, content: Any, path: Path) -> LabelMap:

@@ -23,7 +23,7 @@ from typing import Any
 
 from headstart.data.files import natural_key, shown
 from headstart.data.label_map import LabelMap
-from headstart.data.layouts.annotated_frames import (
+from headstart.data.layouts.annotations.annotated_frames import (
     Annotated,
     background_only,
     classes_of,
@@ -32,18 +32,21 @@ from headstart.data.layouts.annotated_frames import (
     set_frames,
     split_of,
 )
-from headstart.data.layouts.annotation_files import PicturesByName, bad_annotations, read_json
-from headstart.data.layouts.annotation_shapes import (
+from headstart.data.layouts.annotations.annotation_files import (
+    PicturesByName,
+    bad_annotations,
+    read_json,
+)
+from headstart.data.layouts.annotations.annotation_shapes import (
     MAX_POINTS,
     ShapePlace,
     ShapeReader,
     picture_size,
 )
-from headstart.data.layouts.coco_runs import decode_counts
-from headstart.data.layouts.dataset import Dataset, Layout
-from headstart.data.layouts.json_heads import head, json_files, looks_like_coco
+from headstart.data.layouts.annotations.coco_runs import decode_counts
+from headstart.data.layouts.annotations.json_heads import head, json_files, looks_like_coco
 from headstart.data.layouts.name_patterns import usual_split
-from headstart.data.layouts.pairing import FrameSearch, read_frames
+from headstart.data.layouts.pairing import FrameSearch, layout
 from headstart.data.layouts.splitting import NO_SPLIT
 from headstart.data.pictures.frame import Shape, Shapes
 
@@ -54,23 +57,6 @@ _EXPORT = "export again from the annotation tool, as COCO with segmentation"
 def recognises(root: Path) -> bool:
     """Return whether one of the first JSON files of a folder is COCO's."""
     return any(looks_like_coco(head(path, root)) for path in json_files(root))
-
-
-def read(root: Path) -> Dataset:
-    """Find the frames by split.
-
-    Raises:
-        DataError: with all faults of the annotations that show without decoding a picture.
-    """
-    return read_frames(root, LAYOUT, _find)
-
-
-LAYOUT = Layout(
-    name="coco",
-    arrangement="annotations/instances_train.json in COCO's format beside the pictures",
-    recognises=recognises,
-    read=read,
-)
 
 
 @dataclass(frozen=True)
@@ -138,6 +124,14 @@ def _find(search: FrameSearch) -> LabelMap:
     unlabelled = _unlisted(search, annotated, find_pictures)
     set_frames(search, annotated, "the names of files and folders", unlabelled)
     return label_map
+
+
+LAYOUT = layout(
+    name="coco",
+    arrangement="annotations/instances_train.json in COCO's format beside the pictures",
+    recognises=recognises,
+    find=_find,
+)
 
 
 def _chosen(search: FrameSearch) -> list[Path]:

@@ -21,13 +21,13 @@ from pathlib import Path
 
 from headstart.data.files import natural_key, open_regular
 from headstart.data.label_map import LabelMap, label_map_of
-from headstart.data.layouts.annotation_files import PicturesByName
-from headstart.data.layouts.cvat_xml import Annotations, CvatPicture, read_annotations
-from headstart.data.layouts.dataset import SPLITS, Dataset, Layout
+from headstart.data.layouts.annotations.annotation_files import PicturesByName
+from headstart.data.layouts.annotations.cvat_xml import Annotations, CvatPicture, read_annotations
+from headstart.data.layouts.dataset import SPLITS
 from headstart.data.layouts.frame_names import frame_names
 from headstart.data.layouts.label_files import classes_sentence, with_background
 from headstart.data.layouts.name_patterns import usual_split
-from headstart.data.layouts.pairing import FrameSearch, read_frames
+from headstart.data.layouts.pairing import FrameSearch, layout
 from headstart.data.layouts.splitting import NO_SPLIT, complete_splits
 from headstart.data.pictures.frame import Frame, RunLengths, Shape, Shapes
 from headstart.data.pictures.reading import SUFFIXES
@@ -51,23 +51,6 @@ def recognises(root: Path) -> bool:
             return b"<annotations" in file.read(_HEAD)
     except DataError:
         return False
-
-
-def read(root: Path) -> Dataset:
-    """Find the frames by split.
-
-    Raises:
-        DataError: With all faults that can be seen without decoding a picture.
-    """
-    return read_frames(root, LAYOUT, _find)
-
-
-LAYOUT = Layout(
-    name="cvat",
-    arrangement="CVAT for images 1.1: annotations.xml and images/",
-    recognises=recognises,
-    read=read,
-)
 
 
 def _find(search: FrameSearch) -> LabelMap | None:
@@ -97,6 +80,14 @@ def _find(search: FrameSearch) -> LabelMap | None:
         )
     complete_splits(search)
     return label_map
+
+
+LAYOUT = layout(
+    name="cvat",
+    arrangement="CVAT for images 1.1: annotations.xml and images/",
+    recognises=recognises,
+    find=_find,
+)
 
 
 def _paths(

@@ -11,9 +11,9 @@ import pytest
 from PIL import Image
 
 from headstart.data.label_map import IGNORE
+from headstart.data.layouts.annotations.voc import voc_colour
 from headstart.data.layouts.class_folders import classes_layout_of
 from headstart.data.layouts.recognise import open_dataset
-from headstart.data.layouts.voc import voc_colour
 from headstart.data.pictures.masks import read_labelled
 from headstart.errors import DataError
 from tests.data.layouts.plain_copy import (

@@ -28,7 +28,7 @@ import numpy as np
 
 from headstart.data.files import is_junk, shown
 from headstart.data.label_map import LabelMap
-from headstart.data.layouts.annotated_frames import (
+from headstart.data.layouts.annotations.annotated_frames import (
     Annotated,
     background_only,
     classes_of,
@@ -37,17 +37,20 @@ from headstart.data.layouts.annotated_frames import (
     set_frames,
     split_of,
 )
-from headstart.data.layouts.annotation_files import PicturesByName, bad_annotations, read_json
-from headstart.data.layouts.annotation_shapes import (
+from headstart.data.layouts.annotations.annotation_files import (
+    PicturesByName,
+    bad_annotations,
+    read_json,
+)
+from headstart.data.layouts.annotations.annotation_shapes import (
     ShapePlace,
     ShapeReader,
     box,
     is_coordinate,
     picture_size,
 )
-from headstart.data.layouts.dataset import Dataset, Layout
-from headstart.data.layouts.json_heads import head, json_files, looks_like_labelme
-from headstart.data.layouts.pairing import FrameSearch, read_frames
+from headstart.data.layouts.annotations.json_heads import head, json_files, looks_like_labelme
+from headstart.data.layouts.pairing import FrameSearch, layout
 from headstart.data.pictures.frame import RunLengths, Shape, Shapes
 from headstart.data.pictures.reading import decode_image
 from headstart.data.pictures.refusals import MAX_PIXELS
@@ -63,23 +66,6 @@ _BACKGROUND = "_background_"
 def recognises(root: Path) -> bool:
     """Return whether one of the first JSON files of a folder is labelme's."""
     return any(looks_like_labelme(head(path, root)) for path in json_files(root))
-
-
-def read(root: Path) -> Dataset:
-    """Find the frames by split.
-
-    Raises:
-        DataError: with all faults of the annotations that show without decoding a picture.
-    """
-    return read_frames(root, LAYOUT, _find)
-
-
-LAYOUT = Layout(
-    name="labelme",
-    arrangement="pictures with labelme's JSON files beside them",
-    recognises=recognises,
-    read=read,
-)
 
 
 def _find(search: FrameSearch) -> LabelMap:
@@ -136,6 +122,14 @@ def _find(search: FrameSearch) -> LabelMap:
     by_split = [(split_of(search, path), path) for path in unlabelled]
     set_frames(search, annotated, "the names of folders", by_split)
     return label_map
+
+
+LAYOUT = layout(
+    name="labelme",
+    arrangement="pictures with labelme's JSON files beside them",
+    recognises=recognises,
+    find=_find,
+)
 
 
 def _all_json(root: Path) -> list[Path]:

@@ -22,12 +22,12 @@ from pathlib import Path
 
 from headstart.data.files import natural_key, open_regular, read_file
 from headstart.data.label_map import LabelMap, label_map_of
-from headstart.data.layouts.annotation_files import PicturesByName, bad_annotations
-from headstart.data.layouts.dataset import SPLITS, Dataset, Layout
+from headstart.data.layouts.annotations.annotation_files import PicturesByName, bad_annotations
+from headstart.data.layouts.dataset import SPLITS
 from headstart.data.layouts.frame_names import frame_names
 from headstart.data.layouts.label_files import Pairs, classes_sentence, read_labelmap
 from headstart.data.layouts.name_patterns import usual_split
-from headstart.data.layouts.pairing import FrameSearch, composed, read_frames
+from headstart.data.layouts.pairing import FrameSearch, composed, layout
 from headstart.data.layouts.splitting import NO_SPLIT, complete_splits
 from headstart.data.pictures.frame import Frame, Layer
 from headstart.errors import DataError, Severity
@@ -46,23 +46,6 @@ _CHALLENGE = (
 def recognises(root: Path) -> bool:
     """Return whether the folder has VOC's pictures and masks."""
     return (root / _PICTURES).is_dir() and (root / _MASKS).is_dir()
-
-
-def read(root: Path) -> Dataset:
-    """Find the frames by split.
-
-    Raises:
-        DataError: With all faults that can be seen without decoding a picture.
-    """
-    return read_frames(root, LAYOUT, _find)
-
-
-LAYOUT = Layout(
-    name="voc",
-    arrangement="Pascal VOC's JPEGImages/, SegmentationClass/ and ImageSets/Segmentation/",
-    recognises=recognises,
-    read=read,
-)
 
 
 def voc_colour(k: int) -> list[int]:
@@ -100,6 +83,14 @@ def _find(search: FrameSearch) -> LabelMap | None:
     search.reading.append(classes_sentence(label_map, source))
     complete_splits(search)
     return label_map
+
+
+LAYOUT = layout(
+    name="voc",
+    arrangement="Pascal VOC's JPEGImages/, SegmentationClass/ and ImageSets/Segmentation/",
+    recognises=recognises,
+    find=_find,
+)
 
 
 def _by_name(search: FrameSearch, folder: str) -> dict[str, Path]:

@@ -24,7 +24,7 @@ import yaml
 
 from headstart.data.files import listing, read_file, shown
 from headstart.data.label_map import LabelMap
-from headstart.data.layouts.annotated_frames import (
+from headstart.data.layouts.annotations.annotated_frames import (
     Annotated,
     background_only,
     classes_of,
@@ -32,12 +32,11 @@ from headstart.data.layouts.annotated_frames import (
     say_classes,
     set_frames,
 )
-from headstart.data.layouts.annotation_files import PicturesByName, bad_annotations
-from headstart.data.layouts.annotation_shapes import ShapePlace, ShapeReader
-from headstart.data.layouts.dataset import Dataset, Layout
-from headstart.data.layouts.json_heads import first_files, head
+from headstart.data.layouts.annotations.annotation_files import PicturesByName, bad_annotations
+from headstart.data.layouts.annotations.annotation_shapes import ShapePlace, ShapeReader
+from headstart.data.layouts.annotations.json_heads import first_files, head
 from headstart.data.layouts.name_patterns import usual_split
-from headstart.data.layouts.pairing import FrameSearch, read_frames
+from headstart.data.layouts.pairing import FrameSearch, layout
 from headstart.data.layouts.splitting import NO_SPLIT
 from headstart.data.pictures.frame import Polygon, Shapes
 from headstart.data.pictures.reading import picture_header
@@ -53,23 +52,6 @@ _YAML_HINT = "write names: [first, second, ...] and train: images/train, val: im
 def recognises(root: Path) -> bool:
     """Return whether a YAML file in a folder names classes, or there are classes and labels."""
     return not (root / "mapping.json").exists() and _classes_file(root) is not None
-
-
-def read(root: Path) -> Dataset:
-    """Find the frames by split.
-
-    Raises:
-        DataError: with all faults of the labels that show without decoding a picture.
-    """
-    return read_frames(root, LAYOUT, _find)
-
-
-LAYOUT = Layout(
-    name="yolo",
-    arrangement="data.yaml, images/train/ and labels/train/ of YOLO segmentation",
-    recognises=recognises,
-    read=read,
-)
 
 
 def _classes_file(root: Path) -> Path | None:
@@ -113,6 +95,14 @@ def _find(search: FrameSearch) -> LabelMap:
     say_classes(search, label_map, shown(path, root))
     set_frames(search, annotated, "data.yaml, or the names of folders")
     return label_map
+
+
+LAYOUT = layout(
+    name="yolo",
+    arrangement="data.yaml, images/train/ and labels/train/ of YOLO segmentation",
+    recognises=recognises,
+    find=_find,
+)
 
 
 def _read_yaml(path: Path, root: Path) -> dict[str, Any]:

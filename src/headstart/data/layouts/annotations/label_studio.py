@@ -23,7 +23,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from headstart.data.files import natural_key, shown
 from headstart.data.label_map import LabelMap
-from headstart.data.layouts.annotated_frames import (
+from headstart.data.layouts.annotations.annotated_frames import (
     Annotated,
     background_only,
     classes_of,
@@ -32,8 +32,12 @@ from headstart.data.layouts.annotated_frames import (
     set_frames,
     split_of,
 )
-from headstart.data.layouts.annotation_files import PicturesByName, bad_annotations, read_json
-from headstart.data.layouts.annotation_shapes import (
+from headstart.data.layouts.annotations.annotation_files import (
+    PicturesByName,
+    bad_annotations,
+    read_json,
+)
+from headstart.data.layouts.annotations.annotation_shapes import (
     ShapePlace,
     ShapeReader,
     box,
@@ -41,10 +45,9 @@ from headstart.data.layouts.annotation_shapes import (
     picture_size,
     turned,
 )
-from headstart.data.layouts.dataset import Dataset, Layout
-from headstart.data.layouts.json_heads import head, json_files, looks_like_label_studio
-from headstart.data.layouts.label_studio_runs import decode_brush
-from headstart.data.layouts.pairing import FrameSearch, read_frames
+from headstart.data.layouts.annotations.json_heads import head, json_files, looks_like_label_studio
+from headstart.data.layouts.annotations.label_studio_runs import decode_brush
+from headstart.data.layouts.pairing import FrameSearch, layout
 from headstart.data.pictures.frame import Layer, MaskLayer, RunLengths, Shape, Shapes
 from headstart.data.pictures.reading import SUFFIXES
 
@@ -60,23 +63,6 @@ Region = dict[str, Any]
 def recognises(root: Path) -> bool:
     """Return whether one of the first JSON files of a folder is Label Studio's."""
     return any(looks_like_label_studio(head(path, root)) for path in json_files(root))
-
-
-def read(root: Path) -> Dataset:
-    """Find the frames by split.
-
-    Raises:
-        DataError: with all faults of the annotations that show without decoding a picture.
-    """
-    return read_frames(root, LAYOUT, _find)
-
-
-LAYOUT = Layout(
-    name="label-studio",
-    arrangement="Label Studio's JSON export beside the pictures",
-    recognises=recognises,
-    read=read,
-)
 
 
 @dataclass(frozen=True)
@@ -137,6 +123,14 @@ def _find(search: FrameSearch) -> LabelMap:
     by_split = [(split_of(search, picture), picture) for picture in without]
     set_frames(search, annotated, "the names of folders", by_split)
     return label_map
+
+
+LAYOUT = layout(
+    name="label-studio",
+    arrangement="Label Studio's JSON export beside the pictures",
+    recognises=recognises,
+    find=_find,
+)
 
 
 def _is_brush(path: Path) -> bool:

@@ -18,13 +18,13 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image
 
 from headstart.data.label_map import IGNORE
-from headstart.data.layouts import annotation_shapes
-from headstart.data.layouts.annotation_shapes import ShapePlace, ShapeReader
-from headstart.data.layouts.labelme import _mask
+from headstart.data.layouts.annotations import annotation_shapes
+from headstart.data.layouts.annotations.annotation_shapes import ShapePlace, ShapeReader
+from headstart.data.layouts.annotations.labelme import _mask
 from headstart.data.layouts.pairing import FrameSearch
 from headstart.data.layouts.recognise import open_dataset
 from headstart.data.pictures.shapes import draw
-from tests.data.layouts.annotated import (
+from tests.data.layouts.annotations.annotated import (
     HEIGHT,
     WIDTH,
     Scene,
