@@ -34,7 +34,7 @@ def test_what_its_folder_holds(pretrained: Path) -> None:
     assert {p.name for p in pretrained.iterdir()} == {
         "README.md", "cache", "checkpoint", "config.json", "curves.png", "environment.json",
         "leaks.json", "metrics.jsonl", "restorations.png", "scores.json", "timing.jsonl",
-        "weights.safetensors", ".lock",
+        "weights.safetensors", ".lock", "manifest.json",
     }  # fmt: skip
     scores = json.loads((pretrained / "scores.json").read_text())
     assert scores["split"] == "validation" and scores["trivial"]["loss"] > 0

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, InstanceOf, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from headstart.records.vouching import damaged, parse_json, read_record
 
@@ -19,7 +19,7 @@ TIMING = "timing.jsonl"
 LEAKS = "leaks.json"
 
 Row = dict[str, Any]
-_Names = Annotated[tuple[InstanceOf[str], ...], Field(strict=False)]  # need not be valid UTF-8
+_Names = Annotated[tuple[str, ...], Field(strict=False)]
 
 
 class Record(BaseModel):
@@ -232,5 +232,3 @@ def checked(value: Any, form: type[_R], path: Path) -> _R:
         name = ".".join(str(part) for part in first["loc"])
         reason = first["msg"][:1].lower() + first["msg"][1:]
         raise damaged(path, f"{name}: {reason}" if name else reason) from None
-    except UnicodeEncodeError:
-        raise damaged(path, "it holds text that is not valid Unicode") from None

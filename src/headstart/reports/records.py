@@ -9,7 +9,7 @@ from typing import Any
 from headstart.config.files import holds_study, read_config, read_study_config
 from headstart.config.records import PretextConfig, RunConfig, StudyConfig
 from headstart.data.task import TaskName
-from headstart.errors import DataError, Finding
+from headstart.errors import DataError, Finding, printable
 from headstart.records.run_records import (
     ENVIRONMENT,
     SCORES,
@@ -161,6 +161,8 @@ def _read_study(folder: Path, config: StudyConfig) -> Records:
         values = (row["start"], row["tune"], row["labels"], row["seed"])
         return tuple(levels.index(value) for levels, value in zip(factors, values, strict=True))
 
+    if outside := [name for name in compared if not _inside(folder / name, folder)]:
+        raise damaged(path, f"the run {printable(outside[0])} is not inside the study")
     try:
         rows = sorted(compared.values(), key=place)
     except ValueError as e:
@@ -188,6 +190,10 @@ def _read_study(folder: Path, config: StudyConfig) -> Records:
     )
 
 
+def _inside(path: Path, folder: Path) -> bool:
+    return path.resolve().is_relative_to(folder.resolve())
+
+
 def _read_run_of_study(folder: Path, row: Row, task: TaskName) -> RunRecord:
     names = (row["run"], row["start"], row["tune"], row["labels"], row["seed"])
     return _read_run(folder / row["run"], task, *names)
@@ -204,7 +210,7 @@ def _read_single_run(folder: Path, config: RunConfig) -> RunRecord:
 
 def _refuse_unfinished(folder: Path) -> None:
     if not (folder / SCORES).exists():
-        message = f"{folder} holds a run that is not finished"
+        message = f"{folder} holds no scores.json: the run is not finished"
         hint = "a report needs a finished run; repeat the run's command to continue it"
         raise DataError(Finding("unfinished", "error", message, hint))
 
