@@ -266,7 +266,7 @@ def test_names_are_set_and_never_obeyed_and_pictures_can_be_left_out(
         text = path.read_text()
         for old, new in renamed.items():
             text = text.replace(json.dumps(old), json.dumps(new))
-        path.write_text(text)
+        path.write_text(re.sub(r',\s*"sha256": "\w+"', "", text))
     for path in out.rglob("manifest.json"):  # the files are no longer those of the manifest
         path.unlink()
     for path in out.rglob("frames.csv"):

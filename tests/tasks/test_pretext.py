@@ -205,7 +205,8 @@ def test_a_start_that_changed_under_the_run_is_refused(
         train(started(drawn, str(start)), tmp_path / "run", Interrupting())
     other = tmp_path / "other"
     train(read_run_config(trained / "config.json").model_copy(update={"seed": 9}), other, Silent())
-    shutil.copy(other / "weights.safetensors", start)
+    for name in ("weights.safetensors", "manifest.json"):
+        shutil.copy(other / name, start)
     with pytest.raises(DataError, match=r"\[data-changed\].*: start\b"):
         train(started(drawn, str(start)), tmp_path / "run", Silent())
 
