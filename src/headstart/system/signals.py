@@ -10,6 +10,8 @@ import signal
 from types import FrameType
 from typing import Any
 
+from headstart.errors import Finding, InterruptedRun
+
 _owner: Stopping | None = None
 
 
@@ -57,3 +59,8 @@ class Stopping:
     def asked(self) -> bool:
         """Return whether a signal asked to stop."""
         return self.signal is not None
+
+    def interrupted(self, finding: Finding) -> InterruptedRun:
+        """Return the error of work that stopped because a signal asked, with its exit status."""
+        assert self.signal is not None
+        return InterruptedRun(finding, self.signal)
