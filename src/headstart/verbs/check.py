@@ -7,9 +7,7 @@ from pathlib import Path
 
 from headstart.data.checks.classification import ClassReport, check_classes
 from headstart.data.checks.segmentation import Report, check_dataset
-from headstart.data.layouts.described import description_of
-from headstart.data.layouts.description import to_toml
-from headstart.data.layouts.recognise import open_dataset
+from headstart.data.layouts.describing import description_text
 from headstart.data.task import TaskName, task_of
 from headstart.errors import Finding, UsageError
 from headstart.system.disk import write_atomic
@@ -63,4 +61,4 @@ def write_description(data: Path, file: Path) -> None:
     if file.exists():
         message = f"{file} exists"
         raise UsageError(Finding("bad-setting", "error", message, "give another name"))
-    write_atomic(file, to_toml(description_of(open_dataset(data))).encode())
+    write_atomic(file, description_text(data, file))

@@ -451,4 +451,4 @@ def test_the_line_for_a_field_of_view_reads_it(tmp_path: Path) -> None:
         for frame in frames:
             _, read = read_labelled(frame, dataset.label_map, dataset.root)
             assert np.array_equal(read == IGNORE, ~inside)
-            assert np.array_equal(read[inside], labels(int(frame.name))[inside])
+            assert np.array_equal(read[inside], labels(int(frame.name.partition("_")[0]))[inside])

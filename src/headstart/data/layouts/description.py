@@ -18,14 +18,15 @@
 
 A pattern has parts in braces, which match within one folder or file name; ``*`` matches anything
 there. ``{name}`` is required, ``{group}`` and ``{split}`` have a meaning, and other parts must only
-agree between picture and mask.
+agree between picture and mask. A frame has the name of its picture's file, without the ending; if
+``{name}`` is a folder, the name of that folder.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -39,6 +40,8 @@ NAME = "dataset.toml"
 
 Split = Literal["train", "validation", "test"]
 Value = int | str | tuple[int, int, int]
+Parts = Mapping[str, str]
+"""What the parts of a pattern stand for in one path, by the part's name."""
 Pattern = Annotated[str, Field(min_length=1, max_length=500)]
 
 
@@ -68,7 +71,7 @@ class Description(FrozenModel):
         layout: the name of a layout that reads the folder, in place of patterns.
         pictures: pattern of the pictures.
         masks: pattern of the masks; or by class, of masks that show that class alone.
-        unlabelled: pattern of pictures without masks.
+        unlabelled: pattern of pictures without masks, or several.
         frames: frames one by one, in place of patterns.
         split: by split, the value of ``{split}``, or a text file that lists names.
         classes: grey level or colour by class name; by default the levels in the masks.
@@ -88,7 +91,7 @@ class Description(FrozenModel):
     layout: str | None = None
     pictures: Pattern | None = None
     masks: Pattern | dict[str, Pattern] | None = None
-    unlabelled: Pattern | None = None
+    unlabelled: Pattern | tuple[Pattern, ...] = ()
     frames: tuple[ListedFrame, ...] = ()
     split: dict[Split, str] = Field(default_factory=dict)
     classes: dict[str, Value] = Field(default_factory=dict)
@@ -110,7 +113,8 @@ class Description(FrozenModel):
         coloured = any(not isinstance(value, int) for value in self.classes.values())
         if self.threshold is not None and (coloured or len(self.classes) > 2):
             raise ValueError("threshold is for masks of two levels; leave it out, or the classes")
-        patterns = [self.pictures, self.unlabelled, self.valid]
+        patterns = [self.pictures, self.valid]
+        patterns += [self.unlabelled] if isinstance(self.unlabelled, str) else self.unlabelled
         patterns += list(self.masks.values()) if isinstance(self.masks, dict) else [self.masks]
         for pattern in patterns:
             if pattern is not None and "{name}" not in pattern:
@@ -176,11 +180,15 @@ def to_toml(description: Description) -> str:
     lines = [f"{name} = {_literal(value)}" for name, value in values.items()]
     for name, table in tables.items():
         lines += ["", f"[{name}]"]
-        lines += [f"{_literal(key)} = {_literal(value)}" for key, value in table.items()]
+        lines += [f"{_key(key)} = {_literal(value)}" for key, value in table.items()]
     for frame in frames:
         lines += ["", "[[frames]]"]
         lines += [f"{key} = {_literal(value)}" for key, value in frame.items() if value is not None]
     return "\n".join(lines) + "\n"
+
+
+def _key(name: str) -> str:
+    return name if re.fullmatch("[A-Za-z0-9_-]+", name) else _literal(name)
 
 
 def _literal(value: object) -> str:

@@ -9,18 +9,19 @@ out. Split folders have their usual names; other levels of the path are groups, 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from headstart.data.files import shown
 from headstart.data.label_map import LabelMap, map_of_levels
 from headstart.data.layouts.arrangements import Arrangement, Key, Part, arrangements, find_places
 from headstart.data.layouts.contents import colours_in, content_of, overlap
+from headstart.data.layouts.frame_names import with_unique_names
 from headstart.data.layouts.label_discovery import find_label_map
 from headstart.data.layouts.name_patterns import ordinal_free, outermost_difference
 from headstart.data.layouts.pairing import FrameSearch, layout
-from headstart.data.layouts.pattern_of import pattern_of
+from headstart.data.layouts.pattern_of import patterns_of
 from headstart.data.layouts.splitting import NO_SPLIT, complete_splits
 from headstart.data.pictures.frame import Frame, Layer
 from headstart.errors import DataError, Finding
@@ -183,14 +184,17 @@ def _find(search: FrameSearch) -> LabelMap | None:
         )
         search.add_finding("image-without-mask", "error", message, hint, unpaired)
     if unlabelled:
-        search.unlabelled["train"] = tuple(_named(unlabelled, search.root))
+        search.unlabelled["train"] = with_unique_names(
+            (Frame(path.stem, path) for path in unlabelled), search.root
+        )
         folders = sorted({shown(path.parent, search.root) for path in unlabelled})
         search.reading.append(
             f"Without masks: {len(unlabelled)} pictures in {_listed(folders)}, for pretexts"
         )
     if set(search.splits) == {"train"}:  # a folder called train alone is no split
         search.splits[NO_SPLIT] = search.splits.pop("train")
-    _unique_names(search)
+    for split, frames in search.splits.items():
+        search.splits[split] = with_unique_names(frames, search.root)
     complete_splits(search)
     return label_map
 
@@ -277,30 +281,6 @@ def _mask(
     return tuple(Layer(path, levels, "the label map") for path, _ in layers)
 
 
-def _named(paths: Iterable[Path], root: Path) -> list[Frame]:
-    """Return pictures without masks, with names that differ."""
-    paths = list(paths)
-    counts = Counter(path.stem for path in paths)
-    return [
-        Frame(
-            p.stem if counts[p.stem] == 1 else shown(p.with_suffix(""), root).replace("/", "_"), p
-        )
-        for p in paths
-    ]
-
-
-def _unique_names(search: FrameSearch) -> None:
-    """Put the group before names that several frames of a split share."""
-    for split, frames in search.splits.items():
-        counts = Counter(frame.name for frame in frames)
-        search.splits[split] = tuple(
-            frame
-            if counts[frame.name] == 1
-            else replace(frame, name=f"{(frame.group or '').replace('/', '_')}_{frame.name}")
-            for frame in frames
-        )
-
-
 def _without_picture(search: FrameSearch, arrangement: Arrangement, roles: Roles) -> None:
     pictures = arrangement.kinds[roles.pictures]
     alone = [
@@ -339,18 +319,29 @@ def _say_how_to_use(
     search: FrameSearch, arrangement: Arrangement, roles: Roles, region: str
 ) -> None:
     """Say which ``dataset.toml`` scores only the pixels inside a region."""
-    patterns = {}
-    for name, kind in (("pictures", roles.pictures), ("masks", roles.masks[0]), ("valid", region)):
-        of_kind = arrangement.kinds[kind]
-        files = [
-            (path, split)
-            for (split, _), keys in of_kind.items()
-            for p in keys.values()
-            for path in p
+    pictures = {
+        (part, key): paths[0]
+        for part, keys in arrangement.kinds[roles.pictures].items()
+        for key, paths in keys.items()
+    }
+    beside = {
+        name: [
+            (pictures[part, key], path)
+            for part, keys in arrangement.kinds[kind].items()
+            for key, paths in keys.items()
+            for path in paths
+            if (part, key) in pictures
         ]
-        patterns[name] = pattern_of([path for path, _ in files], [s for _, s in files], search.root)
+        for name, kind in (("masks", roles.masks[0]), ("valid", region))
+    }
+    groups = _groups(arrangement, roles)
+    of_pictures = [groups[part[1]] for part, _ in pictures]
+    found = next(patterns_of([*pictures.values()], beside, search.root, of_pictures), None)
+    if found is None:
+        return
+    patterns = {"pictures": found.pictures, **found.beside}
     message = f"{region or 'a kind of files'} is nearly the same for every picture and is left out"
-    lines = ", ".join(f'{name} = "{pattern}"' for name, pattern in patterns.items() if pattern)
+    lines = ", ".join(f'{name} = "{pattern}"' for name, pattern in patterns.items())
     hint = f"if only the pixels inside it count, write these lines into dataset.toml: {lines}"
     search.add_finding("region-left-out", "info", message, hint)
 

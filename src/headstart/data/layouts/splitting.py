@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,6 +25,7 @@ def complete_splits(search: FrameSearch, source: str = "") -> None:
         search: has the labelled frames.
         source: where the splits come from, for the reading; by default it has said so.
     """
+    _refuse_shared_names(search)
     assign_groups(search)
     unsorted = search.splits.get(NO_SPLIT, ())
     if unsorted and len(search.splits) > 1:
@@ -43,6 +45,15 @@ def complete_splits(search: FrameSearch, source: str = "") -> None:
         search.reading.append(f"Splits: {counts}, from {source}")
     make_splits(search)
     search.splits = {name: search.splits[name] for name in SPLITS if name in search.splits}
+
+
+def _refuse_shared_names(search: FrameSearch) -> None:
+    for frames in search.splits.values():
+        counts = Counter(frame.name for frame in frames)
+        if twice := [frame.image for frame in frames if counts[frame.name] > 1]:
+            message = "several pictures of a split have one name"
+            hint = "give them different names, or put them into folders of different names"
+            search.add_finding("same-stem", "error", message, hint, twice)
 
 
 def assign_groups(search: FrameSearch) -> None:
