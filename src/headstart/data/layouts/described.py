@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from headstart.data.files import is_junk, natural_key, read_file
+from headstart.data.files import FollowedPath, is_junk, natural_key, read_file, walk_links
 from headstart.data.label_map import LabelMap, map_of_colours, map_of_levels, parsed_value
 from headstart.data.layouts.dataset import Dataset, Layout
 from headstart.data.layouts.description import (
@@ -63,6 +63,7 @@ def read_as(description: Description, root: Path) -> Dataset:
     Raises:
         DataError: With all faults of the folder.
     """
+    root = FollowedPath(root) if description.links == "follow" else root
     search = FrameSearch(root, LAYOUT.arrangement)
     dataset = read_frames(search, LAYOUT.name, lambda search: _find(search, description))
     rules = ReadingRules(description.range, description.page)
@@ -71,7 +72,7 @@ def read_as(description: Description, root: Path) -> Dataset:
         splits={n: _by_rules(frames, rules) for n, frames in dataset.splits.items()},
         unlabelled={n: _by_rules(frames, rules) for n, frames in dataset.unlabelled.items()},
         description=hashlib.sha256(
-            description.model_dump_json(exclude={"root"}).encode()
+            description.model_dump_json(exclude={"root"}, exclude_defaults=True).encode()
         ).hexdigest(),
     )
 
@@ -114,7 +115,26 @@ def _find(search: FrameSearch, description: Description) -> LabelMap | None:
         search.splits[split] = labelled
     complete_splits(search)
     describe(search)
+    _say_where_links_lead(search)
     return label_map
+
+
+def _say_where_links_lead(search: FrameSearch) -> None:
+    if not isinstance(search.root, FollowedPath):
+        return
+    parts = (*search.splits.values(), *search.unlabelled.values())
+    of_frames = (
+        path for part in parts for f in part for path in (f.image, *f.masks, f.valid) if path
+    )
+    inside = Path(os.path.realpath(search.root))
+    real = [Path(os.path.realpath(path)) for path in of_frames]
+    outside = [path.parent for path in real if not path.is_relative_to(inside)]
+    folders = [str(folder) for folder in sorted(set(outside))]
+    listed = ", ".join(folders[:3]) + (f" and {len(folders) - 3} more" if folders[3:] else "")
+    where = f", in {listed}" if folders else ""
+    search.reading.append(
+        f"Links are followed: {len(outside)} of {len(real)} files lie outside the folder{where}"
+    )
 
 
 _Frames = dict[str, list[Frame]]
@@ -212,7 +232,8 @@ def _meaning(description: Description, value: str) -> str | None:
 
 
 def _files(root: Path) -> Iterable[str]:
-    for parent, folders, names in os.walk(root):
+    walk = walk_links if isinstance(root, FollowedPath) else os.walk
+    for parent, folders, names in walk(root):
         folders[:] = [name for name in folders if not is_junk(name)]
         for name in names:
             if name[name.rfind(".") :].lower() in SUFFIXES and not is_junk(name):

@@ -7,6 +7,7 @@
     masks = "gt/{group}/{name}_gt.png"            # or a table of patterns by class
     valid = "fov/{name}.gif"                      # optional: pixels that are 0 there count nowhere
     ignore = 255                                  # optional: a level or colour, or several
+    links = "follow"                              # optional: also where links leave the folder
 
     [classes]                                     # optional: levels, or colours such as "#ff0000"
     background = 0
@@ -79,6 +80,7 @@ class Description(FrozenModel):
         valid: pattern of masks of the region that counts.
         threshold: masks are 255 from this brightness up and 0 below, for soft edges and JPEG.
         missing: ``"background"``: a picture without mask shows background only.
+        links: ``"follow"``: links that lead out of ``root`` are followed; else they are refused.
         range: the values that become black and white in pictures of more than 8 bits;
             ``"percentile"`` for each picture's own 0.5 and 99.5 percentiles.
         page: the page of TIFF files with several, from 0.
@@ -99,6 +101,7 @@ class Description(FrozenModel):
     valid: Pattern | None = None
     threshold: Annotated[int, Field(ge=1, le=255)] | None = None
     missing: Literal["error", "background"] = "error"
+    links: Literal["refuse", "follow"] = "refuse"
     range: tuple[int, int] | Literal["percentile"] | None = None
     page: Annotated[int, Field(ge=0)] | None = None
 
@@ -108,6 +111,10 @@ class Description(FrozenModel):
         ways = [self.layout is not None, self.pictures is not None, bool(self.frames)]
         if sum(ways) != 1:
             raise ValueError("give one of layout, pictures (with masks) and frames")
+        if self.layout is not None and self.links == "follow":
+            raise ValueError(
+                "links are followed for pictures and masks, or frames, not for a layout"
+            )
         if self.pictures is not None and self.masks is None:
             raise ValueError("masks is missing: the pattern of the masks")
         coloured = any(not isinstance(value, int) for value in self.classes.values())
