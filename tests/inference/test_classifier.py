@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 from headstart.cli.main import app
 from headstart.config.recipes import CLASSIFIER_DEFAULT
 from headstart.config.records import make_run_config
-from headstart.data.layouts.class_folders import open_classes
+from headstart.data.layouts.class_layouts import open_classes
 from headstart.data.layouts.picture_folder import find_pictures
 from headstart.data.layouts.recognise import open_dataset
 from headstart.errors import DataError, HeadstartError, LockedError

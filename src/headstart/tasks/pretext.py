@@ -19,7 +19,7 @@ from headstart.data.decoded_frames import digest
 from headstart.data.files import shown
 from headstart.data.layouts.dataset import Dataset
 from headstart.data.layouts.picture_folder import find_pictures
-from headstart.data.layouts.recognise import layout_of, open_dataset
+from headstart.data.layouts.recognise import recognise
 from headstart.data.pictures.duplicates import NEAR, copies, fingerprints, nearest
 from headstart.data.pictures.frame import Frame
 from headstart.errors import DataError, Finding
@@ -110,8 +110,8 @@ class PretextTask:
         Raises:
             DataError: the folder has fewer than two pictures, or the dataset cannot be used.
         """
-        if layout_of(data) is not None:
-            return pictures_of(open_dataset(data))
+        if (dataset := recognise(data)) is not None:
+            return pictures_of(dataset.read())
         train, validation = _set_aside(find_pictures(data))
         return PretextPictures(data, "the pictures of the folder", train, validation, ())
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from headstart.data.layouts.dataset import frames_of
 from headstart.data.layouts.picture_folder import PictureFolder, nothing_to_use, walk
-from headstart.data.layouts.recognise import layout_of, open_dataset
+from headstart.data.layouts.recognise import recognise
 from headstart.data.pictures.clip import is_clip, open_clip
 from headstart.data.pictures.frame import Frame
 from headstart.errors import DataError, Finding, UsageError
@@ -174,11 +174,11 @@ def _find(run: Path, source: Path, with_clips: bool) -> tuple[PictureFolder, tup
         DataError: there is nothing to predict, or names collide.
     """
     try:
-        layout = layout_of(source) if source.is_dir() else None
+        found = recognise(source) if source.is_dir() else None
     except OSError:  # a folder that may not be listed, which walking it reports
-        layout = None
-    if layout is not None:
-        splits = open_dataset(source).splits.values()
+        found = None
+    if found is not None:
+        layout, splits = found.layout, found.read().splits.values()
         if any(frame.masks or frame.valid for frames in splits for frame in frames):
             message = f"{source} is a dataset ({layout}); its masks would be taken for pictures"
             hint = "name a split, as in --split test; or give the folder that holds only pictures"

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from headstart.data.layouts.picture_folder import nothing_to_use, walk, with_flat_names
-from headstart.data.layouts.recognise import layout_of, open_dataset
+from headstart.data.layouts.recognise import recognise
 from headstart.data.pictures.frame import Frame
 from headstart.errors import Finding, UsageError
 from headstart.training.listener import ignore
@@ -126,8 +126,8 @@ def _unlabelled_frames(
     unlabelled: Path,
 ) -> tuple[tuple[Frame, ...], Path, tuple[Finding, ...]]:
     """Return the pictures, their folder, and what was passed over."""
-    if layout_of(unlabelled) is not None:
-        dataset = open_dataset(unlabelled)
+    if (found := recognise(unlabelled)) is not None:
+        dataset = found.read()
         root = dataset.root if dataset.root.is_dir() else dataset.root.parent
         frames = dataset.unlabelled.get("train", ())
         if not frames:

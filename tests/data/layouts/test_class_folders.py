@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from headstart.data.drawn.dataset import write_dataset
-from headstart.data.layouts.class_folders import LabelledSplit, classes_layout_of, open_classes
+from headstart.data.layouts.class_dataset import LabelledSplit
+from headstart.data.layouts.class_layouts import classes_layout_of, open_classes
 from headstart.data.layouts.dataset import SPLITS
 from headstart.errors import DataError, Finding
 from tests.data.pictures_of_classes import folders, four_files, picture, save
@@ -162,7 +163,7 @@ def test_fashion_mnist_is_a_word_unless_it_is_a_folder(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     fetched = four_files(tmp_path / "fetched")
-    monkeypatch.setattr("headstart.data.layouts.class_folders.fetch_fashion_mnist", lambda: fetched)
+    monkeypatch.setattr("headstart.data.layouts.idx.fetch_fashion_mnist", lambda: fetched)
     word = Path("fashion-mnist")
     assert classes_layout_of(word) == "idx"
     assert open_classes(word).root == fetched

@@ -27,7 +27,7 @@ from tests.data.layouts.test_people import (
 
 def described(data: Path, file: Path) -> tuple[Description, Dataset]:
     """Describe a dataset in a file, and read the file."""
-    file.write_text(description_text(data, file))
+    file.write_text(description_text(open_dataset(data), data, file))
     return read_description(file), open_dataset(file)
 
 
@@ -137,7 +137,7 @@ def test_a_description_is_described_as_it_is(tmp_path: Path) -> None:
 
 def test_what_the_file_says_on_top(tmp_path: Path) -> None:
     CASES["a field of view beside"][0](tmp_path)
-    text = description_text(tmp_path, tmp_path / "dataset.toml")
+    text = description_text(open_dataset(tmp_path), tmp_path, tmp_path / "dataset.toml")
     comment = text[: text.index("\npictures")]
     assert all(line.startswith("#") for line in comment.splitlines() if line)
     for words in ("headstart check --describe", "own-data.md", "Left out", '# valid = "fov/'):

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from headstart.data.files import FollowedPath, is_junk, natural_key, read_file, walk_links
@@ -32,23 +33,25 @@ from headstart.errors import DataError, Finding
 _MAX_LIST = 1 << 26  # bytes of a list file
 
 
-def recognises(path: Path) -> bool:
-    """Return whether a path is a ``.toml`` file, or a folder with a ``dataset.toml``."""
-    return (path.suffix == ".toml" and path.is_file()) or (path / NAME).is_file()
+def file_of(path: Path) -> Path | None:
+    """Return a path that is a ``.toml`` file, or the ``dataset.toml`` in a folder; None if none."""
+    if path.suffix == ".toml" and path.is_file():
+        return path
+    return path / NAME if (path / NAME).is_file() else None
 
 
-def file_of(path: Path) -> Path:
-    """Return the ``.toml`` file of a path that this layout recognises."""
-    return path if path.is_file() else path / NAME
+def recognise(path: Path) -> Callable[[], Dataset] | None:
+    """Return the reader of a ``.toml`` file, or of a folder with a ``dataset.toml``."""
+    file = file_of(path)
+    return None if file is None else partial(read, file)
 
 
-def read(path: Path) -> Dataset:
+def read(file: Path) -> Dataset:
     """Find the frames as the file says.
 
     Raises:
         DataError: With all faults of the file, or of the folder.
     """
-    file = file_of(path)
     description = read_description(file)
     root = Path(os.path.normpath(file.parent / description.root))
     if description.layout is not None:
@@ -84,8 +87,7 @@ def _by_rules(frames: tuple[Frame, ...], rules: ReadingRules) -> tuple[Frame, ..
 LAYOUT = Layout(
     name="described",
     arrangement=f"you like, with a {NAME} that says how to read it",
-    recognises=recognises,
-    read=read,
+    recognise=recognise,
 )
 
 
@@ -97,7 +99,12 @@ def _by_layout(name: str, root: Path, file: Path) -> Dataset:
         message = f"{file}: there is no layout {name}"
         hint = f"expected one of {', '.join(layouts)}"
         raise DataError(Finding("bad-setting", "error", message, hint))
-    return layouts[name].read(root)
+    read = layouts[name].recognise(root)
+    if read is None:
+        message = f'{file} says layout = "{name}", but {root} is not arranged so'
+        hint = f"arrange it as {layouts[name].arrangement}; or write patterns in place of a layout"
+        raise DataError(Finding("layout", "error", message, hint))
+    return read()
 
 
 def _find(search: FrameSearch, description: Description) -> LabelMap | None:

@@ -18,7 +18,6 @@ from headstart.data.layouts.description import (
     to_toml,
 )
 from headstart.data.layouts.pattern_of import patterns_of
-from headstart.data.layouts.recognise import open_dataset
 from headstart.data.pictures.frame import Frame, Layer
 from headstart.errors import DataError
 
@@ -46,9 +45,9 @@ def description_of(dataset: Dataset) -> Description:
 
 def description_in(data: Path) -> Description | None:
     """Return the description that a dataset has already; None if it has none."""
-    if not described.recognises(data):
-        return None
     file = described.file_of(data)
+    if file is None:
+        return None
     description = read_description(file)
     root = os.path.normpath(file.parent.resolve() / description.root)
     return description.model_copy(update={"root": root})
@@ -157,17 +156,14 @@ def _one_by_one(dataset: Dataset) -> Description | None:
     return Description(frames=listed, classes=_classes(dataset), ignore=_ignored(dataset))
 
 
-def description_text(data: Path, file: Path) -> str:
+def description_text(dataset: Dataset, data: Path, file: Path) -> str:
     """Return the text of a ``dataset.toml`` that reads a dataset as headstart does.
 
     Args:
-        data: the dataset.
+        dataset: the dataset.
+        data: where it was opened.
         file: where the text will be; paths are relative to its folder.
-
-    Raises:
-        DataError: there is no dataset to describe.
     """
-    dataset = open_dataset(data)
     description = description_in(data) or description_of(dataset)
     if Path(description.root) == file.parent.resolve():
         description = description.model_copy(update={"root": "."})

@@ -9,147 +9,50 @@ out. Split folders have their usual names; other levels of the path are groups, 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from headstart.data.files import shown
 from headstart.data.label_map import LabelMap, map_of_levels
 from headstart.data.layouts.arrangements import Arrangement, Key, Part, arrangements, find_places
-from headstart.data.layouts.contents import colours_in, content_of, overlap
+from headstart.data.layouts.contents import look_into
+from headstart.data.layouts.dataset import Dataset, Layout
 from headstart.data.layouts.frame_names import with_unique_names
 from headstart.data.layouts.label_discovery import find_label_map
-from headstart.data.layouts.name_patterns import ordinal_free, outermost_difference
-from headstart.data.layouts.pairing import FrameSearch, layout
+from headstart.data.layouts.name_patterns import outermost_difference
+from headstart.data.layouts.pairing import FrameSearch, read_frames
 from headstart.data.layouts.pattern_of import patterns_of
+from headstart.data.layouts.roles import Roles, find_roles
 from headstart.data.layouts.splitting import NO_SPLIT, complete_splits
 from headstart.data.pictures.frame import Frame, Layer
-from headstart.errors import DataError, Finding
-
-_PICTURE_NAMES = ("images", "image", "imgs", "img", "pictures", "original", "originals", "rgb")
-_MORE_COLOURS = 4  # times as many as masks have
-_SAME_OBJECTS = 0.4  # mean Jaccard index from which on two masks show the same objects
 
 
-@dataclass(frozen=True)
-class Roles:
-    """What the kinds of an arrangement are.
-
-    Attributes:
-        pictures: the kind that holds the pictures.
-        masks: the kinds that hold masks: one, or one for each class.
-        left_out: other kinds that pair, each with the reason.
-        regions: those of them that are nearly the same for every picture.
-    """
-
-    pictures: str
-    masks: tuple[str, ...]
-    left_out: dict[str, str]
-    regions: tuple[str, ...] = ()
-
-
-def recognises(root: Path) -> bool:
-    """Return whether a folder has pictures and masks that belong together.
+def recognise(root: Path) -> Callable[[], Dataset] | None:
+    """Return the reader of a folder that has pictures and masks that belong together.
 
     Raises:
         DataError: two kinds of files could equally be the pictures or the masks.
     """
-    return root.is_dir() and _arranged(root) is not None
+    found = _arranged(root) if root.is_dir() else None
+    if found is None:
+        return None
+    arrangement, roles = found
+
+    def find(search: FrameSearch) -> LabelMap | None:
+        return _find(search, arrangement, roles)
+
+    return lambda: read_frames(FrameSearch(root, LAYOUT.arrangement), LAYOUT.name, find)
 
 
 def _arranged(root: Path) -> tuple[Arrangement, Roles] | None:
+    look = look_into(root)
     for arrangement in arrangements(find_places(root)):
-        if (roles := _roles(arrangement, root)) is not None:
+        if (roles := find_roles(arrangement, root, look)) is not None:
             return arrangement, roles
     return None
 
 
-def _roles(arrangement: Arrangement, root: Path) -> Roles | None:
-    """Return what the kinds are; None if no kind holds pictures, or none masks."""
-    contents = {kind: content_of(arrangement.files(kind), root) for kind in arrangement.kinds}
-    pictures = [kind for kind, content in contents.items() if content == "picture"]
-    labels = [kind for kind, content in contents.items() if content == "labels"]
-    regions = [kind for kind, content in contents.items() if content == "region"]
-    labels, regions = (labels, regions) if labels else (regions, [])
-    if not pictures and len(labels) == 2:  # dark pictures with flat backgrounds look like labels
-        fewer, more = sorted(labels, key=lambda kind: colours_in(arrangement.files(kind), root))
-        colours = [colours_in(arrangement.files(kind), root) for kind in (fewer, more)]
-        if colours[1] >= _MORE_COLOURS * colours[0]:
-            pictures, labels = [more], [fewer]
-    paired = [p for p in pictures if any(_common(arrangement, p, kind) for kind in labels)]
-    labels = [kind for kind in labels if any(_common(arrangement, p, kind) for p in paired)]
-    if not paired or not labels:
-        return None
-    picture_kind = _only(paired, _PICTURE_NAMES, "pictures", root)
-    left_out = dict.fromkeys((p for p in paired if p != picture_kind), "it holds other pictures")
-    left_out |= dict.fromkeys(regions, "it is nearly the same for every picture: a field of view?")
-    masks, observers = _masks(arrangement, labels, root)
-    left_out |= dict.fromkeys(observers, "it shows the same objects again: a second observer?")
-    return Roles(picture_kind, masks, left_out, tuple(regions))
-
-
-def _common(arrangement: Arrangement, one: str, other: str) -> int:
-    parts = arrangement.kinds[one].keys() & arrangement.kinds[other].keys()
-    return sum(
-        len(arrangement.kinds[one][part].keys() & arrangement.kinds[other][part].keys())
-        for part in parts
-    )
-
-
-def _only(kinds: list[str], preferred: tuple[str, ...], what: str, root: Path) -> str:
-    """Return the only kind, or the one with a usual name.
-
-    Raises:
-        DataError: several kinds fit equally.
-    """
-    if len(kinds) == 1:
-        return kinds[0]
-    usual = [kind for kind in kinds if kind.lower().strip("_-. ") in preferred]
-    if len(usual) == 1:
-        return usual[0]
-    listed = " and ".join(kind or "the folder itself" for kind in sorted(kinds))
-    message = f"{listed} could equally be the {what}"
-    hint = f'say which in dataset.toml, for example {what} = "{sorted(kinds)[0]}/{{name}}.*"'
-    raise DataError(Finding("two-readings", "error", message, hint, (root.name,)))
-
-
-def _masks(
-    arrangement: Arrangement, labels: list[str], root: Path
-) -> tuple[tuple[str, ...], list[str]]:
-    """Return the kinds of the masks, and those that show the same objects again.
-
-    Several kinds of masks are one for each class where they show other pixels.
-
-    Raises:
-        DataError: two kinds show the same objects, and their names do not say which comes first.
-    """
-    if len(labels) == 1:
-        return (labels[0],), []
-    first, *others = sorted(labels)
-    again = [k for k in others if _overlap(arrangement, first, k, root) >= _SAME_OBJECTS]
-    if not again:
-        return tuple(sorted(labels)), []
-    if len(again) == len(others) and len({ordinal_free(kind) for kind in labels}) == 1:
-        return (first,), again
-    return (_only(labels, ("masks", "mask", "labels"), "masks", root),), [
-        kind for kind in labels if kind.lower() not in ("masks", "mask", "labels")
-    ]
-
-
-def _overlap(arrangement: Arrangement, one: str, other: str, root: Path) -> float:
-    pairs = [
-        (paths[0], arrangement.kinds[other][part][key][0])
-        for part, keys in arrangement.kinds[one].items()
-        for key, paths in keys.items()
-        if key in arrangement.kinds[other].get(part, {})
-    ]
-    return overlap([a for a, _ in pairs], [b for _, b in pairs], root)
-
-
-def _find(search: FrameSearch) -> LabelMap | None:
-    arranged = _arranged(search.root)
-    assert arranged is not None
-    arrangement, roles = arranged
+def _find(search: FrameSearch, arrangement: Arrangement, roles: Roles) -> LabelMap | None:
     _describe(search, arrangement, roles)
     mask_files = [path for kind in roles.masks for path in arrangement.files(kind)]
     if len(roles.masks) > 1:
@@ -199,11 +102,10 @@ def _find(search: FrameSearch) -> LabelMap | None:
     return label_map
 
 
-LAYOUT = layout(
+LAYOUT = Layout(
     name="paired",
     arrangement="a folder of pictures and a folder of masks with the same names",
-    recognises=recognises,
-    find=_find,
+    recognise=recognise,
 )
 
 

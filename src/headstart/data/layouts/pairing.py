@@ -48,7 +48,7 @@ def layout(
     arrangement: str,
     recognises: Callable[[Path], bool],
     find: Callable[[FrameSearch], LabelMap | None],
-) -> Layout:
+) -> Layout[Dataset]:
     """Return the layout whose frames ``find`` collects.
 
     Args:
@@ -59,10 +59,12 @@ def layout(
             the findings.
     """
 
-    def read(root: Path) -> Dataset:
-        return read_frames(FrameSearch(root, arrangement), name, find)
+    def recognise(root: Path) -> Callable[[], Dataset] | None:
+        if not recognises(root):
+            return None
+        return lambda: read_frames(FrameSearch(root, arrangement), name, find)
 
-    return Layout(name, arrangement, recognises, read)
+    return Layout(name, arrangement, recognise)
 
 
 def read_frames(

@@ -21,14 +21,14 @@ from headstart.data.layouts.annotations import (
     yolo,
 )
 from headstart.data.layouts.arrangements import find_places
-from headstart.data.layouts.dataset import Dataset, Layout
+from headstart.data.layouts.dataset import Dataset, Layout, Recognised, first_that_recognises
 from headstart.data.pictures.reading import read_image
 from headstart.errors import DataError, Finding
 
 _PLACES_LOOKED_INTO = 5  # folders of pictures, when none could be read
 
 # The first layout that recognises a folder reads it.
-LAYOUTS: tuple[Layout, ...] = (
+LAYOUTS: tuple[Layout[Dataset], ...] = (
     described.LAYOUT,
     coco.LAYOUT,
     yolo.LAYOUT,
@@ -58,14 +58,12 @@ def open_dataset(root: Path) -> Dataset:
             without decoding a picture.
     """
     try:
-        layout = _recognise(root)
+        found = recognise(root)
     except OSError:  # a name too long, a folder that may not be entered
-        layout = None
-    if layout is None:
-        if (not_a_folder := _not_a_folder(root)) is not None:
-            raise DataError(not_a_folder)
-        raise DataError([_unknown_layout(root), *unreadable_pictures(root)])
-    return layout.read(root)
+        found = None
+    if found is None:
+        raise no_dataset(root)
+    return found.read()
 
 
 def layout_of(root: Path) -> str | None:
@@ -75,12 +73,24 @@ def layout_of(root: Path) -> str | None:
         DataError: The folder is EndoVis 2017, but the path names a target or fold that does not
             exist.
     """
-    layout = _recognise(root)
-    return None if layout is None else layout.name
+    found = recognise(root)
+    return None if found is None else found.layout
 
 
-def _recognise(root: Path) -> Layout | None:
-    return next((layout for layout in LAYOUTS if layout.recognises(root)), None)
+def recognise(root: Path) -> Recognised[Dataset] | None:
+    """Recognise a dataset with masks; None if it has no known layout.
+
+    Raises:
+        DataError: as [`layout_of`][], or two readings of the folder fit equally.
+    """
+    return first_that_recognises(LAYOUTS, root)
+
+
+def no_dataset(root: Path) -> DataError:
+    """Return the error of a path that is no dataset of any kind."""
+    if (not_a_folder := _not_a_folder(root)) is not None:
+        return DataError(not_a_folder)
+    return DataError([_unknown_layout(root), *_unreadable_pictures(root)])
 
 
 def _not_a_folder(root: Path) -> Finding | None:
@@ -93,7 +103,7 @@ def _not_a_folder(root: Path) -> Finding | None:
     return Finding("no-such-folder", "error", message, "give the unpacked folder of the dataset")
 
 
-def unreadable_pictures(root: Path) -> tuple[Finding, ...]:
+def _unreadable_pictures(root: Path) -> tuple[Finding, ...]:
     """Return why a folder shows no pictures: links out of it, or files that cannot be read.
 
     Looks at links to folders, and at a few files with the endings of pictures; nothing is returned
