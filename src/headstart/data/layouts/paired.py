@@ -213,7 +213,7 @@ def _describe(search: FrameSearch, arrangement: Arrangement, roles: Roles) -> No
     if splits:
         say(f"Splits: {_listed(splits)}, from the names of the folders")
     groups = sorted({group for group in _groups(arrangement, roles).values() if group})
-    if groups:
+    if groups and not (search.root / "groups.csv").exists():
         say(f"Groups: {len(groups)}, from the folders {_listed(groups)}")
 
 
