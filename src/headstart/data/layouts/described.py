@@ -120,8 +120,8 @@ def _find(search: FrameSearch, description: Description) -> LabelMap | None:
             for frame in part
         )
         search.splits[split] = labelled
-    complete_splits(search)
     describe(search)
+    complete_splits(search)
     _say_where_links_lead(search)
     return label_map
 

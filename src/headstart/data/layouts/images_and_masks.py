@@ -68,9 +68,9 @@ def _find(search: FrameSearch) -> LabelMap | None:
     pictures = pictures_by_stem(search, root / "unlabelled")
     if pictures:
         search.unlabelled["train"] = tuple(Frame(stem, path) for stem, path in pictures.items())
+    describe(search)
     assign_groups(search)
     make_splits(search)
-    describe(search)
     return find_label_map(search, mask_files(search))
 
 

@@ -8,7 +8,6 @@ out. Split folders have their usual names; other levels of the path are groups, 
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -16,13 +15,11 @@ from headstart.data.files import shown
 from headstart.data.label_map import LabelMap, map_of_levels
 from headstart.data.layouts.arrangements import Arrangement, Key, Part, arrangements, find_places
 from headstart.data.layouts.contents import look_into
-from headstart.data.layouts.dataset import Dataset, Layout
+from headstart.data.layouts.dataset import SPLITS, Dataset, Layout
 from headstart.data.layouts.frame_names import with_unique_names
 from headstart.data.layouts.label_discovery import find_label_map
-from headstart.data.layouts.name_patterns import outermost_difference
 from headstart.data.layouts.pairing import FrameSearch, read_frames
-from headstart.data.layouts.pattern_of import patterns_of
-from headstart.data.layouts.roles import Roles, find_roles
+from headstart.data.layouts.roles import Roles, find_roles, groups_of, patterns_between
 from headstart.data.layouts.splitting import NO_SPLIT, complete_splits
 from headstart.data.pictures.frame import Frame, Layer
 
@@ -61,7 +58,7 @@ def _find(search: FrameSearch, arrangement: Arrangement, roles: Roles) -> LabelM
         label_map = find_label_map(search, mask_files)
     if label_map is None:
         return None
-    group_of = _groups(arrangement, roles)
+    group_of = groups_of(arrangement, roles.pictures)
     unlabelled = []
     unpaired: list[Path] = []
     for part, pictures in arrangement.kinds[roles.pictures].items():
@@ -82,8 +79,8 @@ def _find(search: FrameSearch, arrangement: Arrangement, roles: Roles) -> LabelM
     if unpaired:
         message = "a picture has no mask"
         hint = (
-            "add its mask; or move it to a folder without masks, where it serves pretexts; or say "
-            'missing = "background" in dataset.toml if it shows nothing'
+            "add its mask; or move it to a folder without masks, for pretexts only; or, if it "
+            'shows nothing, say missing = "background" in dataset.toml'
         )
         search.add_finding("image-without-mask", "error", message, hint, unpaired)
     if unlabelled:
@@ -91,11 +88,13 @@ def _find(search: FrameSearch, arrangement: Arrangement, roles: Roles) -> LabelM
             (Frame(path.stem, path) for path in unlabelled), search.root
         )
         folders = sorted({shown(path.parent, search.root) for path in unlabelled})
-        search.reading.append(
-            f"Without masks: {len(unlabelled)} pictures in {_listed(folders)}, for pretexts"
-        )
+        counted = f"{len(unlabelled)} pictures in {_listed(folders)}"
+        search.reading.append(f"Without masks: {counted}, which only pretexts use")
     if set(search.splits) == {"train"}:  # a folder called train alone is no split
         search.splits[NO_SPLIT] = search.splits.pop("train")
+    if NO_SPLIT not in search.splits:
+        counts = [f"{len(search.splits[s])} {s}" for s in SPLITS if s in search.splits]
+        search.reading.append(f"Splits: {', '.join(counts)}, from the names of the folders")
     for split, frames in search.splits.items():
         search.splits[split] = with_unique_names(frames, search.root)
     complete_splits(search)
@@ -109,39 +108,12 @@ LAYOUT = Layout(
 )
 
 
-def _groups(arrangement: Arrangement, roles: Roles) -> dict[Key, str | None]:
-    """Return the group by the folders of a part: the outermost level that differs.
-
-    None where all parts have the same folders or each has one picture; or where there are no
-    splits and the folders have words for names that their pictures bear, too (``benign/benign
-    (1).png``): kinds of findings are no patients.
-    """
-    parts = arrangement.kinds[roles.pictures]
-    folders = {folders for _, folders in parts}
-    sorted_only = all(
-        split is None
-        and names
-        and not any(character.isdigit() for character in names[-1])
-        and path.stem.lower().startswith(names[-1].lower())
-        for (split, names), keys in parts.items()
-        for paths in keys.values()
-        for path in paths
-    )
-    if len(folders) < 2 or sorted_only:
-        return dict.fromkeys(folders)
-    same = outermost_difference(folders)
-    groups = {names: names[same] if len(names) > same else None for names in folders}
-    counts: Counter[str | None] = Counter()
-    for (_, names), keys in parts.items():
-        counts[groups[names]] += len(keys)
-    return groups if max(counts.values()) > 1 else dict.fromkeys(folders)
-
-
 def _class_per_kind(search: FrameSearch, kinds: tuple[str, ...]) -> LabelMap:
     names = [kind.strip("_-. 0123456789") or kind for kind in kinds]
     label_map = map_of_levels({"background": 0, **{name: k for k, name in enumerate(names, 1)}})
     search.reading.append(
-        f"Classes: {_listed(names)}, each in masks of its own; later over earlier"
+        f"Classes: {_listed(names)}, each with masks of its own; where they overlap, the later "
+        "class counts"
     )
     return label_map
 
@@ -205,14 +177,10 @@ def _describe(search: FrameSearch, arrangement: Arrangement, roles: Roles) -> No
     for kind in roles.masks:
         say(f"Masks: {_examples(arrangement, kind, search.root)}")
     for kind, reason in roles.left_out.items():
-        say(f"Left out: {_examples(arrangement, kind, search.root)}; {reason}")
+        say(f"Left out: {_examples(arrangement, kind, search.root)}: {reason}")
         if kind in roles.regions:
             _say_how_to_use(search, arrangement, roles, kind)
-    parts = arrangement.kinds[roles.pictures]
-    splits = sorted({split for split, _ in parts if split is not None})
-    if splits:
-        say(f"Splits: {_listed(splits)}, from the names of the folders")
-    groups = sorted({group for group in _groups(arrangement, roles).values() if group})
+    groups = sorted({group for group in groups_of(arrangement, roles.pictures).values() if group})
     if groups and not (search.root / "groups.csv").exists():
         say(f"Groups: {len(groups)}, from the folders {_listed(groups)}")
 
@@ -221,28 +189,13 @@ def _say_how_to_use(
     search: FrameSearch, arrangement: Arrangement, roles: Roles, region: str
 ) -> None:
     """Say which ``dataset.toml`` scores only the pixels inside a region."""
-    pictures = {
-        (part, key): paths[0]
-        for part, keys in arrangement.kinds[roles.pictures].items()
-        for key, paths in keys.items()
-    }
-    beside = {
-        name: [
-            (pictures[part, key], path)
-            for part, keys in arrangement.kinds[kind].items()
-            for key, paths in keys.items()
-            for path in paths
-            if (part, key) in pictures
-        ]
-        for name, kind in (("masks", roles.masks[0]), ("valid", region))
-    }
-    groups = _groups(arrangement, roles)
-    of_pictures = [groups[part[1]] for part, _ in pictures]
-    found = next(patterns_of([*pictures.values()], beside, search.root, of_pictures), None)
+    beside = {"masks": roles.masks[0], "valid": region}
+    found = patterns_between(arrangement, search.root, roles.pictures, beside)
     if found is None:
         return
     patterns = {"pictures": found.pictures, **found.beside}
-    message = f"{region or 'a kind of files'} is nearly the same for every picture and is left out"
+    files = _examples(arrangement, region, search.root)
+    message = f"{files} are nearly the same for every picture, and are left out"
     lines = ", ".join(f'{name} = "{pattern}"' for name, pattern in patterns.items())
     hint = f"if only the pixels inside it count, write these lines into dataset.toml: {lines}"
     search.add_finding("region-left-out", "info", message, hint)

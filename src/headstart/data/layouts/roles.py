@@ -6,12 +6,15 @@ same, their names do.
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from headstart.data.layouts.arrangements import Arrangement
+from headstart.data.layouts.arrangements import Arrangement, Key
 from headstart.data.layouts.contents import Look, colours_in, content_of, overlap
-from headstart.data.layouts.name_patterns import ordinal_free
+from headstart.data.layouts.name_patterns import ordinal_free, outermost_difference
+from headstart.data.layouts.pattern_of import Patterns, patterns_of
 from headstart.errors import DataError, Finding
 
 _PICTURE_NAMES = ("images", "image", "imgs", "img", "pictures", "original", "originals", "rgb")
@@ -61,11 +64,17 @@ def find_roles(arrangement: Arrangement, root: Path, look: Look) -> Roles | None
     labels = [kind for kind in labels if any(_common(arrangement, p, kind) for p in paired)]
     if not paired or not labels:
         return None
-    picture_kind = _only(paired, _PICTURE_NAMES, "pictures", root)
-    left_out = dict.fromkeys((p for p in paired if p != picture_kind), "it holds other pictures")
-    left_out |= dict.fromkeys(regions, "it is nearly the same for every picture: a field of view?")
-    masks, observers = _masks(arrangement, labels, root, look)
-    left_out |= dict.fromkeys(observers, "it shows the same objects again: a second observer?")
+    picture_kind = _only(paired, _PICTURE_NAMES)
+    if picture_kind is None:
+        raise _two_readings(arrangement, root, [(kind, labels[0]) for kind in paired], "pictures")
+    left_out = dict.fromkeys((p for p in paired if p != picture_kind), "other pictures")
+    same = "nearly the same for every picture, so perhaps a field of view"
+    left_out |= dict.fromkeys(regions, same)
+    masks, observers = _masks(arrangement, labels, look)
+    if not masks:
+        raise _two_readings(arrangement, root, [(picture_kind, kind) for kind in labels], "masks")
+    again = "the same objects as in the masks, so perhaps by a second observer"
+    left_out |= dict.fromkeys(observers, again)
     return Roles(picture_kind, masks, left_out, tuple(regions))
 
 
@@ -77,32 +86,68 @@ def _common(arrangement: Arrangement, one: str, other: str) -> int:
     )
 
 
-def _only(kinds: list[str], preferred: tuple[str, ...], what: str, root: Path) -> str:
-    """Return the only kind, or the one with a usual name.
-
-    Raises:
-        DataError: several kinds fit equally.
-    """
+def _only(kinds: list[str], preferred: tuple[str, ...]) -> str | None:
+    """Return the only kind, or the one with a usual name; None if several fit equally."""
     if len(kinds) == 1:
         return kinds[0]
     usual = [kind for kind in kinds if kind.lower().strip("_-. ") in preferred]
-    if len(usual) == 1:
-        return usual[0]
-    listed = " and ".join(kind or "the folder itself" for kind in sorted(kinds))
+    return usual[0] if len(usual) == 1 else None
+
+
+def _two_readings(
+    arrangement: Arrangement, root: Path, readings: list[tuple[str, str]], what: str
+) -> DataError:
+    """Return the error of several readings, each with its pictures and masks."""
+    kinds = sorted({reading[what == "masks"] for reading in readings})
+    listed = " and ".join(kind or "the folder itself" for kind in kinds)
+    lines = [
+        f'pictures = "{found.pictures}", masks = "{found.beside["masks"]}"'
+        for pictures, masks in readings
+        if (found := patterns_between(arrangement, root, pictures, {"masks": masks}))
+    ]
     message = f"{listed} could equally be the {what}"
-    hint = f'say which in dataset.toml, for example {what} = "{sorted(kinds)[0]}/{{name}}.*"'
-    raise DataError(Finding("two-readings", "error", message, hint, (root.name,)))
+    hint = f"say which in dataset.toml: {'; or '.join(lines) or 'pictures = ..., masks = ...'}"
+    return DataError(Finding("two-readings", "error", message, hint, (root.name,)))
+
+
+def patterns_between(
+    arrangement: Arrangement, root: Path, pictures: str, beside: Mapping[str, str]
+) -> Patterns | None:
+    """Return the patterns of a kind of pictures and of the kinds that belong to it.
+
+    Args:
+        arrangement: files by kind.
+        root: folder of the dataset.
+        pictures: the kind of the pictures.
+        beside: by name, a kind of other files.
+    """
+    of_part = {
+        (part, key): paths[0]
+        for part, keys in arrangement.kinds[pictures].items()
+        for key, paths in keys.items()
+    }
+    files = {
+        name: [
+            (of_part[part, key], path)
+            for part, keys in arrangement.kinds[kind].items()
+            for key, paths in keys.items()
+            for path in paths
+            if (part, key) in of_part
+        ]
+        for name, kind in beside.items()
+    }
+    groups = groups_of(arrangement, pictures)
+    of_pictures = [groups[folders] for (_, folders), _ in of_part]
+    return next(patterns_of([*of_part.values()], files, root, of_pictures), None)
 
 
 def _masks(
-    arrangement: Arrangement, labels: list[str], root: Path, look: Look
+    arrangement: Arrangement, labels: list[str], look: Look
 ) -> tuple[tuple[str, ...], list[str]]:
     """Return the kinds of the masks, and those that show the same objects again.
 
-    Several kinds of masks are one for each class where they show other pixels.
-
-    Raises:
-        DataError: two kinds show the same objects, and their names do not say which comes first.
+    Several kinds of masks are one for each class where they show other pixels. No kind of masks is
+    returned if two show the same objects, and their names do not say which comes first.
     """
     if len(labels) == 1:
         return (labels[0],), []
@@ -112,9 +157,8 @@ def _masks(
         return tuple(sorted(labels)), []
     if len(again) == len(others) and len({ordinal_free(kind) for kind in labels}) == 1:
         return (first,), again
-    return (_only(labels, ("masks", "mask", "labels"), "masks", root),), [
-        kind for kind in labels if kind.lower() not in ("masks", "mask", "labels")
-    ]
+    usual = _only(labels, ("masks", "mask", "labels"))
+    return ((usual,), [kind for kind in labels if kind != usual]) if usual else ((), [])
 
 
 def _overlap(arrangement: Arrangement, one: str, other: str, look: Look) -> float:
@@ -125,3 +169,31 @@ def _overlap(arrangement: Arrangement, one: str, other: str, look: Look) -> floa
         if key in arrangement.kinds[other].get(part, {})
     ]
     return overlap([a for a, _ in pairs], [b for _, b in pairs], look)
+
+
+def groups_of(arrangement: Arrangement, pictures: str) -> dict[Key, str | None]:
+    """Return the group of pictures by the folders of a part: the outermost level that differs.
+
+    It is None where all parts have the same folders or each has one picture; or where there are no
+    splits and the folders have words for names that their pictures bear, too (``benign/benign
+    (1).png``): kinds of findings are no patients.
+    """
+    parts = arrangement.kinds[pictures]
+    folders = {folders for _, folders in parts}
+    sorted_only = all(
+        split is None
+        and names
+        and not any(character.isdigit() for character in names[-1])
+        and path.stem.lower().startswith(names[-1].lower())
+        for (split, names), keys in parts.items()
+        for paths in keys.values()
+        for path in paths
+    )
+    if len(folders) < 2 or sorted_only:
+        return dict.fromkeys(folders)
+    same = outermost_difference(folders)
+    groups = {names: names[same] if len(names) > same else None for names in folders}
+    counts: Counter[str | None] = Counter()
+    for (_, names), keys in parts.items():
+        counts[groups[names]] += len(keys)
+    return groups if max(counts.values()) > 1 else dict.fromkeys(folders)

@@ -131,8 +131,10 @@ def make_splits(search: FrameSearch) -> None:
     for name, stems in stems_by_split.items():
         search.splits[name] = tuple(frames[stem] for stem in sorted(stems, key=natural_key))
     counts = ", ".join(f"{len(stems)} {name}" for name, stems in stems_by_split.items())
-    message = f"the folder has no splits; it was split by the names of its {kind}: {counts}"
-    search.reading.append(f"Splits: {counts}, drawn by the names of the {kind}, always the same")
+    message = f"the folder has no splits; headstart draws them from its {kind}: {counts}"
+    search.reading.append(
+        f"Splits: {counts}, drawn by headstart, always the same, because the folder has none"
+    )
     hint = (
         "frames of one video or patient may be in several splits: name them in groups.csv, or "
         "make the folders train, validation and test"
@@ -167,5 +169,5 @@ def draw_validation(search: FrameSearch) -> None:
     search.splits = chosen | {n: f for n, f in search.splits.items() if n != "train"}
     search.reading.append(
         f"Validation: {len(drawn['validation'])} of the {len(frames)} training frames, drawn by "
-        f"the names of the {kind}, because the folder has no validation split"
+        "headstart, always the same, because the folder has no validation split"
     )
