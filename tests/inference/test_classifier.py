@@ -130,7 +130,7 @@ def test_bad_pictures_are_all_named_and_nothing_is_written(
     result = CliRunner().invoke(app, ["predict", str(run), str(photos), "--out", str(out)])
     assert isinstance(result.exception, (DataError, SystemExit)) and not out.exists()
     with pytest.raises(DataError) as caught:
-        classes_of_pictures(classifier, find_pictures(photos), photos)
+        classes_of_pictures(classifier, find_pictures(photos).frames, photos)
     assert len(caught.value.findings) == 2
 
 

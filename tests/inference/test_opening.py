@@ -84,7 +84,7 @@ def test_a_predictor_scores_and_predicts_by_its_task(
     assert written.files.keys() == files
     assert all(path.exists() for path in written.files.values())
     Image.fromarray(np.zeros((9, 7, 3), np.uint8)).save(tmp_path / "a.png")
-    frames = find_pictures(tmp_path / "a.png")
+    frames = find_pictures(tmp_path / "a.png").frames
     assert predictor.predict_pictures(frames, tmp_path, tmp_path / "one").pictures == 1
 
 

@@ -48,6 +48,7 @@ class PretextPictures:
         train: pictures to train on.
         validation: pictures that choose the epoch.
         labelled: validation and test frames of the same dataset, which a start should not see.
+        passed_over: say which files of a folder were passed over, and why.
     """
 
     root: Path
@@ -55,6 +56,7 @@ class PretextPictures:
     train: tuple[Frame, ...]
     validation: tuple[Frame, ...]
     labelled: tuple[Frame, ...]
+    passed_over: tuple[Finding, ...] = ()
 
     @property
     def pool(self) -> tuple[Frame, ...]:
@@ -112,8 +114,10 @@ class PretextTask:
         """
         if (dataset := recognise(data)) is not None:
             return pictures_of(dataset.read())
-        train, validation = _set_aside(find_pictures(data))
-        return PretextPictures(data, "the pictures of the folder", train, validation, ())
+        folder = find_pictures(data, "pretexts learn from pictures")
+        train, validation = _set_aside(folder.frames)
+        source = "the pictures of the folder"
+        return PretextPictures(data, source, train, validation, (), folder.passed_over)
 
     def check(self, config: PretextConfig) -> None:
         """See the interface."""

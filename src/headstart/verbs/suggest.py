@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from headstart.data.layouts.picture_folder import nothing_to_use, walk, with_flat_names
+from headstart.data.layouts.picture_folder import find_pictures, with_flat_names
 from headstart.data.layouts.recognise import recognise
 from headstart.data.pictures.frame import Frame
 from headstart.errors import Finding, UsageError
@@ -134,8 +134,5 @@ def _unlabelled_frames(
             message = f"{unlabelled} is a dataset without unlabelled pictures"
             raise UsageError(Finding("no-pictures", "error", message, "give a folder of pictures"))
         return frames, root, ()
-    folder = walk(unlabelled)
-    if not folder.frames:
-        raise nothing_to_use(unlabelled)
-    passed_over = () if folder.passed_over is None else (folder.passed_over,)
-    return with_flat_names(folder.frames, folder.root), folder.root, passed_over
+    folder = find_pictures(unlabelled, "only pictures can be suggested")
+    return with_flat_names(folder.frames, folder.root), folder.root, folder.passed_over

@@ -288,3 +288,22 @@ def test_folders_of_masks_are_never_classes(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="masks-as-classes") as refused:
         open_classes(tmp_path)
     assert "outlines" in refused.value.findings[0].message
+
+
+@pytest.mark.parametrize(
+    ("parts", "said"),
+    [
+        ({"train": 4}, "headstart drew validation"),
+        ({"train": 4, "validation": 2}, ""),
+        ({"": 10}, "headstart drew train, validation, test"),
+    ],
+)
+def test_the_reading_says_which_splits_were_drawn(
+    parts: dict[str, int], said: str, tmp_path: Path
+) -> None:
+    for part, count in parts.items():
+        for name in ("a", "b"):
+            for k in range(count):
+                save(picture(k), tmp_path / part / name / f"{k}.png")
+    reading = " ".join(open_classes(tmp_path).reading)
+    assert said in reading and ("drew" in reading) == bool(said)

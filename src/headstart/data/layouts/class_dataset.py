@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,7 +65,10 @@ class ClassDataset:
 
 
 def reading_of(
-    arrangement: str, names: tuple[str, ...], splits: dict[str, LabelledSplit]
+    arrangement: str,
+    names: tuple[str, ...],
+    splits: dict[str, LabelledSplit],
+    given: Collection[str],
 ) -> tuple[str, ...]:
     """Return how labelled pictures are read, one sentence each.
 
@@ -72,14 +76,17 @@ def reading_of(
         arrangement: what the files are.
         names: names of the classes.
         splits: the pictures.
+        given: the splits that the files have; headstart drew the others.
     """
     count = sum(len(split.names) for split in splits.values())
     counts = ", ".join(f"{len(split.names)} {name}" for name, split in splits.items())
     listed = ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")
+    drawn = [name for name in splits if name not in given]
+    by_tool = f"; headstart drew {', '.join(drawn)}, always the same" if drawn else ""
     return (
         f"Pictures: {count}, each with one class ({arrangement})",
         f"Classes: {listed}",
-        f"Splits: {counts}",
+        f"Splits: {counts}{by_tool}",
     )
 
 

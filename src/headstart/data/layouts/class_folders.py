@@ -138,7 +138,8 @@ def _read(root: Path) -> ClassDataset:
         hint = "pictures of one source may be in several splits: make train/ and test/ yourself"
         search.findings.append(Finding("split-by-tool", "info", message, hint))
     splits = with_validation(splits)
-    reading = reading_of("one folder for each class", names, splits)
+    given = [split for split in search.files if split]
+    reading = reading_of("one folder for each class", names, splits, given)
     return ClassDataset(root, LAYOUT.name, names, splits, merged(search.findings), reading)
 
 

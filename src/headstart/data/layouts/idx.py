@@ -86,7 +86,7 @@ def _read_dataset(root: Path) -> ClassDataset:
         for split, (pixels, labels) in arrays.items()
     }
     splits = with_validation(splits)
-    reading = reading_of("four idx files", names, splits)
+    reading = reading_of("four idx files", names, splits, list(arrays))
     return ClassDataset(root, LAYOUT.name, names, splits, unread_idx(root), reading)
 
 
