@@ -10,8 +10,9 @@ import typer
 def check(
     data: Path = typer.Argument(
         ...,
-        help="The dataset's folder, or a dataset.toml; for EndoVis 2017 also FOLDER/type-fold0; "
-        "or fashion-mnist, which is downloaded.",
+        help="The dataset's folder, or a dataset.toml; for EndoVis 2017 also "
+        "FOLDER/TARGET-foldN, such as endovis/type-fold0 (TARGET: binary, parts or type; N: 0 to "
+        "3); or fashion-mnist, which is downloaded.",
     ),
     out: Path | None = typer.Option(
         None,

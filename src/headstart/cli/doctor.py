@@ -23,8 +23,9 @@ def doctor(
 ) -> None:
     """Show what is installed, what is missing, and what this machine has.
 
-    Exits with 1 if a required package is missing, broken or too old; packages that only an extra
-    needs are shown. Installs nothing.
+    Exits with 1 if a required package is missing or broken, or if any installed package is too old.
+    A missing or broken package that only an extra needs is shown, but is no failure. Installs
+    nothing.
 
     Example: headstart doctor
     """

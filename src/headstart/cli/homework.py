@@ -52,7 +52,9 @@ def homework(
         help="Show no frames of the dataset: they may be patients' pictures.",
     ),
     dry_run: bool = typer.Option(
-        False, "--dry-run", help="Show the plan, its time and its size; train nothing."
+        False,
+        "--dry-run",
+        help="Show the planned runs, and the time and disk space they need; train nothing.",
     ),
     json: bool = typer.Option(
         False,

@@ -20,8 +20,8 @@ def report(
 ) -> None:
     """Write report.html into the folder of a run or a study: one self-contained page.
 
-    Tables (CSV, LaTeX) and figures (PNG, PDF) go into report/ beside it. An unfinished study is
-    reported as far as it is.
+    Tables (CSV, LaTeX) and figures (PNG, PDF) go into report/ beside it. For an unfinished
+    study, the report covers the runs finished so far.
 
     Example: headstart report studies/my-data
     """

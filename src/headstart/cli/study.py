@@ -79,7 +79,9 @@ def study(
     ),
     checkpoint_seconds: float = typer.Option(10.0, help="Seconds between checkpoints.", min=0),
     dry_run: bool = typer.Option(
-        False, "--dry-run", help="Show the plan, its time and its size; train nothing."
+        False,
+        "--dry-run",
+        help="Show the planned runs, and the time and disk space they need; train nothing.",
     ),
     json: bool = typer.Option(
         False, "--json", help="Print study.json, or with --dry-run the cost, as one JSON object."

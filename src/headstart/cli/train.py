@@ -87,7 +87,8 @@ def train(
 ) -> None:
     """Train a network on DATA and score it once.
 
-    The same command resumes a run that was stopped, and answers at once if the run is finished.
+    The same command resumes a run that was stopped; if the run is finished, it prints the scores
+    without training again.
 
     Example: headstart train my-data --size 128x160 --width 16 --out runs/first
     """
