@@ -66,6 +66,16 @@ def test_patterns_pair_and_group(tmp_path: Path) -> None:
     assert np.array_equal(labels, mask(int(frames[0].name.removesuffix("_t1"))) // 255)
 
 
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [("", "{k}_t1"), ('names = "{name}"\n', "{k}"), ('names = "{group}-{name}"\n', "p{g}-{k}")],
+)
+def test_names_of_frames(line: str, expected: str, tmp_path: Path) -> None:
+    dataset = described(scans(tmp_path), PATTERNS + line)
+    names = {frame.name for part in dataset.splits.values() for frame in part}
+    assert names == {expected.format(k=k, g=k % 4) for k in range(12)}
+
+
 def test_a_file_elsewhere_names_the_folder(tmp_path: Path) -> None:
     scans(tmp_path / "data")
     file = tmp_path / "mine.toml"
@@ -144,6 +154,7 @@ WRONG = {
     'pictures = "a/x.png"\nmasks = "b/{name}.png"': "no {name}",
     PATTERNS + 'colour = "red"': "no setting colour",
     PATTERNS + "threshold = 0": "threshold",
+    PATTERNS + 'names = "{patient}_{name}"': "names has {patient}",
     PATTERNS + 'threshold = 9\n[classes]\na = "#000000"\nb = "#ff0000"\n': "two levels",
     PATTERNS + "[classes]\na = 0\nb = 0\n": "distinct",
     PATTERNS + '[classes]\na = 0\nb = "red"\n': "colour",

@@ -19,6 +19,7 @@ from headstart.data.layouts.description import (
     Parts,
     literal,
     matching,
+    parts_of,
     read_description,
 )
 from headstart.data.layouts.frame_names import with_unique_names
@@ -197,7 +198,7 @@ def _by_pattern(search: FrameSearch, description: Description) -> tuple[_Frames,
             search.add_finding("no-region", "error", message, hint, [search.root / path])
         split = _split(search, description, path, parts, listed_splits)
         frames[split].append(
-            Frame(_name(description.pictures, path, parts), search.root / path, None,
+            Frame(_name(description, description.pictures, path, parts), search.root / path, None,
                   parts.get("group"), valid=search.root / region[0] if region else None)
         )  # fmt: skip
         masks[search.root / path] = of_frame
@@ -221,13 +222,15 @@ def _unlabelled(search: FrameSearch, description: Description, others: list[str]
     for pattern in (patterns,) if isinstance(patterns, str) else patterns:
         for path, parts in matching(pattern, others).items():
             validates = _meaning(description, parts.get("split", "")) == "validation"
-            frame = Frame(_name(pattern, path, parts), search.root / path)
+            frame = Frame(_name(description, pattern, path, parts), search.root / path)
             found["validation" if validates else "train"].append(frame)
     search.unlabelled |= {part: with_unique_names(f, search.root) for part, f in found.items()}
 
 
-def _name(pattern: str, path: str, parts: Parts) -> str:
-    """Return a frame's name: that of its picture, or of its folder if that is what varies."""
+def _name(description: Description, pattern: str, path: str, parts: Parts) -> str:
+    """Return a frame's name: as described; else its picture's, or its folder's if that varies."""
+    if description.names is not None and parts.keys() >= set(parts_of(description.names)):
+        return description.names.format_map(parts)
     return parts["name"] if "{name}" in pattern.rpartition("/")[0] else Path(path).stem
 
 

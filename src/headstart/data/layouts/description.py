@@ -72,6 +72,8 @@ class Description(FrozenModel):
         layout: the name of a layout that reads the folder, in place of patterns.
         pictures: pattern of the pictures.
         masks: pattern of the masks; or by class, of masks that show that class alone.
+        names: the name of a frame, of parts of its picture's pattern, such as ``"{group}_{name}"``;
+            by default that of its picture's file.
         unlabelled: pattern of pictures without masks, or several.
         frames: frames one by one, in place of patterns.
         split: by split, the value of ``{split}``, or a text file that lists names.
@@ -93,6 +95,7 @@ class Description(FrozenModel):
     layout: str | None = None
     pictures: Pattern | None = None
     masks: Pattern | dict[str, Pattern] | None = None
+    names: Pattern | None = None
     unlabelled: Pattern | tuple[Pattern, ...] = ()
     frames: tuple[ListedFrame, ...] = ()
     split: dict[Split, str] = Field(default_factory=dict)
@@ -120,7 +123,10 @@ class Description(FrozenModel):
         coloured = any(not isinstance(value, int) for value in self.classes.values())
         if self.threshold is not None and (coloured or len(self.classes) > 2):
             raise ValueError("threshold is for masks of two levels; leave it out, or the classes")
-        patterns = [self.pictures, self.valid]
+        unknown = set(parts_of(self.names or "")) - set(parts_of(self.pictures or ""))
+        if unknown:
+            raise ValueError(f"names has {{{min(unknown)}}}, but pictures has not")
+        patterns = [self.pictures, self.names, self.valid]
         patterns += [self.unlabelled] if isinstance(self.unlabelled, str) else self.unlabelled
         patterns += list(self.masks.values()) if isinstance(self.masks, dict) else [self.masks]
         for pattern in patterns:
@@ -159,6 +165,15 @@ def compiled(pattern: str) -> re.Pattern[str]:
         else:
             expression += re.escape(piece)
     return re.compile(expression)
+
+
+def parts_of(pattern: str) -> list[str]:
+    """Return the names of the parts of a pattern.
+
+    >>> parts_of("img/{group}/{name}_*.png")
+    ['group', 'name']
+    """
+    return re.findall(r"\{([a-z_]+)\}", pattern)
 
 
 def literal(pattern: str) -> int:
