@@ -124,7 +124,13 @@ def compared(asked: argparse.Namespace) -> dict[str, Any]:
     """Scores of all runs, and the differences with their intervals."""
     ways = ("base", *ARMS)
     runs = {
-        way: [read_frames_csv(asked.out / f"{way}-{s}" / "frames.csv").counts for s in asked.seeds]
+        way: [
+            read_frames_csv(
+                (asked.out / f"{way}-{s}" / "frames.csv").read_bytes(),
+                asked.out / f"{way}-{s}" / "frames.csv",
+            ).counts
+            for s in asked.seeds
+        ]
         for way in ways
     }
     usable = usable_classes(runs["base"][0])

@@ -8,6 +8,7 @@ torch takes seconds.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -19,6 +20,8 @@ from typing import Any
 
 import pytest
 
+from headstart.studies.summary import read_summary
+from headstart.system.disk import json_text
 from tests.fixtures import make
 
 OLD = Path(__file__).parent / "fixtures" / "e5cb359"
@@ -169,6 +172,11 @@ def test_an_old_pretext_is_a_start(opened: Opened) -> None:
     assert environment["start"]["moved"] and opened.untouched("runs/pretext")
 
 
+def without_hashes(line: dict[str, Any]) -> dict[str, Any]:
+    """A line of the ledger as the old version wrote it."""
+    return {k: v for k, v in line.items() if k not in ("sha256", "scores_sha256")}
+
+
 @pytest.mark.parametrize("name", STUDIES)
 def test_an_old_study_goes_on_and_runs_nothing_again(
     name: str, opened: Opened, expected: dict[str, Any], alike: bool
@@ -177,12 +185,12 @@ def test_an_old_study_goes_on_and_runs_nothing_again(
     done = make.ledger_of(OLD / "studies" / name)
     assert len(done) == {"half": 1, "finished": 4}[name]
     assert all(opened.untouched(f"studies/{name}/{line['run']}") for line in done)
-    ledger = make.ledger_of(study)
+    ledger = [without_hashes(line) for line in make.ledger_of(study)]
     assert ledger[: len(done)] == done and len(ledger) == 4
-    record = json.loads((study / "study.json").read_text())
+    record = read_summary(study)
     if alike:
         assert ledger == expected["ledger"]
-        assert make.sha256(study / "study.json") == expected["study_sha256"]
+        assert hashlib.sha256(json_text(record).encode()).hexdigest() == expected["study_sha256"]
     assert record.keys() == expected["study"].keys()
     for now, then in zip(record["records"], expected["study"]["records"], strict=True):
         assert {k: v for k, v in now.items() if k != "scores"} == {

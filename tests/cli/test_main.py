@@ -21,6 +21,7 @@ import torch
 from PIL import Image
 
 from headstart.cli.main import main
+from headstart.studies.summary import read_summary
 from headstart.system.disk import locked
 
 VERBS = (
@@ -360,7 +361,7 @@ def test_a_study_its_plan_and_its_report(drawn: Path, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "too few seeds" in " ".join(done.stdout.split()) and "[4/4]" in done.stderr
     again = headstart(*study, "--pretext-epochs", "1", "--json")
-    assert json.loads(again.stdout) == json.loads((out / "study.json").read_text())
+    assert json.loads(again.stdout) == read_summary(out)
     report = headstart("report", out)
     assert report.returncode == 0, report.stderr
     assert (out / "report.html").exists()

@@ -60,6 +60,7 @@ def test_a_run_knows_what_it_learned_from(trained: Path, drawn: Path, tmp_path: 
     moved = tmp_path / "moved"
     shutil.copytree(trained, moved)
     config = (moved / "config.json").read_text()
+    (moved / "manifest.json").unlink()
     (moved / "config.json").write_text(config.replace(str(drawn), str(tmp_path / "gone")))
     known = known_of(moved)
     assert known.labelled == known.held_out == () and known.findings[0].code == "labels-unknown"
@@ -72,6 +73,7 @@ def test_other_pictures_under_the_same_names_are_told(
 ) -> None:
     run, data = (shutil.copytree(p, tmp_path / p.name) for p in (trained, drawn))
     config = (run / "config.json").read_text()
+    (run / "manifest.json").unlink()
     (run / "config.json").write_text(config.replace(str(drawn), str(data)))
     dataset = open_dataset(data)
     assert known_of(run).findings == ()
@@ -121,13 +123,14 @@ def test_pictures_that_cannot_be_read_are_all_named(trained: Path, tmp_path: Pat
         (tmp_path / name).write_bytes(b"<html>")
     run = read_finished_run(trained)
     with pytest.raises(DataError, match=r"a\.png(.|\n)*b\.png"):
-        look(Segmenter.network(run), run.size, find_pictures(tmp_path).frames, tmp_path, CPU)
+        frames = find_pictures(tmp_path).frames
+        look(Segmenter.network(run), run.facts.size, frames, tmp_path, CPU)
 
 
 def test_what_the_network_is_used_for_leaves_no_hook(trained: Path, drawn: Path) -> None:
     run = read_finished_run(trained)
     network: Any = Segmenter.network(run)
     frames = [replace(f, mask=None) for f in open_dataset(drawn).splits["test"]]
-    first, again = (look(network, run.size, frames, drawn, CPU) for _ in range(2))
+    first, again = (look(network, run.facts.size, frames, drawn, CPU) for _ in range(2))
     assert np.array_equal(first.features, again.features) and first.features.shape == (5, 16)
     assert not network.encoder[-1]._forward_hooks

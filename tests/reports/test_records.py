@@ -84,7 +84,7 @@ def test_nothing_there(study: Path, tmp_path: Path) -> None:
         ("runs/scratch-all-3-1/scores.json", "", "bad-record"),
         ("runs/scratch-all-3-1/frames.csv", "frame,class\n", "bad-frames"),
         ("runs/scratch-all-3-1/metrics.jsonl", "nothing\n", "bad-record"),
-        ("runs/scratch-all-3-1/environment.json", None, "unfinished"),
+        ("runs/scratch-all-3-1/environment.json", None, "unreadable"),
     ],
 )
 def test_damage_is_named(
@@ -97,9 +97,9 @@ def test_damage_is_named(
         (folder / name).write_text(content)
     finding = refusal(folder)
     assert finding.code == code
+    assert str(folder / name) in finding.message
     incomplete = content is not None and content.startswith('{"records"')
-    assert str(folder if incomplete else folder / name) in finding.message
-    assert ("'start'" in finding.message) == incomplete  # the field that is missing
+    assert ("records.0.start" in finding.message) == incomplete  # the field that is missing
 
 
 def test_a_record_does_not_lead_out_of_the_study(study: Path, tmp_path: Path) -> None:

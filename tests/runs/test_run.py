@@ -37,7 +37,7 @@ def test_what_a_run_folder_holds(trained: Path) -> None:
     assert {p.name for p in trained.iterdir()} == {
         ".lock", "cache", "checkpoint", "config.json", "environment.json", "metrics.jsonl",
         "timing.jsonl", "weights.safetensors", "scores.json", "frames.csv", "curves.png",
-        "predictions.png", "README.md", "labels.txt",
+        "predictions.png", "README.md", "labels.txt", "manifest.json",
     }  # fmt: skip
     rows = [json.loads(line) for line in (trained / "metrics.jsonl").read_text().splitlines()]
     assert [r["epoch"] for r in rows] == [1, 2, 3]
@@ -296,8 +296,8 @@ def test_seeds_differ_and_standardisation_is_in_the_weights(
     drawn: Path, tmp_path: Path, trained: Path
 ) -> None:
     train(tiny(drawn, seed=4), tmp_path / "run", Silent())
-    a, _ = load_weights(trained / "weights.safetensors")
-    b, facts = load_weights(tmp_path / "run" / "weights.safetensors")
+    a, *_ = load_weights(trained / "weights.safetensors")
+    b, facts, _ = load_weights(tmp_path / "run" / "weights.safetensors")
     assert not torch.equal(a["head.weight"], b["head.weight"])
     assert torch.equal(a["mean"], b["mean"]) and 0 < float(a["mean"].min()) < 1
     assert facts["names"][0] == "Drawn_Tissue"

@@ -31,7 +31,7 @@ def test_what_is_written_is_read(tmp_path_factory, names, frames):
     path = tmp_path_factory.mktemp("frames") / "frames.csv"
     frame_names = tuple(f'frame {i}, "x"' for i in range(frames))
     path.write_text(frames_csv(counts, frame_names, names), encoding="utf-8", newline="")
-    read = read_frames_csv(path)
+    read = read_frames_csv(path.read_bytes(), path)
     assert (read.frames, read.names) == (frame_names, names)
     assert np.array_equal(read.counts, counts)
 
@@ -53,11 +53,8 @@ def test_what_is_damaged_is_named(tmp_path: Path, text: str) -> None:
     path = tmp_path / "frames.csv"
     path.write_text(text)
     with pytest.raises(DataError, match=r"frames\.csv.*frame,class,TP,FP,FN") as damaged:
-        read_frames_csv(path)
+        read_frames_csv(path.read_bytes(), path)
     assert [f.code for f in damaged.value.findings] == ["bad-frames"]
-    with pytest.raises(DataError, match=r"none\.csv") as missing:
-        read_frames_csv(tmp_path / "none.csv")
-    assert [f.code for f in missing.value.findings] == ["unreadable"]
 
 
 @settings(deadline=None)
@@ -72,7 +69,7 @@ def test_the_accuracy_of_answers_is_made_from_their_counts(tmp_path_factory, nam
     named = tuple(f"{i}{name}" for i, name in enumerate(names))
     text = answers_csv(truth, predicted, frame_names, named)
     path.write_text(text, encoding="utf-8", newline="")
-    read = read_answers_csv(path)
+    read = read_answers_csv(path.read_bytes(), path)
     assert read.frames == frame_names
     right = truth == predicted
     assert read.counts.shape == (len(pairs), 1, 2)
@@ -87,7 +84,7 @@ def test_class_names_that_no_terminal_can_show(tmp_path: Path) -> None:
     path.write_text(answers_csv(one, one[::-1].copy(), ("a", "b"), ("caf\udce9", "new\nline")))
     assert path.read_text().splitlines()[0] == "frame,truth,predicted"
     assert len(path.read_text().splitlines()) == 3
-    assert read_answers_csv(path).counts.tolist() == [[[0, 1]]] * 2
+    assert read_answers_csv(path.read_bytes(), path).counts.tolist() == [[[0, 1]]] * 2
 
 
 @pytest.mark.parametrize(
@@ -106,8 +103,5 @@ def test_damaged_answers_are_named(tmp_path: Path, text: str) -> None:
     path = tmp_path / "frames.csv"
     path.write_text(text)
     with pytest.raises(DataError, match=r"frames\.csv.*frame,truth,predicted") as damaged:
-        read_answers_csv(path)
+        read_answers_csv(path.read_bytes(), path)
     assert [f.code for f in damaged.value.findings] == ["bad-frames"]
-    with pytest.raises(DataError, match=r"none\.csv") as missing:
-        read_answers_csv(tmp_path / "none.csv")
-    assert [f.code for f in missing.value.findings] == ["unreadable"]

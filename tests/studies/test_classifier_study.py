@@ -17,6 +17,7 @@ from headstart.inference.opening import open_segmenter
 from headstart.reports.command import study_command
 from headstart.reports.write import write_report
 from headstart.studies.study import study
+from headstart.studies.summary import read_summary
 from headstart.studies.verdicts import sentences
 from headstart.tasks.lookup import labelled_task
 from tests.conftest import CLASSIFIER, Silent
@@ -46,7 +47,7 @@ def done(coloured: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path
 
 def test_the_record_is_as_for_segmentation_and_about_accuracy(done: tuple[Path, dict]) -> None:
     out, record = done
-    assert json.loads(json.dumps(record)) == json.loads((out / "study.json").read_text())
+    assert json.loads(json.dumps(record)) == read_summary(out)
     assert len(record["records"]) == 2 * 2 * 2 * 2
     assert {c["metric"] for c in record["comparisons"]} == {"accuracy"}
     assert {c["verdict"] for c in record["comparisons"]} == {"too few seeds"}

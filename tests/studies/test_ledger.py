@@ -10,13 +10,15 @@ import pytest
 from headstart.errors import DataError
 from headstart.studies.ledger import line_of, read_ledger, write_ledger
 
+CELL = {"start": "scratch", "tune": "all", "labels": 6}
+
 
 def write_finished(run: Path, frames: str = "frame,split\n") -> None:
     """What a ledger looks at of a finished run."""
     run.mkdir(parents=True)
     (run / "frames.csv").write_text(frames)
     (run / "scores.json").write_text("{}")
-    rows = [{"steps": 3, "train_seconds": 1.5, "validation_seconds": 0.25}] * 2
+    rows = [{"epoch": 1, "steps": 3, "train_seconds": 1.5, "validation_seconds": 0.25}] * 2
     (run / "timing.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
 
 
@@ -26,7 +28,7 @@ def out(tmp_path: Path) -> Path:
     ledger = {}
     for k in (2, 1):
         write_finished(tmp_path / f"runs/{k}", f"frame,split\n{k},test\n")
-        ledger[f"runs/{k}"] = line_of(f"runs/{k}", tmp_path / f"runs/{k}", {"seed": k})
+        ledger[f"runs/{k}"] = line_of(f"runs/{k}", tmp_path / f"runs/{k}", CELL | {"seed": k})
     write_ledger(tmp_path, ledger, ["runs/1", "runs/2", "runs/3"])
     return tmp_path
 
@@ -54,5 +56,5 @@ def test_runs_that_contradict_it_are_named_together(out: Path) -> None:
 @pytest.mark.parametrize("text", ["{", "[]", '{"start": "scratch"}', '{"run": "runs/1"}', "7"])
 def test_a_damaged_ledger_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "ledger.jsonl").write_text(text)
-    with pytest.raises(DataError, match=r"bad-ledger.*ledger\.jsonl"):
+    with pytest.raises(DataError, match=r"bad-record.*ledger\.jsonl"):
         read_ledger(tmp_path)

@@ -247,8 +247,9 @@ def test_killed_ten_times_and_continued_says_the_same(
     for name in ("study.json", *(f"{p.relative_to(done)}" for p in done.glob("runs/*/frames.csv"))):
         assert (out / name).read_bytes() == (done / name).read_bytes(), name
     whole, killed = (shutil.copytree(s, tmp_path / n / "S") for s, n in ((done, "a"), (out, "b")))
-    for path in whole.rglob("timing.jsonl"):  # what differs is the time that it took
-        shutil.copy(path, killed / path.relative_to(whole))
+    for name in ("timing.jsonl", "manifest.json"):  # what differs is the time that it took
+        for path in whole.rglob(name):
+            shutil.copy(path, killed / path.relative_to(whole))
     for page, same in zip(write_report(whole), write_report(killed), strict=True):
         assert page.read_bytes() == same.read_bytes(), page.name
 

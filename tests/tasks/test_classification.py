@@ -26,7 +26,7 @@ from tests.tasks.classifier_runs import COLOURS, HEAD, RECIPE, SAME_BYTES, class
 
 def changed(run: Path, before: dict[str, Tensor]) -> set[str]:
     """Names of the tensors that are not bit for bit what they were; those without a past too."""
-    after, _ = load_weights(run / "weights.safetensors")
+    after, _, _ = load_weights(run / "weights.safetensors")
     assert set(after) >= {n for n in before if not n.startswith("classifier.")}
     return {n for n, t in after.items() if n not in before or not torch.equal(t, before[n])}
 
@@ -39,14 +39,14 @@ def test_what_the_run_folder_holds(probed: Path) -> None:
     assert {p.name for p in probed.iterdir()} == {
         ".lock", "cache", "checkpoint", "config.json", "environment.json", "metrics.jsonl",
         "timing.jsonl", "weights.safetensors", "scores.json", "frames.csv", "curves.png",
-        "confusion.png", "README.md",
+        "confusion.png", "README.md", "manifest.json",
     }  # fmt: skip
     for name in ("curves.png", "confusion.png"):
         with Image.open(probed / name) as picture:
             assert picture.format == "PNG"
     assert recorded(probed)["labels"] == {"train": 24, "validation": 6}
     assert set(recorded(probed)["data"]) == {"train", "validation", "test", "start"}
-    _, facts = load_weights(probed / "weights.safetensors")
+    _, facts, _ = load_weights(probed / "weights.safetensors")
     assert facts["names"] == list(COLOURS) and facts["task"] == "classification"
     card = (probed / "README.md").read_text()
     assert "constant prediction" in card and "| `rust` |" in card and "squeezenet1_0" in card
@@ -64,7 +64,7 @@ def test_it_learns_and_the_scores_are_those_that_were_promised(probed: Path) -> 
     assert (scores["split"], scores["pictures"], scores["collapsed"]) == ("test", 12, False)
     assert scores["trivial"] == {"accuracy": pytest.approx(1 / 3)}
     assert scores["accuracy"] >= 0.75 and scores["macro_f1"] >= 0.7
-    counts = read_answers_csv(probed / "frames.csv").counts
+    counts = read_answers_csv((probed / "frames.csv").read_bytes(), probed / "frames.csv").counts
     assert counts[:, 0, 0].mean() == pytest.approx(scores["accuracy"])
 
 

@@ -34,7 +34,7 @@ def test_what_its_folder_holds(pretrained: Path) -> None:
     assert {p.name for p in pretrained.iterdir()} == {
         "README.md", "cache", "checkpoint", "config.json", "curves.png", "environment.json",
         "leaks.json", "metrics.jsonl", "restorations.png", "scores.json", "timing.jsonl",
-        "weights.safetensors", ".lock",
+        "weights.safetensors", ".lock", "manifest.json",
     }  # fmt: skip
     scores = json.loads((pretrained / "scores.json").read_text())
     assert scores["split"] == "validation" and scores["trivial"]["loss"] > 0
@@ -205,7 +205,8 @@ def test_a_start_that_changed_under_the_run_is_refused(
         train(started(drawn, str(start)), tmp_path / "run", Interrupting())
     other = tmp_path / "other"
     train(read_run_config(trained / "config.json").model_copy(update={"seed": 9}), other, Silent())
-    shutil.copy(other / "weights.safetensors", start)
+    for name in ("weights.safetensors", "manifest.json"):
+        shutil.copy(other / name, start)
     with pytest.raises(DataError, match=r"\[data-changed\].*: start\b"):
         train(started(drawn, str(start)), tmp_path / "run", Silent())
 

@@ -56,7 +56,7 @@ def test_a_classifiers_weights_are_its_start(run: Path, squeezenet: Path) -> Non
     start = json.loads((run / "environment.json").read_text())["start"]
     assert start["moved"] and all(name.startswith("encoder.") for name in start["moved"])
     assert start["unused"] == ["classifier.1.bias", "classifier.1.weight"]
-    weights, facts = load_weights(run / "weights.safetensors")
+    weights, facts, _ = load_weights(run / "weights.safetensors")
     assert (facts["model"], facts["width"]) == ("squeezenet1_1", 2)
     given = read_source(squeezenet, "").weights["features.0.weight"]
     assert not torch.equal(weights["encoder.features.0.weight"], given)  # it was trained
@@ -99,7 +99,7 @@ def test_what_to_label_next_looks_at_its_coarsest_features(drawn: Path, run: Pat
     frames = open_dataset(drawn).unlabelled["train"]
     finished = read_finished_run(run)
     network = Segmenter.network(finished)
-    seen = look(network, finished.size, frames, drawn, torch.device("cpu"))
+    seen = look(network, finished.facts.size, frames, drawn, torch.device("cpu"))
     assert seen.features.shape == (len(frames), 512)
 
 

@@ -96,7 +96,7 @@ def test_weights_come_back_with_their_facts_and_the_same_bytes(tmp_path: Path) -
     facts = {"names": ["x", "y"], "width": 4}
     for name in ("one", "two"):
         save_weights(tmp_path / name, weights, facts)
-    loaded, read = load_weights(tmp_path / "one")
+    loaded, read, _ = load_weights(tmp_path / "one")
     assert read == facts and all(torch.equal(loaded[k], weights[k]) for k in weights)
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
 
@@ -107,5 +107,5 @@ def test_weights_that_are_none(tmp_path: Path, content: bytes) -> None:
     path.write_bytes(content)
     with pytest.raises(DataError, match=r"\[bad-weights\].*weights\.safetensors"):
         load_weights(path)
-    with pytest.raises(DataError, match=r"\[no-weights\].*absent"):
+    with pytest.raises(DataError, match=r"\[unreadable\].*absent"):
         load_weights(tmp_path / "absent")

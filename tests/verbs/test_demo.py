@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from headstart.studies.summary import read_summary
 from headstart.verbs import demo
 from tests.conftest import Silent
 
@@ -17,7 +18,7 @@ def test_from_nothing_to_a_report(tmp_path: Path, monkeypatch) -> None:
     told: list[str] = []
     out = tmp_path / "demo"
     made = demo.demo(out=out, listener=Silent(), tell=told.append)
-    record = json.loads((out / "study" / "study.json").read_text())
+    record = read_summary(out / "study")
     assert json.loads(json.dumps(made.study)) == record and len(record["records"]) == 2
     assert "[2/2]" in told[-1]
     assert made.predictions == out / "predictions" and made.report == out / "study" / "report.html"

@@ -102,7 +102,9 @@ def test_the_scores_of_a_run_are_those_of_the_pixels_that_count(
 
 
 def test_counts_add_up_to_the_pixels_that_count(data: Path, run: TrainResult) -> None:
-    counts = read_frames_csv(run.folder / "frames.csv").counts
+    counts = read_frames_csv(
+        (run.folder / "frames.csv").read_bytes(), run.folder / "frames.csv"
+    ).counts
     valid = [int((mask != VOID).sum()) for mask in truths(data)]
     assert (counts[..., 0] + counts[..., 2]).sum(1).tolist() == valid  # of the truth
     assert (counts[..., 0] + counts[..., 1]).sum(1).tolist() == valid  # of the prediction
@@ -139,7 +141,9 @@ def test_the_page_shows_the_truth_and_scores_it_without_ignored_pixels(
     segmenter = open_segmenter(run.folder, "cpu")
     samples = find_samples(run.config, run.folder, segmenter.label_map, None)
     assert len(samples.frames) == 6 and samples.label_map is not None
-    expected = dice_of_frames(read_frames_csv(run.folder / "frames.csv").counts)
+    expected = dice_of_frames(
+        read_frames_csv((run.folder / "frames.csv").read_bytes(), run.folder / "frames.csv").counts
+    )
     for frame, mask, dice in zip(samples.frames, truths(data), expected, strict=True):
         picture, truth = read_labelled(frame, samples.label_map, samples.root)
         said = answer(segmenter, picture, truth)
@@ -155,7 +159,7 @@ def test_a_study_counts_no_ignored_pixel(data: Path, tmp_path: Path) -> None:
     valid = [int((mask != VOID).sum()) for mask in truths(data)]
     for record in done.study["records"]:
         folder = tmp_path / "study" / record["run"]
-        counts = read_frames_csv(folder / "frames.csv").counts
+        counts = read_frames_csv((folder / "frames.csv").read_bytes(), folder / "frames.csv").counts
         assert (counts[..., 0] + counts[..., 2]).sum(1).tolist() == valid
         written = predict(folder, data, out=tmp_path / record["run"], split="test", device="cpu")
         assert written.masks is not None
@@ -213,7 +217,9 @@ def test_frames_without_any_pixel_that_counts_are_named(data: Path, tmp_path: Pa
     assert finding.severity == "warning" and "2 frames" in finding.message
     assert [Path(f).name for f in finding.files] == ["2_input.jpg", "1_input.jpg"]
     run = train(root, out=tmp_path / "run", **TINY)
-    counts = read_frames_csv(run.folder / "frames.csv").counts
+    counts = read_frames_csv(
+        (run.folder / "frames.csv").read_bytes(), run.folder / "frames.csv"
+    ).counts
     assert (counts[1] == 0).all() and (counts[[0, 2, 3, 4, 5]].sum((1, 2)) > 0).all()
     rows = [json.loads(row) for row in (run.folder / "metrics.jsonl").read_text().splitlines()]
     assert all(np.isfinite(row["train_loss"]) for row in rows)

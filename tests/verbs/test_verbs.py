@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from headstart.errors import UsageError
+from headstart.studies.summary import read_summary
 from headstart.verbs.check import check
 from headstart.verbs.evaluate import evaluate
 from headstart.verbs.predict import predict
@@ -66,7 +67,7 @@ def test_a_study_and_its_plan(drawn: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "study").exists()
     lines: list[str] = []
     done = study(drawn, out=tmp_path / "study", tell=lines.append, **options)
-    record = json.loads((tmp_path / "study" / "study.json").read_text())
+    record = read_summary(tmp_path / "study")
     assert json.loads(json.dumps(done.study)) == record
     assert [(r["labels"], r["seed"]) for r in done.study["records"]] == [(6, 3), (12, 3)]
     assert len(lines) == 2

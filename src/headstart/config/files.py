@@ -9,13 +9,22 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from headstart.config.records import SETTING_NAMES, PretextConfig, RunConfig, StudyConfig
-from headstart.data.settings_files import explain, read_settings
+from headstart.data.settings_files import explain
 from headstart.errors import DataError, Finding
+from headstart.records.vouching import parse_json, read_record, sealed, unsealed
 
 
 def to_json(config: BaseModel) -> str:
     """Return all settings, defaults included, as indented JSON with a final newline."""
     return json.dumps(config.model_dump(by_alias=True), indent=2) + "\n"
+
+
+def study_to_json(config: StudyConfig) -> str:
+    """Return the settings as `to_json` does, with the hash of their content.
+
+    A study's ``config.json`` changes while the study grows, so no manifest can vouch for it.
+    """
+    return json.dumps(sealed(config.model_dump(by_alias=True)), indent=2) + "\n"
 
 
 def differences(old: BaseModel, new: BaseModel) -> list[str]:
@@ -42,12 +51,25 @@ def read_config(path: Path) -> RunConfig | PretextConfig:
     Raises:
         DataError: the file cannot be read or understood.
     """
-    settings = read_settings(path)
+    settings = _settings(path)
     kind = PretextConfig if settings.get("task") == "pretext" else RunConfig
     try:
         return kind.model_validate(settings)
     except ValidationError as e:
         raise DataError(explain(e, str(path), SETTING_NAMES)) from None
+
+
+def holds_study(path: Path) -> bool:
+    """Return whether a ``config.json`` is a study's rather than a run's.
+
+    Raises:
+        DataError: the file cannot be read, or is damaged.
+    """
+    return "starts" in _settings(path)
+
+
+def _settings(path: Path) -> dict[str, Any]:
+    return unsealed(parse_json(read_record(path.parent, path.name), path), path)
 
 
 def read_run_config(path: Path) -> RunConfig:
@@ -71,7 +93,7 @@ def read_study_config(path: Path) -> StudyConfig:
         DataError: the file cannot be read or understood.
     """
     try:
-        return StudyConfig.model_validate(read_settings(path))
+        return StudyConfig.model_validate(_settings(path))
     except ValidationError as e:
         raise DataError(explain(e, str(path), SETTING_NAMES)) from None
 

@@ -15,7 +15,15 @@ from headstart.data.pictures.frame import read_frame
 from headstart.errors import DataError, Finding, UsageError
 from headstart.exports.agreement import TOLERANCE, Agreement, compare
 from headstart.inference.finished_run import FinishedRun, read_finished_run
-from headstart.inference.onnx_file import KEY, Checked, Facts, OnnxFile, parse_onnx, read_onnx
+from headstart.inference.onnx_file import (
+    Checked,
+    Facts,
+    OnnxFile,
+    metadata,
+    parse_onnx,
+    read_onnx,
+    sealed_onnx,
+)
 from headstart.inference.onnx_session import INPUT, OUTPUT
 from headstart.inference.opening import kind_of_file, kind_of_run
 from headstart.inference.predictor import ExportForm, Images, Predictor, spread
@@ -144,11 +152,11 @@ def _content(run: FinishedRun, form: ExportForm, pictures: int) -> bytes:
         {
             "schema": 1,
             "headstart": version_of("headstart"),
-            "task": run.task,
+            "task": run.facts.task,
             "model": run.network_name,
-            "names": run.names,
+            "names": run.facts.names,
             "greys": form.greys,
-            "size": run.size,
+            "size": run.facts.size,
             "min_area": form.min_area,
             "input": form.input,
             "normalisation": form.normalisation,
@@ -160,7 +168,8 @@ def _content(run: FinishedRun, form: ExportForm, pictures: int) -> bytes:
     )
     standardise = () if form.standardises else (form.mean, form.std)
     network = Answering(form.network, *standardise)
-    return onnx_graph(network, form.fixed_size, (INPUT, OUTPUT), {KEY: facts.to_json()})
+    graph = onnx_graph(network, form.fixed_size, (INPUT, OUTPUT), metadata(facts))
+    return sealed_onnx(graph)
 
 
 def _images(

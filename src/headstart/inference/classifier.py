@@ -73,8 +73,8 @@ class Classifier:
         from headstart.models.classifiers import make_network, versioned
 
         with torch.random.fork_rng(devices=[]):
-            network, _ = make_network(run.network_name, len(run.names))
-        network.load_state_dict(versioned(network, dict(run.weights)))
+            network, _ = make_network(run.network_name, len(run.facts.names))
+        run.load_into(network, versioned(network, dict(run.weights)))
         return network.eval()
 
     @classmethod
@@ -85,7 +85,7 @@ class Classifier:
         from headstart.training.features import prepared
         from headstart.training.placement import placed
 
-        network, size = placed(cls.network(run), device), run.size
+        network, size = placed(cls.network(run), device), run.facts.size
 
         def to_input(pictures: Small) -> Float[Tensor, "b 3 h w"]:
             if len({picture.shape for picture in pictures}) == 1:
@@ -97,9 +97,9 @@ class Classifier:
         def probabilities(pictures: Small) -> Float32[np.ndarray, "n k"]:
             logits = (network(to_input(batch)) for batch in _batches(pictures, _TORCH_BATCH))
             batches = [batch.float().softmax(1).cpu() for batch in logits]
-            return torch.cat([torch.zeros(0, len(run.names)), *batches]).numpy()
+            return torch.cat([torch.zeros(0, len(run.facts.names)), *batches]).numpy()
 
-        return Classifier(size, run.names, run.digest, probabilities)
+        return Classifier(size, run.facts.names, run.digest, probabilities)
 
     @classmethod
     def from_onnx(cls, file: OnnxFile) -> Classifier:
@@ -125,10 +125,10 @@ class Classifier:
         """See the interface; the graph standardises pictures before the network."""
         from headstart.models.classifiers import MEAN, STD
 
-        height, width = run.size
+        height, width = run.facts.size
         return ExportForm(
             network=cls.network(run),
-            fixed_size=run.size,
+            fixed_size=run.facts.size,
             standardises=False,
             mean=MEAN,
             std=STD,

@@ -2,13 +2,44 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+from pydantic import Field, ValidationError
+
+from headstart.config.records import Size
+from headstart.data.label_map import LabelMap
 from headstart.errors import DataError, Finding
+from headstart.records.run_records import Record
+
+WEIGHTS = "weights.safetensors"
+_Grey = Annotated[int, Field(ge=0, le=255)]
+
+
+class WeightsFacts(Record):
+    """What a run's ``weights.safetensors`` says about its network.
+
+    Attributes:
+        task: the name of the task; the first runs segmented and did not record it.
+        model: the name of the network.
+        pretext: the name of the pretext; None for other tasks.
+        width: channels of the first level, where the network has such a setting.
+        size: height and width at which the network was trained.
+        names: the classes, in the order of the network's output.
+        greys: for a segmentation, the grey level of each class in masks.
+        min_area: for a segmentation, the smallest share of a picture that a class may cover.
+    """
+
+    task: str = "segmentation"
+    model: str
+    pretext: str | None = None
+    width: int | None = Field(None, ge=1, le=4096)
+    size: Annotated[Size, Field(strict=False)]
+    names: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    greys: Annotated[tuple[_Grey, ...], Field(strict=False)] = ()
+    min_area: float = Field(0.0, ge=0, lt=1)
 
 
 @dataclass(frozen=True)
@@ -24,29 +55,41 @@ class FinishedRun:
 
     folder: Path
     weights: Mapping[str, Any]
-    facts: Mapping[str, Any]
+    facts: WeightsFacts
     digest: str
-
-    @property
-    def task(self) -> str:
-        """The name of the task; the first runs segmented and did not record it."""
-        return str(self.facts.get("task", "segmentation"))
 
     @property
     def network_name(self) -> str:
         """The name of the network, or of the pretext."""
-        return str(self.facts.get("pretext", self.facts.get("model")))
+        return self.facts.pretext or self.facts.model
 
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The classes, in the order of the network's output."""
-        return tuple(self.facts["names"])
+    def label_map(self) -> LabelMap:
+        """Return the classes of a segmentation and their grey levels.
 
-    @property
-    def size(self) -> tuple[int, int]:
-        """Height and width at which the network was trained."""
-        height, width = self.facts["size"]
-        return height, width
+        Raises:
+            DataError: they cannot be those of one dataset.
+        """
+        from headstart.training.checkpoint import bad_weights
+
+        try:
+            return LabelMap(self.facts.names, self.facts.greys)
+        except ValueError as error:
+            raise bad_weights(self.folder / WEIGHTS, f"its classes: {error}") from None
+
+    def load_into(self, network: Any, weights: Mapping[str, Any]) -> None:
+        """Copy weights into a network, which they must fit.
+
+        Raises:
+            DataError: a tensor is missing, unknown, or of another shape.
+        """
+        from headstart.training.checkpoint import bad_weights
+
+        try:
+            network.load_state_dict(weights)
+        except RuntimeError as error:
+            reason = str(error).splitlines()[1:2] or [str(error)]
+            path = self.folder / WEIGHTS
+            raise bad_weights(path, f"it does not fit the network: {reason[0].strip()}") from None
 
 
 def read_finished_run(folder: Path) -> FinishedRun:
@@ -55,7 +98,7 @@ def read_finished_run(folder: Path) -> FinishedRun:
     Raises:
         DataError: there is no such run, it is not finished, or its weights are damaged.
     """
-    path = folder / "weights.safetensors"
+    path = folder / WEIGHTS
     if not folder.is_dir():
         message = f"there is no run folder {folder}"
         raise DataError(Finding("no-run", "error", message, "train one: headstart train DATA"))
@@ -63,7 +106,15 @@ def read_finished_run(folder: Path) -> FinishedRun:
         message = f"{folder} holds no weights.safetensors; expected a finished run"
         hint = "give the same train command again: it resumes"
         raise DataError(Finding("no-weights", "error", message, hint))
-    from headstart.training.checkpoint import load_weights
+    from headstart.training.checkpoint import bad_weights, load_weights
 
-    weights, facts = load_weights(path)
-    return FinishedRun(folder, weights, facts, hashlib.sha256(path.read_bytes()).hexdigest())
+    weights, content, digest = load_weights(path)
+    try:
+        facts = WeightsFacts.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"])
+        raise bad_weights(path, f"its metadata are damaged: {name}: {first['msg']}") from None
+    if facts.task == "segmentation" and (facts.width is None or len(facts.names) < 2):
+        raise bad_weights(path, "its metadata lack the width of the network, or its classes")
+    return FinishedRun(folder, weights, facts, digest)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,8 @@ from headstart.system.packages import require
 
 KEY = "headstart"
 """The key of the [`Facts`][] in the file's metadata."""
+_SEAL = "headstart_sha256"
+_SEAL_VALUE = re.compile(_SEAL.encode() + rb"\x12\x40([0-9a-f]{64})")  # a string of 64 characters
 _MAX_BYTES = 2**31 - 1  # protobuf's own limit
 _HINT = "give a file that headstart export wrote, or a run's folder"
 
@@ -119,6 +122,31 @@ def read_onnx(path: Path) -> OnnxFile:
     return parse_onnx(path, read_file(real, real.parent, _MAX_BYTES))
 
 
+def metadata(facts: Facts) -> dict[str, str]:
+    """Return the metadata of a file, with room for the hash that [`sealed_onnx`][] puts there."""
+    return {KEY: facts.to_json(), _SEAL: "0" * 64}
+
+
+def sealed_onnx(content: bytes) -> bytes:
+    """Return a file whose metadata hold the SHA-256 of the file, in which that hash is zeros.
+
+    Args:
+        content: a file with the metadata of [`metadata`][].
+    """
+    (place,) = _SEAL_VALUE.finditer(content)
+    digest = hashlib.sha256(content).hexdigest().encode()
+    return content[: place.start(1)] + digest + content[place.end(1) :]
+
+
+def _is_sealed(content: bytes) -> bool:
+    """Return whether a file is as it was written; older versions wrote no hash."""
+    places = list(_SEAL_VALUE.finditer(content))
+    if len(places) != 1:
+        return not places
+    unsealed = content[: places[0].start(1)] + b"0" * 64 + content[places[0].end(1) :]
+    return hashlib.sha256(unsealed).hexdigest().encode() == places[0][1]
+
+
 def parse_onnx(path: Path, content: bytes) -> OnnxFile:
     """Return the ONNX file with this content; ``path`` is for messages.
 
@@ -132,6 +160,10 @@ def parse_onnx(path: Path, content: bytes) -> OnnxFile:
         model = onnx.load_model_from_string(content)
     except DecodeError:
         raise refusal("bad-onnx", f"{path} is damaged or is not an ONNX file") from None
+    if not _is_sealed(content):
+        hint = "restore it from a copy, or export the run again"
+        message = f"{path} is damaged: it does not have the SHA-256 in its metadata"
+        raise refusal("bad-onnx", message, hint)
     values = [prop.value for prop in model.metadata_props if prop.key == KEY]
     if len(values) != 1:
         raise refusal("foreign-onnx", f"{path} does not name its classes")

@@ -88,7 +88,7 @@ def kind_of_run(run: FinishedRun, expected: PredictorKind | None = None) -> Pred
     Raises:
         DataError: it is not the expected one, or the run is one of a pretext.
     """
-    return _kind(run.task, expected, run.folder, run.network_name)
+    return _kind(run.facts.task, expected, run.folder, run.network_name)
 
 
 def kind_at(run_or_onnx: Path) -> PredictorKind:

@@ -89,8 +89,8 @@ class Segmenter:
         from headstart.models.encoder_unet import make_segmenter
 
         with torch.random.fork_rng(devices=[]):
-            network = make_segmenter(run.network_name, len(run.names), run.facts["width"])
-        network.load_state_dict(run.weights)
+            network = make_segmenter(run.network_name, len(run.facts.names), run.facts.width or 0)
+        run.load_into(network, run.weights)
         return network.eval()
 
     @classmethod
@@ -102,7 +102,7 @@ class Segmenter:
         from headstart.training.placement import placed, to_input
 
         network = placed(cls.network(run), device)
-        min_area = run.facts["min_area"]
+        min_area = run.facts.min_area
 
         @torch.no_grad()
         def probabilities(images: Pictures) -> Float32[np.ndarray, "n k h w"]:
@@ -114,8 +114,8 @@ class Segmenter:
             classes = segment(network, images, sizes, device, min_area, _BATCH)
             return [class_map.cpu().numpy() for class_map in classes]
 
-        label_map = LabelMap(run.names, tuple(run.facts["greys"]))
-        return Segmenter(run.size, label_map, min_area, run.digest, probabilities, maps)
+        label_map = run.label_map()
+        return Segmenter(run.facts.size, label_map, min_area, run.digest, probabilities, maps)
 
     @classmethod
     def from_onnx(cls, file: OnnxFile) -> Segmenter:
@@ -146,6 +146,7 @@ class Segmenter:
     def export_form(cls, run: FinishedRun) -> ExportForm:
         """See the interface; the network standardises pictures itself."""
         network: Any = cls.network(run)
+        height, width = run.facts.size
         is_unet = run.network_name == UNET
         return ExportForm(
             network=network,
@@ -155,11 +156,11 @@ class Segmenter:
             std=tuple(network.std.flatten().tolist()),
             input="RGB in [0, 1], float32: pictures x 3 x height x width, any number, any size"
             f"{'' if is_unet else ' of which the encoder has two pixels left'}; "
-            f"trained at {run.size[0]} x {run.size[1]}, to which pictures are brought, bilinearly",
+            f"trained at {height} x {width}, to which pictures are brought, bilinearly",
             normalisation="inside: minus mean, divided by std, by channel"
             + (_PADDED if is_unet else ""),
-            greys=tuple(run.facts["greys"]),
-            min_area=run.facts["min_area"],
+            greys=run.facts.greys,
+            min_area=run.facts.min_area,
         )
 
     def predict_pictures(self, frames: Sequence[Frame], root: Path, out: Path) -> Predictions:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from headstart.data.layouts.dataset import Dataset
 from headstart.data.layouts.recognise import open_dataset
 from headstart.data.pictures.frame import Frame
 from headstart.errors import DataError, Finding
+from headstart.records.run_records import read_environment
 from headstart.runs.records import refuse_changed_data
 from headstart.tasks.budgets import LABELS
 from headstart.tasks.segmentation import Segmentation
@@ -72,11 +72,10 @@ def _changed(run: Path, config: RunConfig, dataset: Dataset) -> list[Finding]:
     """Return a warning if the frames of a run are not those it was trained on."""
     hint = "suggestions may be frames that it learned from or was scored on: restore the dataset"
     try:
-        before = json.loads((run / "environment.json").read_bytes())["data"]
+        before = read_environment(run).data
         now = Segmentation().hashes(dataset, config, run)
-    except (OSError, ValueError, KeyError, DataError) as e:
-        damaged = "its environment.json is damaged"
-        why = e.findings[0].message if isinstance(e, DataError) else damaged
+    except DataError as e:
+        why = e.findings[0].message
         message = f"cannot tell whether the dataset of {run} has changed since training: {why}"
         return [_unknown(message, hint)]
     try:

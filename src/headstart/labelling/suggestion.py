@@ -210,7 +210,12 @@ def suggest(
     def measure(some: Sequence[Frame], folder: Path, before: int) -> PictureMeasures:
         total = len(frames) + len(known.learned)
         return look(
-            network, finished.size, some, folder, device, lambda done: step(before + done, total)
+            network,
+            finished.facts.size,
+            some,
+            folder,
+            device,
+            lambda done: step(before + done, total),
         )
 
     measures = measure(frames, root, 0)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 from jaxtyping import Int64
 
 from headstart.errors import DataError, Finding, printable
+from headstart.records.run_records import LeakRecord
 from headstart.reports.formatting import listed, plural
 from headstart.reports.records import Records
 from headstart.studies.verdicts import numbered_groups
@@ -110,13 +110,12 @@ def _finding(finding: Finding) -> dict[str, Any]:
 
 def _leaks(records: Records) -> list[dict[str, Any]]:
     """Return the leaks of each set of pretext pictures, with the pretexts that used the set."""
-    by_content: dict[str, tuple[dict[str, Any], list[str]]] = {}
+    by_content: dict[LeakRecord, list[str]] = {}
     for pretext in records.pretexts:
-        leaks, pretexts = by_content.setdefault(json.dumps(pretext.leaks), (pretext.leaks, []))
-        pretexts.append(pretext.pretext)
+        by_content.setdefault(pretext.leaks, []).append(pretext.pretext)
     sections = []
-    for leaks, pretexts in by_content.values():
-        copies, near = leaks["copies"], leaks["near"]
+    for leaks, pretexts in by_content.items():
+        copies, near = leaks.copies, leaks.near
         files = [*(f"{printable(f)} (identical)" for f in copies), *map(printable, near)]
         sections.append(
             {
@@ -128,14 +127,14 @@ def _leaks(records: Records) -> list[dict[str, Any]]:
     return sections
 
 
-def _leak_sentences(leaks: dict[str, Any], copies: int, near: int) -> str:
-    pictures = f"{plural(leaks['pictures'], 'unlabelled picture')}. "
-    if not leaks["compared_with"]:
+def _leak_sentences(leaks: LeakRecord, copies: int, near: int) -> str:
+    pictures = f"{plural(leaks.pictures, 'unlabelled picture')}. "
+    if not leaks.compared_with:
         return f"{pictures}The folder has no labelled frames to compare them with."
     if not copies and not near:
         return f"{pictures}None is a copy or near-copy of a validation or test frame."
     counts = f"Copies of validation or test frames: {copies} identical, {near} near-identical. "
-    if leaks["dropped"]:
+    if leaks.dropped:
         return f"{pictures}{counts}They were left out of pre-training."
     return (
         f"{pictures}{counts}They were not left out (--drop-leaks does that), so pre-training has "

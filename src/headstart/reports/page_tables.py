@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from headstart.errors import printable
+from headstart.records.run_records import Row
 from headstart.reports.arms import Arm, Spread, verdict_classes
 from headstart.reports.formatting import (
     NONE,
@@ -17,7 +18,7 @@ from headstart.reports.formatting import (
     plural,
     signed,
 )
-from headstart.reports.records import Records, Row
+from headstart.reports.records import Records
 from headstart.scores.pooled import MIN_FRAMES
 from headstart.studies.verdicts import called
 from headstart.tasks.lookup import task_named

@@ -61,11 +61,11 @@ def starts_section(records: Records) -> list[dict[str, Any]]:
     """
     sections: dict[str, dict[str, Any]] = {}
     for run in records.runs:
-        start = run.environment["start"]
-        if run.start in sections or not isinstance(start, dict):
+        start = run.environment.start
+        if run.start in sections or start is None:
             continue
         name = printable(called(run.start))
-        parts = {part: list(map(printable, start.get(part) or ())) for part in _PARTS}
+        parts = {part: list(map(printable, getattr(start, part))) for part in _PARTS}
         if parts["moved"] or parts["adapted"]:
             counts = [f"{len(tensors)} {part}" for part, tensors in parts.items() if tensors]
             words = f"{name}: tensors by origin: {listed(counts)}."
@@ -102,12 +102,12 @@ def _machine_facts(records: Records) -> Iterable[tuple[str, str]]:
     environments += [r.environment for r in records.runs]
     for environment in environments:
         facts = {
-            "processor": environment["cpu"],
-            "cores": environment["cores"],
-            "threads": environment["threads"],
-            "GPU": environment["gpu"] or "none",
-            "system": environment["system"],
-            **environment["versions"],
+            "processor": environment.cpu,
+            "cores": environment.cores,
+            "threads": environment.threads,
+            "GPU": environment.gpu or "none",
+            "system": environment.system,
+            **environment.versions,
         }
         for name, value in facts.items():
             yield name, str(value)
@@ -120,13 +120,13 @@ def _hashes(records: Records) -> Iterable[tuple[str, str]]:
         *((units, run.environment) for run in records.runs),
     ]
     for kind, environment in environments:
-        for part, value in environment["data"].items():
+        for part, value in environment.data.items():
             if part != "start":  # follows below, with its seed
                 yield f"{kind}: {part}", value
     for run in records.runs:
-        start = run.environment["start"]
-        if isinstance(start, dict) and start.get("weights_sha256"):
-            yield f"start {run.start}, seed {run.seed}", start["weights_sha256"]
+        start = run.environment.start
+        if start is not None and start.weights_sha256:
+            yield f"start {run.start}, seed {run.seed}", start.weights_sha256
 
 
 def _distinct(caption: str, facts: Iterable[tuple[str, str]]) -> Table:

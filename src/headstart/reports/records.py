@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from headstart.config.files import read_config, read_study_config
+from headstart.config.files import holds_study, read_config, read_study_config
 from headstart.config.records import PretextConfig, RunConfig, StudyConfig
 from headstart.data.task import TaskName
-from headstart.errors import DataError, Finding
+from headstart.errors import DataError, Finding, printable
+from headstart.records.run_records import (
+    ENVIRONMENT,
+    SCORES,
+    Environment,
+    LeakRecord,
+    Row,
+    read_environment,
+    read_leaks,
+    read_metrics,
+    seconds_of,
+)
+from headstart.records.vouching import damaged
 from headstart.scores.frames_csv import FrameCounts
-from headstart.tasks.lookup import labelled_task
-
-Row = dict[str, Any]
+from headstart.studies.ledger import ledger_lines
+from headstart.studies.summary import STUDY, read_summary
+from headstart.tasks.lookup import labelled_task, task_named
 
 
 @dataclass(frozen=True)
@@ -43,7 +54,7 @@ class RunRecord:
     seed: int
     scores: dict[str, Any]
     history: tuple[Row, ...]
-    environment: dict[str, Any]
+    environment: Environment
     seconds: float
     frames: FrameCounts
 
@@ -70,9 +81,9 @@ class PretextRecord:
     seed: int
     scores: dict[str, Any]
     history: tuple[Row, ...]
-    environment: dict[str, Any]
+    environment: Environment
     seconds: float
-    leaks: dict[str, Any]
+    leaks: LeakRecord
 
 
 @dataclass(frozen=True)
@@ -130,56 +141,19 @@ def read_records(folder: Path) -> Records:
     if not path.exists():
         message = f"{folder} holds no config.json; expected the folder of a run or a study"
         raise DataError(Finding("not-a-run", "error", message, "give a folder made with --out"))
-    try:
-        if "starts" in read_json(path):
-            return _read_study(folder, read_study_config(path))
-        config = read_config(path)
-        if isinstance(config, PretextConfig):
-            finished = _read_pretext(folder, folder.resolve().name)
-            return Records(folder, pretext=config, pretexts=(finished,))
-        return Records(folder, run=config, runs=(_read_single_run(folder, config),))
-    except OSError as e:
-        message = f"{e.filename or folder}: {e.strerror}"
-        hint = "a report needs a finished run; repeat the run's command to continue it"
-        raise DataError(Finding("unfinished", "error", message, hint)) from None
-    except (KeyError, TypeError, IndexError) as e:
-        message = f"{folder}: a record lacks a field, or a field has another type: {e!r}"
-        hint = "the folder was edited by hand, or another version of headstart wrote it"
-        raise DataError(Finding("bad-record", "error", message, hint)) from None
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """Read a JSON object from a file.
-
-    Raises:
-        DataError: the file holds something else.
-        OSError: the file cannot be read.
-    """
-    try:
-        value = json.loads(path.read_bytes())
-    except ValueError as e:
-        raise _damaged(path, str(e)) from None
-    if not isinstance(value, dict):
-        raise _damaged(path, "expected a JSON object")
-    return value
-
-
-def _read_lines(path: Path) -> tuple[Row, ...]:
-    """Read one JSON object per line; an unterminated last line was still being written."""
-    try:
-        return tuple(json.loads(line) for line in path.read_bytes().split(b"\n")[:-1])
-    except ValueError as e:
-        raise _damaged(path, str(e)) from None
-
-
-def _damaged(path: Path, reason: str) -> DataError:
-    return DataError(Finding("bad-record", "error", f"{path} is damaged: {reason}"))
+    if holds_study(path):
+        return _read_study(folder, read_study_config(path))
+    config = read_config(path)
+    if isinstance(config, PretextConfig):
+        finished = _read_pretext(folder, folder.resolve().name)
+        return Records(folder, pretext=config, pretexts=(finished,))
+    return Records(folder, run=config, runs=(_read_single_run(folder, config),))
 
 
 def _read_study(folder: Path, config: StudyConfig) -> Records:
-    ledger, path = folder / "ledger.jsonl", folder / "study.json"
-    finished = {row["run"]: row for row in _read_lines(ledger)} if ledger.exists() else {}
-    summary = read_json(path) if path.exists() else None
+    path = folder / STUDY
+    finished = ledger_lines(folder)
+    summary = read_summary(folder) if path.exists() else None
     compared = {row["run"]: row for row in summary["records"]} if summary else finished
     factors = (config.starts, config.tunes, config.labels, config.seeds)
 
@@ -187,17 +161,19 @@ def _read_study(folder: Path, config: StudyConfig) -> Records:
         values = (row["start"], row["tune"], row["labels"], row["seed"])
         return tuple(levels.index(value) for levels, value in zip(factors, values, strict=True))
 
+    if outside := [name for name in compared if not _inside(folder / name, folder)]:
+        raise damaged(path, f"the run {printable(outside[0])} is not inside the study")
     try:
         rows = sorted(compared.values(), key=place)
     except ValueError as e:
-        raise _damaged(path, f"a run that config.json does not name ({e})") from None
+        raise damaged(path, f"a run that config.json does not name ({e})") from None
     if not rows:
         message = f"{folder} holds a study without a finished run"
         hint = "repeat the study's command to continue it"
         raise DataError(Finding("unfinished", "error", message, hint))
     pretexts = [
         _read_pretext(path.parent, path.parent.relative_to(folder).as_posix())
-        for path in sorted((folder / "starts").glob("*/scores.json"))
+        for path in sorted((folder / "starts").glob(f"*/{SCORES}"))
     ]
     order = {name: i for i, name in enumerate(config.starts)}
     study = StudyRecord(
@@ -214,18 +190,29 @@ def _read_study(folder: Path, config: StudyConfig) -> Records:
     )
 
 
+def _inside(path: Path, folder: Path) -> bool:
+    return path.resolve().is_relative_to(folder.resolve())
+
+
 def _read_run_of_study(folder: Path, row: Row, task: TaskName) -> RunRecord:
-    run = folder / row["run"]
-    if not run.resolve().is_relative_to(folder.resolve()):
-        raise _damaged(folder / "study.json", f"the run {row['run']} is not inside the study")
     names = (row["run"], row["start"], row["tune"], row["labels"], row["seed"])
-    return _read_run(run, task, *names)
+    return _read_run(folder / row["run"], task, *names)
 
 
 def _read_single_run(folder: Path, config: RunConfig) -> RunRecord:
-    labels = read_json(folder / "environment.json")["labels"]["train"]
-    name = folder.resolve().name
+    _refuse_unfinished(folder)
+    environment = read_environment(folder)
+    if environment.labels is None or "train" not in environment.labels:
+        raise damaged(folder / ENVIRONMENT, "labels: the number of labelled training pictures")
+    labels, name = environment.labels["train"], folder.resolve().name
     return _read_run(folder, config.task, name, config.start, config.tune, labels, config.seed)
+
+
+def _refuse_unfinished(folder: Path) -> None:
+    if not (folder / SCORES).exists():
+        message = f"{folder} holds no scores.json: the run is not finished"
+        hint = "a report needs a finished run; repeat the run's command to continue it"
+        raise DataError(Finding("unfinished", "error", message, hint))
 
 
 def _read_run(
@@ -238,29 +225,27 @@ def _read_run(
         tune,
         labels,
         seed,
-        read_json(folder / "scores.json"),
-        _read_lines(folder / "metrics.jsonl"),
-        read_json(folder / "environment.json"),
-        _seconds(folder),
+        labelled_task(task).read_scores(folder),
+        read_metrics(folder),
+        read_environment(folder),
+        seconds_of(folder),
         labelled_task(task).read_counts(folder),
     )
 
 
 def _read_pretext(folder: Path, name: str) -> PretextRecord:
-    config = read_json(folder / "config.json")
+    _refuse_unfinished(folder)
+    config = read_config(folder / "config.json")
+    if not isinstance(config, PretextConfig):
+        raise damaged(folder / "config.json", "expected the settings of a pretext")
     return PretextRecord(
         name,
         folder,
-        config["pretext"],
-        config["seed"],
-        read_json(folder / "scores.json"),
-        _read_lines(folder / "metrics.jsonl"),
-        read_json(folder / "environment.json"),
-        _seconds(folder),
-        read_json(folder / "leaks.json"),
+        config.pretext,
+        config.seed,
+        task_named(config.task).read_scores(folder),
+        read_metrics(folder),
+        read_environment(folder),
+        seconds_of(folder),
+        read_leaks(folder),
     )
-
-
-def _seconds(folder: Path) -> float:
-    rows = _read_lines(folder / "timing.jsonl")
-    return float(sum(row["train_seconds"] + row["validation_seconds"] for row in rows))

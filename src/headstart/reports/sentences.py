@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from headstart.errors import printable
+from headstart.records.run_records import Row
 from headstart.reports.arms import Arm, verdict_classes
 from headstart.reports.formatting import listed, number, plural, signed
-from headstart.reports.records import PretextRecord, Records, Row, RunRecord, StudyRecord
+from headstart.reports.records import PretextRecord, Records, RunRecord, StudyRecord
 from headstart.scores.pooled import MIN_FRAMES
 from headstart.studies.statistics import MIN_SEEDS
 from headstart.studies.verdicts import called, sentences
@@ -134,8 +135,8 @@ def _collapses(arms: Sequence[Arm], runs: int) -> list[str]:
 
 
 def _leaks(pretexts: Sequence[PretextRecord]) -> list[str]:
-    leaks = [pretext.leaks for pretext in pretexts if not pretext.leaks["dropped"]]
-    seen = max((len(leak["copies"]) + len(leak["near"]) for leak in leaks), default=0)
+    leaks = [pretext.leaks for pretext in pretexts if not pretext.leaks.dropped]
+    seen = max((len(leak.copies) + len(leak.near) for leak in leaks), default=0)
     if not seen:
         return []
     copies = (

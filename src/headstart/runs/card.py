@@ -5,13 +5,18 @@ A repeated run writes the same bytes: the card has no time, path or host name.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from headstart.config.records import SCRATCH, PretextConfig, RunConfig
 from headstart.config.task_settings import UNET
+from headstart.records.run_records import (
+    Environment,
+    MovedTensors,
+    read_environment,
+    read_metrics,
+)
 from headstart.runs.caveats import caveats
 from headstart.tasks.interface import CardFacts, Scored
 from headstart.tasks.weaknesses import FEW, WEAK, quoted
@@ -38,7 +43,7 @@ def model_card(config: RunConfig | PretextConfig, scored: Scored, state: State, 
 def _card(
     config: RunConfig, facts: CardFacts, scores: Mapping[str, Any], state: State, out: Path
 ) -> str:
-    environment = json.loads((out / "environment.json").read_bytes())
+    environment = read_environment(out)
     start, things = _start_name(config.start), facts.things
     tune = f", tune `{config.tune}`" if facts.tuned else ""
     blocks = [
@@ -108,7 +113,7 @@ def _steps(config: RunConfig, state: State, out: Path) -> str:
     batch = f"with batches of {config.recipe.batch}"
     if config.tune != "staged":
         return f"{state.step} steps {batch}"
-    epochs = len((out / "head" / "metrics.jsonl").read_text().splitlines())
+    epochs = len(read_metrics(out, "head"))
     head_steps = epochs * state.step // len(state.history)  # epochs of both stages are as long
     return (
         f"{head_steps} steps of the last layer alone ({epochs} epochs), then {state.step} steps of "
@@ -121,7 +126,7 @@ def _trained_on(
     facts: CardFacts,
     steps: str,
     state: State,
-    environment: Mapping[str, Any],
+    environment: Environment,
 ) -> Iterable[str]:
     things, splits = facts.things, facts.splits
     counts = ", ".join(f"{count} {name}" for name, count in splits.items())
@@ -148,7 +153,8 @@ def _trained_on(
         )
     else:
         yield f"Size: trained at {height}x{width} (height x width)."
-    yield f"Start: {_moved(_start_name(config.start), environment['start'])}"
+    assert environment.start is not None
+    yield f"Start: {_moved(_start_name(config.start), environment.start)}"
     assert state.best is not None
     recipe = config.recipe
     yield (
@@ -156,17 +162,20 @@ def _trained_on(
         f"The weights are those of epoch {state.best['epoch']} of {len(state.history)}, the best "
         f"on the validation split. `config.json` has every setting."
     )
-    where = environment["gpu"] or f"{environment['cpu']}, {environment['threads']} threads"
-    yield f"Hardware: {where}; torch {environment['versions']['torch']}."
+    where = environment.gpu or f"{environment.cpu}, {environment.threads} threads"
+    yield f"Hardware: {where}; torch {environment.versions['torch']}."
 
 
-def _moved(name: str, start: Mapping[str, Any]) -> str:
+def _moved(name: str, start: MovedTensors) -> str:
     """Say which tensors came from the start, as recorded in ``environment.json``."""
-    if start["weights_sha256"] is None:
+    if start.weights_sha256 is None:
         return f"`{SCRATCH}` (all weights new)."
-    parts = [f"{len(start['moved'])} tensors copied"]
-    for kind, words in (("adapted", "adapted in shape"), ("fresh", "new"), ("unused", "unused")):
-        if tensors := start[kind]:
+    parts = [f"{len(start.moved)} tensors copied"]
+    kinds = (
+        (start.adapted, "adapted in shape"), (start.fresh, "new"), (start.unused, "unused")
+    )  # fmt: skip
+    for tensors, words in kinds:
+        if tensors:
             shown = ", ".join(f"`{tensor}`" for tensor in tensors[:_SHOWN])
             more = f" and {len(tensors) - _SHOWN} more" if len(tensors) > _SHOWN else ""
             parts.append(f"{len(tensors)} {words} ({shown}{more})")

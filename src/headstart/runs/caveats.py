@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 from headstart.config.records import IMAGENET, PRETEXT_NAMES, SCRATCH, RunConfig
 from headstart.data.checks.leaks import Overlap
 from headstart.data.pictures.duplicates import NEAR
+from headstart.records.run_records import Environment, StartPictures
 from headstart.tasks.interface import CardFacts
 
 
 def caveats(
-    config: RunConfig, facts: CardFacts, split: str, environment: Mapping[str, Any]
+    config: RunConfig, facts: CardFacts, split: str, environment: Environment
 ) -> Iterable[str]:
     """Yield what limits the scores, one sentence each.
 
@@ -24,7 +24,7 @@ def caveats(
     """
     for (first, second), overlap in facts.overlaps.items():
         yield _overlap(first, second, overlap, facts.things)
-    start = _start(config, environment.get("start_pictures"), split)
+    start = _start(config, environment.start_pictures, split)
     if start is not None:
         yield start
     yield _groups(facts.groups, split)
@@ -49,23 +49,23 @@ def _is(count: int) -> str:
     return "is" if count < 2 else "are"
 
 
-def _start(config: RunConfig, pictures: Mapping[str, Any] | None, split: str) -> str | None:
+def _start(config: RunConfig, pictures: StartPictures | None, split: str) -> str | None:
     """Say whether the start was trained on scored pictures; None for new weights."""
     if config.start == SCRATCH:
         return None
     if config.start == IMAGENET:
         return "The start was trained on ImageNet; its pictures were not compared with these."
-    if pictures is None or not pictures["same_data"] or split not in pictures["compared_with"]:
+    if pictures is None or not pictures.same_data or split not in pictures.compared_with:
         return f"The pictures that trained the start were not compared with the {split} split."
     pretext = config.start if config.start in PRETEXT_NAMES else "pretext"
-    same, near = pictures["copies"], pictures["near"]
+    same, near = pictures.copies, pictures.near
     sentence = (
-        f"{same or 'None'} of the {pictures['pictures']} {pretext} pictures {_is(same)} also a "
+        f"{same or 'None'} of the {pictures.pictures} {pretext} pictures {_is(same)} also a "
         f"validation or test picture, and {near or 'none'} {_is(near)} a near-duplicate of one"
     )
     if not same + near:
         return f"{sentence}."
-    used = "were left out" if pictures["dropped"] else "were used to train the start"
+    used = "were left out" if pictures.dropped else "were used to train the start"
     return f"{sentence}; these {used}."
 
 

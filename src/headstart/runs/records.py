@@ -12,6 +12,8 @@ from typing import Any
 
 from headstart.config.records import PretextConfig, RunConfig
 from headstart.errors import DataError, Finding
+from headstart.records.run_records import ENVIRONMENT, METRICS, TIMING, read_environment
+from headstart.records.vouching import mend_lines
 from headstart.system.disk import disk_errors, write_atomic, write_json
 from headstart.system.processor import cpu_model
 from headstart.tasks.interface import Task
@@ -34,13 +36,14 @@ class Recording:
 
     def __init__(self, listener: Listener, out: Path, stage: str = "") -> None:
         self._listener, self._stage = listener, stage
-        self._out, self._timing = out / stage, out / "timing.jsonl"
+        self._out, self._timing = out / stage, out / TIMING
         self._history: list[Row] = []
+        mend_lines(self._timing)
         self._write()
 
     def _write(self) -> None:
         text = "".join(json.dumps(row) + "\n" for row in self._history)
-        write_atomic(self._out / "metrics.jsonl", text)
+        write_atomic(self._out / METRICS, text)
 
     def begins(self, what: str) -> None:
         """Forward the event."""
@@ -53,7 +56,7 @@ class Recording:
     def epoch(self, row: Row, timing: Row) -> None:
         """Write the epoch to both files, and forward the event."""
         self._history.append(row)
-        self._append(self._out / "metrics.jsonl", row)
+        self._append(self._out / METRICS, row)
         self._append(self._timing, {**timing, "stage": self._stage} if self._stage else timing)
         self._listener.epoch(row, timing)
 
@@ -142,9 +145,9 @@ def record_environment(
     Raises:
         DataError: the data have changed since the run began.
     """
-    path = out / "environment.json"
+    path = out / ENVIRONMENT
     if path.exists():
-        refuse_changed_data(out, json.loads(path.read_bytes())["data"], data)
+        refuse_changed_data(out, read_environment(out).data, data)
     machine = environment(config.device)
     write_json(path, {**machine, "threads": config.threads, "data": data, **facts})
 
@@ -173,11 +176,10 @@ def refuse_other_data(
     hint = "restore the data, or begin another study in another --out"
     compared: list[dict[str, str]] = []
     for run in runs:
-        path = run / "environment.json"
-        if not path.exists():
+        if not (run / ENVIRONMENT).exists():
             continue
-        before = json.loads(path.read_bytes())["data"]
-        before.pop("start", None)
+        recorded = read_environment(run).data
+        before = {name: digest for name, digest in recorded.items() if name != "start"}
         if before not in compared:  # most runs share their pictures, and hashing takes time
             now = task.hashes(dataset, config, run)
             named_before, named_now = (

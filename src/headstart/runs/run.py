@@ -6,7 +6,6 @@ A pretext is a run as well; its weights are the start of other runs.
 from __future__ import annotations
 
 import functools
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,18 +16,33 @@ from headstart.config.files import to_json
 from headstart.config.records import PretextConfig, RunConfig
 from headstart.errors import InterruptedRun
 from headstart.models.classifiers import versioned
+from headstart.records.run_records import (
+    ENVIRONMENT,
+    LEAKS,
+    METRICS,
+    SCORES,
+    TIMING,
+    read_environment,
+)
+from headstart.records.vouching import discard_manifest, write_manifest
 from headstart.runs.card import model_card
 from headstart.runs.folder import check_folder, how_to_continue, is_finished
 from headstart.runs.initial_weights import moved_start, seen_by_start, source_of
 from headstart.runs.records import Recording, record_environment, refuse_changed_data
-from headstart.system.disk import disk_errors, locked, write_atomic, write_json
+from headstart.scores.frames_csv import FRAMES
+from headstart.system.disk import disk_errors, json_text, locked, write_atomic, write_json
 from headstart.system.signals import Stopping
+from headstart.tasks.budgets import LABELS
 from headstart.tasks.interface import Stage
 from headstart.tasks.lookup import task_named
 from headstart.tasks.pretext import pictures_of
 from headstart.training.checkpoint import save_weights
 from headstart.training.fit import State, fit
 from headstart.training.listener import Listener
+
+_RECORDS = (
+    "config.json", ENVIRONMENT, METRICS, TIMING, LEAKS, LABELS, FRAMES, "weights.safetensors"
+)  # fmt: skip
 
 
 def train(
@@ -69,11 +83,11 @@ def train(
     with locked(out), Stopping() as stopping:
         check_folder(config, out)
         if is_finished(out, task.finished):
-            before = json.loads((out / "environment.json").read_bytes())["data"]
+            before = read_environment(out).data
             now = {**task.hashes(dataset, config, out), **moved_start(config, out)}
             refuse_changed_data(out, before, now)  # its scores are those of the old data
-            scores: dict[str, Any] = json.loads((out / "scores.json").read_bytes())
-            return scores
+            return task.read_scores(out)
+        discard_manifest(out)
         torch.set_num_threads(config.threads)
         cache = cache or out / "cache"
         prepared = task.prepare(config, dataset, cache)
@@ -97,7 +111,7 @@ def train(
                 data["start"] = moved.weights_sha256
         facts |= seen_by_start(config, pretext_run)
         record_environment(out, config, data, facts)
-        state = None
+        state, names = None, []
         for stage in prepared.stages(network):
             state = _fit(stage, config, out, listener, stopping.asked, checkpoint_seconds)
             if stopping.signal is not None:
@@ -105,11 +119,15 @@ def train(
                 raise InterruptedRun(finding, stopping.signal)
             assert state.best_weights is not None
             stage.model.load_state_dict(versioned(stage.model, state.best_weights))
+            names += [stage.name] if stage.name else []
         assert state is not None
         save_weights(out / "weights.safetensors", network.state_dict(), prepared.weights_facts)
         scored = prepared.score(network, state, out)
         write_atomic(out / "README.md", model_card(config, scored, state, out))
-        write_json(out / "scores.json", scored.scores)  # last: it marks the run as finished
+        content = json_text(scored.scores).encode()
+        of_stages = (f"{name}/{METRICS}" for name in names)
+        write_manifest(out, (*_RECORDS, *of_stages), {SCORES: content})
+        write_atomic(out / SCORES, content)  # last: it marks the run as finished
         return scored.scores
 
 

@@ -16,6 +16,8 @@ from jaxtyping import Int64
 
 from headstart.errors import DataError, Finding, printable
 
+FRAMES = "frames.csv"
+"""Name of the file in a run's folder."""
 _HEADER = ["frame", "class", "TP", "FP", "FN"]
 _ANSWERS = ["frame", "truth", "predicted"]
 
@@ -49,15 +51,14 @@ def frames_csv(
     return text.getvalue()
 
 
-def read_frames_csv(path: Path) -> FrameCounts:
-    """Read a file written by [`frames_csv`][].
+def read_frames_csv(content: bytes, path: Path) -> FrameCounts:
+    """Read the content of a file written by [`frames_csv`][]; ``path`` is for messages.
 
     Raises:
-        DataError: the file cannot be read, or is damaged.
+        DataError: the file is damaged.
     """
     try:
-        with path.open(newline="", encoding="utf-8") as file:
-            header, *rows = csv.reader(file)
+        header, *rows = csv.reader(io.StringIO(content.decode("utf-8"), newline=""))
         names = tuple(row[1] for row in rows if row[0] == rows[0][0])
         frames = tuple(row[0] for row in rows[:: len(names)])
         counts = np.array([row[2:] for row in rows], dtype=np.int64)
@@ -65,8 +66,6 @@ def read_frames_csv(path: Path) -> FrameCounts:
         expected = [(f, n) for f in frames for n in names]
         if header != _HEADER or [(row[0], row[1]) for row in rows] != expected:
             raise ValueError
-    except OSError as e:
-        raise DataError(Finding("unreadable", "error", f"{path}: {e.strerror}")) from None
     except (ValueError, IndexError, csv.Error):
         message = f"{path} is damaged: expected one line {','.join(_HEADER)} per frame and class"
         hint = "restore the file from a copy, or delete the run folder and train again"
@@ -90,19 +89,18 @@ def answers_csv(
     return text.getvalue()
 
 
-def read_answers_csv(path: Path) -> FrameCounts:
+def read_answers_csv(content: bytes, path: Path) -> FrameCounts:
     """Read a file written by [`answers_csv`][] as counts ``(n, 1, 2)``: correct, wrong.
 
+    ``path`` is for messages.
+
     Raises:
-        DataError: the file cannot be read, or is damaged.
+        DataError: the file is damaged.
     """
     try:
-        with path.open(newline="", encoding="utf-8") as file:
-            header, *rows = csv.reader(file)
+        header, *rows = csv.reader(io.StringIO(content.decode("utf-8"), newline=""))
         if header != _ANSWERS or not rows or any(len(row) != len(_ANSWERS) for row in rows):
             raise ValueError
-    except OSError as e:
-        raise DataError(Finding("unreadable", "error", f"{path}: {e.strerror}")) from None
     except (ValueError, csv.Error):
         message = f"{path} is damaged: expected one line {','.join(_ANSWERS)} per picture"
         hint = "restore the file from a copy, or delete the run folder and train again"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from headstart.config.files import read_run_config
+from headstart.config.files import holds_study, read_run_config
 from headstart.config.records import RunConfig
 from headstart.data.files import read_file
 from headstart.errors import DataError, Finding, UsageError, printable
@@ -16,7 +16,7 @@ from headstart.inference.segmenter import Segmenter
 from headstart.plots.overlay import colour
 from headstart.reports.arms import arms_of
 from headstart.reports.formatting import duration, plural
-from headstart.reports.records import read_json, read_records
+from headstart.reports.records import read_records
 from headstart.reports.sentences import opening
 from headstart.studies.verdicts import called
 from headstart.studies.verdicts import sentences as sentences_of
@@ -52,7 +52,7 @@ def find_about(run_or_onnx: Path) -> About:
     """
     run = run_or_onnx.parent if run_or_onnx.is_file() else run_or_onnx
     name = printable(run_or_onnx.resolve().name)
-    if not (run / "config.json").exists() or "starts" in read_json(run / "config.json"):
+    if not (run / "config.json").exists() or holds_study(run / "config.json"):
         return About(name, None, None, {})
     config = read_run_config(run / "config.json")
     if not kind_at(run).predicts_masks:
@@ -209,12 +209,12 @@ def _history(about: About) -> list[tuple[str, str]]:
         return []
     try:
         run = read_records(about.run).runs[0]
-        labels = run.environment["labels"]
+        labels = run.environment.labels or {}
         return [
             ("Labelled frames", f"{labels['train']} to train, {labels['validation']} to validate"),
             ("Training", f"{plural(len(run.history), 'epoch')}, {duration(run.seconds)}"),
-            ("Machine", printable(str(run.environment["gpu"] or run.environment["cpu"]))),
-            ("PyTorch", printable(str(run.environment["versions"]["torch"]))),
+            ("Machine", printable(str(run.environment.gpu or run.environment.cpu))),
+            ("PyTorch", printable(str(run.environment.versions["torch"]))),
         ]
     except (DataError, KeyError):
         return []

@@ -1,7 +1,7 @@
 """The ledger of a study: one line per finished run, which is never run again.
 
-A line holds the SHA-256 of the run's ``frames.csv``. Verdicts need only this file and the scores,
-so a study can be copied to another machine without its weights.
+A line holds the SHA-256 of the run's ``frames.csv`` and ``scores.json``, and of itself. Verdicts
+need only these two files, so a study can be copied to another machine without its weights.
 """
 
 from __future__ import annotations
@@ -12,26 +12,51 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from headstart.errors import DataError, Finding
+from headstart.errors import DataError, Finding, printable
+from headstart.records.run_records import SCORES, Record, checked, read_timing
+from headstart.records.vouching import damaged, parse_json, sealed, unsealed
+from headstart.scores.frames_csv import FRAMES
 from headstart.system.disk import write_atomic
 
 Ledger = dict[str, dict[str, Any]]
 """Ledger lines by run; a run is named by its folder inside the study's folder."""
 
 
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+class _Line(Record):
+    """What a line must hold; older versions did not write the hash of the scores."""
+
+    run: str
+    start: str
+    tune: str
+    labels: int
+    seed: int
+    frames_sha256: str
+    scores_sha256: str | None = None
+    steps: int
+    seconds: float
+
+
+def _sha256(path: Path) -> str | None:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        return None
 
 
 def line_of(name: str, run: Path, cell: dict[str, Any]) -> dict[str, Any]:
-    """Return the ledger line of a finished run: name, cell, hash, steps and seconds."""
-    timing = [json.loads(line) for line in (run / "timing.jsonl").read_text().splitlines()]
+    """Return the ledger line of a finished run: name, cell, hashes, steps and seconds.
+
+    Raises:
+        DataError: the run's ``timing.jsonl`` is damaged.
+    """
+    timing = read_timing(run)
     return {
         "run": name,
         **cell,
-        "frames_sha256": _sha256(run / "frames.csv"),
-        "steps": sum(row["steps"] for row in timing),
-        "seconds": sum(row["train_seconds"] + row["validation_seconds"] for row in timing),
+        "frames_sha256": _sha256(run / FRAMES),
+        "scores_sha256": _sha256(run / SCORES),
+        "steps": sum(row.steps for row in timing),
+        "seconds": sum(row.seconds for row in timing),
     }
 
 
@@ -39,7 +64,7 @@ def write_ledger(out: Path, ledger: Ledger, order: Sequence[str]) -> None:
     """Write the ledger in the order of the study's runs, whichever finished first."""
     position = {name: i for i, name in enumerate(order)}
     lines = sorted(ledger.values(), key=lambda line: position[line["run"]])
-    write_atomic(out / "ledger.jsonl", "".join(json.dumps(line) + "\n" for line in lines))
+    write_atomic(out / "ledger.jsonl", "".join(json.dumps(sealed(line)) + "\n" for line in lines))
 
 
 def read_ledger(out: Path) -> Ledger:
@@ -48,21 +73,8 @@ def read_ledger(out: Path) -> Ledger:
     Raises:
         DataError: the ledger is damaged, or files of a run are missing or changed.
     """
-    path = out / "ledger.jsonl"
-    if not path.exists():
-        return {}
-    try:
-        lines = {entry["run"]: entry for entry in map(json.loads, path.read_text().splitlines())}
-        hashes = {name: line["frames_sha256"] for name, line in lines.items()}
-    except (ValueError, KeyError, TypeError):
-        message = f"{path} is damaged: expected a JSON object with run and frames_sha256 per line"
-        hint = "restore the file from a backup"
-        raise DataError(Finding("bad-ledger", "error", message, hint)) from None
-    changed = []
-    for name, digest in hashes.items():
-        frames, scores = out / name / "frames.csv", out / name / "scores.json"
-        if not (frames.exists() and scores.exists() and _sha256(frames) == digest):
-            changed.append(name)
+    ledger = ledger_lines(out)
+    changed = [name for name, line in ledger.items() if not _unchanged(out / name, line)]
     if changed:
         message = f"files of {len(changed)} runs in the ledger are missing or changed"
         hint = (
@@ -70,4 +82,32 @@ def read_ledger(out: Path) -> Ledger:
             "the runs"
         )
         raise DataError(Finding("ledger-differs", "error", message, hint, tuple(changed)))
-    return lines
+    return ledger
+
+
+def _unchanged(run: Path, line: dict[str, Any]) -> bool:
+    if "scores_sha256" not in line:
+        same_scores = (run / SCORES).exists()
+    else:
+        same_scores = line["scores_sha256"] == _sha256(run / SCORES)
+    return same_scores and line["frames_sha256"] == _sha256(run / FRAMES)
+
+
+def ledger_lines(out: Path) -> Ledger:
+    """Return the lines of the ledger; empty if the file does not exist.
+
+    Raises:
+        DataError: a line is damaged, is not as this or an older version writes it, or names a run
+            outside the study.
+    """
+    path = out / "ledger.jsonl"
+    if not path.exists():
+        return {}
+    ledger: Ledger = {}
+    for text in path.read_bytes().splitlines():
+        line = unsealed(parse_json(text, path), path)
+        name = checked(line, _Line, path).run
+        if name in ledger or not (out / name).resolve().is_relative_to(out.resolve()):
+            raise damaged(path, f"the run {printable(name)} is there twice, or not in the study")
+        ledger[name] = line
+    return ledger

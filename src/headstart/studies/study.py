@@ -16,25 +16,25 @@ can be copied to another machine without its weights.
 from __future__ import annotations
 
 import functools
-import json
 import shutil
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from headstart.config.files import to_json
+from headstart.config.files import study_to_json
 from headstart.config.records import PRETEXT_NAMES, SCRATCH_LONGER, RunConfig, StudyConfig
 from headstart.errors import Finding, InterruptedRun
 from headstart.runs.initial_weights import try_starts
 from headstart.studies.cells import Cell, cells, pretext_config, run_config
 from headstart.studies.ledger import Ledger, line_of, write_ledger
 from headstart.studies.plan import Plan, plan, replanned, steps_an_epoch
+from headstart.studies.summary import write_summary
 from headstart.studies.verdicts import compare, numbered_groups
 from headstart.studies.workers import Work, working
-from headstart.system.disk import locked, write_atomic, write_json
+from headstart.system.disk import locked, write_atomic
 from headstart.system.signals import Stopping
-from headstart.tasks.lookup import labelled_task
+from headstart.tasks.lookup import labelled_task, task_named
 from headstart.training.listener import Listener
 
 
@@ -73,7 +73,7 @@ def study(
         labelled_task(planned.config.task).check_labels(planned.dataset, planned.config)
     with locked(out), Stopping() as stopping:
         planned = replanned(planned, out)
-        write_atomic(out / "config.json", to_json(planned.config))
+        write_atomic(out / "config.json", study_to_json(planned.config))
         ledger = dict(planned.done)
         order = [cell.run for cell in cells(planned.config)]
         write_ledger(out, ledger, order)
@@ -151,18 +151,18 @@ def _epochs_longer(planned: Plan, cell: Cell, pretext_run: Path | None) -> int:
     """Return the additional epochs of ``scratch-longer``, which match the pretext's steps."""
     if cell.start != SCRATCH_LONGER or pretext_run is None:
         return 0
-    steps = json.loads((pretext_run / "scores.json").read_bytes())["steps"]
+    steps = task_named("pretext").read_scores(pretext_run)["steps"]
     return int(-(-steps // steps_an_epoch(planned, cell.labels)))
 
 
 def _write_study(out: Path, planned: Plan, ledger: Ledger) -> dict[str, Any]:
-    records = []
-    for cell in cells(planned.config):
-        if cell.run in ledger:
-            scores = json.loads((out / cell.run / "scores.json").read_bytes())
-            records.append({**asdict(cell), "run": cell.run, "scores": scores})
     task, split = labelled_task(planned.config.task), planned.config.score
+    records = [
+        {**asdict(cell), "run": cell.run, "scores": task.read_scores(out / cell.run)}
+        for cell in cells(planned.config)
+        if cell.run in ledger
+    ]
     groups = numbered_groups(task.groups(planned.dataset, split))
     record = {"schema": 1, "records": records, **compare(records, out, planned.config, groups)}
-    write_json(out / "study.json", record)
+    write_summary(out, record)
     return record

@@ -79,7 +79,12 @@ def into_place(temporary: Path, path: Path) -> None:
 
 def write_json(path: Path, value: Any) -> None:
     """Write ``value`` atomically as indented JSON; raise ``ValueError`` for NaN and infinity."""
-    write_atomic(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
+    write_atomic(path, json_text(value))
+
+
+def json_text(value: Any) -> str:
+    """Return indented JSON; raise ``ValueError`` for NaN and infinity."""
+    return json.dumps(value, indent=2, allow_nan=False) + "\n"
 
 
 def _alive(pid: int) -> bool:

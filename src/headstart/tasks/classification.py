@@ -14,7 +14,10 @@ from headstart.data.layouts.class_layouts import open_classes
 from headstart.data.layouts.dataset import SPLITS
 from headstart.data.task import TaskName
 from headstart.errors import Finding
-from headstart.scores.frames_csv import FrameCounts, read_answers_csv
+from headstart.records.run_records import read_scores
+from headstart.records.scores import ClassificationScores
+from headstart.records.vouching import read_record
+from headstart.scores.frames_csv import FRAMES, FrameCounts, read_answers_csv
 from headstart.scores.pooled import ACCURACY
 from headstart.tasks.interface import DatasetSize, Prepared
 from headstart.tasks.measures import Measures, Sheet
@@ -99,6 +102,10 @@ class Classification:
         """See the interface."""
         return {name: digest_of(dataset, name) for name in splits_of(config)}
 
+    def read_scores(self, run: Path) -> dict[str, Any]:
+        """See the interface."""
+        return read_scores(run, ClassificationScores)
+
     def trainings(self, config: RunConfig) -> tuple[tuple[RunConfig, int], ...]:
         """See the interface; ``staged`` trains the head alone, then every weight."""
         recipe = recipe_of(config)
@@ -142,7 +149,7 @@ class Classification:
 
     def read_counts(self, run: Path) -> FrameCounts:
         """Read whether each picture was classified correctly."""
-        return read_answers_csv(run / "frames.csv")
+        return read_answers_csv(read_record(run, FRAMES), run / FRAMES)
 
 
 def splits_of(config: RunConfig) -> tuple[str, ...]:

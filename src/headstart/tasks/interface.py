@@ -188,6 +188,13 @@ class Task(Protocol):
             DataError: a file cannot be read.
         """
 
+    def read_scores(self, run: Path, /) -> dict[str, Any]:
+        """Return the content of ``scores.json`` in the folder of a finished run.
+
+        Raises:
+            DataError: it is missing or damaged.
+        """
+
     def trainings(self, config: Any, /) -> tuple[tuple[Any, int], ...]:
         """Return a run's trainings in order, each with its configuration and epoch limit."""
 

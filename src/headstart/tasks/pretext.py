@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -23,6 +22,8 @@ from headstart.data.layouts.recognise import recognise
 from headstart.data.pictures.duplicates import NEAR, copies, fingerprints, nearest
 from headstart.data.pictures.frame import Frame
 from headstart.errors import DataError, Finding
+from headstart.records.run_records import LEAKS, read_leaks, read_scores
+from headstart.records.scores import PretextScores
 from headstart.seeding import generator
 from headstart.tasks.interface import Prepared
 from headstart.tasks.measures import Measures, Sheet
@@ -33,8 +34,6 @@ else:
     Network = Any  # torch takes seconds to load, and only training needs it
 
 HELD_OUT = ("validation", "test")
-LEAKS = "leaks.json"
-"""File in a pretext's folder that lists its pictures that are also validation or test frames."""
 _MOST_VALIDATION = 200
 
 
@@ -127,14 +126,18 @@ class PretextTask:
 
     def hashes(self, dataset: PretextPictures, _config: PretextConfig, run: Path) -> dict[str, str]:
         """See the interface; leaves out the pictures that the run left out as leaks."""
-        record = json.loads((run / LEAKS).read_bytes())
-        leaked = {*record["copies"], *record["near"]} if record["dropped"] else set()
+        record = read_leaks(run)
+        leaked = {*record.copies, *record.near} if record.dropped else set()
         indices = (i for i, f in enumerate(dataset.pool) if shown(f.image, dataset.root) in leaked)
         kept = without_leaks(dataset, Leaks(tuple(indices), ())) if leaked else dataset
         return {
             name: digest([replace(f, mask=None) for f in frames], kept.root)
             for name, frames in (("train", kept.train), ("validation", kept.validation))
         }
+
+    def read_scores(self, run: Path) -> dict[str, Any]:
+        """See the interface."""
+        return read_scores(run, PretextScores)
 
     def trainings(self, config: PretextConfig) -> tuple[tuple[PretextConfig, int], ...]:
         """See the interface."""
@@ -239,15 +242,14 @@ def leaks_of(folder: Path, data: Path) -> dict[str, Any] | None:
     Returns:
         The counts, or None if the folder holds no pretext.
     """
-    path = folder / LEAKS
-    if not path.exists():
+    if not (folder / LEAKS).exists():
         return None
-    record, config = json.loads(path.read_bytes()), read_config(folder / "config.json")
+    record, config = read_leaks(folder), read_config(folder / "config.json")
     return {
-        "pictures": record["pictures"],
-        "copies": len(record["copies"]),
-        "near": len(record["near"]),
-        "dropped": record["dropped"],
-        "compared_with": record["compared_with"],
+        "pictures": record.pictures,
+        "copies": len(record.copies),
+        "near": len(record.near),
+        "dropped": record.dropped,
+        "compared_with": list(record.compared_with),
         "same_data": Path(config.data).resolve() == data.resolve(),
     }

@@ -21,11 +21,11 @@ from headstart.data.transforms import augment_image
 from headstart.errors import DataError, Finding
 from headstart.models.encoder_unet import make_segmenter
 from headstart.plots import curves, sheets
+from headstart.records.run_records import LEAKS
 from headstart.seeding import generator, key
 from headstart.system.disk import write_atomic
 from headstart.tasks.interface import Prepared, Scored, Stage
 from headstart.tasks.pretext import (
-    LEAKS,
     PretextPictures,
     find_leaks,
     leaks_record,

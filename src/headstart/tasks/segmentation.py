@@ -17,7 +17,10 @@ from headstart.data.layouts.dataset import SPLITS, Dataset
 from headstart.data.layouts.recognise import open_dataset
 from headstart.data.task import TaskName
 from headstart.errors import Finding
-from headstart.scores.frames_csv import FrameCounts, read_frames_csv
+from headstart.records.run_records import read_scores
+from headstart.records.scores import SegmentationScores
+from headstart.records.vouching import read_record
+from headstart.scores.frames_csv import FRAMES, FrameCounts, read_frames_csv
 from headstart.scores.pooled import DICE
 from headstart.scores.segmentation import SCORES
 from headstart.tasks.interface import DatasetSize, Prepared
@@ -113,6 +116,10 @@ class Segmentation:
         hashes = {s: digest(dataset.splits.get(s, ()), dataset.root) for s in splits}
         return {**hashes, **hashes_of_labels(dataset)}
 
+    def read_scores(self, run: Path) -> dict[str, Any]:
+        """See the interface."""
+        return read_scores(run, SegmentationScores)
+
     def trainings(self, config: RunConfig) -> tuple[tuple[RunConfig, int], ...]:
         """See the interface."""
         return ((config, config.recipe.epochs),)
@@ -150,7 +157,7 @@ class Segmentation:
 
     def read_counts(self, run: Path) -> FrameCounts:
         """Read true positive, false positive and false negative pixels per frame and class."""
-        return read_frames_csv(run / "frames.csv")
+        return read_frames_csv(read_record(run, FRAMES), run / FRAMES)
 
 
 def hashes_of_labels(dataset: Dataset) -> dict[str, str]:

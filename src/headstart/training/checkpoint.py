@@ -21,6 +21,7 @@ from safetensors.torch import save as save_safetensors
 from torch import Tensor
 
 from headstart.errors import DataError, Finding
+from headstart.records.vouching import read_record
 from headstart.system.disk import disk_errors, write_atomic, write_json
 
 KEEP = 2
@@ -101,21 +102,28 @@ def save_weights(path: Path, weights: dict[str, Tensor], facts: dict[str, Any]) 
     write_atomic(path, save_safetensors(tensors, metadata))
 
 
-def load_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Read weights to the CPU, with the facts written by [`save_weights`][].
+def load_weights(path: Path) -> tuple[dict[str, Tensor], Any, str]:
+    """Read weights to the CPU, with the facts written by [`save_weights`][] and the file's SHA-256.
+
+    The file is checked against the manifest of its folder, if there is one.
 
     Raises:
-        DataError: the file is missing, damaged, or not written by headstart.
+        DataError: the file is missing, damaged, or not written by headstart, or a weight is not
+            finite.
     """
+    content = read_record(path.parent, path.name)
     try:
-        content = path.read_bytes()
         weights = load_safetensors(content)
         length = int.from_bytes(content[:8], "little")
         facts = json.loads(json.loads(content[8 : 8 + length])["__metadata__"]["headstart"])
-    except OSError as e:
-        message = f"{path}: {e.strerror}; expected the weights of a finished run"
-        raise DataError(Finding("no-weights", "error", message)) from None
-    except (SafetensorError, ValueError, KeyError, TypeError):
-        message = f"{path} is damaged, or is not a weights file written by headstart"
-        raise DataError(Finding("bad-weights", "error", message)) from None
-    return weights, facts
+    except (SafetensorError, ValueError, KeyError, TypeError, RecursionError):
+        raise bad_weights(path, "it is damaged, or was not written by headstart") from None
+    if odd := [n for n, t in weights.items() if t.is_floating_point() and not t.isfinite().all()]:
+        raise bad_weights(path, f"{len(odd)} tensors are not finite, such as {odd[0][:80]}")
+    return weights, facts, hashlib.sha256(content).hexdigest()
+
+
+def bad_weights(path: Path, reason: str) -> DataError:
+    """Return the error for a file of weights that cannot be used."""
+    hint = f"restore it from a copy; or delete {path.parent} and train again"
+    return DataError(Finding("bad-weights", "error", f"{path} cannot be used: {reason}", hint))

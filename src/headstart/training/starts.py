@@ -29,6 +29,7 @@ from headstart.errors import DataError, Finding
 from headstart.models.classifiers import versioned
 from headstart.models.encoder_unet import EncoderUNet, beside_encoder
 from headstart.models.unet import UNet
+from headstart.records.vouching import read_record
 
 _NOT_WEIGHTS = ("mean", "std")
 _WRAPPERS = ("state_dict", "model_state_dict", "model")
@@ -100,15 +101,13 @@ def read_source(path: Path, name: str) -> Source:
         name: name of the start in messages and tables.
 
     Raises:
-        DataError: the file cannot be read, or holds anything but named tensors.
+        DataError: the file cannot be read, is not the one in the manifest of its folder, or holds
+            anything but named tensors.
     """
-    try:
-        if path.exists() and not path.is_file():  # reading a pipe or a device might never end
-            raise OSError(0, "not a regular file, expected a file of weights")
-        content = path.read_bytes()
-    except OSError as e:
-        message = f"the start {path}: {e.strerror}"
-        raise DataError(Finding("no-weights", "error", message)) from None
+    if not path.is_file():  # reading a pipe or a device might never end
+        odd = "not a regular file, expected a file of weights" if path.exists() else "no such file"
+        raise DataError(Finding("no-weights", "error", f"the start {path}: {odd}"))
+    content = read_record(path.parent, path.name)
     digest = hashlib.sha256(content).hexdigest()
     if path.suffix in (".pth", ".pt"):
         return Source(name, _read_pickled(content, path), None, digest)

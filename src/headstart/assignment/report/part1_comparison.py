@@ -204,13 +204,11 @@ def machines_table(part1: Part1, others: Sequence[RunRecord]) -> Table:
     runs = [part1.runs["a"], *pairs, *others]
     pretexts = part1.steplr.pretexts
     seconds = sum(run.seconds for run in runs) + sum(p.seconds for p in pretexts)
-    rows: Rows = [
-        (name, printable(str(version))) for name, version in environment["versions"].items()
-    ]
-    rows.append(("cpu", printable(environment["cpu"])))
-    if environment["gpu"]:
-        rows.append(("gpu", printable(environment["gpu"])))
-    rows.append(("threads", str(environment["threads"])))
+    rows: Rows = [(name, printable(str(version))) for name, version in environment.versions.items()]
+    rows.append(("cpu", printable(environment.cpu)))
+    if environment.gpu:
+        rows.append(("gpu", printable(environment.gpu)))
+    rows.append(("threads", str(environment.threads)))
     total = f"{duration(seconds)}, one after the other"
     rows.append((f"{len(runs)} runs, {len(pretexts)} pretexts", total))
     return Table("Versions, hardware, time.", ("what", "value"), tuple(rows), left=(1,))

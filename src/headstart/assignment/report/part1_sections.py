@@ -191,9 +191,9 @@ def _segmentation_answers(part1: Part1, letter: str) -> tuple[str, ...]:
 def _colorization_answers(part1: Part1) -> tuple[str, ...]:
     scores, leaks = part1.colorization.scores, part1.colorization.leaks
     learned = answers.learned(scores["loss"], scores["trivial"]["loss"])
-    if not leaks["compared_with"]:
+    if not leaks.compared_with:
         return (learned,)
-    return learned, answers.leaks(leaks["pictures"], len(leaks["copies"]), len(leaks["near"]))
+    return learned, answers.leaks(leaks.pictures, len(leaks.copies), len(leaks.near))
 
 
 def network(part1: Part1) -> str:
@@ -214,7 +214,7 @@ def network(part1: Part1) -> str:
 
 
 def _segmentation_settings(run: RunRecord, config: RunConfig) -> Table:
-    labels, recipe = run.environment["labels"], config.recipe
+    labels, recipe = run.environment.labels or {}, config.recipe
     start = "new weights" if config.start == SCRATCH else "weights of (c), all but the head"
     size = f"{config.size[0]} × {config.size[1]}"
     epochs = answers.epochs(len(run.history), recipe.epochs, kept_epoch(run), recipe.patience)
@@ -235,7 +235,7 @@ def _segmentation_settings(run: RunRecord, config: RunConfig) -> Table:
 
 def _colorization_settings(part1: Part1) -> Table:
     pretext, config = part1.colorization, part1.colorization_config
-    pictures, recipe = pretext.environment["pictures"], config.recipe
+    pictures, recipe = pretext.environment.pictures or {}, config.recipe
     size = f"{config.size[0]} × {config.size[1]}"
     kept = kept_epoch(pretext)
     rows: Rows = [

@@ -205,7 +205,7 @@ def _settings(run: RunRecord, config: RunConfig) -> Table:
     if config.tune == "staged":
         optimizer += f" (last layer alone: {recipe.head_learning_rate:g})"
         epochs = f"{recipe.head_epochs} of the last layer, then {epochs}"
-    labels = run.environment["labels"]
+    labels = run.environment.labels or {}
     size = f"{config.size[0]} × {config.size[1]}"
     head = f"a new last layer{_layers_before_head(config.model)}"
     rows: Rows = [

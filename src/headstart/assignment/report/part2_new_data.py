@@ -87,10 +87,14 @@ def _folder(start: str) -> str:
 
 def _is_imagenet(study: Records, b: RunRecord) -> str:
     """Return whether starting from (b) equals starting from the ImageNet weights."""
-    start = b.environment["start"]
-    from_imagenet, trained = set(start["moved"]), set(start["fresh"])
+    start = b.environment.start
+    assert start is not None
+    from_imagenet, trained = set(start.moved), set(start.fresh)
     from_b = [run for run in study.runs if _folder(run.start) == "2b"]
-    if trained and all(set(run.environment["start"]["moved"]) == from_imagenet for run in from_b):
+    if trained and all(
+        run.environment.start is not None and set(run.environment.start.moved) == from_imagenet
+        for run in from_b
+    ):
         return (
             "As a start, (b) is identical to ImageNet’s weights: (b) trained only its last layer, "
             "which is replaced for the new classes. One study answers for both."
@@ -152,7 +156,7 @@ def _settings(study: Records) -> Table:
     config, run = _config(study), study.runs[0]
     recipe = recipe_of(config)
     rate = f"{recipe.learning_rate:g} (last layer alone: {recipe.head_learning_rate:g})"
-    budgets, validation = listed([str(n) for n in config.labels]), run.environment["labels"]
+    budgets, validation = listed([str(n) for n in config.labels]), run.environment.labels or {}
     seconds = duration(sum(run.seconds for run in study.runs))
     rows: Rows = [
         ("dataset", printable(Path(config.data).resolve().name)),

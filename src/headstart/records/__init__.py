@@ -1,0 +1,1 @@
+"""Records of runs, pretexts and studies: written with their hashes, checked when they are read."""

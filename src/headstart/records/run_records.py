@@ -1,0 +1,234 @@
+"""The records of a run as frozen values, read from its folder.
+
+``config.json`` is read in [`headstart.config.files`][].
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from headstart.records.vouching import damaged, parse_json, read_record
+
+ENVIRONMENT = "environment.json"
+SCORES = "scores.json"
+METRICS = "metrics.jsonl"
+TIMING = "timing.jsonl"
+LEAKS = "leaks.json"
+
+Row = dict[str, Any]
+_Names = Annotated[tuple[str, ...], Field(strict=False)]
+
+
+class Record(BaseModel):
+    """A record with checked types; entries of newer versions are passed over."""
+
+    model_config = ConfigDict(frozen=True, strict=True, allow_inf_nan=False, extra="ignore")
+
+
+class MovedTensors(Record):
+    """What a run took from its start; see [`Moved`][headstart.training.starts.Moved]."""
+
+    name: str
+    weights_sha256: str | None = None
+    moved: _Names = ()
+    adapted: _Names = ()
+    fresh: _Names = ()
+    unused: _Names = ()
+
+
+class StartPictures(Record):
+    """Numbers of a pretext's pictures that are held out in the run that starts from it.
+
+    Attributes:
+        pictures: all pictures of the pretext.
+        copies: those that are also validation or test pictures.
+        near: those that nearly are.
+        dropped: whether these were left out.
+        compared_with: the splits that were compared.
+        same_data: whether pretext and run have the same dataset.
+    """
+
+    pictures: int
+    copies: int
+    near: int
+    dropped: bool
+    compared_with: _Names
+    same_data: bool
+
+
+class Environment(Record):
+    """The content of ``environment.json``: versions, hardware and data of a run.
+
+    Attributes:
+        versions: of Python and packages, by name.
+        system: the operating system.
+        cpu: the processor.
+        cores: how many the machine has.
+        gpu: the GPU that trained; None if it was the processor.
+        threads: how many computed.
+        data: SHA-256 of the inputs, by name.
+        labels: labelled pictures by split; None for a pretext.
+        start: what was taken from the start; None for a pretext.
+        start_pictures: how the start's pictures relate to held-out ones, if it was a pretext.
+        source: where the pictures of a pretext came from; None for other runs.
+        pictures: pictures of a pretext by split; None for other runs.
+    """
+
+    versions: dict[str, str]
+    system: str
+    cpu: str
+    cores: int | None
+    gpu: str | None
+    threads: int
+    data: dict[str, str]
+    labels: dict[str, int] | None = None
+    start: MovedTensors | None = None
+    start_pictures: StartPictures | None = None
+    source: str | None = None
+    pictures: dict[str, int] | None = None
+
+
+class Timing(Record):
+    """A line of ``timing.jsonl``: an epoch, or computing the features of frozen layers."""
+
+    epoch: int
+    steps: int
+    train_seconds: float
+    validation_seconds: float
+    stage: str = ""
+
+    @property
+    def seconds(self) -> float:
+        """Time spent on training and validation."""
+        return self.train_seconds + self.validation_seconds
+
+
+class LeakRecord(Record):
+    """The content of ``leaks.json``: pictures of a pretext that are also held out.
+
+    Attributes:
+        compared_with: the splits that were compared.
+        pictures: number of pictures of the pretext.
+        copies: paths of pictures that are also validation or test pictures.
+        near: paths of pictures that nearly are.
+        dropped: whether these were left out.
+    """
+
+    compared_with: _Names
+    pictures: int
+    copies: _Names
+    near: _Names
+    dropped: bool
+
+
+class _Metrics(BaseModel):
+    """The form of a line of ``metrics.jsonl``: an epoch's numbers by name."""
+
+    model_config = ConfigDict(frozen=True, strict=True, allow_inf_nan=False, extra="allow")
+    __pydantic_extra__: dict[str, float | bool | None]
+
+    epoch: int
+    step: int
+    train_loss: float | None = None
+    validation_loss: float | None = None
+
+
+_R = TypeVar("_R", bound=BaseModel)
+
+
+def read_environment(run: Path) -> Environment:
+    """Return the content of ``environment.json``.
+
+    Raises:
+        DataError: it is missing or damaged.
+    """
+    return _read(run, ENVIRONMENT, Environment)
+
+
+def read_leaks(run: Path) -> LeakRecord:
+    """Return the content of ``leaks.json``, which pretexts have.
+
+    Raises:
+        DataError: it is missing or damaged.
+    """
+    return _read(run, LEAKS, LeakRecord)
+
+
+def read_scores(run: Path, form: type[BaseModel]) -> dict[str, Any]:
+    """Return the content of ``scores.json``, as it was written.
+
+    Args:
+        run: folder of the run.
+        form: which scores must be there, and their types.
+
+    Raises:
+        DataError: it is missing or damaged.
+    """
+    path = run / SCORES
+    scores = parse_json(read_record(run, SCORES), path)
+    checked(scores, form, path)
+    return dict(scores)
+
+
+def read_metrics(run: Path, stage: str = "") -> tuple[Row, ...]:
+    """Return the lines of ``metrics.jsonl``, one an epoch.
+
+    Args:
+        run: folder of the run.
+        stage: name of the stage of training; empty for the last.
+
+    Raises:
+        DataError: it is missing or damaged.
+    """
+    name = f"{stage}/{METRICS}" if stage else METRICS
+    rows = _lines(run, name)
+    for row in rows:
+        checked(row, _Metrics, run / name)
+    return tuple(dict(row) for row in rows)
+
+
+def read_timing(run: Path) -> tuple[Timing, ...]:
+    """Return the lines of ``timing.jsonl``; one that a kill tore is passed over.
+
+    Raises:
+        DataError: it is missing or damaged.
+    """
+    return tuple(checked(row, Timing, run / TIMING) for row in _lines(run, TIMING))
+
+
+def seconds_of(run: Path) -> float:
+    """Return the time that a run spent on training and validation, repeated epochs included.
+
+    Raises:
+        DataError: ``timing.jsonl`` is missing or damaged.
+    """
+    return sum(line.seconds for line in read_timing(run))
+
+
+def _lines(run: Path, name: str) -> list[Any]:
+    """Return one value a line. What follows the last newline was being written when it stopped."""
+    lines = read_record(run, name).split(b"\n")[:-1]
+    return [parse_json(line, run / name) for line in lines]
+
+
+def _read(run: Path, name: str, form: type[_R]) -> _R:
+    path = run / name
+    return checked(parse_json(read_record(run, name), path), form, path)
+
+
+def checked(value: Any, form: type[_R], path: Path) -> _R:
+    """Return a JSON value as a record of this form.
+
+    Raises:
+        DataError: an entry is missing, or has another type or an impossible value.
+    """
+    try:
+        return form.model_validate(value)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"])
+        reason = first["msg"][:1].lower() + first["msg"][1:]
+        raise damaged(path, f"{name}: {reason}" if name else reason) from None

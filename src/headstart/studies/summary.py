@@ -1,0 +1,77 @@
+"""``study.json``: the finished runs of a study, their comparisons, and labels saved."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from headstart.records.run_records import Record, checked
+from headstart.records.vouching import parse_json, read_record, sealed, unsealed
+from headstart.system.disk import write_json
+
+STUDY = "study.json"
+
+
+class _Row(Record):
+    start: str
+    tune: str
+
+
+class _Run(_Row):
+    run: str
+    labels: int
+    seed: int
+    scores: dict[str, Any]
+
+
+class _Compared(_Row):
+    against: str
+    labels: int
+    metric: str
+    difference: float
+    low: float | None
+    high: float | None
+    level: float
+    among: int
+    seeds: int
+    verdict: str
+
+
+class _Saved(_Row):
+    against: str
+    labels: int
+    smallest: int
+    reaches: float | None
+    low: float | None
+    high: float | None
+    seeds: int
+    level: float | None = None
+
+
+class _Summary(Record):
+    records: list[_Run]
+    classes: dict[str, Any] | None
+    groups: int | None = None
+    comparisons: list[_Compared]
+    labels_saved: list[_Saved]
+
+
+def write_summary(out: Path, summary: dict[str, Any]) -> None:
+    """Write ``study.json`` with the hash of its content.
+
+    Raises:
+        DiskError: it cannot be written.
+    """
+    write_json(out / STUDY, sealed(summary))
+
+
+def read_summary(out: Path) -> dict[str, Any]:
+    """Return the content of ``study.json``.
+
+    Raises:
+        DataError: it is missing or damaged.
+    """
+    path = out / STUDY
+    summary = unsealed(parse_json(read_record(out, STUDY), path), path)
+    checked(summary, _Summary, path)
+    return summary
