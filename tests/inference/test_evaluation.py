@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import shutil
+import unicodedata
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 from weakref import WeakSet
 
 import numpy as np
@@ -19,6 +21,7 @@ from headstart.inference import mask_scores
 from headstart.inference.evaluation import evaluate_masks, evaluate_run
 from headstart.inference.opening import open_segmenter
 from headstart.inference.segmenter import Pictures, PictureSizes
+from headstart.verbs.predict import predict
 
 
 def test_the_run_scores_again_what_it_scored(trained: Path, drawn: Path) -> None:
@@ -112,3 +115,28 @@ def test_an_unknown_split(drawn: Path) -> None:
     with pytest.raises(UsageError, match="train, validation, test") as caught:
         frames_of(open_dataset(drawn), "holdout")
     assert caught.value.findings[0].code == "no-such-split"
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_accents_are_found_in_either_form(
+    trained: Path, drawn: Path, tmp_path: Path, form: Literal["NFC", "NFD"]
+) -> None:
+    """macOS gives decomposed names, most other systems composed ones."""
+    data = tmp_path / "data"
+    pictures = data / "test" / "images"
+    frames = frames_of(open_dataset(drawn), "test")
+    for split in ("train", "validation", "test"):
+        for k, frame in enumerate(frames):
+            name = unicodedata.normalize(form, f"\u00e9-{k}.png")
+            for folder, source in (("images", frame.image), ("masks", frame.masks[0])):
+                (data / split / folder).mkdir(parents=True, exist_ok=True)
+                Image.open(source).save(data / split / folder / name)
+    shutil.copy(drawn / "mapping.json", data)
+    dataset = open_dataset(data)
+    predict(trained, pictures, out=tmp_path / "out", device="cpu")
+    scores = evaluate_masks(tmp_path / "out/masks", dataset, "test")
+    assert scores["frames"] == len(frames_of(dataset, "test"))
+    for mask in list((tmp_path / "out/masks").iterdir()):
+        other = "NFD" if form == "NFC" else "NFC"
+        mask.rename(mask.with_name(unicodedata.normalize(other, mask.name)))
+    assert evaluate_masks(tmp_path / "out/masks", dataset, "test") == scores

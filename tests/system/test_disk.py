@@ -126,3 +126,14 @@ def test_content_is_flushed_before_it_gets_its_name(
     monkeypatch.setattr(Path, "replace", lambda a, b: (calls.append("replace"), replace(a, b))[1])
     write_atomic(tmp_path / "x", "content")
     assert calls == ["fsync", "replace", "fsync"]
+
+
+def test_a_name_may_be_as_long_as_the_file_system_allows(tmp_path: Path) -> None:
+    paths = [tmp_path / ("x" * 254 + end) for end in "ab"]
+    assert len({disk.temporary_name(path) for path in paths}) == 2
+    for path in paths:
+        write_atomic(path, "content")
+    assert sorted(tmp_path.iterdir()) == paths
+    (tmp_path / disk.temporary_name(paths[0]).name).touch()
+    disk.sweep(tmp_path)
+    assert sorted(tmp_path.iterdir()) == paths

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jaxtyping import UInt8
 
-from headstart.data.files import merged
+from headstart.data.files import listing, merged
 from headstart.data.label_map import IGNORE, LabelMap
 from headstart.data.layouts.dataset import Dataset, frames_of
+from headstart.data.layouts.pairing import composed
 from headstart.data.pictures.frame import Frame
 from headstart.data.pictures.masks import read_labelled
 from headstart.data.pictures.reading import read_mask
@@ -46,8 +48,8 @@ def evaluate_masks(folder: Path, dataset: Dataset, split: str) -> dict[str, Any]
         UsageError: there is no such split.
     """
     frames = frames_of(dataset, split)
-    absent = tuple(f"{f.name}.png" for f in frames if not (folder / f"{f.name}.png").exists())
-    if absent:
+    masks = _masks_of(folder, frames)
+    if absent := tuple(f"{f.name}.png" for f in frames if f.name not in masks):
         message = f"{folder} has no mask for {len(absent)} of the {len(frames)} frames of {split}"
         hint = "expected one PNG per frame, with the frame's name, as predict writes them"
         raise DataError(Finding("mask-missing", "error", message, hint, absent))
@@ -57,7 +59,7 @@ def evaluate_masks(folder: Path, dataset: Dataset, split: str) -> dict[str, Any]
     for frame in frames:
         try:
             _, truth = read_labelled(frame, dataset.label_map, dataset.root)
-            predicted = _read_prediction(folder, frame, dataset.label_map, truth)
+            predicted = _read_prediction(masks[frame.name], folder, frame, dataset.label_map, truth)
         except DataError as e:
             findings.extend(e.findings)
             continue
@@ -67,11 +69,29 @@ def evaluate_masks(folder: Path, dataset: Dataset, split: str) -> dict[str, Any]
     return {"split": split, **segmentation_scores.score(np.stack(counts), dataset.label_map.names)}
 
 
+def _masks_of(folder: Path, frames: Sequence[Frame]) -> dict[str, Path]:
+    """Return the mask of each frame that has one; accents may be composed or decomposed."""
+    names: dict[str, str] = {}
+    for name in listing(folder, folder):
+        names.setdefault(composed(name), name)
+    masks = {}
+    for frame in frames:
+        name = f"{frame.name}.png"
+        if (exact := folder / name).exists():
+            masks[frame.name] = exact
+        elif composed(name) in names:
+            masks[frame.name] = folder / names[composed(name)]
+    return masks
+
+
 def _read_prediction(
-    folder: Path, frame: Frame, label_map: LabelMap, truth: UInt8[np.ndarray, "h w"]
+    path: Path,
+    folder: Path,
+    frame: Frame,
+    label_map: LabelMap,
+    truth: UInt8[np.ndarray, "h w"],
 ) -> UInt8[np.ndarray, "h w"]:
     """Return predicted classes; what is predicted where the truth is ignored has no effect."""
-    path = folder / f"{frame.name}.png"
     grey, size = read_mask(path, folder), truth.shape
     if grey.shape == size:
         grey = np.where(truth == IGNORE, np.uint8(label_map.greys[0]), grey)

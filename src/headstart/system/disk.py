@@ -7,6 +7,7 @@ renamed; then the folder is flushed. A kill at any moment leaves the old content
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import re
@@ -21,6 +22,7 @@ from filelock import FileLock, Timeout
 from headstart.errors import DiskError, Finding, LockedError
 
 _TEMPORARY = re.compile(r".*\.tmp-(\d+)$")
+_LONG_NAME = 100  # bytes
 
 
 @contextlib.contextmanager
@@ -60,7 +62,10 @@ def write_atomic(path: Path, content: bytes | str) -> None:
 
 def temporary_name(path: Path) -> Path:
     """Return this process's temporary name for ``path``; [`sweep`][] removes it after a crash."""
-    return path.with_name(f"{path.name}.tmp-{os.getpid()}")
+    name = path.name
+    if len(os.fsencode(name)) > _LONG_NAME:  # the ending could make it longer than names may be
+        name = hashlib.sha256(os.fsencode(name)).hexdigest()[:16]
+    return path.with_name(f"{name}.tmp-{os.getpid()}")
 
 
 def into_place(temporary: Path, path: Path) -> None:
