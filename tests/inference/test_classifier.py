@@ -22,7 +22,7 @@ from headstart.data.layouts.class_layouts import open_classes
 from headstart.data.layouts.picture_folder import find_pictures
 from headstart.data.layouts.recognise import open_dataset
 from headstart.errors import DataError, HeadstartError, LockedError
-from headstart.inference.classifier import classes_of_pictures, write_classes
+from headstart.inference.classifier import write_classes
 from headstart.inference.evaluation import evaluate_run
 from headstart.inference.opening import open_classifier
 from headstart.runs.run import train
@@ -114,24 +114,52 @@ def test_pictures_of_any_size_and_nothing_is_overwritten(
     (photos / "mine.tmp-999999999").touch()  # a folder that is not the tool's is not swept
     assert headstart("predict", run, photos, "--out", photos)[0] == 0
     assert (photos / "mine.tmp-999999999").exists()
-    with locked(out), pytest.raises(LockedError, match=re.escape(str(out))):
-        write_classes(out, (), (), np.zeros((0, 0)))
+    used = tmp_path / "used"
+    with locked(used), pytest.raises(LockedError, match=re.escape(str(used))):
+        write_classes(used, (), (), np.zeros((0, 0)))
 
 
-def test_bad_pictures_are_all_named_and_nothing_is_written(
+def test_bad_pictures_are_all_named_after_the_others_are_done(
     run: Path, coloured: Path, tmp_path: Path
 ) -> None:
     photos, out = tmp_path / "photos", tmp_path / "out"
     shutil.copytree(coloured / "test" / "ape", photos)
-    for name in ("1.png", "4.png"):
+    good = {name: (photos / name).read_bytes() for name in ("1.png", "4.png")}
+    for name in good:
         (photos / name).write_bytes(b"no picture")
     classifier = open_classifier(run, "cpu")
     assert classifier.names == ("ape", "bee", "cat")
-    result = CliRunner().invoke(app, ["predict", str(run), str(photos), "--out", str(out)])
-    assert isinstance(result.exception, (DataError, SystemExit)) and not out.exists()
     with pytest.raises(DataError) as caught:
-        classes_of_pictures(classifier, find_pictures(photos).frames, photos)
+        classifier.predict_pictures(find_pictures(photos).frames, photos, out)
     assert len(caught.value.findings) == 2
+    assert [row["picture"] for row in rows(out / "classes.csv")] == ["0", "2", "3", "5"]
+    for name, content in good.items():  # corrected, the same command adds them
+        (photos / name).write_bytes(content)
+    classifier.predict_pictures(find_pictures(photos).frames, photos, out)
+    assert len(rows(out / "classes.csv")) == 6
+
+
+def test_a_refused_prediction_leaves_nothing(run: Path, tmp_path: Path) -> None:
+    photos, out = tmp_path / "photos", tmp_path / "out"
+    photos.mkdir()
+    (photos / "a.png").write_bytes(b"no picture")
+    classifier = open_classifier(run, "cpu")
+    with pytest.raises(DataError):
+        classifier.predict_pictures(find_pictures(photos).frames, photos, out)
+    assert not out.exists()
+    out.mkdir()
+    (out / "classes.csv").write_text("theirs\n")
+    Image.new("RGB", (8, 8)).save(photos / "a.png")
+    with refused("not-empty"):
+        classifier.predict_pictures(find_pictures(photos).frames, photos, out)
+    assert [path.name for path in out.iterdir()] == ["classes.csv"]
+
+
+def test_names_are_no_formulas(tmp_path: Path) -> None:
+    write_classes(tmp_path, ["=1+1", "a\nb"], ("@x", "y"), np.array([[0.9, 0.1], [0.2, 0.8]]))
+    with (tmp_path / "classes.csv").open(newline="") as file:
+        table = [row[:2] for row in csv.reader(file)]
+    assert table == [["picture", "class"], ["'=1+1", "'@x"], ["a\\nb", "y"]]
 
 
 def test_what_does_not_fit_together_is_refused(

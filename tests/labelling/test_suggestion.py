@@ -20,6 +20,7 @@ from headstart.inference.segmenter import Segmenter
 from headstart.labelling.known_frames import known_of
 from headstart.labelling.suggestion import look, suggest, uncertainty
 from headstart.runs.run import train
+from headstart.verbs.suggest import suggest as suggest_verb
 from tests.conftest import Silent, tiny
 
 CPU = torch.device("cpu")
@@ -125,6 +126,21 @@ def test_pictures_that_cannot_be_read_are_all_named(trained: Path, tmp_path: Pat
     with pytest.raises(DataError, match=r"a\.png(.|\n)*b\.png"):
         frames = find_pictures(tmp_path).frames
         look(Segmenter.network(run), run.facts.size, frames, tmp_path, CPU)
+
+
+def test_a_bad_picture_does_not_keep_others_from_being_suggested(
+    trained: Path, tmp_path: Path
+) -> None:
+    photos, out = tmp_path / "photos", tmp_path / "out"
+    photos.mkdir()
+    rng = np.random.default_rng(0)
+    for name in "ac":
+        pixels = rng.integers(0, 256, (32, 40, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(photos / f"{name}.png")
+    (photos / "b.png").write_bytes(b"<html>")
+    with pytest.raises(DataError, match=r"b\.png"):
+        suggest_verb(trained, photos, out=out, device="cpu")
+    assert sorted(path.name for path in (out / "masks").iterdir()) == ["a.png", "c.png"]
 
 
 def test_what_the_network_is_used_for_leaves_no_hook(trained: Path, drawn: Path) -> None:

@@ -7,6 +7,7 @@ import io
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,9 +17,10 @@ from hypothesis import strategies as st
 from headstart.reports import csv_tables, latex_tables
 from headstart.reports.arms import arms_of
 from headstart.reports.formatting import Table
-from headstart.reports.latex import captioned, escape, typeset
+from headstart.reports.latex import captioned, escape, row, typeset
 from headstart.reports.records import read_records
 from headstart.scores.segmentation import SCORES
+from headstart.system.spreadsheets import cell
 from tests.reports.conftest import HOSTILE, START
 
 # What an escaped text is made of: plain characters, and commands for the special ones.
@@ -41,7 +43,7 @@ def test_scores_and_classes_are_read_back(hostile: Path) -> None:
     assert [row["collapsed"] for row in scores].count("True") == 1
     classes = rows(csv_tables.classes_csv(records))
     assert len(classes) == len(records.runs) * len(HOSTILE)
-    assert [row["class"] for row in classes[: len(HOSTILE)]] == list(HOSTILE)
+    assert [row["class"] for row in classes[: len(HOSTILE)]] == [cell(n) for n in HOSTILE]
 
 
 def test_comparisons_are_those_of_the_study(study: Path, hostile: Path) -> None:
@@ -104,3 +106,17 @@ def test_a_table_has_as_many_fields_in_each_row(study: Path) -> None:
     for line in latex_tables.scores_tex(records, arms_of(records)).splitlines():
         if line.endswith(r"\\") and "multicolumn" not in line:
             assert line.count(" & ") == len(SCORES)
+
+
+@pytest.mark.parametrize("name", ["=1+1", "+a", "-a", "@a", "\uff1d1", "\t=1", "\r=1"])
+def test_no_cell_is_a_formula(study: Path, name: str) -> None:
+    records = read_records(study)
+    (first, *_) = records.runs
+    named = replace(records, runs=(replace(first, start=name),))
+    (line, _) = rows(csv_tables.scores_csv(named))
+    assert line["start"].isprintable() and not line["start"].startswith(tuple("=+-@\uff1d"))
+
+
+@pytest.mark.parametrize("name", ["[2cm]", "*"])
+def test_no_name_is_an_argument_of_the_row_above(name: str) -> None:
+    assert row([escape(name), "1"]) == "{}" + name + r" & 1 \\"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -105,3 +106,14 @@ def test_damaged_answers_are_named(tmp_path: Path, text: str) -> None:
     with pytest.raises(DataError, match=r"frames\.csv.*frame,truth,predicted") as damaged:
         read_answers_csv(path.read_bytes(), path)
     assert [f.code for f in damaged.value.findings] == ["bad-frames"]
+
+
+def test_names_that_spreadsheets_would_compute_come_back(tmp_path: Path) -> None:
+    frames = ("=1+1", "'=1+1", "''@x", "-1", "'tis", "+a")
+    counts = np.zeros((len(frames), 2, 3), np.int64)
+    text = frames_csv(counts, frames, ("=HYPERLINK(1)", "-"))
+    assert not any(re.match("[=+@]", field) for field in re.split("[,\n]", text))
+    read = read_frames_csv(text.encode(), tmp_path)
+    assert (read.frames, read.names) == (frames, ("=HYPERLINK(1)", "-"))
+    plain = "frame,class,TP,FP,FN\n=1+1,x,0,0,0\n"  # as older versions wrote it
+    assert read_frames_csv(plain.encode(), tmp_path).frames == ("=1+1",)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -24,7 +22,8 @@ from headstart.inference.onnx_file import OnnxFile
 from headstart.inference.predictor import Answers, ExportForm, Images, Predictions, spread
 from headstart.inference.segmenter import resized
 from headstart.scores import classification as scores
-from headstart.system.disk import disk_errors, locked, write_atomic
+from headstart.system.disk import disk_errors, locked, sweep, write_atomic
+from headstart.system.spreadsheets import csv_text
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -138,9 +137,13 @@ class Classifier:
 
     def predict_pictures(self, frames: Sequence[Frame], root: Path, out: Path) -> Predictions:
         """See the interface; writes ``classes.csv``."""
-        probabilities = classes_of_pictures(self, frames, root)
-        path = write_classes(out, [frame.name for frame in frames], self.names, probabilities)
-        return Predictions(len(frames), {"classes": path})
+        names, probabilities, findings = classes_of_pictures(self, frames, root)
+        if not names:
+            raise DataError(findings)
+        path = write_classes(out, names, self.names, probabilities)
+        if findings:
+            raise DataError(findings)
+        return Predictions(len(names), {"classes": path})
 
     def predict_split(self, dataset: ClassDataset, split: str, out: Path) -> Predictions:
         """See the interface."""
@@ -199,17 +202,18 @@ def not_above(
 
 def classes_of_pictures(
     classifier: Classifier, frames: Sequence[Frame], root: Path
-) -> Float[np.ndarray, "n k"]:
-    """Return the probability of each class, for pictures in files.
+) -> tuple[list[str], Float[np.ndarray, "n k"], list[Finding]]:
+    """Return names and probabilities of each class, for the pictures that can be read.
 
     Args:
         classifier: the trained network.
         frames: the pictures.
         root: their folder, for messages; links that leave it are refused.
 
-    Raises:
-        DataError: pictures cannot be read; all of them are named.
+    Returns:
+        The names of the frames, their probabilities, and what is wrong with other pictures.
     """
+    names: list[str] = []
     findings: list[Finding] = []
     parts = [classifier.probabilities([])]
     for start in range(0, len(frames), _TORCH_BATCH):
@@ -217,12 +221,11 @@ def classes_of_pictures(
         for frame in frames[start : start + _TORCH_BATCH]:
             try:
                 pictures.append(not_above(read_frame(frame, root), classifier.size))
+                names.append(frame.name)
             except DataError as e:
                 findings.extend(e.findings)
         parts.append(classifier.probabilities(pictures))
-    if findings:
-        raise DataError(findings)
-    return np.concatenate(parts)
+    return names, np.concatenate(parts), findings
 
 
 def classes_of_split(
@@ -264,17 +267,24 @@ def write_classes(
         LockedError: another process is using the folder.
         DiskError: the file cannot be written.
     """
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("picture", "class", "probability", *classes))
+    rows: list[tuple[str, ...]] = [("picture", "class", "probability", *classes)]
     for name, row in zip(names, probabilities, strict=True):
         best = int(row.argmax())
-        writer.writerow((name, classes[best], f"{row[best]:.6f}", *(f"{p:.6f}" for p in row)))
-    path = out / "classes.csv"
+        rows.append((name, classes[best], f"{row[best]:.6f}", *(f"{p:.6f}" for p in row)))
+    path, text = out / "classes.csv", csv_text(rows)
+    _refuse_other_classes(path, text)  # before a lock is made
     with locked(out, sweeping=False), disk_errors(out):
-        if path.exists() and path.read_text() != text.getvalue():
-            message = f"{path} exists and was made from other weights or pictures"
-            hint = "choose another --out: nothing is overwritten"
-            raise UsageError(Finding("not-empty", "error", message, hint))
-        write_atomic(path, text.getvalue())
+        _refuse_other_classes(path, text)
+        sweep(out, path.name)
+        write_atomic(path, text)
     return path
+
+
+def _refuse_other_classes(path: Path, text: str) -> None:
+    """Refuse to overwrite a table, unless it only lacks pictures that could not be read."""
+    with disk_errors(path):
+        there = set(path.read_text(errors="replace").splitlines()) if path.exists() else set()
+    if not there <= set(text.splitlines()):
+        message = f"{path} exists and was made from other weights or pictures"
+        hint = "choose another --out: nothing is overwritten"
+        raise UsageError(Finding("not-empty", "error", message, hint))

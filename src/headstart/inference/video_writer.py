@@ -22,6 +22,7 @@ from headstart.inference.masks import png
 from headstart.plots import curves
 from headstart.plots.overlay import enlarged, legend, overlay
 from headstart.system.disk import into_place, temporary_name
+from headstart.system.spreadsheets import cell
 
 _STRETCHES = 2000  # at least so many in the timeline of a long clip: about one per pixel
 _RATE = Fraction(25)  # frames per second, if the clip names no rate
@@ -62,15 +63,6 @@ class ClipFiles:
         self._show(picture, classes)
         self._keep(picture, classes)
         self.frames += 1
-
-
-def cell(name: str) -> str:
-    """Return a name so that no spreadsheet takes it for a formula.
-
-    >>> cell("=1+1"), cell("forceps")
-    ("'=1+1", 'forceps')
-    """
-    return f"'{name}" if name.startswith(("=", "+", "-", "@", "\t", "\r")) else name
 
 
 @contextlib.contextmanager

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,7 +11,6 @@ from jaxtyping import UInt8
 from headstart.data.files import read_file, shown
 from headstart.data.pictures.frame import Frame, read_frame
 from headstart.data.pictures.reading import NO_RULES, picture_header
-from headstart.errors import printable
 from headstart.inference.annotation_formats import AnnotationFormat
 from headstart.inference.annotation_writer import write_annotations
 from headstart.inference.masks import png
@@ -23,6 +20,7 @@ from headstart.labelling.suggestion import Suggestion
 from headstart.plots.contact_sheet import Tile, in_rows, overlay_thumbnail
 from headstart.plots.contact_sheet import contact_sheet as sheet_of
 from headstart.system.disk import write_atomic, write_json
+from headstart.system.spreadsheets import csv_text
 
 _THUMBNAIL, _COLUMNS = 240, 5  # pixels; five a row
 _ON_SHEET = 100  # pictures; suggestions.csv lists the others
@@ -120,15 +118,12 @@ def _copied(frame: Frame, root: Path, folder: Path) -> Path:
 
 
 def _listed(picked: Sequence[Suggestion], names: Sequence[str], root: Path) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("rank", "name", "picture", "uncertainty", "covers", *names))
+    rows: list[tuple[object, ...]] = [("rank", "name", "picture", "uncertainty", "covers", *names)]
     for rank, s in enumerate(picked, start=1):
-        name, picture = printable(s.frame.name), printable(shown(s.frame.image, root))
         shares = (f"{share:.4f}" for share in s.shares)
-        row = (rank, name, picture, f"{s.uncertainty:.4f}", f"{s.covers:.5f}", *shares)
-        writer.writerow(row)
-    return text.getvalue()
+        about = (s.frame.name, shown(s.frame.image, root))
+        rows.append((rank, *about, f"{s.uncertainty:.4f}", f"{s.covers:.5f}", *shares))
+    return csv_text(rows)
 
 
 def contact_sheet(

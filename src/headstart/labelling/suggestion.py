@@ -60,12 +60,16 @@ class PictureMeasures:
         features: the output of the encoder's deepest stage, averaged over positions.
         shares: the share of each picture's pixels for which a class is the most probable.
         prints: to find near-copies.
+        frames: the pictures.
+        unreadable: what is wrong with pictures that could not be read and were left out.
     """
 
     uncertainty: Float[np.ndarray, "n"]
     features: Float[np.ndarray, "n d"]
     shares: Float[np.ndarray, "n k"]
     prints: Fingerprints
+    frames: tuple[Frame, ...]
+    unreadable: tuple[Finding, ...]
 
 
 def uncertainty(probs: Float[Tensor, "b k h w"]) -> Float[Tensor, "b"]:
@@ -99,7 +103,7 @@ def look(
         step: hears how many pictures are done.
 
     Raises:
-        DataError: pictures cannot be read; all of them are named.
+        DataError: no picture can be read; all of them are named.
     """
     network = placed(network, device)
     deepest: list[Tensor] = []
@@ -108,6 +112,7 @@ def look(
         deepest.append(output.mean((2, 3)).cpu())
 
     uncertainties, shares, prints = [], [], []
+    readable: list[Frame] = []
     findings: list[Finding] = []
     stage: Any = network.deepest
     hook = stage.register_forward_hook(keep)
@@ -117,10 +122,11 @@ def look(
             for frame in frames[start : start + _BATCH]:
                 try:
                     pictures.append(read_frame(frame, root))
+                    readable.append(frame)
                 except DataError as e:
                     findings.extend(e.findings)
-            if findings or not pictures:
-                continue  # name all unreadable pictures; without them nothing is picked
+            if not pictures:
+                continue
             prints += [fingerprint(picture) for picture in pictures]
             images = [resize_image(p, size).transpose(2, 0, 1) for p in pictures]
             batch = to_input(torch.from_numpy(np.stack(images)), device)
@@ -132,13 +138,16 @@ def look(
             step(min(start + _BATCH, len(frames)))
     finally:
         hook.remove()
-    if findings:
-        raise DataError(merged(findings))
+    unreadable = merged(findings)
+    if not readable:
+        raise DataError(unreadable)
     return PictureMeasures(
         uncertainty=torch.cat(uncertainties).double().numpy(),
         features=torch.cat(deepest).double().numpy(),
         shares=torch.cat(shares).double().numpy(),
         prints=joined(prints),
+        frames=tuple(readable),
+        unreadable=unreadable,
     )
 
 
@@ -169,6 +178,7 @@ class Suggestions:
         labelled: how many were left out as near-duplicates of labelled pictures.
         held_out: how many were left out as near-duplicates of validation or test frames.
         findings: warnings about what could not be found out.
+        unreadable: errors of pictures that cannot be read and were left out.
     """
 
     picked: tuple[Suggestion, ...]
@@ -176,6 +186,7 @@ class Suggestions:
     labelled: int
     held_out: int
     findings: tuple[Finding, ...]
+    unreadable: tuple[Finding, ...] = ()
 
 
 def suggest(
@@ -200,8 +211,8 @@ def suggest(
         step: hears how many pictures are done, of how many.
 
     Raises:
-        DataError: the run does not exist, is not finished or does not segment, or pictures cannot
-            be read.
+        DataError: the run does not exist, is not finished or does not segment, or no picture, or
+            one that it learned from, cannot be read.
     """
     finished = read_finished_run(run)
     kind_of_run(finished, Segmenter)
@@ -221,7 +232,10 @@ def suggest(
     measures = measure(frames, root, 0)
     covered = measures.features[:0]
     if known.learned:
-        covered = measure(known.learned, known.root, len(frames)).features
+        learned = measure(known.learned, known.root, len(frames))
+        if learned.unreadable:
+            raise DataError(learned.unreadable)
+        covered = learned.features
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         labelled, held_out = (
             fingerprints(some, known.root, pool) for some in (known.labelled, known.held_out)
@@ -232,8 +246,10 @@ def suggest(
     uncertainties, features, prints = measures.uncertainty, measures.features, measures.prints
     order, covers = pick(uncertainties, features, covered, prints, allowed, count)
     picked = tuple(
-        Suggestion(frames[i], uncertainties[i].item(), share, tuple(measures.shares[i].tolist()))
+        Suggestion(
+            measures.frames[i], uncertainties[i].item(), share, tuple(measures.shares[i].tolist())
+        )
         for i, share in zip(order.tolist(), covers.tolist(), strict=True)
     )
     counts = int(has_labels.sum()), int((is_held_out & ~has_labels).sum())
-    return Suggestions(picked, len(frames), *counts, known.findings)
+    return Suggestions(picked, len(frames), *counts, known.findings, measures.unreadable)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from headstart.reports.records import Records
+from headstart.system.spreadsheets import csv_text
 from headstart.tasks.lookup import task_named
 
 _COMPARED = (
@@ -56,9 +55,4 @@ def labels_saved_csv(summary: dict[str, Any]) -> str:
 
 
 def _csv(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    """Return CSV, quoted where necessary, with empty fields for None."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(head)
-    writer.writerows(rows)
-    return text.getvalue()
+    return csv_text([head, *rows])

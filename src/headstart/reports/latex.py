@@ -72,6 +72,9 @@ def escape(text: str) -> str:
         _SPECIAL.get(c) or (c if _printed_by_pdflatex(c) else f"[U+{ord(c):04X}]")
         for c in printable(text)
     )
+    return (
+        f"{{}}{safe}" if text.startswith(("[", "*")) else safe
+    )  # else an argument of a line break
 
 
 def _printed_by_pdflatex(character: str) -> bool:
@@ -95,7 +98,9 @@ def typeset(value: object) -> str:
 
 def row(fields: Sequence[str]) -> str:
     """Return a row of LaTeX fields."""
-    return " & ".join(fields) + r" \\"
+    line = " & ".join(fields) + r" \\"
+    # Without {} a name that begins with * or [ would be an argument of the row above.
+    return f"{{}}{line}" if line.startswith(("[", "*")) else line
 
 
 def heading(columns: int, title: str) -> str:
@@ -137,7 +142,6 @@ def captioned(table: Table) -> Tex:
             body += [r"\addlinespace"] if i else []
             body.append(heading(columns, _field(entries[0])))
         else:
-            # Without {} a name that begins with * or [ would be an argument of the row above.
             body.append("{}" + row([_field(entry) for entry in entries]))
     lines = [
         r"\begin{shown}{table}",

@@ -11,6 +11,7 @@ from typing import Any
 
 from headstart.config.records import SCRATCH, PretextConfig, RunConfig
 from headstart.config.task_settings import UNET
+from headstart.errors import printable
 from headstart.records.run_records import (
     Environment,
     MovedTensors,
@@ -44,10 +45,10 @@ def _card(
     config: RunConfig, facts: CardFacts, scores: Mapping[str, Any], state: State, out: Path
 ) -> str:
     environment = read_environment(out)
-    start, things = _start_name(config.start), facts.things
+    start, things = quoted(_start_name(config.start)), facts.things
     tune = f", tune `{config.tune}`" if facts.tuned else ""
     blocks = [
-        f"# {config.model}, {config.recipe.name} recipe, start `{start}`{tune}",
+        f"# {config.model}, {printable(config.recipe.name)} recipe, start {start}{tune}",
         f"{facts.kind} into {len(facts.classes)} classes, trained on {facts.labels} labelled "
         f"{things} of {quoted(_dataset_name(config.data))}. For research; not a medical device.",
         "## Training data and settings",
@@ -77,7 +78,7 @@ def _pretext_card(config: PretextConfig, scores: Mapping[str, Any]) -> str:
     height, width = config.size
     network = "" if config.model == UNET else f" --model {config.model}"
     blocks = [
-        f"# {config.model}, pretext `{config.pretext}`, {config.recipe.name} recipe",
+        f"# {config.model}, pretext `{config.pretext}`, {printable(config.recipe.name)} recipe",
         f"Trained at {height}x{width} (height x width) on pictures without labels, seed "
         f"{config.seed}, {scores['steps']} steps. The weights are those of epoch "
         f"{scores['epoch']}, the best on the validation pictures.",
@@ -158,7 +159,7 @@ def _trained_on(
     assert state.best is not None
     recipe = config.recipe
     yield (
-        f"Recipe `{recipe.name}`, seed {config.seed}: {steps}. "
+        f"Recipe {quoted(recipe.name)}, seed {config.seed}: {steps}. "
         f"The weights are those of epoch {state.best['epoch']} of {len(state.history)}, the best "
         f"on the validation split. `config.json` has every setting."
     )

@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Int64
 
-from headstart.errors import DataError, Finding, printable
+from headstart.errors import DataError, Finding
+from headstart.system.spreadsheets import csv_text, text_of
 
 FRAMES = "frames.csv"
 """Name of the file in a run's folder."""
@@ -41,14 +42,12 @@ def frames_csv(
     counts: Int64[np.ndarray, "n k 3"], frames: tuple[str, ...], names: tuple[str, ...]
 ) -> str:
     """Return CSV text: a header ``frame,class,TP,FP,FN``, then one line per frame and class."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(_HEADER)
-    for frame, per_class in zip(frames, counts.tolist(), strict=True):
-        writer.writerows(
-            [printable(frame), name, *c] for name, c in zip(names, per_class, strict=True)
-        )
-    return text.getvalue()
+    rows = (
+        [frame, name, *c]
+        for frame, per_class in zip(frames, counts.tolist(), strict=True)
+        for name, c in zip(names, per_class, strict=True)
+    )
+    return csv_text([_HEADER, *rows])
 
 
 def read_frames_csv(content: bytes, path: Path) -> FrameCounts:
@@ -70,7 +69,7 @@ def read_frames_csv(content: bytes, path: Path) -> FrameCounts:
         message = f"{path} is damaged: expected one line {','.join(_HEADER)} per frame and class"
         hint = "restore the file from a copy, or delete the run folder and train again"
         raise DataError(Finding("bad-frames", "error", message, hint)) from None
-    return FrameCounts(frames, names, counts)
+    return FrameCounts(tuple(map(text_of, frames)), tuple(map(text_of, names)), counts)
 
 
 def answers_csv(
@@ -80,13 +79,8 @@ def answers_csv(
     names: tuple[str, ...],
 ) -> str:
     """Return CSV text: a header ``frame,truth,predicted``, then one line per picture."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(_ANSWERS)
     pairs = zip(frames, truth.tolist(), predicted.tolist(), strict=True)
-    labels = [printable(name) for name in names]
-    writer.writerows([printable(f), labels[t], labels[p]] for f, t, p in pairs)
-    return text.getvalue()
+    return csv_text([_ANSWERS, *([f, names[t], names[p]] for f, t, p in pairs)])
 
 
 def read_answers_csv(content: bytes, path: Path) -> FrameCounts:
@@ -107,4 +101,4 @@ def read_answers_csv(content: bytes, path: Path) -> FrameCounts:
         raise DataError(Finding("bad-frames", "error", message, hint)) from None
     correct = np.array([truth == predicted for _, truth, predicted in rows])
     counts = np.stack([correct, ~correct], axis=1)[:, None].astype(np.int64)
-    return FrameCounts(tuple(row[0] for row in rows), ("all",), counts)
+    return FrameCounts(tuple(text_of(row[0]) for row in rows), ("all",), counts)

@@ -102,16 +102,20 @@ def _alive(pid: int) -> bool:
     return True
 
 
-def sweep(folder: Path) -> None:
+def sweep(folder: Path, name: str = "*") -> None:
     """Remove the temporary files of processes that no longer run.
 
     Call it before this process writes any. A file that bears this process's own number then belongs
     to an earlier process: in a container a command may get the same number every time.
 
+    Args:
+        folder: the folder; it need not exist.
+        name: only the temporary files of this file, in a folder that may hold somebody else's.
+
     Raises:
         OSError: a file cannot be removed.
     """
-    for path in folder.glob("*.tmp-*"):
+    for path in folder.glob(f"{name}.tmp-*"):
         match = _TEMPORARY.match(path.name)
         if match and (int(match[1]) == os.getpid() or not _alive(int(match[1]))):
             if path.is_dir() and not path.is_symlink():

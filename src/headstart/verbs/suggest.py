@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from headstart.data.layouts.picture_folder import find_pictures, with_flat_names
 from headstart.data.layouts.recognise import recognise
 from headstart.data.pictures.frame import Frame
-from headstart.errors import Finding, UsageError
+from headstart.errors import DataError, Finding, UsageError
 from headstart.training.listener import ignore
 
 if TYPE_CHECKING:
@@ -88,7 +88,8 @@ def suggest(
 
     Raises:
         UsageError: the run is a file, there is no such device, or there are no pictures.
-        DataError: the run is not finished, or pictures cannot be read.
+        DataError: the run is not finished, or pictures cannot be read; those that can be read have
+            been suggested.
         LockedError, DiskError: as their names say.
     """
     run, unlabelled = Path(run), Path(unlabelled)
@@ -111,6 +112,8 @@ def suggest(
     annotations: tuple[Path, ...] = ()
     if outcome.picked:
         annotations = write_suggestions(segmenter, outcome.picked, root, folder, form)
+    if outcome.unreadable:
+        raise DataError(outcome.unreadable)
     return SuggestResult(
         folder=folder if outcome.picked else None,
         suggestions=outcome.picked,
