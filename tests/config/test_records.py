@@ -13,7 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from headstart.config.files import differences, read_frame_names, read_run_config, to_json
+from headstart.config.files import (
+    differences,
+    frame_names_text,
+    read_frame_names,
+    read_run_config,
+    to_json,
+)
 from headstart.config.option_values import parse_labels, parse_size
 from headstart.config.recipes import (
     ASSIGNMENT,
@@ -373,3 +379,33 @@ def test_names_of_frames_are_any_bytes_a_line(tmp_path: Path) -> None:
     assert read_frame_names(path) == names
     path.write_bytes(b"\xef\xbb\xbfa\r\n\r\nb\r\n")
     assert read_frame_names(path) == ("a", "b")
+
+
+@given(st.lists(st.text(min_size=1).filter(lambda n: n[0] != "/"), min_size=1, unique=True))
+def test_any_names_go_through_a_file_and_back(tmp_path_factory, names: list[str]) -> None:
+    path = tmp_path_factory.mktemp("names") / "labels.txt"
+    path.write_bytes(frame_names_text(names))
+    assert read_frame_names(path) == tuple(names)
+
+
+def test_odd_names_go_through_a_file_and_old_files_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "labels.txt"
+    names = ("a\nb", " c", "  ", "d\r", '"e"', "\\n", "caf\udce9", "\ufefff", "/g")
+    path.write_bytes(frame_names_text(names))
+    assert read_frame_names(path) == names
+    path.write_text('a\\nb\n"c"\n/d\n/"e\n')  # as older versions wrote such names
+    assert read_frame_names(path) == ("a\\nb", '"c"', "/d", '/"e')
+
+
+@pytest.mark.parametrize("path", ["a\0b", "x" * 5000])
+@pytest.mark.parametrize("name", ["data", "start"])
+def test_a_path_that_no_system_opens_is_a_damaged_record(
+    tmp_path: Path, name: str, path: str
+) -> None:
+    settings = json.loads(to_json(make_run_config(data="data")))
+    (tmp_path / "config.json").write_text(json.dumps({**settings, name: path}))
+    with pytest.raises(DataError, match=name) as caught:
+        read_run_config(tmp_path / "config.json")
+    assert [finding.code for finding in caught.value.findings] == ["bad-record"]
+    with pytest.raises(UsageError, match=name):
+        make_run_config(**{"data": "data", name: path})

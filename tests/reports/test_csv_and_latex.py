@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from headstart.reports import csv_tables, latex_tables
 from headstart.reports.arms import arms_of
 from headstart.reports.formatting import Table
-from headstart.reports.latex import captioned, escape, row, typeset
+from headstart.reports.latex import captioned, escape, typeset
+from headstart.reports.latex import row as latex_row
 from headstart.reports.records import read_records
 from headstart.scores.segmentation import SCORES
 from headstart.system.spreadsheets import cell
@@ -119,4 +120,4 @@ def test_no_cell_is_a_formula(study: Path, name: str) -> None:
 
 @pytest.mark.parametrize("name", ["[2cm]", "*"])
 def test_no_name_is_an_argument_of_the_row_above(name: str) -> None:
-    assert row([escape(name), "1"]) == "{}" + name + r" & 1 \\"
+    assert latex_row([escape(name), "1"]) == "{}" + name + r" & 1 \\"

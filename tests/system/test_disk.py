@@ -32,7 +32,8 @@ def test_a_write_that_fails_leaves_what_was_there(
     with pytest.raises(DiskError) as caught:
         write_json(path, {"dice": 0.6})
     assert caught.value.exit_status == 74
-    assert os.strerror(code) in str(caught.value) and "MB are free" in str(caught.value)
+    assert os.strerror(code) in str(caught.value)
+    assert ("MB are free" in str(caught.value)) == (code != errno.EROFS)
     assert json.loads(path.read_text()) == {"dice": 0.5}
     assert [p.name for p in tmp_path.iterdir()] == ["scores.json"]
 
@@ -137,3 +138,23 @@ def test_a_name_may_be_as_long_as_the_file_system_allows(tmp_path: Path) -> None
     (tmp_path / disk.temporary_name(paths[0]).name).touch()
     disk.sweep(tmp_path)
     assert sorted(tmp_path.iterdir()) == paths
+
+
+@pytest.mark.parametrize(
+    "code",
+    ["EROFS", "EACCES", "EPERM", "ENOTDIR", "EEXIST", "EISDIR", "ENAMETOOLONG", "EINVAL"],
+)
+def test_only_a_full_disk_needs_room(code: str) -> None:
+    number = getattr(errno, code)
+    error = disk.cannot_write(Path("out"), OSError(number, os.strerror(number)))
+    assert "room" not in str(error) and "MB" not in str(error) and error.findings[0].hint
+    full = disk.cannot_write(Path("out"), OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
+    assert "make room" in str(full) and "MB are free" in str(full)
+
+
+@pytest.mark.parametrize("out", ["file", "file/run", "x" * 300, "/".join(["x" * 99] * 50)])
+def test_an_odd_folder_is_refused_in_words(tmp_path: Path, out: str) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(DiskError) as caught, locked(tmp_path / out):
+        pass
+    assert "room" not in str(caught.value) and len(str(caught.value)) < 1000

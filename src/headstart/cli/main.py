@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import os
 import sys
@@ -67,8 +68,11 @@ def main() -> None:
             say(str(finding))
         _leave(error.exit_status)
     except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        hint = "check that the folder exists, that the disk has space, and that you may write there"
+        path = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else ""
+        long = error.errno == errno.ENAMETOOLONG
+        hint = "give a shorter path" if long else "check that it exists, and that you may use it"
+        hint = "make room on the disk" if error.errno == errno.ENOSPC else hint
+        where = f"{path[:500]}{'...' * (len(path) > 500)}: " if path else ""
         say(str(Finding("disk", "error", f"{where}{error.strerror or error}", hint)))
         _leave(74)
     except (MemoryError, RuntimeError) as error:

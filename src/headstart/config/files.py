@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from headstart.config.records import SETTING_NAMES, PretextConfig, RunConfig, StudyConfig
+from headstart.config.records import (
+    NOT_A_PATH,
+    SETTING_NAMES,
+    PretextConfig,
+    RunConfig,
+    StudyConfig,
+)
 from headstart.data.settings_files import explain
 from headstart.errors import DataError, Finding
-from headstart.records.vouching import parse_json, read_record, sealed, unsealed
+from headstart.records.vouching import damaged, parse_json, read_record, sealed, unsealed
+
+_Config = TypeVar("_Config", RunConfig, PretextConfig, StudyConfig)
 
 
 def to_json(config: BaseModel) -> str:
@@ -52,10 +62,24 @@ def read_config(path: Path) -> RunConfig | PretextConfig:
         DataError: the file cannot be read or understood.
     """
     settings = _settings(path)
-    kind = PretextConfig if settings.get("task") == "pretext" else RunConfig
+    if settings.get("task") == "pretext":
+        return _validated(PretextConfig, settings, path)
+    return _validated(RunConfig, settings, path)
+
+
+def _validated(kind: type[_Config], settings: dict[str, Any], path: Path) -> _Config:
+    """Return settings of a record as a configuration.
+
+    Raises:
+        DataError: settings are unknown or out of range, or a path is none.
+    """
     try:
         return kind.model_validate(settings)
     except ValidationError as e:
+        wrong = [error for error in e.errors() if error["type"] == NOT_A_PATH]
+        if wrong:
+            name = ".".join(map(str, wrong[0]["loc"]))
+            raise damaged(path, f"{name}: {wrong[0]['msg']}") from None
         raise DataError(explain(e, str(path), SETTING_NAMES)) from None
 
 
@@ -92,14 +116,31 @@ def read_study_config(path: Path) -> StudyConfig:
     Raises:
         DataError: the file cannot be read or understood.
     """
-    try:
-        return StudyConfig.model_validate(_settings(path))
-    except ValidationError as e:
-        raise DataError(explain(e, str(path), SETTING_NAMES)) from None
+    return _validated(StudyConfig, _settings(path), path)
+
+
+def frame_names_text(names: Iterable[str]) -> bytes:
+    r"""Return names of frames as the content of a text file, one a line.
+
+    A name that a line cannot hold, such as one with a line break, is written as ``/`` and a JSON
+    string. No other name begins with ``/``, because names come from names of files.
+
+    >>> frame_names_text(["a", "b\nc"])
+    b'a\n/"b\\nc"\n'
+    """
+    lines = (name if _fits_a_line(name) else f"/{json.dumps(name)}" for name in names)
+    return "".join(f"{line}\n" for line in lines).encode("utf-8", "surrogateescape")
+
+
+def _fits_a_line(name: str) -> bool:
+    odd = "\n" in name or name.endswith("\r") or name.startswith("\ufeff")
+    return bool(name.strip()) and not odd
 
 
 def read_frame_names(path: Path) -> tuple[str, ...]:
     """Return names of frames from a text file, one a line; empty lines are skipped.
+
+    A line of ``/`` and a JSON string is a name as [`frame_names_text`][] writes it.
 
     Raises:
         DataError: the file cannot be read, names no frame, or names one twice.
@@ -110,10 +151,21 @@ def read_frame_names(path: Path) -> tuple[str, ...]:
         lines = [line.removesuffix("\r") for line in content.split("\n")]
     except OSError as e:
         raise DataError(Finding("unreadable", "error", f"{path}: {e.strerror}")) from None
-    names = tuple(line for line in lines if line.strip())
-    repeated = tuple(sorted({name for name in names if names.count(name) > 1}))
+    names = tuple(_name_in(line) for line in lines if line.strip())
+    repeated = tuple(sorted(name for name, count in Counter(names).items() if count > 1))
     if not names or repeated:
         fault = "names frames twice" if repeated else "names no frame"
         hint = "expected the names of training frames, one a line"
         raise DataError(Finding("bad-labels", "error", f"{path} {fault}", hint, repeated))
     return names
+
+
+def _name_in(line: str) -> str:
+    if line.startswith('/"'):
+        try:
+            name = json.loads(line[1:])
+        except ValueError:
+            return line
+        if isinstance(name, str):
+            return name
+    return line

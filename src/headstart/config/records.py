@@ -8,7 +8,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
-from pydantic import ConfigDict, Discriminator, Field, Tag, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
 
 from headstart.config.recipes import (
     DEFAULT,
@@ -32,6 +41,21 @@ Seed = Annotated[int, Field(ge=0, lt=2**63)]
 Width = Annotated[int, Field(ge=1, le=1024)]
 Tune = Annotated[str, Field(pattern=r"^(all|head|staged|last:[1-9][0-9]{0,2})$")]
 Network = Annotated[str, Field(min_length=1)]
+NOT_A_PATH = "not_a_path"
+"""The type of pydantic's error for a path that no system can open."""
+
+
+def _openable(path: str) -> str:
+    if "\0" in path:
+        raise PydanticCustomError(NOT_A_PATH, "the path holds a NUL character")
+    if len(path.encode("utf-8", "surrogatepass")) > _LONGEST_PATH:
+        message = f"the path is longer than {_LONGEST_PATH} bytes"
+        raise PydanticCustomError("not_a_path", "{words}", {"words": message})
+    return path
+
+
+_LONGEST_PATH = 4095  # of Linux
+AnyPath = Annotated[str, AfterValidator(_openable)]
 
 
 class _Settings(FrozenModel):
@@ -48,7 +72,7 @@ class _Settings(FrozenModel):
     model_config = ConfigDict(populate_by_name=True)
 
     schema_: Literal[1] = Field(1, alias="schema")
-    data: str
+    data: AnyPath
     size: Size = (256, 320)
     device: DeviceName = "cpu"
     threads: Annotated[int, Field(ge=1, le=1024)] = 1
@@ -149,7 +173,7 @@ class RunConfig(_Supervised):
         seed: fixes subset, order, augmentation and new weights.
     """
 
-    start: Annotated[str, Field(min_length=1)] = SCRATCH
+    start: Annotated[AnyPath, Field(min_length=1)] = SCRATCH
     pretext: PretextConfig | None = None
     tune: Tune = "all"
     labels: Annotated[int, Field(ge=1)] | None = None
@@ -196,7 +220,7 @@ class StudyConfig(_Supervised):
         pretext_recipe: the hyper-parameters of the pretexts, in full.
     """
 
-    starts: Annotated[tuple[str, ...], Field(min_length=1)]
+    starts: Annotated[tuple[AnyPath, ...], Field(min_length=1)]
     against: str | None = None
     tunes: Annotated[tuple[Tune, ...], Field(min_length=1)] = ("all",)
     labels: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 
-from headstart.config.files import to_json
+from headstart.config.files import frame_names_text, to_json
 from headstart.config.recipes import Training
 from headstart.config.records import PretextConfig, RunConfig, StudyConfig
 from headstart.config.task_settings import UNET
@@ -12,7 +12,8 @@ from headstart.reports.records import Records
 from headstart.tasks.lookup import task_named
 from headstart.tasks.measures import Measures
 
-Command = tuple[str, dict[str, str]]
+Files = dict[str, str | bytes]
+Command = tuple[str, Files]
 """A command, and files it names: recipes and label lists, by their names in ``NAME/report/``."""
 
 
@@ -36,7 +37,7 @@ def study_command(config: StudyConfig, name: str) -> Command:
     headstart study 'my data' --starts scratch --labels 30 --seeds 2 --recipe default \
 --pretext-recipe default --size 256x320 --width 32 --device cpu --threads 1 --out S
     """
-    files: dict[str, str] = {}
+    files: Files = {}
     measures = task_named(config.task).measures
     words = ["study", config.data, *_network(config), "--starts", ",".join(config.starts)]
     words += [] if config.against is None else ["--against", config.against]
@@ -52,10 +53,10 @@ def study_command(config: StudyConfig, name: str) -> Command:
 
 def run_command(config: RunConfig, name: str) -> Command:
     """Return the command of a run whose folder has this name."""
-    files: dict[str, str] = {}
+    files: Files = {}
     labels = str(config.labels or "all")
     if config.frames is not None:
-        files["labels.txt"] = "".join(f"{frame}\n" for frame in config.frames)
+        files["labels.txt"] = frame_names_text(config.frames)
         labels = f"{name}/report/labels.txt"
     words = ["train", config.data, *_network(config), "--start", config.start]
     words += [] if config.tune == "all" else ["--tune", config.tune]
@@ -73,7 +74,7 @@ def run_command(config: RunConfig, name: str) -> Command:
 
 def pretext_command(config: PretextConfig, name: str) -> Command:
     """Return the command of a pretext run whose folder has this name."""
-    files: dict[str, str] = {}
+    files: Files = {}
     words = ["pretrain", config.data, *_network(config)]
     words += ["--pretext", config.pretext, "--seed", str(config.seed)]
     words += _recipe("", config.recipe, task_named(config.task).measures, config.model, name, files)
@@ -110,7 +111,7 @@ def _seeds(seeds: tuple[int, ...]) -> str:
 
 
 def _recipe(
-    kind: str, recipe: Training, measures: Measures, model: str, name: str, files: dict[str, str]
+    kind: str, recipe: Training, measures: Measures, model: str, name: str, files: Files
 ) -> list[str]:
     """Return the options for a recipe: its name, its name and a number of epochs, or a file."""
     known = measures.recipes if model == UNET else measures.encoder_recipes

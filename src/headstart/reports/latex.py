@@ -72,9 +72,6 @@ def escape(text: str) -> str:
         _SPECIAL.get(c) or (c if _printed_by_pdflatex(c) else f"[U+{ord(c):04X}]")
         for c in printable(text)
     )
-    return (
-        f"{{}}{safe}" if text.startswith(("[", "*")) else safe
-    )  # else an argument of a line break
 
 
 def _printed_by_pdflatex(character: str) -> bool:

@@ -7,6 +7,7 @@ renamed; then the folder is flushed. A kill at any moment leaves the old content
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -23,6 +24,22 @@ from headstart.errors import DiskError, Finding, LockedError
 
 _TEMPORARY = re.compile(r".*\.tmp-(\d+)$")
 _LONG_NAME = 100  # bytes
+_SHOWN = 500  # characters of a path in a message
+_FULL = "make room or choose another --out, then run the same command: it continues"
+_FILE = "a file stands where a folder is needed: choose another --out, or move the file away"
+_ELSE = "choose another --out, or make this one writable; the same command then continues"
+_HINTS = {
+    errno.ENOSPC: _FULL,
+    errno.EDQUOT: _FULL,
+    errno.EIO: "check the disk; with another --out the command begins again",
+    errno.EROFS: "the disk is mounted read-only: choose another --out, on a disk that is writable",
+    errno.EACCES: "you may not write there: choose another --out, or ask for the permission",
+    errno.EPERM: "you may not write there: choose another --out, or ask for the permission",
+    errno.ENOTDIR: _FILE,
+    errno.EEXIST: _FILE,
+    errno.EISDIR: "a folder stands where a file is needed: choose another --out, or move it away",
+    errno.ENAMETOOLONG: "the name is too long for the file system: choose a shorter one",
+}
 
 
 @contextlib.contextmanager
@@ -31,13 +48,19 @@ def disk_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as e:
-        free = ""
+        raise cannot_write(path, e) from e
+
+
+def cannot_write(path: Path, error: OSError) -> DiskError:
+    """Return the error for a file or folder that cannot be written, with what to do about it."""
+    free, hint = "", _HINTS.get(error.errno or 0, _ELSE)
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
         with contextlib.suppress(OSError):
             parent = next(p for p in (path, *path.parents) if p.exists())
             free = f"; {shutil.disk_usage(parent).free / 1e6:.0f} MB are free there"
-        message = f"cannot write {path}: {e.strerror or e}{free}"
-        hint = "make room or choose another --out, then run the same command: it continues"
-        raise DiskError(Finding("disk", "error", message, hint)) from e
+    name = str(path) if len(str(path)) < _SHOWN else f"{str(path)[:_SHOWN]}..."
+    message = f"cannot write {name}: {error.strerror or error}{free}"
+    return DiskError(Finding("disk", "error", message, hint))
 
 
 def write_atomic(path: Path, content: bytes | str) -> None:

@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor, nn
 
+from headstart.config.files import frame_names_text
 from headstart.config.recipes import Recipe
 from headstart.config.records import SCRATCH, RunConfig
 from headstart.config.task_settings import UNET
@@ -79,9 +80,8 @@ def prepare(config: RunConfig, dataset: Dataset, cache: Path) -> Prepared:
         return (Stage("", model, source, recipe, steps_per_epoch(frames_per_epoch, recipe.batch)),)
 
     def score(model: nn.Module, state: State, out: Path) -> Scored:
-        budget_names = "".join(f"{train_split.names[i]}\n" for i in budget_indices)
-        # file names need not be valid UTF-8
-        write_atomic(out / LABELS, budget_names.encode("utf-8", "surrogateescape"))
+        budget_names = [train_split.names[i] for i in budget_indices]
+        write_atomic(out / LABELS, frame_names_text(budget_names))
         counts, scores = _score(model, dataset, scored, config, recipe, out, state, device)
         prints = {name: split.prints for name, split in splits.items()}
         shared = overlaps(prints, budget_indices, config.score, cache)
