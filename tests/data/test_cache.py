@@ -10,6 +10,7 @@ import pytest
 
 from headstart.data.cache import cached, open_array, write_array
 from headstart.errors import DiskError
+from headstart.system.disk import waiting_lock
 
 ARRAY = np.arange(12, dtype=np.float32).reshape(3, 4)
 
@@ -86,3 +87,11 @@ def test_a_large_array_is_mapped_and_may_be_written_to(
     assert isinstance(mapped, np.memmap)
     mapped[:] = 0
     assert np.array_equal(open_array(folder / "array.npy"), ARRAY)
+
+
+def test_what_killed_processes_left_of_other_keys_is_swept(tmp_path: Path) -> None:
+    for name in ("killed", "alive"):
+        (tmp_path / f"{name}.partial").mkdir()
+    with waiting_lock(tmp_path / "alive.lock"):
+        cached(tmp_path, "key", lambda folder: None)
+    assert {path.name for path in tmp_path.glob("*.partial")} == {"alive.partial"}

@@ -223,3 +223,26 @@ def test_a_classifier_walks_but_has_no_annotations(coloured: Path, tmp_path: Pat
     with pytest.raises(UsageError) as caught:
         run_on(tmp_path, coloured, tmp_path / "out", format="yolo")
     assert caught.value.findings[0].code == "format-of-pictures"
+
+
+def test_a_prediction_of_nothing_leaves_nothing(trained: Path, tmp_path: Path) -> None:
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    (photos / "a.png").write_bytes(b"no picture")
+    with pytest.raises(DataError):
+        run_on(trained, photos, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_long_names_and_temporary_files_of_killed_commands(
+    trained: Path, photos: Path, tmp_path: Path
+) -> None:
+    (photos / "p0/0.png").rename(photos / "p0" / f"{'x' * 251}.png")
+    out = tmp_path / "out"
+    run_on(trained, photos, out, format="yolo")
+    assert (out / "masks/p0" / f"{'x' * 251}.png").exists()
+    for folder in ("masks/p0", "labels/p0"):
+        assert (out / folder).is_dir()
+        (out / folder / "a.tmp-999999999").touch()
+    run_on(trained, photos, out, format="yolo")
+    assert not [path for path in tree(out) if ".tmp-" in path]

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import importlib
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from headstart.errors import UsageError
+from headstart.errors import DiskError, UsageError
+from headstart.runs.run import train as train_run
 from headstart.studies.summary import read_summary
+from headstart.system.disk import locked
 from headstart.verbs.check import check
 from headstart.verbs.evaluate import evaluate
 from headstart.verbs.predict import predict
@@ -21,7 +25,7 @@ from headstart.verbs.report import report
 from headstart.verbs.study import study
 from headstart.verbs.suggest import suggest
 from headstart.verbs.train import train
-from tests.conftest import Silent
+from tests.conftest import Silent, tiny
 
 TINY = {"size": (16, 24), "width": 2, "epochs": 1, "threads": 1, "device": "cpu"}
 
@@ -101,3 +105,39 @@ def test_the_functions_are_imported_without_torch() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_finished_run_on_a_read_only_disk(
+    trained: Path, drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened, made = os.open, os.mkdir
+
+    def refuse(path: object) -> None:
+        if str(path).startswith(str(trained)):
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    def open_to_read(path: object, flags: int, *rest: object, **options: object) -> int:
+        if flags & (os.O_WRONLY | os.O_RDWR):
+            refuse(path)
+        return opened(path, flags, *rest, **options)  # type: ignore[arg-type]
+
+    def make(path: object, *rest: object, **options: object) -> None:
+        refuse(path)
+        made(path, *rest, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(os, "open", open_to_read)
+    monkeypatch.setattr(os, "mkdir", make)
+    with pytest.raises(DiskError, match="Read-only"), locked(trained):
+        pass
+    scores = json.loads((trained / "scores.json").read_text())
+    assert train_run(tiny(drawn), trained, Silent()) == scores
+    with pytest.raises(DiskError, match="--out"):
+        report(trained)
+    page = report(trained, out=tmp_path / "page").page
+    assert page == tmp_path / "page" / "report.html" and page.exists()
+    report(trained, out=tmp_path / "page")  # the same again
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "theirs").touch()
+    with pytest.raises(UsageError, match="other"):
+        report(trained, out=tmp_path / "other")
+    assert predict(trained, drawn, split="test", out=tmp_path / "masks").pictures == 5

@@ -11,6 +11,12 @@ from headstart.cli.progress import say
 
 def report(
     run_or_study: Path = typer.Argument(..., help="The folder of a run or a study."),
+    out: Path | None = typer.Option(
+        None,
+        "--out",
+        help="Write into this folder instead.",
+        show_default="the folder of the run or study",
+    ),
     without_pictures: bool = typer.Option(
         False,
         "--without-pictures",
@@ -28,7 +34,7 @@ def report(
     from headstart.cli.show import print_json
     from headstart.verbs.report import report as write
 
-    result = write(run_or_study, without_pictures=without_pictures)
+    result = write(run_or_study, out=out, without_pictures=without_pictures)
     if json:
         print_json({"page": str(result.page), "files": [str(path) for path in result.files]})
     say(f"Report: {result.page}; tables and figures: {result.page.parent / 'report'}")

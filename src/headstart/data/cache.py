@@ -8,6 +8,7 @@ again.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import shutil
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from filelock import FileLock, Timeout
 
 from headstart.system.disk import disk_errors, waiting_lock
 
@@ -40,6 +42,7 @@ def cached(cache: Path, made_from: Any, make: Callable[[Path], None]) -> Path:
     key = hashlib.sha256(json.dumps(made_from).encode()).hexdigest()[:32]
     folder, partial = cache / key, cache / f"{key}.partial"
     with waiting_lock(cache / f"{key}.lock"), disk_errors(folder):
+        _sweep_others(cache, partial)
         if not _intact(folder):
             shutil.rmtree(folder, ignore_errors=True)
             shutil.rmtree(partial, ignore_errors=True)  # left by a killed process
@@ -51,6 +54,15 @@ def cached(cache: Path, made_from: Any, make: Callable[[Path], None]) -> Path:
             finally:
                 shutil.rmtree(partial, ignore_errors=True)
     return folder
+
+
+def _sweep_others(cache: Path, own: Path) -> None:
+    """Remove what killed processes left of other keys; a key that is being made is locked."""
+    for partial in cache.glob("*.partial"):
+        if partial != own:
+            lock = FileLock(partial.with_suffix(".lock"), timeout=0, fallback_to_soft=False)
+            with contextlib.suppress(Timeout), lock:
+                shutil.rmtree(partial, ignore_errors=True)
 
 
 def _hashes(folder: Path) -> dict[str, str]:

@@ -63,6 +63,8 @@ def export_run(
     """
     path = out or run / "model.onnx"
     path = free_file(path) if fresh else path
+    if path.exists():  # reading needs no lock: the disk may be read-only
+        return _existing(path, run)
     alone = locked(run) if path.parent == run and run.is_dir() else contextlib.nullcontext()
     with alone:
         if path.exists():

@@ -20,7 +20,7 @@ from headstart.inference.annotation_formats import (
     AnnotatedPicture,
     AnnotationFormat,
 )
-from headstart.system.disk import disk_errors, write_atomic
+from headstart.system.disk import disk_errors, sweep, write_atomic
 
 
 def write_annotations(
@@ -47,12 +47,15 @@ def write_annotations(
             written.
         DiskError: a file cannot be written.
     """
-    changed, written = [], set()
+    changed, written, swept = [], set(), {out}  # the lock swept out
     pictures = _annotated(frames, root, label_map, out)
     for name, text in FILES_OF[form](pictures, label_map.names):
         path, content = out / name, text.encode()
         written.add(out / PurePosixPath(name).parts[0])
         with disk_errors(path):
+            if path.parent not in swept:
+                swept.add(path.parent)
+                sweep(path.parent)
             if path.exists():
                 if path.read_bytes() != content:
                     changed.append(shown(path, out))

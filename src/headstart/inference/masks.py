@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -52,8 +53,14 @@ def predict(
         DataError: pictures cannot be read; all are named, after the others have been written.
         DiskError: a file cannot be written.
     """
+    findings: list[Finding] = []
+    batches = _readable(frames, root, findings)
+    first = next(batches, None)  # a folder is made only if there is something to write
+    if first is None and findings:
+        raise DataError(findings)
     with claimed_pictures(out, segmenter.digest, frames, ("masks", "overlays")):
-        findings = _predict_all(segmenter, frames, root, out)
+        for batch in chain([] if first is None else [first], batches):
+            _predict_batch(segmenter, batch, out)
         annotations: tuple[Path, ...] = ()
         if form is not None and not findings:
             annotations = write_annotations(form, frames, root, segmenter.label_map, out)
@@ -66,11 +73,10 @@ def predict(
     return annotations
 
 
-def _predict_all(
-    segmenter: Segmenter, frames: Sequence[Frame], root: Path, out: Path
-) -> list[Finding]:
-    """Write the masks and overlays; return what is wrong with pictures that cannot be read."""
-    findings: list[Finding] = []
+def _readable(
+    frames: Sequence[Frame], root: Path, findings: list[Finding]
+) -> Iterator[list[tuple[str, UInt8[np.ndarray, "_ _ 3"]]]]:
+    """Yield names and pixels in batches; add what is wrong with other pictures to ``findings``."""
     for start in range(0, len(frames), _BATCH):
         pictures = []
         for frame in frames[start : start + _BATCH]:
@@ -79,8 +85,7 @@ def _predict_all(
             except DataError as e:
                 findings.extend(e.findings)
         if pictures:
-            _predict_batch(segmenter, pictures, out)
-    return findings
+            yield pictures
 
 
 def _predict_batch(

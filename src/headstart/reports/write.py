@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from headstart.errors import Finding, UsageError
 from headstart.reports import charts, csv_tables, latex_tables
 from headstart.reports.arms import Arm, arms_of
 from headstart.reports.command import reproduce_command
 from headstart.reports.data_check import check_data
 from headstart.reports.page import Figures, draw, render
 from headstart.reports.records import Records, read_records
-from headstart.system.disk import disk_errors, write_atomic
+from headstart.system.disk import disk_errors, sweep, write_atomic
+
+PAGE = "report.html"
 
 
-def write_report(folder: Path, pictures: bool = True) -> list[Path]:
+def write_report(folder: Path, pictures: bool = True, out: Path | None = None) -> list[Path]:
     """Write ``report.html`` into a folder, and tables and figures into its ``report/``.
 
     The same records give the same bytes.
@@ -22,26 +25,43 @@ def write_report(folder: Path, pictures: bool = True) -> list[Path]:
     Args:
         folder: of a study, a run or a pretext run.
         pictures: whether the page may show pictures of the dataset.
+        out: where to write; by default ``folder``.
 
     Returns:
         The files, the page first.
 
     Raises:
         DataError: there is nothing to report on, or a record is damaged.
+        UsageError: ``out`` holds other files.
         DiskError: a file could not be written; existing files are unchanged.
     """
+    out = folder if out is None else out
+    _refuse_other_files(out, folder)
     records = read_records(folder)
     arms, data = arms_of(records), check_data(records)
     figures = draw(records, arms, data)
     page = render(records, arms, data, figures, pictures)
-    directory = folder / "report"
+    directory = out / "report"
     with disk_errors(directory):
-        directory.mkdir(exist_ok=True)
+        directory.mkdir(parents=True, exist_ok=True)
+        sweep(directory)
+        sweep(out, PAGE)
     contents = _tables_and_figures(records, arms, figures)
     for name, content in contents.items():
         write_atomic(directory / name, content)
-    write_atomic(folder / "report.html", page)
-    return [folder / "report.html", *(directory / name for name in contents)]
+    write_atomic(out / PAGE, page)
+    return [out / PAGE, *(directory / name for name in contents)]
+
+
+def _refuse_other_files(out: Path, folder: Path) -> None:
+    with disk_errors(out):
+        if out.resolve() == folder.resolve() or not out.exists() or (out / PAGE).exists():
+            return
+        names = tuple(path.name for path in out.iterdir() if path.name != "report")
+    if names:
+        message = f"{out} is not empty and holds no report"
+        hint = "choose a new folder for --out"
+        raise UsageError(Finding("not-empty", "error", message, hint, names))
 
 
 def _tables_and_figures(

@@ -30,10 +30,10 @@ from headstart.runs.folder import check_folder, how_to_continue, is_finished
 from headstart.runs.initial_weights import moved_start, seen_by_start, source_of
 from headstart.runs.records import Recording, record_environment, refuse_changed_data
 from headstart.scores.frames_csv import FRAMES
-from headstart.system.disk import disk_errors, json_text, locked, write_atomic, write_json
+from headstart.system.disk import disk_errors, json_text, locked, sweep, write_atomic, write_json
 from headstart.system.signals import Stopping
 from headstart.tasks.budgets import LABELS
-from headstart.tasks.interface import Stage
+from headstart.tasks.interface import Stage, Task
 from headstart.tasks.lookup import task_named
 from headstart.tasks.pretext import pictures_of
 from headstart.training.checkpoint import save_weights
@@ -80,13 +80,12 @@ def train(
     dataset = task.open(Path(config.data)) if dataset is None else dataset
     pretext_run = pretext_run or out / "start"
     check_folder(config, out)
+    if is_finished(out, task.finished):  # reading needs no lock: the disk may be read-only
+        return _finished_scores(task, config, dataset, out)
     with locked(out), Stopping() as stopping:
         check_folder(config, out)
         if is_finished(out, task.finished):
-            before = read_environment(out).data
-            now = {**task.hashes(dataset, config, out), **moved_start(config, out)}
-            refuse_changed_data(out, before, now)  # its scores are those of the old data
-            return task.read_scores(out)
+            return _finished_scores(task, config, dataset, out)
         discard_manifest(out)
         torch.set_num_threads(config.threads)
         cache = cache or out / "cache"
@@ -137,6 +136,16 @@ def train(
         return scored.scores
 
 
+def _finished_scores(
+    task: Task, config: RunConfig | PretextConfig, dataset: Any, out: Path
+) -> dict[str, Any]:
+    """Return the scores of a finished run, which are those of the data that it began with."""
+    before = read_environment(out).data
+    now = {**task.hashes(dataset, config, out), **moved_start(config, out)}
+    refuse_changed_data(out, before, now)
+    return task.read_scores(out)
+
+
 def _pretrain(
     dataset: Any,
     config: PretextConfig,
@@ -161,6 +170,9 @@ def _fit(
     folder = out / stage.name
     with disk_errors(folder):
         folder.mkdir(exist_ok=True)
+        if stage.name:  # the lock swept the folder of the run itself
+            sweep(folder)
+            sweep(folder / "checkpoint")
     recording = Recording(listener, out, stage.name)
     if stage.seconds:
         recording.features(stage.seconds)

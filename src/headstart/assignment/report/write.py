@@ -26,7 +26,7 @@ from headstart.assignment.report.part2_classifiers import Part2, read_part2
 from headstart.errors import printable
 from headstart.reports import charts
 from headstart.reports.formatting import listed
-from headstart.system.disk import disk_errors, write_atomic, write_json
+from headstart.system.disk import disk_errors, sweep, write_atomic, write_json
 
 
 @dataclass(frozen=True)
@@ -101,6 +101,7 @@ def _write_figures(
 ) -> None:
     with disk_errors(folder):
         folder.mkdir(exist_ok=True)
+        sweep(folder)
         for section in sections:
             if section.picture and section.picture not in sheets:
                 (folder / f"{section.picture}.jpg").unlink(missing_ok=True)

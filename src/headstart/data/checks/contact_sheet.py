@@ -25,7 +25,7 @@ from headstart.plots.contact_sheet import (
     overlay_thumbnail,
     thumbnail,
 )
-from headstart.system.disk import disk_errors, write_atomic
+from headstart.system.disk import disk_errors, sweep, write_atomic
 
 SHEET = "contact-sheet.png"
 
@@ -85,6 +85,7 @@ def write_sheet(out: Path, pixels: UInt8[np.ndarray, "h w 3"]) -> Path:
     Image.fromarray(pixels).save(content, "PNG", pnginfo=about)
     with disk_errors(out):
         out.mkdir(parents=True, exist_ok=True)
+        sweep(out, SHEET)
     write_atomic(out / SHEET, content.getvalue())
     return out / SHEET
 
