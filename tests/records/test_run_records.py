@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,9 @@ from pydantic import BaseModel
 
 from headstart.errors import DataError
 from headstart.records.run_records import (
+    data_folder,
+    looked_for,
+    path_from,
     read_environment,
     read_leaks,
     read_metrics,
@@ -100,3 +104,34 @@ def test_what_is_no_record_is_named(tmp_path: Path, name: str, content: str) -> 
     }
     with pytest.raises(DataError, match=f"bad-record.*{name}"):
         reading[name](tmp_path)
+
+
+def test_the_data_are_found_from_any_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, data = tmp_path / "project/runs/a", tmp_path / "project/data"
+    for folder in (run, data, tmp_path / "else"):
+        folder.mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "project")
+    assert path_from(run, str(data)) is None and path_from(Path("runs/a"), "data") == "../../data"
+    environment = {**ENVIRONMENT, "data_path": "../../data"}
+    (run / "environment.json").write_text(json.dumps(environment))
+    for directory in (tmp_path / "project", tmp_path / "else", run):
+        monkeypatch.chdir(directory)
+        assert data_folder(run, "data") == data
+    assert data_folder(run, str(tmp_path / "other")) == tmp_path / "other"
+    copied = tmp_path / "copy"  # of the whole project, or of the run alone
+    shutil.copytree(tmp_path / "project", copied)
+    assert data_folder(copied / "runs/a", "data") == copied / "data"
+    shutil.copytree(run, tmp_path / "a")
+    monkeypatch.chdir(tmp_path / "project")
+    assert data_folder(tmp_path / "a", "data") == Path("data")
+    words = looked_for(tmp_path / "a", "data")
+    assert "../../data" in words and str(tmp_path / "a") in words and "current directory" in words
+
+
+def test_an_older_run_is_looked_for_from_the_current_directory(tmp_path: Path) -> None:
+    (tmp_path / "environment.json").write_text(json.dumps(ENVIRONMENT))
+    assert data_folder(tmp_path, "data") == Path("data")
+    assert "current directory" in looked_for(tmp_path, "data")
+    assert looked_for(tmp_path, "/data") == "/data"

@@ -27,6 +27,7 @@ from headstart.inference.onnx_file import (
 from headstart.inference.onnx_session import INPUT, OUTPUT
 from headstart.inference.opening import kind_of_file, kind_of_run
 from headstart.inference.predictor import ExportForm, Images, Predictor, spread
+from headstart.records.run_records import data_folder, looked_for
 from headstart.system.disk import disk_errors, locked, write_atomic
 from headstart.system.packages import require
 
@@ -189,11 +190,11 @@ def _images(
         frames = spread(found.frames, _PICTURES)
         return [original.as_sample(read_frame(frame, found.root)) for frame in frames]
     config = read_run_config(run / "config.json")
-    data = Path(config.data)
+    data = data_folder(run, config.data)
     # A dataset that is not a folder but a word is not fetched again.
     images = original.sample(data, config.score, _PICTURES) if data.exists() else []
     if not images:
-        message = f"the pictures that {run} was scored on are not at {config.data}"
+        message = f"the pictures that {run} was scored on are not at {looked_for(run, config.data)}"
         hint = "give real pictures to compare PyTorch and ONNX Runtime on: --pictures FOLDER"
         raise DataError(Finding("no-pictures", "error", message, hint))
     return images

@@ -11,7 +11,7 @@ from headstart.data.layouts.dataset import Dataset
 from headstart.data.layouts.recognise import open_dataset
 from headstart.data.pictures.frame import Frame
 from headstart.errors import DataError, Finding
-from headstart.records.run_records import read_environment
+from headstart.records.run_records import data_folder, looked_for, read_environment
 from headstart.runs.records import refuse_changed_data
 from headstart.tasks.budgets import LABELS
 from headstart.tasks.segmentation import Segmentation
@@ -39,7 +39,7 @@ class KnownFrames:
 def known_of(run: Path) -> KnownFrames:
     """Return the labelled and held-out frames of a run, as far as its dataset still exists."""
     config = read_run_config(run / "config.json")
-    data = Path(config.data)
+    data = data_folder(run, config.data)
     try:
         dataset = open_dataset(data)
     except DataError as e:
@@ -47,6 +47,8 @@ def known_of(run: Path) -> KnownFrames:
             f"cannot tell which pictures have labels or are test frames of {run}: "
             f"{e.findings[0].message}"
         )
+        if not data.exists():
+            message += f"; the dataset is not at {looked_for(run, config.data)}"
         hint = "such pictures may be suggested: move the dataset back"
         return KnownFrames((), (), (), data, (_unknown(message, hint),))
     labelled = dataset.splits.get("train", ())

@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from headstart.errors import DataError
 from headstart.records.vouching import damaged, parse_json, read_record
 
 ENVIRONMENT = "environment.json"
@@ -70,6 +72,8 @@ class Environment(Record):
         gpu: the GPU that trained; None if it was the processor.
         threads: how many computed.
         data: SHA-256 of the inputs, by name.
+        data_path: path from the run's folder to a dataset that was given by a relative path; older
+            versions did not record it.
         labels: labelled pictures by split; None for a pretext.
         start: what was taken from the start; None for a pretext.
         start_pictures: how the start's pictures relate to held-out ones, if it was a pretext.
@@ -84,6 +88,7 @@ class Environment(Record):
     gpu: str | None
     threads: int
     data: dict[str, str]
+    data_path: str | None = None
     labels: dict[str, int] | None = None
     start: MovedTensors | None = None
     start_pictures: StartPictures | None = None
@@ -232,3 +237,43 @@ def checked(value: Any, form: type[_R], path: Path) -> _R:
         name = ".".join(str(part) for part in first["loc"])
         reason = first["msg"][:1].lower() + first["msg"][1:]
         raise damaged(path, f"{name}: {reason}" if name else reason) from None
+
+
+def path_from(run: Path, data: str) -> str | None:
+    """Return the path from a run's folder to its dataset; None if ``data`` is absolute."""
+    if Path(data).is_absolute():
+        return None
+    return Path(os.path.relpath(Path(data).resolve(), run.resolve())).as_posix()
+
+
+def data_folder(run: Path, data: str) -> Path:
+    """Return where the dataset of a run is, from whatever directory this is asked.
+
+    Args:
+        run: folder of the run.
+        data: the dataset in its ``config.json``, as it was given.
+    """
+    recorded = _recorded(run)
+    if recorded is None or Path(data).is_absolute():
+        return Path(data)
+    path = Path(os.path.normpath(run.resolve() / recorded))
+    return path if path.exists() or not Path(data).exists() else Path(data)
+
+
+def looked_for(run: Path, data: str) -> str:
+    """Return where [`data_folder`][] looked for a dataset that is not there, in words."""
+    if Path(data).is_absolute():
+        return data
+    if (recorded := _recorded(run)) is None:
+        return f"{data} (relative to the current directory)"
+    return (
+        f"{recorded} (relative to the run's folder {run}), nor at {data} (relative to the current "
+        "directory)"
+    )
+
+
+def _recorded(run: Path) -> str | None:
+    try:
+        return read_environment(run).data_path
+    except DataError:  # whoever needs the record itself reports it
+        return None

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jaxtyping import Int64
 
 from headstart.errors import DataError, Finding, printable
-from headstart.records.run_records import LeakRecord
+from headstart.records.run_records import LeakRecord, data_folder, looked_for
 from headstart.reports.formatting import listed, plural
 from headstart.reports.records import Records
 from headstart.studies.verdicts import numbered_groups
@@ -42,10 +41,12 @@ class DataCheck:
 
 def check_data(records: Records) -> DataCheck:
     """Check the dataset again, if it is still where the settings say."""
-    root = Path(records.config.data)
+    run = records.runs[0].folder if records.runs else records.pretexts[0].folder
+    root = data_folder(run, records.config.data)
     measures = task_named(records.config.task).measures
     if not root.is_dir():
-        missing = f"The data were not at {printable(str(root))} when this report was written."
+        where = printable(looked_for(run, records.config.data))
+        missing = f"The data were not at {where} when this report was written."
         return DataCheck(missing, (), None)
     try:
         report = measures.check(root)

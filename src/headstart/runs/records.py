@@ -12,7 +12,7 @@ from typing import Any
 
 from headstart.config.records import PretextConfig, RunConfig
 from headstart.errors import DataError, Finding
-from headstart.records.run_records import ENVIRONMENT, METRICS, TIMING, read_environment
+from headstart.records.run_records import ENVIRONMENT, METRICS, TIMING, path_from, read_environment
 from headstart.records.vouching import mend_lines
 from headstart.system.disk import disk_errors, write_atomic, write_json
 from headstart.system.processor import cpu_model
@@ -148,8 +148,10 @@ def record_environment(
     path = out / ENVIRONMENT
     if path.exists():
         refuse_changed_data(out, read_environment(out).data, data)
-    machine = environment(config.device)
-    write_json(path, {**machine, "threads": config.threads, "data": data, **facts})
+    record = {**environment(config.device), "threads": config.threads, "data": data}
+    if (data_path := path_from(out, config.data)) is not None:
+        record["data_path"] = data_path
+    write_json(path, {**record, **facts})
 
 
 def refuse_other_data(

@@ -13,6 +13,7 @@ from headstart.data.label_map import LabelMap
 from headstart.data.layouts.recognise import open_dataset
 from headstart.data.pictures.frame import Frame, read_frame
 from headstart.errors import DataError, printable
+from headstart.records.run_records import data_folder, looked_for
 from headstart.tasks.segmentation import Segmentation
 
 _SIDE = 160  # pixels of a thumbnail's longer side
@@ -73,15 +74,16 @@ def find_samples(
     split = config.score if config else "test"
     if config is None and data is None:
         return none("The file is not in its run's folder, so the dataset is not known.")
-    root = data or Path(config.data if config else "")
+    given = config.data if config else ""
+    root = data or (data_folder(run, given) if run else Path(given))
     try:
         dataset = open_dataset(root)
     except DataError as error:
         if data is not None:
             raise
         return none(
-            f"The run's dataset, {printable(str(root))}, cannot be read from the server's working "
-            f"directory: {printable(error.findings[0].message)}. Start the server with --data DIR "
+            f"The run's dataset, {printable(looked_for(run, given) if run else given)}, cannot be "
+            f"read: {printable(error.findings[0].message)}. Start the server with --data DIR "
             "to give its folder."
         )
     frames = dataset.splits.get(split, ())

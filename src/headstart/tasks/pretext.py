@@ -22,7 +22,7 @@ from headstart.data.layouts.recognise import recognise
 from headstart.data.pictures.duplicates import NEAR, copies, fingerprints, nearest
 from headstart.data.pictures.frame import Frame
 from headstart.errors import DataError, Finding
-from headstart.records.run_records import LEAKS, read_leaks, read_scores
+from headstart.records.run_records import LEAKS, data_folder, read_leaks, read_scores
 from headstart.records.scores import PretextScores
 from headstart.seeding import generator
 from headstart.tasks.interface import Prepared
@@ -251,5 +251,5 @@ def leaks_of(folder: Path, data: Path) -> dict[str, Any] | None:
         "near": len(record.near),
         "dropped": record.dropped,
         "compared_with": list(record.compared_with),
-        "same_data": Path(config.data).resolve() == data.resolve(),
+        "same_data": data_folder(folder, config.data).resolve() == data.resolve(),
     }
