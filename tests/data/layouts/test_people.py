@@ -152,6 +152,12 @@ def _(root: Path) -> None:
             save(root / f"stage1/a{k:02}/masks/b{k}{index}.png", mask)
 
 
+simple("a folder for each picture, files called alike", "case {k}/image.png", "case {k}/mask.png",
+       DRAWN)  # fmt: skip
+simple("a folder for each picture in a split", "{s}/{k}/rgb.png", "{s}/{k}/label.png",
+       Meant(), SHORT)  # fmt: skip
+
+
 @case("beside, told apart by their ending", DRAWN)
 def _(root: Path) -> None:
     for k in range(COUNT):
@@ -451,4 +457,19 @@ def test_the_line_for_a_field_of_view_reads_it(tmp_path: Path) -> None:
         for frame in frames:
             _, read = read_labelled(frame, dataset.label_map, dataset.root)
             assert np.array_equal(read == IGNORE, ~inside)
-            assert np.array_equal(read[inside], labels(int(frame.name))[inside])
+            assert np.array_equal(read[inside], labels(int(frame.name.partition("_")[0]))[inside])
+
+
+@pytest.mark.parametrize("name", ["two folders of masks", "two folders of pictures"])
+def test_each_of_two_readings_can_be_chosen(name: str, tmp_path: Path) -> None:
+    REFUSED[name][0](tmp_path)
+    with pytest.raises(DataError) as caught:
+        open_dataset(tmp_path)
+    readings = caught.value.findings[0].hint.split("dataset.toml: ")[1].split("; or ")
+    frames = []
+    for lines in readings:
+        (tmp_path / "dataset.toml").write_text(lines.replace(", masks", "\nmasks"))
+        dataset = open_dataset(tmp_path)
+        frames.append({(f.image, f.masks) for part in dataset.splits.values() for f in part})
+    assert len(frames) == 2 and not frames[0] & frames[1]
+    assert len(frames[0]) == len(frames[1]) == COUNT
