@@ -18,7 +18,7 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image
 
 from headstart.data.label_map import IGNORE
-from headstart.data.layouts.annotations import annotation_shapes
+from headstart.data.layouts.annotations import annotation_shapes, labelme
 from headstart.data.layouts.annotations.annotation_shapes import ShapePlace, ShapeReader
 from headstart.data.layouts.annotations.labelme import _mask
 from headstart.data.layouts.pairing import FrameSearch
@@ -32,6 +32,7 @@ from tests.data.layouts.annotations.annotated import (
     faults,
     inside,
     labels_by_name,
+    mask_of,
     notes,
     plain_copy,
     recognised_by,
@@ -128,6 +129,36 @@ def test_a_flat_folder_is_split_and_drawings_of_the_tool_are_no_pictures(tmp_pat
     dataset = open_dataset(tmp_path)
     assert sum(map(len, dataset.splits.values())) == 10
     assert not dataset.unlabelled and "split-by-tool" in notes(dataset)
+
+
+@pytest.mark.parametrize("parallel", [False, True])
+@pytest.mark.parametrize("middle", ["", "visit.1/left"])
+def test_files_in_folders_of_patients_and_days(tmp_path: Path, parallel: bool, middle: str) -> None:
+    made = [scene for members in scenes().values() for scene in members]
+    for k, scene in enumerate(made):
+        folder = Path(f"patient{k // 3}", middle, f"day{k % 2}")
+        pictures, files = ("images", "annotations") if parallel else ("", "")
+        save(tmp_path / pictures / folder / f"{k}.png", scene.pixels)
+        write_json(tmp_path / files / folder / f"{k}.json", content(scene, f"{k}.png"))
+    dataset = open_dataset(tmp_path)
+    assert dataset.layout == "labelme"
+    read = {name: pair for split in dataset.splits for name, pair in
+            labels_by_name(dataset, split).items()}  # fmt: skip
+    for k, scene in enumerate(made):
+        assert np.array_equal(read[str(k)][1], mask_of(scene))
+    groups = {f.name: f.group for frames in dataset.splits.values() for f in frames}
+    assert groups == {str(k): f"patient{k // 3}" for k in range(len(made))}
+
+
+def test_the_search_for_files_opens_few(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for k in range(40):
+        for day in range(3):
+            write_json(tmp_path / f"patient{k}" / f"day{day}" / "facts.json", {"age": k})
+            write_json(tmp_path / f"patient{k}" / f"day{day}" / "more.json", {"age": k})
+    opened = []
+    monkeypatch.setattr(labelme, "head", lambda path, root: opened.append(path) or "")
+    assert not labelme.recognises(tmp_path)
+    assert 10 < len(opened) < 100
 
 
 def drawn(tmp_path: Path, *shapes: dict[str, Any]) -> np.ndarray:

@@ -2,7 +2,8 @@
 
 ::
 
-    <stem>.jpg  <stem>.json           side by side, or in folders; also in train/, val/, test/
+    <stem>.jpg  <stem>.json           side by side, or in parallel folders; also in train/, val/,
+                                      test/, and in folders of patients and sequences
 
 A picture's file is the one that its ``imagePath`` names, else the one with its stem beside it.
 Polygons, rectangles, circles and masks are read; lines and points have no area and are left out.
@@ -15,6 +16,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import itertools
 import math
 import os
 import posixpath
@@ -49,7 +51,12 @@ from headstart.data.layouts.annotations.annotation_shapes import (
     is_coordinate,
     picture_size,
 )
-from headstart.data.layouts.annotations.json_heads import head, json_files, looks_like_labelme
+from headstart.data.layouts.annotations.json_heads import (
+    deeper_json_files,
+    head,
+    json_files,
+    looks_like_labelme,
+)
 from headstart.data.layouts.pairing import FrameSearch, layout
 from headstart.data.pictures.frame import RunLengths, Shape, Shapes
 from headstart.data.pictures.reading import decode_image
@@ -64,8 +71,9 @@ _BACKGROUND = "_background_"
 
 
 def recognises(root: Path) -> bool:
-    """Return whether one of the first JSON files of a folder is labelme's."""
-    return any(looks_like_labelme(head(path, root)) for path in json_files(root))
+    """Return whether one of the first JSON files of a folder, or far below it, is labelme's."""
+    paths = itertools.chain(json_files(root), deeper_json_files(root))
+    return any(looks_like_labelme(head(path, root)) for path in paths)
 
 
 def _find(search: FrameSearch) -> LabelMap:
