@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from headstart.data.files import listing, merged, shown
@@ -65,6 +65,24 @@ def layout(
         return lambda: read_frames(FrameSearch(root, arrangement), name, find)
 
     return Layout(name, arrangement, recognise)
+
+
+def export_layout(
+    name: str,
+    arrangement: str,
+    evidence: Callable[[Path], Path | None],
+    find: Callable[[FrameSearch], LabelMap | None],
+) -> Layout[Dataset]:
+    """Return the layout of an annotation tool's export; the rest as in [`layout`][].
+
+    Args:
+        name: As in [`layout`][].
+        arrangement: As in [`layout`][].
+        evidence: Return the file or folder that shows that a folder is such an export.
+        find: As in [`layout`][].
+    """
+    by_names = layout(name, arrangement, lambda root: evidence(root) is not None, find)
+    return replace(by_names, evidence=evidence)
 
 
 def read_frames(

@@ -157,7 +157,7 @@ def test_the_search_for_files_opens_few(tmp_path: Path, monkeypatch: pytest.Monk
             write_json(tmp_path / f"patient{k}" / f"day{day}" / "more.json", {"age": k})
     opened = []
     monkeypatch.setattr(labelme, "head", lambda path, root: opened.append(path) or "")
-    assert not labelme.recognises(tmp_path)
+    assert not labelme.evidence(tmp_path)
     assert 10 < len(opened) < 100
 
 

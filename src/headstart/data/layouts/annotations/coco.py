@@ -46,7 +46,7 @@ from headstart.data.layouts.annotations.annotation_shapes import (
 from headstart.data.layouts.annotations.coco_runs import decode_counts
 from headstart.data.layouts.annotations.json_heads import head, json_files, looks_like_coco
 from headstart.data.layouts.name_patterns import usual_split
-from headstart.data.layouts.pairing import FrameSearch, layout
+from headstart.data.layouts.pairing import FrameSearch, export_layout
 from headstart.data.layouts.splitting import NO_SPLIT
 from headstart.data.pictures.frame import Shape, Shapes
 
@@ -54,9 +54,9 @@ _OTHER_TASKS = ("captions", "image_info", "panoptic")
 _EXPORT = "export again from the annotation tool, as COCO with segmentation"
 
 
-def recognises(root: Path) -> bool:
-    """Return whether one of the first JSON files of a folder is COCO's."""
-    return any(looks_like_coco(head(path, root)) for path in json_files(root))
+def evidence(root: Path) -> Path | None:
+    """Return the first JSON file of COCO among the first ones of a folder."""
+    return next((p for p in json_files(root) if looks_like_coco(head(p, root))), None)
 
 
 @dataclass(frozen=True)
@@ -126,10 +126,10 @@ def _find(search: FrameSearch) -> LabelMap:
     return label_map
 
 
-LAYOUT = layout(
+LAYOUT = export_layout(
     name="coco",
     arrangement="annotations/instances_train.json in COCO's format beside the pictures",
-    recognises=recognises,
+    evidence=evidence,
     find=_find,
 )
 

@@ -27,7 +27,7 @@ from headstart.data.layouts.dataset import SPLITS
 from headstart.data.layouts.frame_names import frame_names
 from headstart.data.layouts.label_files import classes_sentence, with_background
 from headstart.data.layouts.name_patterns import usual_split
-from headstart.data.layouts.pairing import FrameSearch, layout
+from headstart.data.layouts.pairing import FrameSearch, export_layout
 from headstart.data.layouts.splitting import NO_SPLIT, complete_splits
 from headstart.data.pictures.frame import Frame, RunLengths, Shape, Shapes
 from headstart.data.pictures.reading import SUFFIXES
@@ -37,20 +37,20 @@ _FILE = "annotations.xml"
 _HEAD = 1 << 14
 
 
-def recognises(root: Path) -> bool:
-    """Return whether the folder has an ``annotations.xml`` of CVAT, and no masks of another layout.
+def evidence(root: Path) -> Path | None:
+    """Return CVAT's ``annotations.xml`` in a folder that has no masks of another layout.
 
     Other tools write files of this name, too; theirs do not begin with ``<annotations>``.
     """
     with_masks = any((root / split / "masks").is_dir() for split in (*SPLITS, "."))
     path = root / _FILE
     if with_masks or (root / "segmentation").is_dir() or not path.is_file():
-        return False
+        return None
     try:
         with open_regular(path, root) as file:
-            return b"<annotations" in file.read(_HEAD)
+            return path if b"<annotations" in file.read(_HEAD) else None
     except DataError:
-        return False
+        return None
 
 
 def _find(search: FrameSearch) -> LabelMap | None:
@@ -82,10 +82,10 @@ def _find(search: FrameSearch) -> LabelMap | None:
     return label_map
 
 
-LAYOUT = layout(
+LAYOUT = export_layout(
     name="cvat",
     arrangement="CVAT for images 1.1: annotations.xml and images/",
-    recognises=recognises,
+    evidence=evidence,
     find=_find,
 )
 

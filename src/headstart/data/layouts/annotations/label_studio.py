@@ -47,7 +47,7 @@ from headstart.data.layouts.annotations.annotation_shapes import (
 )
 from headstart.data.layouts.annotations.json_heads import head, json_files, looks_like_label_studio
 from headstart.data.layouts.annotations.label_studio_runs import decode_brush
-from headstart.data.layouts.pairing import FrameSearch, layout
+from headstart.data.layouts.pairing import FrameSearch, export_layout
 from headstart.data.pictures.frame import Layer, MaskLayer, RunLengths, Shape, Shapes
 from headstart.data.pictures.reading import SUFFIXES
 
@@ -60,9 +60,9 @@ _AREAS = frozenset({"points", "rle", "height", "radiusX"})  # a point has x, y a
 Region = dict[str, Any]
 
 
-def recognises(root: Path) -> bool:
-    """Return whether one of the first JSON files of a folder is Label Studio's."""
-    return any(looks_like_label_studio(head(path, root)) for path in json_files(root))
+def evidence(root: Path) -> Path | None:
+    """Return the first JSON file of Label Studio among the first ones of a folder."""
+    return next((p for p in json_files(root) if looks_like_label_studio(head(p, root))), None)
 
 
 @dataclass(frozen=True)
@@ -125,10 +125,10 @@ def _find(search: FrameSearch) -> LabelMap:
     return label_map
 
 
-LAYOUT = layout(
+LAYOUT = export_layout(
     name="label-studio",
     arrangement="Label Studio's JSON export beside the pictures",
-    recognises=recognises,
+    evidence=evidence,
     find=_find,
 )
 

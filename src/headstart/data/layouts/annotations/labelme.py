@@ -57,7 +57,7 @@ from headstart.data.layouts.annotations.json_heads import (
     json_files,
     looks_like_labelme,
 )
-from headstart.data.layouts.pairing import FrameSearch, layout
+from headstart.data.layouts.pairing import FrameSearch, export_layout
 from headstart.data.pictures.frame import RunLengths, Shape, Shapes
 from headstart.data.pictures.reading import decode_image
 from headstart.data.pictures.refusals import MAX_PIXELS
@@ -70,10 +70,10 @@ _LINES = ("line", "linestrip", "point", "points")
 _BACKGROUND = "_background_"
 
 
-def recognises(root: Path) -> bool:
-    """Return whether one of the first JSON files of a folder, or far below it, is labelme's."""
+def evidence(root: Path) -> Path | None:
+    """Return a JSON file of labelme, of the first ones in a folder and far below it."""
     paths = itertools.chain(json_files(root), deeper_json_files(root))
-    return any(looks_like_labelme(head(path, root)) for path in paths)
+    return next((path for path in paths if looks_like_labelme(head(path, root))), None)
 
 
 def _find(search: FrameSearch) -> LabelMap:
@@ -132,10 +132,10 @@ def _find(search: FrameSearch) -> LabelMap:
     return label_map
 
 
-LAYOUT = layout(
+LAYOUT = export_layout(
     name="labelme",
     arrangement="pictures with labelme's JSON files beside them",
-    recognises=recognises,
+    evidence=evidence,
     find=_find,
 )
 

@@ -27,7 +27,7 @@ from headstart.data.layouts.dataset import SPLITS
 from headstart.data.layouts.frame_names import frame_names
 from headstart.data.layouts.label_files import Pairs, classes_sentence, read_labelmap
 from headstart.data.layouts.name_patterns import usual_split
-from headstart.data.layouts.pairing import FrameSearch, composed, layout
+from headstart.data.layouts.pairing import FrameSearch, composed, export_layout
 from headstart.data.layouts.splitting import NO_SPLIT, complete_splits
 from headstart.data.pictures.frame import Frame, Layer
 from headstart.errors import DataError, Severity
@@ -43,9 +43,9 @@ _CHALLENGE = (
 )  # fmt: skip
 
 
-def recognises(root: Path) -> bool:
-    """Return whether the folder has VOC's pictures and masks."""
-    return (root / _PICTURES).is_dir() and (root / _MASKS).is_dir()
+def evidence(root: Path) -> Path | None:
+    """Return the folder of VOC's masks if that of its pictures lies beside it."""
+    return root / _MASKS if (root / _PICTURES).is_dir() and (root / _MASKS).is_dir() else None
 
 
 def voc_colour(k: int) -> list[int]:
@@ -85,10 +85,10 @@ def _find(search: FrameSearch) -> LabelMap | None:
     return label_map
 
 
-LAYOUT = layout(
+LAYOUT = export_layout(
     name="voc",
     arrangement="Pascal VOC's JPEGImages/, SegmentationClass/ and ImageSets/Segmentation/",
-    recognises=recognises,
+    evidence=evidence,
     find=_find,
 )
 
