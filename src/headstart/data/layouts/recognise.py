@@ -27,6 +27,7 @@ from headstart.data.layouts.annotations import (
     voc,
     yolo,
 )
+from headstart.data.layouts.annotations.json_heads import head, json_files, looks_like_via
 from headstart.data.layouts.arrangements import find_places
 from headstart.data.layouts.dataset import Dataset, Layout, Recognised, first_that_recognises
 from headstart.data.pictures.reading import read_image
@@ -166,6 +167,12 @@ def _is_dataset(path: Path) -> bool:
 
 def _unknown_layout(root: Path) -> Finding:
     """Also look one level down, because archives often unpack to a folder in a folder."""
+    for path in json_files(root):
+        if looks_like_via(head(path, root)):
+            file = shown(path, root)
+            message = f"{file} is a project of the VGG Image Annotator (VIA), which is not read"
+            hint = "in VIA, export the annotations as COCO, and put that file in its place"
+            return Finding("layout", "error", message, hint, (file,))
     names = listing(root, root)
     datasets = [name for name in names if _is_dataset(root / name)]
     listed = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")

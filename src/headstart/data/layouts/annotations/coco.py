@@ -7,9 +7,9 @@
     train/annotations.json  train/images/                     or    annotations.json  images/
 
 A file's split is the one that its folder or its name means, else the one that the pictures' folders
-name. Polygons, run lengths and compressed run lengths are read; later annotations cover earlier
-ones. The classes are the categories in the order of their ids. A picture that a file lists without
-annotations shows only background.
+name. Polygons, run lengths and compressed run lengths are read; a polygon may be one flat list.
+Later annotations cover earlier ones. The classes are the categories in the order of their ids. A
+picture that a file lists without annotations shows only background.
 """
 
 from __future__ import annotations
@@ -186,7 +186,7 @@ def _read_file(path: Path, reader: ShapeReader) -> _File:
             images[key] = entry
     annotations: dict[int | str, list[dict[str, Any]]] = defaultdict(list)
     for entry in entries("annotations"):
-        key, number = entry.get("image_id"), entry.get("category_id")
+        key, number = _image_key(entry.get("image_id"), images), entry.get("category_id")
         what = f"annotation {str(entry.get('id'))[:40]}"
         if not isinstance(key, (int, str)) or key not in images:
             refuse(what, f"it belongs to image {str(key)[:40]}, which the file does not list")
@@ -197,6 +197,13 @@ def _read_file(path: Path, reader: ShapeReader) -> _File:
         else:
             annotations[key].append(entry)
     return _File(path, _split(path, root), images, annotations, categories, groups)
+
+
+def _image_key(key: Any, images: dict[int | str, dict[str, Any]]) -> Any:
+    """Return the id of an image as its own entry writes it: VIA writes 1 there, and "1" here."""
+    if isinstance(key, str) and key not in images and key.isdecimal() and len(key) < 19:
+        return int(key)
+    return key
 
 
 def _supercategories(files: list[_File]) -> set[str]:
@@ -283,7 +290,9 @@ def _shapes(
             hint = "label outlines, or export as COCO with segmentation"
             reader.add_finding("boxes-not-masks", "error", message, hint, [file.path])
         elif isinstance(outline, list):
-            for numbers in outline:
+            # the VGG Image Annotator writes a polygon without the list around it
+            flat = not any(isinstance(part, list) for part in outline)
+            for numbers in [outline] if flat else outline:
                 if not isinstance(numbers, list) or len(numbers) % 2:
                     reader.refuse(place, "a polygon is not a list of x and y in turns")
                     continue

@@ -114,6 +114,16 @@ def looks_like_coco(text: str) -> bool:
     return len(keys) >= 2 or bool(keys and details)
 
 
+def looks_like_via(text: str) -> bool:
+    """Return whether the head of a file is that of a project of the VGG Image Annotator.
+
+    >>> looks_like_via('{"a.png9": {"filename": "a.png", "regions": [{"shape_attributes": {}}]}}')
+    True
+    """
+    project = '"_via_img_metadata"' in text or '"_via_settings"' in text
+    return text.startswith("{") and (project or ('"regions"' in text and '"filename"' in text))
+
+
 def looks_like_labelme(text: str) -> bool:
     """Return whether the head of a file is that of labelme's JSON.
 
