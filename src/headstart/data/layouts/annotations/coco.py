@@ -35,6 +35,7 @@ from headstart.data.layouts.annotations.annotated_frames import (
 from headstart.data.layouts.annotations.annotation_files import (
     PicturesByName,
     bad_annotations,
+    no_pictures,
     read_json,
 )
 from headstart.data.layouts.annotations.annotation_shapes import (
@@ -93,6 +94,9 @@ def _find(search: FrameSearch) -> LabelMap:
     greys = dict(zip(label_map.names, label_map.greys, strict=True))
     annotated: Annotated = defaultdict(dict)
     find_pictures = _PictureFinder(root)
+    named = ((str(image["file_name"]), f.path) for f in files for image in f.images.values())
+    if not find_pictures.all.pictures and (first := next(named, None)):
+        raise no_pictures(*first, root)
     for file in files:
         grey_of = {
             number: greys[name] for number, name in file.categories.items() if name not in unused

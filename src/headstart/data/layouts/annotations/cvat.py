@@ -21,7 +21,7 @@ from pathlib import Path
 
 from headstart.data.files import natural_key, open_regular
 from headstart.data.label_map import LabelMap, label_map_of
-from headstart.data.layouts.annotations.annotation_files import PicturesByName
+from headstart.data.layouts.annotations.annotation_files import PicturesByName, no_pictures
 from headstart.data.layouts.annotations.cvat_xml import Annotations, CvatPicture, read_annotations
 from headstart.data.layouts.dataset import SPLITS
 from headstart.data.layouts.frame_names import frame_names
@@ -62,6 +62,8 @@ def _find(search: FrameSearch) -> LabelMap | None:
     levels |= {"ignore": None} if "ignore" in labels else {}
     folder = root / "images" if (root / "images").is_dir() else root
     pictures = PicturesByName(folder)
+    if annotations.pictures and not PicturesByName(root).pictures:
+        raise no_pictures(annotations.pictures[0].name, path, root)
     paths = _paths(search, annotations, pictures)
     _report_shapes(search, annotations, levels)
     search.reading.append(

@@ -35,6 +35,7 @@ from headstart.data.layouts.annotations.annotated_frames import (
 from headstart.data.layouts.annotations.annotation_files import (
     PicturesByName,
     bad_annotations,
+    no_pictures,
     read_json,
 )
 from headstart.data.layouts.annotations.annotation_shapes import (
@@ -157,6 +158,8 @@ def _read_tasks(path: Path, by_name: PicturesByName, reader: ShapeReader) -> Ite
             continue
         pngs = _pngs(brushes[number], results, str((annotation or {}).get("id")))
         names = _picture_names(task.get("data"))
+        if names and all(map(_is_brush, by_name.pictures)):
+            raise no_pictures(names[-1], path, root)
         fitting = map(by_name.find, names)
         annotated = next((picture for picture in fitting if picture is not None), None)
         if annotated is not None:

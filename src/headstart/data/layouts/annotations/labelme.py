@@ -42,6 +42,7 @@ from headstart.data.layouts.annotations.annotated_frames import (
 from headstart.data.layouts.annotations.annotation_files import (
     PicturesByName,
     bad_annotations,
+    no_pictures,
     read_json,
 )
 from headstart.data.layouts.annotations.annotation_shapes import (
@@ -92,6 +93,8 @@ def _find(search: FrameSearch) -> LabelMap:
             continue
         content = _content(path, root)
         flagged += any(content.get("flags") or ())
+        if not by_name.pictures:
+            raise no_pictures(str(content.get("imagePath") or f"{path.stem}.jpg"), path, root)
         picture = _picture(path, content, by_name, by_stem)
         if picture is None:
             message = (

@@ -32,7 +32,11 @@ from headstart.data.layouts.annotations.annotated_frames import (
     say_classes,
     set_frames,
 )
-from headstart.data.layouts.annotations.annotation_files import PicturesByName, bad_annotations
+from headstart.data.layouts.annotations.annotation_files import (
+    PicturesByName,
+    bad_annotations,
+    no_pictures,
+)
 from headstart.data.layouts.annotations.annotation_shapes import ShapePlace, ShapeReader
 from headstart.data.layouts.annotations.json_heads import first_files, head
 from headstart.data.layouts.name_patterns import usual_split
@@ -86,6 +90,10 @@ def _find(search: FrameSearch) -> LabelMap:
     reader = ShapeReader(search)
     annotated: Annotated = defaultdict(dict)
     label_files: set[Path] = set()
+    if not PicturesByName(root).pictures:
+        labels = next((p for p in sorted(root.rglob("*.txt")) if p.parent != root), None)
+        named = f"{labels.stem}.* (by the name of {shown(labels, root)})" if labels else "none"
+        raise no_pictures(named, path, root)
     for split, folder, pictures in _pictures(search, settings, path):
         for picture in pictures:
             labels = _labels_of(picture, root)
