@@ -101,6 +101,7 @@ def read_frames(
     errors = [finding for finding in search.findings if finding.severity == "error"]
     if errors or label_map is None:
         raise DataError(merged(errors))
+    search.findings += _classes_alike(label_map)
     return Dataset(
         search.root,
         name,
@@ -110,6 +111,22 @@ def read_frames(
         merged(search.findings),
         tuple(sentence[:1].upper() + sentence[1:].removesuffix(".") for sentence in search.reading),
     )
+
+
+def _classes_alike(label_map: LabelMap) -> list[Finding]:
+    """Return a warning of classes whose names differ only in capitals, or spaces around them."""
+    spellings: dict[str, list[str]] = {}
+    for name in label_map.names:
+        spellings.setdefault(name.strip().casefold(), []).append(ascii(name))
+    alike = [" and ".join(names) for names in spellings.values() if len(names) > 1]
+    if not alike:
+        return []
+    message = f"classes whose names differ only in capitals or spaces: {', '.join(alike[:5])}"
+    hint = (
+        "they are learned as different classes; if they mean the same, give them one name in the "
+        "annotation tool, and export again"
+    )
+    return [Finding("classes-alike", "warning", message, hint)]
 
 
 def composed(stem: str) -> str:

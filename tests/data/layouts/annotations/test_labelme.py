@@ -218,6 +218,14 @@ def test_flags_are_mentioned(tmp_path: Path) -> None:
     assert any("flags of 1 pictures" in sentence for sentence in open_dataset(tmp_path).reading)
 
 
+def test_spaces_around_a_label_do_not_matter_and_are_mentioned(tmp_path: Path) -> None:
+    labels = drawn(tmp_path, shape("forceps ", [[0, 0], [9, 9]], "rectangle"))
+    assert labels[3, 3] == 1
+    dataset = open_dataset(tmp_path)
+    assert dataset.label_map.names == ("background", "forceps", "needle", "scissors")
+    assert any("'forceps '" in sentence for sentence in dataset.reading)
+
+
 @given(arrays(bool, st.tuples(st.integers(1, 12), st.integers(1, 12))), st.integers(-3, 9))
 def test_a_mask_comes_back(mask: np.ndarray, offset: int) -> None:
     search = FrameSearch(Path(), "")

@@ -113,17 +113,20 @@ def _find(search: FrameSearch) -> LabelMap:
             shapes = _shapes(reader, content["shapes"], numbers, place)
             annotated[split_of(search, picture)][picture] = (Shapes(path, tuple(shapes), size),)
     first_file = next(iter(annotated_by.values()), root)
-    names = sorted(set(numbers) - {IGNORED, _BACKGROUND})
+    names = sorted({label.strip() for label in numbers} - {IGNORED, _BACKGROUND})
     label_map = classes_of(names, first_file, root)
     greys: dict[str, int | None] = dict(zip(label_map.names, label_map.greys, strict=True))
     greys |= {IGNORED: None, _BACKGROUND: 0}
-    _set_greys(annotated, {number: greys[label] for label, number in numbers.items()})
+    _set_greys(annotated, {number: greys[label.strip()] for label, number in numbers.items()})
     background_only(reader, annotated, "labelme")
     reader.report()
     search.reading.append(f"labelme: {count_of(annotated)}; imagePath names each file's picture")
     if others:
         listed = ", ".join(shown(path, root) for path in others[:4])
         search.reading.append(f"{len(others)} other JSON files are not read: {listed}")
+    if spaced := sorted(label for label in numbers if label != label.strip()):
+        listed = ", ".join(map(ascii, spaced[:5]))
+        search.reading.append(f"labels with spaces around them are read without: {listed}")
     if flagged:
         search.reading.append(f"the flags of {flagged} pictures are not used")
     say_classes(search, label_map, "the labels, by alphabet")
@@ -209,17 +212,18 @@ def _shapes(
     shapes: list[Shape] = []
     for number, entry in enumerate(entries, 1):
         label, kind = entry.get("label"), entry.get("shape_type") or "polygon"
-        name = label.strip() if isinstance(label, str) else ""
-        place = ShapePlace(file.path, f"shape {number} ({name[:40]}) of {file.what}", file.size)
+        label = label if isinstance(label, str) else ""
+        what = f"shape {number} ({label.strip()[:40]}) of {file.what}"
+        place = ShapePlace(file.path, what, file.size)
         points = entry.get("points")
         if kind in _LINES:
             reader.without_area(place, f"a {kind} has no area")
-        elif not name:
+        elif not label.strip():
             reader.refuse(place, "it has no label")
         elif not isinstance(points, list):
             reader.refuse(place, "its points are not a list")
         else:
-            number_of_label = numbers.setdefault(name, len(numbers))
+            number_of_label = numbers.setdefault(label, len(numbers))
             shape = _shape(reader, kind, points, entry.get("mask"), number_of_label, place)
             shapes += [shape] if shape else []
     return shapes
