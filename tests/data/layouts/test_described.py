@@ -148,6 +148,19 @@ def test_a_pattern_for_each_class_and_pictures_that_show_nothing(tmp_path: Path)
         assert np.array_equal(labels, np.where(spleen, 2, np.where(liver, 1, 0)) + 0 * labels)
 
 
+def test_a_level_that_counts_nowhere_in_masks_of_classes(tmp_path: Path) -> None:
+    for k in range(6):
+        save(tmp_path, f"img/{k}.png", picture(k))
+        save(tmp_path, f"liver/{k}.png", mask(k, (0, 1, 255)))
+    text = 'pictures = "img/{name}.png"\nignore = 1\n[masks]\nliver = "liver/{name}.png"\n'
+    dataset = described(tmp_path, text)
+    assert dataset.label_map.names == ("background", "liver")
+    for frame in (f for part in dataset.splits.values() for f in part):
+        _, labels = read_labelled(frame, dataset.label_map, dataset.root)
+        its = mask(int(frame.name), (0, 1, 255))
+        assert np.array_equal(labels, np.where(its == 1, IGNORE, its == 255))
+
+
 WRONG = {
     'pictures = "a/{name}.png"': "masks is missing",
     'layout = "nothing"': "no layout nothing",
@@ -155,6 +168,7 @@ WRONG = {
     PATTERNS + 'colour = "red"': "no setting colour",
     PATTERNS + "threshold = 0": "threshold",
     PATTERNS + 'names = "{patient}_{name}"': "names has {patient}",
+    'pictures = "a/{name}.png"\n[masks]\nbackground = "b/{name}.png"': "leave it out",
     PATTERNS + 'threshold = 9\n[classes]\na = "#000000"\nb = "#ff0000"\n': "two levels",
     PATTERNS + "[classes]\na = 0\nb = 0\n": "distinct",
     PATTERNS + '[classes]\na = 0\nb = "red"\n': "colour",

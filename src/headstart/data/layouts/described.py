@@ -11,23 +11,24 @@ from functools import partial
 from pathlib import Path
 
 from headstart.data.files import FollowedPath, is_junk, natural_key, read_file, walk_links
-from headstart.data.label_map import LabelMap, map_of_colours, map_of_levels, parsed_value
+from headstart.data.label_map import LabelMap
 from headstart.data.layouts.dataset import Dataset, Layout
+from headstart.data.layouts.described_labels import described_label_map, described_mask
 from headstart.data.layouts.description import (
     NAME,
     Description,
     Parts,
+    filled,
     literal,
     matching,
     parts_of,
     read_description,
 )
 from headstart.data.layouts.frame_names import with_unique_names
-from headstart.data.layouts.label_discovery import find_label_map
 from headstart.data.layouts.name_patterns import split_of
 from headstart.data.layouts.pairing import FrameSearch, describe, read_frames
 from headstart.data.layouts.splitting import NO_SPLIT, complete_splits
-from headstart.data.pictures.frame import Frame, Layer, Shapes
+from headstart.data.pictures.frame import Frame
 from headstart.data.pictures.reading import SUFFIXES, ReadingRules
 from headstart.errors import DataError, Finding
 
@@ -112,12 +113,14 @@ def _find(search: FrameSearch, description: Description) -> LabelMap | None:
     frames, masks = (
         _listed(search, description) if description.frames else _by_pattern(search, description)
     )
-    label_map = _label_map(search, description, [p for paths in masks.values() for p, _ in paths])
+    label_map = described_label_map(
+        search, description, [p for paths in masks.values() for p, _ in paths]
+    )
     if label_map is None:
         return None
     for split, part in frames.items():
         labelled = tuple(
-            replace(frame, mask=_mask(masks[frame.image], description, label_map, frame))
+            replace(frame, mask=described_mask(masks[frame.image], description, label_map, frame))
             for frame in part
         )
         search.splits[split] = labelled
@@ -230,7 +233,7 @@ def _unlabelled(search: FrameSearch, description: Description, others: list[str]
 def _name(description: Description, pattern: str, path: str, parts: Parts) -> str:
     """Return a frame's name: as described; else its picture's, or its folder's if that varies."""
     if description.names is not None and parts.keys() >= set(parts_of(description.names)):
-        return description.names.format_map(parts)
+        return filled(description.names, parts)
     return parts["name"] if "{name}" in pattern.rpartition("/")[0] else Path(path).stem
 
 
@@ -305,64 +308,3 @@ def _split(
     hint = f'say which it is: [split], then for example train = "{value}"'
     search.add_finding("not-a-split", "error", message, hint, [search.root / path])
     return NO_SPLIT
-
-
-def _label_map(search: FrameSearch, description: Description, masks: list[Path]) -> LabelMap | None:
-    ignored = description.ignore if isinstance(description.ignore, tuple) else (description.ignore,)
-    values = [parsed_value(list(v) if isinstance(v, tuple) else v) for v in ignored]
-    levels = [v for v in values if isinstance(v, int)]
-    colours = [v for v in values if isinstance(v, tuple)]
-    if isinstance(description.masks, dict):
-        names = ["background", *description.masks]
-        return map_of_levels(dict(zip(names, range(len(names)), strict=True)), levels)
-    if not description.classes:
-        if description.threshold is not None:
-            return map_of_levels({"background": 0, "class_1": 255})
-        return find_label_map(search, masks, ignore=levels)
-    parsed = {
-        name: parsed_value(list(v) if isinstance(v, tuple) else v)
-        for name, v in description.classes.items()
-    }
-    if wrong := [name for name, value in parsed.items() if value is None]:
-        message = f"classes that have neither a grey level nor a colour: {', '.join(wrong)}"
-        search.add_finding("label-map", "error", message, 'write a level, or a colour as "#ff0000"')
-        return None
-    named = ", ".join(f"{value} {name}" for name, value in description.classes.items())
-    search.reading.append(f"Classes: {named}")
-    try:
-        if all(isinstance(value, tuple) for value in parsed.values()):
-            return map_of_colours(
-                {n: v for n, v in parsed.items() if isinstance(v, tuple)}, colours
-            )
-        return map_of_levels({n: v for n, v in parsed.items() if isinstance(v, int)}, levels)
-    except ValueError as error:
-        search.add_finding(
-            "label-map", "error", str(error), "give each class its own level or colour"
-        )
-        return None
-
-
-def _mask(
-    masks: list[tuple[Path, str]], description: Description, label_map: LabelMap, frame: Frame
-) -> Path | tuple[Layer | Shapes, ...]:
-    if not masks:
-        return (Shapes(frame.image, ()),)  # shows background only
-    if isinstance(description.masks, dict):
-        grey = dict(zip(label_map.names, label_map.greys, strict=True))
-        return tuple(
-            Layer(path, ((0, 0),), f"the masks of {name}", grey[name], ignored=label_map.ignore,
-                  threshold=description.threshold)
-            for path, name in masks
-        )  # fmt: skip
-    if len(masks) == 1 and description.threshold is None:
-        return masks[0][0]
-    if description.threshold is not None:
-        levels: tuple[tuple[int, int], ...] = ((0, label_map.greys[0]), (255, label_map.greys[-1]))
-    else:
-        levels = tuple((grey, grey) for grey in label_map.greys)
-    return tuple(
-        Layer(
-            path, levels, "the label map", ignored=label_map.ignore, threshold=description.threshold
-        )
-        for path, _ in masks
-    )

@@ -123,6 +123,8 @@ class Description(FrozenModel):
         coloured = any(not isinstance(value, int) for value in self.classes.values())
         if self.threshold is not None and (coloured or len(self.classes) > 2):
             raise ValueError("threshold is for masks of two levels; leave it out, or the classes")
+        if isinstance(self.masks, dict) and "background" in self.masks:
+            raise ValueError("masks has background: leave it out, it is where no other class is")
         unknown = set(parts_of(self.names or "")) - set(parts_of(self.pictures or ""))
         if unknown:
             raise ValueError(f"names has {{{min(unknown)}}}, but pictures has not")
@@ -174,6 +176,15 @@ def parts_of(pattern: str) -> list[str]:
     ['group', 'name']
     """
     return re.findall(r"\{([a-z_]+)\}", pattern)
+
+
+def filled(pattern: str, parts: Parts) -> str:
+    """Return a pattern with values in place of its parts.
+
+    >>> filled("{group}_{name}", {"group": "p1", "name": "7"})
+    'p1_7'
+    """
+    return re.sub(r"\{([a-z_]+)\}", lambda part: parts[part[1]], pattern)
 
 
 def literal(pattern: str) -> int:
