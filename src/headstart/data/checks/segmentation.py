@@ -199,13 +199,25 @@ def _sizes(seen: Mapping[str, FrameFacts]) -> list[Finding]:
 
 
 def _classes(splits: Mapping[str, FrameFacts], names: tuple[str, ...]) -> list[Finding]:
-    """Return findings about classes absent from a split, or rare in the test split."""
+    """Return findings about classes absent everywhere, or from a split, or rare in test."""
+    counted = {name: seen.pixels.sum(0) for name, seen in splits.items() if seen.files}
+    shown = sum(counted.values(), np.zeros(len(names), np.int64)) > 0
+    # a background that no pixel shows was perhaps never declared: it is in every label map
+    nowhere = [c for c, there in zip(names[1:], shown[1:], strict=True) if counted and not there]
     absent = []
-    for name, seen in splits.items():
-        missing = [c for c, n in zip(names, seen.pixels.sum(0), strict=True) if n == 0]
-        if missing and seen.files:
+    for name, pixels in counted.items():
+        missing = [c for c, n in zip(names, pixels, strict=True) if n == 0 and c not in nowhere]
+        if missing:
             absent.append(f"{name} has no {', '.join(missing)}")
     findings = []
+    if nowhere:
+        listed = ", ".join(nowhere[:8]) + (f" and {len(nowhere) - 8} more" if nowhere[8:] else "")
+        message = f"classes that are declared, but that no frame of any split shows: {listed}"
+        hint = (
+            "annotate them, or remove them where they are declared (mapping.json, dataset.toml, "
+            "data.yaml, COCO's categories); nothing is learned of them, and they have no score"
+        )
+        findings.append(Finding("class-never-drawn", "warning", message, hint))
     if absent:
         findings.append(
             Finding(
