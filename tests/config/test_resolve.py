@@ -21,7 +21,7 @@ from headstart.config.records import RunConfig, StudyConfig, make_run_config
 from headstart.config.resolve import pretext_config, run_config, study_config
 from headstart.errors import DataError, HeadstartError, UsageError
 from headstart.system.processor import available_threads
-from headstart.tasks.lookup import task_of_data
+from headstart.tasks.lookup import find_task
 
 
 def codes(error: pytest.ExceptionInfo[HeadstartError]) -> list[str]:
@@ -38,7 +38,7 @@ def kept(folder: Path, config) -> Path:
 
 
 def resolved_study(options: StudyOptions, data: Path, before: StudyConfig | None = None):
-    task = task_of_data(data)
+    task, _ = find_task(data)
     pictures = task.sizes(task.open(data)).pictures["train"]
     return study_config(options, data, task.name, pictures, before)
 

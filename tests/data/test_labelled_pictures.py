@@ -11,7 +11,7 @@ from PIL import Image
 
 from headstart.data.decoded_frames import resize_image
 from headstart.data.labelled_pictures import Labelled, digest_of, read_labelled_pictures
-from headstart.data.layouts.class_folders import open_classes
+from headstart.data.layouts.class_layouts import open_classes
 from headstart.errors import DataError
 from tests.data.pictures_of_classes import folders, four_files, labels, picture, save
 

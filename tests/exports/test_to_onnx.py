@@ -21,7 +21,7 @@ from safetensors.torch import load_file
 
 from headstart.config.recipes import CLASSIFIER_DEFAULT
 from headstart.config.records import make_run_config
-from headstart.data.layouts.class_folders import open_classes
+from headstart.data.layouts.class_layouts import open_classes
 from headstart.data.layouts.dataset import frames_of
 from headstart.data.layouts.recognise import open_dataset
 from headstart.data.pictures.frame import read_frame

@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 from headstart.cli.main import app
 from headstart.config.recipes import CLASSIFIER_DEFAULT
 from headstart.config.records import make_run_config
-from headstart.data.layouts.class_folders import open_classes
+from headstart.data.layouts.class_layouts import open_classes
 from headstart.data.layouts.picture_folder import find_pictures
 from headstart.data.layouts.recognise import open_dataset
 from headstart.errors import DataError, HeadstartError, LockedError
@@ -130,7 +130,7 @@ def test_bad_pictures_are_all_named_and_nothing_is_written(
     result = CliRunner().invoke(app, ["predict", str(run), str(photos), "--out", str(out)])
     assert isinstance(result.exception, (DataError, SystemExit)) and not out.exists()
     with pytest.raises(DataError) as caught:
-        classes_of_pictures(classifier, find_pictures(photos), photos)
+        classes_of_pictures(classifier, find_pictures(photos).frames, photos)
     assert len(caught.value.findings) == 2
 
 

@@ -30,7 +30,7 @@ def pictures(tmp_path: Path) -> Path:
 
 def test_masks_have_the_pictures_own_size(trained: Path, pictures: Path, tmp_path: Path) -> None:
     segmenter = open_segmenter(trained, "cpu")
-    frames = find_pictures(pictures)
+    frames = find_pictures(pictures).frames
     predict(segmenter, frames, pictures, tmp_path / "out")
     for frame in frames:
         with (
@@ -43,9 +43,9 @@ def test_masks_have_the_pictures_own_size(trained: Path, pictures: Path, tmp_pat
 
 def test_the_same_again_writes_the_same(trained: Path, pictures: Path, tmp_path: Path) -> None:
     segmenter, out = open_segmenter(trained, "cpu"), tmp_path / "out"
-    predict(segmenter, find_pictures(pictures), pictures, out)
+    predict(segmenter, find_pictures(pictures).frames, pictures, out)
     first = {p: p.read_bytes() for p in out.rglob("*.png")}
-    predict(segmenter, find_pictures(pictures), pictures, out)
+    predict(segmenter, find_pictures(pictures).frames, pictures, out)
     assert first == {p: p.read_bytes() for p in out.rglob("*.png")} and len(first) == 6
 
 
@@ -54,12 +54,17 @@ def test_a_bad_picture_is_named_and_the_others_are_done(
 ) -> None:
     (pictures / "bad.png").write_bytes(b"<html>")
     with pytest.raises(DataError, match=r"bad\.png"):
-        predict(open_segmenter(trained, "cpu"), find_pictures(pictures), pictures, tmp_path / "out")
+        predict(
+            open_segmenter(trained, "cpu"),
+            find_pictures(pictures).frames,
+            pictures,
+            tmp_path / "out",
+        )
     assert len(list((tmp_path / "out/masks").iterdir())) == 3
 
 
 def test_a_single_picture_is_found(pictures: Path) -> None:
-    assert [f.name for f in find_pictures(pictures / "a.png")] == ["a"]
+    assert [f.name for f in find_pictures(pictures / "a.png").frames] == ["a"]
 
 
 def test_pictures_that_would_share_a_mask(pictures: Path) -> None:
@@ -88,16 +93,16 @@ def test_another_runs_predictions_are_not_overwritten(
     (out / "theirs.tmp-999999999").touch()
     before = sorted(out.rglob("*"))
     with pytest.raises(UsageError, match=re.escape(str(out))) as caught:
-        predict(open_segmenter(trained, "cpu"), find_pictures(pictures), pictures, out)
+        predict(open_segmenter(trained, "cpu"), find_pictures(pictures).frames, pictures, out)
     assert caught.value.findings[0].code == "not-empty"
     assert sorted(out.rglob("*")) == before
 
 
 def test_what_a_killed_process_left_is_swept(trained: Path, pictures: Path, tmp_path: Path) -> None:
     segmenter, out = open_segmenter(trained, "cpu"), tmp_path / "out"
-    predict(segmenter, find_pictures(pictures), pictures, out)
+    predict(segmenter, find_pictures(pictures).frames, pictures, out)
     (out / "masks" / "a.png.tmp-999999999").touch()
-    predict(segmenter, find_pictures(pictures), pictures, out)
+    predict(segmenter, find_pictures(pictures).frames, pictures, out)
     assert sorted(p.name for p in (out / "masks").iterdir()) == ["a.png", "b.png", "c.png"]
 
 

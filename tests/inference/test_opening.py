@@ -12,7 +12,7 @@ from PIL import Image
 
 from headstart.config.recipes import CLASSIFIER_DEFAULT
 from headstart.config.records import make_run_config
-from headstart.data.layouts.class_folders import open_classes
+from headstart.data.layouts.class_layouts import open_classes
 from headstart.data.layouts.picture_folder import find_pictures
 from headstart.data.layouts.recognise import open_dataset
 from headstart.errors import DataError, UsageError
@@ -84,7 +84,7 @@ def test_a_predictor_scores_and_predicts_by_its_task(
     assert written.files.keys() == files
     assert all(path.exists() for path in written.files.values())
     Image.fromarray(np.zeros((9, 7, 3), np.uint8)).save(tmp_path / "a.png")
-    frames = find_pictures(tmp_path / "a.png")
+    frames = find_pictures(tmp_path / "a.png").frames
     assert predictor.predict_pictures(frames, tmp_path, tmp_path / "one").pictures == 1
 
 

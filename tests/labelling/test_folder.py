@@ -83,7 +83,7 @@ def test_a_turned_picture_is_written_as_it_is_seen(trained: Path, tmp_path: Path
     exif = Image.Exif()
     exif[ExifTags.Base.Orientation] = 6
     Image.fromarray(pixels).save(source / "a.jpg", exif=exif)
-    turned = Suggestion(find_pictures(source)[0], 0.1, 0.1, (1.0,))
+    turned = Suggestion(find_pictures(source).frames[0], 0.1, 0.1, (1.0,))
     out = tmp_path / "out"
     write_suggestions(open_segmenter(trained, "cpu"), [turned], source, out)
     with Image.open(out / "images/a.png") as image, Image.open(out / "masks/a.png") as mask:

@@ -44,7 +44,7 @@ def test_what_has_labels_or_is_held_out_is_left_out(
     for i in range(4):
         pixels = rng.integers(0, 256, (32, 40, 3), dtype=np.uint8)
         Image.fromarray(pixels).save(tmp_path / f"new-{i}.png")
-    suggestions = suggest(trained, find_pictures(tmp_path), tmp_path, 10, CPU)
+    suggestions = suggest(trained, find_pictures(tmp_path).frames, tmp_path, 10, CPU)
     assert {s.frame.name for s in suggestions.picked} == {f"new-{i}" for i in range(4)}
     assert (suggestions.pictures, suggestions.labelled, suggestions.held_out) == (6, 1, 1)
     assert suggestions.findings == ()
@@ -106,7 +106,7 @@ def test_labels_outside_the_budget_are_labels_too(drawn: Path, tmp_path: Path) -
     source.mkdir()
     for frame in known.labelled:
         shutil.copy(frame.image, source / f"{frame.name}{frame.image.suffix}")
-    suggestions = suggest(run, find_pictures(source), source, 5, CPU)
+    suggestions = suggest(run, find_pictures(source).frames, source, 5, CPU)
     assert suggestions.picked == () and suggestions.labelled == 12
     (run / "labels.txt").write_text("0\nnobody\n")  # of frames that have gone since
     (warning,) = known_of(run).findings
@@ -123,7 +123,7 @@ def test_pictures_that_cannot_be_read_are_all_named(trained: Path, tmp_path: Pat
         (tmp_path / name).write_bytes(b"<html>")
     run = read_finished_run(trained)
     with pytest.raises(DataError, match=r"a\.png(.|\n)*b\.png"):
-        look(Segmenter.network(run), run.facts.size, find_pictures(tmp_path), tmp_path, CPU)
+        look(Segmenter.network(run), run.facts.size, find_pictures(tmp_path).frames, tmp_path, CPU)
 
 
 def test_what_the_network_is_used_for_leaves_no_hook(trained: Path, drawn: Path) -> None:

@@ -48,7 +48,9 @@ def test_the_mask_is_the_one_that_predict_writes(
 ) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "in/a.png").write_bytes(PNG)
-    predict(served.segmenter, find_pictures(tmp_path / "in"), tmp_path / "in", tmp_path / "out")
+    predict(
+        served.segmenter, find_pictures(tmp_path / "in").frames, tmp_path / "in", tmp_path / "out"
+    )
     answer = post(client).json()
     assert base64.b64decode(answer["mask"]) == (tmp_path / "out/masks/a.png").read_bytes()
     classes = unpacked(answer["map"]).reshape(answer["height"], answer["width"])

@@ -123,7 +123,7 @@ def test_downloads_are_what_predict_writes(
     tmp_path: Path,
 ) -> None:
     upload(page, picture)
-    predict(served.segmenter, find_pictures(picture), picture.parent, tmp_path / "out")
+    predict(served.segmenter, find_pictures(picture).frames, picture.parent, tmp_path / "out")
     with page.expect_download() as mask:
         page.click("#save-mask")
     assert mask.value.suggested_filename == "scene-mask.png"

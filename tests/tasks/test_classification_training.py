@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from headstart.config.records import RunConfig
 from headstart.data.labelled_pictures import read_labelled_pictures
-from headstart.data.layouts.class_folders import open_classes
+from headstart.data.layouts.class_layouts import open_classes
 from headstart.errors import DataError
 from headstart.models.tuning import FrozenPart, cut, trained_weights
 from headstart.runs.run import train

@@ -132,7 +132,7 @@ def test_a_cards_own_code_for_a_classifier(coloured: Path, tmp_path: Path, model
     for height, width, room in ((90, 110, 1e-5), (20, 24, 5e-3)):
         picture(out / "picture.png", height, width)
         found = eval(run_without_headstart(code, out))
-        frames = [f for f in find_pictures(out) if f.name == "picture"]
+        frames = [f for f in find_pictures(out).frames if f.name == "picture"]
         (expected,) = classes_of_pictures(classifier, frames, out)
         assert list(found) == list(classifier.names)
         assert np.allclose(list(found.values()), expected, atol=room)

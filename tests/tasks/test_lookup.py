@@ -6,12 +6,12 @@ import pytest
 
 from headstart.errors import DataError
 from headstart.tasks.interface import DatasetSize
-from headstart.tasks.lookup import LABELLED, TASKS, task_named, task_of_data
+from headstart.tasks.lookup import LABELLED, TASKS, find_task, task_named
 from tests.data.pictures_of_classes import folders, four_files
 
 
 def sizes(data: Path) -> DatasetSize:
-    task = task_of_data(data)
+    task, _ = find_task(data)
     return task.sizes(task.open(data))
 
 
@@ -20,25 +20,25 @@ def test_every_task_is_found_by_its_own_name() -> None:
 
 
 def test_segmentation(drawn: Path) -> None:
-    assert task_of_data(drawn).name == "segmentation"
+    assert find_task(drawn)[0].name == "segmentation"
     counted = {"train": 12, "validation": 4, "test": 5}
     assert sizes(drawn) == DatasetSize(5, counted)
 
 
 def test_classification(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     root = folders(tmp_path / "folders", train={"a": 11, "b": 20}, test={"a": 2, "b": 1})
-    assert task_of_data(root).name == "classification"
+    assert find_task(root)[0].name == "classification"
     assert sizes(root) == DatasetSize(2, {"train": 28, "validation": 3, "test": 3})
     files = four_files(tmp_path / "files")
-    assert task_of_data(files).name == "classification"
+    assert find_task(files)[0].name == "classification"
     assert sizes(files) == DatasetSize(4, {"train": 36, "validation": 4, "test": 8})
     monkeypatch.chdir(tmp_path)
-    assert task_of_data(Path("fashion-mnist")).name == "classification"
+    assert find_task(Path("fashion-mnist"))[0].name == "classification"
 
 
 def test_a_class_called_mask(tmp_path: Path) -> None:
     root = folders(tmp_path, train={"mask": 3, "no_mask": 3}, test={"mask": 1, "no_mask": 1})
-    assert task_of_data(root).name == "classification"
+    assert find_task(root)[0].name == "classification"
 
 
 def test_a_split_that_is_not_there_has_none(tmp_path: Path) -> None:
@@ -48,6 +48,6 @@ def test_a_split_that_is_not_there_has_none(tmp_path: Path) -> None:
 
 def test_what_is_neither_is_told_as_a_segmentation(tmp_path: Path) -> None:
     for root in (tmp_path, tmp_path / "nowhere"):
-        assert task_of_data(root).name == "segmentation"
+        assert find_task(root)[0].name == "segmentation"
         with pytest.raises(DataError):
-            task_of_data(root).open(root)
+            find_task(root)[1]()

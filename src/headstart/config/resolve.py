@@ -47,7 +47,10 @@ _Recipe = TypeVar("_Recipe", bound=Training)
 
 
 def run_config(
-    options: TrainOptions, data: Path | str, before: RunConfig | None = None
+    options: TrainOptions,
+    data: Path | str,
+    before: RunConfig | None = None,
+    of_data: TaskName | None = None,
 ) -> RunConfig:
     """Return the configuration of one run, on the device ``"cpu"`` or that of ``before``.
 
@@ -55,6 +58,7 @@ def run_config(
         options: of ``train``.
         data: the dataset's folder.
         before: what [`run_before`][headstart.config.begun.run_before] returned.
+        of_data: the task that the dataset is for, if it was recognised before.
 
     Raises:
         UsageError, DataError: options are wrong, or a file they name; every one is named.
@@ -63,7 +67,7 @@ def run_config(
     file = before if options.config is not None else None
     # A finished run needs the file of its start no more.
     begun_from = before.start if before and file is None else None
-    task = options.task or (file.task if file else task_of(Path(data)))
+    task = options.task or (file.task if file else of_data or task_of(Path(data)))
     settings = TASKS[task]
     shared = _shared(options, file or settings, before, available_threads(), problems)
     if options.config is not None and file is not None and options.recipe is None:

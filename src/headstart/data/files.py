@@ -1,16 +1,32 @@
-"""Opening untrusted files: never hangs, reads no device, follows no link out of the dataset."""
+"""Opening untrusted files: never hangs, reads no device, follows no link out of the dataset.
+
+Links out of the dataset are followed where its ``dataset.toml`` says so: its paths are then of the
+type [`FollowedPath`][].
+"""
 
 from __future__ import annotations
 
 import os
 import re
 import stat
+from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from headstart.errors import DataError, Finding
 
 MAX_BYTES = 1 << 29  # enough for a picture of 64 million pixels of 8 bytes
+
+_MOST_FOLDERS = 100_000  # below a folder whose links are followed
+
+if TYPE_CHECKING:
+    _Path = Path
+else:
+    _Path = type(Path())  # PosixPath or WindowsPath: before Python 3.12, Path has no subclasses
+
+
+class FollowedPath(_Path):
+    """A path that may lead out of the dataset by links; paths below it may, too."""
 
 
 def shown(path: Path, root: Path) -> str:
@@ -36,7 +52,7 @@ def open_regular(path: Path, root: Path, max_bytes: int = MAX_BYTES) -> BinaryIO
 
     Raises:
         DataError: the file is missing, unreadable, not a regular file, too large, or outside
-            ``root``. The error names it.
+            ``root`` though its path is no [`FollowedPath`][]. The error names it.
     """
     name = shown(path, root)
 
@@ -45,12 +61,8 @@ def open_regular(path: Path, root: Path, max_bytes: int = MAX_BYTES) -> BinaryIO
 
     try:
         real = path.resolve(strict=True)
-        if not real.is_relative_to(root.resolve()):
-            raise refuse(
-                "link-leaves-dataset",
-                "a link leads out of the dataset; only files inside the dataset are read",
-                "replace the link by a copy of the file",
-            )
+        if not isinstance(path, FollowedPath) and not real.is_relative_to(root.resolve()):
+            raise DataError(link_leaves((name,)))
         descriptor = os.open(real, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
     except (OSError, RuntimeError) as error:  # RuntimeError: a loop of links, before Python 3.13
         reason = (isinstance(error, OSError) and error.strerror) or "symbolic links form a circle"
@@ -75,6 +87,47 @@ def open_regular(path: Path, root: Path, max_bytes: int = MAX_BYTES) -> BinaryIO
             "check that the file is what its name says",
         )
     return os.fdopen(descriptor, "rb")
+
+
+def link_leaves(files: tuple[str, ...]) -> Finding:
+    """Return the error of links that lead out of the dataset."""
+    message = "a link leads out of the dataset; only files inside the dataset are read"
+    hint = 'replace the link by a copy, or write links = "follow" into dataset.toml'
+    return Finding("link-leaves-dataset", "error", message, hint, files)
+
+
+def walk_links(root: Path) -> Iterator[tuple[str, list[str], list[str]]]:
+    """Walk a folder as ``os.walk`` does, also into folders outside it that links lead to.
+
+    A link back to a folder that it lies in, or to one inside ``root``, is not entered.
+
+    Raises:
+        DataError: the links lead to too many folders.
+    """
+    start = os.path.realpath(root)
+    entered = {str(root): frozenset({start})}  # by folder, what the links on the way led to
+    count = 0
+    for parent, folders, names in os.walk(root, followlinks=True):
+        on_the_way = entered.pop(parent)
+        kept = []
+        for name in folders:
+            path = str(Path(parent, name))
+            real, linked = os.path.realpath(path), Path(path).is_symlink()
+            if real in on_the_way or (linked and _one_in_the_other(real, start)):
+                continue
+            entered[path] = on_the_way | {real} if linked else on_the_way
+            kept.append(name)
+        folders[:] = kept
+        count += 1
+        if count > _MOST_FOLDERS:
+            message = f"the links lead to more than {_MOST_FOLDERS:,} folders"
+            hint = "let them lead only to the folders of the pictures"
+            raise DataError(Finding("too-many-folders", "error", message, hint, (root.name,)))
+        yield parent, folders, names
+
+
+def _one_in_the_other(one: str, other: str) -> bool:
+    return Path(one).is_relative_to(other) or Path(other).is_relative_to(one)
 
 
 def read_file(path: Path, root: Path, max_bytes: int = MAX_BYTES) -> bytes:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
-from collections.abc import Mapping
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from headstart.data.files import read_file
@@ -49,6 +51,68 @@ def read_groups(path: Path) -> dict[str, str]:
     except csv.Error as error:
         raise broken(f"the file is not valid CSV: {error}") from error
     return groups
+
+
+@dataclass(frozen=True)
+class Matches:
+    """Which lines of a ``groups.csv`` name which frames.
+
+    Attributes:
+        groups: the group of each frame; None: no line names it.
+        unused: stems that name no frame.
+        ambiguous: stems that name several frames, with the places of the frames.
+        conflicting: places of frames that lines put into different groups.
+        spellings: for each frame, a stem that names it alone; None if there is none.
+    """
+
+    groups: tuple[str | None, ...]
+    unused: tuple[str, ...]
+    ambiguous: Mapping[str, tuple[int, ...]]
+    conflicting: tuple[int, ...]
+    spellings: tuple[str | None, ...]
+
+
+def match_groups(lines: Mapping[str, str], names: Sequence[Sequence[str]]) -> Matches:
+    """Find the frames that the lines of a ``groups.csv`` name.
+
+    Args:
+        lines: the group of each stem, as [`read_groups`][] returns them.
+        names: the stems that each frame goes by, the usual one first.
+
+    >>> match_groups({"7": "p1", "test/8": "p2"}, [["train/7", "7"], ["test/8", "8"]]).groups
+    ('p1', 'p2')
+    >>> match_groups({"7": "p1"}, [["train/7", "7"], ["test/7", "7"]]).ambiguous
+    {'7': (0, 1)}
+    """
+    places: dict[str, tuple[int, ...]] = {}
+    for place, of_frame in enumerate(names):
+        for name in dict.fromkeys(map(_spelt_alike, of_frame)):
+            places[name] = (*places.get(name, ()), place)
+    found: list[set[str]] = [set() for _ in names]
+    unused, ambiguous = [], {}
+    for stem, group in lines.items():
+        named = places.get(_spelt_alike(stem), ())
+        if len(named) > 1:
+            ambiguous[stem] = named
+        elif named:
+            found[named[0]].add(group)
+        else:
+            unused.append(stem)
+    return Matches(
+        tuple(next(iter(groups), None) for groups in found),
+        tuple(unused),
+        ambiguous,
+        tuple(place for place, groups in enumerate(found) if len(groups) > 1),
+        tuple(
+            next((name for name in of_frame if len(places[_spelt_alike(name)]) == 1), None)
+            for of_frame in names
+        ),
+    )
+
+
+def _spelt_alike(stem: str) -> str:
+    """Return a stem with composed accents and ``/``, because systems write them in two ways."""
+    return unicodedata.normalize("NFC", stem).replace("\\", "/").removeprefix("./")
 
 
 def split(

@@ -13,7 +13,7 @@ from jaxtyping import Int64, UInt8
 
 from headstart.data.decoded_frames import decode, digest
 from headstart.data.label_map import LabelMap
-from headstart.data.layouts.class_folders import ClassDataset, LabelledSplit
+from headstart.data.layouts.class_dataset import ClassDataset, LabelledSplit
 from headstart.data.pictures.duplicates import Fingerprints, only_digests
 from headstart.data.pictures.reading import picture_header
 from headstart.errors import DataError

@@ -118,7 +118,7 @@ def _export(
     run = read_finished_run(folder)
     kind = kind_of_run(run)
     original = kind.from_run(run, torch.device("cpu"))
-    images = _images(original, folder, pictures)
+    images = _images(original, folder, pictures, tell)
     tell("exporting to ONNX, which takes some seconds")
     form = kind.export_form(run)
     content = _content(run, form, len(images))
@@ -172,16 +172,20 @@ def _content(run: FinishedRun, form: ExportForm, pictures: int) -> bytes:
     return sealed_onnx(graph)
 
 
-def _images(original: Predictor, run: Path, folder: Path | None) -> Images:
+def _images(
+    original: Predictor, run: Path, folder: Path | None, tell: Callable[[str], None]
+) -> Images:
     """Return pictures to compare on: some of a folder, or of the run's dataset.
 
     Raises:
         DataError: there are none, or they cannot be read.
     """
     if folder is not None:
-        frames = spread(find_pictures(folder), _PICTURES)
-        root = folder if folder.is_dir() else folder.parent
-        return [original.as_sample(read_frame(frame, root)) for frame in frames]
+        found = find_pictures(folder, "the comparison needs pictures")
+        for finding in found.passed_over:
+            tell(str(finding))
+        frames = spread(found.frames, _PICTURES)
+        return [original.as_sample(read_frame(frame, found.root)) for frame in frames]
     config = read_run_config(run / "config.json")
     data = Path(config.data)
     # A dataset that is not a folder but a word is not fetched again.

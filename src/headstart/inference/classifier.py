@@ -15,7 +15,8 @@ from jaxtyping import Float, Float32, UInt8
 
 from headstart.data.decoded_frames import resize_image
 from headstart.data.labelled_pictures import Labelled, read_labelled_pictures
-from headstart.data.layouts.class_folders import ClassDataset, open_classes
+from headstart.data.layouts.class_dataset import ClassDataset
+from headstart.data.layouts.class_layouts import open_classes
 from headstart.data.pictures.frame import Frame, read_frame
 from headstart.errors import DataError, Finding, UsageError
 from headstart.inference.finished_run import FinishedRun

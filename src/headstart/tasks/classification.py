@@ -9,7 +9,8 @@ from headstart.config.recipes import CLASSIFIER_RECIPES, ClassifierRecipe
 from headstart.config.records import RunConfig, StudyConfig
 from headstart.data.checks.classification import check_classes
 from headstart.data.labelled_pictures import digest_of
-from headstart.data.layouts.class_folders import ClassDataset, open_classes
+from headstart.data.layouts.class_dataset import ClassDataset
+from headstart.data.layouts.class_layouts import open_classes
 from headstart.data.layouts.dataset import SPLITS
 from headstart.data.task import TaskName
 from headstart.errors import Finding

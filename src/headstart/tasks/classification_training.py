@@ -22,7 +22,7 @@ from headstart.data.checks.leaks import Overlap
 from headstart.data.checks.overlaps import overlaps
 from headstart.data.files import merged
 from headstart.data.labelled_pictures import Labelled, read_labelled_pictures
-from headstart.data.layouts.class_folders import ClassDataset
+from headstart.data.layouts.class_dataset import ClassDataset
 from headstart.errors import DataError, Finding
 from headstart.models.classifiers import MEAN, STD, make_network
 from headstart.models.standardise import Standardise

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-from headstart.data.task import task_of
+from headstart.data.task import find_dataset
 from headstart.tasks.classification import Classification
 from headstart.tasks.interface import LabelledTask, Task
 from headstart.tasks.pretext import PretextTask
@@ -27,13 +30,18 @@ def labelled_task(name: str) -> LabelledTask:
     return LABELLED[name]
 
 
-def task_of_data(data: Path) -> LabelledTask:
-    """Return classification for a folder of classes or Fashion-MNIST; otherwise segmentation.
+def find_task(data: Path, name: str | None = None) -> tuple[LabelledTask, Callable[[], Any]]:
+    """Return the task of a dataset, and the function that opens it.
 
     Args:
         data: folder of the dataset, or the word ``fashion-mnist``.
+        name: of the task, if it is known; else it is classification for a folder of classes or
+            Fashion-MNIST, and segmentation otherwise.
 
     Raises:
-        DataError: a folder cannot be listed.
+        DataError: a folder cannot be listed, or two readings of it fit equally.
     """
-    return LABELLED[task_of(data)]
+    if name is not None:
+        return LABELLED[name], partial(LABELLED[name].open, data)
+    found = find_dataset(data)
+    return LABELLED[found.task], found.read

@@ -18,7 +18,7 @@ from headstart.data.decoded_frames import digest
 from headstart.data.files import shown
 from headstart.data.layouts.dataset import Dataset
 from headstart.data.layouts.picture_folder import find_pictures
-from headstart.data.layouts.recognise import layout_of, open_dataset
+from headstart.data.layouts.recognise import recognise
 from headstart.data.pictures.duplicates import NEAR, copies, fingerprints, nearest
 from headstart.data.pictures.frame import Frame
 from headstart.errors import DataError, Finding
@@ -47,6 +47,7 @@ class PretextPictures:
         train: pictures to train on.
         validation: pictures that choose the epoch.
         labelled: validation and test frames of the same dataset, which a start should not see.
+        passed_over: say which files of a folder were passed over, and why.
     """
 
     root: Path
@@ -54,6 +55,7 @@ class PretextPictures:
     train: tuple[Frame, ...]
     validation: tuple[Frame, ...]
     labelled: tuple[Frame, ...]
+    passed_over: tuple[Finding, ...] = ()
 
     @property
     def pool(self) -> tuple[Frame, ...]:
@@ -109,10 +111,12 @@ class PretextTask:
         Raises:
             DataError: the folder has fewer than two pictures, or the dataset cannot be used.
         """
-        if layout_of(data) is not None:
-            return pictures_of(open_dataset(data))
-        train, validation = _set_aside(find_pictures(data))
-        return PretextPictures(data, "the pictures of the folder", train, validation, ())
+        if (dataset := recognise(data)) is not None:
+            return pictures_of(dataset.read())
+        folder = find_pictures(data, "pretexts learn from pictures")
+        train, validation = _set_aside(folder.frames)
+        source = "the pictures of the folder"
+        return PretextPictures(data, source, train, validation, (), folder.passed_over)
 
     def check(self, config: PretextConfig) -> None:
         """See the interface."""

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from headstart.data.checks.classification import ClassReport, check_classes
-from headstart.data.checks.segmentation import Report, check_dataset
-from headstart.data.layouts.described import description_of
-from headstart.data.layouts.description import to_toml
-from headstart.data.layouts.recognise import open_dataset
-from headstart.data.task import TaskName, task_of
+from headstart.data.checks import classification, segmentation
+from headstart.data.checks.classification import ClassReport
+from headstart.data.checks.segmentation import Report
+from headstart.data.layouts.class_dataset import ClassDataset
+from headstart.data.layouts.dataset import Dataset
+from headstart.data.layouts.describing import description_text
+from headstart.data.task import find_dataset
 from headstart.errors import Finding, UsageError
 from headstart.system.disk import write_atomic
-
-_CHECKS: Mapping[TaskName, Callable[[Path, Path | None], Report | ClassReport]] = {
-    "classification": check_classes,
-    "segmentation": check_dataset,
-}
 
 
 def check(
@@ -44,23 +39,26 @@ def check(
         DiskError: the sheet cannot be written.
     """
     data = Path(data)
+    dataset = find_dataset(data).read()
     if describe is not None:
-        write_description(data, Path(describe))
-    return _CHECKS[task_of(data)](data, None if out is None else Path(out))
+        write_description(dataset, data, Path(describe))
+    folder = None if out is None else Path(out)
+    if isinstance(dataset, ClassDataset):
+        return classification.report_on(dataset, folder)
+    return segmentation.report_on(dataset, folder)
 
 
-def write_description(data: Path, file: Path) -> None:
+def write_description(dataset: Dataset | ClassDataset, data: Path, file: Path) -> None:
     """Write how a dataset is read as a ``dataset.toml``, to be edited.
 
     Raises:
         UsageError: the file exists, or the dataset has classes in place of masks.
-        DataError: there is no dataset to describe.
         DiskError: the file cannot be written.
     """
-    if task_of(data) != "segmentation":
+    if isinstance(dataset, ClassDataset):
         message = "--describe is for datasets with masks; class folders need no dataset.toml"
         raise UsageError(Finding("bad-setting", "error", message, "leave it out"))
     if file.exists():
         message = f"{file} exists"
         raise UsageError(Finding("bad-setting", "error", message, "give another name"))
-    write_atomic(file, to_toml(description_of(open_dataset(data))).encode())
+    write_atomic(file, description_text(dataset, data, file))

@@ -10,7 +10,7 @@ from headstart.errors import Finding, UsageError
 from headstart.inference.evaluation import evaluate_masks, evaluate_run
 from headstart.inference.onnx_file import is_onnx
 from headstart.inference.opening import kind_for
-from headstart.tasks.lookup import task_of_data
+from headstart.tasks.lookup import find_task
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,8 @@ def evaluate(
         DataError: the run is not finished, or pictures or masks are at fault.
     """
     run_or_masks, data = Path(run_or_masks), Path(data)
-    dataset = task_of_data(data).open(data)
+    _, open_data = find_task(data)
+    dataset = open_data()
     if is_onnx(run_or_masks) or (run_or_masks / "config.json").exists():
         return EvaluateResult(evaluate_run(run_or_masks, dataset, split, device))
     if not kind_for(dataset).predicts_masks:

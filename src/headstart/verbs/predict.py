@@ -9,8 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from headstart.data.layouts.dataset import frames_of
-from headstart.data.layouts.picture_folder import PictureFolder, nothing_to_use, walk
-from headstart.data.layouts.recognise import layout_of, open_dataset
+from headstart.data.layouts.picture_folder import (
+    PictureFolder,
+    nothing_to_use,
+    walk,
+    without_clips,
+)
+from headstart.data.layouts.recognise import recognise
 from headstart.data.pictures.clip import is_clip, open_clip
 from headstart.data.pictures.frame import Frame
 from headstart.errors import DataError, Finding, UsageError
@@ -148,7 +153,7 @@ def predict(
         files = {} if prediction.masks is None else {"masks": prediction.masks}
         result = _written(prediction.frames, files, out)
         return replace(result, clip=prediction, findings=warnings)
-    folder, passed_over = _find(run, source, kind.predicts_masks)
+    folder = _find(run, source, kind.predicts_masks)
     if form is not None and not folder.frames:
         raise _no_annotations(form, f"{source} holds only clips")
     clip_folders = _clip_folders(folder)
@@ -157,7 +162,7 @@ def predict(
     result = _predict_folder(
         open_predictor(run, device), folder, clip_folders, out, form, masks, step
     )
-    return replace(result, findings=(*passed_over, *result.findings))
+    return replace(result, findings=(*folder.passed_over, *result.findings))
 
 
 def _no_annotations(form: str, reason: str) -> UsageError:
@@ -166,33 +171,29 @@ def _no_annotations(form: str, reason: str) -> UsageError:
     return UsageError(Finding("format-of-pictures", "error", message, hint))
 
 
-def _find(run: Path, source: Path, with_clips: bool) -> tuple[PictureFolder, tuple[Finding, ...]]:
-    """Return the pictures and clips to predict, and what was passed over.
+def _find(run: Path, source: Path, with_clips: bool) -> PictureFolder:
+    """Return the pictures and clips to predict.
 
     Raises:
         UsageError: the folder is a dataset whose masks would be taken for pictures.
         DataError: there is nothing to predict, or names collide.
     """
     try:
-        layout = layout_of(source) if source.is_dir() else None
+        found = recognise(source) if source.is_dir() else None
     except OSError:  # a folder that may not be listed, which walking it reports
-        layout = None
-    if layout is not None:
-        splits = open_dataset(source).splits.values()
+        found = None
+    if found is not None:
+        layout, splits = found.layout, found.read().splits.values()
         if any(frame.masks or frame.valid for frames in splits for frame in frames):
             message = f"{source} is a dataset ({layout}); its masks would be taken for pictures"
             hint = "name a split, as in --split test; or give the folder that holds only pictures"
             raise UsageError(Finding("needs-split", "error", message, hint))
     folder = walk(source)
-    passed_over = () if folder.passed_over is None else (folder.passed_over,)
-    if folder.clips and not with_clips:
-        message = f"passed over {len(folder.clips)} clips, because {run} is a classifier"
-        names = tuple(str(path.relative_to(folder.root)) for path in folder.clips)
-        passed_over = (*passed_over, Finding("passed-over", "info", message, files=names))
-        folder = replace(folder, clips=())
+    if not with_clips:
+        folder = without_clips(folder, f"{run} is a classifier")
     if not folder.frames and not folder.clips:
         raise nothing_to_use(source, "a dataset needs --split")
-    return folder, passed_over
+    return folder
 
 
 def _clip_folders(folder: PictureFolder) -> dict[Path, Path]:

@@ -11,6 +11,7 @@ from headstart.config.option_values import Size
 from headstart.config.options import PretextOptions, PretextRecipeOption
 from headstart.config.records import PretextConfig
 from headstart.config.resolve import pretext_config
+from headstart.tasks.pretext import PretextTask
 from headstart.training.listener import SILENT, Listener
 
 _FILES = ("restorations.png", "curves.png", "README.md", "weights.safetensors")
@@ -92,6 +93,10 @@ def pretrain(
     )
     before = pretext_before(None if fresh else folder)
     config = pretext_config(options, data, before)
+    pictures = PretextTask().open(Path(data))
+    for finding in pictures.passed_over:
+        if listener is not None:
+            listener.finding(finding)
 
     from headstart.runs.folder import fresh_folder
     from headstart.runs.run import train
@@ -100,5 +105,5 @@ def pretrain(
     chosen = pick_device(device_name(device, before))
     config = config.model_copy(update={"device": chosen})
     folder = fresh_folder(folder) if fresh else folder
-    scores = train(config, folder, listener or SILENT, checkpoint_seconds)
+    scores = train(config, folder, listener or SILENT, checkpoint_seconds, dataset=pictures)
     return PretrainResult(folder, config, scores, tuple(folder / name for name in _FILES))

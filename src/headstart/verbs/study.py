@@ -17,7 +17,7 @@ from headstart.errors import Finding
 from headstart.studies.costs import Cost, cost_of_study
 from headstart.studies.plan import plan
 from headstart.system.devices import pick_device
-from headstart.tasks.lookup import labelled_task, task_of_data
+from headstart.tasks.lookup import find_task
 from headstart.training.listener import SILENT, Listener, ignore
 
 
@@ -129,8 +129,8 @@ def study(
         threads=threads,
     )
     before = study_before(folder)
-    problem = labelled_task(task) if task else task_of_data(data)
-    dataset = problem.open(data)
+    problem, open_data = find_task(data, task)
+    dataset = open_data()
     training_pictures = problem.sizes(dataset).pictures["train"]
     config = study_config(options, data, problem.name, training_pictures, before)
     findings = problem.warnings(dataset)

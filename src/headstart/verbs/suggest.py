@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from headstart.data.layouts.picture_folder import nothing_to_use, walk, with_flat_names
-from headstart.data.layouts.recognise import layout_of, open_dataset
+from headstart.data.layouts.picture_folder import find_pictures, with_flat_names
+from headstart.data.layouts.recognise import recognise
 from headstart.data.pictures.frame import Frame
 from headstart.errors import Finding, UsageError
 from headstart.training.listener import ignore
@@ -126,16 +126,13 @@ def _unlabelled_frames(
     unlabelled: Path,
 ) -> tuple[tuple[Frame, ...], Path, tuple[Finding, ...]]:
     """Return the pictures, their folder, and what was passed over."""
-    if layout_of(unlabelled) is not None:
-        dataset = open_dataset(unlabelled)
+    if (found := recognise(unlabelled)) is not None:
+        dataset = found.read()
         root = dataset.root if dataset.root.is_dir() else dataset.root.parent
         frames = dataset.unlabelled.get("train", ())
         if not frames:
             message = f"{unlabelled} is a dataset without unlabelled pictures"
             raise UsageError(Finding("no-pictures", "error", message, "give a folder of pictures"))
         return frames, root, ()
-    folder = walk(unlabelled)
-    if not folder.frames:
-        raise nothing_to_use(unlabelled)
-    passed_over = () if folder.passed_over is None else (folder.passed_over,)
-    return with_flat_names(folder.frames, folder.root), folder.root, passed_over
+    folder = find_pictures(unlabelled, "only pictures can be suggested")
+    return with_flat_names(folder.frames, folder.root), folder.root, folder.passed_over

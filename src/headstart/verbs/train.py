@@ -12,7 +12,7 @@ from headstart.config.options import PretextRecipeOption, RecipeOption, TrainOpt
 from headstart.config.records import RunConfig, on_device
 from headstart.config.resolve import run_config
 from headstart.errors import Finding
-from headstart.tasks.lookup import labelled_task
+from headstart.tasks.lookup import find_task
 from headstart.training.listener import SILENT, Listener
 
 _FILES = ("curves.png", "predictions.png", "confusion.png", "README.md", "scores.json")
@@ -120,9 +120,10 @@ def train(
     )
     # Everything that can be wrong with the options is said before torch takes seconds to load.
     before = run_before(options, None if fresh else folder)
-    chosen = run_config(options, data, before)
-    problem = labelled_task(chosen.task)
-    dataset = problem.open(data)
+    recorded = before.task if before and options.config is not None else None
+    problem, open_data = find_task(data, options.task or recorded)
+    chosen = run_config(options, data, before, problem.name)
+    dataset = open_data()
     findings = problem.warnings(dataset)
     for finding in (*problem.reading(dataset), *findings):
         if listener is not None:

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from headstart.data.drawn.dataset import write_dataset
-from headstart.data.layouts.class_folders import LabelledSplit, classes_layout_of, open_classes
+from headstart.data.layouts.class_dataset import LabelledSplit
+from headstart.data.layouts.class_layouts import classes_layout_of, open_classes
 from headstart.data.layouts.dataset import SPLITS
 from headstart.errors import DataError, Finding
 from tests.data.pictures_of_classes import folders, four_files, picture, save
@@ -162,7 +163,7 @@ def test_fashion_mnist_is_a_word_unless_it_is_a_folder(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     fetched = four_files(tmp_path / "fetched")
-    monkeypatch.setattr("headstart.data.layouts.class_folders.fetch_fashion_mnist", lambda: fetched)
+    monkeypatch.setattr("headstart.data.layouts.idx.fetch_fashion_mnist", lambda: fetched)
     word = Path("fashion-mnist")
     assert classes_layout_of(word) == "idx"
     assert open_classes(word).root == fetched
@@ -287,3 +288,22 @@ def test_folders_of_masks_are_never_classes(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="masks-as-classes") as refused:
         open_classes(tmp_path)
     assert "outlines" in refused.value.findings[0].message
+
+
+@pytest.mark.parametrize(
+    ("parts", "said"),
+    [
+        ({"train": 4}, "headstart drew validation"),
+        ({"train": 4, "validation": 2}, ""),
+        ({"": 10}, "headstart drew train, validation, test"),
+    ],
+)
+def test_the_reading_says_which_splits_were_drawn(
+    parts: dict[str, int], said: str, tmp_path: Path
+) -> None:
+    for part, count in parts.items():
+        for name in ("a", "b"):
+            for k in range(count):
+                save(picture(k), tmp_path / part / name / f"{k}.png")
+    reading = " ".join(open_classes(tmp_path).reading)
+    assert said in reading and ("drew" in reading) == bool(said)

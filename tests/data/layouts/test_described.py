@@ -1,4 +1,4 @@
-"""``dataset.toml``: patterns, classes, splits, regions; and every reading written as one."""
+"""``dataset.toml``: patterns, classes, splits, regions."""
 
 from __future__ import annotations
 
@@ -9,11 +9,8 @@ import pytest
 from PIL import Image
 
 from headstart.config.records import RunConfig
-from headstart.data.decoded_frames import digest
 from headstart.data.label_map import IGNORE, LabelMap
 from headstart.data.layouts.dataset import Dataset
-from headstart.data.layouts.described import description_of
-from headstart.data.layouts.description import to_toml
 from headstart.data.layouts.recognise import layout_of, open_dataset
 from headstart.data.pictures.masks import read_labelled
 from headstart.errors import DataError
@@ -66,7 +63,7 @@ def test_patterns_pair_and_group(tmp_path: Path) -> None:
         others = [f.group for f in frames if f not in part]
         assert not groups & set(others), "a group stays in one split"
     _, labels = read_labelled(frames[0], dataset.label_map, dataset.root)
-    assert np.array_equal(labels, mask(int(frames[0].name)) // 255)
+    assert np.array_equal(labels, mask(int(frames[0].name.removesuffix("_t1"))) // 255)
 
 
 def test_a_file_elsewhere_names_the_folder(tmp_path: Path) -> None:
@@ -161,26 +158,6 @@ def test_what_is_wrong_is_said(text: str, tmp_path: Path) -> None:
     with pytest.raises(DataError) as refused:
         described(scans(tmp_path), text)
     assert WRONG[text] in str(refused.value)
-
-
-def test_a_reading_written_as_a_description_reads_the_same(tmp_path: Path) -> None:
-    root = scans(tmp_path / "data")
-    for k in range(3):
-        save(root, f"more/{k}.png", picture(k))
-    first = open_dataset(root)
-    assert first.layout == "paired"
-    file = tmp_path / "out.toml"
-    file.write_text(to_toml(description_of(first)))
-    second = open_dataset(file)
-    assert second.label_map == first.label_map
-    assert second.splits.keys() == first.splits.keys()
-    for split, part in first.splits.items():
-        named = {frame.name: frame for frame in second.splits[split]}
-        assert set(named) == {frame.name for frame in part}
-        same_order = [named[frame.name] for frame in part]
-        assert [f.group for f in same_order] == [f.group for f in part]
-        assert digest(same_order, second.root) == digest(part, first.root)
-    assert len(second.unlabelled["train"]) == len(first.unlabelled["train"]) == 3
 
 
 def test_sixteen_bits_and_a_run(tmp_path: Path) -> None:

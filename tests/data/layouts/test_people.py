@@ -451,4 +451,19 @@ def test_the_line_for_a_field_of_view_reads_it(tmp_path: Path) -> None:
         for frame in frames:
             _, read = read_labelled(frame, dataset.label_map, dataset.root)
             assert np.array_equal(read == IGNORE, ~inside)
-            assert np.array_equal(read[inside], labels(int(frame.name))[inside])
+            assert np.array_equal(read[inside], labels(int(frame.name.partition("_")[0]))[inside])
+
+
+@pytest.mark.parametrize("name", ["two folders of masks", "two folders of pictures"])
+def test_each_of_two_readings_can_be_chosen(name: str, tmp_path: Path) -> None:
+    REFUSED[name][0](tmp_path)
+    with pytest.raises(DataError) as caught:
+        open_dataset(tmp_path)
+    readings = caught.value.findings[0].hint.split("dataset.toml: ")[1].split("; or ")
+    frames = []
+    for lines in readings:
+        (tmp_path / "dataset.toml").write_text(lines.replace(", masks", "\nmasks"))
+        dataset = open_dataset(tmp_path)
+        frames.append({(f.image, f.masks) for part in dataset.splits.values() for f in part})
+    assert len(frames) == 2 and not frames[0] & frames[1]
+    assert len(frames[0]) == len(frames[1]) == COUNT

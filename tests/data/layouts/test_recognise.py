@@ -56,15 +56,15 @@ def faults(root: Path) -> dict[str, Finding]:
 def test_layouts_have_a_name_each_and_recognise_no_empty_folder(tmp_path: Path) -> None:
     assert len({layout.name for layout in LAYOUTS}) == len(LAYOUTS)
     for layout in LAYOUTS:
-        assert not layout.recognises(tmp_path)
-        assert not layout.recognises(tmp_path / "nope")
+        assert not layout.recognise(tmp_path)
+        assert not layout.recognise(tmp_path / "nope")
     assert layout_of(tmp_path) is None
 
 
 @pytest.mark.parametrize(("files", "name"), [(ASSIGNMENT, "assignment"), (SPLIT, "plain")])
 def test_a_folder_is_recognised_by_one_layout(tmp_path: Path, files: list[str], name: str) -> None:
     made(tmp_path, files)
-    assert [layout.name for layout in LAYOUTS if layout.recognises(tmp_path)] == [name]
+    assert [layout.name for layout in LAYOUTS if layout.recognise(tmp_path)] == [name]
     assert layout_of(tmp_path) == open_dataset(tmp_path).layout == name
 
 

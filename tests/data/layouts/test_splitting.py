@@ -11,8 +11,11 @@ from hypothesis import strategies as st
 from headstart.data.layouts.frame_names import frame_names
 from headstart.data.layouts.name_patterns import usual_split
 from headstart.data.layouts.pairing import FrameSearch
+from headstart.data.layouts.recognise import open_dataset
 from headstart.data.layouts.splitting import NO_SPLIT, complete_splits, draw_validation
 from headstart.data.pictures.frame import Frame
+from headstart.errors import DataError
+from tests.data.layouts.test_people import levels, picture, save
 
 
 def search_of(**splits: list[Frame]) -> FrameSearch:
@@ -99,3 +102,76 @@ def test_names_of_frames_in_folders() -> None:
     (finding,) = search.findings
     assert finding.code == "same-stem"
     assert len(finding.files) == 3
+
+
+NESTED = [("p1", 1), ("p1", 2), ("p2", 1), ("p2", 3)] + [("p3", k) for k in range(4, 10)]
+
+
+def nested(root: Path, stems: list[str]) -> Path:
+    """Patients whose pictures share stems, each with a group of its own in groups.csv."""
+    for patient, k in NESTED:
+        save(root / f"{patient}/us/{k}.png", picture(k))
+        save(root / f"{patient}/seg/{k}.png", levels(k))
+    lines = [f"{stem},video {k // 2}" for k, stem in enumerate(stems)]
+    (root / "groups.csv").write_text("\n".join(["stem,group", *lines]))
+    return root
+
+
+def spelt(how: str) -> list[str]:
+    shared = {1}
+    return [how.format(p=p, k=k, name=f"{p}_{k}" if k in shared else str(k)) for p, k in NESTED]
+
+
+@pytest.mark.parametrize(
+    "how", ["{name}", "{p}/us/{k}", "{p}/us/{k}.png", "{p}\\us\\{k}", "./{p}/us/{k}"]
+)
+def test_every_spelling_of_a_stem_works(how: str, tmp_path: Path) -> None:
+    dataset = open_dataset(nested(tmp_path, spelt(how)))
+    groups = {f.image: f.group for part in dataset.splits.values() for f in part}
+    assert groups == {
+        tmp_path / f"{p}/us/{k}.png": f"video {place // 2}" for place, (p, k) in enumerate(NESTED)
+    }
+    said = [sentence for sentence in dataset.reading if sentence.startswith("Groups")]
+    assert said == ["Groups: 5, from groups.csv"]
+
+
+def test_a_stem_of_a_folder_with_splits_needs_its_split_only_where_it_is_shared(
+    tmp_path: Path,
+) -> None:
+    for k, split in enumerate(["train"] * 4 + ["validation", "test"]):
+        save(tmp_path / f"{split}/images/{k % 5}.png", picture(k))
+        save(tmp_path / f"{split}/masks/{k % 5}.png", levels(k))
+    lines = ["stem,group", "train/0,a", "1,a", "train/images/2,b", "3.png,b", "4,c", "test/0,d"]
+    (tmp_path / "groups.csv").write_text("\n".join(lines))
+    dataset = open_dataset(tmp_path)
+    assert [f.group for f in dataset.splits["train"]] == ["a", "a", "b", "b"]
+    assert [f.group for f in (*dataset.splits["validation"], *dataset.splits["test"])] == ["c", "d"]
+    (tmp_path / "groups.csv").write_text("\n".join(lines).replace("train/0", "0"))
+    with pytest.raises(DataError) as refused:
+        open_dataset(tmp_path)
+    (finding,) = refused.value.findings
+    assert finding.files == ("train/images/0.png", "test/images/0.png")
+    assert "train/0, test/0" in finding.hint
+
+
+def test_the_stems_that_messages_list_work(tmp_path: Path) -> None:
+    stems = spelt("{name}")
+    with pytest.raises(DataError) as refused:
+        open_dataset(nested(tmp_path, [*stems[:2], "17", *stems[3:4]]))
+    (finding,) = refused.value.findings
+    assert finding.code == "groups" and "7 of 10" in finding.message
+    listed = finding.hint.split("are ")[1].removesuffix(", ...").split(", ")
+    assert len(listed) == 5
+    lines = [*stems[:2], *stems[3:4], *listed, *stems[8:]]
+    assert open_dataset(nested(tmp_path, lines)).splits
+    (tmp_path / "groups.csv").write_text("stem,group\n1,a\n")
+    with pytest.raises(DataError, match="p1_1, p2_1"):
+        open_dataset(tmp_path)
+
+
+def test_two_groups_of_one_picture(tmp_path: Path) -> None:
+    stems = spelt("{name}")
+    nested(tmp_path, [*stems, "p1/us/2.png"])
+    with pytest.raises(DataError, match="two groups") as refused:
+        open_dataset(tmp_path)
+    assert refused.value.findings[0].files == ("p1/us/2.png",)

@@ -19,7 +19,8 @@ from jaxtyping import UInt8
 
 from headstart.data.checks.contact_sheet import classes_sheet, refuse_other_files, write_sheet
 from headstart.data.files import merged, shown
-from headstart.data.layouts.class_folders import ClassDataset, LabelledSplit, open_classes
+from headstart.data.layouts.class_dataset import ClassDataset, LabelledSplit
+from headstart.data.layouts.class_layouts import open_classes
 from headstart.data.pictures.duplicates import NEAR, Fingerprints, fingerprint, joined, nearest
 from headstart.data.pictures.frame import read_frame
 from headstart.data.pictures.reading import nearly_opaque
@@ -138,7 +139,11 @@ def check_classes(root: Path, out: Path | None = None) -> ClassReport:
         UsageError: ``out`` holds other files, or lies in the dataset.
         DiskError: the sheet cannot be written.
     """
-    dataset = open_classes(root)
+    return report_on(open_classes(root), out)
+
+
+def report_on(dataset: ClassDataset, out: Path | None = None) -> ClassReport:
+    """Decode all pictures of an opened dataset; otherwise as [`check_classes`][]."""
     if out is not None:
         refuse_other_files(out, dataset.root)
     # _counts reports absent classes for all splits.

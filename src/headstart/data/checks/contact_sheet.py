@@ -12,7 +12,7 @@ from PIL import Image, PngImagePlugin
 
 from headstart.data.checks.frame_facts import FrameFacts
 from headstart.data.label_map import IGNORE
-from headstart.data.layouts.class_folders import ClassDataset, LabelledSplit
+from headstart.data.layouts.class_dataset import ClassDataset, LabelledSplit
 from headstart.data.layouts.dataset import Dataset
 from headstart.data.pictures.frame import read_frame
 from headstart.data.pictures.masks import read_labelled

@@ -126,7 +126,11 @@ def check_dataset(root: Path, out: Path | None = None) -> Report:
         UsageError: ``out`` holds other files, or lies in the dataset.
         DiskError: the sheet cannot be written.
     """
-    dataset = open_dataset(root)
+    return report_on(open_dataset(root), out)
+
+
+def report_on(dataset: Dataset, out: Path | None = None) -> Report:
+    """Decode all frames of an opened dataset; otherwise as [`check_dataset`][]."""
     if out is not None:
         refuse_other_files(out, dataset.root)
     findings = list(dataset.findings)

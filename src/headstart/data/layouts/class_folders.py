@@ -1,35 +1,39 @@
-"""Labelled pictures: one folder per class, or Fashion-MNIST's four files.
+"""The layout ``classes``: labelled pictures in one folder per class.
 
-One folder per class::
+::
 
     train/<class>/<picture>   test/<class>/<picture>   validation/<class>/<picture>  (optional)
     or <class>/<picture> alone, which headstart then splits
 
 ``val`` means ``validation``. Without a validation split, a fixed tenth of the training pictures of
-each class is used. Names that start with a dot are ignored. [`headstart.data.layouts.idx`][] reads
-the idx files.
+each class is used. Names that start with a dot are ignored.
 """
 
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Int64, UInt8
+from jaxtyping import UInt8
 
 from headstart.data.files import listing, merged, natural_key, shown
-from headstart.data.layouts.contents import content_of
-from headstart.data.layouts.dataset import SPLITS
-from headstart.data.layouts.idx import fetch_fashion_mnist, find_idx, read_idx, unread_idx
-from headstart.data.layouts.recognise import layout_of
+from headstart.data.layouts.class_dataset import (
+    ClassDataset,
+    LabelledSplit,
+    drawn_splits,
+    reading_of,
+    with_validation,
+)
+from headstart.data.layouts.contents import content_of, look_into
+from headstart.data.layouts.dataset import SPLITS, Layout
 from headstart.data.pictures.frame import Frame
 from headstart.data.pictures.reading import SUFFIXES, read_image
 from headstart.errors import DataError, Finding, Severity
-from headstart.seeding import generator
 
-FASHION_MNIST = "fashion-mnist"
 _FOLDERS = {"train": ("train",), "validation": ("validation", "val"), "test": ("test",)}
 # Folders with these names (unless they hold photographs) and files with these endings mean that the
 # pictures have masks, not classes.
@@ -37,54 +41,6 @@ _MASKS = ("mask", "masks", "labels", "annotations", "ground_truth")
 _MASK_ENDINGS = ("_input", "_mask")
 _SAMPLED = 5  # pictures per folder
 _MOST_LOOKED_INTO = 100  # classes: a few pictures of each are decoded
-_HELD_OUT = 10  # one picture in so many of each class validates, and one tests
-
-
-@dataclass(frozen=True)
-class LabelledSplit:
-    """One split of labelled pictures.
-
-    Attributes:
-        names: names of the pictures.
-        labels: class index of each picture.
-        frames: files of the pictures; empty if ``pixels`` holds them.
-        pixels: grey pictures; None if they are files.
-    """
-
-    names: tuple[str, ...]
-    labels: Int64[np.ndarray, " n"]
-    frames: tuple[Frame, ...]
-    pixels: UInt8[np.ndarray, "n h w"] | None
-
-    def subset(self, indices: Int64[np.ndarray, " m"]) -> LabelledSplit:
-        """Return the pictures at ``indices``, in that order."""
-        return LabelledSplit(
-            tuple(self.names[i] for i in indices),
-            self.labels[indices],
-            tuple(self.frames[i] for i in indices) if self.frames else (),
-            None if self.pixels is None else self.pixels[indices],
-        )
-
-
-@dataclass(frozen=True)
-class ClassDataset:
-    """A dataset of labelled pictures.
-
-    Attributes:
-        root: folder of the dataset.
-        layout: ``"classes"`` or ``"idx"``.
-        names: names of the classes.
-        splits: the existing splits among ``"train"``, ``"validation"`` and ``"test"``.
-        findings: warnings.
-        reading: how the folder is read, one sentence each.
-    """
-
-    root: Path
-    layout: str
-    names: tuple[str, ...]
-    splits: dict[str, LabelledSplit]
-    findings: tuple[Finding, ...]
-    reading: tuple[str, ...] = ()
 
 
 @dataclass
@@ -112,29 +68,18 @@ class _ClassSearch:
         self.findings.append(Finding(code, severity, message, hint, files))
 
 
-def classes_layout_of(root: Path) -> str | None:
-    """Return ``"idx"``, ``"classes"``, or None if a folder is neither.
+def recognise(root: Path) -> Callable[[], ClassDataset] | None:
+    """Return the reader of a folder with class folders.
 
-    A folder that could be a dataset of masks, even a faulty one, is not read as classes. Decides by
-    names, and by some of the pictures if a class has a name that mask folders have.
+    Decides by names, and by some of the pictures if a class has a name that mask folders have.
 
     Raises:
-        DataError: A folder cannot be listed, or the error of
-            [`layout_of`][headstart.data.layouts.recognise.layout_of].
+        DataError: A folder cannot be listed.
     """
-    try:
-        if str(root) == FASHION_MNIST and not root.exists():
-            return "idx"
-        if not root.is_dir() or layout_of(root) is not None:
-            return None
-    except OSError:  # a name too long, a folder that may not be entered: no dataset of any kind
-        return None
-    if find_idx(root):
-        return "idx"
     # Under train/ any file counts as a picture of a class; if it cannot be read, it is reported.
     splits = [root / name for names in _FOLDERS.values() for name in names]
     if any(_has_classes(split, True) for split in splits) or _has_classes(root, False):
-        return "classes"
+        return partial(_read, root)
     return None
 
 
@@ -176,31 +121,7 @@ def _has_many_colours(image: UInt8[np.ndarray, "h w 3"]) -> bool:
     return len(np.unique(sample, axis=0)) > max(32, len(sample) // 5)
 
 
-def open_classes(root: Path) -> ClassDataset:
-    """Find the labelled pictures of a dataset.
-
-    Args:
-        root: folder of the dataset; or the word ``fashion-mnist``, which is downloaded unless such
-            a folder exists.
-
-    Raises:
-        DataError: lists every fault that shows without decoding a picture.
-    """
-    layout = classes_layout_of(root)
-    if layout == "idx":
-        root = root if root.exists() else fetch_fashion_mnist()
-        names, arrays = read_idx(root)
-        splits = {
-            split: LabelledSplit(tuple(f"{i:05}" for i in range(len(labels))), labels, (), pixels)
-            for split, (pixels, labels) in arrays.items()
-        }
-        splits = _with_validation(splits)
-        reading = _reading("four idx files", names, splits)
-        return ClassDataset(root, layout, names, splits, unread_idx(root), reading)
-    if layout is None:
-        message = f"{root} holds neither class folders nor idx files"
-        hint = "arrange it as train/<class>/<picture> and test/<class>/<picture>"
-        raise DataError(Finding("layout", "error", message, hint))
+def _read(root: Path) -> ClassDataset:
     search = _ClassSearch(root)
     _find_splits(search)
     names = tuple(sorted(search.files.get("train", search.files.get("", {})), key=natural_key))
@@ -211,27 +132,22 @@ def open_classes(root: Path) -> ClassDataset:
     _refuse_masks(search)
     splits = {split: _pictures(search, split, names) for split in search.files}
     if "" in splits:
-        splits = _split(splits[""])
+        splits = drawn_splits(splits[""])
         counts = ", ".join(f"{len(splits[split].names)} {split}" for split in SPLITS)
         message = f"the folder has no splits; headstart splits each class: {counts}"
         hint = "pictures of one source may be in several splits: make train/ and test/ yourself"
         search.findings.append(Finding("split-by-tool", "info", message, hint))
-    splits = _with_validation(splits)
-    reading = _reading("one folder for each class", names, splits)
-    return ClassDataset(root, layout, names, splits, merged(search.findings), reading)
+    splits = with_validation(splits)
+    given = [split for split in search.files if split]
+    reading = reading_of("one folder for each class", names, splits, given)
+    return ClassDataset(root, LAYOUT.name, names, splits, merged(search.findings), reading)
 
 
-def _reading(
-    arrangement: str, names: tuple[str, ...], splits: dict[str, LabelledSplit]
-) -> tuple[str, ...]:
-    count = sum(len(split.names) for split in splits.values())
-    counts = ", ".join(f"{len(split.names)} {name}" for name, split in splits.items())
-    listed = ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")
-    return (
-        f"Pictures: {count}, each with one class ({arrangement})",
-        f"Classes: {listed}",
-        f"Splits: {counts}",
-    )
+LAYOUT = Layout(
+    name="classes",
+    arrangement="train/<class>/<picture> and test/<class>/<picture>",
+    recognise=recognise,
+)
 
 
 def _find_splits(search: _ClassSearch) -> None:
@@ -304,7 +220,8 @@ def _refuse_masks(search: _ClassSearch) -> None:
         raise DataError(Finding("masks-as-classes", "error", message, hint, ("mapping.json",)))
     if len(part) > _MOST_LOOKED_INTO:
         return
-    contents = {name: content_of(files, search.root) for name, files in part.items()}
+    look = look_into(search.root)
+    contents = {name: content_of(files, look) for name, files in part.items()}
     masks = [name for name, content in contents.items() if content in ("labels", "region")]
     if masks and "picture" in contents.values():
         folder = search.folders.get("train", search.root)
@@ -354,37 +271,3 @@ def _pictures(search: _ClassSearch, split: str, names: tuple[str, ...]) -> Label
     return LabelledSplit(
         tuple(f.name for f in frames), np.array(labels, dtype=np.int64), tuple(frames), None
     )
-
-
-def _set_aside(
-    pictures: LabelledSplit, purpose: str, of: LabelledSplit
-) -> tuple[LabelledSplit, LabelledSplit]:
-    """Split off a fixed tenth (at least one picture) of each class; return the rest and it.
-
-    Args:
-        pictures: to be divided.
-        purpose: seeds the draw.
-        of: the split whose tenth it is.
-    """
-    chosen: list[int] = []
-    for k in np.unique(pictures.labels).tolist():
-        of_class = np.flatnonzero(pictures.labels == k)
-        count = max(1, int((of.labels == k).sum()) // _HELD_OUT)
-        chosen += generator(0, purpose, k).permutation(of_class)[:count].tolist()
-    drawn = np.sort(np.array(chosen, dtype=np.int64))
-    rest = np.setdiff1d(np.arange(len(pictures.names)), drawn)
-    return pictures.subset(rest), pictures.subset(drawn)
-
-
-def _split(pictures: LabelledSplit) -> dict[str, LabelledSplit]:
-    rest, test = _set_aside(pictures, "test of classes", pictures)
-    train, validation = _set_aside(rest, "validation of classes", pictures)
-    return {"train": train, "validation": validation, "test": test}
-
-
-def _with_validation(splits: dict[str, LabelledSplit]) -> dict[str, LabelledSplit]:
-    if "train" in splits and "validation" not in splits:
-        labelled = splits["train"]
-        train, validation = _set_aside(labelled, "validation of classes", labelled)
-        splits = {**splits, "train": train, "validation": validation}
-    return {name: splits[name] for name in SPLITS if name in splits}

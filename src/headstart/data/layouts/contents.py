@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
@@ -24,23 +25,38 @@ _NEAR_AN_END = 40  # grey levels from black or white: labels saved as JPEG
 _SAME = 0.97  # share of pixels that two files of a region have in common
 
 
-def content_of(paths: Sequence[Path], root: Path) -> Content:
+Look = Callable[[Path], UInt8[np.ndarray, "h w 3"] | None]
+"""Return a file's pixels, at most a few thousand of them; None if it cannot be read."""
+
+
+def look_into(root: Path) -> Look:
+    """Return a function that decodes files of a dataset, each once.
+
+    Args:
+        root: folder of the dataset.
+    """
+    return cache(lambda path: _read(path, root))
+
+
+def content_of(paths: Sequence[Path], look: Look) -> Content:
     """Return what most of some files show.
 
     Args:
         paths: files of one kind, in order; a few are decoded.
-        root: folder of the dataset.
+        look: decodes a file.
     """
-    step = max(1, len(paths) // _SAMPLED)
-    samples = [
-        image for path in paths[::step][:_SAMPLED] if (image := _read(path, root)) is not None
-    ]
+    samples = _samples(paths, look)
     if not samples:
         return "unreadable"
     labels = [looks_like_labels(image) for image in samples]
     if 2 * sum(labels) <= len(labels):
         return "picture"
     return "region" if _all_alike(samples) else "labels"
+
+
+def _samples(paths: Sequence[Path], look: Look) -> list[UInt8[np.ndarray, "_ _ 3"]]:
+    step = max(1, len(paths) // _SAMPLED)
+    return [image for path in paths[::step][:_SAMPLED] if (image := look(path)) is not None]
 
 
 def _read(path: Path, root: Path) -> UInt8[np.ndarray, "h w 3"] | None:
@@ -68,12 +84,9 @@ def looks_like_labels(image: UInt8[np.ndarray, "h w 3"]) -> bool:
     return is_grey and float(at_an_end.mean()) > 0.97 and bool((grey > 127).any())
 
 
-def colours_in(paths: Sequence[Path], root: Path) -> float:
+def colours_in(paths: Sequence[Path], look: Look) -> float:
     """Return the median number of colours in a few files."""
-    step = max(1, len(paths) // _SAMPLED)
-    images = [
-        image for path in paths[::step][:_SAMPLED] if (image := _read(path, root)) is not None
-    ]
+    images = _samples(paths, look)
     counts = [len(np.unique(image.reshape(-1, 3), axis=0)) for image in images]
     return float(np.median(counts)) if counts else 0.0
 
@@ -88,7 +101,7 @@ def _all_alike(samples: Sequence[UInt8[np.ndarray, "_ _ 3"]]) -> bool:
     return all(float(((image[..., 0] > 127) == first).mean()) >= _SAME for image in samples[1:])
 
 
-def overlap(one: Sequence[Path], other: Sequence[Path], root: Path) -> float:
+def overlap(one: Sequence[Path], other: Sequence[Path], look: Look) -> float:
     """Return the mean Jaccard index of what a few pairs of label files show.
 
     It is high for two observers of the same objects, and low for two classes.
@@ -96,7 +109,7 @@ def overlap(one: Sequence[Path], other: Sequence[Path], root: Path) -> float:
     values = []
     step = max(1, len(one) // _SAMPLED)
     for a, b in list(zip(one, other, strict=True))[::step][:_SAMPLED]:
-        first, second = _read(a, root), _read(b, root)
+        first, second = look(a), look(b)
         if first is None or second is None or first.shape != second.shape:
             continue
         shown, also = first.max(2) > 0, second.max(2) > 0

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Generic, TypeVar
 
 from headstart.data.label_map import IGNORE, LabelMap
 from headstart.data.pictures.frame import Frame
 from headstart.errors import Finding, UsageError
+
+Opened = TypeVar("Opened")
+"""A dataset of frames with masks, or of labelled pictures."""
 
 SPLITS = ("train", "validation", "test")
 
@@ -50,23 +54,22 @@ class Dataset:
 
 
 @dataclass(frozen=True)
-class Layout:
+class Layout(Generic[Opened]):
     """A way to arrange a dataset in folders, and the reader for it.
 
     Attributes:
         name: Runs record it, so it never changes.
         arrangement: Folders and files as a hint names them, after "arrange it as".
-        recognises: Whether a path is a dataset of this layout. Looks only at the names of a few
-            folders, so it is quick. Raises `DataError` if the path is almost one, for example if
-            it asks for a fold that does not exist.
-        read: Return the dataset at a recognised path. Decodes no picture. Raises `DataError` with
-            all faults that can be seen without decoding.
+        recognise: Return a function that reads the dataset at a path, or None if the path is no
+            dataset of this layout. Looks only at names, or decodes a few files, so it is quick;
+            what it found out, the function need not find out again. Raises `DataError` if the path
+            is almost a dataset, for example if it asks for a fold that does not exist. The function
+            raises `DataError` with all faults that can be seen without decoding.
     """
 
     name: str
     arrangement: str
-    recognises: Callable[[Path], bool]
-    read: Callable[[Path], Dataset]
+    recognise: Callable[[Path], Callable[[], Opened] | None]
 
 
 def frames_of(dataset: Dataset, split: str) -> tuple[Frame, ...]:
@@ -81,3 +84,26 @@ def frames_of(dataset: Dataset, split: str) -> tuple[Frame, ...]:
         message = f"{dataset.root} has no split {split}; it has {available}"
         raise UsageError(Finding("no-such-split", "error", message))
     return frames
+
+
+@dataclass(frozen=True)
+class Recognised(Generic[Opened]):
+    """A dataset whose layout is known.
+
+    Attributes:
+        layout: the name of its layout.
+        read: return the dataset; raises `DataError` with all faults that show without decoding.
+    """
+
+    layout: str
+    read: Callable[[], Opened]
+
+
+def first_that_recognises(
+    layouts: Iterable[Layout[Opened]], root: Path
+) -> Recognised[Opened] | None:
+    """Return the dataset at a path as the first layout that recognises it reads it."""
+    for layout in layouts:
+        if (read := layout.recognise(root)) is not None:
+            return Recognised(layout.name, read)
+    return None

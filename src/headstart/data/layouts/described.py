@@ -5,21 +5,23 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
-from headstart.data.files import is_junk, natural_key, read_file, shown
+from headstart.data.files import FollowedPath, is_junk, natural_key, read_file, walk_links
 from headstart.data.label_map import LabelMap, map_of_colours, map_of_levels, parsed_value
 from headstart.data.layouts.dataset import Dataset, Layout
 from headstart.data.layouts.description import (
     NAME,
     Description,
-    ListedFrame,
+    Parts,
     literal,
     matching,
     read_description,
 )
+from headstart.data.layouts.frame_names import with_unique_names
 from headstart.data.layouts.label_discovery import find_label_map
 from headstart.data.layouts.name_patterns import split_of
 from headstart.data.layouts.pairing import FrameSearch, describe, read_frames
@@ -30,25 +32,41 @@ from headstart.errors import DataError, Finding
 
 _MAX_LIST = 1 << 26  # bytes of a list file
 
-Parts = Mapping[str, str]
+
+def file_of(path: Path) -> Path | None:
+    """Return a path that is a ``.toml`` file, or the ``dataset.toml`` in a folder; None if none."""
+    if path.suffix == ".toml" and path.is_file():
+        return path
+    return path / NAME if (path / NAME).is_file() else None
 
 
-def recognises(path: Path) -> bool:
-    """Return whether a path is a ``.toml`` file, or a folder with a ``dataset.toml``."""
-    return (path.suffix == ".toml" and path.is_file()) or (path / NAME).is_file()
+def recognise(path: Path) -> Callable[[], Dataset] | None:
+    """Return the reader of a ``.toml`` file, or of a folder with a ``dataset.toml``."""
+    file = file_of(path)
+    return None if file is None else partial(read, file)
 
 
-def read(path: Path) -> Dataset:
+def read(file: Path) -> Dataset:
     """Find the frames as the file says.
 
     Raises:
         DataError: With all faults of the file, or of the folder.
     """
-    file = path if path.is_file() else path / NAME
     description = read_description(file)
     root = Path(os.path.normpath(file.parent / description.root))
     if description.layout is not None:
         return _by_layout(description.layout, root, file)
+    dataset = read_as(description, root)
+    return replace(dataset, reading=(f"Described by {file.name}", *dataset.reading))
+
+
+def read_as(description: Description, root: Path) -> Dataset:
+    """Find the frames in a folder as patterns, or frames one by one, say.
+
+    Raises:
+        DataError: With all faults of the folder.
+    """
+    root = FollowedPath(root) if description.links == "follow" else root
     search = FrameSearch(root, LAYOUT.arrangement)
     dataset = read_frames(search, LAYOUT.name, lambda search: _find(search, description))
     rules = ReadingRules(description.range, description.page)
@@ -56,9 +74,8 @@ def read(path: Path) -> Dataset:
         dataset,
         splits={n: _by_rules(frames, rules) for n, frames in dataset.splits.items()},
         unlabelled={n: _by_rules(frames, rules) for n, frames in dataset.unlabelled.items()},
-        reading=(f"Described by {file.name}", *dataset.reading),
         description=hashlib.sha256(
-            description.model_dump_json(exclude={"root"}).encode()
+            description.model_dump_json(exclude={"root"}, exclude_defaults=True).encode()
         ).hexdigest(),
     )
 
@@ -70,8 +87,7 @@ def _by_rules(frames: tuple[Frame, ...], rules: ReadingRules) -> tuple[Frame, ..
 LAYOUT = Layout(
     name="described",
     arrangement=f"you like, with a {NAME} that says how to read it",
-    recognises=recognises,
-    read=read,
+    recognise=recognise,
 )
 
 
@@ -83,7 +99,12 @@ def _by_layout(name: str, root: Path, file: Path) -> Dataset:
         message = f"{file}: there is no layout {name}"
         hint = f"expected one of {', '.join(layouts)}"
         raise DataError(Finding("bad-setting", "error", message, hint))
-    return layouts[name].read(root)
+    read = layouts[name].recognise(root)
+    if read is None:
+        message = f'{file} says layout = "{name}", but {root} is not arranged so'
+        hint = f"arrange it as {layouts[name].arrangement}; or write patterns in place of a layout"
+        raise DataError(Finding("layout", "error", message, hint))
+    return read()
 
 
 def _find(search: FrameSearch, description: Description) -> LabelMap | None:
@@ -95,18 +116,37 @@ def _find(search: FrameSearch, description: Description) -> LabelMap | None:
         return None
     for split, part in frames.items():
         labelled = tuple(
-            replace(frame, mask=_mask(masks[split, frame.name], description, label_map, frame))
+            replace(frame, mask=_mask(masks[frame.image], description, label_map, frame))
             for frame in part
         )
         search.splits[split] = labelled
-    complete_splits(search)
     describe(search)
+    complete_splits(search)
+    _say_where_links_lead(search)
     return label_map
 
 
+def _say_where_links_lead(search: FrameSearch) -> None:
+    if not isinstance(search.root, FollowedPath):
+        return
+    parts = (*search.splits.values(), *search.unlabelled.values())
+    of_frames = (
+        path for part in parts for f in part for path in (f.image, *f.masks, f.valid) if path
+    )
+    inside = Path(os.path.realpath(search.root))
+    real = [Path(os.path.realpath(path)) for path in of_frames]
+    outside = [path.parent for path in real if not path.is_relative_to(inside)]
+    folders = [str(folder) for folder in sorted(set(outside))]
+    listed = ", ".join(folders[:3]) + (f" and {len(folders) - 3} more" if folders[3:] else "")
+    where = f", in {listed}" if folders else ""
+    search.reading.append(
+        f"Links are followed: {len(outside)} of {len(real)} files lie outside the folder{where}"
+    )
+
+
 _Frames = dict[str, list[Frame]]
-_Masks = dict[tuple[str, str], list[tuple[Path, str]]]
-"""Mask files with their class (``""``: all), by split and frame."""
+_Masks = dict[Path, list[tuple[Path, str]]]
+"""Mask files with their class (``""``: all), by picture."""
 
 
 def _listed(search: FrameSearch, description: Description) -> tuple[_Frames, _Masks]:
@@ -115,19 +155,19 @@ def _listed(search: FrameSearch, description: Description) -> tuple[_Frames, _Ma
     for listed in description.frames:
         frame = Frame(listed.name, search.root / listed.picture, None, listed.group)
         if not listed.masks and description.missing != "background":
-            search.unlabelled["train"] = (*search.unlabelled.get("train", ()), frame)
+            part = "validation" if listed.split == "validation" else "train"
+            search.unlabelled[part] = (*search.unlabelled.get(part, ()), frame)
             continue
         split = listed.split or NO_SPLIT
         frames[split].append(frame)
-        masks[split, frame.name] = [(search.root / mask, "") for mask in listed.masks]
-    _refuse_twice(search, frames)
+        masks[frame.image] = [(search.root / mask, "") for mask in listed.masks]
     return frames, masks
 
 
 def _by_pattern(search: FrameSearch, description: Description) -> tuple[_Frames, _Masks]:
     assert description.pictures is not None
     assert description.masks is not None
-    files = sorted(_files(search.root), key=natural_key)
+    files = sorted(_files(search.root), key=lambda path: [*map(natural_key, path.split("/"))])
     patterns = description.masks if isinstance(description.masks, dict) else {"": description.masks}
     # 7_mask.png matches "{name}.png" too: the pattern that says more about it has it
     masks_of = [*patterns.values(), *([description.valid] if description.valid else [])]
@@ -156,12 +196,11 @@ def _by_pattern(search: FrameSearch, description: Description) -> tuple[_Frames,
             message, hint = "a picture has no mask of its region", f"add it, as {description.valid}"
             search.add_finding("no-region", "error", message, hint, [search.root / path])
         split = _split(search, description, path, parts, listed_splits)
-        frame = Frame(parts["name"], search.root / path, None, parts.get("group"),
-                      valid=search.root / region[0] if region else None)  # fmt: skip
-        if any(frame.name == other.name for other in frames[split]) and frame.group:
-            frame = replace(frame, name=f"{frame.group}_{frame.name}")
-        frames[split].append(frame)
-        masks[split, frame.name] = of_frame
+        frames[split].append(
+            Frame(_name(description.pictures, path, parts), search.root / path, None,
+                  parts.get("group"), valid=search.root / region[0] if region else None)
+        )  # fmt: skip
+        masks[search.root / path] = of_frame
     if without_mask:
         hint = (
             'add its mask; or list it as unlabelled = "..."; or say missing = "background" if it '
@@ -170,15 +209,38 @@ def _by_pattern(search: FrameSearch, description: Description) -> tuple[_Frames,
         search.add_finding(
             "image-without-mask", "error", "a picture has no mask", hint, without_mask
         )
-    if description.unlabelled:
-        others = [p for p in matching(description.unlabelled, files) if p not in pictures]
-        search.unlabelled["train"] = tuple(Frame(Path(p).stem, search.root / p) for p in others)
-    _refuse_twice(search, frames)
-    return frames, masks
+    others = [path for path in files if path not in pictures and path not in taken]
+    _unlabelled(search, description, others)
+    return {split: [*with_unique_names(f, search.root)] for split, f in frames.items()}, masks
+
+
+def _unlabelled(search: FrameSearch, description: Description, others: list[str]) -> None:
+    """Add the pictures without masks; those of a validation split apart."""
+    patterns = description.unlabelled
+    found: _Frames = defaultdict(list)
+    for pattern in (patterns,) if isinstance(patterns, str) else patterns:
+        for path, parts in matching(pattern, others).items():
+            validates = _meaning(description, parts.get("split", "")) == "validation"
+            frame = Frame(_name(pattern, path, parts), search.root / path)
+            found["validation" if validates else "train"].append(frame)
+    search.unlabelled |= {part: with_unique_names(f, search.root) for part, f in found.items()}
+
+
+def _name(pattern: str, path: str, parts: Parts) -> str:
+    """Return a frame's name: that of its picture, or of its folder if that is what varies."""
+    return parts["name"] if "{name}" in pattern.rpartition("/")[0] else Path(path).stem
+
+
+def _meaning(description: Description, value: str) -> str | None:
+    """Return the split that a value of ``{split}`` means; None if none."""
+    named = {of: split for split, of in description.split.items()}
+    meaning = split_of(value)
+    return named.get(value) or (meaning[0] if meaning else None)
 
 
 def _files(root: Path) -> Iterable[str]:
-    for parent, folders, names in os.walk(root):
+    walk = walk_links if isinstance(root, FollowedPath) else os.walk
+    for parent, folders, names in walk(root):
         folders[:] = [name for name in folders if not is_junk(name)]
         for name in names:
             if name[name.rfind(".") :].lower() in SUFFIXES and not is_junk(name):
@@ -224,7 +286,7 @@ def _split(
     listed: Mapping[str, str],
 ) -> str:
     if listed:
-        for name in (parts["name"], path, Path(path).name):
+        for name in (parts["name"], Path(path).stem, path, Path(path).name):
             if name in listed:
                 return listed[name]
         message = "a picture is in no list of the splits"
@@ -234,24 +296,12 @@ def _split(
         return NO_SPLIT
     if (value := parts.get("split")) is None:
         return NO_SPLIT
-    for split, named in description.split.items():
-        if named == value:
-            return split
-    if meaning := split_of(value):
-        return meaning[0]
+    if split := _meaning(description, value):
+        return split
     message = f"{value} is the name of no split"
     hint = f'say which it is: [split], then for example train = "{value}"'
     search.add_finding("not-a-split", "error", message, hint, [search.root / path])
     return NO_SPLIT
-
-
-def _refuse_twice(search: FrameSearch, frames: _Frames) -> None:
-    for part in frames.values():
-        names = [frame.name for frame in part]
-        if twice := [frame.image for frame in part if names.count(frame.name) > 1][:20]:
-            message = "several pictures of a split have one name"
-            hint = "add a {group} to the pattern, or give them different names"
-            search.add_finding("same-stem", "error", message, hint, twice)
 
 
 def _label_map(search: FrameSearch, description: Description, masks: list[Path]) -> LabelMap | None:
@@ -309,41 +359,7 @@ def _mask(
         levels = tuple((grey, grey) for grey in label_map.greys)
     return tuple(
         Layer(
-            path, levels, "the classes", ignored=label_map.ignore, threshold=description.threshold
+            path, levels, "the label map", ignored=label_map.ignore, threshold=description.threshold
         )
         for path, _ in masks
-    )
-
-
-def description_of(dataset: Dataset) -> Description:
-    """Return a description that reads the same dataset: its frames one by one, or its layout."""
-    frames = [(split, f) for split, part in dataset.splits.items() for f in part]
-    by_file = all(
-        isinstance(f.mask, Path) and f.crop is None and f.valid is None for _, f in frames
-    )
-    if not by_file or dataset.label_map.ignored_colours:
-        return Description(root=str(dataset.root.resolve()), layout=dataset.layout)
-    listed = [
-        ListedFrame(
-            name=frame.name,
-            picture=shown(frame.image, dataset.root),
-            masks=tuple(shown(mask, dataset.root) for mask in frame.masks),
-            split=split,  # type: ignore[arg-type]
-            group=frame.group,
-        )
-        for split, frame in frames
-    ]
-    listed += [
-        ListedFrame(name=frame.name, picture=shown(frame.image, dataset.root))
-        for part in dataset.unlabelled.values()
-        for frame in part
-    ]
-    names, colours = dataset.label_map.names, dataset.label_map.colours
-    values: list[int | str] = ["#{:02x}{:02x}{:02x}".format(*c) for c in colours]
-    values = values or [*dataset.label_map.greys]
-    return Description(
-        root=str(dataset.root.resolve()),
-        frames=tuple(listed),
-        classes=dict(zip(names, values, strict=True)),
-        ignore=dataset.label_map.ignore,
     )

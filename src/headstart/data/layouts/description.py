@@ -7,6 +7,7 @@
     masks = "gt/{group}/{name}_gt.png"            # or a table of patterns by class
     valid = "fov/{name}.gif"                      # optional: pixels that are 0 there count nowhere
     ignore = 255                                  # optional: a level or colour, or several
+    links = "follow"                              # optional: also where links leave the folder
 
     [classes]                                     # optional: levels, or colours such as "#ff0000"
     background = 0
@@ -18,14 +19,15 @@
 
 A pattern has parts in braces, which match within one folder or file name; ``*`` matches anything
 there. ``{name}`` is required, ``{group}`` and ``{split}`` have a meaning, and other parts must only
-agree between picture and mask.
+agree between picture and mask. A frame has the name of its picture's file, without the ending; if
+``{name}`` is a folder, the name of that folder.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -39,6 +41,8 @@ NAME = "dataset.toml"
 
 Split = Literal["train", "validation", "test"]
 Value = int | str | tuple[int, int, int]
+Parts = Mapping[str, str]
+"""What the parts of a pattern stand for in one path, by the part's name."""
 Pattern = Annotated[str, Field(min_length=1, max_length=500)]
 
 
@@ -68,7 +72,7 @@ class Description(FrozenModel):
         layout: the name of a layout that reads the folder, in place of patterns.
         pictures: pattern of the pictures.
         masks: pattern of the masks; or by class, of masks that show that class alone.
-        unlabelled: pattern of pictures without masks.
+        unlabelled: pattern of pictures without masks, or several.
         frames: frames one by one, in place of patterns.
         split: by split, the value of ``{split}``, or a text file that lists names.
         classes: grey level or colour by class name; by default the levels in the masks.
@@ -76,6 +80,7 @@ class Description(FrozenModel):
         valid: pattern of masks of the region that counts.
         threshold: masks are 255 from this brightness up and 0 below, for soft edges and JPEG.
         missing: ``"background"``: a picture without mask shows background only.
+        links: ``"follow"``: links that lead out of ``root`` are followed; else they are refused.
         range: the values that become black and white in pictures of more than 8 bits;
             ``"percentile"`` for each picture's own 0.5 and 99.5 percentiles.
         page: the page of TIFF files with several, from 0.
@@ -88,7 +93,7 @@ class Description(FrozenModel):
     layout: str | None = None
     pictures: Pattern | None = None
     masks: Pattern | dict[str, Pattern] | None = None
-    unlabelled: Pattern | None = None
+    unlabelled: Pattern | tuple[Pattern, ...] = ()
     frames: tuple[ListedFrame, ...] = ()
     split: dict[Split, str] = Field(default_factory=dict)
     classes: dict[str, Value] = Field(default_factory=dict)
@@ -96,6 +101,7 @@ class Description(FrozenModel):
     valid: Pattern | None = None
     threshold: Annotated[int, Field(ge=1, le=255)] | None = None
     missing: Literal["error", "background"] = "error"
+    links: Literal["refuse", "follow"] = "refuse"
     range: tuple[int, int] | Literal["percentile"] | None = None
     page: Annotated[int, Field(ge=0)] | None = None
 
@@ -105,12 +111,17 @@ class Description(FrozenModel):
         ways = [self.layout is not None, self.pictures is not None, bool(self.frames)]
         if sum(ways) != 1:
             raise ValueError("give one of layout, pictures (with masks) and frames")
+        if self.layout is not None and self.links == "follow":
+            raise ValueError(
+                "links are followed for pictures and masks, or frames, not for a layout"
+            )
         if self.pictures is not None and self.masks is None:
             raise ValueError("masks is missing: the pattern of the masks")
         coloured = any(not isinstance(value, int) for value in self.classes.values())
         if self.threshold is not None and (coloured or len(self.classes) > 2):
             raise ValueError("threshold is for masks of two levels; leave it out, or the classes")
-        patterns = [self.pictures, self.unlabelled, self.valid]
+        patterns = [self.pictures, self.valid]
+        patterns += [self.unlabelled] if isinstance(self.unlabelled, str) else self.unlabelled
         patterns += list(self.masks.values()) if isinstance(self.masks, dict) else [self.masks]
         for pattern in patterns:
             if pattern is not None and "{name}" not in pattern:
@@ -176,11 +187,15 @@ def to_toml(description: Description) -> str:
     lines = [f"{name} = {_literal(value)}" for name, value in values.items()]
     for name, table in tables.items():
         lines += ["", f"[{name}]"]
-        lines += [f"{_literal(key)} = {_literal(value)}" for key, value in table.items()]
+        lines += [f"{_key(key)} = {_literal(value)}" for key, value in table.items()]
     for frame in frames:
         lines += ["", "[[frames]]"]
         lines += [f"{key} = {_literal(value)}" for key, value in frame.items() if value is not None]
     return "\n".join(lines) + "\n"
+
+
+def _key(name: str) -> str:
+    return name if re.fullmatch("[A-Za-z0-9_-]+", name) else _literal(name)
 
 
 def _literal(value: object) -> str:

@@ -44,7 +44,9 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from headstart.data.files import listing, merged, shown
@@ -101,14 +103,15 @@ class Choice:
         return f"{self.target}-fold{self.fold}" + ("-lenient" if self.lenient else "")
 
 
-def recognises(path: Path) -> bool:
-    """Return whether a path is the release's folder, or its folder and a choice.
+def recognise(path: Path) -> Callable[[], Dataset] | None:
+    """Return the reader of a path that is the release's folder, or its folder and a choice.
 
     Raises:
         DataError: The folder is the release, but the path names a target or fold that does not
             exist.
     """
-    return _folder_and_choice(path) is not None
+    found = _folder_and_choice(path)
+    return None if found is None else partial(read, *found)
 
 
 def _folder_and_choice(path: Path) -> tuple[Path, Choice] | None:
@@ -139,15 +142,12 @@ def _sequences(root: Path) -> list[tuple[int, Path]]:
     return sorted((int(match[1]), path) for match, path in numbered if match and path.is_dir())
 
 
-def read(path: Path) -> Dataset:
+def read(root: Path, choice: Choice) -> Dataset:
     """Find the frames of a release by split.
 
     Raises:
         DataError: Lists all faults of the folders that show without decoding a picture.
     """
-    recognised = _folder_and_choice(path)
-    assert recognised is not None
-    root, choice = recognised
     sequences = _sequences(root)
     findings = _about(root, choice) + _complete(root, sequences, choice)
     test, train, validation, unlabelled = [], [], [], []
@@ -178,8 +178,7 @@ def read(path: Path) -> Dataset:
 LAYOUT = Layout(
     name="endovis",
     arrangement="the EndoVis 2017 challenge's instrument_dataset_<k>/",
-    recognises=recognises,
-    read=read,
+    recognise=recognise,
 )
 
 

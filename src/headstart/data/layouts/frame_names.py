@@ -1,12 +1,15 @@
-"""Names of frames whose pictures lie in nested folders."""
+"""Names of frames: unique in their split, though pictures in several folders share their stems."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
+from headstart.data.layouts.name_patterns import outermost_difference
 from headstart.data.layouts.pairing import FrameSearch, composed
+from headstart.data.pictures.frame import Frame
 
 
 def frame_names(search: FrameSearch, pictures: Sequence[Path], folder: Path) -> dict[Path, str]:
@@ -35,3 +38,30 @@ def frame_names(search: FrameSearch, pictures: Sequence[Path], folder: Path) -> 
                 paths,
             )
     return {paths[0]: name for name, paths in by_name.items()}
+
+
+def with_unique_names(frames: Iterable[Frame], root: Path) -> tuple[Frame, ...]:
+    """Return frames of one split, those that share a name with others under a longer one.
+
+    It begins with their group; if that does not tell them apart, with the folders below ``root``,
+    from the outermost that differs. Its parts are joined by ``_``.
+    """
+    frames = tuple(frames)
+    sharing: dict[str, list[Frame]] = defaultdict(list)
+    for frame in frames:
+        sharing[frame.name].append(frame)
+    longer: dict[Path, str] = {}
+    for name, same in sharing.items():
+        if len(same) == 1:
+            continue
+        groups = {frame.group for frame in same}
+        if len(groups) == len(same) and None not in groups:
+            longer |= {f.image: f"{f.group}_{name}".replace("/", "_") for f in same}
+            continue
+        folders = {f.image: f.image.relative_to(root).parts[:-1] for f in same}
+        level = outermost_difference(list(folders.values()))
+        longer |= {path: "_".join([*parts[level:], name]) for path, parts in folders.items()}
+    return tuple(
+        replace(frame, name=longer[frame.image]) if frame.image in longer else frame
+        for frame in frames
+    )

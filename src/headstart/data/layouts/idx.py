@@ -1,4 +1,6 @@
-"""Fashion-MNIST as published: four idx files, plain or gzipped, downloaded on request.
+"""The layout ``idx``: Fashion-MNIST as published, in four files, which may be gzipped.
+
+The files are downloaded on request.
 
 An idx file is a big-endian header (a magic number, then the length of each dimension, 32 bits each)
 and the values, one byte each. MNIST has the same files; a hash of the labels tells which dataset it
@@ -11,12 +13,21 @@ import gzip
 import hashlib
 import struct
 import zlib
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Int64, UInt8
 
 from headstart.data.files import merged, open_regular, shown
+from headstart.data.layouts.class_dataset import (
+    ClassDataset,
+    LabelledSplit,
+    reading_of,
+    with_validation,
+)
+from headstart.data.layouts.dataset import Layout
 from headstart.errors import DataError, DiskError, Finding
 
 FILES = {
@@ -55,6 +66,35 @@ _PUBLISHED = {  # SHA-256
         ("t10k-labels-idx1", "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5"),
     )
 }
+
+
+FASHION_MNIST = "fashion-mnist"
+"""In the place of a folder: download the dataset, unless a folder has this name."""
+
+
+def recognise(root: Path) -> Callable[[], ClassDataset] | None:
+    """Return the reader of a folder with idx files, or of the word ``fashion-mnist``."""
+    if str(root) == FASHION_MNIST and not root.exists():
+        return lambda: _read_dataset(fetch_fashion_mnist())
+    return partial(_read_dataset, root) if find_idx(root) else None
+
+
+def _read_dataset(root: Path) -> ClassDataset:
+    names, arrays = read_idx(root)
+    splits = {
+        split: LabelledSplit(tuple(f"{i:05}" for i in range(len(labels))), labels, (), pixels)
+        for split, (pixels, labels) in arrays.items()
+    }
+    splits = with_validation(splits)
+    reading = reading_of("four idx files", names, splits, list(arrays))
+    return ClassDataset(root, LAYOUT.name, names, splits, unread_idx(root), reading)
+
+
+LAYOUT = Layout(
+    name="idx",
+    arrangement="the four files of Fashion-MNIST",
+    recognise=recognise,
+)
 
 
 def find_idx(root: Path) -> dict[str, Path]:

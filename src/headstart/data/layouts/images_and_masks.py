@@ -8,7 +8,7 @@
     groups.csv                                                     (optional)
 
 ``images`` and ``masks`` without splits are split by the tool, see [`headstart.data.groups`][].
-``groups.csv`` has the columns ``stem`` (with its split if the folder has splits: ``train/17``) and
+``groups.csv`` has the columns ``stem`` (``17``; where several splits have a 17, ``train/17``) and
 ``group``: the video or patient that a frame comes from. Names that start with a dot are passed
 over.
 """
@@ -68,9 +68,9 @@ def _find(search: FrameSearch) -> LabelMap | None:
     pictures = pictures_by_stem(search, root / "unlabelled")
     if pictures:
         search.unlabelled["train"] = tuple(Frame(stem, path) for stem, path in pictures.items())
+    describe(search)
     assign_groups(search)
     make_splits(search)
-    describe(search)
     return find_label_map(search, mask_files(search))
 
 

@@ -56,6 +56,18 @@ def split_of(name: str, siblings: Collection[str] = ()) -> tuple[str, str] | Non
     return None
 
 
+def split_word(name: str, split: str) -> str:
+    """Return the word in a folder's name that means a split.
+
+    >>> split_word("trainannot", "train"), split_word("labelsTs", "test")
+    ('train', 'Ts')
+    """
+    for word in sorted(SPLIT_WORDS[split], key=len, reverse=True):
+        if (position := name.lower().find(word)) >= 0:
+            return name[position : position + len(word)]
+    return name[-2:]
+
+
 def constant_affixes(stems: Collection[str]) -> tuple[str, str]:
     """Return the prefix and the suffix that nearly all stems share.
 

@@ -8,147 +8,48 @@ out. Split folders have their usual names; other levels of the path are groups, 
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from headstart.data.files import shown
 from headstart.data.label_map import LabelMap, map_of_levels
 from headstart.data.layouts.arrangements import Arrangement, Key, Part, arrangements, find_places
-from headstart.data.layouts.contents import colours_in, content_of, overlap
+from headstart.data.layouts.contents import look_into
+from headstart.data.layouts.dataset import SPLITS, Dataset, Layout
+from headstart.data.layouts.frame_names import with_unique_names
 from headstart.data.layouts.label_discovery import find_label_map
-from headstart.data.layouts.name_patterns import ordinal_free, outermost_difference
-from headstart.data.layouts.pairing import FrameSearch, layout
-from headstart.data.layouts.pattern_of import pattern_of
+from headstart.data.layouts.pairing import FrameSearch, read_frames
+from headstart.data.layouts.roles import Roles, find_roles, groups_of, patterns_between
 from headstart.data.layouts.splitting import NO_SPLIT, complete_splits
 from headstart.data.pictures.frame import Frame, Layer
-from headstart.errors import DataError, Finding
-
-_PICTURE_NAMES = ("images", "image", "imgs", "img", "pictures", "original", "originals", "rgb")
-_MORE_COLOURS = 4  # times as many as masks have
-_SAME_OBJECTS = 0.4  # mean Jaccard index from which on two masks show the same objects
 
 
-@dataclass(frozen=True)
-class Roles:
-    """What the kinds of an arrangement are.
-
-    Attributes:
-        pictures: the kind that holds the pictures.
-        masks: the kinds that hold masks: one, or one for each class.
-        left_out: other kinds that pair, each with the reason.
-        regions: those of them that are nearly the same for every picture.
-    """
-
-    pictures: str
-    masks: tuple[str, ...]
-    left_out: dict[str, str]
-    regions: tuple[str, ...] = ()
-
-
-def recognises(root: Path) -> bool:
-    """Return whether a folder has pictures and masks that belong together.
+def recognise(root: Path) -> Callable[[], Dataset] | None:
+    """Return the reader of a folder that has pictures and masks that belong together.
 
     Raises:
         DataError: two kinds of files could equally be the pictures or the masks.
     """
-    return root.is_dir() and _arranged(root) is not None
+    found = _arranged(root) if root.is_dir() else None
+    if found is None:
+        return None
+    arrangement, roles = found
+
+    def find(search: FrameSearch) -> LabelMap | None:
+        return _find(search, arrangement, roles)
+
+    return lambda: read_frames(FrameSearch(root, LAYOUT.arrangement), LAYOUT.name, find)
 
 
 def _arranged(root: Path) -> tuple[Arrangement, Roles] | None:
+    look = look_into(root)
     for arrangement in arrangements(find_places(root)):
-        if (roles := _roles(arrangement, root)) is not None:
+        if (roles := find_roles(arrangement, root, look)) is not None:
             return arrangement, roles
     return None
 
 
-def _roles(arrangement: Arrangement, root: Path) -> Roles | None:
-    """Return what the kinds are; None if no kind holds pictures, or none masks."""
-    contents = {kind: content_of(arrangement.files(kind), root) for kind in arrangement.kinds}
-    pictures = [kind for kind, content in contents.items() if content == "picture"]
-    labels = [kind for kind, content in contents.items() if content == "labels"]
-    regions = [kind for kind, content in contents.items() if content == "region"]
-    labels, regions = (labels, regions) if labels else (regions, [])
-    if not pictures and len(labels) == 2:  # dark pictures with flat backgrounds look like labels
-        fewer, more = sorted(labels, key=lambda kind: colours_in(arrangement.files(kind), root))
-        colours = [colours_in(arrangement.files(kind), root) for kind in (fewer, more)]
-        if colours[1] >= _MORE_COLOURS * colours[0]:
-            pictures, labels = [more], [fewer]
-    paired = [p for p in pictures if any(_common(arrangement, p, kind) for kind in labels)]
-    labels = [kind for kind in labels if any(_common(arrangement, p, kind) for p in paired)]
-    if not paired or not labels:
-        return None
-    picture_kind = _only(paired, _PICTURE_NAMES, "pictures", root)
-    left_out = dict.fromkeys((p for p in paired if p != picture_kind), "it holds other pictures")
-    left_out |= dict.fromkeys(regions, "it is nearly the same for every picture: a field of view?")
-    masks, observers = _masks(arrangement, labels, root)
-    left_out |= dict.fromkeys(observers, "it shows the same objects again: a second observer?")
-    return Roles(picture_kind, masks, left_out, tuple(regions))
-
-
-def _common(arrangement: Arrangement, one: str, other: str) -> int:
-    parts = arrangement.kinds[one].keys() & arrangement.kinds[other].keys()
-    return sum(
-        len(arrangement.kinds[one][part].keys() & arrangement.kinds[other][part].keys())
-        for part in parts
-    )
-
-
-def _only(kinds: list[str], preferred: tuple[str, ...], what: str, root: Path) -> str:
-    """Return the only kind, or the one with a usual name.
-
-    Raises:
-        DataError: several kinds fit equally.
-    """
-    if len(kinds) == 1:
-        return kinds[0]
-    usual = [kind for kind in kinds if kind.lower().strip("_-. ") in preferred]
-    if len(usual) == 1:
-        return usual[0]
-    listed = " and ".join(kind or "the folder itself" for kind in sorted(kinds))
-    message = f"{listed} could equally be the {what}"
-    hint = f'say which in dataset.toml, for example {what} = "{sorted(kinds)[0]}/{{name}}.*"'
-    raise DataError(Finding("two-readings", "error", message, hint, (root.name,)))
-
-
-def _masks(
-    arrangement: Arrangement, labels: list[str], root: Path
-) -> tuple[tuple[str, ...], list[str]]:
-    """Return the kinds of the masks, and those that show the same objects again.
-
-    Several kinds of masks are one for each class where they show other pixels.
-
-    Raises:
-        DataError: two kinds show the same objects, and their names do not say which comes first.
-    """
-    if len(labels) == 1:
-        return (labels[0],), []
-    first, *others = sorted(labels)
-    again = [k for k in others if _overlap(arrangement, first, k, root) >= _SAME_OBJECTS]
-    if not again:
-        return tuple(sorted(labels)), []
-    if len(again) == len(others) and len({ordinal_free(kind) for kind in labels}) == 1:
-        return (first,), again
-    return (_only(labels, ("masks", "mask", "labels"), "masks", root),), [
-        kind for kind in labels if kind.lower() not in ("masks", "mask", "labels")
-    ]
-
-
-def _overlap(arrangement: Arrangement, one: str, other: str, root: Path) -> float:
-    pairs = [
-        (paths[0], arrangement.kinds[other][part][key][0])
-        for part, keys in arrangement.kinds[one].items()
-        for key, paths in keys.items()
-        if key in arrangement.kinds[other].get(part, {})
-    ]
-    return overlap([a for a, _ in pairs], [b for _, b in pairs], root)
-
-
-def _find(search: FrameSearch) -> LabelMap | None:
-    arranged = _arranged(search.root)
-    assert arranged is not None
-    arrangement, roles = arranged
+def _find(search: FrameSearch, arrangement: Arrangement, roles: Roles) -> LabelMap | None:
     _describe(search, arrangement, roles)
     mask_files = [path for kind in roles.masks for path in arrangement.files(kind)]
     if len(roles.masks) > 1:
@@ -157,7 +58,7 @@ def _find(search: FrameSearch) -> LabelMap | None:
         label_map = find_label_map(search, mask_files)
     if label_map is None:
         return None
-    group_of = _groups(arrangement, roles)
+    group_of = groups_of(arrangement, roles.pictures)
     unlabelled = []
     unpaired: list[Path] = []
     for part, pictures in arrangement.kinds[roles.pictures].items():
@@ -178,64 +79,41 @@ def _find(search: FrameSearch) -> LabelMap | None:
     if unpaired:
         message = "a picture has no mask"
         hint = (
-            "add its mask; or move it to a folder without masks, where it serves pretexts; or say "
-            'missing = "background" in dataset.toml if it shows nothing'
+            "add its mask; or move it to a folder without masks, for pretexts only; or, if it "
+            'shows nothing, say missing = "background" in dataset.toml'
         )
         search.add_finding("image-without-mask", "error", message, hint, unpaired)
     if unlabelled:
-        search.unlabelled["train"] = tuple(_named(unlabelled, search.root))
-        folders = sorted({shown(path.parent, search.root) for path in unlabelled})
-        search.reading.append(
-            f"Without masks: {len(unlabelled)} pictures in {_listed(folders)}, for pretexts"
+        search.unlabelled["train"] = with_unique_names(
+            (Frame(path.stem, path) for path in unlabelled), search.root
         )
+        folders = sorted({shown(path.parent, search.root) for path in unlabelled})
+        counted = f"{len(unlabelled)} pictures in {_listed(folders)}"
+        search.reading.append(f"Without masks: {counted}, which only pretexts use")
     if set(search.splits) == {"train"}:  # a folder called train alone is no split
         search.splits[NO_SPLIT] = search.splits.pop("train")
-    _unique_names(search)
+    if NO_SPLIT not in search.splits:
+        counts = [f"{len(search.splits[s])} {s}" for s in SPLITS if s in search.splits]
+        search.reading.append(f"Splits: {', '.join(counts)}, from the names of the folders")
+    for split, frames in search.splits.items():
+        search.splits[split] = with_unique_names(frames, search.root)
     complete_splits(search)
     return label_map
 
 
-LAYOUT = layout(
+LAYOUT = Layout(
     name="paired",
     arrangement="a folder of pictures and a folder of masks with the same names",
-    recognises=recognises,
-    find=_find,
+    recognise=recognise,
 )
-
-
-def _groups(arrangement: Arrangement, roles: Roles) -> dict[Key, str | None]:
-    """Return the group by the folders of a part: the outermost level that differs.
-
-    None where all parts have the same folders or each has one picture; or where there are no
-    splits and the folders have words for names that their pictures bear, too (``benign/benign
-    (1).png``): kinds of findings are no patients.
-    """
-    parts = arrangement.kinds[roles.pictures]
-    folders = {folders for _, folders in parts}
-    sorted_only = all(
-        split is None
-        and names
-        and not any(character.isdigit() for character in names[-1])
-        and path.stem.lower().startswith(names[-1].lower())
-        for (split, names), keys in parts.items()
-        for paths in keys.values()
-        for path in paths
-    )
-    if len(folders) < 2 or sorted_only:
-        return dict.fromkeys(folders)
-    same = outermost_difference(folders)
-    groups = {names: names[same] if len(names) > same else None for names in folders}
-    counts: Counter[str | None] = Counter()
-    for (_, names), keys in parts.items():
-        counts[groups[names]] += len(keys)
-    return groups if max(counts.values()) > 1 else dict.fromkeys(folders)
 
 
 def _class_per_kind(search: FrameSearch, kinds: tuple[str, ...]) -> LabelMap:
     names = [kind.strip("_-. 0123456789") or kind for kind in kinds]
     label_map = map_of_levels({"background": 0, **{name: k for k, name in enumerate(names, 1)}})
     search.reading.append(
-        f"Classes: {_listed(names)}, each in masks of its own; later over earlier"
+        f"Classes: {_listed(names)}, each with masks of its own; where they overlap, the later "
+        "class counts"
     )
     return label_map
 
@@ -277,30 +155,6 @@ def _mask(
     return tuple(Layer(path, levels, "the label map") for path, _ in layers)
 
 
-def _named(paths: Iterable[Path], root: Path) -> list[Frame]:
-    """Return pictures without masks, with names that differ."""
-    paths = list(paths)
-    counts = Counter(path.stem for path in paths)
-    return [
-        Frame(
-            p.stem if counts[p.stem] == 1 else shown(p.with_suffix(""), root).replace("/", "_"), p
-        )
-        for p in paths
-    ]
-
-
-def _unique_names(search: FrameSearch) -> None:
-    """Put the group before names that several frames of a split share."""
-    for split, frames in search.splits.items():
-        counts = Counter(frame.name for frame in frames)
-        search.splits[split] = tuple(
-            frame
-            if counts[frame.name] == 1
-            else replace(frame, name=f"{(frame.group or '').replace('/', '_')}_{frame.name}")
-            for frame in frames
-        )
-
-
 def _without_picture(search: FrameSearch, arrangement: Arrangement, roles: Roles) -> None:
     pictures = arrangement.kinds[roles.pictures]
     alone = [
@@ -323,15 +177,11 @@ def _describe(search: FrameSearch, arrangement: Arrangement, roles: Roles) -> No
     for kind in roles.masks:
         say(f"Masks: {_examples(arrangement, kind, search.root)}")
     for kind, reason in roles.left_out.items():
-        say(f"Left out: {_examples(arrangement, kind, search.root)}; {reason}")
+        say(f"Left out: {_examples(arrangement, kind, search.root)}: {reason}")
         if kind in roles.regions:
             _say_how_to_use(search, arrangement, roles, kind)
-    parts = arrangement.kinds[roles.pictures]
-    splits = sorted({split for split, _ in parts if split is not None})
-    if splits:
-        say(f"Splits: {_listed(splits)}, from the names of the folders")
-    groups = sorted({group for group in _groups(arrangement, roles).values() if group})
-    if groups:
+    groups = sorted({group for group in groups_of(arrangement, roles.pictures).values() if group})
+    if groups and not (search.root / "groups.csv").exists():
         say(f"Groups: {len(groups)}, from the folders {_listed(groups)}")
 
 
@@ -339,18 +189,14 @@ def _say_how_to_use(
     search: FrameSearch, arrangement: Arrangement, roles: Roles, region: str
 ) -> None:
     """Say which ``dataset.toml`` scores only the pixels inside a region."""
-    patterns = {}
-    for name, kind in (("pictures", roles.pictures), ("masks", roles.masks[0]), ("valid", region)):
-        of_kind = arrangement.kinds[kind]
-        files = [
-            (path, split)
-            for (split, _), keys in of_kind.items()
-            for p in keys.values()
-            for path in p
-        ]
-        patterns[name] = pattern_of([path for path, _ in files], [s for _, s in files], search.root)
-    message = f"{region or 'a kind of files'} is nearly the same for every picture and is left out"
-    lines = ", ".join(f'{name} = "{pattern}"' for name, pattern in patterns.items() if pattern)
+    beside = {"masks": roles.masks[0], "valid": region}
+    found = patterns_between(arrangement, search.root, roles.pictures, beside)
+    if found is None:
+        return
+    patterns = {"pictures": found.pictures, **found.beside}
+    files = _examples(arrangement, region, search.root)
+    message = f"{files} are nearly the same for every picture, and are left out"
+    lines = ", ".join(f'{name} = "{pattern}"' for name, pattern in patterns.items())
     hint = f"if only the pixels inside it count, write these lines into dataset.toml: {lines}"
     search.add_finding("region-left-out", "info", message, hint)
 

@@ -48,7 +48,7 @@ def layout(
     arrangement: str,
     recognises: Callable[[Path], bool],
     find: Callable[[FrameSearch], LabelMap | None],
-) -> Layout:
+) -> Layout[Dataset]:
     """Return the layout whose frames ``find`` collects.
 
     Args:
@@ -59,10 +59,12 @@ def layout(
             the findings.
     """
 
-    def read(root: Path) -> Dataset:
-        return read_frames(FrameSearch(root, arrangement), name, find)
+    def recognise(root: Path) -> Callable[[], Dataset] | None:
+        if not recognises(root):
+            return None
+        return lambda: read_frames(FrameSearch(root, arrangement), name, find)
 
-    return Layout(name, arrangement, recognises, read)
+    return Layout(name, arrangement, recognise)
 
 
 def read_frames(
@@ -167,14 +169,16 @@ def mask_files(search: FrameSearch) -> list[Path]:
 
 
 def describe(search: FrameSearch) -> None:
-    """Add to the reading: an example of a picture with its mask, the splits, and the rest."""
+    """Begin the reading with a picture and its mask, the splits, and pictures without masks."""
+    sentences = []
     frames = [frame for split in search.splits.values() for frame in split]
     if frames:
         picture, mask = shown(frames[0].image, search.root), shown(frames[0].masks[0], search.root)
-        search.reading.append(f"Pictures and masks: {len(frames)}, such as {picture} and {mask}")
+        sentences.append(f"Pictures and masks: {len(frames)}, such as {picture} and {mask}")
     if all(search.splits):
         counts = ", ".join(f"{len(split)} {name}" for name, split in search.splits.items())
-        search.reading.append(f"Splits: {counts}")
+        sentences.append(f"Splits: {counts}")
     if search.unlabelled:
         count = sum(len(pictures) for pictures in search.unlabelled.values())
-        search.reading.append(f"Without masks: {count} pictures, for pretexts")
+        sentences.append(f"Without masks: {count} pictures, which only pretexts use")
+    search.reading = [*sentences, *search.reading]

@@ -1,75 +1,202 @@
-"""Write the pattern of some files, as ``dataset.toml`` has them: the inverse of matching one."""
+"""Write the patterns of pictures and their masks, as ``dataset.toml`` has them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import takewhile
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
-from headstart.data.layouts.description import matching
-from headstart.data.layouts.name_patterns import constant_affixes, usual_split
+from headstart.data.layouts.description import Parts, matching
+from headstart.data.layouts.name_patterns import constant_affixes, split_of, split_word
+
+_FREE = ("folder", "subfolder", "subsubfolder")  # parts without a meaning
 
 
-def pattern_of(files: Sequence[Path], splits: Sequence[str | None], root: Path) -> str | None:
-    """Return a pattern that matches some files; None if no pattern says what they share.
+@dataclass(frozen=True)
+class Patterns:
+    """The patterns of a dataset.
 
-    Folders that are the same for all stand as they are; folders named after the splits become
-    ``{split}``, and one other level ``{group}``. Of the name, what all files of a split share
-    stands as it is; where it differs from split to split, ``*`` stands for it.
+    Attributes:
+        pictures: the pattern of the pictures.
+        beside: by name, the pattern of other files of each picture, such as its masks.
+        split: the values of ``{split}`` that are no usual names of splits, by split.
+    """
+
+    pictures: str
+    beside: dict[str, str]
+    split: dict[str, str]
+
+
+def patterns_of(
+    pictures: Sequence[Path],
+    beside: Mapping[str, Sequence[tuple[Path, Path]]],
+    root: Path,
+    groups: Sequence[str | None] = (),
+) -> Iterator[Patterns]:
+    """Yield the patterns that match some pictures and the files that belong to them.
+
+    A folder that is the same for all pictures stands as it is. One named after a split becomes
+    ``{split}``, one named after a group ``{group}``, and one that bears the name of a single
+    picture ``{name}``. Of a file's name, what all files of a split share stands as it is; where it
+    differs from split to split, ``*`` stands for it. The simplest patterns come first.
 
     Args:
-        files: the files, two or more.
-        splits: the split of each.
+        pictures: the pictures.
+        beside: by name, pairs of a picture and a file that belongs to it.
         root: the dataset's folder.
+        groups: the group of each picture; none if it is empty.
 
-    >>> files = [Path("a/train/7_t1.png"), Path("a/train/8_t1.png"), Path("a/test/9_t1.png")]
-    >>> pattern_of(files, ["train", "train", "test"], Path("a"))
-    '{split}/{name}_t1.png'
+    >>> folder = Path("a")
+    >>> names = ("train/7_t1.png", "train/8_t1.png", "test/9_t1.png")
+    >>> pictures = [folder / name for name in names]
+    >>> masks = [(path, path.with_name(f"{path.stem[0]}_seg.png")) for path in pictures]
+    >>> next(patterns_of(pictures, {"masks": masks}, folder))
+    Patterns(pictures='{split}/{name}_t1.png', beside={'masks': '{split}/{name}_seg.png'}, split={})
     """
-    parts = [path.relative_to(root).parts for path in files]
-    if len({len(each) for each in parts}) != 1 or len(files) < 2:
-        return None
-    folders = []
-    for level in zip(*(each[:-1] for each in parts), strict=True):
+    paths = [path.relative_to(root).as_posix() for path in pictures]
+    for pattern, split in _picture_patterns(paths, groups):
+        parts = matching(pattern, paths)
+        if len(parts) != len(paths):
+            continue
+        found = {
+            name: _beside(
+                [parts[picture.relative_to(root).as_posix()] for picture, _ in files],
+                [path.relative_to(root) for _, path in files],
+            )
+            for name, files in beside.items()
+        }
+        if all(found.values()):
+            yield Patterns(pattern, {n: p for n, p in found.items() if p is not None}, split)
+
+
+def _picture_patterns(
+    paths: list[str], groups: Sequence[str | None]
+) -> Iterator[tuple[str, dict[str, str]]]:
+    """Yield patterns of the pictures, each with the unusual values of ``{split}``."""
+    files = [PurePosixPath(path) for path in paths]
+    if len(files) < 2 or len({len(path.parts) for path in files}) != 1:
+        return
+    stems, ending = [path.stem for path in files], _ending(files)
+    levels = list(zip(*(path.parts[:-1] for path in files), strict=True))
+    folders: list[str] = []
+    split: dict[str, str] = {}
+    free = list(_FREE)
+    splits: Sequence[str] = [""] * len(files)
+    named = None  # the level that has a folder for each picture
+    for position, level in enumerate(levels):
         if len(set(level)) == 1:
             folders.append(level[0])
-        elif [usual_split(name) for name in level] == list(splits):
-            folders.append("{split}")
-        elif "{group}" not in folders:
+        elif any(groups) and list(level) == list(groups):
             folders.append("{group}")
+        elif "{split}" not in "".join(folders) and (found := _split_template(level)):
+            template, split = found
+            folders.append(template)
+            splits = level
+        elif free:
+            if len({path.parts[: position + 1] for path in files}) == len(files):
+                named = position
+            folders.append(f"{{{free.pop(0)}}}")
         else:
+            return
+    if named is not None:
+        of_name = [{"name": name} for name in levels[named]]
+        if (name := _template(stems, of_name)) is not None:
+            yield (
+                "/".join([*folders[:named], "{name}", *folders[named + 1 :], name + ending]),
+                split,
+            )
+    by_split = [
+        [s for s, of in zip(stems, splits, strict=True) if of == one] for one in set(splits)
+    ]
+    affixes = [constant_affixes(each) for each in by_split if len(each) > 1] or [("", "")]
+    before, after = ({affix[k] for affix in affixes} for k in (0, 1))
+    start, end = _shared_end(before), _shared_start(after)
+    word = re.sub("[^_. -]*$", "", start)  # of "img_p" in img_p1 and img_p2, "img_"
+    for name in dict.fromkeys(("{name}", f"{word}{{name}}{end}", f"{start}{{name}}{end}")):
+        yield "/".join([*folders, name + ending]), split
+
+
+def _split_template(level: Sequence[str]) -> tuple[str, dict[str, str]] | None:
+    """Return the pattern of folders named after splits, and the values that are no usual names."""
+    values: dict[str, str] = {}
+    templates = set()
+    unusual = {}
+    for name in dict.fromkeys(level):
+        meaning = split_of(name, set(level))
+        if meaning is None or meaning[0] in values:
             return None
-    name = _name_pattern(files, splits)
-    pattern = "/".join([*folders, name])
-    matches = matching(pattern, ["/".join(each) for each in parts])
-    names = {tuple(sorted(found.items())) for found in matches.values()}
-    return pattern if len(names) == len(files) else None
+        values[meaning[0]] = word = split_word(name, meaning[0])
+        templates.add(name.replace(word, "{split}", 1))
+        if split_of(word) is None:
+            unusual[meaning[0]] = word
+    return (templates.pop(), unusual) if len(templates) == 1 else None
 
 
-def _name_pattern(files: Sequence[Path], splits: Sequence[str | None]) -> str:
-    affixes = []
-    for split in dict.fromkeys(splits):
-        stems = [path.stem for path, of in zip(files, splits, strict=True) if of == split]
-        if len(stems) > 1:  # a single name does not say what it would share
-            affixes.append(constant_affixes(stems))
-    affixes = affixes or [("", "")]
-    prefix = _shared([prefix for prefix, _ in affixes])
-    suffix = _shared([suffix for _, suffix in affixes])
+def _beside(parts: Sequence[Parts], files: Sequence[Path]) -> str | None:
+    """Return the pattern of files, each of which belongs to a picture with some parts."""
+    if not files or len({len(path.parts) for path in files}) != 1:
+        return None
+    pieces = []
+    for level in zip(*(path.parts[:-1] for path in files), strict=True):
+        if (piece := _template(level, parts)) is None:
+            return None
+        pieces.append(piece)
+    name = _template([path.stem for path in files], parts)
+    if name is None:
+        name = "*"  # where a folder says which picture it is
+    pattern = "/".join([*pieces, name + _ending(files)])
+    return pattern if "{name}" in pattern else None
+
+
+def _template(texts: Sequence[str], parts: Sequence[Parts]) -> str | None:
+    """Return what texts share, with a part of their picture in place of what differs."""
+    if len(set(texts)) == 1 and len(texts) > 1:
+        return texts[0]
+    patterns = []
+    for part in parts[0]:
+        pairs = [(text, of[part]) for text, of in zip(texts, parts, strict=True)]
+        if not all(value in text for text, value in pairs):
+            continue
+        for position in (str.find, str.rfind):
+            before = {text[: position(text, value)] for text, value in pairs}
+            after = {text[position(text, value) + len(value) :] for text, value in pairs}
+            patterns.append(f"{_shared_end(before)}{{{part}}}{_shared_start(after)}")
+
+    def preference(pattern: str) -> tuple[bool, bool, bool]:
+        return "*" in pattern, pattern[:1] + pattern[-1:] != "{}", "{name}" not in pattern
+
+    return min(patterns, key=preference, default=None)
+
+
+def _ending(files: Sequence[Path] | Sequence[PurePosixPath]) -> str:
     endings = {path.suffix for path in files}
-    ending = endings.pop() if len(endings) == 1 else ".*"
-    return f"{prefix}{{name}}{suffix}{ending}"
+    return endings.pop() if len(endings) == 1 else ".*"
 
 
-def _shared(affixes: list[str]) -> str:
-    """Return the affix, or what the affixes have in common around a ``*``."""
-    if len(set(affixes)) == 1:
-        return affixes[0]
-    start = _common_start(affixes)[:1]
-    start = start if start in ("_", "-", ".", " ") else ""
-    end = _common_start([affix[::-1] for affix in affixes])[::-1]
-    return f"{start}*{end if len(end) < min(map(len, affixes)) - len(start) else ''}"
+def _shared_start(texts: set[str]) -> str:
+    """Return the text that all are, or what they share around a ``*``.
+
+    >>> _shared_start({"_test", "_training"}), _shared_start({"_test_mask", "_training_mask"})
+    ('_*', '_*_mask')
+    >>> _shared_start({"_mask", "_mask_1"})
+    '_mask*'
+    """
+    if len(texts) == 1:
+        return next(iter(texts))
+    start = _common_start(texts)
+    if start in texts:
+        return f"{start}*"
+    start = start[:1] if start[:1] in ("_", "-", ".", " ") else ""  # no part of a word
+    end = _common_start({text[len(start) :][::-1] for text in texts})[::-1]
+    return f"{start}*{re.sub('^[^_. -]+', '', end)}"
 
 
-def _common_start(texts: list[str]) -> str:
+def _shared_end(texts: set[str]) -> str:
+    return _shared_start({text[::-1] for text in texts})[::-1]
+
+
+def _common_start(texts: set[str]) -> str:
     same = takewhile(lambda column: len(set(column)) == 1, zip(*texts, strict=False))
     return "".join(column[0] for column in same)

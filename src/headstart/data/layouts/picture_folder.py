@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 
 from headstart.data.files import PREDICTIONS_MARK, is_junk
@@ -26,29 +26,39 @@ class PictureFolder:
         frames: its pictures in the order of their paths; a frame's name is the path of its picture
             below ``root`` without the ending, with ``/`` between folders.
         clips: its clips, in the order of their paths.
-        passed_over: says how many files are neither, and why; None if there are none.
+        passed_over: say how many files were passed over, and why; none if there are none.
     """
 
     root: Path
     frames: tuple[Frame, ...]
     clips: tuple[Path, ...] = ()
-    passed_over: Finding | None = None
+    passed_over: tuple[Finding, ...] = ()
 
 
-def find_pictures(source: Path, or_else: str = "") -> tuple[Frame, ...]:
+def find_pictures(source: Path, because: str = "only pictures are used") -> PictureFolder:
     """Return ``source`` if it is a picture, or the pictures in it and its subfolders.
 
     Args:
         source: A picture, or a folder.
-        or_else: What else the caller accepts, for the hint if there are no pictures.
+        because: Why clips are passed over, in words.
 
     Raises:
         DataError: There is no picture, or two pictures differ only in their endings.
     """
-    folder = walk(source)
+    folder = without_clips(walk(source), because)
     if not folder.frames:
-        raise nothing_to_use(source, or_else)
-    return folder.frames
+        raise nothing_to_use(source)
+    return folder
+
+
+def without_clips(folder: PictureFolder, because: str) -> PictureFolder:
+    """Return a folder without its clips, which are passed over, too."""
+    if not folder.clips:
+        return folder
+    message = f"passed over {len(folder.clips)} clips, because {because}"
+    names = tuple(str(path.relative_to(folder.root)) for path in folder.clips)
+    finding = Finding("passed-over", "info", message, files=names)
+    return replace(folder, clips=(), passed_over=(*folder.passed_over, finding))
 
 
 def nothing_to_use(source: Path, or_else: str = "") -> DataError:
@@ -96,7 +106,7 @@ def walk(source: Path) -> PictureFolder:
         files = tuple(map(str, same_stem))
         raise DataError(Finding("same-stem", "error", message, "rename one of them", files))
     frames = tuple(Frame(name, path) for path, name in named.items())
-    return PictureFolder(source, frames, tuple(sorted(clips)), others.finding(source))
+    return PictureFolder(source, frames, tuple(sorted(clips)), others.findings(source))
 
 
 def with_flat_names(frames: Iterable[Frame], root: Path) -> tuple[Frame, ...]:
@@ -142,9 +152,9 @@ class _Others:
             return True
         return False
 
-    def finding(self, root: Path) -> Finding | None:
+    def findings(self, root: Path) -> tuple[Finding, ...]:
         if not self.paths:
-            return None
+            return ()
         reasons = [f"{count} {reason}" for reason, count in sorted(self.reasons.items())]
         if self.not_pictures:
             usual = self.not_pictures.most_common()
@@ -154,7 +164,7 @@ class _Others:
             reasons.insert(0, f"{count} neither pictures nor clips ({', '.join(listed)})")
         message = f"passed over {len(self.paths)} files and folders: {'; '.join(reasons)}"
         files = tuple(str(path.relative_to(root)) for path in sorted(self.paths))
-        return Finding("passed-over", "info", message, files=files)
+        return (Finding("passed-over", "info", message, files=files),)
 
 
 def _not_listed(error: OSError) -> None:

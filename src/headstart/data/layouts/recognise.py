@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from headstart.data.files import listing
+from headstart.data.files import link_leaves, listing, merged
 from headstart.data.layouts import described, endovis, images_and_masks, numbered_frames, paired
 from headstart.data.layouts.annotations import (
     coco,
@@ -20,11 +20,15 @@ from headstart.data.layouts.annotations import (
     voc,
     yolo,
 )
-from headstart.data.layouts.dataset import Dataset, Layout
+from headstart.data.layouts.arrangements import find_places
+from headstart.data.layouts.dataset import Dataset, Layout, Recognised, first_that_recognises
+from headstart.data.pictures.reading import read_image
 from headstart.errors import DataError, Finding
 
+_PLACES_LOOKED_INTO = 5  # folders of pictures, when none could be read
+
 # The first layout that recognises a folder reads it.
-LAYOUTS: tuple[Layout, ...] = (
+LAYOUTS: tuple[Layout[Dataset], ...] = (
     described.LAYOUT,
     coco.LAYOUT,
     yolo.LAYOUT,
@@ -54,12 +58,12 @@ def open_dataset(root: Path) -> Dataset:
             without decoding a picture.
     """
     try:
-        layout = _recognise(root)
+        found = recognise(root)
     except OSError:  # a name too long, a folder that may not be entered
-        layout = None
-    if layout is None:
-        raise DataError(_not_a_folder(root) or _unknown_layout(root))
-    return layout.read(root)
+        found = None
+    if found is None:
+        raise no_dataset(root)
+    return found.read()
 
 
 def layout_of(root: Path) -> str | None:
@@ -69,12 +73,24 @@ def layout_of(root: Path) -> str | None:
         DataError: The folder is EndoVis 2017, but the path names a target or fold that does not
             exist.
     """
-    layout = _recognise(root)
-    return None if layout is None else layout.name
+    found = recognise(root)
+    return None if found is None else found.layout
 
 
-def _recognise(root: Path) -> Layout | None:
-    return next((layout for layout in LAYOUTS if layout.recognises(root)), None)
+def recognise(root: Path) -> Recognised[Dataset] | None:
+    """Recognise a dataset with masks; None if it has no known layout.
+
+    Raises:
+        DataError: as [`layout_of`][], or two readings of the folder fit equally.
+    """
+    return first_that_recognises(LAYOUTS, root)
+
+
+def no_dataset(root: Path) -> DataError:
+    """Return the error of a path that is no dataset of any kind."""
+    if (not_a_folder := _not_a_folder(root)) is not None:
+        return DataError(not_a_folder)
+    return DataError([_unknown_layout(root), *_unreadable_pictures(root)])
 
 
 def _not_a_folder(root: Path) -> Finding | None:
@@ -85,6 +101,31 @@ def _not_a_folder(root: Path) -> Finding | None:
     except OSError as error:
         message = f"{root} cannot be looked at: {error.strerror}"
     return Finding("no-such-folder", "error", message, "give the unpacked folder of the dataset")
+
+
+def _unreadable_pictures(root: Path) -> tuple[Finding, ...]:
+    """Return why a folder shows no pictures: links out of it, or files that cannot be read.
+
+    Looks at links to folders, and at a few files with the endings of pictures; nothing is returned
+    if one of them can be read.
+    """
+    faults = [
+        link_leaves((name,))
+        for name in listing(root, root)
+        if (root / name).is_symlink() and (root / name).is_dir() and not _inside(root / name, root)
+    ]
+    for place in find_places(root)[:_PLACES_LOOKED_INTO]:
+        try:
+            read_image(place.files[0], root)
+        except DataError as error:
+            faults += error.findings
+        else:
+            return ()
+    return merged(faults)
+
+
+def _inside(path: Path, root: Path) -> bool:
+    return path.resolve().is_relative_to(root.resolve())
 
 
 def _unknown_layout(root: Path) -> Finding:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from headstart.data.files import natural_key
-from headstart.data.groups import read_groups, split
+from headstart.data.files import natural_key, shown
+from headstart.data.groups import Matches, match_groups, read_groups, split
 from headstart.data.layouts.dataset import SPLITS
 from headstart.data.layouts.pairing import FrameSearch, pair
+from headstart.data.pictures.frame import Frame
 from headstart.errors import DataError
 
 NO_SPLIT = ""
@@ -24,6 +27,7 @@ def complete_splits(search: FrameSearch, source: str = "") -> None:
         search: has the labelled frames.
         source: where the splits come from, for the reading; by default it has said so.
     """
+    _refuse_shared_names(search)
     assign_groups(search)
     unsorted = search.splits.get(NO_SPLIT, ())
     if unsorted and len(search.splits) > 1:
@@ -45,6 +49,15 @@ def complete_splits(search: FrameSearch, source: str = "") -> None:
     search.splits = {name: search.splits[name] for name in SPLITS if name in search.splits}
 
 
+def _refuse_shared_names(search: FrameSearch) -> None:
+    for frames in search.splits.values():
+        counts = Counter(frame.name for frame in frames)
+        if twice := [frame.image for frame in frames if counts[frame.name] > 1]:
+            message = "several pictures of a split have one name"
+            hint = "give them different names, or put them into folders of different names"
+            search.add_finding("same-stem", "error", message, hint, twice)
+
+
 def assign_groups(search: FrameSearch) -> None:
     """Give each labelled frame its group, if there is a ``groups.csv``."""
     path = search.root / "groups.csv"
@@ -55,23 +68,50 @@ def assign_groups(search: FrameSearch) -> None:
     except DataError as error:
         search.findings += error.findings
         return
-    missing: list[Path] = []
+    places = [(name, frame) for name, frames in search.splits.items() for frame in frames]
+    matches = match_groups(groups, [_stems(name, frame, search.root) for name, frame in places])
+    _report_groups(search, matches, [frame.image for _, frame in places])
+    given = iter(matches.groups)
     for name, frames in search.splits.items():
-        keys = [f"{name}/{frame.name}" if name else frame.name for frame in frames]
-        missing += [f.image for f, key in zip(frames, keys, strict=True) if key not in groups]
-        search.splits[name] = tuple(
-            replace(f, group=groups.pop(key, None)) for f, key in zip(frames, keys, strict=True)
-        )
+        search.splits[name] = tuple(replace(frame, group=next(given)) for frame in frames)
+    count = len({group for group in matches.groups if group is not None})
+    search.reading.append(f"Groups: {count}, from groups.csv")
+
+
+def _stems(split_name: str, frame: Frame, root: Path) -> list[str]:
+    """Return what ``groups.csv`` may call a frame: its name, with its split, or its path."""
+    path = Path(shown(frame.image, root))
+    named = [f"{split_name}/{frame.name}"] if split_name else []
+    without_ending = path.with_suffix("").as_posix()
+    return [*named, frame.name, without_ending, path.as_posix(), path.name, path.stem]
+
+
+def _report_groups(search: FrameSearch, matches: Matches, pictures: list[Path]) -> None:
+    missing = [place for place, group in enumerate(matches.groups) if group is None]
+    for stem, places in matches.ambiguous.items():
+        missing = [place for place in missing if place not in places]
+        message = f"{stem} in groups.csv names {len(places)} pictures"
+        hint = f"say which, as {_first_five(matches, places)}"
+        search.add_finding("groups", "error", message, hint, [pictures[k] for k in places])
+    if matches.conflicting:
+        files = [pictures[k] for k in matches.conflicting]
+        message, hint = "groups.csv gives a picture two groups", "remove all lines of it but one"
+        search.add_finding("groups", "error", message, hint, files)
     if missing:
-        message = "labelled images have no line in groups.csv"
-        search.add_finding(
-            "groups", "error", message, "give every labelled image its group", missing
-        )
-    if groups:
-        examples = ", ".join(list(groups)[:5])
-        message = f"groups.csv names {len(groups)} stems without a labelled image: {examples}"
-        hint = "check their spelling; in a folder with splits, write a stem as train/17"
-        search.add_finding("groups-unused", "warning", message, hint, [path])
+        message = f"groups.csv has no line for {len(missing)} of {len(pictures)} labelled pictures"
+        hint = f"add a line with a group for each; their stems are {_first_five(matches, missing)}"
+        search.add_finding("groups", "error", message, hint, [pictures[k] for k in missing])
+    if matches.unused:
+        listed = ", ".join(matches.unused[:5]) + (", ..." if matches.unused[5:] else "")
+        message = f"{len(matches.unused)} stems in groups.csv name no labelled picture: {listed}"
+        stems = _first_five(matches, missing or range(len(pictures)))
+        hint = f"check their spelling; stems of pictures are {stems}"
+        search.add_finding("groups-unused", "warning", message, hint, [search.root / "groups.csv"])
+
+
+def _first_five(matches: Matches, places: Sequence[int]) -> str:
+    stems = [stem for k in places if (stem := matches.spellings[k]) is not None]
+    return ", ".join(stems[:5]) + (", ..." if stems[5:] else "")
 
 
 def make_splits(search: FrameSearch) -> None:
@@ -91,8 +131,10 @@ def make_splits(search: FrameSearch) -> None:
     for name, stems in stems_by_split.items():
         search.splits[name] = tuple(frames[stem] for stem in sorted(stems, key=natural_key))
     counts = ", ".join(f"{len(stems)} {name}" for name, stems in stems_by_split.items())
-    message = f"the folder has no splits; it was split by the names of its {kind}: {counts}"
-    search.reading.append(f"Splits: {counts}, drawn by the names of the {kind}, always the same")
+    message = f"the folder has no splits; headstart draws them from its {kind}: {counts}"
+    search.reading.append(
+        f"Splits: {counts}, drawn by headstart, always the same, because the folder has none"
+    )
     hint = (
         "frames of one video or patient may be in several splits: name them in groups.csv, or "
         "make the folders train, validation and test"
@@ -127,5 +169,5 @@ def draw_validation(search: FrameSearch) -> None:
     search.splits = chosen | {n: f for n, f in search.splits.items() if n != "train"}
     search.reading.append(
         f"Validation: {len(drawn['validation'])} of the {len(frames)} training frames, drawn by "
-        f"the names of the {kind}, because the folder has no validation split"
+        "headstart, always the same, because the folder has no validation split"
     )

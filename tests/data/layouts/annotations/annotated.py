@@ -159,7 +159,7 @@ def notes(dataset: Dataset) -> dict[str, Finding]:
 
 def recognised_by(root: Path) -> list[str]:
     """Return the layouts that take a folder for theirs, but for the last, which takes any pairs."""
-    return [layout.name for layout in LAYOUTS[:-1] if layout.recognises(root)]
+    return [layout.name for layout in LAYOUTS[:-1] if layout.recognise(root)]
 
 
 def numbers(ring: Ring, *scale: float) -> list[Any]:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from headstart.data.label_map import IGNORE
-from headstart.data.layouts.class_folders import classes_layout_of
+from headstart.data.layouts.class_layouts import classes_layout_of
 from headstart.data.layouts.recognise import layout_of, open_dataset
 from headstart.data.pictures.masks import read_labelled
 from tests.data.layouts.plain_copy import (

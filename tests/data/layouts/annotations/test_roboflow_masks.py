@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from headstart.data.layouts.class_folders import classes_layout_of
+from headstart.data.layouts.class_layouts import classes_layout_of
 from headstart.data.layouts.recognise import layout_of, open_dataset
 from tests.data.layouts.plain_copy import (
     Scenes,

@@ -1,0 +1,199 @@
+"""Which kinds of files are the pictures, which the masks, and which are left out.
+
+The pixels of a few files say it ([`headstart.data.layouts.contents`][]); where two kinds show the
+same, their names do.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from headstart.data.layouts.arrangements import Arrangement, Key
+from headstart.data.layouts.contents import Look, colours_in, content_of, overlap
+from headstart.data.layouts.name_patterns import ordinal_free, outermost_difference
+from headstart.data.layouts.pattern_of import Patterns, patterns_of
+from headstart.errors import DataError, Finding
+
+_PICTURE_NAMES = ("images", "image", "imgs", "img", "pictures", "original", "originals", "rgb")
+_MORE_COLOURS = 4  # times as many as masks have
+_SAME_OBJECTS = 0.4  # mean Jaccard index from which on two masks show the same objects
+
+
+@dataclass(frozen=True)
+class Roles:
+    """What the kinds of an arrangement are.
+
+    Attributes:
+        pictures: the kind that holds the pictures.
+        masks: the kinds that hold masks: one, or one for each class.
+        left_out: other kinds that pair, each with the reason.
+        regions: those of them that are nearly the same for every picture.
+    """
+
+    pictures: str
+    masks: tuple[str, ...]
+    left_out: dict[str, str]
+    regions: tuple[str, ...] = ()
+
+
+def find_roles(arrangement: Arrangement, root: Path, look: Look) -> Roles | None:
+    """Return what the kinds are; None if no kind holds pictures, or none masks.
+
+    Args:
+        arrangement: files by kind.
+        root: folder of the dataset, for messages.
+        look: decodes a file.
+
+    Raises:
+        DataError: two kinds could equally be the pictures or the masks.
+    """
+    contents = {kind: content_of(arrangement.files(kind), look) for kind in arrangement.kinds}
+    pictures = [kind for kind, content in contents.items() if content == "picture"]
+    labels = [kind for kind, content in contents.items() if content == "labels"]
+    regions = [kind for kind, content in contents.items() if content == "region"]
+    labels, regions = (labels, regions) if labels else (regions, [])
+    if not pictures and len(labels) == 2:  # dark pictures with flat backgrounds look like labels
+        fewer, more = sorted(labels, key=lambda kind: colours_in(arrangement.files(kind), look))
+        colours = [colours_in(arrangement.files(kind), look) for kind in (fewer, more)]
+        if colours[1] >= _MORE_COLOURS * colours[0]:
+            pictures, labels = [more], [fewer]
+    paired = [p for p in pictures if any(_common(arrangement, p, kind) for kind in labels)]
+    labels = [kind for kind in labels if any(_common(arrangement, p, kind) for p in paired)]
+    if not paired or not labels:
+        return None
+    picture_kind = _only(paired, _PICTURE_NAMES)
+    if picture_kind is None:
+        raise _two_readings(arrangement, root, [(kind, labels[0]) for kind in paired], "pictures")
+    left_out = dict.fromkeys((p for p in paired if p != picture_kind), "other pictures")
+    same = "nearly the same for every picture, so perhaps a field of view"
+    left_out |= dict.fromkeys(regions, same)
+    masks, observers = _masks(arrangement, labels, look)
+    if not masks:
+        raise _two_readings(arrangement, root, [(picture_kind, kind) for kind in labels], "masks")
+    again = "the same objects as in the masks, so perhaps by a second observer"
+    left_out |= dict.fromkeys(observers, again)
+    return Roles(picture_kind, masks, left_out, tuple(regions))
+
+
+def _common(arrangement: Arrangement, one: str, other: str) -> int:
+    parts = arrangement.kinds[one].keys() & arrangement.kinds[other].keys()
+    return sum(
+        len(arrangement.kinds[one][part].keys() & arrangement.kinds[other][part].keys())
+        for part in parts
+    )
+
+
+def _only(kinds: list[str], preferred: tuple[str, ...]) -> str | None:
+    """Return the only kind, or the one with a usual name; None if several fit equally."""
+    if len(kinds) == 1:
+        return kinds[0]
+    usual = [kind for kind in kinds if kind.lower().strip("_-. ") in preferred]
+    return usual[0] if len(usual) == 1 else None
+
+
+def _two_readings(
+    arrangement: Arrangement, root: Path, readings: list[tuple[str, str]], what: str
+) -> DataError:
+    """Return the error of several readings, each with its pictures and masks."""
+    kinds = sorted({reading[what == "masks"] for reading in readings})
+    listed = " and ".join(kind or "the folder itself" for kind in kinds)
+    lines = [
+        f'pictures = "{found.pictures}", masks = "{found.beside["masks"]}"'
+        for pictures, masks in readings
+        if (found := patterns_between(arrangement, root, pictures, {"masks": masks}))
+    ]
+    message = f"{listed} could equally be the {what}"
+    hint = f"say which in dataset.toml: {'; or '.join(lines) or 'pictures = ..., masks = ...'}"
+    return DataError(Finding("two-readings", "error", message, hint, (root.name,)))
+
+
+def patterns_between(
+    arrangement: Arrangement, root: Path, pictures: str, beside: Mapping[str, str]
+) -> Patterns | None:
+    """Return the patterns of a kind of pictures and of the kinds that belong to it.
+
+    Args:
+        arrangement: files by kind.
+        root: folder of the dataset.
+        pictures: the kind of the pictures.
+        beside: by name, a kind of other files.
+    """
+    of_part = {
+        (part, key): paths[0]
+        for part, keys in arrangement.kinds[pictures].items()
+        for key, paths in keys.items()
+    }
+    files = {
+        name: [
+            (of_part[part, key], path)
+            for part, keys in arrangement.kinds[kind].items()
+            for key, paths in keys.items()
+            for path in paths
+            if (part, key) in of_part
+        ]
+        for name, kind in beside.items()
+    }
+    groups = groups_of(arrangement, pictures)
+    of_pictures = [groups[folders] for (_, folders), _ in of_part]
+    return next(patterns_of([*of_part.values()], files, root, of_pictures), None)
+
+
+def _masks(
+    arrangement: Arrangement, labels: list[str], look: Look
+) -> tuple[tuple[str, ...], list[str]]:
+    """Return the kinds of the masks, and those that show the same objects again.
+
+    Several kinds of masks are one for each class where they show other pixels. No kind of masks is
+    returned if two show the same objects, and their names do not say which comes first.
+    """
+    if len(labels) == 1:
+        return (labels[0],), []
+    first, *others = sorted(labels)
+    again = [k for k in others if _overlap(arrangement, first, k, look) >= _SAME_OBJECTS]
+    if not again:
+        return tuple(sorted(labels)), []
+    if len(again) == len(others) and len({ordinal_free(kind) for kind in labels}) == 1:
+        return (first,), again
+    usual = _only(labels, ("masks", "mask", "labels"))
+    return ((usual,), [kind for kind in labels if kind != usual]) if usual else ((), [])
+
+
+def _overlap(arrangement: Arrangement, one: str, other: str, look: Look) -> float:
+    pairs = [
+        (paths[0], arrangement.kinds[other][part][key][0])
+        for part, keys in arrangement.kinds[one].items()
+        for key, paths in keys.items()
+        if key in arrangement.kinds[other].get(part, {})
+    ]
+    return overlap([a for a, _ in pairs], [b for _, b in pairs], look)
+
+
+def groups_of(arrangement: Arrangement, pictures: str) -> dict[Key, str | None]:
+    """Return the group of pictures by the folders of a part: the outermost level that differs.
+
+    It is None where all parts have the same folders or each has one picture; or where there are no
+    splits and the folders have words for names that their pictures bear, too (``benign/benign
+    (1).png``): kinds of findings are no patients.
+    """
+    parts = arrangement.kinds[pictures]
+    folders = {folders for _, folders in parts}
+    sorted_only = all(
+        split is None
+        and names
+        and not any(character.isdigit() for character in names[-1])
+        and path.stem.lower().startswith(names[-1].lower())
+        for (split, names), keys in parts.items()
+        for paths in keys.values()
+        for path in paths
+    )
+    if len(folders) < 2 or sorted_only:
+        return dict.fromkeys(folders)
+    same = outermost_difference(folders)
+    groups = {names: names[same] if len(names) > same else None for names in folders}
+    counts: Counter[str | None] = Counter()
+    for (_, names), keys in parts.items():
+        counts[groups[names]] += len(keys)
+    return groups if max(counts.values()) > 1 else dict.fromkeys(folders)

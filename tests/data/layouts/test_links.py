@@ -1,0 +1,130 @@
+"""Links out of a dataset: refused with a way on, or followed where dataset.toml says so."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from pathlib import Path
+
+import pytest
+
+from headstart.data import files
+from headstart.data.decoded_frames import digest
+from headstart.data.files import FollowedPath, open_regular, walk_links
+from headstart.data.layouts.dataset import Dataset
+from headstart.data.layouts.recognise import open_dataset
+from headstart.errors import DataError
+from headstart.verbs.check import check
+from tests.data.layouts.test_people import COUNT, pairs
+
+PATTERNS = 'pictures = "img/{name}.png"\nmasks = "gt/{name}.png"\n'
+FOLLOW = 'links = "follow"\n'
+
+
+def elsewhere(root: Path) -> None:
+    """Pictures and masks beside the dataset."""
+    pairs(root, "store/{k}.png", "truth/{k}.png")
+
+
+def linked_files(root: Path) -> Path:
+    elsewhere(root)
+    data = root / "data"
+    for kind, store in (("img", "store"), ("gt", "truth")):
+        (data / kind).mkdir(parents=True)
+        for k in range(COUNT):
+            (data / f"{kind}/{k}.png").symlink_to(root / f"{store}/{k}.png")
+    return data
+
+
+def linked_folders(root: Path) -> Path:
+    elsewhere(root)
+    data = root / "data"
+    data.mkdir()
+    (data / "img").symlink_to(root / "store")
+    (data / "gt").symlink_to("../truth")
+    return data
+
+
+def described(data: Path, text: str) -> Dataset:
+    (data / "dataset.toml").write_text(text)
+    return open_dataset(data)
+
+
+@pytest.mark.parametrize("link", [linked_files, linked_folders])
+def test_refused_or_followed(link, tmp_path: Path) -> None:
+    data = link(tmp_path)
+    for names in ("img", "images"):  # recognised by what files show, and by names alone
+        if names == "images":
+            (data / "img").rename(data / "images")
+            (data / "gt").rename(data / "masks")
+        with pytest.raises(DataError) as refused:
+            open_dataset(data)
+        (finding,) = [f for f in refused.value.findings if f.code == "link-leaves-dataset"]
+        assert 'links = "follow"' in finding.hint
+        assert finding.files
+    patterns = PATTERNS.replace("img", "images").replace("gt", "masks")
+    followed = described(data, FOLLOW + patterns)
+    (tmp_path / "plain.toml").write_text(
+        'pictures = "store/{name}.png"\nmasks = "truth/{name}.png"\n'
+    )
+    plain = open_dataset(tmp_path / "plain.toml")
+    assert followed.label_map == plain.label_map
+    for split, frames in plain.splits.items():
+        assert [f.name for f in frames] == [f.name for f in followed.splits[split]]
+        assert digest(frames, plain.root) == digest(followed.splits[split], followed.root)
+    said = " ".join(followed.reading)
+    assert f"{2 * COUNT} of {2 * COUNT} files lie outside" in said
+    assert str(tmp_path / "store") in said and str(tmp_path / "truth") in said
+    assert followed.description != plain.description
+    assert check(data, out=tmp_path / "sheet").ok, "pictures are read, and out is outside the data"
+
+
+def test_only_regular_files_are_followed(tmp_path: Path) -> None:
+    data = linked_files(tmp_path)
+    os.mkfifo(tmp_path / "pipe")
+    for k, target in enumerate(["/dev/zero", "pipe", "missing", "data/img/3.png"]):
+        (data / f"img/{k}.png").unlink()
+        (data / f"img/{k}.png").symlink_to(tmp_path / target)
+    dataset = described(data, FOLLOW + PATTERNS)
+    codes = {}
+    for frame in (f for part in dataset.splits.values() for f in part):
+        try:
+            open_regular(frame.image, dataset.root).close()
+        except DataError as error:
+            codes[frame.name] = error.findings[0].code
+    assert codes == {
+        "0": "not-a-file", "1": "not-a-file", "2": "unreadable-file", "3": "unreadable-file",
+    }  # fmt: skip
+
+
+def test_links_that_go_in_circles_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = linked_folders(tmp_path)
+    (tmp_path / "store/back").symlink_to(tmp_path / "store")
+    (tmp_path / "store/up").symlink_to(tmp_path)
+    (tmp_path / "store/in").symlink_to(data)
+    (tmp_path / "truth/over").symlink_to(tmp_path / "store")
+    (data / "again").symlink_to(data / "img", target_is_directory=True)
+    folders = {Path(parent).relative_to(data).as_posix() for parent, _, _ in walk_links(data)}
+    assert folders == {".", "img", "gt", "gt/over", "again"}
+    assert len(described(data, FOLLOW + PATTERNS).splits["train"]) == 8
+    monkeypatch.setattr(files, "_MOST_FOLDERS", 3)
+    with pytest.raises(DataError, match="too-many-folders"):
+        open_dataset(data)
+
+
+def test_a_followed_path_stays_one(tmp_path: Path) -> None:
+    path = FollowedPath(tmp_path) / "a" / "b.png"
+    for other in (path.parent, path.with_suffix(".jpg"), pickle.loads(pickle.dumps(path))):
+        assert isinstance(other, FollowedPath)
+    assert path == tmp_path / "a/b.png"
+
+
+def test_links_that_were_not_restored_are_named(tmp_path: Path) -> None:
+    for kind in ("img", "gt"):
+        (tmp_path / kind).mkdir()
+        for k in range(COUNT):
+            (tmp_path / f"{kind}/{k}.png").write_text(f"../store/{k}.png")
+    with pytest.raises(DataError) as refused:
+        open_dataset(tmp_path)
+    codes = [finding.code for finding in refused.value.findings]
+    assert codes == ["layout", "link-not-restored"]
