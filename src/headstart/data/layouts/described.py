@@ -23,6 +23,8 @@ from headstart.data.layouts.description import (
 )
 from headstart.data.layouts.frame_names import with_unique_names
 from headstart.data.layouts.label_discovery import find_label_map
+from headstart.data.layouts.label_palettes import check_palettes
+from headstart.data.layouts.label_scale import check_scale
 from headstart.data.layouts.name_patterns import split_of
 from headstart.data.layouts.pairing import FrameSearch, describe, read_frames
 from headstart.data.layouts.splitting import NO_SPLIT, complete_splits
@@ -331,7 +333,11 @@ def _label_map(search: FrameSearch, description: Description, masks: list[Path])
             return map_of_colours(
                 {n: v for n, v in parsed.items() if isinstance(v, tuple)}, colours
             )
-        return map_of_levels({n: v for n, v in parsed.items() if isinstance(v, int)}, levels)
+        label_map = map_of_levels({n: v for n, v in parsed.items() if isinstance(v, int)}, levels)
+        if description.threshold is None:
+            check_scale(search, label_map, masks, NAME)
+            check_palettes(search, label_map, masks, NAME)
+        return label_map
     except ValueError as error:
         search.add_finding(
             "label-map", "error", str(error), "give each class its own level or colour"

@@ -187,14 +187,19 @@ def to_toml(description: Description) -> str:
     lines = [f"{name} = {_literal(value)}" for name, value in values.items()]
     for name, table in tables.items():
         lines += ["", f"[{name}]"]
-        lines += [f"{_key(key)} = {_literal(value)}" for key, value in table.items()]
+        lines += [f"{toml_key(key)} = {_literal(value)}" for key, value in table.items()]
     for frame in frames:
         lines += ["", "[[frames]]"]
         lines += [f"{key} = {_literal(value)}" for key, value in frame.items() if value is not None]
     return "\n".join(lines) + "\n"
 
 
-def _key(name: str) -> str:
+def toml_key(name: str) -> str:
+    """Return a name as a key of TOML.
+
+    >>> toml_key("tool"), toml_key("bipolar forceps")
+    ('tool', '"bipolar forceps"')
+    """
     return name if re.fullmatch("[A-Za-z0-9_-]+", name) else _literal(name)
 
 

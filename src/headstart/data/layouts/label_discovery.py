@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +13,15 @@ from jaxtyping import Int64, UInt8
 
 from headstart.data.files import merged
 from headstart.data.label_map import LabelMap, map_of_levels, read_label_map
+from headstart.data.layouts.classes_to_paste import (
+    MAPPING,
+    class_names,
+    hex_of,
+    named,
+    to_paste,
+)
 from headstart.data.layouts.label_files import label_map_beside
+from headstart.data.layouts.label_palettes import Palettes, check_palettes, look_at_palettes
 from headstart.data.layouts.label_scale import check_scale
 from headstart.data.layouts.pairing import FrameSearch
 from headstart.data.pictures.reading import read_colours, read_mask
@@ -51,21 +58,22 @@ def find_label_map(
         listed = ", ".join(label_map.names)
         search.reading.append(f"Classes: {listed} (from mapping.json)")
         check_scale(search, label_map, masks)
+        check_palettes(search, label_map, masks, MAPPING)
         return label_map
     if (beside := label_map_beside(search.root)) is not None:
         label_map, sentence = beside
         search.reading.append(sentence)
+        check_palettes(search, label_map, masks, MAPPING)
         return label_map
     levels = _levels(search, masks, ignore)
     if levels is None:
         return None
-    names = ["background", *(f"class_{k}" for k in range(1, len(levels)))]
-    label_map = map_of_levels(dict(zip(names, levels, strict=True)), ignore)
-    named = ", ".join(f"{level} {name}" for name, level in zip(names, levels, strict=True))
-    search.reading.append(f"Classes: {named} (the levels in the masks; there is no mapping.json)")
-    message = f"there is no mapping.json; the levels in the masks are the classes: {named}"
-    hint = f"to name them, write mapping.json: {json.dumps(dict(zip(names, levels, strict=True)))}"
-    search.add_finding("no-label-map", "info", message, hint)
+    classes = dict(zip(class_names(len(levels)), levels, strict=True))
+    label_map = map_of_levels(classes, ignore)
+    listed = ", ".join(f"{level} {name}" for name, level in classes.items())
+    search.reading.append(f"Classes: {listed} (the levels in the masks; there is no mapping.json)")
+    message = f"there is no mapping.json; the levels in the masks are the classes: {listed}"
+    search.add_finding("no-label-map", "info", message, f"to name them, {to_paste(classes)}")
     return label_map
 
 
@@ -89,13 +97,16 @@ class _Seen:
 def _levels(search: FrameSearch, masks: Sequence[Path], ignore: Sequence[int]) -> list[int] | None:
     """Return the levels in the masks, the lowest first; report masks that hold no classes."""
     sampled = masks[:: max(1, len(masks) // _SAMPLED)][:_SAMPLED]
-    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        seen = list(pool.map(lambda path: _look(path, search.root), sampled))
+    palettes = look_at_palettes(masks, search.root)
+    sorted_palettes = bool(palettes.disagreement) or not palettes.black_first
+    seen = _look_at_all(sampled, search.root, of_colours=sorted_palettes)
+    if palettes.files and any(each.colours for each in seen) and not sorted_palettes:
+        seen = _look_at_all(sampled, search.root, of_colours=True)  # some masks have no palette
     if faults := [finding for each in seen for finding in each.faults]:
         search.findings += merged(faults)
         return None
     if any(each.colours for each in seen):
-        _report_colours(search, sampled, seen)
+        _report_colours(search, sampled, seen, palettes)
         return None
     pixels = [each.pixels for each in seen if each.pixels is not None]
     if not pixels:
@@ -109,12 +120,20 @@ def _levels(search: FrameSearch, masks: Sequence[Path], ignore: Sequence[int]) -
     return levels
 
 
-def _look(path: Path, root: Path) -> _Seen:
+def _look_at_all(masks: Sequence[Path], root: Path, *, of_colours: bool) -> list[_Seen]:
+    """Decode masks: as levels where they have any, or all as colours."""
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        return list(pool.map(lambda path: _look(path, root, of_colours), masks))
+
+
+def _look(path: Path, root: Path, of_colours: bool) -> _Seen:
+    mask = None
     try:
-        mask = read_mask(path, root)
+        mask = None if of_colours else read_mask(path, root)
     except DataError as error:
         if any(finding.code != "coloured-mask" for finding in error.findings):
             return _Seen(faults=error.findings)
+    if mask is None:
         try:
             codes, counts = np.unique(read_colours(path, root), return_counts=True)
         except DataError as other:
@@ -175,7 +194,9 @@ def _report_levels(search: FrameSearch, masks: Sequence[Path], levels: list[int]
     search.add_finding("many-levels", "error", message, hint, masks[:3])
 
 
-def _report_colours(search: FrameSearch, masks: Sequence[Path], seen: Sequence[_Seen]) -> None:
+def _report_colours(
+    search: FrameSearch, masks: Sequence[Path], seen: Sequence[_Seen], palettes: Palettes
+) -> None:
     """Report masks of colours, the most frequent colour first, with the mapping to complete."""
     totals: dict[int, int] = {}
     for each in seen:
@@ -188,10 +209,22 @@ def _report_colours(search: FrameSearch, masks: Sequence[Path], seen: Sequence[_
         hint = "export the masks again, without smoothing and as PNG"
         search.add_finding("many-colours", "error", message, hint, coloured[:3])
         return
+    if len(ordered) < 2:
+        message = (
+            f"the masks have only the colour {hex_of(ordered[0])}, so there is nothing to learn"
+        )
+        hint = "check that these are the masks, and that they show the classes"
+        search.add_finding("one-level", "error", message, hint, coloured[:1])
+        return
     pixels = sum(totals.values())
-    listed = ", ".join(f"#{code:06x} ({totals[code] / pixels:.1%})" for code in ordered)
-    names = ["background", *(f"class_{k}" for k in range(1, len(ordered)))]
-    mapping = {name: f"#{code:06x}" for name, code in zip(names, ordered, strict=True)}
-    message = f"the masks are coloured, and no mapping.json names the colours: {listed}"
-    hint = f"write mapping.json with your class names: {json.dumps(mapping)}"
+    listed = ", ".join(f"{hex_of(code)} ({totals[code] / pixels:.1%})" for code in ordered)
+    why = "no mapping.json names the colours"
+    if palettes.disagreement:
+        why += ", and the palettes disagree, so that an index is no label "
+        why += f"({palettes.disagreement})"
+    message = f"the masks are coloured, and {why}. The colours are {listed}"
+    hint = (
+        "with the most frequent colour as the background, and your class names, "
+        f"{to_paste(named([hex_of(code) for code in ordered]))}"
+    )
     search.add_finding("no-label-map", "error", message, hint, coloured[:3])

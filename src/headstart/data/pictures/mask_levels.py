@@ -149,6 +149,8 @@ def _palette_levels(picture: Image.Image, container: str, name: str) -> UInt8[np
             "ambiguous-mask",
             f"the palette of the mask shows indices {used[:5].tolist()} as grey levels "
             f"{shown_as[:5].tolist()}; either could be the label",
-            "save the mask as plain 8-bit grey without a palette",
+            "save the mask as plain 8-bit grey without a palette (in GIMP: Image > Mode > "
+            'Grayscale, then export), or name the classes\' colours, such as "#ffffff", in '
+            "mapping.json in place of levels",
         )
     return indices
