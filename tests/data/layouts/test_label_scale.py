@@ -128,7 +128,7 @@ def test_the_hint_for_a_dataset_toml_is_its_classes(tmp_path: Path) -> None:
     text = patterns + '[classes]\nground = 0\n"big tool" = 1\n'
     (root / "dataset.toml").write_text(text)
     finding = only_error(root)
-    assert finding.code == "label-map-scale" and finding.files == ("train/masks/0.png",)
+    assert finding.code == "label-map-scale" and finding.files == ("test/masks/0.png",)
     assert "dataset.toml has 0, 1" in finding.message
     line = finding.hint[finding.hint.index("classes = {") :]
     (root / "dataset.toml").write_text(patterns + line)

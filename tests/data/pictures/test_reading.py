@@ -177,13 +177,6 @@ def test_bad_mask(tmp_path: Path, case: str) -> None:
     assert found in finding.message
 
 
-def test_lossy_mask_tells_how_many_levels(tmp_path: Path) -> None:
-    path = tmp_path / "a.jpg"
-    path.write_bytes(JPEG)
-    levels = len(np.unique(np.asarray(Image.open(path).convert("L"))))
-    assert f"({levels} different grey levels found)" in refused(read_mask, path, tmp_path).message
-
-
 @pytest.mark.parametrize("read", [read_image, read_mask, picture_header])
 @pytest.mark.parametrize("kind", ["pipe", "folder", "loop", "missing", "device", "outside"])
 def test_what_is_no_file_of_the_dataset(

@@ -11,8 +11,9 @@ from functools import partial
 from pathlib import Path
 
 from headstart.data.files import FollowedPath, is_junk, natural_key, read_file, walk_links
-from headstart.data.label_map import LabelMap, map_of_colours, map_of_levels, parsed_value
+from headstart.data.label_map import LabelMap
 from headstart.data.layouts.dataset import Dataset, Layout
+from headstart.data.layouts.described_labels import can_be_nearest, label_map_of, mask_of
 from headstart.data.layouts.description import (
     NAME,
     Description,
@@ -22,13 +23,10 @@ from headstart.data.layouts.description import (
     read_description,
 )
 from headstart.data.layouts.frame_names import with_unique_names
-from headstart.data.layouts.label_discovery import find_label_map
-from headstart.data.layouts.label_palettes import check_palettes
-from headstart.data.layouts.label_scale import check_scale
 from headstart.data.layouts.name_patterns import split_of
 from headstart.data.layouts.pairing import FrameSearch, describe, read_frames
 from headstart.data.layouts.splitting import NO_SPLIT, complete_splits
-from headstart.data.pictures.frame import Frame, Layer, Shapes
+from headstart.data.pictures.frame import Frame
 from headstart.data.pictures.reading import SUFFIXES, ReadingRules
 from headstart.errors import DataError, Finding
 
@@ -113,12 +111,12 @@ def _find(search: FrameSearch, description: Description) -> LabelMap | None:
     frames, masks = (
         _listed(search, description) if description.frames else _by_pattern(search, description)
     )
-    label_map = _label_map(search, description, [p for paths in masks.values() for p, _ in paths])
-    if label_map is None:
+    label_map = label_map_of(search, description, [p for paths in masks.values() for p, _ in paths])
+    if label_map is None or (description.nearest and not can_be_nearest(search, label_map)):
         return None
     for split, part in frames.items():
         labelled = tuple(
-            replace(frame, mask=_mask(masks[frame.image], description, label_map, frame))
+            replace(frame, mask=mask_of(masks[frame.image], description, label_map, frame))
             for frame in part
         )
         search.splits[split] = labelled
@@ -304,68 +302,3 @@ def _split(
     hint = f'say which it is: [split], then for example train = "{value}"'
     search.add_finding("not-a-split", "error", message, hint, [search.root / path])
     return NO_SPLIT
-
-
-def _label_map(search: FrameSearch, description: Description, masks: list[Path]) -> LabelMap | None:
-    ignored = description.ignore if isinstance(description.ignore, tuple) else (description.ignore,)
-    values = [parsed_value(list(v) if isinstance(v, tuple) else v) for v in ignored]
-    levels = [v for v in values if isinstance(v, int)]
-    colours = [v for v in values if isinstance(v, tuple)]
-    if isinstance(description.masks, dict):
-        names = ["background", *description.masks]
-        return map_of_levels(dict(zip(names, range(len(names)), strict=True)), levels)
-    if not description.classes:
-        if description.threshold is not None:
-            return map_of_levels({"background": 0, "class_1": 255})
-        return find_label_map(search, masks, ignore=levels)
-    parsed = {
-        name: parsed_value(list(v) if isinstance(v, tuple) else v)
-        for name, v in description.classes.items()
-    }
-    if wrong := [name for name, value in parsed.items() if value is None]:
-        message = f"classes that have neither a grey level nor a colour: {', '.join(wrong)}"
-        search.add_finding("label-map", "error", message, 'write a level, or a colour as "#ff0000"')
-        return None
-    named = ", ".join(f"{value} {name}" for name, value in description.classes.items())
-    search.reading.append(f"Classes: {named}")
-    try:
-        if all(isinstance(value, tuple) for value in parsed.values()):
-            return map_of_colours(
-                {n: v for n, v in parsed.items() if isinstance(v, tuple)}, colours
-            )
-        label_map = map_of_levels({n: v for n, v in parsed.items() if isinstance(v, int)}, levels)
-        if description.threshold is None:
-            check_scale(search, label_map, masks, NAME)
-            check_palettes(search, label_map, masks, NAME)
-        return label_map
-    except ValueError as error:
-        search.add_finding(
-            "label-map", "error", str(error), "give each class its own level or colour"
-        )
-        return None
-
-
-def _mask(
-    masks: list[tuple[Path, str]], description: Description, label_map: LabelMap, frame: Frame
-) -> Path | tuple[Layer | Shapes, ...]:
-    if not masks:
-        return (Shapes(frame.image, ()),)  # shows background only
-    if isinstance(description.masks, dict):
-        grey = dict(zip(label_map.names, label_map.greys, strict=True))
-        return tuple(
-            Layer(path, ((0, 0),), f"the masks of {name}", grey[name], ignored=label_map.ignore,
-                  threshold=description.threshold)
-            for path, name in masks
-        )  # fmt: skip
-    if len(masks) == 1 and description.threshold is None:
-        return masks[0][0]
-    if description.threshold is not None:
-        levels: tuple[tuple[int, int], ...] = ((0, label_map.greys[0]), (255, label_map.greys[-1]))
-    else:
-        levels = tuple((grey, grey) for grey in label_map.greys)
-    return tuple(
-        Layer(
-            path, levels, "the label map", ignored=label_map.ignore, threshold=description.threshold
-        )
-        for path, _ in masks
-    )

@@ -79,6 +79,8 @@ class Description(FrozenModel):
         ignore: level or colour, or several, of pixels that count nowhere.
         valid: pattern of masks of the region that counts.
         threshold: masks are 255 from this brightness up and 0 below, for soft edges and JPEG.
+        nearest: each mask pixel is the class whose colour is nearest, by RGB distance, for soft
+            edges and JPEG; the classes must be colours.
         missing: ``"background"``: a picture without mask shows background only.
         links: ``"follow"``: links that lead out of ``root`` are followed; else they are refused.
         range: the values that become black and white in pictures of more than 8 bits;
@@ -100,6 +102,7 @@ class Description(FrozenModel):
     ignore: Value | tuple[Value, ...] = ()
     valid: Pattern | None = None
     threshold: Annotated[int, Field(ge=1, le=255)] | None = None
+    nearest: bool = False
     missing: Literal["error", "background"] = "error"
     links: Literal["refuse", "follow"] = "refuse"
     range: tuple[int, int] | Literal["percentile"] | None = None
@@ -120,6 +123,11 @@ class Description(FrozenModel):
         coloured = any(not isinstance(value, int) for value in self.classes.values())
         if self.threshold is not None and (coloured or len(self.classes) > 2):
             raise ValueError("threshold is for masks of two levels; leave it out, or the classes")
+        levels = any(isinstance(value, int) for value in self.classes.values())
+        if self.nearest and (levels or isinstance(self.masks, dict) or self.layout is not None):
+            raise ValueError("nearest is for masks of all classes whose classes are colours")
+        if self.nearest and self.threshold is not None:
+            raise ValueError("give one of threshold and nearest")
         patterns = [self.pictures, self.valid]
         patterns += [self.unlabelled] if isinstance(self.unlabelled, str) else self.unlabelled
         patterns += list(self.masks.values()) if isinstance(self.masks, dict) else [self.masks]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -24,14 +24,13 @@ from headstart.data.layouts.label_files import label_map_beside
 from headstart.data.layouts.label_palettes import Palettes, check_palettes, look_at_palettes
 from headstart.data.layouts.label_scale import check_scale
 from headstart.data.layouts.pairing import FrameSearch
+from headstart.data.pictures.mask_colours import flat_colours, lies_along_borders, plain_colours
 from headstart.data.pictures.reading import read_colours, read_mask
 from headstart.errors import DataError, Finding
 
 _SAMPLED = 2000  # masks
 _MOST_LEVELS = 32
 _MOST_COLOURS = 32
-_RING = 2  # pixels: a level that is nowhere thicker lies along borders
-_IN_A_RING = 0.98  # share of a level's pixels
 
 
 def find_label_map(
@@ -84,12 +83,16 @@ class _Seen:
     Attributes:
         pixels: number of pixels by level; None for a mask of colours.
         colours: the most frequent colours with their numbers of pixels.
+        flat: numbers of pixels by colour in flat areas, away from borders.
+        lossy: why the file's colours are only nearly those of the labels; None if it is lossless.
         rings: levels that lie only along borders.
         faults: why the mask cannot be read.
     """
 
     pixels: Int64[np.ndarray, "256"] | None = None
     colours: tuple[tuple[int, int], ...] = ()
+    flat: dict[int, int] = field(default_factory=dict)
+    lossy: Finding | None = None
     rings: frozenset[int] = frozenset()
     faults: tuple[Finding, ...] = ()
 
@@ -127,19 +130,23 @@ def _look_at_all(masks: Sequence[Path], root: Path, *, of_colours: bool) -> list
 
 
 def _look(path: Path, root: Path, of_colours: bool) -> _Seen:
-    mask = None
+    mask = lossy = None
     try:
         mask = None if of_colours else read_mask(path, root)
     except DataError as error:
-        if any(finding.code != "coloured-mask" for finding in error.findings):
+        (finding,) = error.findings
+        if finding.code not in ("coloured-mask", "lossy-mask"):
             return _Seen(faults=error.findings)
+        lossy = finding if finding.code == "lossy-mask" else None
     if mask is None:
         try:
-            codes, counts = np.unique(read_colours(path, root), return_counts=True)
-        except DataError as other:
-            return _Seen(faults=other.findings)
-        order = np.argsort(-counts)[: _MOST_COLOURS + 1]
-        return _Seen(colours=tuple((int(codes[k]), int(counts[k])) for k in order))
+            codes = read_colours(path, root, lossy_too=lossy is not None)
+        except DataError as error:
+            return _Seen(faults=error.findings)
+        present, counts = np.unique(codes, return_counts=True)
+        order = np.argsort(-counts, kind="stable")[: _MOST_COLOURS + 1]
+        colours = tuple((int(present[k]), int(counts[k])) for k in order)
+        return _Seen(colours=colours, flat=flat_colours(codes), lossy=lossy)
     pixels = np.bincount(mask.ravel(), minlength=256)
     return _Seen(pixels, rings=frozenset(_rings(mask, pixels)))
 
@@ -149,19 +156,7 @@ def _rings(mask: UInt8[np.ndarray, "h w"], pixels: Int64[np.ndarray, "256"]) -> 
     levels = np.flatnonzero(pixels)
     if not 3 <= len(levels) <= _MOST_LEVELS:
         return []
-    rings = []
-    for level in levels[1:].tolist():
-        inside = mask == level
-        for _ in range(_RING):
-            eroded = inside.copy()
-            eroded[1:] &= inside[:-1]
-            eroded[:-1] &= inside[1:]
-            eroded[:, 1:] &= inside[:, :-1]
-            eroded[:, :-1] &= inside[:, 1:]
-            inside = eroded
-        if inside.sum() <= (1 - _IN_A_RING) * pixels[level]:
-            rings.append(int(level))
-    return rings
+    return [level for level in levels[1:].tolist() if lies_along_borders(mask == level)]
 
 
 def _propose_ignore(search: FrameSearch, levels: list[int], seen: Sequence[_Seen]) -> None:
@@ -204,10 +199,8 @@ def _report_colours(
             totals[code] = totals.get(code, 0) + count
     ordered = sorted(totals, key=lambda code: -totals[code])
     coloured = [path for path, each in zip(masks, seen, strict=True) if each.colours]
-    if len(ordered) > _MOST_COLOURS:
-        message = f"the masks have more than {_MOST_COLOURS} colours, so colours are not classes"
-        hint = "export the masks again, without smoothing and as PNG"
-        search.add_finding("many-colours", "error", message, hint, coloured[:3])
+    if len(ordered) > _MOST_COLOURS or any(each.lossy for each in seen):
+        _report_mixed_colours(search, coloured, seen)
         return
     if len(ordered) < 2:
         message = (
@@ -228,3 +221,26 @@ def _report_colours(
         f"{to_paste(named([hex_of(code) for code in ordered]))}"
     )
     search.add_finding("no-label-map", "error", message, hint, coloured[:3])
+
+
+def _report_mixed_colours(
+    search: FrameSearch, masks: Sequence[Path], seen: Sequence[_Seen]
+) -> None:
+    """Report masks whose edges or whose compression have mixed colours, with the plain colours."""
+    totals: dict[int, int] = {}
+    for each in seen:
+        for colour, count in each.flat.items():
+            totals[colour] = totals.get(colour, 0) + count
+    plain = plain_colours(totals, _MOST_COLOURS + 1)
+    lossy = [each.lossy for each in seen if each.lossy]
+    code = "lossy-mask" if lossy else "many-colours"
+    message = lossy[0].message if lossy else f"the masks have more than {_MOST_COLOURS} colours"
+    hint = "export the masks again as PNG, without smoothing"
+    if 2 <= len(plain) <= _MOST_COLOURS:
+        listed = [hex_of(each) for each in plain]
+        message += f"; flat areas have {len(plain)} colours: {', '.join(listed)}"
+        hint += (
+            "; or read each pixel as the nearest of these colours: with your class names (most "
+            f"frequent colour first) {to_paste(named(listed))}, and check again"
+        )
+    search.add_finding(code, "error", message, hint, masks[:3])

@@ -8,16 +8,23 @@ import numpy as np
 from jaxtyping import Int64, Integer, UInt8
 from PIL import Image
 
+from headstart.data.pictures.mask_colours import NEAREST_HINT
 from headstart.data.pictures.opening import Stored
 from headstart.data.pictures.refusals import picture_error, too_deep, too_many_channels
 from headstart.data.pictures.transparency import opaque
 from headstart.errors import DataError
 
 THRESHOLD_HINT = (
-    "read the mask by a threshold, with the line `threshold = 128` of dataset.toml, or export it "
-    "again as PNG without smoothing"
+    "export the mask again as PNG without smoothing; or read it by a threshold, with the line "
+    "`threshold = 128` at the top of dataset.toml (`headstart check DATA --describe "
+    "DATA/dataset.toml` writes that file)"
 )
 """What to do with a mask of two levels that smoothing or compression has blurred."""
+
+LOSSY_HINT = (
+    f"{NEAREST_HINT}. Its classes must be colours; a grey level is one, too: 128 is #808080"
+)
+"""What to do with any other mask in a lossy format."""
 
 _LABELS = 32  # more levels than this are hardly labels
 _NEAR = 32  # grey levels from 0 or 255 that count as an end
@@ -68,16 +75,12 @@ def lossy_mask(stored: Stored, name: str) -> DataError:
     else:
         brightness = np.clip(content.reshape(-1), 0, 255).astype(np.uint8)
     histogram: Int64[np.ndarray, "256"] = np.bincount(brightness.ravel(), minlength=256)
-    export = (
-        "export the mask as PNG from the annotation tool; converting this file "
-        "cannot restore the labels"
-    )
     return picture_error(
         name,
         "lossy-mask",
-        f"the mask is saved as {stored.container}, which changes label values "
-        f"({np.count_nonzero(histogram)} different grey levels found)",
-        THRESHOLD_HINT if in_two_clusters(histogram) else export,
+        f"the mask is saved as {stored.container}, which changes label values; converting the file "
+        "does not restore them",
+        THRESHOLD_HINT if in_two_clusters(histogram) else LOSSY_HINT,
     )
 
 
@@ -102,7 +105,8 @@ def levels_of(stored: Stored, name: str) -> UInt8[np.ndarray, "h w"]:
             name,
             "coloured-mask",
             "the mask is coloured; expected grey levels",
-            "replace each colour with its class's grey level in mapping.json; save as 8-bit grey",
+            'name the classes\' colours, such as "#ff0000", in mapping.json in place of grey '
+            "levels; or give each pixel the grey level of its class, and save 8-bit grey",
         )
     return np.ascontiguousarray(pixels[..., 0])
 

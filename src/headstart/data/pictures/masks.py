@@ -19,6 +19,12 @@ from headstart.data.pictures.frame import (
     Shapes,
     read_frame,
 )
+from headstart.data.pictures.mask_colours import (
+    NEAREST_HINT,
+    SOFT_EDGES,
+    has_soft_edges,
+    nearest,
+)
 from headstart.data.pictures.mask_levels import THRESHOLD_HINT, describe_levels
 from headstart.data.pictures.opening import turned
 from headstart.data.pictures.reading import picture_header, read_colours, read_luma, read_mask
@@ -75,15 +81,20 @@ def _layers(frame: Frame, label_map: LabelMap) -> tuple[MaskLayer, ...]:
         return frame.mask
     assert frame.mask is not None
     if label_map.colours:
-        known = ", ".join(
-            f"#{_code(c):06x} {n}" for n, c in zip(label_map.names, label_map.colours, strict=True)
-        )
-        colours = tuple(zip(label_map.colours, label_map.greys, strict=True))
-        of_map = f"the label map ({known})"
-        return (ColourLayer(frame.mask, colours, of_map, label_map.ignored_colours),)
+        return (colour_layer(frame.mask, label_map),)
     known = ", ".join(f"{g} {n}" for n, g in zip(label_map.names, label_map.greys, strict=True))
     levels = tuple((g, g) for g in label_map.greys)
     return (Layer(frame.mask, levels, f"the label map ({known})", ignored=label_map.ignore),)
+
+
+def colour_layer(path: Path, label_map: LabelMap, nearest: bool = False) -> ColourLayer:
+    """Return the layer of a mask file in the colours of a label map."""
+    known = ", ".join(
+        f"#{_code(c):06x} {n}" for n, c in zip(label_map.names, label_map.colours, strict=True)
+    )
+    colours = tuple(zip(label_map.colours, label_map.greys, strict=True))
+    of_map = f"the label map ({known})"
+    return ColourLayer(path, colours, of_map, label_map.ignored_colours, nearest=nearest)
 
 
 def _read_layer(
@@ -141,14 +152,20 @@ def _coloured(
     size: tuple[int, ...] | None,
     root: Path,
 ) -> Labels:
-    codes = _placed(read_colours(layer.path, root), layer.path, frame, size, root)
+    colours = read_colours(layer.path, root, lossy_too=layer.nearest)
+    codes = _placed(colours, layer.path, frame, size, root)
     known = {_code(colour): index[grey] for colour, grey in layer.colours}
     known |= {_code(colour): IGNORE for colour in layer.ignored}
     present, inverse = np.unique(codes, return_inverse=True)
+    if layer.nearest:
+        indices = np.array([*known.values()], dtype=np.uint8)[nearest(present, [*known])]
+        return np.take(indices, inverse).reshape(codes.shape)
     if unknown := [f"#{code:06x}" for code in present.tolist() if code not in known]:
+        where = (shown(layer.path, root),)
+        if has_soft_edges(codes, [*known]):
+            raise DataError(Finding("soft-colours", "error", SOFT_EDGES, NEAREST_HINT, where))
         message = f"colours {_few(unknown)} are not in {layer.known}"
         hint = layer.hint or "correct the mask, or add the colour to the classes"
-        where = (shown(layer.path, root),)
         raise DataError(Finding("unknown-colour", "error", message, hint, where))
     table = np.array([known[code] for code in present.tolist()], dtype=np.uint8)
     return table[inverse].reshape(codes.shape)

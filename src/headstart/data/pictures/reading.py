@@ -131,17 +131,22 @@ def read_mask(path: Path, root: Path) -> UInt8[np.ndarray, "h w"]:
     Raises:
         DataError: the file cannot be read by these rules; names the file relative to ``root``.
     """
-    return levels_of(_lossless(path, root), shown(path, root))
+    return levels_of(_stored_mask(path, root), shown(path, root))
 
 
-def read_colours(path: Path, root: Path) -> Int64[np.ndarray, "h w"]:
+def read_colours(path: Path, root: Path, lossy_too: bool = False) -> Int64[np.ndarray, "h w"]:
     """Return the colours of a mask as numbers, ``red << 16 | green << 8 | blue``.
+
+    Args:
+        path: the file.
+        root: the dataset folder; links that leave it are refused.
+        lossy_too: whether to read lossy files, whose colours are only nearly those of the labels.
 
     Raises:
         DataError: as for [`read_mask`][], except that colours are accepted.
     """
     name = shown(path, root)
-    stored = _lossless(path, root)
+    stored = _stored_mask(path, root, lossy_too)
     picture = _eight_bit_picture(stored, name)
     pixels = np.array(opaque(picture, name).convert("RGB")).astype(np.int64)
     return pixels[..., 0] << 16 | pixels[..., 1] << 8 | pixels[..., 2]
@@ -192,8 +197,8 @@ def nearly_opaque(path: Path, root: Path, rules: ReadingRules = NO_RULES) -> lis
     return [Finding("nearly-opaque", "info", message, hint, (name,))]
 
 
-def _lossless(path: Path, root: Path) -> Stored:
-    """Decode a mask; refuse lossy formats."""
+def _stored_mask(path: Path, root: Path, lossy_too: bool = False) -> Stored:
+    """Decode a mask; refuse lossy formats unless they are asked for."""
     name = shown(path, root)
     with open_regular(path, root) as file:
         stored = decode(file, name)
@@ -204,7 +209,7 @@ def _lossless(path: Path, root: Path) -> Stored:
             "the mask is saved as DICOM, whose levels a window changes",
             "export the mask as PNG from the annotation tool",
         )
-    if stored.lossy:
+    if stored.lossy and not lossy_too:
         raise lossy_mask(stored, name)
     return stored
 
