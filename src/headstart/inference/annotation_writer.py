@@ -83,7 +83,7 @@ def _annotated(
 
 
 def _class_map(mask: Path, label_map: LabelMap, out: Path) -> UInt8[np.ndarray, "h w"]:
-    grey = read_mask(mask, out)
+    grey = read_mask(mask, out, label_map.greys[0])
     if unknown := label_map.unknown_levels(grey):
         message = f"grey levels {', '.join(map(str, unknown))} are not those of the run"
         hint = "correct the mask"

@@ -72,7 +72,7 @@ def _read_prediction(
 ) -> UInt8[np.ndarray, "h w"]:
     """Return predicted classes; what is predicted where the truth is ignored has no effect."""
     path = folder / f"{frame.name}.png"
-    grey, size = read_mask(path, folder), truth.shape
+    grey, size = read_mask(path, folder, label_map.greys[0]), truth.shape
     if grey.shape == size:
         grey = np.where(truth == IGNORE, np.uint8(label_map.greys[0]), grey)
     unknown = np.setdiff1d(grey, label_map.greys).tolist()

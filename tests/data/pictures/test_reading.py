@@ -139,7 +139,7 @@ BAD_MASKS: dict[str, tuple[bytes, str, str]] = {
     "float": (LOSSY_FLOAT, "picture-depth", "floating point"),
     "cmyk": (encoded(Image.fromarray(RGB).convert("CMYK"), "TIFF"), "picture-depth", "CMYK"),
     "grey palette": (encoded(REMAPPED), "ambiguous-mask", "grey levels [0, 128, 255]"),
-    "transparent": (encoded(with_alpha(0, "LA")), "transparent-picture", "transparent"),
+    "transparent": (encoded(with_alpha(0, "LA")), "transparent-mask", "transparent"),
     "link as text": BAD_IMAGES["link as text"],
     "animated gif": BAD_IMAGES["animated gif"],
 }  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Int64, UInt8
 
-from headstart.data.files import merged
+from headstart.data.files import merged, shown
 from headstart.data.label_map import LabelMap, map_of_levels, read_label_map
 from headstart.data.layouts.classes_to_paste import (
     MAPPING,
@@ -25,7 +25,8 @@ from headstart.data.layouts.label_palettes import Palettes, check_palettes, look
 from headstart.data.layouts.label_scale import check_scale
 from headstart.data.layouts.pairing import FrameSearch
 from headstart.data.pictures.mask_colours import flat_colours, lies_along_borders, plain_colours
-from headstart.data.pictures.reading import read_colours, read_mask
+from headstart.data.pictures.reading import TRANSPARENT, read_colours, read_painted
+from headstart.data.pictures.transparency import transparent_mask
 from headstart.errors import DataError, Finding
 
 _SAMPLED = 2000  # masks
@@ -86,6 +87,7 @@ class _Seen:
         flat: numbers of pixels by colour in flat areas, away from borders.
         lossy: why the file's colours are only nearly those of the labels; None if it is lossless.
         rings: levels that lie only along borders.
+        transparent: whether it has transparent pixels, which are background.
         faults: why the mask cannot be read.
     """
 
@@ -94,6 +96,7 @@ class _Seen:
     flat: dict[int, int] = field(default_factory=dict)
     lossy: Finding | None = None
     rings: frozenset[int] = frozenset()
+    transparent: bool = False
     faults: tuple[Finding, ...] = ()
 
 
@@ -120,6 +123,8 @@ def _levels(search: FrameSearch, masks: Sequence[Path], ignore: Sequence[int]) -
         _report_levels(search, sampled, levels)
         return None
     _propose_ignore(search, levels, seen)
+    if any(each.transparent for each in seen):
+        search.reading.append("Where a mask is transparent, it shows the background")
     return levels
 
 
@@ -132,7 +137,7 @@ def _look_at_all(masks: Sequence[Path], root: Path, *, of_colours: bool) -> list
 def _look(path: Path, root: Path, of_colours: bool) -> _Seen:
     mask = lossy = None
     try:
-        mask = None if of_colours else read_mask(path, root)
+        mask, unpainted = (None, None) if of_colours else read_painted(path, root)
     except DataError as error:
         (finding,) = error.findings
         if finding.code not in ("coloured-mask", "lossy-mask"):
@@ -147,8 +152,11 @@ def _look(path: Path, root: Path, of_colours: bool) -> _Seen:
         order = np.argsort(-counts, kind="stable")[: _MOST_COLOURS + 1]
         colours = tuple((int(present[k]), int(counts[k])) for k in order)
         return _Seen(colours=colours, flat=flat_colours(codes), lossy=lossy)
+    if unpainted is not None and not mask[~unpainted].all():
+        message = "the mask has transparent pixels and black ones: either could be the background"
+        return _Seen(faults=transparent_mask(shown(path, root), message).findings)
     pixels = np.bincount(mask.ravel(), minlength=256)
-    return _Seen(pixels, rings=frozenset(_rings(mask, pixels)))
+    return _Seen(pixels, rings=frozenset(_rings(mask, pixels)), transparent=unpainted is not None)
 
 
 def _rings(mask: UInt8[np.ndarray, "h w"], pixels: Int64[np.ndarray, "256"]) -> list[int]:
@@ -193,11 +201,8 @@ def _report_colours(
     search: FrameSearch, masks: Sequence[Path], seen: Sequence[_Seen], palettes: Palettes
 ) -> None:
     """Report masks of colours, the most frequent colour first, with the mapping to complete."""
-    totals: dict[int, int] = {}
-    for each in seen:
-        for code, count in each.colours:
-            totals[code] = totals.get(code, 0) + count
-    ordered = sorted(totals, key=lambda code: -totals[code])
+    totals, background = _totals(dict(each.colours) for each in seen)
+    ordered = sorted(totals, key=lambda code: (code != background, -totals[code]))
     coloured = [path for path, each in zip(masks, seen, strict=True) if each.colours]
     if len(ordered) > _MOST_COLOURS or any(each.lossy for each in seen):
         _report_mixed_colours(search, coloured, seen)
@@ -210,30 +215,43 @@ def _report_colours(
         search.add_finding("one-level", "error", message, hint, coloured[:1])
         return
     pixels = sum(totals.values())
-    listed = ", ".join(f"{hex_of(code)} ({totals[code] / pixels:.1%})" for code in ordered)
+    listed = ", ".join(
+        f"{'transparent' if code == background else hex_of(code)} ({totals[code] / pixels:.1%})"
+        for code in ordered
+    )
     why = "no mapping.json names the colours"
     if palettes.disagreement:
         why += ", and the palettes disagree, so that an index is no label "
         why += f"({palettes.disagreement})"
     message = f"the masks are coloured, and {why}. The colours are {listed}"
+    first = "the most frequent colour" if background is None else "what is transparent"
     hint = (
-        "with the most frequent colour as the background, and your class names, "
+        f"with {first} as the background, and your class names, "
         f"{to_paste(named([hex_of(code) for code in ordered]))}"
     )
     search.add_finding("no-label-map", "error", message, hint, coloured[:3])
+
+
+def _totals(of_masks: Iterable[Mapping[int, int]]) -> tuple[dict[int, int], int | None]:
+    """Add up pixels by colour; transparent ones get a colour that no pixel has, also returned."""
+    totals: dict[int, int] = {}
+    for one in of_masks:
+        for code, count in one.items():
+            totals[code] = totals.get(code, 0) + count
+    if TRANSPARENT not in totals:
+        return totals, None
+    background = next(code for code in range(1 << 24) if code not in totals)
+    totals[background] = totals.pop(TRANSPARENT)
+    return totals, background
 
 
 def _report_mixed_colours(
     search: FrameSearch, masks: Sequence[Path], seen: Sequence[_Seen]
 ) -> None:
     """Report masks whose edges or whose compression have mixed colours, with the plain colours."""
-    totals: dict[int, int] = {}
-    for each in seen:
-        for colour, count in each.flat.items():
-            totals[colour] = totals.get(colour, 0) + count
+    totals, _ = _totals(each.flat for each in seen)
     plain = plain_colours(totals, _MOST_COLOURS + 1)
     lossy = [each.lossy for each in seen if each.lossy]
-    code = "lossy-mask" if lossy else "many-colours"
     message = lossy[0].message if lossy else f"the masks have more than {_MOST_COLOURS} colours"
     hint = "export the masks again as PNG, without smoothing"
     if 2 <= len(plain) <= _MOST_COLOURS:
@@ -243,4 +261,7 @@ def _report_mixed_colours(
             "; or read each pixel as the nearest of these colours: with your class names (most "
             f"frequent colour first) {to_paste(named(listed))}, and check again"
         )
-    search.add_finding(code, "error", message, hint, masks[:3])
+    if lossy:
+        search.add_finding("lossy-mask", "error", message, hint, masks[:3])
+    else:
+        search.add_finding("many-colours", "error", message, hint, masks[:3])

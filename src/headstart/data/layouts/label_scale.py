@@ -41,10 +41,11 @@ def check_scale(
     if label_map.colours:
         return
     known = {*label_map.greys, *label_map.ignore}
-    if not _levels(masks[:_FIRST], search.root) - known:
+    background = label_map.greys[0]
+    if not _levels(masks[:_FIRST], search.root, background) - known:
         return
     sampled = masks[:: max(1, -(-len(masks) // _SAMPLED))]
-    levels = _levels(sampled, search.root) - set(label_map.ignore)
+    levels = _levels(sampled, search.root, background) - set(label_map.ignore)
     if (correction := corrected(label_map.greys, levels, label_map.ignore)) is None:
         return
     words, new = correction
@@ -63,11 +64,11 @@ def check_scale(
     )
 
 
-def _levels(masks: Iterable[Path], root: Path) -> set[int]:
+def _levels(masks: Iterable[Path], root: Path, background: int) -> set[int]:
     levels: set[int] = set()
     for path in masks:
         try:
-            mask = read_mask(path, root)
+            mask = read_mask(path, root, background)
         except DataError:
             continue
         levels.update(np.unique(mask).tolist())

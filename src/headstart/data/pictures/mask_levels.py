@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Int64, Integer, UInt8
+from jaxtyping import Bool, Int64, Integer, UInt8
 from PIL import Image
 
 from headstart.data.pictures.mask_colours import NEAREST_HINT
 from headstart.data.pictures.opening import Stored
 from headstart.data.pictures.refusals import picture_error, too_deep, too_many_channels
-from headstart.data.pictures.transparency import opaque
+from headstart.data.pictures.transparency import painted
 from headstart.errors import DataError
 
 THRESHOLD_HINT = (
@@ -84,22 +84,30 @@ def lossy_mask(stored: Stored, name: str) -> DataError:
     )
 
 
-def levels_of(stored: Stored, name: str) -> UInt8[np.ndarray, "h w"]:
+def levels_of(
+    stored: Stored, name: str
+) -> tuple[UInt8[np.ndarray, "h w"], Bool[np.ndarray, "h w"] | None]:
     """Return the grey levels of a mask by the table of [`headstart.data.pictures.reading`][].
+
+    Returns:
+        The levels, 0 where the mask is transparent; and where that is, None if nowhere.
 
     Raises:
         DataError: the mask is coloured, partly transparent, or too deep.
     """
     content = stored.content
     if not isinstance(content, Image.Image):
-        return _eight_bits(content, name)
+        return _eight_bits(content, name), None
     if content.mode == "P" or stored.container == "GIF":
-        return _palette_levels(content, stored.container, name)
+        return _palette_levels(content, stored.container, name), None
     if content.mode in ("1", "L") and not content.has_transparency_data:
-        return np.array(content.convert("L"))
+        return np.array(content.convert("L")), None
     if content.mode not in ("1", "L", "LA", "RGB", "RGBA", "RGBX"):
         raise too_deep(name, mode_in_words(content.mode))
-    pixels = np.array(opaque(content, name).convert("RGB"))
+    picture, unpainted = painted(content, name)
+    pixels = np.array(picture.convert("RGB"))
+    if unpainted is not None:
+        pixels[unpainted] = 0
     if (pixels != pixels[..., :1]).any():
         raise picture_error(
             name,
@@ -108,7 +116,7 @@ def levels_of(stored: Stored, name: str) -> UInt8[np.ndarray, "h w"]:
             'name the classes\' colours, such as "#ff0000", in mapping.json in place of grey '
             "levels; or give each pixel the grey level of its class, and save 8-bit grey",
         )
-    return np.ascontiguousarray(pixels[..., 0])
+    return np.ascontiguousarray(pixels[..., 0]), unpainted
 
 
 def mode_in_words(mode: str) -> str:

@@ -27,11 +27,17 @@ from headstart.data.pictures.mask_colours import (
 )
 from headstart.data.pictures.mask_levels import THRESHOLD_HINT, describe_levels
 from headstart.data.pictures.opening import turned
-from headstart.data.pictures.reading import picture_header, read_colours, read_luma, read_mask
+from headstart.data.pictures.reading import (
+    TRANSPARENT,
+    picture_header,
+    read_colours,
+    read_luma,
+    read_mask,
+)
 from headstart.data.pictures.shapes import draw
 from headstart.errors import DataError, Finding
 
-_PIXELS = ("coloured-mask", "transparent-picture")  # findings whose hint a layer may replace
+_PIXELS = ("coloured-mask", "transparent-mask")  # findings whose hint a layer may replace
 
 Labels = UInt8[np.ndarray, "h w"]
 
@@ -111,9 +117,13 @@ def _read_layer(
     if isinstance(layer, ColourLayer):
         return _coloured(layer, index, frame, size, root)
     where = (shown(layer.path, root),)
-    levels_as_they_are = layer.others is None and layer.threshold is None
+    published = bool(layer.hint)  # its masks are what they are: transparency means nothing
+    background = next((level for level, to in layer.levels if to == label_map.greys[0]), None)
     try:
-        grey = (read_mask if levels_as_they_are else read_luma)(layer.path, root)
+        if layer.others is None and layer.threshold is None:
+            grey = read_mask(layer.path, root, None if published else background)
+        else:
+            grey = read_luma(layer.path, root, on_black=not published)
     except DataError as e:
         if layer.hint and all(f.code in _PIXELS for f in e.findings):
             raise DataError([replace(f, hint=layer.hint) for f in e.findings]) from e
@@ -152,7 +162,8 @@ def _coloured(
     size: tuple[int, ...] | None,
     root: Path,
 ) -> Labels:
-    colours = read_colours(layer.path, root, lossy_too=layer.nearest)
+    unpainted = next((_code(c) for c, grey in layer.colours if index[grey] == 0), TRANSPARENT)
+    colours = read_colours(layer.path, root, layer.nearest, unpainted)
     codes = _placed(colours, layer.path, frame, size, root)
     known = {_code(colour): index[grey] for colour, grey in layer.colours}
     known |= {_code(colour): IGNORE for colour in layer.ignored}
