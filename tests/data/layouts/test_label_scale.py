@@ -148,9 +148,9 @@ def test_at_most_200_masks_are_decoded_and_three_where_they_fit(
 ) -> None:
     decoded = []
 
-    def counting(path, root):
+    def counting(path, root, background):
         decoded.append(path)
-        return original(path, root)
+        return original(path, root, background)
 
     original = label_scale.read_mask
     monkeypatch.setattr(label_scale, "read_mask", counting)

@@ -39,6 +39,8 @@ from headstart.errors import DataError, Finding
 
 _PIXELS = ("coloured-mask", "transparent-mask")  # findings whose hint a layer may replace
 
+_OF_MAP = "the label map"
+
 Labels = UInt8[np.ndarray, "h w"]
 
 
@@ -88,19 +90,14 @@ def _layers(frame: Frame, label_map: LabelMap) -> tuple[MaskLayer, ...]:
     assert frame.mask is not None
     if label_map.colours:
         return (colour_layer(frame.mask, label_map),)
-    known = ", ".join(f"{g} {n}" for n, g in zip(label_map.names, label_map.greys, strict=True))
     levels = tuple((g, g) for g in label_map.greys)
-    return (Layer(frame.mask, levels, f"the label map ({known})", ignored=label_map.ignore),)
+    return (Layer(frame.mask, levels, _OF_MAP, ignored=label_map.ignore),)
 
 
 def colour_layer(path: Path, label_map: LabelMap, nearest: bool = False) -> ColourLayer:
     """Return the layer of a mask file in the colours of a label map."""
-    known = ", ".join(
-        f"#{_code(c):06x} {n}" for n, c in zip(label_map.names, label_map.colours, strict=True)
-    )
     colours = tuple(zip(label_map.colours, label_map.greys, strict=True))
-    of_map = f"the label map ({known})"
-    return ColourLayer(path, colours, of_map, label_map.ignored_colours, nearest=nearest)
+    return ColourLayer(path, colours, _OF_MAP, label_map.ignored_colours, nearest=nearest)
 
 
 def _read_layer(
@@ -115,7 +112,7 @@ def _read_layer(
     if isinstance(layer, Shapes):
         return _drawn(layer, index, frame, size, root)
     if isinstance(layer, ColourLayer):
-        return _coloured(layer, index, frame, size, root)
+        return _coloured(layer, label_map, index, frame, size, root)
     where = (shown(layer.path, root),)
     published = bool(layer.hint)  # its masks are what they are: transparency means nothing
     background = next((level for level, to in layer.levels if to == label_map.greys[0]), None)
@@ -148,7 +145,10 @@ def _read_layer(
             message = f"the mask has soft edges: {len(present)} levels, nearly all near 0 or 255"
             findings.append(Finding("soft-mask", "error", message, THRESHOLD_HINT, where))
         else:
-            hint = layer.hint or "correct the mask, or add the level to mapping.json"
+            hint = layer.hint or (
+                "correct the mask, or add the level to mapping.json. The classes are "
+                f"{_listed(label_map)}"
+            )
             findings.append(Finding("unknown-grey", "error", message, hint, where))
     if findings:
         raise DataError(findings)
@@ -157,6 +157,7 @@ def _read_layer(
 
 def _coloured(
     layer: ColourLayer,
+    label_map: LabelMap,
     index: dict[int, int],
     frame: Frame,
     size: tuple[int, ...] | None,
@@ -176,7 +177,9 @@ def _coloured(
         if has_soft_edges(codes, [*known]):
             raise DataError(Finding("soft-colours", "error", SOFT_EDGES, NEAREST_HINT, where))
         message = f"colours {_few(unknown)} are not in {layer.known}"
-        hint = layer.hint or "correct the mask, or add the colour to the classes"
+        hint = layer.hint or (
+            f"correct the mask, or add the colour to the classes, which are {_listed(label_map)}"
+        )
         raise DataError(Finding("unknown-colour", "error", message, hint, where))
     table = np.array([known[code] for code in present.tolist()], dtype=np.uint8)
     return table[inverse].reshape(codes.shape)
@@ -251,6 +254,13 @@ def is_turned_too(frame: Frame, root: Path) -> bool:
     as_stored = [m.orientation == 1 and (m.height, m.width) == stored for m in masks]
     as_stored += [size == stored for size in shapes]
     return bool(as_stored) and all(as_stored)
+
+
+def _listed(label_map: LabelMap) -> str:
+    """Return the classes with their grey levels or colours."""
+    colours = [f"#{_code(colour):06x}" for colour in label_map.colours]
+    values: Sequence[object] = colours or label_map.greys
+    return _few([f"{value} {n}" for n, value in zip(label_map.names, values, strict=True)])
 
 
 def _text(size: Sequence[int]) -> str:
