@@ -73,7 +73,8 @@ def find_label_map(
     listed = ", ".join(f"{level} {name}" for name, level in classes.items())
     search.reading.append(f"Classes: {listed} (the levels in the masks; there is no mapping.json)")
     message = f"there is no mapping.json; the levels in the masks are the classes: {listed}"
-    search.add_finding("no-label-map", "info", message, f"to name them, {to_paste(classes)}")
+    mapping = {**classes, **({"ignore": [*ignore]} if ignore else {})}
+    search.add_finding("no-label-map", "info", message, f"to name them, {to_paste(mapping)}")
     return label_map
 
 
