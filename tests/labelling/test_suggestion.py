@@ -123,7 +123,8 @@ def test_pictures_that_cannot_be_read_are_all_named(trained: Path, tmp_path: Pat
         (tmp_path / name).write_bytes(b"<html>")
     run = read_finished_run(trained)
     with pytest.raises(DataError, match=r"a\.png(.|\n)*b\.png"):
-        look(Segmenter.network(run), run.facts.size, find_pictures(tmp_path).frames, tmp_path, CPU)
+        frames = find_pictures(tmp_path).frames
+        look(Segmenter.network(run), run.facts.size, frames, tmp_path, CPU)
 
 
 def test_what_the_network_is_used_for_leaves_no_hook(trained: Path, drawn: Path) -> None:

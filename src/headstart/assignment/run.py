@@ -166,9 +166,9 @@ def do_homework(
     with locked(out), Stopping() as stopping:
         try:
             for _ in _run_parts(homework, datasets, out, missing, listener, tell, jobs, stopping):
-                if stopping.signal is not None:
+                if stopping.asked():
                     finding = Finding("interrupted", "info", "stopped between two parts")
-                    raise InterruptedRun(finding, stopping.signal)
+                    raise stopping.interrupted(finding)
         except InterruptedRun as stopped:
             hint = f"repeat the command to continue (headstart homework, --out {out})"
             finding = Finding("interrupted", "info", stopped.findings[0].message, hint)

@@ -61,7 +61,7 @@ def open_regular(path: Path, root: Path, max_bytes: int = MAX_BYTES) -> BinaryIO
 
     try:
         real = path.resolve(strict=True)
-        if not isinstance(path, FollowedPath) and not real.is_relative_to(root.resolve()):
+        if not _may_be_read(path, real, root):
             raise DataError(link_leaves((name,)))
         descriptor = os.open(real, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
     except (OSError, RuntimeError) as error:  # RuntimeError: a loop of links, before Python 3.13
@@ -87,6 +87,14 @@ def open_regular(path: Path, root: Path, max_bytes: int = MAX_BYTES) -> BinaryIO
             "check that the file is what its name says",
         )
     return os.fdopen(descriptor, "rb")
+
+
+def _may_be_read(path: Path, real: Path, root: Path) -> bool:
+    """Whether a file lies inside ``root``; if links are followed, whether its path does."""
+    if isinstance(path, FollowedPath):
+        as_written = Path(os.path.normpath(path.absolute()))
+        return as_written.is_relative_to(os.path.normpath(root.absolute()))
+    return real.is_relative_to(root.resolve())
 
 
 def link_leaves(files: tuple[str, ...]) -> Finding:

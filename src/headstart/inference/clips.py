@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from headstart.data.pictures.clip import Broken, Clip, Cut, Picture
-from headstart.errors import Finding, InterruptedRun
+from headstart.errors import Finding
 from headstart.inference.output_folder import claimed
 from headstart.inference.segmenter import Segmenter, class_maps_of
 from headstart.inference.video_writer import writing
@@ -125,10 +125,10 @@ def predict_clip(
 
 
 def _raise_if_stopped(stopping: Stopping, out: Path) -> None:
-    if stopping.signal is not None:
+    if stopping.asked():
         message = f"stopped before the end of the clip; {out} holds no predictions of it"
         hint = "the same command again starts from the first frame"
-        raise InterruptedRun(Finding("interrupted", "info", message, hint), stopping.signal)
+        raise stopping.interrupted(Finding("interrupted", "info", message, hint))
 
 
 @dataclass

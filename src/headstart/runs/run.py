@@ -14,7 +14,7 @@ import torch
 
 from headstart.config.files import to_json
 from headstart.config.records import PretextConfig, RunConfig
-from headstart.errors import InterruptedRun
+from headstart.errors import Finding
 from headstart.models.classifiers import versioned
 from headstart.records.run_records import (
     ENVIRONMENT,
@@ -99,6 +99,9 @@ def train(
             _pretrain, dataset, listener=listener, seconds=checkpoint_seconds, cache=cache
         )
         source = source_of(config, pretext_run, pretrain)
+        if stopping.asked():  # while the pretext was being scored
+            finding = how_to_continue(out, 0, 0, config.recipe.epochs)
+            raise stopping.interrupted(finding)
         listener.begins(prepared.title)
         network, moved = prepared.network(source)
         write_atomic(out / "config.json", to_json(config))  # only now: the start fits the network
@@ -114,15 +117,18 @@ def train(
         state, names = None, []
         for stage in prepared.stages(network):
             state = _fit(stage, config, out, listener, stopping.asked, checkpoint_seconds)
-            if stopping.signal is not None:
+            if stopping.asked():
                 finding = how_to_continue(out, len(state.history), state.step, stage.recipe.epochs)
-                raise InterruptedRun(finding, stopping.signal)
+                raise stopping.interrupted(finding)
             assert state.best_weights is not None
             stage.model.load_state_dict(versioned(stage.model, state.best_weights))
             names += [stage.name] if stage.name else []
         assert state is not None
         save_weights(out / "weights.safetensors", network.state_dict(), prepared.weights_facts)
         scored = prepared.score(network, state, out)
+        if stopping.asked():
+            message = "asked to stop while the run was being scored: it is finished"
+            listener.finding(Finding("stopped-after-the-end", "info", message))
         write_atomic(out / "README.md", model_card(config, scored, state, out))
         content = json_text(scored.scores).encode()
         of_stages = (f"{name}/{METRICS}" for name in names)

@@ -24,7 +24,7 @@ from typing import Any
 
 from headstart.config.files import study_to_json
 from headstart.config.records import PRETEXT_NAMES, SCRATCH_LONGER, RunConfig, StudyConfig
-from headstart.errors import Finding, InterruptedRun
+from headstart.errors import Finding
 from headstart.runs.initial_weights import try_starts
 from headstart.studies.cells import Cell, cells, pretext_config, run_config
 from headstart.studies.ledger import Ledger, line_of, write_ledger
@@ -98,11 +98,11 @@ def study(
                     f"{work.about}: loss {scores['loss']:.5f} (trivial "
                     f"{scores['trivial']['loss']:.5f})"
                 )
-        if stopping.signal is not None:
+        if stopping.asked():
             message = f"stopped with {len(ledger)} of {len(order)} runs done; saved in {out}"
             hint = f"run the same command again to resume (--out {out})"
             finding = Finding("interrupted", "info", message, hint)
-            raise InterruptedRun(finding, stopping.signal)
+            raise stopping.interrupted(finding)
         return _write_study(out, planned, ledger)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import signal
@@ -21,6 +22,7 @@ from headstart.system.signals import Stopping
 from headstart.training.listener import SILENT, Listener
 
 Config = RunConfig | PretextConfig
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 @dataclass(frozen=True)
@@ -67,9 +69,8 @@ def working(
             listener.begins(str(work.about))
             try:
                 yield work, _do(work.make_config(), work, listener)
-            except InterruptedRun as stopped:
-                stopping.signal = stopped.exit_status - 128
-                return
+            except InterruptedRun:
+                return  # the signal is the one that stopping has recorded
         return
     yield from _in_processes(works, jobs, stopping)
 
@@ -87,7 +88,7 @@ def _in_processes(
     running: dict[Future[dict[str, Any]], Work] = {}
     failure: HeadstartError | None = None
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(jobs, context, initializer=_die_with_parent) as pool:
+    with ProcessPoolExecutor(jobs, context, initializer=_begin) as pool:
         signalled = False
         while running or (waiting and failure is None and not stopping.asked()):
             while len(running) < jobs and failure is None and not stopping.asked():
@@ -96,7 +97,8 @@ def _in_processes(
                     break
                 waiting.remove(ready)
                 job = (ready.make_config(), ready.out, ready.cache, ready.checkpoint_seconds)
-                running[pool.submit(_in_process, *job, ready.needs)] = ready
+                with _signals_blocked():  # in a process that begins, until it listens to them
+                    running[pool.submit(_in_process, *job, ready.needs)] = ready
             finished, _ = wait(running, timeout=0.2, return_when=FIRST_COMPLETED)
             if stopping.asked() and not signalled:
                 signalled = True
@@ -126,8 +128,23 @@ def _in_process(
     return _do(config, work, SILENT)
 
 
-def _die_with_parent() -> None:
-    """Exit with the parent process; otherwise an orphan would keep its run's folder locked."""
+@contextlib.contextmanager
+def _signals_blocked() -> Iterator[None]:
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _begin() -> None:
+    """Prepare a worker process: listen to signals, and exit with the parent process.
+
+    An orphan would keep its run's folder locked. A second Ctrl-C is the parent's to handle.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    Stopping().__enter__()  # for as long as the process lives
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
     parent = multiprocessing.parent_process()
     assert parent is not None
 
@@ -136,5 +153,3 @@ def _die_with_parent() -> None:
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # between runs; each run installs its own handlers
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)

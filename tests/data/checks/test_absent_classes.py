@@ -13,16 +13,18 @@ TRAIN, TEST = {"ground": 8, "tool": 3, "clip": 0}, {"ground": 2, "tool": 0, "cli
 @pytest.mark.parametrize("grouped", [False, True])
 def test_the_hint_fits(drawn: bool, grouped: bool) -> None:
     shows = {"train": TRAIN, "test": TEST}
-    (finding,) = absent_classes(shows, grouped=grouped, drawn=drawn)
-    assert finding.message == ("no frame shows clip; test has no tool (frames with it: 3 in train)")
+    never, finding = absent_classes(shows, grouped=grouped, drawn=drawn)
+    assert never.code == "class-never-drawn" and never.message.endswith(": clip")
+    assert finding.message == "test has no tool (frames with it: 3 in train)"
     assert "has no score" in finding.hint and "is not learned" not in finding.hint
     assert ("whole groups" in finding.hint) == grouped
     assert ("[split] in dataset.toml" in finding.hint) == drawn
 
 
 def test_a_class_without_any_pixel_needs_no_other_split() -> None:
-    (finding,) = absent_classes({"train": {"tool": 3, "clip": 0}}, grouped=False, drawn=True)
-    assert "that split" not in finding.hint and "remove the classes" in finding.hint
+    shows = {"train": {"ground": 0, "tool": 3, "clip": 0}}
+    (finding,) = absent_classes(shows, grouped=False, drawn=True)
+    assert finding.code == "class-never-drawn" and "ground" not in finding.message
 
 
 def test_nothing_is_said_where_nothing_is_missing() -> None:

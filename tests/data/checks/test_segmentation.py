@@ -177,6 +177,16 @@ def test_classes_that_are_absent_or_rare(data: Path) -> None:
     assert by_code["few-test-frames"].message.endswith("tissue (1), forceps (1)")
 
 
+def test_a_class_that_no_split_shows_is_told_apart_from_one_that_a_split_lacks(data: Path) -> None:
+    for path in data.glob("*/masks/*.png"):
+        mask = np.asarray(Image.open(path))
+        save(np.where(mask == GREYS["scissors"], 0, mask), path)
+    by_code = codes(check_dataset(data))
+    never = by_code["class-never-drawn"]
+    assert never.severity == "warning" and never.message.endswith(": scissors")
+    assert "categories" in never.hint and "class-absent" not in by_code
+
+
 def test_copies_and_near_copies_across_splits(data: Path) -> None:
     smooth = np.tile(np.linspace(40, 200, 20, dtype=np.uint8)[:, None], (16, 1, 3))
     save(picture(0), data / "test/images/8.png")

@@ -66,6 +66,16 @@ def test_patterns_pair_and_group(tmp_path: Path) -> None:
     assert np.array_equal(labels, mask(int(frames[0].name.removesuffix("_t1"))) // 255)
 
 
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [("", "{k}_t1"), ('names = "{name}"\n', "{k}"), ('names = "{group}-{name}"\n', "p{g}-{k}")],
+)
+def test_names_of_frames(line: str, expected: str, tmp_path: Path) -> None:
+    dataset = described(scans(tmp_path), PATTERNS + line)
+    names = {frame.name for part in dataset.splits.values() for frame in part}
+    assert names == {expected.format(k=k, g=k % 4) for k in range(12)}
+
+
 def test_a_file_elsewhere_names_the_folder(tmp_path: Path) -> None:
     scans(tmp_path / "data")
     file = tmp_path / "mine.toml"
@@ -138,12 +148,27 @@ def test_a_pattern_for_each_class_and_pictures_that_show_nothing(tmp_path: Path)
         assert np.array_equal(labels, np.where(spleen, 2, np.where(liver, 1, 0)) + 0 * labels)
 
 
+def test_a_level_that_counts_nowhere_in_masks_of_classes(tmp_path: Path) -> None:
+    for k in range(6):
+        save(tmp_path, f"img/{k}.png", picture(k))
+        save(tmp_path, f"liver/{k}.png", mask(k, (0, 1, 255)))
+    text = 'pictures = "img/{name}.png"\nignore = 1\n[masks]\nliver = "liver/{name}.png"\n'
+    dataset = described(tmp_path, text)
+    assert dataset.label_map.names == ("background", "liver")
+    for frame in (f for part in dataset.splits.values() for f in part):
+        _, labels = read_labelled(frame, dataset.label_map, dataset.root)
+        its = mask(int(frame.name), (0, 1, 255))
+        assert np.array_equal(labels, np.where(its == 1, IGNORE, its == 255))
+
+
 WRONG = {
     'pictures = "a/{name}.png"': "masks is missing",
     'layout = "nothing"': "no layout nothing",
     'pictures = "a/x.png"\nmasks = "b/{name}.png"': "no {name}",
     PATTERNS + 'colour = "red"': "no setting colour",
     PATTERNS + "threshold = 0": "threshold",
+    PATTERNS + 'names = "{patient}_{name}"': "names has {patient}",
+    'pictures = "a/{name}.png"\n[masks]\nbackground = "b/{name}.png"': "leave it out",
     PATTERNS + 'threshold = 9\n[classes]\na = "#000000"\nb = "#ff0000"\n': "two levels",
     PATTERNS + "[classes]\na = 0\nb = 0\n": "several classes",
     PATTERNS + '[classes]\na = 0\nb = "red"\n': "colour",

@@ -11,6 +11,12 @@ from headstart.data.layouts.dataset import Dataset
 from headstart.data.layouts.describing import description_text
 from headstart.data.layouts.description import Description, read_description
 from headstart.data.layouts.recognise import open_dataset
+from headstart.errors import DataError
+from tests.data.layouts import plain_copy
+from tests.data.layouts.annotations import annotated
+from tests.data.layouts.annotations import test_coco as coco
+from tests.data.layouts.annotations import test_nnunet as nnunet
+from tests.data.layouts.annotations import test_roboflow_masks as roboflow
 from tests.data.layouts.test_people import (
     CASES,
     COUNT,
@@ -50,6 +56,10 @@ def test_every_arrangement_is_described_by_patterns(name: str, tmp_path: Path) -
 
 
 PATTERNS = {
+    "a folder for each picture, files called alike": (
+        "{name}/image.png", "{name}/mask.png",
+        lambda root: pairs(root, "case{k}/image.png", "case{k}/mask.png"),
+    ),
     "splits as ends of names": (
         "images{split}/{name}.png", "labels{split}/{name}.png",
         lambda root: pairs(root, "images{s}/{k}.png", "labels{s}/{k}.png",
@@ -122,6 +132,36 @@ def test_the_course_s_layout_has_pictures_for_validating_a_pretext(tmp_path: Pat
         "train": 9, "validation": 3,
     }  # fmt: skip
     assert_same(second, replace(open_dataset(root), root=second.root))
+
+
+ANNOTATED = {
+    "coco": lambda root: coco.official(root, annotated.scenes()),
+    "nnunet": lambda root: nnunet.nnunet(root, plain_copy.scenes(train=8, test=3)),
+    "roboflow-masks": lambda root: roboflow.roboflow(
+        root, plain_copy.scenes(train=6, validation=2, test=2)
+    ),
+}
+
+
+@pytest.mark.parametrize("layout", ANNOTATED)
+def test_annotations_are_described_by_their_layout_or_by_patterns(
+    layout: str, tmp_path: Path
+) -> None:
+    (tmp_path / "data").mkdir()
+    ANNOTATED[layout](tmp_path / "data")
+    first = open_dataset(tmp_path / "data")
+    assert first.layout == layout
+    description, second = described(tmp_path / "data", tmp_path / "my.toml")
+    assert_same(second, replace(first, root=second.root))
+    assert (description.layout or "described") == second.layout
+    assert not description.frames
+
+
+def test_a_layout_that_the_folder_has_not(tmp_path: Path) -> None:
+    pairs(tmp_path, "a/{k}.png", "b/{k}.png")
+    (tmp_path / "dataset.toml").write_text('layout = "coco"\n')
+    with pytest.raises(DataError, match="not arranged so"):
+        open_dataset(tmp_path)
 
 
 def test_a_description_is_described_as_it_is(tmp_path: Path) -> None:

@@ -97,6 +97,22 @@ def test_only_regular_files_are_followed(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
+@pytest.mark.parametrize("picture", ["../store/0.png", "{root}/store/0.png"])
+def test_a_path_that_is_no_link_stays_inside(picture: str, tmp_path: Path) -> None:
+    data = linked_files(tmp_path)
+    frame = f'[[frames]]\nname = "a"\npicture = "{picture.format(root=tmp_path)}"\n'
+    classes = "[classes]\na = 0\nb = 1\n"
+    listed = "".join(
+        f'[[frames]]\nname = "{k}"\npicture = "img/{k}.png"\nmasks = ["gt/{k}.png"]\n'
+        for k in range(1, COUNT)
+    )
+    dataset = described(data, FOLLOW + classes + frame + listed)
+    (outside,) = dataset.unlabelled["train"]
+    with pytest.raises(DataError, match="link-leaves-dataset"):
+        open_regular(outside.image, dataset.root)
+    open_regular(dataset.splits["train"][0].image, dataset.root).close()
+
+
 def test_links_that_go_in_circles_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data = linked_folders(tmp_path)
     (tmp_path / "store/back").symlink_to(tmp_path / "store")

@@ -152,6 +152,12 @@ def _(root: Path) -> None:
             save(root / f"stage1/a{k:02}/masks/b{k}{index}.png", mask)
 
 
+simple("a folder for each picture, files called alike", "case {k}/image.png", "case {k}/mask.png",
+       DRAWN)  # fmt: skip
+simple("a folder for each picture in a split", "{s}/{k}/rgb.png", "{s}/{k}/label.png",
+       Meant(), SHORT)  # fmt: skip
+
+
 @case("beside, told apart by their ending", DRAWN)
 def _(root: Path) -> None:
     for k in range(COUNT):

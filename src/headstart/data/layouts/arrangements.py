@@ -27,6 +27,8 @@ from headstart.data.pictures.reading import SUFFIXES
 
 _DEEPEST = 8  # folders
 _CANDIDATES = 12  # affixes that are tried as kinds
+_FEWEST_FOLDERS = 3  # that hold one picture each, with its masks
+_MOST_IN_A_FOLDER = 8  # files of one picture
 _CLEAR = 0.8  # share of the files that are paired
 
 Key = tuple[str, ...]
@@ -206,11 +208,24 @@ def _matched(kinds: Mapping[str, Mapping[Part, Mapping[str, tuple[Path, ...]]]])
 
 
 def _by_affix(places: list[FolderFiles]) -> Iterable[Arrangement]:
-    """Yield arrangements of files side by side: by suffix, by prefix, by ending of the file."""
+    """Yield arrangements of files side by side: by name, by suffix, by prefix, by ending."""
+    if _same_names(places):
+        yield _affixed(places, lambda path: (path.stem, ""))
     for kind_of in (_suffixes(places), _prefixes(places)):
         if kind_of is not None:
             yield _affixed(places, kind_of)
     yield _affixed(places, lambda path: (path.suffix.lower(), path.stem))
+
+
+def _same_names(places: list[FolderFiles]) -> bool:
+    """Whether there is a folder for each picture, in which its files are called alike."""
+    counts = Counter(path.stem for place in places for path in place.files)
+    return (
+        len(places) >= _FEWEST_FOLDERS
+        and 2 <= len(counts) <= _MOST_IN_A_FOLDER
+        and all(any(map(str.isalpha, name)) for name in counts)  # 1.png and 2.png are two pictures
+        and min(counts.values()) >= _CLEAR * len(places)
+    )
 
 
 def _affixed(places: list[FolderFiles], kind_of: Callable[[Path], tuple[str, str]]) -> Arrangement:

@@ -13,13 +13,19 @@ from pathlib import Path
 from headstart.data.files import FollowedPath, is_junk, natural_key, read_file, walk_links
 from headstart.data.label_map import LabelMap
 from headstart.data.layouts.dataset import Dataset, Layout
-from headstart.data.layouts.described_labels import can_be_nearest, label_map_of, mask_of
+from headstart.data.layouts.described_labels import (
+    can_be_nearest,
+    described_label_map,
+    described_mask,
+)
 from headstart.data.layouts.description import (
     NAME,
     Description,
     Parts,
+    filled,
     literal,
     matching,
+    parts_of,
     read_description,
 )
 from headstart.data.layouts.frame_names import with_unique_names
@@ -111,12 +117,14 @@ def _find(search: FrameSearch, description: Description) -> LabelMap | None:
     frames, masks = (
         _listed(search, description) if description.frames else _by_pattern(search, description)
     )
-    label_map = label_map_of(search, description, [p for paths in masks.values() for p, _ in paths])
+    label_map = described_label_map(
+        search, description, [p for paths in masks.values() for p, _ in paths]
+    )
     if label_map is None or (description.nearest and not can_be_nearest(search, label_map)):
         return None
     for split, part in frames.items():
         labelled = tuple(
-            replace(frame, mask=mask_of(masks[frame.image], description, label_map, frame))
+            replace(frame, mask=described_mask(masks[frame.image], description, label_map, frame))
             for frame in part
         )
         search.splits[split] = labelled
@@ -197,7 +205,7 @@ def _by_pattern(search: FrameSearch, description: Description) -> tuple[_Frames,
             search.add_finding("no-region", "error", message, hint, [search.root / path])
         split = _split(search, description, path, parts, listed_splits)
         frames[split].append(
-            Frame(_name(description.pictures, path, parts), search.root / path, None,
+            Frame(_name(description, description.pictures, path, parts), search.root / path, None,
                   parts.get("group"), valid=search.root / region[0] if region else None)
         )  # fmt: skip
         masks[search.root / path] = of_frame
@@ -221,13 +229,15 @@ def _unlabelled(search: FrameSearch, description: Description, others: list[str]
     for pattern in (patterns,) if isinstance(patterns, str) else patterns:
         for path, parts in matching(pattern, others).items():
             validates = _meaning(description, parts.get("split", "")) == "validation"
-            frame = Frame(_name(pattern, path, parts), search.root / path)
+            frame = Frame(_name(description, pattern, path, parts), search.root / path)
             found["validation" if validates else "train"].append(frame)
     search.unlabelled |= {part: with_unique_names(f, search.root) for part, f in found.items()}
 
 
-def _name(pattern: str, path: str, parts: Parts) -> str:
-    """Return a frame's name: that of its picture, or of its folder if that is what varies."""
+def _name(description: Description, pattern: str, path: str, parts: Parts) -> str:
+    """Return a frame's name: as described; else its picture's, or its folder's if that varies."""
+    if description.names is not None and parts.keys() >= set(parts_of(description.names)):
+        return filled(description.names, parts)
     return parts["name"] if "{name}" in pattern.rpartition("/")[0] else Path(path).stem
 
 

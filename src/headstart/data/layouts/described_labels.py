@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from headstart.data.label_map import Colour, LabelMap, map_of_levels, parsed_value
-from headstart.data.label_map import label_map_of as map_of_pairs
+from headstart.data.label_map import Colour, LabelMap, label_map_of, map_of_levels, parsed_value
 from headstart.data.layouts.description import NAME, Description, Value
 from headstart.data.layouts.label_discovery import find_label_map
 from headstart.data.layouts.label_palettes import check_palettes
@@ -15,7 +14,7 @@ from headstart.data.pictures.frame import Frame, Layer, MaskLayer, Shapes
 from headstart.data.pictures.masks import colour_layer
 
 
-def label_map_of(
+def described_label_map(
     search: FrameSearch, description: Description, masks: list[Path]
 ) -> LabelMap | None:
     """Return the classes: those of the description, else those of ``mapping.json`` or the masks.
@@ -36,7 +35,8 @@ def label_map_of(
     levels = [value for value in values if isinstance(value, int)]
     if isinstance(description.masks, dict):
         names = ["background", *description.masks]
-        return map_of_levels(dict(zip(names, range(len(names)), strict=True)), levels)
+        free = (level for level in range(256) if level not in levels)
+        return map_of_levels(dict(zip(names, free, strict=False)), levels)
     if not description.classes:
         if description.threshold is not None:
             return map_of_levels({"background": 0, "class_1": 255})
@@ -45,7 +45,7 @@ def label_map_of(
         return label_map
     pairs: list[tuple[str, object]] = [(n, _plain(v)) for n, v in description.classes.items()]
     pairs += [("ignore", [_plain(value) for value in ignored])] if ignored else []
-    label_map = map_of_pairs(pairs, NAME)
+    label_map = label_map_of(pairs, NAME)
     listed = ", ".join(f"{value} {name}" for name, value in description.classes.items())
     search.reading.append(f"Classes: {listed}")
     if description.threshold is None:
@@ -85,7 +85,7 @@ def can_be_nearest(search: FrameSearch, label_map: LabelMap) -> bool:
     return False
 
 
-def mask_of(
+def described_mask(
     masks: list[tuple[Path, str]], description: Description, label_map: LabelMap, frame: Frame
 ) -> Path | tuple[MaskLayer, ...]:
     """Return the mask of a frame.

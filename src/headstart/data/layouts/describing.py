@@ -98,14 +98,18 @@ def _by_patterns(dataset: Dataset, frames: list[Frame]) -> Iterator[Description]
     ordered = [name for name in label_map.names if name in beside]
     pictures, groups = [f.image for f in frames], [f.group for f in frames]
     for found in patterns_of(pictures, beside, root, groups):
-        yield Description(
-            pictures=found.pictures,
-            masks={n: found.beside[n] for n in ordered} if by_class else found.beside[_NO_MASKS],
-            unlabelled=unlabelled,
-            split=found.split,  # type: ignore[arg-type]
-            classes={} if by_class else _classes(dataset),
-            ignore=_ignored(dataset),
-        )
+        for names in (None, "{name}"):
+            yield Description(
+                pictures=found.pictures,
+                masks={n: found.beside[n] for n in ordered}
+                if by_class
+                else found.beside[_NO_MASKS],
+                names=names,
+                unlabelled=unlabelled,
+                split=found.split,  # type: ignore[arg-type]
+                classes={} if by_class else _classes(dataset),
+                ignore=_ignored(dataset),
+            )
 
 
 def _unlabelled_pattern(dataset: Dataset) -> str | tuple[str, ...] | None:

@@ -72,6 +72,8 @@ class Description(FrozenModel):
         layout: the name of a layout that reads the folder, in place of patterns.
         pictures: pattern of the pictures.
         masks: pattern of the masks; or by class, of masks that show that class alone.
+        names: the name of a frame, of parts of its picture's pattern, such as ``"{group}_{name}"``;
+            by default that of its picture's file.
         unlabelled: pattern of pictures without masks, or several.
         frames: frames one by one, in place of patterns.
         split: by split, the value of ``{split}``, or a text file that lists names.
@@ -95,6 +97,7 @@ class Description(FrozenModel):
     layout: str | None = None
     pictures: Pattern | None = None
     masks: Pattern | dict[str, Pattern] | None = None
+    names: Pattern | None = None
     unlabelled: Pattern | tuple[Pattern, ...] = ()
     frames: tuple[ListedFrame, ...] = ()
     split: dict[Split, str] = Field(default_factory=dict)
@@ -128,7 +131,12 @@ class Description(FrozenModel):
             raise ValueError("nearest is for masks of all classes whose classes are colours")
         if self.nearest and self.threshold is not None:
             raise ValueError("give one of threshold and nearest")
-        patterns = [self.pictures, self.valid]
+        if isinstance(self.masks, dict) and "background" in self.masks:
+            raise ValueError("masks has background: leave it out, it is where no other class is")
+        unknown = set(parts_of(self.names or "")) - set(parts_of(self.pictures or ""))
+        if unknown:
+            raise ValueError(f"names has {{{min(unknown)}}}, but pictures has not")
+        patterns = [self.pictures, self.names, self.valid]
         patterns += [self.unlabelled] if isinstance(self.unlabelled, str) else self.unlabelled
         patterns += list(self.masks.values()) if isinstance(self.masks, dict) else [self.masks]
         for pattern in patterns:
@@ -167,6 +175,24 @@ def compiled(pattern: str) -> re.Pattern[str]:
         else:
             expression += re.escape(piece)
     return re.compile(expression)
+
+
+def parts_of(pattern: str) -> list[str]:
+    """Return the names of the parts of a pattern.
+
+    >>> parts_of("img/{group}/{name}_*.png")
+    ['group', 'name']
+    """
+    return re.findall(r"\{([a-z_]+)\}", pattern)
+
+
+def filled(pattern: str, parts: Parts) -> str:
+    """Return a pattern with values in place of its parts.
+
+    >>> filled("{group}_{name}", {"group": "p1", "name": "7"})
+    'p1_7'
+    """
+    return re.sub(r"\{([a-z_]+)\}", lambda part: parts[part[1]], pattern)
 
 
 def literal(pattern: str) -> int:

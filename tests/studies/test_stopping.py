@@ -1,0 +1,95 @@
+"""A signal at any point of a study's life: it ends with the right status, and goes on."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from headstart.config.records import StudyConfig
+from headstart.errors import InterruptedRun
+from headstart.runs import records, run
+from headstart.studies import study as study_module
+from headstart.studies.study import study
+from headstart.tasks import pretext_training, segmentation_training
+from tests.conftest import Silent, tiny
+from tests.studies.test_study import tiny_study
+
+POINTS: dict[str, tuple[Any, str, int, int]] = {
+    "planning again": (study_module, "replanned", 1, 0),
+    "decoding for a pretext": (pretext_training, "_decoded", 1, 0),
+    "a pretext's validation": (records.Recording, "epoch", 1, 0),
+    "a pretext's scoring": (pretext_training, "_score", 1, 0),
+    "decoding for a run": (segmentation_training, "_decoded", 1, 0),
+    "validation": (records.Recording, "epoch", 4, 0),
+    "scoring": (segmentation_training, "_score", 1, 1),
+    "a model card": (run, "model_card", 2, 1),
+    "a line of the ledger": (study_module, "line_of", 1, 1),
+    "the ledger": (study_module, "write_ledger", 2, 1),
+    "a later scoring": (segmentation_training, "_score", 2, 2),
+    "study.json": (study_module, "_write_study", 1, 2),
+}
+"""Where a function is found, its name, which call of it, and runs that are finished after it."""
+
+
+@pytest.fixture
+def config(drawn: Path) -> StudyConfig:
+    return tiny_study(drawn, labels=(6,), seeds=(1, 2))
+
+
+@pytest.fixture(scope="module")
+def whole(drawn: Path, tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    out = tmp_path_factory.mktemp("whole") / "S"
+    study(tiny_study(drawn, labels=(6,), seeds=(1, 2)), out, Silent(), lambda _: None)
+    return (out / "study.json").read_bytes()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("point", POINTS)
+def test_a_signal_ends_a_study_wherever_it_comes(
+    config: StudyConfig,
+    whole: bytes,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    point: str,
+    number: int,
+) -> None:
+    place, name, call, finished = POINTS[point]
+    calls, original = [0], getattr(place, name)
+
+    def signalled(*args: Any, **named: Any) -> Any:
+        calls[0] += 1
+        if calls[0] == call:
+            os.kill(os.getpid(), number)
+        return original(*args, **named)
+
+    before = signal.getsignal(number)
+    told: list[str] = []
+    with monkeypatch.context() as patched:
+        patched.setattr(place, name, signalled)
+        with pytest.raises(InterruptedRun, match=rf"\[interrupted\].*{finished} of 4") as caught:
+            study(config, tmp_path / "S", Silent(), told.append)
+    assert caught.value.exit_status == 128 + number
+    assert sum(line.startswith("[") for line in told) == finished
+    assert signal.getsignal(number) is before
+    study(config, tmp_path / "S", Silent(), lambda _: None)
+    assert (tmp_path / "S" / "study.json").read_bytes() == whole
+
+
+def test_a_run_that_is_scored_says_that_it_is_finished(
+    drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = segmentation_training._score
+
+    def signalled(*args: Any, **named: Any) -> Any:
+        os.kill(os.getpid(), signal.SIGTERM)
+        return original(*args, **named)
+
+    monkeypatch.setattr(segmentation_training, "_score", signalled)
+    listener = Silent()
+    run.train(tiny(drawn), tmp_path / "run", listener)
+    assert [finding.code for finding in listener.warnings] == ["stopped-after-the-end"]
+    assert (tmp_path / "run" / "scores.json").exists()
