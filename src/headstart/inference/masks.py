@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +16,12 @@ from headstart.errors import DataError, Finding
 from headstart.inference.annotation_formats import AnnotationFormat
 from headstart.inference.annotation_writer import write_annotations
 from headstart.inference.output_folder import claimed_pictures
-from headstart.inference.segmenter import Segmenter, class_maps_of
+from headstart.inference.segmenter import Segmenter, brought
 from headstart.plots.overlay import overlay_with_legend
 from headstart.system.disk import write_atomic
 
 _BATCH = 8
+_KEPT_PIXELS = 16_000_000  # of a batch; larger pictures are read twice
 
 
 def predict(
@@ -72,22 +74,40 @@ def _predict_all(
     """Write the masks and overlays; return what is wrong with pictures that cannot be read."""
     findings: list[Finding] = []
     for start in range(0, len(frames), _BATCH):
-        pictures = []
+        pictures, pixels = [], 0
         for frame in frames[start : start + _BATCH]:
             try:
-                pictures.append((frame.name, read_frame(frame, root)))
+                image = read_frame(frame, root)
             except DataError as e:
                 findings.extend(e.findings)
+                continue
+            size = image.shape[0], image.shape[1]
+            pixels += size[0] * size[1]
+            kept = image if pixels <= _KEPT_PIXELS else None
+            pictures.append(_Picture(frame, brought(segmenter, [image])[0], size, kept))
         if pictures:
-            _predict_batch(segmenter, pictures, out)
+            _predict_batch(segmenter, pictures, root, out)
     return findings
 
 
+@dataclass(frozen=True)
+class _Picture:
+    """A picture at the network's size; and as it is, unless a batch of such would be too large."""
+
+    frame: Frame
+    small: UInt8[np.ndarray, "3 h w"]
+    size: tuple[int, int]
+    image: UInt8[np.ndarray, "_ _ 3"] | None
+
+
 def _predict_batch(
-    segmenter: Segmenter, pictures: Sequence[tuple[str, UInt8[np.ndarray, "_ _ 3"]]], out: Path
+    segmenter: Segmenter, pictures: Sequence[_Picture], root: Path, out: Path
 ) -> None:
-    maps = class_maps_of(segmenter, [image for _, image in pictures])
-    for (name, image), indices in zip(pictures, maps, strict=True):
+    maps = segmenter.maps(np.stack([p.small for p in pictures]), [p.size for p in pictures])
+    for picture, indices in zip(pictures, maps, strict=True):
+        name, image = picture.frame.name, picture.image
+        if image is None:
+            image = read_frame(picture.frame, root)
         mask = segmenter.label_map.to_greys(indices)
         write_atomic(out / "masks" / f"{name}.png", png(mask))
         shown = overlay_with_legend(image, indices, segmenter.label_map.names)

@@ -17,6 +17,8 @@ from headstart.data.label_map import LabelMap, map_of_levels, read_label_map
 from headstart.data.layouts.label_files import label_map_beside
 from headstart.data.layouts.label_scale import check_scale
 from headstart.data.layouts.pairing import FrameSearch
+from headstart.data.pictures.in_flight import in_order, pixels_in
+from headstart.data.pictures.mask_levels import pixels_by_level
 from headstart.data.pictures.reading import read_colours, read_mask
 from headstart.errors import DataError, Finding
 
@@ -90,7 +92,13 @@ def _levels(search: FrameSearch, masks: Sequence[Path], ignore: Sequence[int]) -
     """Return the levels in the masks, the lowest first; report masks that hold no classes."""
     sampled = masks[:: max(1, len(masks) // _SAMPLED)][:_SAMPLED]
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        seen = list(pool.map(lambda path: _look(path, search.root), sampled))
+        looks = in_order(
+            pool,
+            lambda path: _look(path, search.root),
+            sampled,
+            lambda path: pixels_in(path, search.root),
+        )
+        seen = list(looks)
     if faults := [finding for each in seen for finding in each.faults]:
         search.findings += merged(faults)
         return None
@@ -121,7 +129,7 @@ def _look(path: Path, root: Path) -> _Seen:
             return _Seen(faults=other.findings)
         order = np.argsort(-counts)[: _MOST_COLOURS + 1]
         return _Seen(colours=tuple((int(codes[k]), int(counts[k])) for k in order))
-    pixels = np.bincount(mask.ravel(), minlength=256)
+    pixels = pixels_by_level(mask)
     return _Seen(pixels, rings=frozenset(_rings(mask, pixels)))
 
 

@@ -19,7 +19,7 @@ from headstart.data.pictures.frame import (
     Shapes,
     read_frame,
 )
-from headstart.data.pictures.mask_levels import THRESHOLD_HINT, describe_levels
+from headstart.data.pictures.mask_levels import THRESHOLD_HINT, describe_levels, pixels_by_level
 from headstart.data.pictures.opening import turned
 from headstart.data.pictures.reading import picture_header, read_colours, read_luma, read_mask
 from headstart.data.pictures.shapes import draw
@@ -118,7 +118,7 @@ def _read_layer(
     known = [level for level, _ in layer.levels]
     table[known] = [index[target] for _, target in layer.levels]
     table[list(layer.ignored)] = IGNORE
-    histogram = np.bincount(grey.ravel(), minlength=256)
+    histogram = pixels_by_level(grey)
     present = np.flatnonzero(histogram)
     unknown = np.setdiff1d(present, [*known, *layer.ignored]).tolist()
     if unknown and layer.others is None:
