@@ -18,7 +18,7 @@ else:
     Tensor = Any  # importing torch takes seconds, and only `count` needs it
 
 
-_AT_ONCE = 1 << 22  # pixels; each takes some 50 bytes while it is counted
+_AT_ONCE = 1 << 20  # pixels; each takes some 50 bytes while it is counted
 
 
 def count(
@@ -56,7 +56,7 @@ def count(
             f"found {tuple(prediction.shape)} and {tuple(mask.shape)}"
         )
     rows = max(1, _AT_ONCE // max(1, mask.shape[0] * mask.shape[2]))
-    if rows < mask.shape[1]:  # large pictures: strips of rows, whose counts add up
+    if mask.device.type == "cpu" and rows < mask.shape[1]:  # large pictures: strips of rows, whose counts add up
         starts = range(0, mask.shape[1], rows)
         parts = [(prediction[:, s : s + rows], mask[:, s : s + rows]) for s in starts]
         return torch.stack([count(*part, num_classes, ignore) for part in parts]).sum(0)

@@ -15,11 +15,13 @@ from typing import TypeVar
 from headstart.data.pictures.frame import Frame
 from headstart.data.pictures.reading import NO_RULES, ReadingRules, picture_header
 from headstart.errors import DataError
+from headstart.system.memory import give_back
 
 MOST_PIXELS = 50_000_000
 """Pixels in flight: two photographs of 24 megapixels, or hundreds of frames of a video."""
 
 _MOST_ITEMS = 256
+_LARGE = 4_000_000  # pixels of a picture whose memory is given back at once
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
@@ -41,6 +43,13 @@ def in_order(
         limit: most pixels of items that are in work, or done and not yet yielded. An item with more
             is decoded alone.
     """
+
+    def one(item: _Item, size: int) -> _Result:
+        result = work(item)
+        if size > _LARGE:
+            give_back()
+        return result
+
     started: deque[tuple[Future[_Result], int]] = deque()
     held = 0
     try:
@@ -50,7 +59,7 @@ def in_order(
                 future, done = started.popleft()
                 yield future.result()
                 held -= done
-            started.append((pool.submit(work, item), size))
+            started.append((pool.submit(one, item, size), size))
             held += size
         while started:
             yield started.popleft()[0].result()

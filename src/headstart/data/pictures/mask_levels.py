@@ -103,7 +103,7 @@ def levels_of(stored: Stored, name: str) -> UInt8[np.ndarray, "h w"]:
     if content.mode == "P" or stored.container == "GIF":
         return _palette_levels(content, stored.container, name)
     if content.mode in ("1", "L") and not content.has_transparency_data:
-        return np.array(content.convert("L"))
+        return np.array(content if content.mode == "L" else content.convert("L"))
     if content.mode not in ("1", "L", "LA", "RGB", "RGBA", "RGBX"):
         raise too_deep(name, mode_in_words(content.mode))
     pixels = np.array(opaque(content, name).convert("RGB"))
