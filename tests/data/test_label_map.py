@@ -195,7 +195,7 @@ def test_the_work_grows_with_the_length_of_the_file_not_with_its_square() -> Non
 
 
 def test_a_string_without_an_end_is_looked_at_once() -> None:
-    texts = ('"' + '\\"' * 3000, '"' + '\\\n' * 3000, '"a\\')
+    texts = ('"' + '\\"' * 3000, '"' + "\\\n" * 3000, '"a\\')
     for text in texts:
         assert [match.span() for match in _ENTRY.finditer(text)] == [(0, len(text))]
 

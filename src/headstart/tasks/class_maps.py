@@ -63,12 +63,13 @@ def _best(probs: Tensor, size: tuple[int, int], among: Iterable[int]) -> Tensor:
     Every class of a large photograph at once would take gigabytes.
     """
     first, *others = among
-    highest = _resized(probs[:, first : first + 1], size)[:, 0]
+    highest = _resized(probs[:, first : first + 1], size)[:, 0].clone()
     classes = torch.full_like(highest, first, dtype=torch.uint8)
     for k in others:
         other = _resized(probs[:, k : k + 1], size)[:, 0]
         classes.masked_fill_(other > highest, k)
-        highest = torch.maximum(highest, other)
+        torch.maximum(highest, other, out=highest)
+        del other
     return classes
 
 
