@@ -1,3 +1,13 @@
+"""Pixels counted in parts."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from headstart.scores.counts import count
+
+
 @pytest.mark.parametrize("ignore", [None, 255])
 def test_strips_of_a_large_picture_add_up(
     monkeypatch: pytest.MonkeyPatch, ignore: int | None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from io import FileIO
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +13,20 @@ from jaxtyping import UInt8
 _IN_MEMORY = 1 << 26  # bytes; a larger file is read map by map
 
 
+class _Opened:
+    """A file that is open as long as something refers to it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.number = os.open(path, os.O_RDONLY)
+
+    def __del__(self) -> None:
+        if hasattr(self, "number"):
+            os.close(self.number)
+
+
 @dataclass(frozen=True, eq=False)
-class MapsOnDisk(Sequence[UInt8[np.ndarray, "_ _"]]):  # type: ignore[misc]
+class MapsOnDisk(Sequence[UInt8[np.ndarray, "_ _"]]):
     """Class maps that are read each time they are asked for, so that none stays in memory.
 
     A memory map would keep every page that was read once.
@@ -25,7 +36,7 @@ class MapsOnDisk(Sequence[UInt8[np.ndarray, "_ _"]]):  # type: ignore[misc]
         places: offset, height and width of each map.
     """
 
-    file: FileIO
+    file: _Opened
     places: tuple[tuple[int, int, int], ...]
 
     def __len__(self) -> int:
@@ -33,13 +44,13 @@ class MapsOnDisk(Sequence[UInt8[np.ndarray, "_ _"]]):  # type: ignore[misc]
 
     def __getitem__(self, index: int) -> UInt8[np.ndarray, "_ _"]:  # type: ignore[override]
         offset, height, width = self.places[index]
-        content = np.empty((height, width), dtype=np.uint8)
-        view, read = memoryview(content).cast("B"), 0
+        content = bytearray(height * width)
+        view, read = memoryview(content), 0
         while read < len(view):
-            if not (got := os.preadv(self.file.fileno(), [view[read:]], offset + read)):
-                raise OSError(f"{self.file.name} is shorter than the maps in it")
+            if not (got := os.preadv(self.file.number, [view[read:]], offset + read)):
+                raise OSError(f"{self.file.path} is shorter than the maps in it")
             read += got
-        return content
+        return np.frombuffer(content, np.uint8).reshape(height, width)
 
     def __iter__(self) -> Iterator[UInt8[np.ndarray, "_ _"]]:
         return (self[i] for i in range(len(self)))
@@ -50,7 +61,7 @@ def open_maps(path: Path, sizes: Sequence[tuple[int, int]]) -> Sequence[UInt8[np
     ends = np.cumsum([h * w for h, w in sizes]).tolist()
     places = tuple((end - h * w, h, w) for end, (h, w) in zip(ends, sizes, strict=True))
     if path.stat().st_size > _IN_MEMORY:
-        return MapsOnDisk(path.open("rb", buffering=0), places)
+        return MapsOnDisk(_Opened(path), places)
     flat = np.fromfile(path, np.uint8)
     return tuple(flat[at : at + h * w].reshape(h, w) for at, h, w in places)
 

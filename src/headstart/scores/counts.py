@@ -56,9 +56,7 @@ def count(
             f"found {tuple(prediction.shape)} and {tuple(mask.shape)}"
         )
     rows = max(1, _AT_ONCE // max(1, mask.shape[0] * mask.shape[2]))
-    if (
-        mask.device.type == "cpu" and rows < mask.shape[1]
-    ):  # large pictures: strips of rows, whose counts add up
+    if mask.device.type == "cpu" and rows < mask.shape[1]:  # strips of rows; their counts add up
         starts = range(0, mask.shape[1], rows)
         parts = [(prediction[:, s : s + rows], mask[:, s : s + rows]) for s in starts]
         return torch.stack([count(*part, num_classes, ignore) for part in parts]).sum(0)
