@@ -280,6 +280,29 @@ def test_a_budget_above_the_data_ends_with_65(drawn: Path, tmp_path: Path) -> No
     assert "13" in done.stderr and "12" in done.stderr
 
 
+@pytest.mark.parametrize(
+    "words",
+    ["check {data}", "check {data} --json", "explain", "doctor", "--help", "--version",
+     "evaluate {run} {data} --device cpu"],
+)  # fmt: skip
+def test_a_reader_that_has_left_ends_it_quietly(
+    drawn: Path, run: Path, tmp_path: Path, words: str
+) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with tempfile.TemporaryFile() as err:
+        child = os.fork()
+        if child == 0:
+            arguments = words.format(data=drawn, run=run).split()
+            _become_headstart(writing, err.fileno(), arguments, tmp_path)
+        os.close(writing)
+        _, status = os.waitpid(child, 0)
+        err.seek(0)
+        said = err.read().decode()
+    assert os.waitstatus_to_exitcode(status) == 141, said
+    assert "Broken" not in said and "Traceback" not in said
+
+
 def test_a_folder_in_use_ends_with_75(drawn: Path, tmp_path: Path) -> None:
     with locked(tmp_path / "run"):
         done = headstart("train", drawn, "--out", tmp_path / "run", *TINY)

@@ -8,7 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headstart.data.label_map import BACKGROUNDS, IGNORE, LabelMap, read_label_map
+from headstart.data.label_map import (
+    _ENTRY,
+    BACKGROUNDS,
+    IGNORE,
+    LabelMap,
+    _parse,
+    label_map_of,
+    read_label_map,
+)
 from headstart.errors import DataError
 
 LEVELS = st.lists(st.integers(0, 255), min_size=2, max_size=256, unique=True).map(sorted)
@@ -156,6 +164,40 @@ def test_what_cannot_be_understood_is_refused(
     assert finding.hint
     assert caught.value.exit_status == 65
     assert len(str(caught.value)) < 1000
+
+
+class _Counted(str):
+    """Text that counts what is done with it."""
+
+    scanned = compared = 0
+    __hash__ = str.__hash__
+
+    def __eq__(self, other: object) -> bool:
+        _Counted.compared += 1
+        return str.__eq__(self, other)
+
+    def count(self, part: str, start: int = 0, end: int | None = None) -> int:  # type: ignore[override]
+        end = len(self) if end is None else end
+        _Counted.scanned += end - start
+        return str.count(self, part, start, end)
+
+
+def test_the_work_grows_with_the_length_of_the_file_not_with_its_square() -> None:
+    entries = 2000
+    text = _Counted("{" + '"a" : 1\n' * entries + "}")
+    _Counted.scanned = _Counted.compared = 0
+    pairs, lines = _parse(text, "mapping.json")
+    assert (len(pairs), lines) == (entries, list(range(1, entries)))
+    assert _Counted.scanned <= len(text)
+    with pytest.raises(DataError, match="twice: a"):
+        label_map_of([(_Counted("".join("a")), 1) for _ in range(entries)], "mapping.json")
+    assert _Counted.compared < 50 * entries
+
+
+def test_a_string_without_an_end_is_looked_at_once() -> None:
+    texts = ('"' + '\\"' * 3000, '"' + "\\\n" * 3000, '"a\\')
+    for text in texts:
+        assert [match.span() for match in _ENTRY.finditer(text)] == [(0, len(text))]
 
 
 def test_all_problems_at_once(tmp_path: Path) -> None:

@@ -94,3 +94,13 @@ def test_ignored_pixels_are_grey_and_named(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(ImageDraw.ImageDraw, "text", text)
     overlay_with_legend(image, classes, ("background", "x"))
     assert named == ["x", "ignored"]
+
+
+def test_strips_of_a_large_photograph_have_no_seams(monkeypatch: pytest.MonkeyPatch) -> None:
+    random = np.random.default_rng(0)
+    image = random.integers(0, 256, (23, 9, 3), np.uint8)
+    classes = random.integers(0, 3, (23, 9), np.uint8)
+    at_once = overlay(image, classes)
+    for pixels in (9, 30, 150):
+        monkeypatch.setattr("headstart.plots.overlay._AT_ONCE", pixels)
+        assert np.array_equal(overlay(image, classes), at_once)

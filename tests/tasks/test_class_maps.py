@@ -91,3 +91,19 @@ def test_count_frames_counts_every_pixel(splits: tuple[Decoded, Decoded]) -> Non
     counts = count_frames(UNet(5, 2), splits[1], 5, CPU, 0.0)
     assert counts.shape == (4, 5, 3)
     assert (counts[..., 0] + counts[..., 2]).sum(1).tolist() == [32 * 40] * 4
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("min_area", [0.0, 0.05, 0.3])
+def test_a_large_photograph_gets_the_same_classes_class_by_class(
+    monkeypatch: pytest.MonkeyPatch, min_area: float, layout: torch.memory_format
+) -> None:
+    logits = torch.randn(2, 5, 8, 10, generator=torch.Generator().manual_seed(0))
+    logits = logits.contiguous(memory_format=layout)
+    sizes = [(33, 47), (8, 10)]
+    at_once = class_maps(logits, sizes, min_area)
+    monkeypatch.setattr("headstart.tasks.class_maps._AT_ONCE", 1)
+    before = logits.clone()
+    for a, b in zip(at_once, class_maps(logits, sizes, min_area), strict=True):
+        assert torch.equal(a, b)
+    assert torch.equal(logits, before)

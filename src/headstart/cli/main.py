@@ -6,7 +6,10 @@ import contextlib
 import errno
 import io
 import os
+import signal
 import sys
+from stat import S_ISFIFO
+from typing import Any
 
 import typer
 
@@ -58,6 +61,7 @@ def options(
 def main() -> None:
     """Run one verb and exit with its status; errors that a user can mend show no traceback."""
     _open_closed_streams()
+    _leave_when_nobody_reads()
     for stream in (sys.stdout, sys.stderr):  # file names may hold characters it cannot encode
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
@@ -97,6 +101,33 @@ def _open_closed_streams() -> None:
     for name, number in (("stdout", 1), ("stderr", 2)):
         if getattr(sys, name) is None:
             setattr(sys, name, os.fdopen(number, "w", closefd=False))
+
+
+class _Pipe(io.FileIO):
+    """A pipe to another program; ends the process when that program reads no more.
+
+    The status is that of a process killed by SIGPIPE, as a shell shows it. The signal itself would
+    also end a server whose client has left.
+    """
+
+    def write(self, content: Any) -> int:
+        try:
+            return super().write(content)
+        except BrokenPipeError:
+            os._exit(128 + signal.SIGPIPE)
+
+
+def _leave_when_nobody_reads() -> None:
+    """End quietly when ``headstart ... | head`` has seen enough; results are printed last."""
+    stream = sys.stdout
+    with contextlib.suppress(OSError):  # no file behind it
+        if isinstance(stream, io.TextIOWrapper) and S_ISFIFO(os.fstat(stream.fileno()).st_mode):
+            sys.stdout = io.TextIOWrapper(
+                io.BufferedWriter(_Pipe(stream.fileno(), "wb", closefd=False)),
+                encoding=stream.encoding,
+                line_buffering=stream.line_buffering,
+                write_through=stream.write_through,
+            )
 
 
 def _leave(status: int) -> None:

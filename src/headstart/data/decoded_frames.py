@@ -18,13 +18,16 @@ import numpy as np
 from jaxtyping import Bool, Int64, UInt8
 from PIL import Image
 
-from headstart.data.cache import cached, is_mapped, open_array, write_header
+from headstart.data.cache import cached, open_array, write_header
 from headstart.data.files import merged, read_file
 from headstart.data.label_map import LabelMap
 from headstart.data.pictures.duplicates import THUMBNAIL, Fingerprints, fingerprint
 from headstart.data.pictures.frame import ColourLayer, Frame, Layer, MaskLayer, Shapes, read_frame
+from headstart.data.pictures.in_flight import in_order, pixels_of
+from headstart.data.pictures.mask_levels import pixels_by_level
 from headstart.data.pictures.masks import read_labelled
 from headstart.data.pictures.reading import NO_RULES
+from headstart.data.truth_maps import open_maps, some_maps
 from headstart.errors import DataError, Finding
 
 _VERSION = 3  # cache format; raise it when decoding or resizing changes
@@ -42,7 +45,8 @@ class Decoded:
         masks: class indices at the training size, ``(N, H, W)``; ``None`` without labels. Pixels
             that count nowhere have the index ``IGNORE`` of [`headstart.data.label_map`][].
         present: whether a frame shows a class at the mask's original size, ``(N, K)``.
-        truth: class indices at each mask's original size; empty if not kept.
+        truth: class indices at each mask's original size, read from the disk when asked for if
+            they are large; empty if not kept.
         sizes: height and width of each original picture.
         digest: SHA-256 of the contents of all files, in order, and of any crops, mask layers and
             reading rules.
@@ -53,7 +57,7 @@ class Decoded:
     images: UInt8[np.ndarray, "n 3 h w"]
     masks: UInt8[np.ndarray, "n h w"] | None
     present: Bool[np.ndarray, "n k"]
-    truth: tuple[UInt8[np.ndarray, "_ _"], ...]
+    truth: Sequence[UInt8[np.ndarray, "_ _"]]
     sizes: tuple[tuple[int, int], ...]
     digest: str
     prints: Fingerprints
@@ -71,7 +75,7 @@ class Decoded:
             images=self.images[chosen],
             masks=None if self.masks is None else self.masks[chosen],
             present=self.present[chosen],
-            truth=tuple(self.truth[i] for i in chosen) if self.truth else (),
+            truth=some_maps(self.truth, chosen.tolist()),
             sizes=tuple(self.sizes[i] for i in chosen),
             digest=self.digest,
             prints=self.prints.subset(chosen),
@@ -214,7 +218,11 @@ def _write(
         shapes = {"images.npy": (3, *size), "thumbnails.npy": THUMBNAIL, "masks.npy": size}
         for name in shapes.keys() & files.keys():
             write_header(files[name], "|u1", (len(frames), *shapes[name]))
-        for frame in pool.map(lambda f: _decode_one(f, size, label_map, root), frames):
+
+        def one(frame: Frame) -> _Frame | DataError:
+            return _decode_one(frame, size, label_map, root)
+
+        for frame in in_order(pool, one, frames, lambda frame: pixels_of(frame, root)):
             if isinstance(frame, DataError):
                 findings.extend(frame.findings)
                 continue
@@ -225,8 +233,10 @@ def _write(
             shows = np.zeros(classes, dtype=bool)
             if frame.mask is not None and frame.truth is not None:
                 files["masks.npy"].write(frame.mask.tobytes())
-                files["truth.u8"].write(frame.truth.tobytes() if keep_truth else b"")
-                shows = np.bincount(frame.truth.ravel(), minlength=classes)[:classes] > 0
+                files["truth.u8"].write(
+                    np.ascontiguousarray(frame.truth).data if keep_truth else b""
+                )
+                shows = pixels_by_level(frame.truth, classes) > 0
             present.append(shows.tolist())
     if findings:
         raise DataError(merged(findings))
@@ -266,20 +276,13 @@ def _read(folder: Path, names: tuple[str, ...], digest: str) -> Decoded:
     about = json.loads((folder / "frames.json").read_bytes())
     sizes = tuple((int(h), int(w)) for h, w in about["sizes"])
     labels, masks = folder / "masks.npy", folder / "truth.u8"
-    truth: tuple[UInt8[np.ndarray, "_ _"], ...] = ()
-    if masks.exists() and masks.stat().st_size:
-        mapped = is_mapped(masks)
-        flat = np.memmap(masks, np.uint8, "c") if mapped else np.fromfile(masks, np.uint8)
-        ends = np.cumsum([h * w for h, w in sizes])
-        truth = tuple(
-            flat[end - h * w : end].reshape(h, w) for end, (h, w) in zip(ends, sizes, strict=True)
-        )
+    has_truth = masks.exists() and masks.stat().st_size
     return Decoded(
         names=names,
         images=open_array(folder / "images.npy"),
         masks=open_array(labels) if labels.exists() else None,
         present=np.array(about["present"], dtype=bool),
-        truth=truth,
+        truth=open_maps(masks, sizes) if has_truth else (),
         sizes=sizes,
         digest=digest,
         prints=Fingerprints(tuple(about["digests"]), open_array(folder / "thumbnails.npy")),

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,8 +42,9 @@ _EXAMPLE = '{"background": 0, "forceps": 32}'
 
 # Matches a string. If it is a key whose value is followed directly by the next string, without a
 # comma, the match includes the value. Strings are consumed whole, so text inside a name is never
-# taken for structure.
-_ENTRY = re.compile(r'"(?:[^"\\]|\\.)*"(?P<value>\s*:\s*[-+.\w]+(?=\s*"))?')
+# taken for structure. A string without an end is consumed to the end of the text: looking for
+# another string inside it, at each of its quotes, would take quadratic time.
+_ENTRY = re.compile(r'"(?:[^"\\]|\\(?s:.))*(?:"(?P<value>\s*:\s*[-+.\w]+(?=\s*"))?|\\?\Z)')
 
 
 @dataclass(frozen=True)
@@ -227,11 +229,15 @@ def _comma_warning(lines: list[int], name: str) -> tuple[Finding, ...]:
 def _parse(text: str, name: str) -> tuple[tuple[tuple[str, object], ...], list[int]]:
     """Return the object's pairs, duplicates included, and the lines that lack a comma."""
     lines: list[int] = []
+    line, seen = 1, 0
 
     def with_comma(match: re.Match[str]) -> str:
+        nonlocal line, seen
         if match["value"] is None:
             return match[0]
-        lines.append(text.count("\n", 0, match.end()) + 1)
+        line += text.count("\n", seen, match.end())
+        seen = match.end()
+        lines.append(line)
         return match[0] + ","
 
     try:
@@ -269,7 +275,7 @@ def _problems(pairs: Sequence[tuple[str, object]]) -> list[tuple[str, str]]:
     classes = [(name, value) for name, value in pairs if name != "ignore"]
     names = [name for name, _ in pairs]
     values = [(name, parsed_value(value), value) for name, value in classes]
-    if twice := sorted({name for name in names if names.count(name) > 1}):
+    if twice := sorted(name for name, times in Counter(names).items() if times > 1):
         problems.append(
             (f"class names that appear twice: {_few(twice)}", "give each class one entry")
         )
@@ -293,7 +299,7 @@ def _problems(pairs: Sequence[tuple[str, object]]) -> list[tuple[str, str]]:
             (f"grey levels outside 0 to 255: {_few(outside)}", "use the grey levels of the masks")
         )
     all_values = [value for _, value in known if value is not None]
-    if shared := sorted({str(value) for value in all_values if all_values.count(value) > 1}):
+    if shared := sorted(str(value) for value, times in Counter(all_values).items() if times > 1):
         problems.append(
             (f"values of several classes: {_few(shared)}", "give each class its own value")
         )

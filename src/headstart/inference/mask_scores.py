@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,19 +14,19 @@ from headstart.data.layouts.dataset import Dataset, frames_of
 from headstart.data.pictures.frame import Frame
 from headstart.data.pictures.masks import read_labelled
 from headstart.errors import DataError, Finding
+from headstart.inference.segmenter import Segmenter, brought
 from headstart.scores import segmentation as segmentation_scores
 from headstart.scores.counts import count
 
 _BATCH = 8
-Segment = Callable[[Sequence[UInt8[np.ndarray, "_ _ 3"]]], list[UInt8[np.ndarray, "_ _"]]]
 
 
-def score_class_maps(segment: Segment, dataset: Dataset, split: str) -> dict[str, Any]:
+def score_class_maps(segmenter: Segmenter, dataset: Dataset, split: str) -> dict[str, Any]:
     """Return all scores of predicted class maps on a split.
 
     Args:
-        segment: maps RGB pictures to class maps of the same sizes.
-        dataset: has the classes that ``segment`` predicts.
+        segmenter: the trained network.
+        dataset: has the classes that it predicts.
         split: the name of a split.
 
     Raises:
@@ -39,31 +39,33 @@ def score_class_maps(segment: Segment, dataset: Dataset, split: str) -> dict[str
     counts = np.zeros((len(frames), len(names), 3), dtype=np.int64)
     for start in range(0, len(frames), _BATCH):
         part = slice(start, start + _BATCH)
-        findings += _count_batch(segment, frames[part], dataset, counts[part])
+        findings += _count_batch(segmenter, frames[part], dataset, counts[part])
     if findings:
         raise DataError(merged(findings))
     return {"split": split, **segmentation_scores.score(counts, names)}
 
 
 def _count_batch(
-    segment: Segment,
+    segmenter: Segmenter,
     frames: Sequence[Frame],
     dataset: Dataset,
     counts: Int64[np.ndarray, "b k 3"],
 ) -> list[Finding]:
     """Fill ``counts`` with TP, FP and FN by frame and class; return why frames cannot be read."""
     findings: list[Finding] = []
-    pictures, truths = [], []
+    small, truths = [], []
     for frame in frames:
         try:
             picture, truth = read_labelled(frame, dataset.label_map, dataset.root)
         except DataError as e:
             findings.extend(e.findings)
             continue
-        pictures.append(picture)
+        small.append(brought(segmenter, [picture])[0])
         truths.append(truth)
     if not findings:
-        for row, predicted, truth in zip(counts, segment(pictures), truths, strict=True):
+        sizes = [(truth.shape[0], truth.shape[1]) for truth in truths]
+        maps = segmenter.maps(np.stack(small), sizes)
+        for row, predicted, truth in zip(counts, maps, truths, strict=True):
             row[:] = count_pixels(predicted, truth, len(row))
     return findings
 
@@ -74,6 +76,6 @@ def count_pixels(
     """Return TP, FP and FN pixels of one frame by class, without ignored pixels; loads torch."""
     import torch
 
-    maps = [torch.from_numpy(m.astype(np.int64))[None] for m in (predicted, truth)]
+    maps = [torch.from_numpy(np.array(m))[None] for m in (predicted, truth)]
     counts: Int64[np.ndarray, "k 3"] = count(maps[0], maps[1], num_classes, IGNORE)[0].numpy()
     return counts

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
@@ -17,11 +18,22 @@ from headstart.inference.annotation_formats import AnnotationFormat
 from headstart.inference.annotation_writer import write_annotations
 from headstart.inference.mask_files import mask_png
 from headstart.inference.output_folder import claimed_pictures
-from headstart.inference.segmenter import Segmenter, class_maps_of
+from headstart.inference.segmenter import Segmenter, brought
 from headstart.plots.overlay import overlay_with_legend
 from headstart.system.disk import write_atomic
 
 _BATCH = 8
+_KEPT_PIXELS = 16_000_000  # of a batch; larger pictures are read twice
+
+
+@dataclass(frozen=True)
+class _Picture:
+    """A picture at the network's size; and as it is, unless a batch of such would be too large."""
+
+    frame: Frame
+    small: UInt8[np.ndarray, "3 h w"]
+    size: tuple[int, int]
+    image: UInt8[np.ndarray, "_ _ 3"] | None
 
 
 def predict(
@@ -55,13 +67,13 @@ def predict(
         DiskError: a file cannot be written.
     """
     findings: list[Finding] = []
-    batches = _readable(frames, root, findings)
+    batches = _readable(segmenter, frames, root, findings)
     first = next(batches, None)  # a folder is made only if there is something to write
     if first is None and findings:
         raise DataError(findings)
     with claimed_pictures(out, segmenter.digest, frames, ("masks", "overlays")):
         for batch in chain([] if first is None else [first], batches):
-            _predict_batch(segmenter, batch, out)
+            _predict_batch(segmenter, batch, root, out)
         annotations: tuple[Path, ...] = ()
         if form is not None and not findings:
             annotations = write_annotations(form, frames, root, segmenter.label_map, out)
@@ -75,25 +87,33 @@ def predict(
 
 
 def _readable(
-    frames: Sequence[Frame], root: Path, findings: list[Finding]
-) -> Iterator[list[tuple[str, UInt8[np.ndarray, "_ _ 3"]]]]:
-    """Yield names and pixels in batches; add what is wrong with other pictures to ``findings``."""
+    segmenter: Segmenter, frames: Sequence[Frame], root: Path, findings: list[Finding]
+) -> Iterator[list[_Picture]]:
+    """Yield pictures in batches; add what is wrong with others to ``findings``."""
     for start in range(0, len(frames), _BATCH):
-        pictures = []
+        pictures, pixels = [], 0
         for frame in frames[start : start + _BATCH]:
             try:
-                pictures.append((frame.name, read_frame(frame, root)))
+                image = read_frame(frame, root)
             except DataError as e:
                 findings.extend(e.findings)
+                continue
+            size = image.shape[0], image.shape[1]
+            pixels += size[0] * size[1]
+            kept = image if pixels <= _KEPT_PIXELS else None
+            pictures.append(_Picture(frame, brought(segmenter, [image])[0], size, kept))
         if pictures:
             yield pictures
 
 
 def _predict_batch(
-    segmenter: Segmenter, pictures: Sequence[tuple[str, UInt8[np.ndarray, "_ _ 3"]]], out: Path
+    segmenter: Segmenter, pictures: Sequence[_Picture], root: Path, out: Path
 ) -> None:
-    maps = class_maps_of(segmenter, [image for _, image in pictures])
-    for (name, image), indices in zip(pictures, maps, strict=True):
+    maps = segmenter.maps(np.stack([p.small for p in pictures]), [p.size for p in pictures])
+    for picture, indices in zip(pictures, maps, strict=True):
+        name, image = picture.frame.name, picture.image
+        if image is None:
+            image = read_frame(picture.frame, root)
         mask = mask_png(indices, segmenter.label_map)
         write_atomic(out / "masks" / f"{name}.png", mask)
         shown = overlay_with_legend(image, indices, segmenter.label_map.names)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -186,7 +185,7 @@ class Segmenter:
                 f"but {dataset.root} has {listed(dataset.label_map)}"
             )
             raise DataError(Finding("other-classes", "error", message))
-        return score_class_maps(functools.partial(class_maps_of, self), dataset, split)
+        return score_class_maps(self, dataset, split)
 
     def sample(self, data: Path, split: str, count: int) -> Images:
         """See the interface; validation frames count too."""

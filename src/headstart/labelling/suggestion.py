@@ -118,17 +118,18 @@ def look(
     hook = stage.register_forward_hook(keep)
     try:
         for start in range(0, len(frames), _BATCH):
-            pictures = []
+            images = []
             for frame in frames[start : start + _BATCH]:
                 try:
-                    pictures.append(read_frame(frame, root))
-                    readable.append(frame)
+                    picture = read_frame(frame, root)
                 except DataError as e:
                     findings.extend(e.findings)
-            if not pictures:
+                    continue
+                readable.append(frame)
+                prints.append(fingerprint(picture))
+                images.append(resize_image(picture, size).transpose(2, 0, 1))
+            if not images:
                 continue
-            prints += [fingerprint(picture) for picture in pictures]
-            images = [resize_image(p, size).transpose(2, 0, 1) for p in pictures]
             batch = to_input(torch.from_numpy(np.stack(images)), device)
             probs = network(batch).float().softmax(1)
             uncertainties.append(uncertainty(probs).cpu())

@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image, ImageDraw, ImageFont
 
+_AT_ONCE = 1 << 21  # pixels
 _LEGIBLE = 320  # minimum width in pixels; smaller overlays are enlarged by a whole factor
 
 # The colour-blind-safe palette of Okabe and Ito, then colours of similar lightness. Background
@@ -62,6 +63,15 @@ def overlay(
         classes: class indices, same size; 0 stays uncoloured, and [`IGNORED`][] is grey.
         opacity: opacity of the colour inside the outlines, in ``[0, 1]``.
     """
+    rows = max(1, _AT_ONCE // max(1, classes.shape[1]))
+    if rows < len(classes):
+        return _in_strips(image, classes, opacity, rows)
+    return _blended(image, classes, opacity)
+
+
+def _blended(
+    image: UInt8[np.ndarray, "h w 3"], classes: UInt8[np.ndarray, "h w"], opacity: float
+) -> UInt8[np.ndarray, "h w 3"]:
     inside = classes > 0
     edge = np.zeros_like(inside)
     for axis in (0, 1):
@@ -75,6 +85,22 @@ def overlay(
     blended = image.copy()  # blend foreground pixels only: a clip has many frames
     mixed = (1 - alpha) * image[inside] + alpha * _PALETTE[classes[inside]]
     blended[inside] = mixed.round()
+    return blended
+
+
+def _in_strips(
+    image: UInt8[np.ndarray, "h w 3"], classes: UInt8[np.ndarray, "h w"], opacity: float, rows: int
+) -> UInt8[np.ndarray, "h w 3"]:
+    """Return the overlay of a large photograph, which takes some 100 bytes a pixel at once.
+
+    A strip has a row of its neighbours above and below, because outlines depend on them.
+    """
+    blended = np.empty_like(image)
+    for start in range(0, len(classes), rows):
+        first, end = max(0, start - 1), min(len(classes), start + rows)
+        part = slice(first, end + 1)
+        strip = _blended(image[part], classes[part], opacity)
+        blended[start:end] = strip[start - first : end - first]
     return blended
 
 

@@ -18,6 +18,9 @@ else:
     Tensor = Any  # importing torch takes seconds, and only `count` needs it
 
 
+_AT_ONCE = 1 << 20  # pixels; each takes some 50 bytes while it is counted
+
+
 def count(
     prediction: Integer[Tensor, "b h w"],
     mask: Integer[Tensor, "b h w"],
@@ -52,6 +55,11 @@ def count(
             f"prediction and mask must have the same shape (b, h, w); "
             f"found {tuple(prediction.shape)} and {tuple(mask.shape)}"
         )
+    rows = max(1, _AT_ONCE // max(1, mask.shape[0] * mask.shape[2]))
+    if mask.device.type == "cpu" and rows < mask.shape[1]:  # strips of rows; their counts add up
+        starts = range(0, mask.shape[1], rows)
+        parts = [(prediction[:, s : s + rows], mask[:, s : s + rows]) for s in starts]
+        return torch.stack([count(*part, num_classes, ignore) for part in parts]).sum(0)
     frames, bins = len(mask), num_classes * num_classes
     truth, predicted = mask.long(), prediction.long()
     frame = torch.arange(frames, device=mask.device)[:, None, None]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -13,6 +13,8 @@ from torch.nn import functional as F
 from headstart.data.decoded_frames import Decoded
 from headstart.scores.counts import count
 from headstart.training.placement import to_input
+
+_AT_ONCE = 1 << 24  # classes times pixels that are resized at once, and counted at once
 
 
 def class_maps(
@@ -30,10 +32,45 @@ def class_maps(
             class below it is dropped from that frame, and each of its pixels gets the next most
             probable class.
     """
-    probs = logits.float().softmax(1)
-    return [  # frame by frame: a batch of large photographs would take gigabytes
-        _classes(_resized(p[None], size), min_area)[0] for p, size in zip(probs, sizes, strict=True)
-    ]
+    return list(each_class_map(logits, sizes, min_area))
+
+
+def each_class_map(
+    logits: Float[Tensor, "b k h w"], sizes: Sequence[tuple[int, int]], min_area: float
+) -> Iterator[UInt8[Tensor, "_ _"]]:
+    """Yield what [`class_maps`][] returns, one frame at a time."""
+    for probs, size in zip(logits.float().softmax(1), sizes, strict=True):
+        yield _class_map(probs[None], size, min_area)
+
+
+def _class_map(probs: Tensor, size: tuple[int, int], min_area: float) -> Tensor:
+    """Return the class map of one frame from its probabilities, ``(1, K, H, W)``."""
+    num_classes = probs.shape[1]
+    if num_classes * size[0] * size[1] <= _AT_ONCE:
+        return _classes(_resized(probs, size), min_area)[0]
+    classes = _best(probs, size, range(num_classes))
+    if min_area:
+        areas = [(classes == k).float().mean((1, 2)) for k in range(num_classes)]
+        kept = [k for k, area in enumerate(areas) if k == 0 or not area < min_area]
+        if len(kept) < num_classes:
+            classes = _best(probs, size, kept)
+    return classes[0]
+
+
+def _best(probs: Tensor, size: tuple[int, int], among: Iterable[int]) -> Tensor:
+    """Return the most probable of some classes, ``(1, H, W)``, with two classes resized at a time.
+
+    Every class of a large photograph at once would take gigabytes.
+    """
+    first, *others = among
+    highest = _resized(probs[:, first : first + 1], size)[:, 0].clone()
+    classes = torch.full_like(highest, first, dtype=torch.uint8)
+    for k in others:
+        other = _resized(probs[:, k : k + 1], size)[:, 0]
+        classes.masked_fill_(other > highest, k)
+        torch.maximum(highest, other, out=highest)
+        del other
+    return classes
 
 
 def _classes(probs: Tensor, min_area: float) -> Tensor:
@@ -81,12 +118,12 @@ def segment(
     for start in range(0, len(images), batch):
         chunk = torch.from_numpy(np.ascontiguousarray(images[start : start + batch]))
         logits = model(to_input(chunk, device))
-        yield from class_maps(logits, sizes[start : start + batch], min_area)
+        yield from each_class_map(logits, sizes[start : start + batch], min_area)
 
 
 def frame_counts(
-    maps: Sequence[Tensor],
-    truth: Sequence[Tensor],
+    maps: Iterable[Tensor],
+    truth: Iterable[Tensor],
     num_classes: int,
     ignore: int | None = None,
 ) -> Int64[Tensor, "n k 3"]:
@@ -94,10 +131,21 @@ def frame_counts(
 
     Pixels whose truth is ``ignore`` count nowhere.
     """
-    if len({m.shape for m in maps}) == 1:
-        return count(torch.stack(list(maps)), torch.stack(list(truth)), num_classes, ignore)
-    pairs = zip(maps, truth, strict=True)
-    return torch.cat([count(m[None], t[None], num_classes, ignore) for m, t in pairs])
+    parts: list[Int64[Tensor, "_ k 3"]] = []
+    held: list[tuple[Tensor, Tensor]] = []
+
+    def count_held() -> None:
+        if held:
+            predicted, true = (torch.stack(part) for part in zip(*held, strict=True))
+            parts.append(count(predicted, true, num_classes, ignore))
+            held.clear()
+
+    for m, t in zip(maps, truth, strict=True):
+        if held and (m.shape != held[0][0].shape or (len(held) + 1) * m.numel() > _AT_ONCE):
+            count_held()
+        held.append((m, t))
+    count_held()
+    return torch.cat(parts)
 
 
 def count_frames(

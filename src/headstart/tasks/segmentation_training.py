@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Int64
+from jaxtyping import Int64, UInt8
 from torch import Tensor, nn
 
 from headstart.config.files import frame_names_text
@@ -19,7 +19,13 @@ from headstart.data.batches import rarity_weights, steps_per_epoch
 from headstart.data.checks.foreground import no_foreground
 from headstart.data.checks.leaks import Overlap
 from headstart.data.checks.overlaps import overlaps
-from headstart.data.decoded_frames import Decoded, channel_statistics, decode
+from headstart.data.decoded_frames import (
+    Decoded,
+    channel_statistics,
+    decode,
+    resize_image,
+    resize_mask,
+)
 from headstart.data.files import merged
 from headstart.data.layouts.dataset import Dataset
 from headstart.data.pictures.frame import read_frame
@@ -35,7 +41,7 @@ from headstart.scores.frames_csv import frames_csv
 from headstart.seeding import generator, key
 from headstart.system.disk import write_atomic
 from headstart.tasks.budgets import LABELS, labelled_indices
-from headstart.tasks.class_maps import class_maps, count_frames, frame_counts, segment
+from headstart.tasks.class_maps import count_frames, each_class_map, frame_counts, segment
 from headstart.tasks.code_snippets import onnx_code
 from headstart.tasks.interface import CardFacts, Prepared, Scored, Stage
 from headstart.tasks.segmentation import hashes_of_labels, recipe_of
@@ -45,6 +51,8 @@ from headstart.training.fit import State
 from headstart.training.losses import dice_cross_entropy_loss, dice_loss
 from headstart.training.placement import placed, resident, rows, to_input
 from headstart.training.starts import Moved, Source, start_of
+
+_ON_SHEET = 2_000_000  # pixels; pictures on a sheet are some 300 pixels wide
 
 
 def prepare(config: RunConfig, dataset: Dataset, cache: Path) -> Prepared:
@@ -159,7 +167,7 @@ def _score(
     shown = data.subset([i for _, i in chosen])
     maps = segment(model, shown.images, shown.sizes, device, recipe.min_area)
     examples = [
-        sheets.Example(
+        _example(
             f"{kind}: {frames[i].name}",
             read_frame(frames[i], dataset.root),
             truth,
@@ -170,6 +178,22 @@ def _score(
     sheet = sheets.predictions(examples, names, f"{config.score} frames")
     write_atomic(out / "predictions.png", sheet)
     return counts, scores
+
+
+def _example(
+    caption: str,
+    image: UInt8[np.ndarray, "h w 3"],
+    truth: UInt8[np.ndarray, "h w"],
+    prediction: UInt8[np.ndarray, "h w"],
+) -> sheets.Example:
+    """Return a row of the sheet; large photographs are shrunk first, as the sheet shows them."""
+    height, width = truth.shape
+    if height * width > _ON_SHEET:
+        scale = (_ON_SHEET / (height * width)) ** 0.5
+        size = max(1, round(height * scale)), max(1, round(width * scale))
+        image = resize_image(image, size)
+        truth, prediction = resize_mask(truth, size), resize_mask(prediction, size)
+    return sheets.Example(caption, image, truth, prediction)
 
 
 def _card_facts(
@@ -218,6 +242,24 @@ def one_value_at_bottleneck(model: str, size: tuple[int, int]) -> bool:
     return model == UNET and max(size) <= MULTIPLE
 
 
+def _resident_truth(data: Decoded, device: torch.device) -> Callable[[slice], Iterable[Tensor]]:
+    """Return a function from frames to their true classes on the device.
+
+    Like other data, they stay on a GPU if they fit into a quarter of its free memory.
+    """
+
+    def one(index: int) -> Tensor:
+        return torch.from_numpy(np.array(data.truth[index])).to(device)
+
+    frames = range(len(data.truth))
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        if sum(h * w for h, w in data.sizes) <= free // 4:
+            kept = [one(i) for i in frames]
+            return lambda part: kept[part]
+    return lambda part: (one(i) for i in frames[part])
+
+
 def frame_batches(
     train: Decoded,
     validation: Decoded,
@@ -251,7 +293,7 @@ def frame_batches(
     held_out = tuple(
         resident(torch.from_numpy(part), device) for part in (validation.images, validation.masks)
     )
-    truth = [torch.from_numpy(np.array(t)).to(device) for t in validation.truth]
+    truth = _resident_truth(validation, device)
     # a frame without any pixel that counts has no part in the mean loss
     weighs = np.array([ignore is None or bool((m != ignore).any()) for m in validation.masks])
 
@@ -272,15 +314,15 @@ def frame_batches(
         model.eval()
         total = torch.zeros((), dtype=torch.float64, device=device)
         counts = []
-        for start in range(0, len(truth), recipe.batch):
+        for start in range(0, len(validation.names), recipe.batch):
             if stop():
                 return None
             part = slice(start, start + recipe.batch)
             mask = held_out[1][part].to(device)
             logits = model(to_input(held_out[0][part], device))
             total += loss(logits, mask).double() * int(weighs[part].sum())
-            maps = class_maps(logits, validation.sizes[part], recipe.min_area)
-            counts.append(frame_counts(maps, truth[part], num_classes, ignore))
+            maps = each_class_map(logits, validation.sizes[part], recipe.min_area)
+            counts.append(frame_counts(maps, truth(part), num_classes, ignore))
         per_frame = torch.cat(counts).cpu().numpy()
         dice = overlap.dice(per_frame)
         return {

@@ -23,6 +23,7 @@ from headstart.data.layouts.class_dataset import ClassDataset, LabelledSplit
 from headstart.data.layouts.class_layouts import open_classes
 from headstart.data.pictures.duplicates import NEAR, Fingerprints, fingerprint, joined, nearest
 from headstart.data.pictures.frame import read_frame
+from headstart.data.pictures.in_flight import in_order, pixels_of
 from headstart.data.pictures.reading import nearly_opaque
 from headstart.errors import DataError, Finding
 
@@ -199,8 +200,11 @@ def _see(
         notes = tuple(nearly_opaque(frame.image, dataset.root, frame.rules))
         return _PictureFacts(file, index, labels[index], (height, width), digest, thumbnail, notes)
 
+    def pixels(index: int) -> int:
+        return pixels_of(pictures.frames[index], dataset.root)
+
     seen = []
-    for result in pool.map(one, range(len(labels))):
+    for result in in_order(pool, one, range(len(labels)), pixels):
         if isinstance(result, DataError):
             findings += result.findings
         else:

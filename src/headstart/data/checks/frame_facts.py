@@ -14,6 +14,8 @@ from headstart.data.files import shown
 from headstart.data.layouts.dataset import Dataset
 from headstart.data.pictures.duplicates import Fingerprints, fingerprint, joined
 from headstart.data.pictures.frame import Frame, Layer, read_frame
+from headstart.data.pictures.in_flight import in_order, pixels_of
+from headstart.data.pictures.mask_levels import pixels_by_level
 from headstart.data.pictures.masks import is_turned_too, read_labelled
 from headstart.data.pictures.reading import is_partly_painted, nearly_opaque, picture_header
 from headstart.errors import DataError, Finding
@@ -51,7 +53,7 @@ def see_frames(
                 image = read_frame(frame, dataset.root)
             else:
                 image, mask = read_labelled(frame, dataset.label_map, dataset.root)
-                pixels[0] = np.bincount(mask.ravel(), minlength=classes)[:classes]
+                pixels[0] = pixels_by_level(mask, classes)
         except DataError as error:
             return error
         height, width = image.shape[:2]
@@ -59,7 +61,8 @@ def see_frames(
         return FrameFacts((frame,), (name,), ((height, width),), pixels, fingerprint(image))
 
     seen = []
-    for frame, result in zip(frames, pool.map(one, frames), strict=True):
+    seen_in_order = in_order(pool, one, frames, lambda frame: pixels_of(frame, dataset.root))
+    for frame, result in zip(frames, seen_in_order, strict=True):
         if isinstance(result, DataError):
             findings += result.findings
         else:

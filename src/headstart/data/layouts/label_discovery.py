@@ -24,7 +24,9 @@ from headstart.data.layouts.label_files import label_map_beside
 from headstart.data.layouts.label_palettes import Palettes, check_palettes, look_at_palettes
 from headstart.data.layouts.label_scale import check_scale
 from headstart.data.layouts.pairing import FrameSearch
+from headstart.data.pictures.in_flight import in_order, pixels_in
 from headstart.data.pictures.mask_colours import flat_colours, lies_along_borders, plain_colours
+from headstart.data.pictures.mask_levels import pixels_by_level
 from headstart.data.pictures.reading import TRANSPARENT, read_colours, read_painted
 from headstart.data.pictures.transparency import transparent_mask
 from headstart.errors import DataError, Finding
@@ -132,7 +134,13 @@ def _levels(search: FrameSearch, masks: Sequence[Path], ignore: Sequence[int]) -
 def _look_at_all(masks: Sequence[Path], root: Path, *, of_colours: bool) -> list[_Seen]:
     """Decode masks: as levels where they have any, or all as colours."""
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        return list(pool.map(lambda path: _look(path, root, of_colours), masks))
+        looks = in_order(
+            pool,
+            lambda path: _look(path, root, of_colours),
+            masks,
+            lambda path: pixels_in(path, root),
+        )
+        return list(looks)
 
 
 def _look(path: Path, root: Path, of_colours: bool) -> _Seen:
@@ -156,7 +164,7 @@ def _look(path: Path, root: Path, of_colours: bool) -> _Seen:
     if unpainted is not None and not mask[~unpainted].all():
         message = "the mask has transparent pixels and black ones: either could be the background"
         return _Seen(faults=transparent_mask(shown(path, root), message).findings)
-    pixels = np.bincount(mask.ravel(), minlength=256)
+    pixels = pixels_by_level(mask)
     return _Seen(pixels, rings=frozenset(_rings(mask, pixels)), transparent=unpainted is not None)
 
 

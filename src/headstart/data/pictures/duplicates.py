@@ -8,8 +8,9 @@ than 4.2, other nearest pictures by more than 8.5.
 
 from __future__ import annotations
 
+import functools
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from jaxtyping import Bool, Float32, Int64, UInt8
 from PIL import Image
 
 from headstart.data.pictures.frame import Frame, read_frame
+from headstart.data.pictures.in_flight import in_order, pixels_of
 
 NEAR = 5.0
 THUMBNAIL = (32, 40, 3)
@@ -70,13 +72,14 @@ def joined(parts: Iterable[Fingerprints]) -> Fingerprints:
     return Fingerprints(digests, np.concatenate([none, *(part.thumbnails for part in parts)]))
 
 
-def fingerprints(frames: Iterable[Frame], root: Path, pool: Executor) -> Fingerprints:
+def fingerprints(frames: Sequence[Frame], root: Path, pool: Executor) -> Fingerprints:
     """Return the fingerprints of frames, decoded in parallel.
 
     Raises:
         DataError: a picture cannot be read; names the first one.
     """
-    return joined(pool.map(lambda frame: fingerprint(read_frame(frame, root)), frames))
+    pixels = functools.partial(pixels_of, root=root)
+    return joined(in_order(pool, lambda f: fingerprint(read_frame(f, root)), frames, pixels))
 
 
 def copies(of: Fingerprints, among: Fingerprints) -> Int64[np.ndarray, "n"]:

@@ -27,9 +27,19 @@ LOSSY_HINT = (
 )
 """What to do with any other mask in a lossy format."""
 
+_BLOCK = 1 << 20  # pixels counted at once: NumPy counts copies of 8 bytes each
 _LABELS = 32  # more levels than this are hardly labels
 _NEAR = 32  # grey levels from 0 or 255 that count as an end
 _IN_CLUSTERS = 0.98
+
+
+def pixels_by_level(levels: UInt8[np.ndarray, "..."], count: int = 256) -> Int64[np.ndarray, "n"]:
+    """Return the number of pixels with each level, or class, from 0 to ``count - 1``."""
+    flat = levels.reshape(-1)
+    total = np.zeros(256, dtype=np.int64)
+    for start in range(0, len(flat), _BLOCK):
+        total += np.bincount(flat[start : start + _BLOCK], minlength=256)
+    return total[:count]
 
 
 def in_two_clusters(histogram: Integer[np.ndarray, "256"]) -> bool:
@@ -75,7 +85,7 @@ def lossy_mask(stored: Stored, name: str) -> DataError:
         brightness = np.asarray(content.convert("RGB").convert("L"))
     else:
         brightness = np.clip(content.reshape(-1), 0, 255).astype(np.uint8)
-    histogram: Int64[np.ndarray, "256"] = np.bincount(brightness.ravel(), minlength=256)
+    histogram: Int64[np.ndarray, "256"] = pixels_by_level(brightness)
     return picture_error(
         name,
         "lossy-mask",
@@ -102,7 +112,7 @@ def levels_of(
     if content.mode == "P" or stored.container == "GIF":
         return _palette_levels(content, stored.container, name), None
     if content.mode in ("1", "L") and not content.has_transparency_data:
-        return np.array(content.convert("L")), None
+        return np.array(content if content.mode == "L" else content.convert("L")), None
     if content.mode not in ("1", "L", "LA", "RGB", "RGBA", "RGBX"):
         raise too_deep(name, mode_in_words(content.mode))
     picture, unpainted = painted(content, name)

@@ -25,7 +25,12 @@ from headstart.data.pictures.mask_colours import (
     has_soft_edges,
     nearest,
 )
-from headstart.data.pictures.mask_levels import SOFT_EDGED, THRESHOLD_HINT, describe_levels
+from headstart.data.pictures.mask_levels import (
+    SOFT_EDGED,
+    THRESHOLD_HINT,
+    describe_levels,
+    pixels_by_level,
+)
 from headstart.data.pictures.opening import turned
 from headstart.data.pictures.reading import (
     TRANSPARENT,
@@ -137,7 +142,7 @@ def _read_layer(
     known = [level for level, _ in layer.levels]
     table[known] = [index[target] for _, target in layer.levels]
     table[list(layer.ignored)] = IGNORE
-    histogram = np.bincount(grey.ravel(), minlength=256)
+    histogram = pixels_by_level(grey)
     present = np.flatnonzero(histogram)
     unknown = np.setdiff1d(present, [*known, *layer.ignored]).tolist()
     if unknown and layer.others is None:

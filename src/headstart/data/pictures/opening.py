@@ -54,6 +54,12 @@ _DECODERS: dict[str, type[ImageFile.ImageFile]] = {
 }
 _LOSSY_IN_TIFF = {"jpeg", "tiff_jpeg", "webp"}
 
+# Pillow keeps a picture in blocks of 16 MB, which the C library does not give back to the system:
+# each thread would keep those of the largest picture it ever decoded. One large block is given back
+# at once. A small picture still takes only what it needs.
+_LARGEST = 1 << 29  # bytes, more than any picture that is read
+Image.core.set_block_size(_LARGEST)  # type: ignore[attr-defined]
+
 
 @dataclass(frozen=True, eq=False)
 class Stored:

@@ -288,7 +288,8 @@ def _image_pixels(stored: Stored, name: str, rules: ReadingRules) -> UInt8[np.nd
         samples = samples_on_black(content, name)
         levels = to_eight_bits(samples, *limits(samples, rules.value_range))
         return np.repeat(levels[..., None], 3, axis=2) if levels.ndim == 2 else levels
-    return np.array(laid_on_black(_eight_bit_picture(stored, name), name).convert("RGB"))
+    picture = laid_on_black(_eight_bit_picture(stored, name), name)
+    return np.array(picture if picture.mode == "RGB" else picture.convert("RGB"))
 
 
 def _eight_bit_picture(stored: Stored, name: str) -> Image.Image:
