@@ -125,7 +125,7 @@ def test_a_worker_that_dies_is_named_and_finished_runs_are_kept(
     told: list[str] = []
     with monkeypatch.context() as patched:
         patched.setattr(workers, "ProcessPoolExecutor", Dying)
-        with pytest.raises(HeadstartError, match=r"\[worker-died\].*--jobs"):
+        with pytest.raises(HeadstartError, match=r"(?s)\[worker-died\].*--jobs"):
             study(config, tmp_path / "S", Silent(), told.append, jobs=2)
     finished = sum(line.startswith("[") for line in told)
     assert 1 <= finished < 4
