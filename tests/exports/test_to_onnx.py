@@ -270,3 +270,12 @@ def test_a_classifier_writes_the_same_classes_csv(coloured: Path, tmp_path: Path
     assert np.abs(found - pair[0]).max() < 1e-5
     with pytest.raises(DataError, match="is-a-classifier"):
         open_segmenter(model)
+
+
+def test_colours_are_named_only_where_there_are_any(exported: tuple[Path, dict]) -> None:
+    facts = read_onnx(exported[0] / "model.onnx").facts
+    assert "colours" not in json.loads(facts.to_json())
+    painted = facts.model_copy(
+        update={"colours": tuple((k, 0, 0) for k in range(len(facts.names)))}
+    )
+    assert type(facts).model_validate_json(painted.to_json()).colours == painted.colours

@@ -79,7 +79,7 @@ def test_nothing_there(study: Path, tmp_path: Path) -> None:
     [
         ("config.json", "{", "bad-record"),
         ("study.json", "[]", "bad-record"),
-        ("study.json", '{"records": [{"run": "x"}]}', "bad-record"),
+        ("study.json", '{"schema": 1, "records": [{"run": "x"}]}', "bad-record"),
         ("ledger.jsonl", "{]\n", "bad-record"),
         ("runs/scratch-all-3-1/scores.json", "", "bad-record"),
         ("runs/scratch-all-3-1/frames.csv", "frame,class\n", "bad-frames"),
@@ -98,7 +98,7 @@ def test_damage_is_named(
     finding = refusal(folder)
     assert finding.code == code
     assert str(folder / name) in finding.message
-    incomplete = content is not None and content.startswith('{"records"')
+    incomplete = content is not None and content.startswith('{"schema"')
     assert ("records.0.start" in finding.message) == incomplete  # the field that is missing
 
 

@@ -58,3 +58,15 @@ def test_a_damaged_ledger_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "ledger.jsonl").write_text(text)
     with pytest.raises(DataError, match=r"bad-record.*ledger\.jsonl"):
         read_ledger(tmp_path)
+
+
+def test_every_flip_in_a_line_is_found_or_says_nothing(out: Path) -> None:
+    path = out / "ledger.jsonl"
+    content, right = path.read_bytes(), read_ledger(out)
+    for place in range(0, len(content), 3):
+        flipped = bytes([content[place] ^ 1 << place % 8])
+        path.write_bytes(content[:place] + flipped + content[place + 1 :])
+        try:
+            assert read_ledger(out) == right
+        except DataError as error:
+            assert error.findings[0].code in ("bad-record", "ledger-differs")

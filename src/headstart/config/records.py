@@ -24,6 +24,8 @@ from headstart.data.task import TaskName
 from headstart.errors import Finding, UsageError
 
 Size = tuple[Annotated[int, Field(ge=8, le=8192)], Annotated[int, Field(ge=8, le=8192)]]
+_Part = Annotated[int, Field(ge=0, le=255)]
+RGB = tuple[_Part, _Part, _Part]
 PretextName = Literal["colorization", "chroma", "masked-denoising", "masked-colorization"]
 PRETEXT_NAMES: tuple[str, ...] = get_args(PretextName)
 SCRATCH, SCRATCH_LONGER, IMAGENET = "scratch", "scratch-longer", "imagenet"

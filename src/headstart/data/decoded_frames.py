@@ -22,7 +22,7 @@ from headstart.data.cache import cached, is_mapped, open_array, write_header
 from headstart.data.files import merged, read_file
 from headstart.data.label_map import LabelMap
 from headstart.data.pictures.duplicates import THUMBNAIL, Fingerprints, fingerprint
-from headstart.data.pictures.frame import Frame, Layer, MaskLayer, Shapes, read_frame
+from headstart.data.pictures.frame import ColourLayer, Frame, Layer, MaskLayer, Shapes, read_frame
 from headstart.data.pictures.masks import read_labelled
 from headstart.data.pictures.reading import NO_RULES
 from headstart.errors import DataError, Finding
@@ -187,7 +187,9 @@ def _rules(layer: MaskLayer) -> object:
         return layer.levels, layer.others
     if isinstance(layer, Shapes):
         return layer.shapes, layer.size
-    return replace(layer, path=Path(), known="", hint="")
+    nearest = ("nearest",) if isinstance(layer, ColourLayer) and layer.nearest else ()
+    rules = replace(layer, path=Path(), known="", hint="")
+    return (rules, *nearest) if nearest else rules
 
 
 def _write(

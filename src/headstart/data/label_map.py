@@ -79,6 +79,8 @@ class LabelMap:
         levels = (*self.greys, *self.ignore)
         if self.greys[1:] != tuple(sorted(self.greys[1:])) or len(set(levels)) != len(levels):
             raise ValueError(f"levels {levels} are not distinct and ascending")
+        if self.colours and len(set(self.colours)) != len(self.names):
+            raise ValueError(f"{self.colours} are not {len(self.names)} distinct colours")
         if not set(levels) <= set(range(256)) or len(self.greys) > IGNORE:
             raise ValueError(f"levels {levels} are not at most {IGNORE} within 0 to 255")
 

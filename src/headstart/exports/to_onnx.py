@@ -156,6 +156,7 @@ def _content(run: FinishedRun, form: ExportForm, pictures: int) -> bytes:
             "model": run.network_name,
             "names": run.facts.names,
             "greys": form.greys,
+            "colours": form.colours,
             "size": run.facts.size,
             "min_area": form.min_area,
             "input": form.input,

@@ -12,14 +12,14 @@ from jaxtyping import UInt8
 from headstart.data.files import shown
 from headstart.data.label_map import LabelMap
 from headstart.data.pictures.frame import Frame
-from headstart.data.pictures.reading import read_mask
-from headstart.errors import DataError, Finding, UsageError
+from headstart.errors import Finding, UsageError
 from headstart.inference.annotation_formats import (
     FILES_OF,
     LABELME_FOLDER,
     AnnotatedPicture,
     AnnotationFormat,
 )
+from headstart.inference.mask_files import class_map, unknown_values, values_in
 from headstart.system.disk import disk_errors, write_atomic
 
 
@@ -83,12 +83,10 @@ def _annotated(
 
 
 def _class_map(mask: Path, label_map: LabelMap, out: Path) -> UInt8[np.ndarray, "h w"]:
-    grey = read_mask(mask, out)
-    if unknown := label_map.unknown_levels(grey):
-        message = f"grey levels {', '.join(map(str, unknown))} are not those of the run"
-        hint = "correct the mask"
-        raise DataError(Finding("unknown-grey", "error", message, hint, (shown(mask, out),)))
-    return label_map.to_indices(grey)
+    values, known = values_in(mask, out, label_map)
+    if unknown := np.setdiff1d(values, [*known]).tolist():
+        raise unknown_values(unknown, label_map, shown(mask, out))
+    return class_map(values, known)
 
 
 def _uncropped(frame: Frame, indices: UInt8[np.ndarray, "h w"]) -> UInt8[np.ndarray, "h2 w2"]:

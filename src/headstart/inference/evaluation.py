@@ -13,9 +13,9 @@ from headstart.data.label_map import IGNORE, LabelMap
 from headstart.data.layouts.dataset import Dataset, frames_of
 from headstart.data.pictures.frame import Frame
 from headstart.data.pictures.masks import read_labelled
-from headstart.data.pictures.reading import read_mask
 from headstart.errors import DataError, Finding
-from headstart.inference.mask_scores import count_pixels, listed
+from headstart.inference.mask_files import class_map, unknown_values, values_in
+from headstart.inference.mask_scores import count_pixels
 from headstart.inference.opening import kind_for, open_predictor
 from headstart.scores import segmentation as segmentation_scores
 
@@ -72,18 +72,16 @@ def _read_prediction(
 ) -> UInt8[np.ndarray, "h w"]:
     """Return predicted classes; what is predicted where the truth is ignored has no effect."""
     path = folder / f"{frame.name}.png"
-    grey, size = read_mask(path, folder), truth.shape
-    if grey.shape == size:
-        grey = np.where(truth == IGNORE, np.uint8(label_map.greys[0]), grey)
-    unknown = np.setdiff1d(grey, label_map.greys).tolist()
-    if unknown:
-        levels = ", ".join(map(str, unknown[:8]))
-        message = f"a mask holds grey levels {levels}, expected {listed(label_map)}"
-        raise DataError(Finding("unknown-grey", "error", message, files=(str(path),)))
-    if grey.shape != size:
+    values, known = values_in(path, folder, label_map)
+    size = truth.shape
+    if values.shape == size:
+        values = np.where(truth == IGNORE, next(iter(known)), values)
+    if unknown := np.setdiff1d(values, [*known]).tolist():
+        raise unknown_values(unknown, label_map, str(path))
+    if values.shape != size:
         message = (
-            f"the mask is {grey.shape[0]} x {grey.shape[1]} (height x width), "
+            f"the mask is {values.shape[0]} x {values.shape[1]} (height x width), "
             f"expected {size[0]} x {size[1]} as the true mask"
         )
         raise DataError(Finding("size-differs", "error", message, files=(frame.name,)))
-    return label_map.to_indices(grey)
+    return class_map(values, known)

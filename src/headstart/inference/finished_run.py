@@ -9,13 +9,14 @@ from typing import Annotated, Any
 
 from pydantic import Field, ValidationError
 
-from headstart.config.records import Size
+from headstart.config.records import RGB, Size
 from headstart.data.label_map import LabelMap
 from headstart.errors import DataError, Finding
 from headstart.records.run_records import Record
 
 WEIGHTS = "weights.safetensors"
 _Grey = Annotated[int, Field(ge=0, le=255)]
+_Colour = Annotated[RGB, Field(strict=False)]
 
 
 class WeightsFacts(Record):
@@ -29,6 +30,7 @@ class WeightsFacts(Record):
         size: height and width at which the network was trained.
         names: the classes, in the order of the network's output.
         greys: for a segmentation, the grey level of each class in masks.
+        colours: for a segmentation, the colour of each class in masks, if they have colours.
         min_area: for a segmentation, the smallest share of a picture that a class may cover.
     """
 
@@ -39,6 +41,7 @@ class WeightsFacts(Record):
     size: Annotated[Size, Field(strict=False)]
     names: Annotated[tuple[str, ...], Field(strict=False)] = ()
     greys: Annotated[tuple[_Grey, ...], Field(strict=False)] = ()
+    colours: Annotated[tuple[_Colour, ...], Field(strict=False)] = ()
     min_area: float = Field(0.0, ge=0, lt=1)
 
 
@@ -64,7 +67,7 @@ class FinishedRun:
         return self.facts.pretext or self.facts.model
 
     def label_map(self) -> LabelMap:
-        """Return the classes of a segmentation and their grey levels.
+        """Return the classes of a segmentation, and their grey levels or colours.
 
         Raises:
             DataError: they cannot be those of one dataset.
@@ -72,7 +75,7 @@ class FinishedRun:
         from headstart.training.checkpoint import bad_weights
 
         try:
-            return LabelMap(self.facts.names, self.facts.greys)
+            return LabelMap(self.facts.names, self.facts.greys, (), self.facts.colours)
         except ValueError as error:
             raise bad_weights(self.folder / WEIGHTS, f"its classes: {error}") from None
 

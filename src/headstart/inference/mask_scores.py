@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Int64, UInt8
 
 from headstart.data.files import merged
-from headstart.data.label_map import IGNORE, LabelMap
+from headstart.data.label_map import IGNORE
 from headstart.data.layouts.dataset import Dataset, frames_of
 from headstart.data.pictures.frame import Frame
 from headstart.data.pictures.masks import read_labelled
@@ -77,12 +77,3 @@ def count_pixels(
     maps = [torch.from_numpy(m.astype(np.int64))[None] for m in (predicted, truth)]
     counts: Int64[np.ndarray, "k 3"] = count(maps[0], maps[1], num_classes, IGNORE)[0].numpy()
     return counts
-
-
-def listed(label_map: LabelMap) -> str:
-    """Return the classes with their grey levels, for messages.
-
-    >>> listed(LabelMap(("background", "tool"), (0, 128)))
-    'background (0), tool (128)'
-    """
-    return ", ".join(f"{n} ({g})" for n, g in zip(label_map.names, label_map.greys, strict=True))

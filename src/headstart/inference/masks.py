@@ -14,6 +14,7 @@ from headstart.data.pictures.frame import Frame, read_frame
 from headstart.errors import DataError, Finding
 from headstart.inference.annotation_formats import AnnotationFormat
 from headstart.inference.annotation_writer import write_annotations
+from headstart.inference.mask_files import mask_png
 from headstart.inference.output_folder import claimed_pictures
 from headstart.inference.segmenter import Segmenter, class_maps_of
 from headstart.plots.overlay import overlay_with_legend
@@ -31,7 +32,7 @@ def predict(
 ) -> tuple[Path, ...]:
     """Write a mask and an overlay of every picture.
 
-    ``out/masks/<name>.png`` holds the dataset's grey levels at the picture's own size,
+    ``out/masks/<name>.png`` holds the dataset's grey levels or colours at the picture's own size,
     ``out/overlays/<name>.png`` shows the classes over the picture, with a legend.
 
     Args:
@@ -88,8 +89,8 @@ def _predict_batch(
 ) -> None:
     maps = class_maps_of(segmenter, [image for _, image in pictures])
     for (name, image), indices in zip(pictures, maps, strict=True):
-        mask = segmenter.label_map.to_greys(indices)
-        write_atomic(out / "masks" / f"{name}.png", png(mask))
+        mask = mask_png(indices, segmenter.label_map)
+        write_atomic(out / "masks" / f"{name}.png", mask)
         shown = overlay_with_legend(image, indices, segmenter.label_map.names)
         write_atomic(out / "overlays" / f"{name}.png", png(shown))
 

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from pydantic import ConfigDict, Field, ValidationError
 
-from headstart.config.records import Size
+from headstart.config.records import RGB, Size
 from headstart.data.files import read_file
 from headstart.data.settings_files import FrozenModel
 from headstart.data.task import TaskName
@@ -49,6 +49,7 @@ class Facts(FrozenModel):
         model: the name of the network.
         names: the classes, in the order of the output.
         greys: for a segmentation, the grey level of each class in masks.
+        colours: for a segmentation, the colour of each class in masks, if they have colours.
         size: height and width at which the network was trained; pictures are resized to it.
         min_area: for a segmentation, see
             [`class_maps`][headstart.inference.segmenter.class_maps].
@@ -68,6 +69,7 @@ class Facts(FrozenModel):
     model: str
     names: tuple[str, ...] = Field(min_length=1)
     greys: tuple[int, ...] | None = None
+    colours: tuple[RGB, ...] = ()
     size: Size
     min_area: float = Field(0.0, ge=0, lt=1)
     input: str
@@ -79,7 +81,9 @@ class Facts(FrozenModel):
 
     def to_json(self) -> str:
         """Return JSON with sorted keys, the same for the same facts."""
-        return json.dumps(self.model_dump(mode="json", by_alias=True), sort_keys=True)
+        absent = set() if self.colours else {"colours"}  # as before there were any
+        content = self.model_dump(mode="json", by_alias=True, exclude=absent)
+        return json.dumps(content, sort_keys=True)
 
 
 @dataclass(frozen=True)

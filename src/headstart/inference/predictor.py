@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar, runtime_chec
 import numpy as np
 from jaxtyping import Float32, Integer, UInt8
 
+from headstart.data.label_map import Colour
 from headstart.data.pictures.frame import Frame
 from headstart.errors import DataError
 from headstart.inference.finished_run import FinishedRun
@@ -71,6 +72,7 @@ class ExportForm:
         input: the expected input, in words.
         normalisation: what the file does with a picture first, in words.
         greys: the grey level of each class in masks; None without masks.
+        colours: the colour of each class in masks; empty if masks have grey levels.
         min_area: see [`class_maps`][headstart.inference.segmenter.class_maps].
     """
 
@@ -82,6 +84,7 @@ class ExportForm:
     input: str
     normalisation: str
     greys: tuple[int, ...] | None = None
+    colours: tuple[Colour, ...] = ()
     min_area: float = 0.0
 
 

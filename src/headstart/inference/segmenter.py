@@ -19,6 +19,7 @@ from headstart.data.layouts.recognise import open_dataset
 from headstart.data.pictures.frame import Frame, read_frame
 from headstart.errors import DataError, Finding
 from headstart.inference.finished_run import FinishedRun
+from headstart.inference.mask_files import listed
 from headstart.inference.onnx_file import OnnxFile, bad_facts
 from headstart.inference.predictor import Answers, ExportForm, Images, Predictions, spread
 
@@ -124,7 +125,7 @@ class Segmenter:
 
         facts = file.facts
         try:
-            label_map = LabelMap(facts.names, facts.greys or ())
+            label_map = LabelMap(facts.names, facts.greys or (), (), facts.colours)
         except ValueError:
             raise bad_facts(file.path) from None
         run = start_session(file, [None, 3, None, None], per_pixel=True)
@@ -160,6 +161,7 @@ class Segmenter:
             normalisation="inside: minus mean, divided by std, by channel"
             + (_PADDED if is_unet else ""),
             greys=run.facts.greys,
+            colours=run.facts.colours,
             min_area=run.facts.min_area,
         )
 
@@ -176,7 +178,7 @@ class Segmenter:
 
     def evaluate(self, dataset: Dataset, split: str) -> dict[str, Any]:
         """See the interface."""
-        from headstart.inference.mask_scores import listed, score_class_maps
+        from headstart.inference.mask_scores import score_class_maps
 
         if not self.label_map.same_classes(dataset.label_map):
             message = (

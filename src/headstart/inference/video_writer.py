@@ -18,7 +18,7 @@ from headstart.data.decoded_frames import resize_image, resize_mask
 from headstart.data.label_map import LabelMap
 from headstart.data.pictures.clip import Clip, Picture
 from headstart.errors import DataError, Finding
-from headstart.inference.masks import png
+from headstart.inference.mask_files import mask_png
 from headstart.plots import curves
 from headstart.plots.overlay import enlarged, legend, overlay
 from headstart.system.disk import into_place, temporary_name
@@ -103,7 +103,7 @@ def writing(
             def keep(picture: Picture, classes: UInt8[np.ndarray, "_ _"]) -> None:
                 if masks:
                     path = folder / f"{picture.index:06d}.png"
-                    path.write_bytes(png(label_map.to_greys(classes)))
+                    path.write_bytes(mask_png(classes, label_map))
 
             usual = 1 / (clip.rate or _RATE)
             clip_files = ClipFiles(areas, label_map.names, show, keep, encoder, usual)

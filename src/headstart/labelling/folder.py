@@ -11,11 +11,13 @@ import numpy as np
 from jaxtyping import UInt8
 
 from headstart.data.files import read_file, shown
+from headstart.data.label_map import LabelMap
 from headstart.data.pictures.frame import Frame, read_frame
 from headstart.data.pictures.reading import NO_RULES, picture_header
 from headstart.errors import printable
 from headstart.inference.annotation_formats import AnnotationFormat
 from headstart.inference.annotation_writer import write_annotations
+from headstart.inference.mask_files import mask_png
 from headstart.inference.masks import png
 from headstart.inference.output_folder import claimed_pictures
 from headstart.inference.segmenter import Segmenter, class_maps_of
@@ -43,8 +45,8 @@ def write_suggestions(
         suggestions.csv    one line per picture, the most valuable first
         sheet.png          the first hundred, with the run's predictions
         images/            the pictures
-        masks/             the run's predictions in the dataset's grey levels, to be corrected
-        mapping.json       the grey level of each class
+        masks/             the run's predictions in the dataset's levels or colours, to be corrected
+        mapping.json       the grey level or colour of each class
 
     ``images``, ``masks`` and ``mapping.json`` are a dataset: a labelling tool can open it, and
     ``headstart check`` can check the result.
@@ -63,7 +65,7 @@ def write_suggestions(
 
     Raises:
         UsageError: ``out`` holds something else, or annotations that differ from its masks.
-        DataError: a corrected mask holds other grey levels than the run's.
+        DataError: a corrected mask holds other grey levels or colours than the run's.
         LockedError: another process is using ``out``.
         DiskError: a file cannot be written.
     """
@@ -85,14 +87,20 @@ def _write_all(segmenter: Segmenter, picked: Sequence[Suggestion], root: Path, o
         _write_picture(suggestion.frame, image, root, out / "images")
         write_atomic(
             out / "masks" / f"{suggestion.frame.name}.png",
-            png(segmenter.label_map.to_greys(indices)),
+            mask_png(indices, segmenter.label_map),
         )
         if len(thumbnails) < _ON_SHEET:
             thumbnails.append(overlay_thumbnail(image, indices, _THUMBNAIL))
     names = segmenter.label_map.names
-    write_json(out / "mapping.json", dict(zip(names, segmenter.label_map.greys, strict=True)))
+    write_json(out / "mapping.json", dict(zip(names, _values(segmenter.label_map), strict=True)))
     write_atomic(out / "sheet.png", png(contact_sheet(picked[:_ON_SHEET], thumbnails, names)))
     write_atomic(out / _LIST, _listed(picked, names, root))
+
+
+def _values(label_map: LabelMap) -> Sequence[int | str]:
+    """Return the grey level or colour of each class, as in ``mapping.json``."""
+    colours = ["#{:02x}{:02x}{:02x}".format(*colour) for colour in label_map.colours]
+    return colours or label_map.greys
 
 
 def _write_picture(

@@ -79,10 +79,15 @@ def _manifest(folder: Path) -> dict[str, str] | None:
         return None
     except OSError as error:
         raise DataError(Finding("unreadable", "error", f"{path}: {error.strerror}")) from None
-    files = unsealed(parse_json(content, path), path).get("files")
-    if not isinstance(files, dict) or not all(isinstance(each, str) for each in files.values()):
-        raise damaged(path, "expected the hash of each file under files")
+    manifest = unsealed(parse_json(content, path), path)
+    files = manifest.get("files")
+    if len(manifest) > 1 or not isinstance(files, dict) or not all(map(_is_text, files.values())):
+        raise damaged(path, "expected the hash of each file under files, and nothing else")
     return files
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
 
 
 def sealed(record: Mapping[str, Any]) -> dict[str, Any]:

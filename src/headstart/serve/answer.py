@@ -18,6 +18,7 @@ from jaxtyping import Int64, UInt8
 from PIL import Image
 
 from headstart.data.label_map import IGNORE
+from headstart.inference.mask_files import mask_png
 from headstart.inference.segmenter import Segmenter, brought
 from headstart.scores.overlap import dice_of_frames
 
@@ -58,7 +59,7 @@ def answer(
         "height": height,
         "width": width,
         "map": _packed(classes),
-        "mask": _base64(_encoded(segmenter.label_map.to_greys(classes), "PNG")),
+        "mask": _base64(mask_png(classes, segmenter.label_map)),
         "areas": (np.bincount(classes.ravel(), minlength=num_classes) / classes.size).tolist(),
         "probabilities": {
             "height": probs.shape[1],

@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from pydantic import ConfigDict
+
 from headstart.errors import DataError, Finding, printable
 from headstart.records.run_records import SCORES, Record, checked, read_timing
 from headstart.records.vouching import damaged, parse_json, sealed, unsealed
@@ -24,6 +26,8 @@ Ledger = dict[str, dict[str, Any]]
 
 class _Line(Record):
     """What a line must hold; older versions did not write the hash of the scores."""
+
+    model_config = ConfigDict(extra="forbid")  # such as a damaged name of the line's own hash
 
     run: str
     start: str

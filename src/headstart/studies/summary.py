@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from pydantic import ConfigDict, Field
+
 from headstart.records.run_records import Record, checked
 from headstart.records.vouching import parse_json, read_record, sealed, unsealed
 from headstart.system.disk import write_json
@@ -49,6 +51,9 @@ class _Saved(_Row):
 
 
 class _Summary(Record):
+    model_config = ConfigDict(extra="forbid")  # such as a damaged name of the record's own hash
+
+    schema_: int = Field(alias="schema")
     records: list[_Run]
     classes: dict[str, Any] | None
     groups: int | None = None

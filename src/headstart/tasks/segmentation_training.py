@@ -103,6 +103,7 @@ def prepare(config: RunConfig, dataset: Dataset, cache: Path) -> Prepared:
             "names": names,
             "greys": dataset.label_map.greys,
             "min_area": recipe.min_area,
+            **({"colours": dataset.label_map.colours} if dataset.label_map.colours else {}),
         },
         network=network,
         stages=stages,

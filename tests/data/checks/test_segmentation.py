@@ -172,9 +172,19 @@ def test_classes_that_are_absent_or_rare(data: Path) -> None:
     save(np.zeros((16, 20), np.uint8), data / "test/masks/8.png")
     save(np.full((16, 20), 32, np.uint8), data / "test/masks/9.png")
     by_code = codes(check_dataset(data))
-    assert "test has no scissors" in by_code["class-absent"].message
-    assert "train" not in by_code["class-absent"].message
+    assert "test has no scissors (frames with it: " in by_code["class-absent"].message
+    assert "train has no" not in by_code["class-absent"].message
     assert by_code["few-test-frames"].message.endswith("tissue (1), forceps (1)")
+
+
+def test_a_class_that_no_split_shows_is_told_apart_from_one_that_a_split_lacks(data: Path) -> None:
+    for path in data.glob("*/masks/*.png"):
+        mask = np.asarray(Image.open(path))
+        save(np.where(mask == GREYS["scissors"], 0, mask), path)
+    by_code = codes(check_dataset(data))
+    never = by_code["class-never-drawn"]
+    assert never.severity == "warning" and never.message.endswith(": scissors")
+    assert "categories" in never.hint and "class-absent" not in by_code
 
 
 def test_copies_and_near_copies_across_splits(data: Path) -> None:

@@ -170,7 +170,7 @@ WRONG = {
     PATTERNS + 'names = "{patient}_{name}"': "names has {patient}",
     'pictures = "a/{name}.png"\n[masks]\nbackground = "b/{name}.png"': "leave it out",
     PATTERNS + 'threshold = 9\n[classes]\na = "#000000"\nb = "#ff0000"\n': "two levels",
-    PATTERNS + "[classes]\na = 0\nb = 0\n": "distinct",
+    PATTERNS + "[classes]\na = 0\nb = 0\n": "several classes",
     PATTERNS + '[classes]\na = 0\nb = "red"\n': "colour",
     "pictures = [": "not valid TOML",
     "": "one of layout, pictures",

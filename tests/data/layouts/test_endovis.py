@@ -380,9 +380,10 @@ def test_masks_of_several_channels(tmp_path: Path) -> None:
     assert labels(root, "type-fold0-lenient")[0, :4].tolist() == [2, 2, 2, 0]
     alpha = np.full((*SHIPPED, 1), 255, np.uint8)
     alpha[28, 321] = 0
-    rgba = np.concatenate([rgb, alpha], 2)
-    save(root / f"instrument_dataset_1/ground_truth/{name}/frame000.png", rgba)
-    assert "-lenient" in refused(root)["transparent-picture"].hint
+    mask = root / f"instrument_dataset_1/ground_truth/{name}/frame000.png"
+    save(mask, np.concatenate([rgb[..., 1:2].repeat(3, 2), alpha], 2))
+    assert "-lenient" in refused(root)["transparent-mask"].hint
+    save(mask, np.concatenate([rgb, alpha], 2))
     assert labels(root, "parts-fold0-lenient")[0, :4].tolist() == [1, 3, 0, 0]
 
 

@@ -113,10 +113,26 @@ def test_the_hint_is_a_mapping_that_works(tmp_path: Path, mapping: dict, levels:
     finding = only_error(root)
     assert (finding.code, finding.severity) == ("label-map-scale", "error")
     assert finding.files == ("mapping.json", "train/masks/0.png")
-    text = finding.hint.removeprefix("write mapping.json as ")
+    text = finding.hint.removeprefix("write mapping.json: ")
     assert set(json.loads(text)) == set(mapping)
     assert json.loads(text).get("ignore") == mapping.get("ignore")
     (root / "mapping.json").write_text(text)
+    assert check_dataset(root).ok
+
+
+def test_the_hint_for_a_dataset_toml_is_its_classes(tmp_path: Path) -> None:
+    root = write(tmp_path / "data", {"ground": 0, "big tool": 1}, [0, 255, 7])
+    (root / "mapping.json").unlink()
+    patterns = 'pictures = "{split}/images/{name}.png"\nmasks = "{split}/masks/{name}.png"\n'
+    patterns += "ignore = 7\n"
+    text = patterns + '[classes]\nground = 0\n"big tool" = 1\n'
+    (root / "dataset.toml").write_text(text)
+    finding = only_error(root)
+    assert finding.code == "label-map-scale" and finding.files == ("test/masks/0.png",)
+    assert "dataset.toml has 0, 1" in finding.message
+    line = finding.hint[finding.hint.index("classes = {") :]
+    (root / "dataset.toml").write_text(patterns + line)
+    assert check_dataset(root).classes == {"ground": 0, "big tool": 255}
     assert check_dataset(root).ok
 
 
@@ -132,9 +148,9 @@ def test_at_most_200_masks_are_decoded_and_three_where_they_fit(
 ) -> None:
     decoded = []
 
-    def counting(path, root):
+    def counting(path, root, background):
         decoded.append(path)
-        return original(path, root)
+        return original(path, root, background)
 
     original = label_scale.read_mask
     monkeypatch.setattr(label_scale, "read_mask", counting)

@@ -9,7 +9,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from headstart.data.pictures.reading import nearly_opaque, read_colours, read_image, read_mask
+from headstart.data.checks.segmentation import check_dataset
+from headstart.data.layouts.recognise import open_dataset
+from headstart.data.pictures.masks import read_labelled
+from headstart.data.pictures.reading import (
+    TRANSPARENT,
+    nearly_opaque,
+    read_colours,
+    read_image,
+    read_mask,
+)
 from headstart.errors import DataError
 
 SIZE = (50, 60)  # 3,000 pixels: a thousandth is three of them
@@ -50,16 +59,93 @@ def test_less_than_a_thousandth_is_laid_on_black(
         )
 
 
-def test_a_mask_must_be_opaque_everywhere(tmp_path: Path) -> None:
+def test_transparent_pixels_of_a_mask_are_background_and_no_alpha_is_half(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     grey = np.stack([FEW] * 3, 2)
     holed(grey, 0, 0).save(path)
     assert np.array_equal(read_mask(path, tmp_path), FEW)
+    holed(grey, 2, 0).save(path)
+    expected = FEW.copy()
+    expected.reshape(-1)[:2] = 7
+    assert np.array_equal(read_mask(path, tmp_path, background=7), expected)
+    assert (read_colours(path, tmp_path).reshape(-1)[:2] == TRANSPARENT).all()
+    with pytest.raises(DataError) as caught:
+        read_mask(path, tmp_path)  # what is its background?
+    assert caught.value.findings[0].code == "transparent-mask"
     holed(grey, 1, 254).save(path)
     for read in (read_mask, read_colours):
         with pytest.raises(DataError) as caught:
             read(path, tmp_path)
-        assert caught.value.findings[0].code == "transparent-picture"
+        (finding,) = caught.value.findings
+        assert finding.code == "transparent-mask" and "Flatten Image" in finding.hint
+
+
+def layer(root: Path, colours: list[tuple[int, int, int]], hidden: tuple[int, int, int]) -> None:
+    """Masks as GIMP exports an object that was painted on a transparent layer."""
+    for name in ("images", "masks"):
+        (root / name).mkdir(parents=True, exist_ok=True)
+    for k in range(6):
+        noise = np.random.default_rng(k).integers(0, 256, (24, 32, 3), dtype=np.uint8)
+        Image.fromarray(noise).save(root / f"images/{k}.png")
+        rgba = np.zeros((24, 32, 4), np.uint8)
+        rgba[..., :3] = hidden
+        for n, colour in enumerate(colours):
+            rgba[3 + k : 12 + k, 10 * n : 10 * n + 8] = (*colour, 255)
+        Image.fromarray(rgba).save(root / f"masks/{k}.png")
+
+
+def truth(classes: int, k: int) -> np.ndarray:
+    mask = np.zeros((24, 32), np.uint8)
+    for n in range(classes):
+        mask[3 + k : 12 + k, 10 * n : 10 * n + 8] = n + 1
+    return mask
+
+
+WHITE, RED, GREEN = (255, 255, 255), (255, 0, 0), (0, 255, 0)
+
+
+@pytest.mark.parametrize("hidden", [(0, 0, 0), WHITE, RED])
+@pytest.mark.parametrize(
+    ("colours", "mapping"),
+    [
+        ([WHITE], None),
+        ([WHITE], '{"background": 0, "tool": 255}'),
+        ([(0, 0, 0)], '{"background": 255, "tool": 0}'),
+        ([RED, GREEN], '{"background": "#000000", "tool": "#ff0000", "tissue": "#00ff00"}'),
+    ],
+)
+def test_masks_painted_on_a_transparent_layer(
+    tmp_path: Path, colours: list, mapping: str | None, hidden: tuple[int, int, int]
+) -> None:
+    layer(tmp_path, colours, hidden)
+    if mapping:
+        (tmp_path / "mapping.json").write_text(mapping)
+    data = open_dataset(tmp_path)
+    for frame in (frame for part in data.splits.values() for frame in part):
+        _, read = read_labelled(frame, data.label_map, tmp_path)
+        assert np.array_equal(read, truth(len(colours), int(frame.name)))
+    said = [f for f in check_dataset(tmp_path).findings if f.code == "background-transparent"]
+    assert len(said) == 1 and len(said[0].files) == 6
+
+
+@pytest.mark.parametrize("colours", [[(0, 0, 0)], [(0, 0, 0), WHITE]])
+def test_black_paint_on_a_transparent_layer_needs_a_mapping(tmp_path: Path, colours: list) -> None:
+    layer(tmp_path, colours, WHITE)
+    with pytest.raises(DataError) as caught:
+        open_dataset(tmp_path)
+    assert [finding.code for finding in caught.value.findings] == ["transparent-mask"]
+
+
+def test_transparent_colours_are_proposed_as_the_background(tmp_path: Path) -> None:
+    layer(tmp_path, [RED, GREEN], (0, 0, 0))
+    with pytest.raises(DataError) as caught:
+        open_dataset(tmp_path)
+    (finding,) = caught.value.findings
+    (tmp_path / "mapping.json").write_text(finding.hint[finding.hint.index("{") :])
+    data = open_dataset(tmp_path)
+    frame = data.splits["train"][0]
+    _, read = read_labelled(frame, data.label_map, tmp_path)
+    assert np.array_equal(read > 0, truth(2, int(frame.name)) > 0)
 
 
 @pytest.mark.parametrize("form", ["PNG", "GIF"])

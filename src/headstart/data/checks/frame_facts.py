@@ -13,9 +13,9 @@ from jaxtyping import Int64
 from headstart.data.files import shown
 from headstart.data.layouts.dataset import Dataset
 from headstart.data.pictures.duplicates import Fingerprints, fingerprint, joined
-from headstart.data.pictures.frame import Frame, read_frame
+from headstart.data.pictures.frame import Frame, Layer, read_frame
 from headstart.data.pictures.masks import is_turned_too, read_labelled
-from headstart.data.pictures.reading import nearly_opaque, picture_header
+from headstart.data.pictures.reading import is_partly_painted, nearly_opaque, picture_header
 from headstart.errors import DataError, Finding
 
 
@@ -66,6 +66,7 @@ def see_frames(
             seen.append(result)
             findings += _turned(frame, dataset.root)
             findings += nearly_opaque(frame.image, dataset.root, frame.rules)
+            findings += _unpainted(frame, dataset.root)
     nothing = FrameFacts((), (), (), np.zeros((0, classes), dtype=np.int64), joined(()))
     return together([nothing, *seen])
 
@@ -80,6 +81,19 @@ def together(parts: Iterable[FrameFacts]) -> FrameFacts:
         np.concatenate([part.pixels for part in parts]) if parts else np.zeros((0, 0), np.int64),
         joined(part.prints for part in parts),
     )
+
+
+def _unpainted(frame: Frame, root: Path) -> list[Finding]:
+    """Return an info if a mask is read whose transparent pixels are background."""
+    layers = frame.mask if isinstance(frame.mask, tuple) else ()
+    if any(isinstance(layer, Layer) and layer.hint for layer in layers):
+        return []  # a published dataset, whose transparency means nothing
+    transparent = tuple(shown(path, root) for path in frame.masks if is_partly_painted(path, root))
+    if not transparent:
+        return []
+    message = "where a mask is transparent, it shows the background"
+    hint = "no action is needed if that is so"
+    return [Finding("background-transparent", "info", message, hint, transparent)]
 
 
 def _turned(frame: Frame, root: Path) -> list[Finding]:

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool
 
+from headstart.data.checks.absent_classes import absent_classes, rare_in_test
 from headstart.data.checks.contact_sheet import frames_sheet, refuse_other_files, write_sheet
 from headstart.data.checks.foreground import no_foreground
 from headstart.data.checks.frame_facts import FrameFacts, see_frames, together
@@ -26,8 +27,6 @@ from headstart.data.layouts.recognise import open_dataset
 from headstart.data.pictures.duplicates import NEAR, copies, nearest
 from headstart.errors import Finding
 from headstart.scores.segmentation import trivial_scores
-
-_FEW = 5  # frames; the score of a class with fewer is hardly meaningful
 
 _COMPARED = (
     ("validation", "train"),
@@ -139,14 +138,17 @@ def report_on(dataset: Dataset, out: Path | None = None) -> Report:
         pools = {n: see_frames(f, dataset, pool, findings) for n, f in dataset.unlabelled.items()}
     names = dataset.label_map.names
     findings += _sizes({**splits, **{f"unlabelled {n}": seen for n, seen in pools.items()}})
-    findings += _classes(splits, names)
+    drawn = any(finding.code == "split-by-tool" for finding in dataset.findings)
+    shows = {n: _frames_with(seen, names) for n, seen in splits.items() if seen.files}
+    grouped = any(frame.group for frames in dataset.splits.values() for frame in frames)
+    findings += absent_classes(shows, grouped=grouped, drawn=drawn)
+    findings += rare_in_test(shows.get("test", {}), len(dataset.splits.get("test", ())))
     findings += _uncounted(splits)
     seen_splits = {n: seen for n, seen in splits.items() if seen.files}
     findings += no_foreground(n for n, seen in seen_splits.items() if not seen.pixels[:, 1:].any())
     findings += _copies(splits, pools)
     findings += _held_out({**splits, "unlabelled": together(pools.values())})
     findings += _groups(dataset)
-    drawn = any(finding.code == "split-by-tool" for finding in dataset.findings)
     findings += neighbouring_pictures(splits, drawn)
     pixels = None if out is None else frames_sheet(dataset, splits)
     sheet = None if out is None or pixels is None else write_sheet(out, pixels)
@@ -175,16 +177,21 @@ def _describe(seen: FrameFacts, frames: int, names: tuple[str, ...]) -> SplitRep
     total = int(seen.pixels.sum())
     by_class = [int(pixels) for pixels in seen.pixels.sum(0)]
     shares = [pixels / total if total else None for pixels in by_class]
-    frames_with = [int(count) for count in (seen.pixels > 0).sum(0)]
     scores = trivial_scores(seen.pixels) if seen.files else {}
     return SplitReport(
         frames=frames,
         height=height,
         width=width,
         pixels=dict(zip(names, shares, strict=True)),
-        frames_with=dict(zip(names, frames_with, strict=True)),
+        frames_with=_frames_with(seen, names),
         trivial={name: scores.get(name) for name in ("dice", "dice_frame", "dice_assignment")},
     )
+
+
+def _frames_with(seen: FrameFacts, names: tuple[str, ...]) -> dict[str, int]:
+    """Return the number of frames that show each class."""
+    counts = (seen.pixels > 0).sum(0).tolist()
+    return dict(zip(names, counts, strict=True))
 
 
 def _sizes(seen: Mapping[str, FrameFacts]) -> list[Finding]:
@@ -196,34 +203,6 @@ def _sizes(seen: Mapping[str, FrameFacts]) -> list[Finding]:
     message = f"pictures differ in size (width x height): {', '.join(common)}{more}"
     hint = "all are resized to the training size, which distorts other aspect ratios"
     return [Finding("several-sizes", "info", message, hint)]
-
-
-def _classes(splits: Mapping[str, FrameFacts], names: tuple[str, ...]) -> list[Finding]:
-    """Return findings about classes absent from a split, or rare in the test split."""
-    absent = []
-    for name, seen in splits.items():
-        missing = [c for c, n in zip(names, seen.pixels.sum(0), strict=True) if n == 0]
-        if missing and seen.files:
-            absent.append(f"{name} has no {', '.join(missing)}")
-    findings = []
-    if absent:
-        findings.append(
-            Finding(
-                "class-absent",
-                "warning",
-                f"classes that are absent from a split: {'; '.join(absent)}",
-                "a class absent from train is not learned; a class absent from test has no score: "
-                "move frames, or remove the class",
-            )
-        )
-    if "test" in splits:
-        shows = (splits["test"].pixels > 0).sum(0)
-        few = [f"{c} ({n})" for c, n in zip(names, shows, strict=True) if 0 < n < _FEW]
-        if few:
-            message = f"classes in fewer than {_FEW} test frames: {', '.join(few)}"
-            hint = "read their scores with caution, or add frames"
-            findings.append(Finding("few-test-frames", "info", message, hint))
-    return findings
 
 
 def _uncounted(splits: Mapping[str, FrameFacts]) -> list[Finding]:

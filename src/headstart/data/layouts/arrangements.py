@@ -11,9 +11,9 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import chain, combinations
 from pathlib import Path
 
 from headstart.data.files import PREDICTIONS_MARK, is_junk, natural_key
@@ -47,12 +47,14 @@ class FolderFiles:
         split: the split that its path names; None if none.
         folders: its path below the dataset's folder, without the split.
         files: its pictures, in natural order.
+        stems: their names without ending; there may be many, and `Path.stem` takes its time.
     """
 
     path: Path
     split: str | None
     folders: Key
     files: tuple[Path, ...]
+    stems: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,7 @@ class Arrangement:
 def find_places(root: Path) -> list[FolderFiles]:
     """Return the folders with pictures in a folder and below it, without predictions."""
     places = []
+    siblings: dict[Path, list[str]] = {}
     for parent, folders, names in os.walk(root):
         folders[:] = sorted((f for f in folders if not is_junk(f)), key=natural_key)
         path = Path(parent)
@@ -96,17 +99,22 @@ def find_places(root: Path) -> list[FolderFiles]:
             if name[name.rfind(".") :].lower() in SUFFIXES and not is_junk(name)
         ]
         if pictures:
-            split, rest = _without_split(root, parts)
-            files = tuple(path / name for name in sorted(pictures, key=natural_key))
-            places.append(FolderFiles(path, split, rest, files))
+            split, rest = _without_split(root, parts, siblings)
+            pictures.sort(key=natural_key)
+            files = tuple(path / name for name in pictures)
+            stems = tuple(name[: name.rfind(".")] for name in pictures)
+            places.append(FolderFiles(path, split, rest, files, stems))
     return places
 
 
-def _without_split(root: Path, parts: Key) -> tuple[str | None, Key]:
+def _without_split(
+    root: Path, parts: Key, siblings: dict[Path, list[str]]
+) -> tuple[str | None, Key]:
     for position, name in enumerate(parts):
         parent = root.joinpath(*parts[:position])
-        siblings = [entry.name for entry in os.scandir(parent) if entry.is_dir()]
-        if meaning := split_of(name, siblings):
+        if parent not in siblings:
+            siblings[parent] = [entry.name for entry in os.scandir(parent) if entry.is_dir()]
+        if meaning := split_of(name, siblings[parent]):
             split, rest = meaning
             return split, (*parts[:position], *((rest,) if rest else ()), *parts[position + 1 :])
     return None, parts
@@ -118,7 +126,14 @@ def arrangements(places: list[FolderFiles]) -> Iterable[Arrangement]:
     Arrangements by affix are tried only if those by folder leave files over: it takes longer.
     """
     files = sum(len(place.files) for place in places)
-    by_folder = list(_by_folder(places))
+    candidates = _by_folder(places)
+    by_folder = []
+    for candidate in candidates:
+        by_folder.append(candidate)
+        if len(candidate.kinds) == 2 and 2 * candidate.matched == files:
+            yield candidate  # no other can pair more; the others are seldom asked for
+            break
+    by_folder += candidates
     clear = any(2 * a.matched >= _CLEAR * files for a in by_folder)
     if clear:
         yield from _ordered(by_folder)
@@ -131,12 +146,12 @@ def _ordered(candidates: list[Arrangement]) -> list[Arrangement]:
     return sorted(pairing, key=lambda a: (-a.matched, not a.by_folder, len(a.kinds)))
 
 
-def _by_folder(places: list[FolderFiles]) -> Iterable[Arrangement]:
+def _by_folder(places: list[FolderFiles]) -> Iterator[Arrangement]:
     """Yield an arrangement for each folder of a path that may be the kind."""
     deepest = max((len(place.folders) for place in places), default=0)
     tried = []
     for position in (*range(deepest), *range(-deepest, 0)):
-        grouped: dict[str, dict[Part, list[Path]]] = defaultdict(lambda: defaultdict(list))
+        grouped: dict[str, dict[Part, list[FolderFiles]]] = defaultdict(lambda: defaultdict(list))
         for place in places:
             folders, index = (
                 place.folders,
@@ -146,29 +161,33 @@ def _by_folder(places: list[FolderFiles]) -> Iterable[Arrangement]:
                 kind, rest = folders[index], (*folders[:index], *folders[index + 1 :])
             else:
                 kind, rest = "", folders
-            grouped[kind][place.split, rest] += place.files
+            grouped[kind][place.split, rest].append(place)
         if len(grouped) > 1 and grouped not in tried:
             tried.append(grouped)
             yield _with_keys(grouped)
 
 
-def _with_keys(grouped: Mapping[str, Mapping[Part, list[Path]]]) -> Arrangement:
+def _with_keys(grouped: Mapping[str, Mapping[Part, list[FolderFiles]]]) -> Arrangement:
     kinds, affixes = {}, {}
     single = _kind_of_single_files(grouped)
     for kind, parts in grouped.items():
         if single is not None:
-            kinds[kind] = {part: {"": tuple(files)} for part, files in parts.items()}
+            kinds[kind] = {part: {"": _files(found)} for part, found in parts.items()}
             continue
         for split in {split for split, _ in parts}:
-            stems = [p.stem for (of, _), files in parts.items() if of == split for p in files]
-            affixes[kind, split] = constant_affixes(stems)
+            found = [place for (of, _), places in parts.items() if of == split for place in places]
+            affixes[kind, split] = constant_affixes([s for place in found for s in place.stems])
         kinds[kind] = {
-            part: _by_key(files, affixes[kind, part[0]]) for part, files in parts.items()
+            part: _by_key(found, affixes[kind, part[0]]) for part, found in parts.items()
         }
     return Arrangement(kinds, True, _matched(kinds), affixes)
 
 
-def _kind_of_single_files(grouped: Mapping[str, Mapping[Part, list[Path]]]) -> str | None:
+def _files(places: list[FolderFiles]) -> tuple[Path, ...]:
+    return tuple(path for place in places for path in place.files)
+
+
+def _kind_of_single_files(grouped: Mapping[str, Mapping[Part, list[FolderFiles]]]) -> str | None:
     """Return the kind of which each folder holds one file, while another kind has several.
 
     Such a dataset has one folder for each picture, and in it one file for each object.
@@ -177,11 +196,11 @@ def _kind_of_single_files(grouped: Mapping[str, Mapping[Part, list[Path]]]) -> s
         others = [other for other in grouped if other != kind]
         if (
             len(parts) > 1
-            and all(len(files) == 1 for files in parts.values())
+            and all(len(_files(found)) == 1 for found in parts.values())
             and any(
-                len(files) > 1
+                len(_files(found)) > 1
                 for other in others
-                for part, files in grouped[other].items()
+                for part, found in grouped[other].items()
                 if part in parts
             )
         ):
@@ -189,11 +208,12 @@ def _kind_of_single_files(grouped: Mapping[str, Mapping[Part, list[Path]]]) -> s
     return None
 
 
-def _by_key(files: list[Path], affixes: tuple[str, str]) -> dict[str, tuple[Path, ...]]:
+def _by_key(places: list[FolderFiles], affixes: tuple[str, str]) -> dict[str, tuple[Path, ...]]:
     by_key: dict[str, tuple[Path, ...]] = {}
-    for path in files:
-        name = without_affixes(path.stem, affixes)
-        by_key[name] = (*by_key.get(name, ()), path)
+    for place in places:
+        for path, stem in zip(place.files, place.stems, strict=True):
+            name = without_affixes(stem, affixes)
+            by_key[name] = (*by_key[name], path) if name in by_key else (path,)
     return by_key
 
 
@@ -210,16 +230,16 @@ def _matched(kinds: Mapping[str, Mapping[Part, Mapping[str, tuple[Path, ...]]]])
 def _by_affix(places: list[FolderFiles]) -> Iterable[Arrangement]:
     """Yield arrangements of files side by side: by name, by suffix, by prefix, by ending."""
     if _same_names(places):
-        yield _affixed(places, lambda path: (path.stem, ""))
+        yield _affixed(places, lambda stem, _: (stem, ""))
     for kind_of in (_suffixes(places), _prefixes(places)):
         if kind_of is not None:
             yield _affixed(places, kind_of)
-    yield _affixed(places, lambda path: (path.suffix.lower(), path.stem))
+    yield _affixed(places, lambda stem, ending: (ending, stem))
 
 
 def _same_names(places: list[FolderFiles]) -> bool:
     """Whether there is a folder for each picture, in which its files are called alike."""
-    counts = Counter(path.stem for place in places for path in place.files)
+    counts = Counter(stem for place in places for stem in place.stems)
     return (
         len(places) >= _FEWEST_FOLDERS
         and 2 <= len(counts) <= _MOST_IN_A_FOLDER
@@ -228,17 +248,20 @@ def _same_names(places: list[FolderFiles]) -> bool:
     )
 
 
-def _affixed(places: list[FolderFiles], kind_of: Callable[[Path], tuple[str, str]]) -> Arrangement:
+def _affixed(
+    places: list[FolderFiles], kind_of: Callable[[str, str], tuple[str, str]]
+) -> Arrangement:
+    """Return the arrangement whose kinds and keys a function finds in stems and endings."""
     kinds: dict[str, dict[Part, dict[str, tuple[Path, ...]]]] = defaultdict(dict)
     for place in places:
-        for path in place.files:
-            kind, key = kind_of(path)
+        for path, stem in zip(place.files, place.stems, strict=True):
+            kind, key = kind_of(stem, path.suffix.lower())
             part = kinds[kind].setdefault((place.split, place.folders), {})
             part[key] = (*part.get(key, ()), path)
     return Arrangement(dict(kinds), False, _matched(kinds), {})
 
 
-def _suffixes(places: list[FolderFiles]) -> Callable[[Path], tuple[str, str]] | None:
+def _suffixes(places: list[FolderFiles]) -> Callable[[str, str], tuple[str, str]] | None:
     """Return a function that splits a name into its kind, the end, and the rest."""
     numbered = re.compile(r"(?<=[A-Za-z])[_\- ]?\(?\d+\)?$")
 
@@ -249,7 +272,7 @@ def _suffixes(places: list[FolderFiles]) -> Callable[[Path], tuple[str, str]] | 
     return _splitter(places, ends, lambda stem, end: stem.rfind(end), numbered)
 
 
-def _prefixes(places: list[FolderFiles]) -> Callable[[Path], tuple[str, str]] | None:
+def _prefixes(places: list[FolderFiles]) -> Callable[[str, str], tuple[str, str]] | None:
     def beginnings(stem: str) -> Iterable[str]:
         return (stem[: len(stem) - len(tail) + 1] for tail in tails(stem))
 
@@ -257,9 +280,9 @@ def _prefixes(places: list[FolderFiles]) -> Callable[[Path], tuple[str, str]] | 
     if not chosen:
         return None
 
-    def split(path: Path) -> tuple[str, str]:
-        start = next((s for s in chosen if s and path.stem.startswith(s)), "")
-        return start, path.stem[len(start) :]
+    def split(stem: str, _ending: str) -> tuple[str, str]:
+        start = next((s for s in chosen if s and stem.startswith(s)), "")
+        return start, stem[len(start) :]
 
     return split
 
@@ -269,13 +292,12 @@ def _splitter(
     ends: Callable[[str], Iterable[str]],
     position: Callable[[str, str], int],
     numbered: re.Pattern[str],
-) -> Callable[[Path], tuple[str, str]] | None:
+) -> Callable[[str, str], tuple[str, str]] | None:
     chosen = _chosen(places, ends, lambda stem, end: stem[: position(stem, end)])
     if not chosen:
         return None
 
-    def split(path: Path) -> tuple[str, str]:
-        stem = path.stem
+    def split(stem: str, _ending: str) -> tuple[str, str]:
         for end in chosen:
             if end and (stem.endswith(end) or numbered.sub("", stem).endswith(end)):
                 return end, stem[: position(stem, end)]
@@ -290,20 +312,20 @@ def _chosen(
     rest: Callable[[str, str], str],
 ) -> list[str]:
     """Return the affixes, the longest first, of the two kinds that match best; else nothing."""
-    counts: Counter[str] = Counter()
-    for place in places:
-        for path in place.files:
-            counts.update(affixes(path.stem))
+    of_files = [
+        (position, stem, tuple(affixes(stem)))
+        for position, place in enumerate(places)
+        for stem in place.stems
+    ]
+    counts = Counter(chain.from_iterable(own for _, _, own in of_files))
     frequent = [affix for affix, count in counts.most_common(_CANDIDATES) if count > 1]
-    keys: dict[str, set[tuple[Path, str]]] = {}
-    for affix in frequent:
-        keys[affix] = {
-            (place.path, rest(path.stem, affix))
-            for place in places
-            for path in place.files
-            if affix in set(affixes(path.stem))
-        }
-    keys[""] = {(place.path, path.stem) for place in places for path in place.files}
+    if not frequent:
+        return []
+    keys: dict[str, set[tuple[int, str]]] = {
+        affix: {(position, rest(stem, affix)) for position, stem, own in of_files if affix in own}
+        for affix in frequent
+    }
+    keys[""] = {(position, stem) for position, stem, _ in of_files}
     best = 0
     chosen: list[str] = []
     for one, other in combinations(keys, 2):

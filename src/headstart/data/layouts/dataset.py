@@ -65,11 +65,14 @@ class Layout(Generic[Opened]):
             what it found out, the function need not find out again. Raises `DataError` if the path
             is almost a dataset, for example if it asks for a fold that does not exist. The function
             raises `DataError` with all faults that can be seen without decoding.
+        evidence: Of the export of an annotation tool: return the file or folder that shows that a
+            folder is one, or None. An export is recognised by its evidence.
     """
 
     name: str
     arrangement: str
     recognise: Callable[[Path], Callable[[], Opened] | None]
+    evidence: Callable[[Path], Path | None] | None = None
 
 
 def frames_of(dataset: Dataset, split: str) -> tuple[Frame, ...]:

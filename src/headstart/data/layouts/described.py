@@ -13,7 +13,11 @@ from pathlib import Path
 from headstart.data.files import FollowedPath, is_junk, natural_key, read_file, walk_links
 from headstart.data.label_map import LabelMap
 from headstart.data.layouts.dataset import Dataset, Layout
-from headstart.data.layouts.described_labels import described_label_map, described_mask
+from headstart.data.layouts.described_labels import (
+    can_be_nearest,
+    described_label_map,
+    described_mask,
+)
 from headstart.data.layouts.description import (
     NAME,
     Description,
@@ -116,7 +120,7 @@ def _find(search: FrameSearch, description: Description) -> LabelMap | None:
     label_map = described_label_map(
         search, description, [p for paths in masks.values() for p, _ in paths]
     )
-    if label_map is None:
+    if label_map is None or (description.nearest and not can_be_nearest(search, label_map)):
         return None
     for split, part in frames.items():
         labelled = tuple(

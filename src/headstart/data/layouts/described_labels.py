@@ -1,30 +1,38 @@
-"""The classes of a described folder, and the mask of each frame, as ``dataset.toml`` says."""
+"""What a ``dataset.toml`` says about the labels: its classes, and how its masks are read."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from headstart.data.label_map import LabelMap, map_of_colours, map_of_levels, parsed_value
-from headstart.data.layouts.description import Description
+from headstart.data.label_map import Colour, LabelMap, label_map_of, map_of_levels, parsed_value
+from headstart.data.layouts.description import NAME, Description, Value
 from headstart.data.layouts.label_discovery import find_label_map
+from headstart.data.layouts.label_palettes import check_palettes
+from headstart.data.layouts.label_scale import check_scale
 from headstart.data.layouts.pairing import FrameSearch
-from headstart.data.pictures.frame import Frame, Layer, Shapes
+from headstart.data.pictures.frame import Frame, Layer, MaskLayer, Shapes
+from headstart.data.pictures.masks import colour_layer
 
 
 def described_label_map(
     search: FrameSearch, description: Description, masks: list[Path]
 ) -> LabelMap | None:
-    """Return the label map of a described folder; None with an error among the findings.
+    """Return the classes: those of the description, else those of ``mapping.json`` or the masks.
 
     Args:
         search: gets findings, and a sentence of the reading.
-        description: of the folder.
+        description: the content of the file.
         masks: mask files.
+
+    Returns:
+        The label map; None with an error among the findings.
+
+    Raises:
+        DataError: the classes are no label map; names every problem.
     """
     ignored = description.ignore if isinstance(description.ignore, tuple) else (description.ignore,)
-    values = [parsed_value(list(v) if isinstance(v, tuple) else v) for v in ignored]
-    levels = [v for v in values if isinstance(v, int)]
-    colours = [v for v in values if isinstance(v, tuple)]
+    values = [parsed_value(_plain(value)) for value in ignored]
+    levels = [value for value in values if isinstance(value, int)]
     if isinstance(description.masks, dict):
         names = ["background", *description.masks]
         free = (level for level in range(256) if level not in levels)
@@ -32,40 +40,61 @@ def described_label_map(
     if not description.classes:
         if description.threshold is not None:
             return map_of_levels({"background": 0, "class_1": 255})
-        return find_label_map(search, masks, ignore=levels)
-    parsed = {
-        name: parsed_value(list(v) if isinstance(v, tuple) else v)
-        for name, v in description.classes.items()
-    }
-    if wrong := [name for name, value in parsed.items() if value is None]:
-        message = f"classes that have neither a grey level nor a colour: {', '.join(wrong)}"
-        search.add_finding("label-map", "error", message, 'write a level, or a colour as "#ff0000"')
-        return None
-    named = ", ".join(f"{value} {name}" for name, value in description.classes.items())
-    search.reading.append(f"Classes: {named}")
-    try:
-        if all(isinstance(value, tuple) for value in parsed.values()):
-            return map_of_colours(
-                {n: v for n, v in parsed.items() if isinstance(v, tuple)}, colours
-            )
-        return map_of_levels({n: v for n, v in parsed.items() if isinstance(v, int)}, levels)
-    except ValueError as error:
-        search.add_finding(
-            "label-map", "error", str(error), "give each class its own level or colour"
+        label_map = find_label_map(search, masks, ignore=levels)
+        _refuse_idle_ignore(search, values, label_map)
+        return label_map
+    pairs: list[tuple[str, object]] = [(n, _plain(v)) for n, v in description.classes.items()]
+    pairs += [("ignore", [_plain(value) for value in ignored])] if ignored else []
+    label_map = label_map_of(pairs, NAME)
+    listed = ", ".join(f"{value} {name}" for name, value in description.classes.items())
+    search.reading.append(f"Classes: {listed}")
+    if description.threshold is None:
+        check_scale(search, label_map, masks, NAME)
+        check_palettes(search, label_map, masks, NAME)
+    return label_map
+
+
+def _plain(value: Value) -> object:
+    """Return a level or colour as JSON has it."""
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _refuse_idle_ignore(
+    search: FrameSearch, values: list[int | Colour | None], label_map: LabelMap | None
+) -> None:
+    """Add an error if the file ignores what the classes, which are not its own, do not ignore."""
+    if label_map is None:
+        return
+    known = {*label_map.ignore, *label_map.ignored_colours}
+    if any(value not in known for value in values):
+        message = f"{NAME} says ignore, but the classes are from another file, which does not"
+        hint = f'write "ignore" there too, or the classes as [classes] in {NAME}'
+        search.add_finding("label-map", "error", message, hint)
+
+
+def can_be_nearest(search: FrameSearch, label_map: LabelMap) -> bool:
+    """Say that pixels get the nearest colour's class; add an error if the classes are levels."""
+    if label_map.colours:
+        search.reading.append(
+            "Each mask pixel is the class whose colour is nearest, by RGB distance (nearest = true)"
         )
-        return None
+        return True
+    message = "nearest = true is for classes that are colours, but the classes are grey levels"
+    hint = 'write the classes as colours; the grey level 128 is "#808080"; or leave nearest out'
+    search.add_finding("label-map", "error", message, hint)
+    return False
 
 
 def described_mask(
     masks: list[tuple[Path, str]], description: Description, label_map: LabelMap, frame: Frame
-) -> Path | tuple[Layer | Shapes, ...]:
-    """Return the mask of a frame: a file as it is, or layers.
+) -> Path | tuple[MaskLayer, ...]:
+    """Return the mask of a frame.
 
     Args:
-        masks: the frame's mask files, each with its class; ``""``: all classes.
-        description: of the folder.
-        label_map: of the folder.
-        frame: the frame, for one that shows background only.
+        masks: its mask files with their class, ``""`` for all; none if it shows background only.
+        description: the content of the file.
+        label_map: the classes.
+        frame: the frame, still without its mask.
     """
     if not masks:
         return (Shapes(frame.image, ()),)  # shows background only
@@ -76,8 +105,10 @@ def described_mask(
                   threshold=description.threshold)
             for path, name in masks
         )  # fmt: skip
-    if len(masks) == 1 and description.threshold is None:
+    if len(masks) == 1 and description.threshold is None and not description.nearest:
         return masks[0][0]
+    if label_map.colours:
+        return tuple(colour_layer(path, label_map, description.nearest) for path, _ in masks)
     if description.threshold is not None:
         levels: tuple[tuple[int, int], ...] = ((0, label_map.greys[0]), (255, label_map.greys[-1]))
     else:

@@ -81,6 +81,8 @@ class Description(FrozenModel):
         ignore: level or colour, or several, of pixels that count nowhere.
         valid: pattern of masks of the region that counts.
         threshold: masks are 255 from this brightness up and 0 below, for soft edges and JPEG.
+        nearest: each mask pixel is the class whose colour is nearest, by RGB distance, for soft
+            edges and JPEG; the classes must be colours.
         missing: ``"background"``: a picture without mask shows background only.
         links: ``"follow"``: links that lead out of ``root`` are followed; else they are refused.
         range: the values that become black and white in pictures of more than 8 bits;
@@ -103,6 +105,7 @@ class Description(FrozenModel):
     ignore: Value | tuple[Value, ...] = ()
     valid: Pattern | None = None
     threshold: Annotated[int, Field(ge=1, le=255)] | None = None
+    nearest: bool = False
     missing: Literal["error", "background"] = "error"
     links: Literal["refuse", "follow"] = "refuse"
     range: tuple[int, int] | Literal["percentile"] | None = None
@@ -123,6 +126,11 @@ class Description(FrozenModel):
         coloured = any(not isinstance(value, int) for value in self.classes.values())
         if self.threshold is not None and (coloured or len(self.classes) > 2):
             raise ValueError("threshold is for masks of two levels; leave it out, or the classes")
+        levels = any(isinstance(value, int) for value in self.classes.values())
+        if self.nearest and (levels or isinstance(self.masks, dict) or self.layout is not None):
+            raise ValueError("nearest is for masks of all classes whose classes are colours")
+        if self.nearest and self.threshold is not None:
+            raise ValueError("give one of threshold and nearest")
         if isinstance(self.masks, dict) and "background" in self.masks:
             raise ValueError("masks has background: leave it out, it is where no other class is")
         unknown = set(parts_of(self.names or "")) - set(parts_of(self.pictures or ""))
@@ -213,14 +221,19 @@ def to_toml(description: Description) -> str:
     lines = [f"{name} = {_literal(value)}" for name, value in values.items()]
     for name, table in tables.items():
         lines += ["", f"[{name}]"]
-        lines += [f"{_key(key)} = {_literal(value)}" for key, value in table.items()]
+        lines += [f"{toml_key(key)} = {_literal(value)}" for key, value in table.items()]
     for frame in frames:
         lines += ["", "[[frames]]"]
         lines += [f"{key} = {_literal(value)}" for key, value in frame.items() if value is not None]
     return "\n".join(lines) + "\n"
 
 
-def _key(name: str) -> str:
+def toml_key(name: str) -> str:
+    """Return a name as a key of TOML.
+
+    >>> toml_key("tool"), toml_key("bipolar forceps")
+    ('tool', '"bipolar forceps"')
+    """
     return name if re.fullmatch("[A-Za-z0-9_-]+", name) else _literal(name)
 
 

@@ -32,6 +32,7 @@ Pairs = list[tuple[str, object]]
 
 _MAX_BYTES = 1 << 20
 _LABELMAP_LINE = re.compile(r"(?P<name>.*?):(?P<colour>\d+,\d+,\d+)(:[^:]*){0,2}")
+_WITHOUT_COLOUR = re.compile(r"(?P<name>[^:]+)::[^:]*:[^:]*")
 _NAMES_SHOWN = 8
 
 
@@ -91,12 +92,31 @@ def read_class_dict(path: Path, root: Path) -> Pairs:
     return pairs
 
 
+def voc_colour(k: int) -> list[int]:
+    """Return the colour of class ``k`` in the challenge's palette.
+
+    >>> voc_colour(1), voc_colour(15), voc_colour(255)
+    ([128, 0, 0], [192, 128, 128], [224, 224, 192])
+    """
+    # The three lowest bits of k are the highest bits of red, green and blue; and so on.
+    return [sum((k >> 3 * j + c & 1) << 7 - j for j in range(3)) for c in range(3)]
+
+
 def read_labelmap(path: Path, root: Path) -> Pairs:
-    """Return the classes and colours of CVAT's ``labelmap.txt``."""
+    """Return the classes and colours of CVAT's ``labelmap.txt``.
+
+    Datumaro leaves the colours out where they are those of the VOC challenge.
+    """
     pairs: Pairs = []
-    for number, line in enumerate(_text(path, root).splitlines(), 1):
-        if not line.strip() or line.startswith("#"):
-            continue
+    lines = [
+        (number, line)
+        for number, line in enumerate(_text(path, root).splitlines(), 1)
+        if line.strip() and not line.startswith("#")
+    ]
+    bare = [_WITHOUT_COLOUR.fullmatch(line.strip()) for _, line in lines]
+    if all(bare):
+        return [(match["name"].strip(), voc_colour(k)) for k, match in enumerate(bare) if match]
+    for number, line in lines:
         match = _LABELMAP_LINE.fullmatch(line.strip())
         if match is None:
             message = f"line {number} is not a name and a colour"

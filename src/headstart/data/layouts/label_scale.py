@@ -1,4 +1,4 @@
-"""A ``mapping.json`` whose levels fit the masks only after a factor or a shift.
+"""Classes whose levels fit the masks only after a factor or a shift.
 
 Tools write the same classes as 0 and 1 or as 0 and 255, from 0 or from 1, next to each other or far
 apart to be seen. The corrected mapping is found from the levels in some masks.
@@ -6,7 +6,6 @@ apart to be seen. The corrected mapping is found from the levels in some masks.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
@@ -15,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from headstart.data.label_map import LabelMap
+from headstart.data.layouts.classes_to_paste import MAPPING, to_paste
 from headstart.data.layouts.pairing import FrameSearch
 from headstart.data.pictures.reading import read_mask
 from headstart.errors import DataError
@@ -25,41 +25,50 @@ _SAMPLED = 200  # masks that are decoded where the first ones have unknown level
 _Correction = tuple[str, dict[int, int]]  # in words, and the new level of each level
 
 
-def check_scale(search: FrameSearch, label_map: LabelMap, masks: Sequence[Path]) -> None:
+def check_scale(
+    search: FrameSearch, label_map: LabelMap, masks: Sequence[Path], file: str = MAPPING
+) -> None:
     """Add an error if the masks have the levels of the label map times a factor or shifted.
 
     Masks that cannot be decoded say nothing here; they are reported where all are decoded.
+
+    Args:
+        search: gets the finding.
+        label_map: the classes.
+        masks: mask files.
+        file: where the classes are from: ``mapping.json`` or ``dataset.toml``.
     """
     if label_map.colours:
         return
     known = {*label_map.greys, *label_map.ignore}
-    if not _levels(masks[:_FIRST], search.root) - known:
+    background = label_map.greys[0]
+    if not _levels(masks[:_FIRST], search.root, background) - known:
         return
     sampled = masks[:: max(1, -(-len(masks) // _SAMPLED))]
-    levels = _levels(sampled, search.root) - set(label_map.ignore)
+    levels = _levels(sampled, search.root, background) - set(label_map.ignore)
     if (correction := corrected(label_map.greys, levels, label_map.ignore)) is None:
         return
     words, new = correction
     named = zip(label_map.names, label_map.greys, strict=True)
     mapping: dict[str, object] = {name: new[grey] for name, grey in named}
-    if label_map.ignore:
+    if label_map.ignore and file == MAPPING:
         one, *others = label_map.ignore
         mapping["ignore"] = [one, *others] if others else one
     message = (
-        f"the masks have the grey levels {_listed(levels)}, mapping.json has "
+        f"the masks have the grey levels {_listed(levels)}, {file} has "
         f"{_listed(label_map.greys)}: they fit {words}"
     )
-    hint = f"write mapping.json as {json.dumps(mapping, ensure_ascii=False)}"
+    where = [search.root / MAPPING] if file == MAPPING else []
     search.add_finding(
-        "label-map-scale", "error", message, hint, [search.root / "mapping.json", *sampled[:1]]
+        "label-map-scale", "error", message, to_paste(mapping, file), [*where, *sampled[:1]]
     )
 
 
-def _levels(masks: Iterable[Path], root: Path) -> set[int]:
+def _levels(masks: Iterable[Path], root: Path, background: int) -> set[int]:
     levels: set[int] = set()
     for path in masks:
         try:
-            mask = read_mask(path, root)
+            mask = read_mask(path, root, background)
         except DataError:
             continue
         levels.update(np.unique(mask).tolist())

@@ -21,7 +21,8 @@ from headstart.data.layouts.label_discovery import find_label_map
 from headstart.data.layouts.pairing import FrameSearch, read_frames
 from headstart.data.layouts.roles import Roles, find_roles, groups_of, patterns_between
 from headstart.data.layouts.splitting import NO_SPLIT, complete_splits
-from headstart.data.pictures.frame import Frame, Layer
+from headstart.data.pictures.frame import Frame, Layer, MaskLayer
+from headstart.data.pictures.masks import colour_layer
 
 
 def recognise(root: Path) -> Callable[[], Dataset] | None:
@@ -142,7 +143,7 @@ def _pair(
 
 def _mask(
     layers: list[tuple[Path, int]], classes: int, label_map: LabelMap
-) -> Path | tuple[Layer, ...]:
+) -> Path | tuple[MaskLayer, ...]:
     """Return one mask file as it is; several as layers: of the classes, or of one object each."""
     if classes > 1:
         return tuple(
@@ -151,6 +152,8 @@ def _mask(
         )
     if len(layers) == 1:
         return layers[0][0]
+    if label_map.colours:
+        return tuple(colour_layer(path, label_map) for path, _ in layers)
     levels = tuple((grey, grey) for grey in label_map.greys)
     return tuple(Layer(path, levels, "the label map") for path, _ in layers)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from headstart.data.files import listing, merged, shown
@@ -67,6 +67,24 @@ def layout(
     return Layout(name, arrangement, recognise)
 
 
+def export_layout(
+    name: str,
+    arrangement: str,
+    evidence: Callable[[Path], Path | None],
+    find: Callable[[FrameSearch], LabelMap | None],
+) -> Layout[Dataset]:
+    """Return the layout of an annotation tool's export; the rest as in [`layout`][].
+
+    Args:
+        name: As in [`layout`][].
+        arrangement: As in [`layout`][].
+        evidence: Return the file or folder that shows that a folder is such an export.
+        find: As in [`layout`][].
+    """
+    by_names = layout(name, arrangement, lambda root: evidence(root) is not None, find)
+    return replace(by_names, evidence=evidence)
+
+
 def read_frames(
     search: FrameSearch, name: str, find: Callable[[FrameSearch], LabelMap | None]
 ) -> Dataset:
@@ -83,6 +101,7 @@ def read_frames(
     errors = [finding for finding in search.findings if finding.severity == "error"]
     if errors or label_map is None:
         raise DataError(merged(errors))
+    search.findings += _classes_alike(label_map)
     return Dataset(
         search.root,
         name,
@@ -92,6 +111,22 @@ def read_frames(
         merged(search.findings),
         tuple(sentence[:1].upper() + sentence[1:].removesuffix(".") for sentence in search.reading),
     )
+
+
+def _classes_alike(label_map: LabelMap) -> list[Finding]:
+    """Return a warning of classes whose names differ only in capitals, or spaces around them."""
+    spellings: dict[str, list[str]] = {}
+    for name in label_map.names:
+        spellings.setdefault(name.strip().casefold(), []).append(ascii(name))
+    alike = [" and ".join(names) for names in spellings.values() if len(names) > 1]
+    if not alike:
+        return []
+    message = f"classes whose names differ only in capitals or spaces: {', '.join(alike[:5])}"
+    hint = (
+        "they are learned as different classes; if they mean the same, give them one name in the "
+        "annotation tool, and export again"
+    )
+    return [Finding("classes-alike", "warning", message, hint)]
 
 
 def composed(stem: str) -> str:

@@ -8,8 +8,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from headstart.data.files import link_leaves, listing, merged
-from headstart.data.layouts import described, endovis, images_and_masks, numbered_frames, paired
+from headstart.data.files import link_leaves, listing, merged, shown
+from headstart.data.layouts import (
+    described,
+    description,
+    endovis,
+    images_and_masks,
+    numbered_frames,
+    paired,
+)
 from headstart.data.layouts.annotations import (
     coco,
     cvat,
@@ -20,6 +27,7 @@ from headstart.data.layouts.annotations import (
     voc,
     yolo,
 )
+from headstart.data.layouts.annotations.json_heads import head, json_files, looks_like_via
 from headstart.data.layouts.arrangements import find_places
 from headstart.data.layouts.dataset import Dataset, Layout, Recognised, first_that_recognises
 from headstart.data.pictures.reading import read_image
@@ -83,7 +91,29 @@ def recognise(root: Path) -> Recognised[Dataset] | None:
     Raises:
         DataError: as [`layout_of`][], or two readings of the folder fit equally.
     """
-    return first_that_recognises(LAYOUTS, root)
+    found = first_that_recognises(LAYOUTS, root)
+    if found is not None:
+        _refuse_two_exports(found.layout, root)
+    return found
+
+
+def _refuse_two_exports(recognised: str, root: Path) -> None:
+    """Raise an error if a folder recognised as the export of one tool is that of another, too.
+
+    Masks beside an export are no second export: Label Studio and CVAT write both.
+    """
+    of_exports = {e.name: e.evidence for e in LAYOUTS if e.evidence is not None}
+    if recognised not in of_exports:  # all others have been asked before
+        return
+    fitting = {name: path for name, find in of_exports.items() if (path := find(root))}
+    if len(fitting) < 2:
+        return
+    formats = " and ".join(f"{name} ({shown(path, root)})" for name, path in fitting.items())
+    lines = " or ".join(f'layout = "{name}"' for name in fitting)
+    message = f"the folder holds annotations in several formats: {formats}"
+    hint = f"choose one with a line in {description.NAME}: {lines}; or move the other files away"
+    files = tuple(shown(path, root) for path in fitting.values())
+    raise DataError(Finding("two-readings", "error", message, hint, files))
 
 
 def no_dataset(root: Path) -> DataError:
@@ -128,10 +158,23 @@ def _inside(path: Path, root: Path) -> bool:
     return path.resolve().is_relative_to(root.resolve())
 
 
+def _is_dataset(path: Path) -> bool:
+    try:
+        return layout_of(path) is not None
+    except DataError:  # it is one that has two readings, say
+        return True
+
+
 def _unknown_layout(root: Path) -> Finding:
     """Also look one level down, because archives often unpack to a folder in a folder."""
+    for path in json_files(root):
+        if looks_like_via(head(path, root)):
+            file = shown(path, root)
+            message = f"{file} is a project of the VGG Image Annotator (VIA), which is not read"
+            hint = "in VIA, export the annotations as COCO, and put that file in its place"
+            return Finding("layout", "error", message, hint, (file,))
     names = listing(root, root)
-    datasets = [name for name in names if layout_of(root / name)]
+    datasets = [name for name in names if _is_dataset(root / name)]
     listed = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
     message = f"{root} has none of the known layouts; it holds {listed or 'nothing'}"
     *arrangements, last = (layout.arrangement for layout in reversed(LAYOUTS))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -75,6 +75,8 @@ class ColourLayer:
         known: the source of these colours, for messages.
         ignored: colours of pixels that count nowhere.
         hint: advice for the user if a mask has other colours.
+        nearest: each pixel is read as the nearest of these colours and of the ignored ones, by RGB
+            distance, also in lossy files.
     """
 
     path: Path
@@ -82,6 +84,7 @@ class ColourLayer:
     known: str
     ignored: tuple[Colour, ...] = ()
     hint: str = ""
+    nearest: bool = field(default=False, repr=False)  # runs have recorded hashes of the others
 
     @property
     def may_ignore(self) -> bool:

@@ -5,19 +5,26 @@ from __future__ import annotations
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Int64, Integer, UInt8
+from jaxtyping import Bool, Int64, Integer, UInt8
 from PIL import Image
 
+from headstart.data.pictures.mask_colours import NEAREST_HINT
 from headstart.data.pictures.opening import Stored
 from headstart.data.pictures.refusals import picture_error, too_deep, too_many_channels
-from headstart.data.pictures.transparency import opaque
+from headstart.data.pictures.transparency import painted
 from headstart.errors import DataError
 
 THRESHOLD_HINT = (
-    "read the mask by a threshold, with the line `threshold = 128` of dataset.toml, or export it "
-    "again as PNG without smoothing"
+    "export the mask again as PNG without smoothing; or read it by a threshold, with the line "
+    "`threshold = 128` at the top of dataset.toml (`headstart check DATA --describe "
+    "DATA/dataset.toml` writes that file)"
 )
 """What to do with a mask of two levels that smoothing or compression has blurred."""
+
+LOSSY_HINT = (
+    f"{NEAREST_HINT}. Its classes must be colours; a grey level is one, too: 128 is #808080"
+)
+"""What to do with any other mask in a lossy format."""
 
 _LABELS = 32  # more levels than this are hardly labels
 _NEAR = 32  # grey levels from 0 or 255 that count as an end
@@ -68,43 +75,48 @@ def lossy_mask(stored: Stored, name: str) -> DataError:
     else:
         brightness = np.clip(content.reshape(-1), 0, 255).astype(np.uint8)
     histogram: Int64[np.ndarray, "256"] = np.bincount(brightness.ravel(), minlength=256)
-    export = (
-        "export the mask as PNG from the annotation tool; converting this file "
-        "cannot restore the labels"
-    )
     return picture_error(
         name,
         "lossy-mask",
-        f"the mask is saved as {stored.container}, which changes label values "
-        f"({np.count_nonzero(histogram)} different grey levels found)",
-        THRESHOLD_HINT if in_two_clusters(histogram) else export,
+        f"the mask is saved as {stored.container}, which changes label values; converting the file "
+        "does not restore them",
+        THRESHOLD_HINT if in_two_clusters(histogram) else LOSSY_HINT,
     )
 
 
-def levels_of(stored: Stored, name: str) -> UInt8[np.ndarray, "h w"]:
+def levels_of(
+    stored: Stored, name: str
+) -> tuple[UInt8[np.ndarray, "h w"], Bool[np.ndarray, "h w"] | None]:
     """Return the grey levels of a mask by the table of [`headstart.data.pictures.reading`][].
+
+    Returns:
+        The levels, 0 where the mask is transparent; and where that is, None if nowhere.
 
     Raises:
         DataError: the mask is coloured, partly transparent, or too deep.
     """
     content = stored.content
     if not isinstance(content, Image.Image):
-        return _eight_bits(content, name)
+        return _eight_bits(content, name), None
     if content.mode == "P" or stored.container == "GIF":
-        return _palette_levels(content, stored.container, name)
+        return _palette_levels(content, stored.container, name), None
     if content.mode in ("1", "L") and not content.has_transparency_data:
-        return np.array(content.convert("L"))
+        return np.array(content.convert("L")), None
     if content.mode not in ("1", "L", "LA", "RGB", "RGBA", "RGBX"):
         raise too_deep(name, mode_in_words(content.mode))
-    pixels = np.array(opaque(content, name).convert("RGB"))
+    picture, unpainted = painted(content, name)
+    pixels = np.array(picture.convert("RGB"))
+    if unpainted is not None:
+        pixels[unpainted] = 0
     if (pixels != pixels[..., :1]).any():
         raise picture_error(
             name,
             "coloured-mask",
             "the mask is coloured; expected grey levels",
-            "replace each colour with its class's grey level in mapping.json; save as 8-bit grey",
+            'name the classes\' colours, such as "#ff0000", in mapping.json in place of grey '
+            "levels; or give each pixel the grey level of its class, and save 8-bit grey",
         )
-    return np.ascontiguousarray(pixels[..., 0])
+    return np.ascontiguousarray(pixels[..., 0]), unpainted
 
 
 def mode_in_words(mode: str) -> str:
@@ -149,6 +161,8 @@ def _palette_levels(picture: Image.Image, container: str, name: str) -> UInt8[np
             "ambiguous-mask",
             f"the palette of the mask shows indices {used[:5].tolist()} as grey levels "
             f"{shown_as[:5].tolist()}; either could be the label",
-            "save the mask as plain 8-bit grey without a palette",
+            "save the mask as plain 8-bit grey without a palette (in GIMP: Image > Mode > "
+            'Grayscale, then export), or name the classes\' colours, such as "#ffffff", in '
+            "mapping.json in place of levels",
         )
     return indices

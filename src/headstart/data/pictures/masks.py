@@ -19,13 +19,27 @@ from headstart.data.pictures.frame import (
     Shapes,
     read_frame,
 )
+from headstart.data.pictures.mask_colours import (
+    NEAREST_HINT,
+    SOFT_EDGES,
+    has_soft_edges,
+    nearest,
+)
 from headstart.data.pictures.mask_levels import THRESHOLD_HINT, describe_levels
 from headstart.data.pictures.opening import turned
-from headstart.data.pictures.reading import picture_header, read_colours, read_luma, read_mask
+from headstart.data.pictures.reading import (
+    TRANSPARENT,
+    picture_header,
+    read_colours,
+    read_luma,
+    read_mask,
+)
 from headstart.data.pictures.shapes import draw
 from headstart.errors import DataError, Finding
 
-_PIXELS = ("coloured-mask", "transparent-picture")  # findings whose hint a layer may replace
+_PIXELS = ("coloured-mask", "transparent-mask")  # findings whose hint a layer may replace
+
+_OF_MAP = "the label map"
 
 Labels = UInt8[np.ndarray, "h w"]
 
@@ -75,15 +89,15 @@ def _layers(frame: Frame, label_map: LabelMap) -> tuple[MaskLayer, ...]:
         return frame.mask
     assert frame.mask is not None
     if label_map.colours:
-        known = ", ".join(
-            f"#{_code(c):06x} {n}" for n, c in zip(label_map.names, label_map.colours, strict=True)
-        )
-        colours = tuple(zip(label_map.colours, label_map.greys, strict=True))
-        of_map = f"the label map ({known})"
-        return (ColourLayer(frame.mask, colours, of_map, label_map.ignored_colours),)
-    known = ", ".join(f"{g} {n}" for n, g in zip(label_map.names, label_map.greys, strict=True))
+        return (colour_layer(frame.mask, label_map),)
     levels = tuple((g, g) for g in label_map.greys)
-    return (Layer(frame.mask, levels, f"the label map ({known})", ignored=label_map.ignore),)
+    return (Layer(frame.mask, levels, _OF_MAP, ignored=label_map.ignore),)
+
+
+def colour_layer(path: Path, label_map: LabelMap, nearest: bool = False) -> ColourLayer:
+    """Return the layer of a mask file in the colours of a label map."""
+    colours = tuple(zip(label_map.colours, label_map.greys, strict=True))
+    return ColourLayer(path, colours, _OF_MAP, label_map.ignored_colours, nearest=nearest)
 
 
 def _read_layer(
@@ -98,11 +112,15 @@ def _read_layer(
     if isinstance(layer, Shapes):
         return _drawn(layer, index, frame, size, root)
     if isinstance(layer, ColourLayer):
-        return _coloured(layer, index, frame, size, root)
+        return _coloured(layer, label_map, index, frame, size, root)
     where = (shown(layer.path, root),)
-    levels_as_they_are = layer.others is None and layer.threshold is None
+    published = bool(layer.hint)  # its masks are what they are: transparency means nothing
+    background = next((level for level, to in layer.levels if to == label_map.greys[0]), None)
     try:
-        grey = (read_mask if levels_as_they_are else read_luma)(layer.path, root)
+        if layer.others is None and layer.threshold is None:
+            grey = read_mask(layer.path, root, None if published else background)
+        else:
+            grey = read_luma(layer.path, root, on_black=not published)
     except DataError as e:
         if layer.hint and all(f.code in _PIXELS for f in e.findings):
             raise DataError([replace(f, hint=layer.hint) for f in e.findings]) from e
@@ -127,7 +145,10 @@ def _read_layer(
             message = f"the mask has soft edges: {len(present)} levels, nearly all near 0 or 255"
             findings.append(Finding("soft-mask", "error", message, THRESHOLD_HINT, where))
         else:
-            hint = layer.hint or "correct the mask, or add the level to mapping.json"
+            hint = layer.hint or (
+                "correct the mask, or add the level to mapping.json. The classes are "
+                f"{_listed(label_map)}"
+            )
             findings.append(Finding("unknown-grey", "error", message, hint, where))
     if findings:
         raise DataError(findings)
@@ -136,19 +157,29 @@ def _read_layer(
 
 def _coloured(
     layer: ColourLayer,
+    label_map: LabelMap,
     index: dict[int, int],
     frame: Frame,
     size: tuple[int, ...] | None,
     root: Path,
 ) -> Labels:
-    codes = _placed(read_colours(layer.path, root), layer.path, frame, size, root)
+    unpainted = next((_code(c) for c, grey in layer.colours if index[grey] == 0), TRANSPARENT)
+    colours = read_colours(layer.path, root, layer.nearest, unpainted)
+    codes = _placed(colours, layer.path, frame, size, root)
     known = {_code(colour): index[grey] for colour, grey in layer.colours}
     known |= {_code(colour): IGNORE for colour in layer.ignored}
     present, inverse = np.unique(codes, return_inverse=True)
+    if layer.nearest:
+        indices = np.array([*known.values()], dtype=np.uint8)[nearest(present, [*known])]
+        return np.take(indices, inverse).reshape(codes.shape)
     if unknown := [f"#{code:06x}" for code in present.tolist() if code not in known]:
-        message = f"colours {_few(unknown)} are not in {layer.known}"
-        hint = layer.hint or "correct the mask, or add the colour to the classes"
         where = (shown(layer.path, root),)
+        if has_soft_edges(codes, [*known]):
+            raise DataError(Finding("soft-colours", "error", SOFT_EDGES, NEAREST_HINT, where))
+        message = f"colours {_few(unknown)} are not in {layer.known}"
+        hint = layer.hint or (
+            f"correct the mask, or add the colour to the classes, which are {_listed(label_map)}"
+        )
         raise DataError(Finding("unknown-colour", "error", message, hint, where))
     table = np.array([known[code] for code in present.tolist()], dtype=np.uint8)
     return table[inverse].reshape(codes.shape)
@@ -223,6 +254,13 @@ def is_turned_too(frame: Frame, root: Path) -> bool:
     as_stored = [m.orientation == 1 and (m.height, m.width) == stored for m in masks]
     as_stored += [size == stored for size in shapes]
     return bool(as_stored) and all(as_stored)
+
+
+def _listed(label_map: LabelMap) -> str:
+    """Return the classes with their grey levels or colours."""
+    colours = [f"#{_code(colour):06x}" for colour in label_map.colours]
+    values: Sequence[object] = colours or label_map.greys
+    return _few([f"{value} {n}" for n, value in zip(label_map.names, values, strict=True)])
 
 
 def _text(size: Sequence[int]) -> str:

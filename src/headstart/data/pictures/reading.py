@@ -26,8 +26,9 @@ refused: a window changes levels |
 refused unless each index equals its grey |
 | RGB | read | read if the channels are equal; else refused (colour-coded) |
 | alpha, fully opaque | dropped | dropped |
-| alpha, opaque but for less than a thousandth of the pixels | laid on black | refused |
-| alpha, more of it transparent | refused | refused |
+| alpha, opaque or fully transparent at each pixel | laid on black if less than a thousandth is \
+transparent, else refused | transparent pixels are background |
+| alpha, anything between | the same | refused |
 | CMYK | ``R = (255 - C)(255 - K) / 255``, without colour profile | refused |
 | 16-bit or 32-bit integers | read with a declared range of values, else refused | read if grey \
 and no level exceeds 255 |
@@ -45,7 +46,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Int64, UInt8
+from jaxtyping import Bool, Int64, UInt8
 from PIL import Image
 
 from headstart.data.files import open_regular, shown
@@ -54,13 +55,18 @@ from headstart.data.pictures.opening import Header, Stored, decode, read_header
 from headstart.data.pictures.refusals import MAX_PIXELS, picture_error, too_deep, without_range
 from headstart.data.pictures.transparency import (
     NEARLY_OPAQUE,
-    on_black,
-    opaque,
+    on_black_level,
+    painted,
     samples_on_black,
+    transparent_mask,
     transparent_share,
 )
+from headstart.data.pictures.transparency import on_black as laid_on_black
 from headstart.data.pictures.value_range import ValueRange, limits, to_eight_bits
 from headstart.errors import Finding
+
+TRANSPARENT = -1
+"""In masks of colours as numbers, a pixel that nobody painted."""
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".dcm")
 
@@ -121,36 +127,73 @@ def decode_image(
     return _image_pixels(stored, name, rules)
 
 
-def read_mask(path: Path, root: Path) -> UInt8[np.ndarray, "h w"]:
+def read_mask(path: Path, root: Path, background: int | None = None) -> UInt8[np.ndarray, "h w"]:
     """Return the grey levels of a mask, by the rules in the table of this module.
 
     Args:
         path: the file.
         root: the dataset folder; links that leave it are refused.
+        background: the level of fully transparent pixels; None: masks that have any are refused.
 
     Raises:
         DataError: the file cannot be read by these rules; names the file relative to ``root``.
     """
-    return levels_of(_lossless(path, root), shown(path, root))
+    levels, unpainted = read_painted(path, root)
+    if unpainted is None:
+        return levels
+    if background is None:
+        raise transparent_mask(
+            shown(path, root), f"{unpainted.mean():.0%} of the mask is transparent"
+        )
+    levels[unpainted] = background
+    return levels
 
 
-def read_colours(path: Path, root: Path) -> Int64[np.ndarray, "h w"]:
+def read_painted(
+    path: Path, root: Path
+) -> tuple[UInt8[np.ndarray, "h w"], Bool[np.ndarray, "h w"] | None]:
+    """Return the grey levels of a mask, and which pixels are transparent; None if none is.
+
+    Raises:
+        DataError: as for [`read_mask`][].
+    """
+    return levels_of(_stored_mask(path, root), shown(path, root))
+
+
+def read_colours(
+    path: Path, root: Path, lossy_too: bool = False, background: int = TRANSPARENT
+) -> Int64[np.ndarray, "h w"]:
     """Return the colours of a mask as numbers, ``red << 16 | green << 8 | blue``.
+
+    Args:
+        path: the file.
+        root: the dataset folder; links that leave it are refused.
+        background: the number for fully transparent pixels.
+        lossy_too: whether to read lossy files, whose colours are only nearly those of the labels.
 
     Raises:
         DataError: as for [`read_mask`][], except that colours are accepted.
     """
     name = shown(path, root)
-    stored = _lossless(path, root)
+    stored = _stored_mask(path, root, lossy_too)
     picture = _eight_bit_picture(stored, name)
-    pixels = np.array(opaque(picture, name).convert("RGB")).astype(np.int64)
-    return pixels[..., 0] << 16 | pixels[..., 1] << 8 | pixels[..., 2]
+    picture, unpainted = painted(picture, name)
+    pixels = np.array(picture.convert("RGB")).astype(np.int64)
+    codes = pixels[..., 0] << 16 | pixels[..., 1] << 8 | pixels[..., 2]
+    if unpainted is not None:
+        codes[unpainted] = background
+    return codes
 
 
-def read_luma(path: Path, root: Path) -> UInt8[np.ndarray, "h w"]:
+def read_luma(path: Path, root: Path, on_black: bool = True) -> UInt8[np.ndarray, "h w"]:
     """Return the brightness of a mask; accepts coloured and lossy files, unlike [`read_mask`][].
 
-    ``(19595 R + 38470 G + 7471 B + 32768) >> 16``, the level itself for grey; ignores alpha.
+    ``(19595 R + 38470 G + 7471 B + 32768) >> 16``, the level itself for grey.
+
+    Args:
+        path: the file.
+        root: the dataset folder; links that leave it are refused.
+        on_black: whether transparent pixels are laid on black; else alpha is ignored.
 
     Raises:
         DataError: as for [`read_image`][], except that transparency is accepted.
@@ -158,6 +201,7 @@ def read_luma(path: Path, root: Path) -> UInt8[np.ndarray, "h w"]:
     name = shown(path, root)
     with open_regular(path, root) as file:
         picture = _eight_bit_picture(decode(file, name), name)
+    picture = on_black_level(picture) if on_black else picture
     return np.array(picture.convert("RGB").convert("L"))
 
 
@@ -192,8 +236,20 @@ def nearly_opaque(path: Path, root: Path, rules: ReadingRules = NO_RULES) -> lis
     return [Finding("nearly-opaque", "info", message, hint, (name,))]
 
 
-def _lossless(path: Path, root: Path) -> Stored:
-    """Decode a mask; refuse lossy formats."""
+def is_partly_painted(path: Path, root: Path) -> bool:
+    """Whether a mask has an alpha channel and transparent pixels; decodes it only then."""
+    name = shown(path, root)
+    with open_regular(path, root) as file:
+        if not read_header(file, name).may_be_transparent:
+            return False
+        file.seek(0)
+        content = decode(file, name).content
+    is_palette = not isinstance(content, Image.Image) or content.mode == "P"
+    return not is_palette and transparent_share(content) > 0
+
+
+def _stored_mask(path: Path, root: Path, lossy_too: bool = False) -> Stored:
+    """Decode a mask; refuse lossy formats unless they are asked for."""
     name = shown(path, root)
     with open_regular(path, root) as file:
         stored = decode(file, name)
@@ -204,7 +260,7 @@ def _lossless(path: Path, root: Path) -> Stored:
             "the mask is saved as DICOM, whose levels a window changes",
             "export the mask as PNG from the annotation tool",
         )
-    if stored.lossy:
+    if stored.lossy and not lossy_too:
         raise lossy_mask(stored, name)
     return stored
 
@@ -215,7 +271,7 @@ def _image_pixels(stored: Stored, name: str, rules: ReadingRules) -> UInt8[np.nd
         samples = samples_on_black(content, name)
         levels = to_eight_bits(samples, *limits(samples, rules.value_range))
         return np.repeat(levels[..., None], 3, axis=2) if levels.ndim == 2 else levels
-    return np.array(on_black(_eight_bit_picture(stored, name), name).convert("RGB"))
+    return np.array(laid_on_black(_eight_bit_picture(stored, name), name).convert("RGB"))
 
 
 def _eight_bit_picture(stored: Stored, name: str) -> Image.Image:

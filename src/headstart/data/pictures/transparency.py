@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Num
+from jaxtyping import Bool, Num
 from PIL import Image
 
 from headstart.data.pictures.refusals import picture_error
@@ -57,20 +57,46 @@ def samples_on_black(samples: Num[np.ndarray, "h w *c"], name: str) -> Num[np.nd
     return colours[..., 0] if colours.shape[2] == 1 else colours
 
 
-def opaque(picture: Image.Image, name: str) -> Image.Image:
-    """Return a mask without its alpha, which must be opaque everywhere.
+def painted(picture: Image.Image, name: str) -> tuple[Image.Image, Bool[np.ndarray, "h w"] | None]:
+    """Return a mask without its alpha, and which pixels nobody painted; None if none is known.
 
-    The transparency of a colour in a palette is ignored: annotation tools make the background of
-    their masks transparent, and the index is the label all the same.
+    GIMP and Photoshop write a mask that was painted on an empty layer so: pixels are opaque where
+    there is paint, and fully transparent elsewhere. The transparency of a colour in a palette is
+    ignored: annotation tools make the background of their masks transparent, and the index is the
+    label all the same.
 
     Raises:
-        DataError: a pixel is not opaque.
+        DataError: a pixel is neither opaque nor fully transparent.
     """
     if picture.mode == "P":
-        return _without_note(picture)
-    if transparent_share(picture) > 0:
-        raise _transparent(name)
-    return picture.convert("RGBA").convert("RGB") if picture.has_transparency_data else picture
+        return _without_note(picture), None
+    if not picture.has_transparency_data:
+        return picture, None
+    rgba = picture.convert("RGBA")
+    alpha = np.asarray(rgba.getchannel("A"))
+    if partly := float(((alpha > 0) & (alpha < 255)).mean()):
+        what = f"{partly:.2%} of the pixels are neither opaque nor fully transparent"
+        raise transparent_mask(name, f"the mask is partly transparent: {what}")
+    return rgba.convert("RGB"), None if alpha.all() else alpha == 0
+
+
+def on_black_level(picture: Image.Image) -> Image.Image:
+    """Return a mask laid on black, so that a pixel counts as dark where nobody painted."""
+    if picture.mode == "P" or not picture.has_transparency_data:
+        return picture
+    rgba = picture.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", rgba.size, (0, 0, 0, 255)), rgba).convert("RGB")
+
+
+def transparent_mask(name: str, message: str) -> DataError:
+    """Return the error of a mask whose transparent pixels cannot be read as background."""
+    return picture_error(
+        name,
+        "transparent-mask",
+        message,
+        "lay the mask on the colour of its background: in GIMP, make it the background colour, "
+        "choose Image > Flatten Image, and export the mask again as PNG",
+    )
 
 
 def _without_note(picture: Image.Image) -> Image.Image:

@@ -298,6 +298,8 @@ DEEP = json.loads("[" * 400 + "]" * 400)
     ("change", "code", "word"),
     [
         (lambda t: first(t).update(segmentation=[[1, 1, 5, 5]]), "bad-annotations", "2 points"),
+        (lambda t: first(t).update(segmentation=[1, 1, 5, "x", 5, 5]), "bad-annotations", "point"),
+        (lambda t: first(t).update(image_id="9" * 5000), "bad-annotations", "does not list"),
         (lambda t: first(t).update(segmentation=[[1, 1, 5, 5, 3]]), "bad-annotations", "turns"),
         (lambda t: first(t).update(segmentation=[[1, 1, 5, 5, 3, "7"]]), "bad-annotations", "7"),
         (lambda t: first(t).update(segmentation=[[1, 1, 5, 5, 3, float("nan")]]),

@@ -299,6 +299,7 @@ def test_faults(tmp_path: Path, content: str, code: str, fact: str) -> None:
 
 
 def test_every_missing_picture_is_named(tmp_path: Path) -> None:
+    save_picture(tmp_path / "images" / "other.png", "other")
     (tmp_path / "annotations.xml").write_text(xml("".join(image(f"{k}.png") for k in range(40))))
     assert len(faults(tmp_path)["annotated-picture-missing"].files) == 40
 

@@ -18,7 +18,7 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image
 
 from headstart.data.label_map import IGNORE
-from headstart.data.layouts.annotations import annotation_shapes
+from headstart.data.layouts.annotations import annotation_shapes, labelme
 from headstart.data.layouts.annotations.annotation_shapes import ShapePlace, ShapeReader
 from headstart.data.layouts.annotations.labelme import _mask
 from headstart.data.layouts.pairing import FrameSearch
@@ -32,6 +32,7 @@ from tests.data.layouts.annotations.annotated import (
     faults,
     inside,
     labels_by_name,
+    mask_of,
     notes,
     plain_copy,
     recognised_by,
@@ -130,6 +131,36 @@ def test_a_flat_folder_is_split_and_drawings_of_the_tool_are_no_pictures(tmp_pat
     assert not dataset.unlabelled and "split-by-tool" in notes(dataset)
 
 
+@pytest.mark.parametrize("parallel", [False, True])
+@pytest.mark.parametrize("middle", ["", "visit.1/left"])
+def test_files_in_folders_of_patients_and_days(tmp_path: Path, parallel: bool, middle: str) -> None:
+    made = [scene for members in scenes().values() for scene in members]
+    for k, scene in enumerate(made):
+        folder = Path(f"patient{k // 3}", middle, f"day{k % 2}")
+        pictures, files = ("images", "annotations") if parallel else ("", "")
+        save(tmp_path / pictures / folder / f"{k}.png", scene.pixels)
+        write_json(tmp_path / files / folder / f"{k}.json", content(scene, f"{k}.png"))
+    dataset = open_dataset(tmp_path)
+    assert dataset.layout == "labelme"
+    read = {name: pair for split in dataset.splits for name, pair in
+            labels_by_name(dataset, split).items()}  # fmt: skip
+    for k, scene in enumerate(made):
+        assert np.array_equal(read[str(k)][1], mask_of(scene))
+    groups = {f.name: f.group for frames in dataset.splits.values() for f in frames}
+    assert groups == {str(k): f"patient{k // 3}" for k in range(len(made))}
+
+
+def test_the_search_for_files_opens_few(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for k in range(40):
+        for day in range(3):
+            write_json(tmp_path / f"patient{k}" / f"day{day}" / "facts.json", {"age": k})
+            write_json(tmp_path / f"patient{k}" / f"day{day}" / "more.json", {"age": k})
+    opened = []
+    monkeypatch.setattr(labelme, "head", lambda path, root: opened.append(path) or "")
+    assert not labelme.evidence(tmp_path)
+    assert 10 < len(opened) < 100
+
+
 def drawn(tmp_path: Path, *shapes: dict[str, Any]) -> np.ndarray:
     """Return the class indices of a picture with some shapes."""
     beside(tmp_path, scenes())
@@ -185,6 +216,14 @@ def test_flags_are_mentioned(tmp_path: Path) -> None:
     text = content(scenes()["train"][0], "train0.png", flags={"blurred": True, "dark": False})
     write_json(tmp_path / "train" / "train0.json", text)
     assert any("flags of 1 pictures" in sentence for sentence in open_dataset(tmp_path).reading)
+
+
+def test_spaces_around_a_label_do_not_matter_and_are_mentioned(tmp_path: Path) -> None:
+    labels = drawn(tmp_path, shape("forceps ", [[0, 0], [9, 9]], "rectangle"))
+    assert labels[3, 3] == 1
+    dataset = open_dataset(tmp_path)
+    assert dataset.label_map.names == ("background", "forceps", "needle", "scissors")
+    assert any("'forceps '" in sentence for sentence in dataset.reading)
 
 
 @given(arrays(bool, st.tuples(st.integers(1, 12), st.integers(1, 12))), st.integers(-3, 9))

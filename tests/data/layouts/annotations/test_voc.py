@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 from headstart.data.label_map import IGNORE
-from headstart.data.layouts.annotations.voc import voc_colour
 from headstart.data.layouts.class_layouts import classes_layout_of
+from headstart.data.layouts.label_files import voc_colour
 from headstart.data.layouts.recognise import open_dataset
 from headstart.data.pictures.masks import read_labelled
 from headstart.errors import DataError

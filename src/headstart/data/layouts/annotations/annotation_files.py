@@ -38,6 +38,21 @@ def bad_annotations(message: str, hint: str, path: Path, root: Path) -> DataErro
     return DataError(Finding("bad-annotations", "error", message, hint, (shown(path, root),)))
 
 
+def no_pictures(named: str, path: Path, root: Path) -> DataError:
+    """Return the error of an export without its pictures.
+
+    Args:
+        named: a picture that the annotations name.
+        path: the annotation file that names it.
+        root: the dataset's folder.
+    """
+    message = f"the folder holds annotations but no pictures; they mention {named[:200]}"
+    hint = "put the pictures into the folder: tools often export annotations without them"
+    return DataError(
+        Finding("export-without-pictures", "error", message, hint, (shown(path, root),))
+    )
+
+
 class PicturesByName:
     """Finds the pictures that annotations name, in a folder and its subfolders.
 

@@ -7,9 +7,9 @@
     train/annotations.json  train/images/                     or    annotations.json  images/
 
 A file's split is the one that its folder or its name means, else the one that the pictures' folders
-name. Polygons, run lengths and compressed run lengths are read; later annotations cover earlier
-ones. The classes are the categories in the order of their ids. A picture that a file lists without
-annotations shows only background.
+name. Polygons, run lengths and compressed run lengths are read; a polygon may be one flat list.
+Later annotations cover earlier ones. The classes are the categories in the order of their ids. A
+picture that a file lists without annotations shows only background.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ from headstart.data.layouts.annotations.annotated_frames import (
 from headstart.data.layouts.annotations.annotation_files import (
     PicturesByName,
     bad_annotations,
+    no_pictures,
     read_json,
 )
 from headstart.data.layouts.annotations.annotation_shapes import (
@@ -46,7 +47,7 @@ from headstart.data.layouts.annotations.annotation_shapes import (
 from headstart.data.layouts.annotations.coco_runs import decode_counts
 from headstart.data.layouts.annotations.json_heads import head, json_files, looks_like_coco
 from headstart.data.layouts.name_patterns import usual_split
-from headstart.data.layouts.pairing import FrameSearch, layout
+from headstart.data.layouts.pairing import FrameSearch, export_layout
 from headstart.data.layouts.splitting import NO_SPLIT
 from headstart.data.pictures.frame import Shape, Shapes
 
@@ -54,9 +55,9 @@ _OTHER_TASKS = ("captions", "image_info", "panoptic")
 _EXPORT = "export again from the annotation tool, as COCO with segmentation"
 
 
-def recognises(root: Path) -> bool:
-    """Return whether one of the first JSON files of a folder is COCO's."""
-    return any(looks_like_coco(head(path, root)) for path in json_files(root))
+def evidence(root: Path) -> Path | None:
+    """Return the first JSON file of COCO among the first ones of a folder."""
+    return next((p for p in json_files(root) if looks_like_coco(head(p, root))), None)
 
 
 @dataclass(frozen=True)
@@ -93,6 +94,9 @@ def _find(search: FrameSearch) -> LabelMap:
     greys = dict(zip(label_map.names, label_map.greys, strict=True))
     annotated: Annotated = defaultdict(dict)
     find_pictures = _PictureFinder(root)
+    named = ((str(image["file_name"]), f.path) for f in files for image in f.images.values())
+    if not find_pictures.all.pictures and (first := next(named, None)):
+        raise no_pictures(*first, root)
     for file in files:
         grey_of = {
             number: greys[name] for number, name in file.categories.items() if name not in unused
@@ -126,10 +130,10 @@ def _find(search: FrameSearch) -> LabelMap:
     return label_map
 
 
-LAYOUT = layout(
+LAYOUT = export_layout(
     name="coco",
     arrangement="annotations/instances_train.json in COCO's format beside the pictures",
-    recognises=recognises,
+    evidence=evidence,
     find=_find,
 )
 
@@ -186,7 +190,7 @@ def _read_file(path: Path, reader: ShapeReader) -> _File:
             images[key] = entry
     annotations: dict[int | str, list[dict[str, Any]]] = defaultdict(list)
     for entry in entries("annotations"):
-        key, number = entry.get("image_id"), entry.get("category_id")
+        key, number = _image_key(entry.get("image_id"), images), entry.get("category_id")
         what = f"annotation {str(entry.get('id'))[:40]}"
         if not isinstance(key, (int, str)) or key not in images:
             refuse(what, f"it belongs to image {str(key)[:40]}, which the file does not list")
@@ -197,6 +201,13 @@ def _read_file(path: Path, reader: ShapeReader) -> _File:
         else:
             annotations[key].append(entry)
     return _File(path, _split(path, root), images, annotations, categories, groups)
+
+
+def _image_key(key: Any, images: dict[int | str, dict[str, Any]]) -> Any:
+    """Return the id of an image as its own entry writes it: VIA writes 1 there, and "1" here."""
+    if isinstance(key, str) and key not in images and key.isdecimal() and len(key) < 19:
+        return int(key)
+    return key
 
 
 def _supercategories(files: list[_File]) -> set[str]:
@@ -283,7 +294,9 @@ def _shapes(
             hint = "label outlines, or export as COCO with segmentation"
             reader.add_finding("boxes-not-masks", "error", message, hint, [file.path])
         elif isinstance(outline, list):
-            for numbers in outline:
+            # the VGG Image Annotator writes a polygon without the list around it
+            flat = not any(isinstance(part, list) for part in outline)
+            for numbers in [outline] if flat else outline:
                 if not isinstance(numbers, list) or len(numbers) % 2:
                     reader.refuse(place, "a polygon is not a list of x and y in turns")
                     continue

@@ -2,32 +2,35 @@
 
 ::
 
-    annotations.xml
+    annotations.xml                      or train.xml, val.xml, ... as Datumaro writes it
     images/<name>.jpg                    or the pictures in any other folder beside the file
 
 Polygons, boxes, ellipses and masks are drawn at the picture's size; areas with a higher ``z_order``
 cover those with a lower one, later areas earlier ones. Shapes without area are left out. Subsets
-called train, validation and test are the splits; without such, the tool splits the pictures. A
-picture in the file without shapes shows only background; a picture that the file does not mention
-is unlabelled. Areas of a label called ``ignore`` count nowhere.
+called train, validation and test are the splits; without such, the tool splits the pictures. With
+several files, a file's name is the subset of its pictures. A picture in the file without shapes
+shows only background; a picture that the file does not mention is unlabelled. Areas of a label
+called ``ignore`` count nowhere.
 """
 
 from __future__ import annotations
 
 import itertools
 from collections import Counter, defaultdict
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 from headstart.data.files import natural_key, open_regular
 from headstart.data.label_map import LabelMap, label_map_of
-from headstart.data.layouts.annotations.annotation_files import PicturesByName
+from headstart.data.layouts.annotations.annotation_files import PicturesByName, no_pictures
 from headstart.data.layouts.annotations.cvat_xml import Annotations, CvatPicture, read_annotations
+from headstart.data.layouts.annotations.json_heads import first_files
 from headstart.data.layouts.dataset import SPLITS
 from headstart.data.layouts.frame_names import frame_names
 from headstart.data.layouts.label_files import classes_sentence, with_background
 from headstart.data.layouts.name_patterns import usual_split
-from headstart.data.layouts.pairing import FrameSearch, layout
+from headstart.data.layouts.pairing import FrameSearch, export_layout
 from headstart.data.layouts.splitting import NO_SPLIT, complete_splits
 from headstart.data.pictures.frame import Frame, RunLengths, Shape, Shapes
 from headstart.data.pictures.reading import SUFFIXES
@@ -37,61 +40,84 @@ _FILE = "annotations.xml"
 _HEAD = 1 << 14
 
 
-def recognises(root: Path) -> bool:
-    """Return whether the folder has an ``annotations.xml`` of CVAT, and no masks of another layout.
+def evidence(root: Path) -> Path | None:
+    """Return CVAT's ``annotations.xml`` in a folder that has no masks of another layout.
 
     Other tools write files of this name, too; theirs do not begin with ``<annotations>``.
     """
+    return next(_files(root), None)
+
+
+def _files(root: Path) -> Iterator[Path]:
+    """Return ``annotations.xml``, else all XML files that begin as CVAT's."""
     with_masks = any((root / split / "masks").is_dir() for split in (*SPLITS, "."))
-    path = root / _FILE
-    if with_masks or (root / "segmentation").is_dir() or not path.is_file():
-        return False
-    try:
-        with open_regular(path, root) as file:
-            return b"<annotations" in file.read(_HEAD)
-    except DataError:
-        return False
+    if with_masks or (root / "segmentation").is_dir():
+        return
+    names = first_files(root, (".xml",))
+    for name in [_FILE] if _FILE in names else names:
+        try:
+            with open_regular(root / name, root) as file:
+                if b"<annotations" in file.read(_HEAD):
+                    yield root / name
+        except DataError:
+            continue
+
+
+def _read_all(root: Path) -> tuple[Annotations, tuple[Path, ...]]:
+    """Return the annotations of all files, and the files."""
+    together, paths = Annotations(), tuple(_files(root))
+    for path in paths:
+        annotations = read_annotations(path, root)
+        for picture in annotations.pictures if path.name != _FILE else ():
+            picture.subset = picture.subset or path.stem
+        together.labels += annotations.labels
+        together.pictures += annotations.pictures
+        together.without_area += annotations.without_area
+    return together, paths
 
 
 def _find(search: FrameSearch) -> LabelMap | None:
-    root, path = search.root, search.root / _FILE
-    annotations = read_annotations(path, root)
+    root = search.root
+    annotations, files = _read_all(root)
+    source = ", ".join(path.name for path in files)
     labels = list(dict.fromkeys(annotations.labels))
-    label_map = label_map_of(with_background(labels), _FILE)
+    label_map = label_map_of(with_background(labels), source)
     levels: dict[str, int | None] = dict(zip(label_map.names, label_map.greys, strict=True))
     levels |= {"ignore": None} if "ignore" in labels else {}
     folder = root / "images" if (root / "images").is_dir() else root
     pictures = PicturesByName(folder)
-    paths = _paths(search, annotations, pictures)
-    _report_shapes(search, annotations, levels)
+    if annotations.pictures and not PicturesByName(root).pictures:
+        raise no_pictures(annotations.pictures[0].name, files[0], root)
+    paths = _paths(search, annotations, pictures, source)
+    _report_shapes(search, annotations, levels, files)
+    areas = sum(len(picture.areas) for picture in annotations.pictures)
     search.reading.append(
-        f"{_FILE} (CVAT for images) annotates {len(annotations.pictures)} pictures, found by their "
-        f"names; {sum(len(p.areas) for p in annotations.pictures)} polygons, boxes, ellipses and "
-        "masks are drawn."
+        f"{source} (CVAT for images) annotates {len(annotations.pictures)} pictures, found by "
+        f"their names; {areas} polygons, boxes, ellipses and masks are drawn."
     )
-    search.reading.append(classes_sentence(label_map, _FILE))
-    _fill_splits(search, annotations, paths, levels, folder)
+    search.reading.append(classes_sentence(label_map, source))
+    _fill_splits(search, annotations, paths, levels, folder, files)
     if others := sorted(set(pictures.pictures) - set(paths.values())):
         names = frame_names(search, others, folder)
         frames = [Frame(name, path) for path, name in names.items()]
         search.unlabelled["train"] = tuple(sorted(frames, key=lambda f: natural_key(f.name)))
         search.reading.append(
-            f"{len(others)} pictures are not in {_FILE}: they are unlabelled, for pre-training."
+            f"{len(others)} pictures are not in {source}: they are unlabelled, for pre-training."
         )
     complete_splits(search)
     return label_map
 
 
-LAYOUT = layout(
+LAYOUT = export_layout(
     name="cvat",
     arrangement="CVAT for images 1.1: annotations.xml and images/",
-    recognises=recognises,
+    evidence=evidence,
     find=_find,
 )
 
 
 def _paths(
-    search: FrameSearch, annotations: Annotations, pictures: PicturesByName
+    search: FrameSearch, annotations: Annotations, pictures: PicturesByName, source: str
 ) -> dict[int, Path]:
     """Return the file of each picture by its index; report pictures that are missing or twice."""
     paths: dict[int, Path] = {}
@@ -103,12 +129,12 @@ def _paths(
         else:
             paths[k] = path
     if missing:
-        message = f"pictures that {_FILE} annotates are missing, or several files have their names"
+        message = f"pictures that {source} annotates are missing, or several files have their names"
         hint = "export the task with its images, or copy them to images/"
         search.add_finding("annotated-picture-missing", "error", message, hint, missing)
     counts = Counter(paths.values())
     if twice := [path for path, count in counts.items() if count > 1]:
-        message = f"several <image> elements of {_FILE} mean the same picture"
+        message = f"several <image> elements of {source} mean the same picture"
         hint = "keep one of them; or add the picture that is missing under the same name"
         search.add_finding("picture-twice", "error", message, hint, twice)
     return paths
@@ -124,9 +150,13 @@ def _file(picture: CvatPicture, pictures: PicturesByName) -> Path | None:
 
 
 def _report_shapes(
-    search: FrameSearch, annotations: Annotations, levels: dict[str, int | None]
+    search: FrameSearch,
+    annotations: Annotations,
+    levels: dict[str, int | None],
+    files: tuple[Path, ...],
 ) -> None:
     """Report shapes that cannot be drawn, have no area, lie outside, or have an unknown class."""
+    source = ", ".join(path.name for path in files)
     faults: dict[str, list[Path]] = defaultdict(list)
     counts: Counter[str] = Counter()
     undeclared: dict[str, list[Path]] = defaultdict(list)
@@ -141,10 +171,10 @@ def _report_shapes(
         empty += [path for area in picture.areas if not _has_pixels(area.shape, picture.size)]
     for fault, paths in faults.items():
         message = fault + (f" ({counts[fault]} such shapes)" if counts[fault] > 1 else "")
-        hint = f"correct or delete the shape in CVAT, and export again; it is in {_FILE}"
+        hint = f"correct or delete the shape in CVAT, and export again; it is in {source}"
         search.add_finding("bad-shape", "error", message, hint, paths)
     for label, paths in undeclared.items():
-        message = f"shapes have the label {label[:80]!r}, which {_FILE} does not declare"
+        message = f"shapes have the label {label[:80]!r}, which {source} does not declare"
         hint = "add the label to the task and export again, or correct the file's <labels>"
         search.add_finding("undeclared-label", "error", message, hint, paths)
     if empty:
@@ -155,11 +185,11 @@ def _report_shapes(
         kinds = ", ".join(f"{n} {kind}" for kind, n in sorted(annotations.without_area.items()))
         message = f"shapes that cover no area are left out: {kinds}"
         hint = "draw a polygon or a mask where pixels should have a class"
-        search.add_finding("shapes-left-out", "warning", message, hint, [search.root / _FILE])
+        search.add_finding("shapes-left-out", "warning", message, hint, files)
     if bare := [search.root / p.name for p in annotations.pictures if not (p.areas or p.faults)]:
         message = f"{len(bare)} of {len(annotations.pictures)} pictures have no areas, so they "
         message += "are read as background everywhere"
-        hint = f"take pictures that nobody has annotated yet out of {_FILE}"
+        hint = f"take pictures that nobody has annotated yet out of {source}"
         search.add_finding("nothing-annotated", "warning", message, hint, bare)
 
 
@@ -186,6 +216,7 @@ def _fill_splits(
     paths: dict[int, Path],
     levels: dict[str, int | None],
     folder: Path,
+    files: tuple[Path, ...],
 ) -> None:
     """Put the frames into the splits that their subsets name."""
     splits = {p.subset: usual_split(p.subset) for p in annotations.pictures}
@@ -207,7 +238,7 @@ def _fill_splits(
         if split in by_split:
             names = frame_names(search, list(by_split[split]), folder)
             frames = [
-                Frame(name, path, (_shapes(by_split[split][path], levels, search.root / _FILE),))
+                Frame(name, path, (_shapes(by_split[split][path], levels, files),))
                 for path, name in names.items()
             ]
             search.splits[split] = tuple(sorted(frames, key=lambda f: natural_key(f.name)))
@@ -216,7 +247,8 @@ def _fill_splits(
         search.reading.append(f"The splits are CVAT's subsets: {counts}.")
 
 
-def _shapes(picture: CvatPicture, levels: dict[str, int | None], path: Path) -> Shapes:
+def _shapes(picture: CvatPicture, levels: dict[str, int | None], files: tuple[Path, ...]) -> Shapes:
+    path = next((path for path in files if path.stem == picture.subset), files[0])
     areas = sorted(picture.areas, key=lambda area: area.z_order)
     shapes = tuple(
         replace(area.shape, grey=levels[area.label]) for area in areas if area.label in levels

@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 import os
 import re
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,10 @@ from headstart.errors import DataError
 _HEAD = 1 << 16
 _FOLDERS = 32  # subfolders of one folder that are looked into
 _FILES = 12  # files of one folder that are opened
+_DEPTH = 6  # folders above a JSON file that lies beside its picture
+_FILES_BELOW = 2  # files of one deeper folder that are opened
+_OPENED_BELOW = 64  # files of all deeper folders that are opened
+_NAMES_BELOW = 50_000  # names in deeper folders that are read
 _HOLDERS = ("annotations", "annotation", "labels", "label", "json", "jsons", "images", "data")
 
 
@@ -35,14 +40,35 @@ def json_files(root: Path) -> Iterator[Path]:
     """
     if (root / "mapping.json").exists():
         return
-    names, folders = _names(root)
+    names, folders, _ = _names(root)
     yield from (root / name for name in names)
     for folder in folders:
-        names, deeper = _names(root / folder)
+        names, deeper, _ = _names(root / folder)
         yield from (root / folder / name for name in names)
         if usual_split(folder) or folder.lower() in _HOLDERS:
             for sub in deeper:
                 yield from (root / folder / sub / name for name in _names(root / folder / sub)[0])
+
+
+def deeper_json_files(root: Path) -> Iterator[Path]:
+    """Return a few JSON files from two or more folders below a folder, the nearest first.
+
+    They are those of formats that keep a file beside each picture, in folders of patients and
+    sequences. Few files are opened and a bounded number of names is read, however many there are.
+    """
+    if (root / "mapping.json").exists():
+        return
+    waiting = deque((root / folder, 1) for folder in _names(root)[1])
+    read = opened = 0
+    while waiting and read < _NAMES_BELOW and opened < _OPENED_BELOW:
+        folder, depth = waiting.popleft()
+        names, folders, count = _names(folder)
+        read += count if depth > 1 else 0
+        if depth > 1:
+            opened += len(names[:_FILES_BELOW])
+            yield from (folder / name for name in names[:_FILES_BELOW])
+        if depth < _DEPTH:
+            waiting.extend((folder / name, depth + 1) for name in folders)
 
 
 def first_files(folder: Path, endings: tuple[str, ...]) -> list[str]:
@@ -50,23 +76,24 @@ def first_files(folder: Path, endings: tuple[str, ...]) -> list[str]:
     return _names(folder, endings)[0]
 
 
-def _names(folder: Path, endings: tuple[str, ...] = (".json",)) -> tuple[list[str], list[str]]:
-    """Return the first files with some endings and the first folders in a folder."""
-    files, folders = [], []
+def _names(folder: Path, endings: tuple[str, ...] = (".json",)) -> tuple[list[str], list[str], int]:
+    """Return the first files with some endings, the first folders, and how many names there are."""
+    files, folders, count = [], [], 0
     try:
         with os.scandir(folder) as entries:
-            for entry in entries:
+            for count, entry in enumerate(entries, 1):  # noqa: B007
                 if is_junk(entry.name):
                     continue
                 if entry.name.lower().endswith(endings):
                     files.append(entry.name)
-                elif "." not in entry.name[-5:] and entry.is_dir(follow_symlinks=False):
+                elif entry.is_dir(follow_symlinks=False):
                     folders.append(entry.name)
     except OSError:
-        return [], []
+        return [], [], 0
     return (
         heapq.nsmallest(_FILES, files, key=lambda name: (natural_key(name), name)),
         heapq.nsmallest(_FOLDERS, folders, key=_order),
+        count,
     )
 
 
@@ -85,6 +112,16 @@ def looks_like_coco(text: str) -> bool:
     keys = {key for key in ("images", "annotations", "categories") if f'"{key}"' in text}
     details = any(f'"{key}"' in text for key in ("file_name", "image_id", "supercategory"))
     return len(keys) >= 2 or bool(keys and details)
+
+
+def looks_like_via(text: str) -> bool:
+    """Return whether the head of a file is that of a project of the VGG Image Annotator.
+
+    >>> looks_like_via('{"a.png9": {"filename": "a.png", "regions": [{"shape_attributes": {}}]}}')
+    True
+    """
+    project = '"_via_img_metadata"' in text or '"_via_settings"' in text
+    return text.startswith("{") and (project or ('"regions"' in text and '"filename"' in text))
 
 
 def looks_like_labelme(text: str) -> bool:

@@ -35,6 +35,7 @@ from headstart.data.layouts.annotations.annotated_frames import (
 from headstart.data.layouts.annotations.annotation_files import (
     PicturesByName,
     bad_annotations,
+    no_pictures,
     read_json,
 )
 from headstart.data.layouts.annotations.annotation_shapes import (
@@ -47,7 +48,7 @@ from headstart.data.layouts.annotations.annotation_shapes import (
 )
 from headstart.data.layouts.annotations.json_heads import head, json_files, looks_like_label_studio
 from headstart.data.layouts.annotations.label_studio_runs import decode_brush
-from headstart.data.layouts.pairing import FrameSearch, layout
+from headstart.data.layouts.pairing import FrameSearch, export_layout
 from headstart.data.pictures.frame import Layer, MaskLayer, RunLengths, Shape, Shapes
 from headstart.data.pictures.reading import SUFFIXES
 
@@ -60,9 +61,9 @@ _AREAS = frozenset({"points", "rle", "height", "radiusX"})  # a point has x, y a
 Region = dict[str, Any]
 
 
-def recognises(root: Path) -> bool:
-    """Return whether one of the first JSON files of a folder is Label Studio's."""
-    return any(looks_like_label_studio(head(path, root)) for path in json_files(root))
+def evidence(root: Path) -> Path | None:
+    """Return the first JSON file of Label Studio among the first ones of a folder."""
+    return next((p for p in json_files(root) if looks_like_label_studio(head(p, root))), None)
 
 
 @dataclass(frozen=True)
@@ -125,10 +126,10 @@ def _find(search: FrameSearch) -> LabelMap:
     return label_map
 
 
-LAYOUT = layout(
+LAYOUT = export_layout(
     name="label-studio",
     arrangement="Label Studio's JSON export beside the pictures",
-    recognises=recognises,
+    evidence=evidence,
     find=_find,
 )
 
@@ -157,6 +158,8 @@ def _read_tasks(path: Path, by_name: PicturesByName, reader: ShapeReader) -> Ite
             continue
         pngs = _pngs(brushes[number], results, str((annotation or {}).get("id")))
         names = _picture_names(task.get("data"))
+        if names and all(map(_is_brush, by_name.pictures)):
+            raise no_pictures(names[-1], path, root)
         fitting = map(by_name.find, names)
         annotated = next((picture for picture in fitting if picture is not None), None)
         if annotated is not None:

@@ -2,7 +2,8 @@
 
 ::
 
-    <stem>.jpg  <stem>.json           side by side, or in folders; also in train/, val/, test/
+    <stem>.jpg  <stem>.json           side by side, or in parallel folders; also in train/, val/,
+                                      test/, and in folders of patients and sequences
 
 A picture's file is the one that its ``imagePath`` names, else the one with its stem beside it.
 Polygons, rectangles, circles and masks are read; lines and points have no area and are left out.
@@ -15,6 +16,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import itertools
 import math
 import os
 import posixpath
@@ -40,6 +42,7 @@ from headstart.data.layouts.annotations.annotated_frames import (
 from headstart.data.layouts.annotations.annotation_files import (
     PicturesByName,
     bad_annotations,
+    no_pictures,
     read_json,
 )
 from headstart.data.layouts.annotations.annotation_shapes import (
@@ -49,8 +52,13 @@ from headstart.data.layouts.annotations.annotation_shapes import (
     is_coordinate,
     picture_size,
 )
-from headstart.data.layouts.annotations.json_heads import head, json_files, looks_like_labelme
-from headstart.data.layouts.pairing import FrameSearch, layout
+from headstart.data.layouts.annotations.json_heads import (
+    deeper_json_files,
+    head,
+    json_files,
+    looks_like_labelme,
+)
+from headstart.data.layouts.pairing import FrameSearch, export_layout
 from headstart.data.pictures.frame import RunLengths, Shape, Shapes
 from headstart.data.pictures.reading import decode_image
 from headstart.data.pictures.refusals import MAX_PIXELS
@@ -63,9 +71,10 @@ _LINES = ("line", "linestrip", "point", "points")
 _BACKGROUND = "_background_"
 
 
-def recognises(root: Path) -> bool:
-    """Return whether one of the first JSON files of a folder is labelme's."""
-    return any(looks_like_labelme(head(path, root)) for path in json_files(root))
+def evidence(root: Path) -> Path | None:
+    """Return a JSON file of labelme, of the first ones in a folder and far below it."""
+    paths = itertools.chain(json_files(root), deeper_json_files(root))
+    return next((path for path in paths if looks_like_labelme(head(path, root))), None)
 
 
 def _find(search: FrameSearch) -> LabelMap:
@@ -84,6 +93,8 @@ def _find(search: FrameSearch) -> LabelMap:
             continue
         content = _content(path, root)
         flagged += any(content.get("flags") or ())
+        if not by_name.pictures:
+            raise no_pictures(str(content.get("imagePath") or f"{path.stem}.jpg"), path, root)
         picture = _picture(path, content, by_name, by_stem)
         if picture is None:
             message = (
@@ -102,17 +113,20 @@ def _find(search: FrameSearch) -> LabelMap:
             shapes = _shapes(reader, content["shapes"], numbers, place)
             annotated[split_of(search, picture)][picture] = (Shapes(path, tuple(shapes), size),)
     first_file = next(iter(annotated_by.values()), root)
-    names = sorted(set(numbers) - {IGNORED, _BACKGROUND})
+    names = sorted({label.strip() for label in numbers} - {IGNORED, _BACKGROUND})
     label_map = classes_of(names, first_file, root)
     greys: dict[str, int | None] = dict(zip(label_map.names, label_map.greys, strict=True))
     greys |= {IGNORED: None, _BACKGROUND: 0}
-    _set_greys(annotated, {number: greys[label] for label, number in numbers.items()})
+    _set_greys(annotated, {number: greys[label.strip()] for label, number in numbers.items()})
     background_only(reader, annotated, "labelme")
     reader.report()
     search.reading.append(f"labelme: {count_of(annotated)}; imagePath names each file's picture")
     if others:
         listed = ", ".join(shown(path, root) for path in others[:4])
         search.reading.append(f"{len(others)} other JSON files are not read: {listed}")
+    if spaced := sorted(label for label in numbers if label != label.strip()):
+        listed = ", ".join(map(ascii, spaced[:5]))
+        search.reading.append(f"labels with spaces around them are read without: {listed}")
     if flagged:
         search.reading.append(f"the flags of {flagged} pictures are not used")
     say_classes(search, label_map, "the labels, by alphabet")
@@ -124,10 +138,10 @@ def _find(search: FrameSearch) -> LabelMap:
     return label_map
 
 
-LAYOUT = layout(
+LAYOUT = export_layout(
     name="labelme",
     arrangement="pictures with labelme's JSON files beside them",
-    recognises=recognises,
+    evidence=evidence,
     find=_find,
 )
 
@@ -198,17 +212,18 @@ def _shapes(
     shapes: list[Shape] = []
     for number, entry in enumerate(entries, 1):
         label, kind = entry.get("label"), entry.get("shape_type") or "polygon"
-        name = label.strip() if isinstance(label, str) else ""
-        place = ShapePlace(file.path, f"shape {number} ({name[:40]}) of {file.what}", file.size)
+        label = label if isinstance(label, str) else ""
+        what = f"shape {number} ({label.strip()[:40]}) of {file.what}"
+        place = ShapePlace(file.path, what, file.size)
         points = entry.get("points")
         if kind in _LINES:
             reader.without_area(place, f"a {kind} has no area")
-        elif not name:
+        elif not label.strip():
             reader.refuse(place, "it has no label")
         elif not isinstance(points, list):
             reader.refuse(place, "its points are not a list")
         else:
-            number_of_label = numbers.setdefault(name, len(numbers))
+            number_of_label = numbers.setdefault(label, len(numbers))
             shape = _shape(reader, kind, points, entry.get("mask"), number_of_label, place)
             shapes += [shape] if shape else []
     return shapes

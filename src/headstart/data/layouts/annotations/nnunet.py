@@ -22,7 +22,7 @@ from headstart.data.files import listing
 from headstart.data.label_map import LabelMap, label_map_of
 from headstart.data.layouts.annotations.annotation_files import bad_annotations, read_json
 from headstart.data.layouts.label_files import classes_sentence, labels_of
-from headstart.data.layouts.pairing import FrameSearch, composed, layout, pair
+from headstart.data.layouts.pairing import FrameSearch, composed, export_layout, pair
 from headstart.data.layouts.splitting import NO_SPLIT, complete_splits
 from headstart.data.pictures.frame import Frame
 from headstart.data.pictures.reading import SUFFIXES
@@ -31,10 +31,10 @@ _FILE = "dataset.json"
 _CHANNEL = re.compile(r"(?P<case>.+)_(?P<channel>[0-9]{4})")
 
 
-def recognises(root: Path) -> bool:
-    """Return whether the folder has a ``dataset.json`` and nnU-Net's two training folders."""
+def evidence(root: Path) -> Path | None:
+    """Return the ``dataset.json`` of a folder that has nnU-Net's two training folders."""
     folders = all((root / name).is_dir() for name in ("imagesTr", "labelsTr"))
-    return folders and (root / _FILE).is_file()
+    return root / _FILE if folders and (root / _FILE).is_file() else None
 
 
 def _find(search: FrameSearch) -> LabelMap | None:
@@ -62,10 +62,10 @@ def _find(search: FrameSearch) -> LabelMap | None:
     return _label_map(search, content, path)
 
 
-LAYOUT = layout(
+LAYOUT = export_layout(
     name="nnunet",
     arrangement="nnU-Net's dataset.json, imagesTr/<case>_0000.png and labelsTr/<case>.png",
-    recognises=recognises,
+    evidence=evidence,
     find=_find,
 )
 

@@ -19,7 +19,7 @@ from headstart.data.files import listing, open_regular, shown
 from headstart.data.label_map import LabelMap, label_map_of
 from headstart.data.layouts.label_files import classes_sentence, read_classes_csv
 from headstart.data.layouts.name_patterns import usual_split
-from headstart.data.layouts.pairing import FrameSearch, composed, layout, pair
+from headstart.data.layouts.pairing import FrameSearch, composed, export_layout, pair
 from headstart.data.layouts.splitting import NO_SPLIT, complete_splits
 from headstart.data.pictures.reading import SUFFIXES
 from headstart.errors import DataError, Finding
@@ -34,13 +34,14 @@ _PURPOSE = {
 }
 
 
-def recognises(root: Path) -> bool:
-    """Return whether a split, or the folder itself, has a ``_classes.csv`` of grey levels.
+def evidence(root: Path) -> Path | None:
+    """Return the first ``_classes.csv`` of grey levels, of a split or in the folder itself.
 
     Roboflow's exports of whole-picture classes have a file of the same name; its first column is
     another.
     """
-    return any(_names_levels(folder / _CLASSES) for _, folder in _folders(root))
+    paths = (folder / _CLASSES for _, folder in _folders(root))
+    return next((path for path in paths if _names_levels(path)), None)
 
 
 def _folders(root: Path) -> list[tuple[str, Path]]:
@@ -85,10 +86,10 @@ def _find(search: FrameSearch) -> LabelMap | None:
     return _label_map(search, [folder / _CLASSES for _, folder in folders])
 
 
-LAYOUT = layout(
+LAYOUT = export_layout(
     name="roboflow-masks",
     arrangement="Roboflow's {train,valid,test}/<stem>.jpg, <stem>_mask.png and _classes.csv",
-    recognises=recognises,
+    evidence=evidence,
     find=_find,
 )
 

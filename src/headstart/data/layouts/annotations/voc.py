@@ -25,9 +25,14 @@ from headstart.data.label_map import LabelMap, label_map_of
 from headstart.data.layouts.annotations.annotation_files import PicturesByName, bad_annotations
 from headstart.data.layouts.dataset import SPLITS
 from headstart.data.layouts.frame_names import frame_names
-from headstart.data.layouts.label_files import Pairs, classes_sentence, read_labelmap
+from headstart.data.layouts.label_files import (
+    Pairs,
+    classes_sentence,
+    read_labelmap,
+    voc_colour,
+)
 from headstart.data.layouts.name_patterns import usual_split
-from headstart.data.layouts.pairing import FrameSearch, composed, layout
+from headstart.data.layouts.pairing import FrameSearch, composed, export_layout
 from headstart.data.layouts.splitting import NO_SPLIT, complete_splits
 from headstart.data.pictures.frame import Frame, Layer
 from headstart.errors import DataError, Severity
@@ -43,19 +48,9 @@ _CHALLENGE = (
 )  # fmt: skip
 
 
-def recognises(root: Path) -> bool:
-    """Return whether the folder has VOC's pictures and masks."""
-    return (root / _PICTURES).is_dir() and (root / _MASKS).is_dir()
-
-
-def voc_colour(k: int) -> list[int]:
-    """Return the colour of class ``k`` in the challenge's palette.
-
-    >>> voc_colour(1), voc_colour(15), voc_colour(255)
-    ([128, 0, 0], [192, 128, 128], [224, 224, 192])
-    """
-    # The three lowest bits of k are the highest bits of red, green and blue; and so on.
-    return [sum((k >> 3 * j + c & 1) << 7 - j for j in range(3)) for c in range(3)]
+def evidence(root: Path) -> Path | None:
+    """Return the folder of VOC's masks if that of its pictures lies beside it."""
+    return root / _MASKS if (root / _PICTURES).is_dir() and (root / _MASKS).is_dir() else None
 
 
 def _find(search: FrameSearch) -> LabelMap | None:
@@ -85,10 +80,10 @@ def _find(search: FrameSearch) -> LabelMap | None:
     return label_map
 
 
-LAYOUT = layout(
+LAYOUT = export_layout(
     name="voc",
     arrangement="Pascal VOC's JPEGImages/, SegmentationClass/ and ImageSets/Segmentation/",
-    recognises=recognises,
+    evidence=evidence,
     find=_find,
 )
 

@@ -32,11 +32,15 @@ from headstart.data.layouts.annotations.annotated_frames import (
     say_classes,
     set_frames,
 )
-from headstart.data.layouts.annotations.annotation_files import PicturesByName, bad_annotations
+from headstart.data.layouts.annotations.annotation_files import (
+    PicturesByName,
+    bad_annotations,
+    no_pictures,
+)
 from headstart.data.layouts.annotations.annotation_shapes import ShapePlace, ShapeReader
 from headstart.data.layouts.annotations.json_heads import first_files, head
 from headstart.data.layouts.name_patterns import usual_split
-from headstart.data.layouts.pairing import FrameSearch, layout
+from headstart.data.layouts.pairing import FrameSearch, export_layout
 from headstart.data.layouts.splitting import NO_SPLIT
 from headstart.data.pictures.frame import Polygon, Shapes
 from headstart.data.pictures.reading import picture_header
@@ -49,9 +53,9 @@ _MARGIN = 0.01  # shares may be off by rounding, as Ultralytics accepts
 _YAML_HINT = "write names: [first, second, ...] and train: images/train, val: images/val"
 
 
-def recognises(root: Path) -> bool:
-    """Return whether a YAML file in a folder names classes, or there are classes and labels."""
-    return not (root / "mapping.json").exists() and _classes_file(root) is not None
+def evidence(root: Path) -> Path | None:
+    """Return the YAML file that names classes, or ``classes.txt`` if there are label files."""
+    return None if (root / "mapping.json").exists() else _classes_file(root)
 
 
 def _classes_file(root: Path) -> Path | None:
@@ -64,9 +68,15 @@ def _classes_file(root: Path) -> Path | None:
             r"^(train|val|test|path|nc)\s*:", text, re.M
         ):
             return root / name
-    if "classes.txt" in names and (root / "labels").is_dir() and (root / "images").is_dir():
+    if "classes.txt" in names and (root / "images").is_dir() and _has_labels(root / "labels"):
         return root / "classes.txt"
     return None
+
+
+def _has_labels(folder: Path) -> bool:
+    """Whether a folder, or one of a split in it, holds text files; masks may lie there, too."""
+    splits = (folder / name for name in listing(folder, folder) if usual_split(name))
+    return any(first_files(each, (".txt",)) for each in (folder, *splits))
 
 
 def _find(search: FrameSearch) -> LabelMap:
@@ -80,6 +90,10 @@ def _find(search: FrameSearch) -> LabelMap:
     reader = ShapeReader(search)
     annotated: Annotated = defaultdict(dict)
     label_files: set[Path] = set()
+    if not PicturesByName(root).pictures:
+        labels = next((p for p in sorted(root.rglob("*.txt")) if p.parent != root), None)
+        named = f"{labels.stem}.* (by the name of {shown(labels, root)})" if labels else "none"
+        raise no_pictures(named, path, root)
     for split, folder, pictures in _pictures(search, settings, path):
         for picture in pictures:
             labels = _labels_of(picture, root)
@@ -97,10 +111,10 @@ def _find(search: FrameSearch) -> LabelMap:
     return label_map
 
 
-LAYOUT = layout(
+LAYOUT = export_layout(
     name="yolo",
     arrangement="data.yaml, images/train/ and labels/train/ of YOLO segmentation",
-    recognises=recognises,
+    evidence=evidence,
     find=_find,
 )
 
