@@ -147,7 +147,7 @@ class Segmentation:
 
     def check_labels(self, dataset: Dataset, config: StudyConfig) -> None:
         """See the interface."""
-        refuse_no_foreground(dataset, ("train", "validation", config.score))
+        refuse_no_foreground(dataset, ("validation", config.score))
 
     def prepare(self, config: RunConfig, dataset: Dataset, cache: Path) -> Prepared:
         """See the interface."""

@@ -131,8 +131,8 @@ def _decoded(dataset: Dataset, config: RunConfig, cache: Path) -> tuple[Decoded,
             findings.extend(e.findings)
     if findings:
         raise DataError(merged(findings))
-    by_split = zip(_splits(config), parts, strict=True)
-    if empty := no_foreground(s for s, part in by_split if not part.present[:, 1:].any()):
+    held_out = dict(zip(_splits(config)[1:], parts[1:], strict=True))
+    if empty := no_foreground(s for s, part in held_out.items() if not part.present[:, 1:].any()):
         raise DataError(empty)
     return parts[0], parts[1], parts[2]
 
