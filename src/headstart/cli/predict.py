@@ -30,8 +30,8 @@ def predict(
     split: str | None = typer.Option(None, help="Predict this split of a dataset."),
     format: Literal["masks", "coco", "labelme", "yolo", "cvat"] = typer.Option(
         "masks",
-        help="Also write the masks of pictures as annotations, to correct them in a tool: "
-        "annotations.json (coco), labelme/, labels/ and data.yaml (yolo), annotations.xml (cvat).",
+        help="Also write the masks of pictures as annotations, to correct them in a tool. coco: "
+        "annotations.json; labelme: labelme/; yolo: labels/ and data.yaml; cvat: annotations.xml.",
     ),
     masks: bool = typer.Option(
         False, "--masks", help="Also write a mask for every frame of a clip."

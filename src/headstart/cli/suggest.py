@@ -21,8 +21,8 @@ def suggest(
     ),
     format: Literal["masks", "coco", "labelme", "yolo", "cvat"] = typer.Option(
         "masks",
-        help="Also write the masks as annotations, to correct them in a tool: annotations.json "
-        "(coco), labelme/, labels/ and data.yaml (yolo), annotations.xml (cvat).",
+        help="Also write the masks as annotations, to correct them in a tool. coco: "
+        "annotations.json; labelme: labelme/; yolo: labels/ and data.yaml; cvat: annotations.xml.",
     ),
     device: str = typer.Option("auto", help="cpu, cuda, or auto."),
     json: bool = typer.Option(False, "--json", help="Print the list as one JSON object."),

@@ -83,8 +83,9 @@ def check_palettes(
         "so the index of a pixel is no label"
     )
     hint = (
-        "name the colours in place of levels; they are listed with the most frequent first, so "
-        f"give each its class: {to_paste(named(colours, label_map.names), file)}"
+        "name the colours in place of levels. Which colour is which class the files do not say: "
+        "put your names into this list, which has the most frequent colour first: "
+        f"{to_paste(named(colours), file)}"
     )
     search.add_finding("palettes-disagree", "error", message, hint, palettes.files[:3])
 

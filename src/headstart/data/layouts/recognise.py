@@ -27,7 +27,7 @@ from headstart.data.layouts.annotations import (
     voc,
     yolo,
 )
-from headstart.data.layouts.annotations.json_heads import head, json_files, looks_like_via
+from headstart.data.layouts.annotations.other_tools import other_annotations, other_tool
 from headstart.data.layouts.arrangements import find_places
 from headstart.data.layouts.dataset import Dataset, Layout, Recognised, first_that_recognises
 from headstart.data.pictures.reading import read_image
@@ -167,18 +167,21 @@ def _is_dataset(path: Path) -> bool:
 
 def _unknown_layout(root: Path) -> Finding:
     """Also look one level down, because archives often unpack to a folder in a folder."""
-    for path in json_files(root):
-        if looks_like_via(head(path, root)):
-            file = shown(path, root)
-            message = f"{file} is a project of the VGG Image Annotator (VIA), which is not read"
-            hint = "in VIA, export the annotations as COCO, and put that file in its place"
-            return Finding("layout", "error", message, hint, (file,))
+    if (known := other_tool(root)) is not None:
+        tool, file = known[0], shown(known[1], root)
+        message = f"{file} is a file of {tool}, which is not read"
+        hint = "in that tool, export the annotations as COCO, and put that file in its place"
+        return Finding("layout", "error", message, hint, (file,))
     names = listing(root, root)
     datasets = [name for name in names if _is_dataset(root / name)]
     listed = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
     message = f"{root} has none of the known layouts; it holds {listed or 'nothing'}"
     *arrangements, last = (layout.arrangement for layout in reversed(LAYOUTS))
     hint = f"arrange it as {', as '.join(arrangements)}, or as {last}"
+    if (unknown := other_annotations(root)) is not None:
+        message += "; its JSON files are none of the known annotation formats "
+        message += f"({shown(unknown, root)})"
+        hint = f"if they are annotations, export them as COCO; otherwise {hint}"
     if len(datasets) == 1:  # of several, such as patients, one alone is not what is meant
         hint = f"did you mean {root / datasets[0]}? Otherwise {hint}"
     return Finding("layout", "error", message, hint)

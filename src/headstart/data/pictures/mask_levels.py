@@ -14,6 +14,7 @@ from headstart.data.pictures.refusals import picture_error, too_deep, too_many_c
 from headstart.data.pictures.transparency import painted
 from headstart.errors import DataError
 
+SOFT_EDGED = "the mask has soft edges: many levels, nearly all near 0 or 255"
 THRESHOLD_HINT = (
     "export the mask again as PNG without smoothing; or read it by a threshold, with the line "
     "`threshold = 128` at the top of dataset.toml (`headstart check DATA --describe "

@@ -25,7 +25,7 @@ from headstart.data.pictures.mask_colours import (
     has_soft_edges,
     nearest,
 )
-from headstart.data.pictures.mask_levels import THRESHOLD_HINT, describe_levels
+from headstart.data.pictures.mask_levels import SOFT_EDGED, THRESHOLD_HINT, describe_levels
 from headstart.data.pictures.opening import turned
 from headstart.data.pictures.reading import (
     TRANSPARENT,
@@ -120,7 +120,8 @@ def _read_layer(
         if layer.others is None and layer.threshold is None:
             grey = read_mask(layer.path, root, None if published else background)
         else:
-            grey = read_luma(layer.path, root, on_black=not published)
+            hard = layer.threshold is None and not published
+            grey = read_luma(layer.path, root, on_black=not published, hard=hard)
     except DataError as e:
         if layer.hint and all(f.code in _PIXELS for f in e.findings):
             raise DataError([replace(f, hint=layer.hint) for f in e.findings]) from e
@@ -142,8 +143,7 @@ def _read_layer(
     if unknown and layer.others is None:
         message = f"grey levels {_few(unknown)} are not in {layer.known}"
         if describe_levels(histogram) == "soft edges":
-            message = f"the mask has soft edges: {len(present)} levels, nearly all near 0 or 255"
-            findings.append(Finding("soft-mask", "error", message, THRESHOLD_HINT, where))
+            findings.append(Finding("soft-mask", "error", SOFT_EDGED, THRESHOLD_HINT, where))
         else:
             hint = layer.hint or (
                 "correct the mask, or add the level to mapping.json. The classes are "

@@ -50,7 +50,14 @@ from jaxtyping import Bool, Int64, UInt8
 from PIL import Image
 
 from headstart.data.files import open_regular, shown
-from headstart.data.pictures.mask_levels import levels_of, lossy_mask, mode_in_words
+from headstart.data.pictures.mask_levels import (
+    SOFT_EDGED,
+    THRESHOLD_HINT,
+    describe_levels,
+    levels_of,
+    lossy_mask,
+    mode_in_words,
+)
 from headstart.data.pictures.opening import Header, Stored, decode, read_header
 from headstart.data.pictures.refusals import MAX_PIXELS, picture_error, too_deep, without_range
 from headstart.data.pictures.transparency import (
@@ -185,7 +192,9 @@ def read_colours(
     return codes
 
 
-def read_luma(path: Path, root: Path, on_black: bool = True) -> UInt8[np.ndarray, "h w"]:
+def read_luma(
+    path: Path, root: Path, on_black: bool = True, hard: bool = False
+) -> UInt8[np.ndarray, "h w"]:
     """Return the brightness of a mask; accepts coloured and lossy files, unlike [`read_mask`][].
 
     ``(19595 R + 38470 G + 7471 B + 32768) >> 16``, the level itself for grey.
@@ -194,15 +203,23 @@ def read_luma(path: Path, root: Path, on_black: bool = True) -> UInt8[np.ndarray
         path: the file.
         root: the dataset folder; links that leave it are refused.
         on_black: whether transparent pixels are laid on black; else alpha is ignored.
+        hard: whether lossy formats and soft edges are refused, as where everything that is not
+            black is one class: a threshold must say where it begins.
 
     Raises:
         DataError: as for [`read_image`][], except that transparency is accepted.
     """
     name = shown(path, root)
     with open_regular(path, root) as file:
-        picture = _eight_bit_picture(decode(file, name), name)
+        stored = decode(file, name)
+    if hard and stored.lossy:
+        raise lossy_mask(stored, name)
+    picture = _eight_bit_picture(stored, name)
     picture = on_black_level(picture) if on_black else picture
-    return np.array(picture.convert("RGB").convert("L"))
+    luma = np.array(picture.convert("RGB").convert("L"))
+    if hard and describe_levels(np.bincount(luma.ravel(), minlength=256)) == "soft edges":
+        raise picture_error(name, "soft-mask", SOFT_EDGED, THRESHOLD_HINT)
+    return luma
 
 
 def picture_header(path: Path, root: Path, rules: ReadingRules = NO_RULES) -> Header:

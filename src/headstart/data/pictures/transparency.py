@@ -81,10 +81,17 @@ def painted(picture: Image.Image, name: str) -> tuple[Image.Image, Bool[np.ndarr
 
 
 def on_black_level(picture: Image.Image) -> Image.Image:
-    """Return a mask laid on black, so that a pixel counts as dark where nobody painted."""
+    """Return a mask laid on black, so that a pixel counts as dark where nobody painted.
+
+    What was painted is white if all of it is black: otherwise it would vanish.
+    """
     if picture.mode == "P" or not picture.has_transparency_data:
         return picture
     rgba = picture.convert("RGBA")
+    pixels = np.asarray(rgba)
+    painted_pixels = pixels[pixels[..., 3] > 0][:, :3]
+    if painted_pixels.size < pixels[..., :3].size and not painted_pixels.any():
+        return Image.fromarray(pixels[..., 3])
     return Image.alpha_composite(Image.new("RGBA", rgba.size, (0, 0, 0, 255)), rgba).convert("RGB")
 
 
