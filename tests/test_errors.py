@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from headstart.errors import UsageError, look_up, read_codes
+from headstart.errors import Finding, UsageError, look_up, read_codes
 
 ROOT = Path(__file__).parents[1]
 DOCS = runpy.run_path(str(ROOT / "docs" / "errors.py"))
@@ -88,3 +88,11 @@ def test_a_code_is_found_as_it_stands_in_a_message() -> None:
         look_up("unknown-gray")
     with pytest.raises(UsageError, match="lists all"):
         look_up("zzz")
+
+
+def test_names_in_messages_cannot_steer_a_terminal() -> None:
+    """Escape sequences, line breaks, and marks that reverse the order of letters."""
+    name = "a\x1b[31m\n\u202egnp.exe\udce9"
+    shown = str(Finding("disk", "error", f"cannot read {name}", f"rename {name}", (name,)))
+    assert all(line.isprintable() for line in shown.splitlines())
+    assert shown.count("\\x1b[31m\\n\\u202egnp.exe\\udce9") == 3 and len(shown.splitlines()) == 3

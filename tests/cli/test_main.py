@@ -20,6 +20,7 @@ import pytest
 import torch
 from PIL import Image
 
+from headstart.cli import main as cli
 from headstart.cli.main import main
 from headstart.studies.summary import read_summary
 from headstart.system.disk import locked
@@ -165,6 +166,35 @@ def test_streams_that_are_closed_or_full_change_no_status(
     command = f"exec {sys.executable} -m headstart explain {code} {streams}"
     done = subprocess.run(["/bin/sh", "-c", command], capture_output=True, text=True)
     assert done.returncode == status and "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "raised",
+    [
+        MemoryError(),
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate"),
+    ],
+)
+def test_too_little_memory_ends_with_74_and_says_what_to_do(
+    raised: Exception, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Left(BaseException):
+        pass
+
+    def raising() -> None:
+        raise raised
+
+    def leave(status: int) -> None:
+        assert status == 74
+        raise Left
+
+    monkeypatch.setattr(cli, "app", raising)
+    monkeypatch.setattr(cli, "_leave", leave)
+    with pytest.raises(Left):
+        cli.main()
+    said = capsys.readouterr().err
+    assert "error[memory]" in said and "--size" in said and "Traceback" not in said
 
 
 # What a message has to hold: the code, where it is a finding of ours, and the facts.

@@ -19,7 +19,7 @@ import torch
 from PIL import Image
 
 from headstart.config.files import read_run_config, to_json
-from headstart.errors import DataError, InterruptedRun, LockedError, UsageError
+from headstart.errors import DataError, DiskError, InterruptedRun, LockedError, UsageError
 from headstart.inference.opening import open_segmenter
 from headstart.runs.folder import fresh_folder
 from headstart.runs.run import train
@@ -235,6 +235,56 @@ def test_a_moved_dataset_and_a_moved_run_go_on(drawn: Path, tmp_path: Path) -> N
     listener = Silent()
     train(tiny(tmp_path / "elsewhere"), tmp_path / "moved", listener)
     assert listener.resumed_at == [4]
+
+
+def test_a_folder_that_is_deleted_under_the_run_ends_it(drawn: Path, tmp_path: Path) -> None:
+    class Deleting(Silent):
+        def step(self, done: int, total: int) -> None:
+            if done == 4:
+                shutil.rmtree(tmp_path / "run")
+
+    with pytest.raises(DiskError, match=r"\[disk\].*run") as caught:
+        train(tiny(drawn), tmp_path / "run", Deleting())
+    assert caught.value.exit_status == 74
+
+
+def test_pictures_that_go_under_the_run_are_not_missed_until_it_is_continued(
+    drawn: Path, tmp_path: Path, trained: Path
+) -> None:
+    """They were decoded before the first step."""
+    data = tmp_path / "data"
+    shutil.copytree(drawn, data)
+
+    class Deleting(Silent):
+        def step(self, done: int, total: int) -> None:
+            (data / "segmentation/train/3/3_input.jpg").unlink(missing_ok=True)
+
+    train(tiny(data), tmp_path / "run", Deleting())
+    scores = (tmp_path / "run" / "scores.json").read_bytes()
+    assert scores == (trained / "scores.json").read_bytes()
+    with pytest.raises(DataError, match=r"image|mask"):
+        train(tiny(data), tmp_path / "run", Silent())
+
+
+def test_a_process_that_was_suspended_goes_on_to_the_same_bytes(
+    drawn: Path, tmp_path: Path, trained: Path
+) -> None:
+    class Suspending(Silent):
+        def step(self, done: int, total: int) -> None:
+            if done == 4:
+                os.kill(os.getpid(), signal.SIGSTOP)
+
+    child = os.fork()
+    if child == 0:
+        train(tiny(drawn), tmp_path / "run", Suspending())
+        os._exit(0)
+    _, status = os.waitpid(child, os.WUNTRACED)
+    assert os.WIFSTOPPED(status)
+    time.sleep(0.2)
+    os.kill(child, signal.SIGCONT)
+    assert os.waitpid(child, 0)[1] == 0
+    for name in ("weights.safetensors", "metrics.jsonl", "scores.json", "frames.csv"):
+        assert (tmp_path / "run" / name).read_bytes() == (trained / name).read_bytes(), name
 
 
 def test_a_budget_above_the_data(drawn: Path, tmp_path: Path) -> None:

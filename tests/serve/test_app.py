@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import shutil
 import socket
 import threading
 import time
@@ -21,6 +22,7 @@ from PIL import Image
 
 from headstart.data.layouts.picture_folder import find_pictures
 from headstart.inference.masks import predict
+from headstart.inference.opening import open_segmenter
 from headstart.inference.segmenter import brought
 from headstart.scores.frames_csv import read_frames_csv
 from headstart.scores.overlap import dice_of_frames
@@ -156,6 +158,18 @@ def test_a_frame_above_the_limit_is_refused(served: Served) -> None:
     with running(small) as url:
         answer = httpx.post(f"{url}/samples/0/segment")
     assert (answer.status_code, answer.json()["code"]) == (413, "picture-size")
+
+
+def test_the_network_that_was_loaded_answers_though_its_file_is_gone(
+    trained: Path, client: httpx.Client, served: Served, tmp_path: Path
+) -> None:
+    run = shutil.copytree(trained, tmp_path / "run")
+    with running(replace(served, segmenter=open_segmenter(run, "cpu"))) as url:
+        (run / "weights.safetensors").write_bytes(b"another's")
+        answer = httpx.post(f"{url}/segment", content=PNG)
+        shutil.rmtree(run)
+        again = httpx.post(f"{url}/segment", content=PNG)
+    assert answer.json() == again.json() == post(client).json()
 
 
 def chunks(size: int) -> Iterator[bytes]:

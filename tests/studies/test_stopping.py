@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 import signal
+from concurrent.futures import Future
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from headstart.config.records import StudyConfig
-from headstart.errors import InterruptedRun
+from headstart.errors import HeadstartError, InterruptedRun
 from headstart.runs import records, run
 from headstart.studies import study as study_module
+from headstart.studies import workers
 from headstart.studies.study import study
 from headstart.tasks import pretext_training, segmentation_training
 from tests.conftest import Silent, tiny
@@ -93,3 +96,39 @@ def test_a_run_that_is_scored_says_that_it_is_finished(
     run.train(tiny(drawn), tmp_path / "run", listener)
     assert [finding.code for finding in listener.warnings] == ["stopped-after-the-end"]
     assert (tmp_path / "run" / "scores.json").exists()
+
+
+def test_a_worker_that_dies_is_named_and_finished_runs_are_kept(
+    config: StudyConfig, whole: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the kernel kills it when memory is short."""
+
+    class Dying:
+        def __init__(self, *_: object, **__: object) -> None:
+            self.given = 0
+
+        def __enter__(self) -> Dying:
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            pass
+
+        def submit(self, work: Any, *args: Any) -> Future[Any]:
+            future: Future[Any] = Future()
+            self.given += 1
+            if self.given == 3:
+                future.set_exception(BrokenProcessPool())
+            else:
+                future.set_result(work(*args))
+            return future
+
+    told: list[str] = []
+    with monkeypatch.context() as patched:
+        patched.setattr(workers, "ProcessPoolExecutor", Dying)
+        with pytest.raises(HeadstartError, match=r"(?s)\[worker-died\].*--jobs"):
+            study(config, tmp_path / "S", Silent(), told.append, jobs=2)
+    finished = sum(line.startswith("[") for line in told)
+    assert 1 <= finished < 4
+    study(config, tmp_path / "S", Silent(), told.append)
+    assert sum(line.startswith("[") for line in told) == 4, "no run is run twice"
+    assert (tmp_path / "S" / "study.json").read_bytes() == whole

@@ -61,6 +61,11 @@ def test_predictions_are_used_if_they_are_asked_for(tmp_path: Path) -> None:
     assert [frame.name for frame in find_pictures(tmp_path / "out").frames] == ["images/a"]
 
 
+def test_a_name_that_looks_like_an_option_is_a_name(tmp_path: Path) -> None:
+    make(tmp_path, "-rf.png", "--out.jpg")
+    assert [frame.name for frame in find_pictures(tmp_path).frames] == ["--out", "-rf"]
+
+
 def test_pictures_whose_masks_would_collide(tmp_path: Path) -> None:
     make(tmp_path, "p/a.png", "p/a.jpg", "q/a.png")
     with pytest.raises(DataError) as caught:

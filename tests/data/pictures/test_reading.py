@@ -35,6 +35,13 @@ def chunk(kind: bytes, content: bytes) -> bytes:
     return struct.pack(">I", len(content)) + kind + content + check
 
 
+def text_bomb() -> bytes:
+    """A PNG whose compressed comment unpacks to 20 MB of zeros."""
+    packer = zlib.compressobj(9)
+    packed = b"".join(packer.compress(bytes(10_000_000)) for _ in range(2)) + packer.flush()
+    return PNG[:33] + chunk(b"zTXt", b"Comment\0\0" + packed) + PNG[33:]
+
+
 def png_header(width: int, height: int) -> bytes:
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     data = chunk(b"IDAT", zlib.compress(b"\0" * 100)) + chunk(b"IEND", b"")
@@ -94,6 +101,10 @@ BAD_IMAGES: dict[str, tuple[bytes, str, str]] = {
     "gif cut": (encoded(RGB[..., 0], "GIF")[:100], "damaged-picture", "cut short"),
     "gif bomb": (b"GIF89a" + b"\xff" * 4 + encoded(FEW, "GIF")[10:], "picture-size", "65535"),
     "animated gif": (several("GIF"), "several-pages", "several pictures"),
+    "avif": (b"\0\0\0\x1cftypavif" + bytes(40), "not-a-picture", "no known format"),
+    "fits": (b"SIMPLE  =                    T", "not-a-picture", "expected PNG"),
+    "photoshop": (b"8BPS\0\1" + bytes(40), "not-a-picture", "no known format"),
+    "windows metafile": (b"\xd7\xcd\xc6\x9a" + bytes(40), "not-a-picture", "no known format"),
     "zip": (b"PK\x03\x04" + bytes(40), "not-a-picture", "zip"),
     "zeros": (bytes(100), "not-a-picture", "no known format"),
     "only a signature": (PNG[:8], "damaged-picture", "cut short"),
@@ -175,6 +186,13 @@ def test_bad_mask(tmp_path: Path, case: str) -> None:
     finding = refused(read_mask, path, tmp_path)
     assert finding.code == code
     assert found in finding.message
+
+
+def test_a_comment_that_unpacks_to_too_much(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    path.write_bytes(text_bomb())
+    for read in (read_image, read_mask):
+        assert refused(read, path, tmp_path).code == "damaged-picture"
 
 
 @pytest.mark.parametrize("read", [read_image, read_mask, picture_header])
@@ -288,6 +306,7 @@ def test_flipped_and_lost_bytes_are_refused_or_read_never_worse(tmp_path: Path, 
         (encoded(GREY, "GIF"), np.stack([GREY] * 3, 2)),
         (encoded(COLOURED, "GIF", optimize=False), SHOWN[FEW]),
         (PNG + b"PK\x03\x04 more", RGB),
+        (JPEG + bytes(5000), np.asarray(Image.open(io.BytesIO(JPEG)))),
         (encoded(RGB[:1, :1]), RGB[:1, :1]),
         (encoded(np.zeros((1, 20_000), np.uint8)), np.zeros((1, 20_000, 3), np.uint8)),
     ],
