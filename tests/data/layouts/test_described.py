@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -106,6 +108,46 @@ def test_splits_by_folder_and_by_list(tmp_path: Path) -> None:
     assert refused.value.findings[0].files == ("learn/3.png",)
 
 
+@pytest.mark.parametrize(
+    ("classes", "greys"),
+    [
+        ({"background": 0, "polyp": 255}, (0, 255)),
+        ({"background": 255, "polyp": 0}, (255, 0)),
+        ({"background": 0, "polyp": 1}, (0, 1)),
+        ({"background": "#000000", "polyp": "#ffffff"}, (0, 255)),
+        ({"polyp": "#000000", "bg": "#ffffff"}, (255, 0)),
+    ],
+)
+@pytest.mark.parametrize("place", ["mapping.json", "dataset.toml"])
+def test_a_threshold_keeps_the_classes_and_which_is_dark(
+    tmp_path: Path, classes: dict[str, Any], greys: tuple[int, int], place: str
+) -> None:
+    for k in range(6):
+        save(tmp_path, f"img/{k}.png", picture(k))
+        save(tmp_path, f"gt/{k}.png", mask(k, (3, 250)))
+    text = 'pictures = "img/{name}.png"\nmasks = "gt/{name}.png"\nthreshold = 128\n'
+    if place == "mapping.json":
+        (tmp_path / place).write_text(json.dumps(classes))
+    else:
+        text += "\n".join(["[classes]", *(f"{n} = {json.dumps(v)}" for n, v in classes.items())])
+    dataset = described(tmp_path, text)
+    assert "polyp" in dataset.label_map.names and dataset.label_map.greys == greys
+    frame = dataset.splits["train"][0]
+    _, labels = read_labelled(frame, dataset.label_map, dataset.root)
+    bright = 1 if greys[0] < greys[1] else 0
+    expected = np.where(mask(int(frame.name), (3, 250)) >= 128, bright, 1 - bright)
+    assert np.array_equal(labels, expected)
+
+
+def test_three_classes_have_no_threshold(tmp_path: Path) -> None:
+    save(tmp_path, "img/0.png", picture(0))
+    save(tmp_path, "gt/0.png", mask(0))
+    (tmp_path / "mapping.json").write_text('{"background": 0, "a": 1, "b": 2}')
+    text = 'pictures = "img/{name}.png"\nmasks = "gt/{name}.png"\nthreshold = 9\n'
+    with pytest.raises(DataError, match=r"label-map.*threshold is for two classes, but 3"):
+        described(tmp_path, text)
+
+
 def test_regions_ignored_levels_and_thresholds(tmp_path: Path) -> None:
     for k in range(6):
         save(tmp_path, f"img/{k}.png", picture(k))
@@ -169,7 +211,7 @@ WRONG = {
     PATTERNS + "threshold = 0": "threshold",
     PATTERNS + 'names = "{patient}_{name}"': "names has {patient}",
     'pictures = "a/{name}.png"\n[masks]\nbackground = "b/{name}.png"': "leave it out",
-    PATTERNS + 'threshold = 9\n[classes]\na = "#000000"\nb = "#ff0000"\n': "two levels",
+    PATTERNS + "threshold = 9\n[classes]\na = 0\nb = 1\nc = 2\n": "two classes",
     PATTERNS + "[classes]\na = 0\nb = 0\n": "several classes",
     PATTERNS + '[classes]\na = 0\nb = "red"\n': "colour",
     "pictures = [": "not valid TOML",

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from headstart.data.label_map import Colour, LabelMap, label_map_of, map_of_levels, parsed_value
+from headstart.data.label_map import (
+    Colour,
+    LabelMap,
+    label_map_of,
+    map_of_levels,
+    parsed_value,
+    read_label_map,
+)
+from headstart.data.layouts.classes_to_paste import MAPPING
 from headstart.data.layouts.description import NAME, Description, Value
 from headstart.data.layouts.label_discovery import find_label_map
 from headstart.data.layouts.label_palettes import check_palettes
@@ -39,7 +47,7 @@ def described_label_map(
         return map_of_levels(dict(zip(names, free, strict=False)), levels)
     if not description.classes:
         if description.threshold is not None:
-            return map_of_levels({"background": 0, "class_1": 255})
+            return _two_levels(search, _from_mapping(search))
         label_map = find_label_map(search, masks, ignore=levels)
         _refuse_idle_ignore(search, values, label_map)
         return label_map
@@ -48,10 +56,39 @@ def described_label_map(
     label_map = label_map_of(pairs, NAME)
     listed = ", ".join(f"{value} {name}" for name, value in description.classes.items())
     search.reading.append(f"Classes: {listed}")
-    if description.threshold is None:
-        check_scale(search, label_map, masks, NAME)
-        check_palettes(search, label_map, masks, NAME)
+    if description.threshold is not None:
+        return _two_levels(search, label_map)
+    check_scale(search, label_map, masks, NAME)
+    check_palettes(search, label_map, masks, NAME)
     return label_map
+
+
+def _from_mapping(search: FrameSearch) -> LabelMap | None:
+    """Return the classes of ``mapping.json``; None where it is missing or damaged."""
+    path = search.root / MAPPING
+    if not path.exists():
+        return map_of_levels({"background": 0, "class_1": 255})
+    label_map, findings = read_label_map(path)
+    search.findings += findings
+    search.reading.append(f"Classes: {', '.join(label_map.names)} (from {MAPPING})")
+    return label_map
+
+
+def _two_levels(search: FrameSearch, label_map: LabelMap | None) -> LabelMap | None:
+    """Return two classes as levels; the one with the darker level is what lies below a threshold.
+
+    Classes that are colours get the levels 0 and 255.
+    """
+    if label_map is None or len(label_map.names) != 2:
+        found = 0 if label_map is None else len(label_map.names)
+        message = f"threshold is for two classes, but {found} are named"
+        hint = "name two classes, such as background = 0 and tool = 255, or leave threshold out"
+        search.add_finding("label-map", "error", message, hint)
+        return None
+    if not label_map.colours:
+        return label_map
+    background, other = (sum(colour) for colour in label_map.colours)
+    return LabelMap(label_map.names, (0, 255) if background < other else (255, 0))
 
 
 def _plain(value: Value) -> object:
@@ -110,7 +147,8 @@ def described_mask(
     if label_map.colours:
         return tuple(colour_layer(path, label_map, description.nearest) for path, _ in masks)
     if description.threshold is not None:
-        levels: tuple[tuple[int, int], ...] = ((0, label_map.greys[0]), (255, label_map.greys[-1]))
+        dark, bright = sorted(label_map.greys)
+        levels: tuple[tuple[int, int], ...] = ((0, dark), (255, bright))
     else:
         levels = tuple((grey, grey) for grey in label_map.greys)
     return tuple(

@@ -123,9 +123,8 @@ class Description(FrozenModel):
             )
         if self.pictures is not None and self.masks is None:
             raise ValueError("masks is missing: the pattern of the masks")
-        coloured = any(not isinstance(value, int) for value in self.classes.values())
-        if self.threshold is not None and (coloured or len(self.classes) > 2):
-            raise ValueError("threshold is for masks of two levels; leave it out, or the classes")
+        if self.threshold is not None and len(self.classes) > 2:
+            raise ValueError("threshold is for two classes, one below and one from it on")
         levels = any(isinstance(value, int) for value in self.classes.values())
         if self.nearest and (levels or isinstance(self.masks, dict) or self.layout is not None):
             raise ValueError("nearest is for masks of all classes whose classes are colours")

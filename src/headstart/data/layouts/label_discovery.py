@@ -29,7 +29,7 @@ from headstart.data.pictures.mask_colours import flat_colours, lies_along_border
 from headstart.data.pictures.mask_levels import pixels_by_level
 from headstart.data.pictures.reading import TRANSPARENT, read_colours, read_painted
 from headstart.data.pictures.transparency import transparent_mask
-from headstart.errors import DataError, Finding
+from headstart.errors import DataError, Finding, Severity
 
 _SAMPLED = 2000  # masks
 _MOST_LEVELS = 32
@@ -76,7 +76,11 @@ def find_label_map(
     search.reading.append(f"Classes: {listed} (the levels in the masks; there is no mapping.json)")
     message = f"there is no mapping.json; the levels in the masks are the classes: {listed}"
     mapping = {**classes, **({"ignore": [*ignore]} if ignore else {})}
-    search.add_finding("no-label-map", "info", message, f"to name them, {to_paste(mapping)}")
+    severity: Severity = "info"
+    if levels[0] != 0:  # as in trimaps, whose lowest level is an object
+        severity = "warning"
+        message += f". No mask has the level 0, so the lowest, {levels[0]}, is the background"
+    search.add_finding("no-label-map", severity, message, f"to name them, {to_paste(mapping)}")
     return label_map
 
 

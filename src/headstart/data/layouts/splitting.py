@@ -126,6 +126,8 @@ def make_splits(search: FrameSearch) -> None:
     except ValueError:
         message = f"{len(frames)} labelled images in fewer than three {kind} cannot be split"
         hint = "label more, or make the folders train, validation and test yourself"
+        if grouped:
+            hint += "; if the groups are no patients or videos, rename {group} in dataset.toml"
         search.add_finding("too-few-frames", "error", message, hint)
         return
     for name, stems in stems_by_split.items():

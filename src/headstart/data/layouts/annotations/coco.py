@@ -111,9 +111,11 @@ def _find(search: FrameSearch) -> LabelMap:
                 continue
             split = file.split or split_of(search, path)
             if path in annotated[split]:
+                (before,) = annotated[split][path]
                 message = f"{name[:200]} is listed twice"
-                hint = "keep one entry for each picture"
-                reader.add_finding("bad-annotations", "error", message, hint, [file.path])
+                hint = "keep one entry for each picture, and of several exports only the last"
+                both = dict.fromkeys((before.path, file.path))
+                reader.add_finding("bad-annotations", "error", message, hint, both)
                 continue
             size = picture_size(image.get("height"), image.get("width"))
             shapes = _shapes(reader, file, file.annotations.get(key, ()), grey_of, size, name)
