@@ -20,7 +20,11 @@ from headstart.data.layouts.classes_to_paste import (
     named,
     to_paste,
 )
-from headstart.data.layouts.label_files import label_map_beside
+from headstart.data.layouts.label_files import (
+    classes_sentence,
+    label_map_beside,
+    label_maps_below,
+)
 from headstart.data.layouts.label_palettes import Palettes, check_palettes, look_at_palettes
 from headstart.data.layouts.label_scale import check_scale
 from headstart.data.layouts.pairing import FrameSearch
@@ -53,7 +57,15 @@ def find_label_map(
     Returns:
         The label map; None with an error among the findings.
     """
-    path = search.root / "mapping.json"
+    path = search.root / MAPPING
+    below = label_maps_below(search.root, masks)
+    if len(set(below.values())) > 1:
+        one, other = next((a, b) for a in below for b in below if below[a] != below[b])
+        message = f"{one} and {other} give their classes other levels or colours"
+        hint = "export them together from the tool, so that a colour means one class everywhere"
+        files = [search.root / name for name in below]
+        search.add_finding("label-files-disagree", "error", message, hint, files)
+        return None
     if os.path.lexists(path):
         label_map, findings = read_label_map(path)
         search.findings += findings
@@ -65,6 +77,11 @@ def find_label_map(
     if (beside := label_map_beside(search.root)) is not None:
         label_map, sentence = beside
         search.reading.append(sentence)
+        check_palettes(search, label_map, masks, MAPPING)
+        return label_map
+    if below:
+        name, label_map = next(iter(below.items()))
+        search.reading.append(classes_sentence(label_map, name))
         check_palettes(search, label_map, masks, MAPPING)
         return label_map
     levels = _levels(search, masks, ignore)

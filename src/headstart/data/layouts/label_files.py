@@ -34,6 +34,7 @@ _MAX_BYTES = 1 << 20
 _LABELMAP_LINE = re.compile(r"(?P<name>.*?):(?P<colour>\d+,\d+,\d+)(:[^:]*){0,2}")
 _WITHOUT_COLOUR = re.compile(r"(?P<name>[^:]+)::[^:]*:[^:]*")
 _NAMES_SHOWN = 8
+_FOLDERS = 64
 
 
 def label_map_beside(root: Path) -> tuple[LabelMap, str] | None:
@@ -55,6 +56,34 @@ def label_map_beside(root: Path) -> tuple[LabelMap, str] | None:
             label_map = label_map_of(pairs, name)
             return label_map, classes_sentence(label_map, name)
     return None
+
+
+def label_maps_below(root: Path, masks: Sequence[Path]) -> dict[str, LabelMap]:
+    """Return the label maps of files in the folders between a dataset and its masks.
+
+    Several tasks of one annotation tool, unpacked side by side, bring one each.
+
+    Args:
+        root: The dataset's folder, whose own file is not looked at.
+        masks: Mask files; the folders of the first few different ones are looked into.
+
+    Returns:
+        Label maps by the path of their file.
+
+    Raises:
+        DataError: As for [`label_map_beside`][].
+    """
+    folders: dict[Path, None] = {}
+    for mask in masks:
+        folders |= dict.fromkeys(p for p in mask.parents if p != root and p.is_relative_to(root))
+        if len(folders) > _FOLDERS:
+            break
+    return {
+        shown(folder / name, root): label_map_of(pairs, name)
+        for folder in folders
+        for name, read in _READERS
+        if (folder / name).is_file() and (pairs := read(folder / name, root)) is not None
+    }
 
 
 def classes_sentence(label_map: LabelMap, source: str) -> str:
