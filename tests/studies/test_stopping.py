@@ -40,18 +40,20 @@ POINTS: dict[str, tuple[Any, str, int, int]] = {
 
 @pytest.fixture
 def config(drawn: Path) -> StudyConfig:
-    return tiny_study(drawn, labels=(6,), seeds=(1, 2))
+    return tiny_study(drawn, labels=(6,), seeds=(1,))
 
 
 @pytest.fixture(scope="module")
 def whole(drawn: Path, tmp_path_factory: pytest.TempPathFactory) -> bytes:
     out = tmp_path_factory.mktemp("whole") / "S"
-    study(tiny_study(drawn, labels=(6,), seeds=(1, 2)), out, Silent(), lambda _: None)
+    study(tiny_study(drawn, labels=(6,), seeds=(1,)), out, Silent(), lambda _: None)
     return (out / "study.json").read_bytes()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("point", POINTS)
+@pytest.mark.parametrize(
+    ("point", "number"),  # benchmarks/signals.py sends both everywhere, to processes
+    [(point, (signal.SIGINT, signal.SIGTERM)[k % 2]) for k, point in enumerate(POINTS)],
+)
 def test_a_signal_ends_a_study_wherever_it_comes(
     config: StudyConfig,
     whole: bytes,
@@ -73,7 +75,7 @@ def test_a_signal_ends_a_study_wherever_it_comes(
     told: list[str] = []
     with monkeypatch.context() as patched:
         patched.setattr(place, name, signalled)
-        with pytest.raises(InterruptedRun, match=rf"\[interrupted\].*{finished} of 4") as caught:
+        with pytest.raises(InterruptedRun, match=rf"\[interrupted\].*{finished} of 2") as caught:
             study(config, tmp_path / "S", Silent(), told.append)
     assert caught.value.exit_status == 128 + number
     assert sum(line.startswith("[") for line in told) == finished
@@ -128,7 +130,7 @@ def test_a_worker_that_dies_is_named_and_finished_runs_are_kept(
         with pytest.raises(HeadstartError, match=r"(?s)\[worker-died\].*--jobs"):
             study(config, tmp_path / "S", Silent(), told.append, jobs=2)
     finished = sum(line.startswith("[") for line in told)
-    assert 1 <= finished < 4
+    assert 1 <= finished < 2
     study(config, tmp_path / "S", Silent(), told.append)
-    assert sum(line.startswith("[") for line in told) == 4, "no run is run twice"
+    assert sum(line.startswith("[") for line in told) == 2, "no run is run twice"
     assert (tmp_path / "S" / "study.json").read_bytes() == whole

@@ -130,11 +130,11 @@ def test_nothing_pairs_in_a_plain_folder(tmp_path: Path) -> None:
     assert list(arrangements(places)) == []
 
 
-def test_a_hundred_thousand_files_take_seconds(tmp_path: Path) -> None:
+def test_many_files_take_a_moment(tmp_path: Path) -> None:
     for kind in ("images", "masks"):
         (tmp_path / kind).mkdir()
-        for i in range(50_000):
+        for i in range(15_000):
             (tmp_path / kind / f"frame_{i:06}.png").touch()
     begun = time.process_time()
-    assert best(tmp_path).matched == 50_000
-    assert time.process_time() - begun < 10  # 2 s on a quiet machine; room for a busy one
+    assert best(tmp_path).matched == 15_000
+    assert time.process_time() - begun < 3  # 0.5 s on a quiet machine; room for a busy one
