@@ -12,6 +12,7 @@ from headstart.system.signals import Stopping
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_signals_become_a_question_and_a_second_interrupt_ends_at_once(number: int) -> None:
+    of_the_process = signal.signal(number, signal.default_int_handler)
     before = signal.getsignal(number)
     with Stopping() as stopping:
         assert not stopping.asked()
@@ -21,6 +22,7 @@ def test_signals_become_a_question_and_a_second_interrupt_ends_at_once(number: i
             with pytest.raises(KeyboardInterrupt):
                 os.kill(os.getpid(), number)
     assert signal.getsignal(number) is before
+    signal.signal(number, of_the_process)
 
 
 def test_a_signal_inside_is_known_outside() -> None:

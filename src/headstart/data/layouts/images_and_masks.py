@@ -21,6 +21,7 @@ from headstart.data.files import listing
 from headstart.data.label_map import LabelMap
 from headstart.data.layouts.dataset import SPLITS
 from headstart.data.layouts.label_discovery import find_label_map
+from headstart.data.layouts.name_patterns import usual_split
 from headstart.data.layouts.pairing import (
     FrameSearch,
     composed,
@@ -38,9 +39,15 @@ def recognises(root: Path) -> bool:
     """Return whether a split, or the folder itself, has a folder ``images``, and ``masks``.
 
     Without ``masks`` there must be no other folder that could hold the masks. If no mask has the
-    name of a picture, their names may share a suffix, which this layout does not know.
+    name of a picture, their names may share a suffix, which this layout does not know; nor does it
+    know splits by other names, such as ``val``.
     """
-    return any(_has_images(root / name) for name in (*SPLITS, "."))
+    if not any(_has_images(root / name) for name in (*SPLITS, ".")):
+        return False
+    return not any(
+        usual_split(name) and name not in SPLITS and (root / name / "images").is_dir()
+        for name in listing(root, root)
+    )
 
 
 def _has_images(folder: Path) -> bool:
