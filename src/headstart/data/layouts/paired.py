@@ -26,6 +26,7 @@ from headstart.data.layouts.splitting import NO_SPLIT, complete_splits
 from headstart.data.pictures.frame import Frame, Layer, MaskLayer
 from headstart.data.pictures.masks import colour_layer
 
+_UNKNOWN = LabelMap(("background",), (0,))  # while only faults are collected
 _EXTRAS = 0.5  # share of the labelled pictures that have a further file
 
 
@@ -57,12 +58,11 @@ def _arranged(root: Path) -> tuple[Arrangement, Roles] | None:
 def _find(search: FrameSearch, arrangement: Arrangement, roles: Roles) -> LabelMap | None:
     _describe(search, arrangement, roles)
     mask_files = [path for kind in roles.masks for path in arrangement.files(kind)]
-    if len(roles.masks) > 1:
-        label_map: LabelMap | None = _class_per_kind(search, roles.masks)
-    else:
-        label_map = find_label_map(search, mask_files)
-    if label_map is None:
-        return None
+    label_map = (
+        _class_per_kind(search, roles.masks)
+        if len(roles.masks) > 1
+        else find_label_map(search, mask_files)
+    )
     group_of = groups_of(arrangement, roles.pictures)
     unlabelled = []
     unpaired: list[Path] = []
@@ -73,7 +73,7 @@ def _find(search: FrameSearch, arrangement: Arrangement, roles: Roles) -> LabelM
         if not any(masks):
             unlabelled += [path for paths in pictures.values() for path in paths]
             continue
-        _pair(search, part, pictures, masks, label_map, group_of, unpaired)
+        _pair(search, part, pictures, masks, label_map or _UNKNOWN, group_of, unpaired)
     _without_picture(search, arrangement, roles)
     unpaired = _without_extras(search, unpaired)
     others = [
