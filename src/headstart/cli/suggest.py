@@ -29,9 +29,9 @@ def suggest(
 ) -> None:
     """Pick the pictures whose labels would teach RUN most, with masks to correct.
 
-    Each pick is the picture that covers the largest part of the uncertainty that is left. A picture
-    is left out if it is a near-duplicate of a labelled frame, of a validation or test frame, or of
-    an earlier pick.
+    Each pick is the picture that best stands for the uncertain pictures that neither labelled
+    frames nor earlier picks resemble. A picture is left out if it is a near-duplicate of a labelled
+    frame, of a validation or test frame, or of an earlier pick.
 
     Example: headstart suggest runs/first my-data/unlabelled --count 20 --out to-label
     """
