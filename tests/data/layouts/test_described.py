@@ -139,12 +139,22 @@ def test_a_threshold_keeps_the_classes_and_which_is_dark(
     assert np.array_equal(labels, expected)
 
 
-def test_three_classes_have_no_threshold(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("mapping", "message"),
+    [
+        ({"background": 0, "a": 1, "b": 2}, "threshold is for two classes, but 3"),
+        ({"background": 0, "a": 1, "ignore": 255}, "mapping.json has ignore"),
+        ({"background": "#000000", "a": "#ff0000", "ignore": "#ffffff"}, "mapping.json has ignore"),
+    ],
+)
+def test_classes_that_have_no_threshold(
+    mapping: dict[str, Any], message: str, tmp_path: Path
+) -> None:
     save(tmp_path, "img/0.png", picture(0))
     save(tmp_path, "gt/0.png", mask(0))
-    (tmp_path / "mapping.json").write_text('{"background": 0, "a": 1, "b": 2}')
+    (tmp_path / "mapping.json").write_text(json.dumps(mapping))
     text = 'pictures = "img/{name}.png"\nmasks = "gt/{name}.png"\nthreshold = 9\n'
-    with pytest.raises(DataError, match=r"label-map.*threshold is for two classes, but 3"):
+    with pytest.raises(DataError, match=rf"label-map.*{message}"):
         described(tmp_path, text)
 
 
@@ -154,8 +164,8 @@ def test_regions_ignored_levels_and_thresholds(tmp_path: Path) -> None:
         save(tmp_path, f"gt/{k}.png", mask(k, (0, 7, 200, 255)))
         save(tmp_path, f"fov/{k}.png", mask(k + 100))
     patterns = 'pictures = "img/{name}.png"\nmasks = "gt/{name}.png"\n'
-    text = patterns + 'valid = "fov/{name}.png"\nignore = 7\nthreshold = 128\n'
-    dataset = described(tmp_path, text.replace("ignore = 7\n", ""))
+    text = patterns + 'valid = "fov/{name}.png"\nthreshold = 128\n'
+    dataset = described(tmp_path, text)
     frame = dataset.splits["train"][0]
     _, labels = read_labelled(frame, dataset.label_map, dataset.root)
     k = int(frame.name)
@@ -167,7 +177,7 @@ def test_regions_ignored_levels_and_thresholds(tmp_path: Path) -> None:
     assert set(np.unique(labels)) == {0, 1, IGNORE}
     (tmp_path / "fov/2.png").unlink()
     with pytest.raises(DataError, match="no-region"):
-        described(tmp_path, text.replace("ignore = 7\n", ""))
+        described(tmp_path, text)
 
 
 def test_a_pattern_for_each_class_and_pictures_that_show_nothing(tmp_path: Path) -> None:
@@ -212,6 +222,11 @@ WRONG = {
     PATTERNS + 'names = "{patient}_{name}"': "names has {patient}",
     'pictures = "a/{name}.png"\n[masks]\nbackground = "b/{name}.png"': "leave it out",
     PATTERNS + "threshold = 9\n[classes]\na = 0\nb = 1\nc = 2\n": "two classes",
+    PATTERNS + "threshold = 128\nignore = 255\n": "one of threshold and ignore",
+    PATTERNS + "threshold = 128\nignore = 255\n[classes]\na = 0\nb = 1\n": "threshold and ignore",
+    'threshold = 128\nignore = 255\npictures = "a/{name}.png"\n[masks]\na = "b/{name}.png"\n': (
+        "one of threshold and ignore"
+    ),
     PATTERNS + "[classes]\na = 0\nb = 0\n": "several classes",
     PATTERNS + '[classes]\na = 0\nb = "red"\n': "colour",
     "pictures = [": "not valid TOML",

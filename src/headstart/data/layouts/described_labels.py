@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from headstart.data.label_map import (
@@ -63,10 +64,14 @@ def described_label_map(
     return label_map
 
 
-def _from_mapping(search: FrameSearch) -> LabelMap | None:
-    """Return the classes of ``mapping.json``; None where it is missing or damaged."""
+def _from_mapping(search: FrameSearch) -> LabelMap:
+    """Return the classes of ``mapping.json``; without one, the levels after a threshold.
+
+    Raises:
+        DataError: it is damaged; names every problem.
+    """
     path = search.root / MAPPING
-    if not path.exists():
+    if not os.path.lexists(path):
         return map_of_levels({"background": 0, "class_1": 255})
     label_map, findings = read_label_map(path)
     search.findings += findings
@@ -74,16 +79,27 @@ def _from_mapping(search: FrameSearch) -> LabelMap | None:
     return label_map
 
 
-def _two_levels(search: FrameSearch, label_map: LabelMap | None) -> LabelMap | None:
+def _two_levels(search: FrameSearch, label_map: LabelMap) -> LabelMap | None:
     """Return two classes as levels; the one with the darker level is what lies below a threshold.
 
-    Classes that are colours get the levels 0 and 255.
+    Classes that are colours get the levels 0 and 255. Ignored values are refused: soft edges pass
+    through every level, so that no level marks only the pixels that count nowhere.
     """
-    if label_map is None or len(label_map.names) != 2:
-        found = 0 if label_map is None else len(label_map.names)
-        message = f"threshold is for two classes, but {found} are named"
+    if len(label_map.names) != 2:
+        message = f"threshold is for two classes, but {len(label_map.names)} are named"
         hint = "name two classes, such as background = 0 and tool = 255, or leave threshold out"
         search.add_finding("label-map", "error", message, hint)
+        return None
+    if label_map.ignore or label_map.ignored_colours:
+        message = (
+            f"{MAPPING} has ignore, and {NAME} a threshold, which leaves only two levels, one for "
+            "each class"
+        )
+        hint = (
+            f"leave ignore out of {MAPPING}, or threshold out of {NAME}; leave out regions by "
+            "valid, the pattern of masks of the region that counts"
+        )
+        search.add_finding("label-map", "error", message, hint, [search.root / MAPPING])
         return None
     if not label_map.colours:
         return label_map

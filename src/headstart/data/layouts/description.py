@@ -125,6 +125,12 @@ class Description(FrozenModel):
             raise ValueError("masks is missing: the pattern of the masks")
         if self.threshold is not None and len(self.classes) > 2:
             raise ValueError("threshold is for two classes, one below and one from it on")
+        if self.threshold is not None and self.ignore != ():
+            raise ValueError(
+                "give one of threshold and ignore: a threshold leaves only two levels, one for "
+                "each class; leave out regions by valid, the pattern of masks of the region that "
+                "counts"
+            )
         levels = any(isinstance(value, int) for value in self.classes.values())
         if self.nearest and (levels or isinstance(self.masks, dict) or self.layout is not None):
             raise ValueError("nearest is for masks of all classes whose classes are colours")
