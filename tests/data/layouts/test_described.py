@@ -12,7 +12,7 @@ from PIL import Image
 
 from headstart.config.records import RunConfig
 from headstart.data.label_map import IGNORE, LabelMap
-from headstart.data.layouts.dataset import Dataset
+from headstart.data.layouts.dataset import Dataset, FaultyDatasetError
 from headstart.data.layouts.recognise import layout_of, open_dataset
 from headstart.data.pictures.masks import read_labelled
 from headstart.errors import DataError
@@ -86,7 +86,7 @@ def test_a_file_elsewhere_names_the_folder(tmp_path: Path) -> None:
     assert len(open_dataset(file).splits["train"]) == 8 or open_dataset(file).splits["train"]
 
 
-def test_splits_by_folder_and_by_list(tmp_path: Path) -> None:
+def test_splits_by_folder(tmp_path: Path) -> None:
     for split, count in (("learn", 4), ("tune", 2), ("judge", 2)):
         for k in range(count):
             save(tmp_path, f"{split}/{k}.png", picture(k))
@@ -99,13 +99,54 @@ def test_splits_by_folder_and_by_list(tmp_path: Path) -> None:
     }  # fmt: skip
     with pytest.raises(DataError, match="not-a-split"):
         described(tmp_path, patterns)
-    (tmp_path / "a.txt").write_text("0\n1\n")
-    (tmp_path / "b.txt").write_text("2\n")
-    lists = 'pictures = "learn/{name}.png"\nmasks = "learn/{name}_m.png"\n[split]\n'
-    lists += 'train = "a.txt"\ntest = "b.txt"\n'
-    with pytest.raises(DataError, match="not-in-a-list") as refused:
-        described(tmp_path, lists)
-    assert refused.value.findings[0].files == ("learn/3.png",)
+
+
+LISTS = {  # train and test list, and the findings with their files
+    "names of every kind": ("0\n1.png\n", "\ufeff2\n\nlearn/3.png\n", {}),
+    "a picture in no list": ("0\n1\n", "2\n", {
+        "not-in-a-list": ("learn/3.png",), "frame-without-split": ("learn/3.png",),
+    }),
+    "a picture in two lists": ("0\n1\n2\n", "2\n3\n", {"picture-twice": ("learn/2.png",)}),
+    "in two, by two names": ("0\n1\n2\n", "2.png\n3\n", {"picture-twice": ("learn/2.png",)}),
+    "a name of no picture": ("0\n1\n", "2\n3\nx\n", {"annotated-picture-missing": ("b.txt",)}),
+    "lists without names": ("", "", {
+        "not-in-a-list": ("learn/0.png", "learn/1.png", "learn/2.png", "learn/3.png"),
+    }),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", LISTS)
+def test_splits_by_list(case: str, tmp_path: Path) -> None:
+    train, test, expected = LISTS[case]
+    for k in range(4):
+        save(tmp_path, f"learn/{k}.png", picture(k))
+        save(tmp_path, f"learn/{k}_m.png", mask(k))
+    (tmp_path / "a.txt").write_text(train)
+    (tmp_path / "b.txt").write_text(test)
+    text = 'pictures = "learn/{name}.png"\nmasks = "learn/{name}_m.png"\n[split]\n'
+    text += 'train = "a.txt"\ntest = "b.txt"\n'
+    if not expected:
+        dataset = described(tmp_path, text)
+        assert [frame.name for frame in dataset.splits["test"]] == ["2", "3"]
+        return
+    with pytest.raises(DataError) as refused:
+        described(tmp_path, text)
+    assert {finding.code: finding.files for finding in refused.value.findings} == expected
+
+
+def test_a_picture_that_two_frames_have(tmp_path: Path) -> None:
+    text = ""
+    for k, name in enumerate(("0", "1", "2", "./1")):
+        save(tmp_path, f"{name}.png", picture(k))
+        save(tmp_path, f"m/{k}.png", mask(k))
+        text += f'[[frames]]\nname = "{k}"\npicture = "{name}.png"\nmasks = ["m/{k}.png"]\n'
+    with pytest.raises(FaultyDatasetError, match="picture-twice") as refused:
+        described(tmp_path, text)
+    assert refused.value.findings[0].files == ("1.png",)
+    frames = [frame for part in refused.value.dataset.splits.values() for frame in part]
+    assert {f.name: f.masks for f in frames} == {
+        str(k): (tmp_path / f"m/{k}.png",) for k in range(3)
+    }
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from headstart.data.files import FollowedPath, is_junk, natural_key, read_file, walk_links
+from headstart.data.files import FollowedPath, is_junk, natural_key, walk_links
 from headstart.data.label_map import LabelMap
 from headstart.data.layouts.dataset import Dataset, Layout
 from headstart.data.layouts.described_labels import (
@@ -18,6 +18,7 @@ from headstart.data.layouts.described_labels import (
     described_label_map,
     described_mask,
 )
+from headstart.data.layouts.described_splits import meaning, splits_of
 from headstart.data.layouts.description import (
     NAME,
     Description,
@@ -29,14 +30,11 @@ from headstart.data.layouts.description import (
     read_description,
 )
 from headstart.data.layouts.frame_names import with_unique_names
-from headstart.data.layouts.name_patterns import split_of
 from headstart.data.layouts.pairing import FrameSearch, describe, read_frames
 from headstart.data.layouts.splitting import NO_SPLIT, complete_splits
 from headstart.data.pictures.frame import Frame
 from headstart.data.pictures.reading import SUFFIXES, ReadingRules
 from headstart.errors import DataError, Finding
-
-_MAX_LIST = 1 << 26  # bytes of a list file
 
 
 def file_of(path: Path) -> Path | None:
@@ -160,8 +158,14 @@ _Masks = dict[Path, list[tuple[Path, str]]]
 def _listed(search: FrameSearch, description: Description) -> tuple[_Frames, _Masks]:
     frames: _Frames = defaultdict(list)
     masks: _Masks = {}
+    places: set[str] = set()
+    twice: list[Path] = []
     for listed in description.frames:
         frame = Frame(listed.name, search.root / listed.picture, None, listed.group)
+        if (place := os.path.normpath(frame.image)) in places:
+            twice.append(frame.image)
+            continue
+        places.add(place)
         if not listed.masks and description.missing != "background":
             part = "validation" if listed.split == "validation" else "train"
             search.unlabelled[part] = (*search.unlabelled.get(part, ()), frame)
@@ -169,6 +173,10 @@ def _listed(search: FrameSearch, description: Description) -> tuple[_Frames, _Ma
         split = listed.split or NO_SPLIT
         frames[split].append(frame)
         masks[frame.image] = [(search.root / mask, "") for mask in listed.masks]
+    if twice:
+        message = "several [[frames]] have the same picture"
+        hint = "keep one of them; it may list several masks"
+        search.add_finding("picture-twice", "error", message, hint, twice)
     return frames, masks
 
 
@@ -188,7 +196,7 @@ def _by_pattern(search: FrameSearch, description: Description) -> tuple[_Frames,
         search.add_finding("no-images", "error", message, hint)
     by_class = {name: _index(pattern, files, pictures) for name, pattern in patterns.items()}
     valid = _index(description.valid, files, pictures) if description.valid else {}
-    listed_splits = _list_files(search, description)
+    splits = splits_of(search, description, pictures)
     frames: _Frames = defaultdict(list)
     masks: _Masks = {}
     without_mask: list[Path] = []
@@ -203,8 +211,7 @@ def _by_pattern(search: FrameSearch, description: Description) -> tuple[_Frames,
         if description.valid and not region:
             message, hint = "a picture has no mask of its region", f"add it, as {description.valid}"
             search.add_finding("no-region", "error", message, hint, [search.root / path])
-        split = _split(search, description, path, parts, listed_splits)
-        frames[split].append(
+        frames[splits[path]].append(
             Frame(_name(description, description.pictures, path, parts), search.root / path, None,
                   parts.get("group"), valid=search.root / region[0] if region else None)
         )  # fmt: skip
@@ -228,7 +235,7 @@ def _unlabelled(search: FrameSearch, description: Description, others: list[str]
     found: _Frames = defaultdict(list)
     for pattern in (patterns,) if isinstance(patterns, str) else patterns:
         for path, parts in matching(pattern, others).items():
-            validates = _meaning(description, parts.get("split", "")) == "validation"
+            validates = meaning(description, parts.get("split", "")) == "validation"
             frame = Frame(_name(description, pattern, path, parts), search.root / path)
             found["validation" if validates else "train"].append(frame)
     search.unlabelled |= {part: with_unique_names(f, search.root) for part, f in found.items()}
@@ -239,13 +246,6 @@ def _name(description: Description, pattern: str, path: str, parts: Parts) -> st
     if description.names is not None and parts.keys() >= set(parts_of(description.names)):
         return filled(description.names, parts)
     return parts["name"] if "{name}" in pattern.rpartition("/")[0] else Path(path).stem
-
-
-def _meaning(description: Description, value: str) -> str | None:
-    """Return the split that a value of ``{split}`` means; None if none."""
-    named = {of: split for split, of in description.split.items()}
-    meaning = split_of(value)
-    return named.get(value) or (meaning[0] if meaning else None)
 
 
 def _files(root: Path) -> Iterable[str]:
@@ -274,41 +274,3 @@ def _index(
         path: by_parts.get(tuple(parts[part] for part in shared), ())
         for path, parts in pictures.items()
     }
-
-
-def _list_files(search: FrameSearch, description: Description) -> dict[str, str]:
-    """Return the split of each name that a list file has."""
-    splits: dict[str, str] = {}
-    for split, value in description.split.items():
-        if value.endswith(".txt"):
-            text = read_file(search.root / value, search.root, _MAX_LIST).decode("utf-8", "replace")
-            splits |= dict.fromkeys(
-                (line.strip() for line in text.splitlines() if line.strip()), split
-            )
-    return splits
-
-
-def _split(
-    search: FrameSearch,
-    description: Description,
-    path: str,
-    parts: Parts,
-    listed: Mapping[str, str],
-) -> str:
-    if listed:
-        for name in (parts["name"], Path(path).stem, path, Path(path).name):
-            if name in listed:
-                return listed[name]
-        message = "a picture is in no list of the splits"
-        search.add_finding(
-            "not-in-a-list", "error", message, "add its name to a list", [search.root / path]
-        )
-        return NO_SPLIT
-    if (value := parts.get("split")) is None:
-        return NO_SPLIT
-    if split := _meaning(description, value):
-        return split
-    message = f"{value} is the name of no split"
-    hint = f'say which it is: [split], then for example train = "{value}"'
-    search.add_finding("not-a-split", "error", message, hint, [search.root / path])
-    return NO_SPLIT

@@ -39,6 +39,9 @@ from headstart.errors import DataError
 NAME = "dataset.toml"
 """The file's name in a dataset's folder; given as ``DATA`` it may be any ``.toml`` file."""
 
+LIST_ENDING = ".txt"
+"""A value of ``[split]`` with this ending is a list file."""
+
 Split = Literal["train", "validation", "test"]
 Value = int | str | tuple[int, int, int]
 Parts = Mapping[str, str]
