@@ -254,6 +254,31 @@ def test_a_level_that_counts_nowhere_in_masks_of_classes(tmp_path: Path) -> None
         assert np.array_equal(labels, np.where(its == 1, IGNORE, its == 255))
 
 
+FRAME = '[[frames]]\nname = "a"\npicture = "a.png"\nmasks = ["b.png"]\n'
+BY_CLASS = 'pictures = "a/{name}.png"\n[masks]\na = "b/{name}.png"\n'
+UNREAD = {
+    'layout = "plain"\n': (
+        "ignore = 255\n", "threshold = 128\n", "nearest = true\n", 'names = "{name}"\n',
+        'valid = "v/{name}.png"\n', 'masks = "m/{name}.png"\n', 'unlabelled = "u/{name}.png"\n',
+        'missing = "background"\n', 'links = "follow"\n', "range = [0, 9]\n", "page = 0\n",
+        "classes = {a = 0, b = 1}\n", 'split = {train = "a"}\n',
+    ),
+    FRAME: (
+        'valid = "v/{name}.png"\n', 'masks = "m/{name}.png"\n', 'names = "{name}"\n',
+        'unlabelled = "u/{name}.png"\n', 'split = {train = "a"}\n',
+        'masks = {tool = "m/{name}.png"}\n',
+    ),
+    BY_CLASS: ("classes = {background = 0, a = 1}\n", "nearest = true\n"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("rest", "line"), [(r, one) for r in UNREAD for one in UNREAD[r]])
+def test_a_setting_that_nothing_reads_is_refused(rest: str, line: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="bad-setting") as refused:
+        described(tmp_path, line + rest)
+    assert line.split(" ")[0] in str(refused.value)
+
+
 WRONG = {
     'pictures = "a/{name}.png"': "masks is missing",
     'layout = "nothing"': "no layout nothing",
@@ -270,6 +295,12 @@ WRONG = {
     ),
     PATTERNS + "[classes]\na = 0\nb = 0\n": "several classes",
     PATTERNS + '[classes]\na = 0\nb = "red"\n': "colour",
+    PATTERNS + '[split]\ntrain = "a"\n': "no pattern has {split}",
+    'pictures = "{split}/{name}.png"\nmasks = "b/{name}.png"\n'
+    'split = {train = "a", test = "t.txt"}\n': "list files and values",
+    'pictures = "{split}/{name}.png"\nmasks = "b/{name}.png"\n'
+    'split = {train = "a", test = "a"}\n': "one value for several splits",
+    'pictures = "a/{name}.png"\nmasks = {}\n': "masks is missing",
     "pictures = [": "not valid TOML",
     "": "one of layout, pictures",
     'pictures = "none/{name}.png"\nmasks = "truth/{name}.png"': "no picture matches",

@@ -177,9 +177,14 @@ def description_text(dataset: Dataset, data: Path, file: Path) -> str:
         "docs/howto/own-data.md and in headstart.data.layouts.description. The reading was:",
         *(f"- {sentence}" for sentence in dataset.reading),
     ]
+    if description.layout is not None:
+        lines += [
+            "Beside layout only root is read. To use other settings, describe the folder by patterns",
+            "of pictures and masks.",
+        ]
     for finding in dataset.findings:
-        if finding.code == "region-left-out":  # its hint ends with the line that makes use of it
-            line = finding.hint[finding.hint.rindex("valid = ") :]
+        if finding.code == "region-left-out" and description.pictures is not None:
+            line = finding.hint[finding.hint.rindex("valid = ") :]  # the hint ends with it
             lines += [
                 "Without the # before it, this line makes only the pixels inside count:",
                 line,

@@ -49,6 +49,20 @@ Parts = Mapping[str, str]
 Pattern = Annotated[str, Field(min_length=1, max_length=500)]
 
 
+_LABELS = ("classes", "ignore", "threshold", "nearest", "missing")
+_FILES = ("root", "links", "range", "page", "schema_")
+_READ_BY = {
+    "layout": ("layout", "root", "schema_"),
+    "pictures": (
+        *("pictures", "masks", "names", "unlabelled", "split", "valid"),
+        *_LABELS,
+        *_FILES,
+    ),
+    "frames": ("frames", *_LABELS, *_FILES),
+}
+"""The settings that each way to find frames reads."""
+
+
 class ListedFrame(FrozenModel):
     """One frame, for folders whose names follow no pattern.
 
@@ -115,17 +129,60 @@ class Description(FrozenModel):
     page: Annotated[int, Field(ge=0)] | None = None
 
     @model_validator(mode="after")
-    def _one_way_to_find_frames(self) -> Description:
-        """Check that frames are described in one way, and that patterns name them."""
-        ways = [self.layout is not None, self.pictures is not None, bool(self.frames)]
-        if sum(ways) != 1:
+    def _is_consistent(self) -> Description:
+        self._check_ways()
+        self._check_patterns()
+        self._check_labels()
+        return self
+
+    def _check_ways(self) -> None:
+        """Check that frames are described in one way, which reads every setting."""
+        ways = [name for name in _READ_BY if getattr(self, name) not in (None, ())]
+        if len(ways) != 1:
             raise ValueError("give one of layout, pictures (with masks) and frames")
-        if self.layout is not None and self.links == "follow":
+        given = [
+            name
+            for name, field in type(self).model_fields.items()
+            if getattr(self, name) != field.get_default(call_default_factory=True)
+        ]
+        if unread := [name for name in given if name not in _READ_BY[ways[0]]]:
             raise ValueError(
-                "links are followed for pictures and masks, or frames, not for a layout"
+                f"{ways[0]} cannot be combined with {', '.join(unread)}: leave out what you do not "
+                "need, or describe the folder by pictures and masks"
             )
-        if self.pictures is not None and self.masks is None:
-            raise ValueError("masks is missing: the pattern of the masks")
+        if self.pictures is not None and not self.masks:
+            raise ValueError("masks is missing: the pattern of the masks, or a table by class")
+
+    def _check_patterns(self) -> None:
+        """Check that patterns name frames, and that what stands for a part is in a pattern."""
+        unlabelled = [self.unlabelled] if isinstance(self.unlabelled, str) else [*self.unlabelled]
+        masks = [*self.masks.values()] if isinstance(self.masks, dict) else [self.masks]
+        for pattern in (self.pictures, self.names, self.valid, *unlabelled, *masks):
+            if pattern is not None and "{name}" not in pattern:
+                raise ValueError(f"the pattern {pattern} has no {{name}}")
+        parts = parts_of(self.pictures or "")
+        if unknown := set(parts_of(self.names or "")) - set(parts):
+            raise ValueError(f"names has {{{min(unknown)}}}, but pictures has not")
+        values = [value for value in self.split.values() if not value.endswith(LIST_ENDING)]
+        if values and len(values) < len(self.split):
+            raise ValueError("split has list files and values of {split}: give one or the other")
+        if values and "split" not in (*parts, *(p for each in unlabelled for p in parts_of(each))):
+            raise ValueError(
+                f"split has {values[0]}, but no pattern has {{split}}: write {{split}} into "
+                f"pictures, or name list files, which end in {LIST_ENDING}"
+            )
+        if len(set(self.split.values())) < len(self.split):
+            raise ValueError("split has one value for several splits: give each its own")
+
+    def _check_labels(self) -> None:
+        """Check that what is said about the labels fits together."""
+        by_class = isinstance(self.masks, dict)
+        if by_class and self.classes:
+            raise ValueError(
+                "masks by class cannot be combined with classes: the names of masks are the classes"
+            )
+        if isinstance(self.masks, dict) and "background" in self.masks:
+            raise ValueError("masks has background: leave it out, it is where no other class is")
         if self.threshold is not None and len(self.classes) > 2:
             raise ValueError("threshold is for two classes, one below and one from it on")
         if self.threshold is not None and self.ignore != ():
@@ -135,22 +192,10 @@ class Description(FrozenModel):
                 "counts"
             )
         levels = any(isinstance(value, int) for value in self.classes.values())
-        if self.nearest and (levels or isinstance(self.masks, dict) or self.layout is not None):
+        if self.nearest and (levels or by_class):
             raise ValueError("nearest is for masks of all classes whose classes are colours")
         if self.nearest and self.threshold is not None:
             raise ValueError("give one of threshold and nearest")
-        if isinstance(self.masks, dict) and "background" in self.masks:
-            raise ValueError("masks has background: leave it out, it is where no other class is")
-        unknown = set(parts_of(self.names or "")) - set(parts_of(self.pictures or ""))
-        if unknown:
-            raise ValueError(f"names has {{{min(unknown)}}}, but pictures has not")
-        patterns = [self.pictures, self.names, self.valid]
-        patterns += [self.unlabelled] if isinstance(self.unlabelled, str) else self.unlabelled
-        patterns += list(self.masks.values()) if isinstance(self.masks, dict) else [self.masks]
-        for pattern in patterns:
-            if pattern is not None and "{name}" not in pattern:
-                raise ValueError(f"the pattern {pattern} has no {{name}}")
-        return self
 
 
 def read_description(path: Path) -> Description:
