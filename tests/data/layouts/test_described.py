@@ -332,3 +332,9 @@ def test_sixteen_bits_and_a_run(tmp_path: Path) -> None:
     assert first != described(tmp_path, text.replace("4095", "4000")).description
     config = RunConfig(data=str(tmp_path))
     assert labelled_task("segmentation").hashes(dataset, config, tmp_path)["dataset.toml"] == first
+    (tmp_path / f"gt/{frame.name}.png").unlink()
+    with pytest.raises(FaultyDatasetError, match="image-without-mask") as refused:
+        described(tmp_path, text)
+    faulty = refused.value.dataset
+    assert {f.rules for part in faulty.splits.values() for f in part} == {frame.rules}
+    assert (faulty.description, faulty.reading[0]) == (first, dataset.reading[0])

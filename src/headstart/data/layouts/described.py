@@ -12,7 +12,7 @@ from pathlib import Path
 
 from headstart.data.files import FollowedPath, is_junk, natural_key, walk_links
 from headstart.data.label_map import LabelMap
-from headstart.data.layouts.dataset import Dataset, Layout
+from headstart.data.layouts.dataset import Dataset, FaultyDatasetError, Layout
 from headstart.data.layouts.described_labels import (
     can_be_nearest,
     described_label_map,
@@ -60,24 +60,38 @@ def read(file: Path) -> Dataset:
     root = Path(os.path.normpath(file.parent / description.root))
     if description.layout is not None:
         return _by_layout(description.layout, root, file)
-    dataset = read_as(description, root)
-    return replace(dataset, reading=(f"Described by {file.name}", *dataset.reading))
+    return read_as(description, root, f"Described by {file.name}")
 
 
-def read_as(description: Description, root: Path) -> Dataset:
+def read_as(description: Description, root: Path, source: str = "") -> Dataset:
     """Find the frames in a folder as patterns, or frames one by one, say.
+
+    Args:
+        description: patterns or frames.
+        root: the folder.
+        source: the first sentence of the reading, if any.
 
     Raises:
         DataError: With all faults of the folder.
     """
     root = FollowedPath(root) if description.links == "follow" else root
     search = FrameSearch(root, LAYOUT.arrangement)
-    dataset = read_frames(search, LAYOUT.name, lambda search: _find(search, description))
+    try:
+        dataset = read_frames(search, LAYOUT.name, lambda search: _find(search, description))
+    except FaultyDatasetError as error:
+        faulty = _completed(error.dataset, description, source)
+        raise FaultyDatasetError(error.findings, faulty) from None
+    return _completed(dataset, description, source)
+
+
+def _completed(dataset: Dataset, description: Description, source: str) -> Dataset:
+    """Return a dataset with the rules of its pictures, its description, and the full reading."""
     rules = ReadingRules(description.range, description.page)
     return replace(
         dataset,
         splits={n: _by_rules(frames, rules) for n, frames in dataset.splits.items()},
         unlabelled={n: _by_rules(frames, rules) for n, frames in dataset.unlabelled.items()},
+        reading=(*([source] if source else []), *dataset.reading),
         description=hashlib.sha256(
             description.model_dump_json(exclude={"root"}, exclude_defaults=True).encode()
         ).hexdigest(),
