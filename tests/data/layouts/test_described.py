@@ -221,6 +221,40 @@ def test_regions_ignored_levels_and_thresholds(tmp_path: Path) -> None:
         described(tmp_path, text)
 
 
+COLOURS = '{"a": "#000000", "b": "#c8c8c8", "ignore": [255, 1, 1]}'  # mapping.json
+
+
+@pytest.mark.parametrize(
+    ("ignore", "classes", "ignored", "ignored_colours"),
+    [
+        ("[255, 1, 1]", COLOURS, (), ((255, 1, 1),)),
+        ("[255, 1, 7]", COLOURS.replace("255, 1, 1", "255, 1, 7"), (), ((255, 1, 7),)),
+        ("[255, 1, 7]", "", (1, 7, 255), ()),
+        ("[255, 1, 7]", "[classes]\na = 0\nb = 200\n", (1, 7, 255), ()),
+        ("[255, 1, 1]", '[classes]\na = "#000000"\nb = "#c8c8c8"\n', (), ((255, 1, 1),)),
+        ('["#ff0101"]', '[classes]\na = "#000000"\nb = "#c8c8c8"\n', (), ((255, 1, 1),)),
+    ],
+)
+def test_three_numbers_are_levels_or_one_colour_as_the_classes_are(
+    ignore: str,
+    classes: str,
+    ignored: tuple[int, ...],
+    ignored_colours: tuple[tuple[int, int, int], ...],
+    tmp_path: Path,
+) -> None:
+    for k in range(4):
+        save(tmp_path, f"img/{k}.png", picture(k))
+        save(tmp_path, f"gt/{k}.png", mask(k, (0, 200, 255, 1, 7)))
+    text = f'pictures = "img/{{name}}.png"\nmasks = "gt/{{name}}.png"\nignore = {ignore}\n'
+    if classes.startswith("{"):
+        (tmp_path / "mapping.json").write_text(classes)
+    else:
+        text += classes
+    label_map = described(tmp_path, text).label_map
+    assert (label_map.ignore, label_map.ignored_colours) == (ignored, ignored_colours)
+    assert len(label_map.names) == 2
+
+
 def test_a_pattern_for_each_class_and_pictures_that_show_nothing(tmp_path: Path) -> None:
     for k in range(6):
         save(tmp_path, f"img/{k}.png", picture(k))
@@ -295,6 +329,17 @@ WRONG = {
     ),
     PATTERNS + "[classes]\na = 0\nb = 0\n": "several classes",
     PATTERNS + '[classes]\na = 0\nb = "red"\n': "colour",
+    PATTERNS + 'ignore = "red"': "ignore: red is neither a grey level",
+    PATTERNS + "ignore = 300": "ignore: 300 is neither",
+    PATTERNS + "ignore = [7, -1]": "ignore: -1 is neither",
+    PATTERNS + "ignore = true": "ignore: True is neither",
+    PATTERNS + "ignore = [1, 1]": "ignore has a value twice",
+    PATTERNS + "ignore = [0, 255]": "only ignored pixels (ignored: 0, 255)",
+    PATTERNS + "ignore = 255": "only the level 0 (ignored: 255)",
+    PATTERNS + 'ignore = "#ff0000"': "ignore has a colour, but the classes are grey levels",
+    PATTERNS + 'ignore = [7, "#ff0000"]\n[classes]\na = 0\nb = 255\n': "ignore has a colour",
+    PATTERNS + 'ignore = 7\n[classes]\na = "#000000"\nb = "#ffffff"\n': "ignore has a grey level",
+    PATTERNS + "ignore = 255\n[classes]\na = 0\nb = 255\n": "grey level of the class b",
     PATTERNS + '[split]\ntrain = "a"\n': "no pattern has {split}",
     'pictures = "{split}/{name}.png"\nmasks = "b/{name}.png"\n'
     'split = {train = "a", test = "t.txt"}\n': "list files and values",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 from headstart.data.label_map import (
@@ -21,6 +22,7 @@ from headstart.data.layouts.label_scale import check_scale
 from headstart.data.layouts.pairing import FrameSearch
 from headstart.data.pictures.frame import Frame, Layer, MaskLayer, Shapes
 from headstart.data.pictures.masks import colour_layer
+from headstart.errors import DataError, Finding
 
 
 def described_label_map(
@@ -39,9 +41,7 @@ def described_label_map(
     Raises:
         DataError: the classes are no label map; names every problem.
     """
-    ignored = description.ignore if isinstance(description.ignore, tuple) else (description.ignore,)
-    values = [parsed_value(_plain(value)) for value in ignored]
-    levels = [value for value in values if isinstance(value, int)]
+    levels, colours = _ignored(description)
     if isinstance(description.masks, dict):
         names = ["background", *description.masks]
         free = (level for level in range(256) if level not in levels)
@@ -50,11 +50,9 @@ def described_label_map(
         if description.threshold is not None:
             return _two_levels(search, _from_mapping(search))
         label_map = find_label_map(search, masks, ignore=levels)
-        _refuse_idle_ignore(search, values, label_map)
-        return label_map
-    pairs: list[tuple[str, object]] = [(n, _plain(v)) for n, v in description.classes.items()]
-    pairs += [("ignore", [_plain(value) for value in ignored])] if ignored else []
-    label_map = label_map_of(pairs, NAME)
+        return None if label_map is None else _with_idle_refused(label_map, levels, colours)
+    pairs = [(name, _plain(value)) for name, value in description.classes.items()]
+    label_map = _with_ignored(label_map_of(pairs, NAME), levels, colours)
     listed = ", ".join(f"{value} {name}" for name, value in description.classes.items())
     search.reading.append(f"Classes: {listed}")
     if description.threshold is not None:
@@ -62,6 +60,77 @@ def described_label_map(
     check_scale(search, label_map, masks, NAME)
     check_palettes(search, label_map, masks, NAME)
     return label_map
+
+
+def _ignored(description: Description) -> tuple[list[int], list[Colour]]:
+    """Return the levels and the colours that count nowhere.
+
+    Three numbers are three levels; one colour if the classes are colours, or two numbers are equal.
+
+    Raises:
+        DataError: a value is there twice.
+    """
+    given = description.ignore if isinstance(description.ignore, tuple) else (description.ignore,)
+    of_classes = [parsed_value(_plain(value)) for value in description.classes.values()]
+    one = parsed_value(list(given))
+    of_colours = any(isinstance(value, tuple) for value in of_classes)
+    if one is not None and (of_colours or len(set(given)) < len(given)):
+        values = [one]
+    else:
+        values = [value for each in given if (value := parsed_value(_plain(each))) is not None]
+    if len(set(values)) < len(values):
+        raise _no_ignore("ignore has a value twice", "write each level or colour once")
+    levels = [value for value in values if isinstance(value, int)]
+    return levels, [value for value in values if isinstance(value, tuple)]
+
+
+def _with_ignored(label_map: LabelMap, levels: list[int], colours: list[Colour]) -> LabelMap:
+    """Return a label map of a description's classes with what the description ignores.
+
+    Raises:
+        DataError: what is ignored is of another kind than the classes, or is a class.
+    """
+    _refuse_other_kind(label_map, levels, colours)
+    values: tuple[int | Colour, ...] = label_map.colours or label_map.greys
+    for name, value in zip(label_map.names, values, strict=True):
+        if value in (*levels, *colours):
+            message = f"ignore has the {_kind(label_map)} of the class {name}"
+            raise _no_ignore(message, "take it out of ignore, or leave the class out")
+    return replace(label_map, ignore=tuple(sorted(levels)), ignored_colours=tuple(colours))
+
+
+def _with_idle_refused(label_map: LabelMap, levels: list[int], colours: list[Colour]) -> LabelMap:
+    """Return a label map that is not from the description, and ignores all that it ignores.
+
+    Raises:
+        DataError: it does not.
+    """
+    if label_map.colours and len(levels) == 3 and not colours:  # a colour as three numbers
+        red, green, blue = levels
+        levels, colours = [], [(red, green, blue)]
+    _refuse_other_kind(label_map, levels, colours)
+    if {*levels, *colours} - {*label_map.ignore, *label_map.ignored_colours}:
+        message = "it says ignore, but the classes are from another file, which does not"
+        raise _no_ignore(
+            message, f'write "ignore" there too, or the classes as [classes] in {NAME}'
+        )
+    return label_map
+
+
+def _refuse_other_kind(label_map: LabelMap, levels: list[int], colours: list[Colour]) -> None:
+    if levels if label_map.colours else colours:
+        other = "a grey level" if label_map.colours else "a colour"
+        kind = _kind(label_map)
+        message = f"ignore has {other}, but the classes are {kind}s"
+        raise _no_ignore(message, f"give the {kind} of the pixels that count nowhere")
+
+
+def _kind(label_map: LabelMap) -> str:
+    return "colour" if label_map.colours else "grey level"
+
+
+def _no_ignore(message: str, hint: str) -> DataError:
+    return DataError(Finding("label-map", "error", f"{NAME}: {message}", hint))
 
 
 def _from_mapping(search: FrameSearch) -> LabelMap:
@@ -110,19 +179,6 @@ def _two_levels(search: FrameSearch, label_map: LabelMap) -> LabelMap | None:
 def _plain(value: Value) -> object:
     """Return a level or colour as JSON has it."""
     return list(value) if isinstance(value, tuple) else value
-
-
-def _refuse_idle_ignore(
-    search: FrameSearch, values: list[int | Colour | None], label_map: LabelMap | None
-) -> None:
-    """Add an error if the file ignores what the classes, which are not its own, do not ignore."""
-    if label_map is None:
-        return
-    known = {*label_map.ignore, *label_map.ignored_colours}
-    if any(value not in known for value in values):
-        message = f"{NAME} says ignore, but the classes are from another file, which does not"
-        hint = f'write "ignore" there too, or the classes as [classes] in {NAME}'
-        search.add_finding("label-map", "error", message, hint)
 
 
 def can_be_nearest(search: FrameSearch, label_map: LabelMap) -> bool:

@@ -31,8 +31,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, ValidationError, model_validator
+from pydantic import ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from headstart.data.label_map import parsed_value
 from headstart.data.settings_files import FrozenModel, explain, read_settings
 from headstart.errors import DataError
 
@@ -127,6 +128,18 @@ class Description(FrozenModel):
     links: Literal["refuse", "follow"] = "refuse"
     range: tuple[int, int] | Literal["percentile"] | None = None
     page: Annotated[int, Field(ge=0)] | None = None
+
+    @field_validator("ignore", mode="before")
+    @classmethod
+    def _levels_or_colours(cls, value: object) -> object:
+        for one in value if isinstance(value, list | tuple) else (value,):
+            parsed = parsed_value(list(one) if isinstance(one, tuple) else one)
+            if parsed is None or (isinstance(parsed, int) and not 0 <= parsed <= 255):
+                raise ValueError(
+                    f"{one} is neither a grey level from 0 to 255 nor a colour such as "
+                    '"#ff0000" or [255, 0, 0]'
+                )
+        return value
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Description:
