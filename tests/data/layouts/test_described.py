@@ -321,6 +321,16 @@ WRONG = {
     PATTERNS + "threshold = 0": "threshold",
     PATTERNS + 'names = "{patient}_{name}"': "names has {patient}",
     'pictures = "a/{name}.png"\n[masks]\nbackground = "b/{name}.png"': "leave it out",
+    BY_CLASS.replace("\na =", "\nbg ="): "leave it out",
+    BY_CLASS.replace("\na =", "\nignore ="): "no class",
+    BY_CLASS.replace("\na =", '\n"" ='): "invalid class names",
+    BY_CLASS + "".join(f'c{k} = "c{k}/{{name}}.png"\n' for k in range(254)): "at most 254",
+    "ignore = [1, 2, 3, 4]\n"
+    + BY_CLASS
+    + "".join(f'c{k} = "c{k}/{{name}}.png"\n' for k in range(251)): "at most 251",
+    "ignore = [1, 1]\n" + BY_CLASS: "ignore has a value twice",
+    "ignore = [1, 0]\n" + BY_CLASS: "do not ignore 0",
+    'ignore = "#010101"\n' + BY_CLASS: "ignore has a colour",
     PATTERNS + "threshold = 9\n[classes]\na = 0\nb = 1\nc = 2\n": "two classes",
     PATTERNS + "threshold = 128\nignore = 255\n": "one of threshold and ignore",
     PATTERNS + "threshold = 128\nignore = 255\n[classes]\na = 0\nb = 1\n": "threshold and ignore",
@@ -345,7 +355,7 @@ WRONG = {
     'split = {train = "a", test = "t.txt"}\n': "list files and values",
     'pictures = "{split}/{name}.png"\nmasks = "b/{name}.png"\n'
     'split = {train = "a", test = "a"}\n': "one value for several splits",
-    'pictures = "a/{name}.png"\nmasks = {}\n': "masks is missing",
+    'missing = "background"\npictures = "a/{name}.png"\nmasks = {}\n': "masks is missing",
     "pictures = [": "not valid TOML",
     "": "one of layout, pictures",
     'pictures = "none/{name}.png"\nmasks = "truth/{name}.png"': "no picture matches",

@@ -166,6 +166,18 @@ def test_a_layout_that_the_folder_has_not(tmp_path: Path) -> None:
         open_dataset(tmp_path)
 
 
+def test_masks_of_a_class_that_is_called_background_need_their_layout(tmp_path: Path) -> None:
+    for k in range(COUNT):
+        save(tmp_path / f"data/img/{k}.png", picture(k))
+        save(tmp_path / f"data/bg/{k}.png", levels(k))
+        save(tmp_path / f"data/tool/{k}.png", levels(k + 50))
+    first = open_dataset(tmp_path / "data")
+    assert first.label_map.names == ("background", "bg", "tool")
+    description, second = described(tmp_path / "data", tmp_path / "my.toml")
+    assert description.layout == first.layout
+    assert_same(second, first)
+
+
 def test_a_description_is_described_as_it_is(tmp_path: Path) -> None:
     pairs(tmp_path / "data", "a/{k}.png", "b/{k}.png")
     text = 'pictures = "a/{name}.png"\nmasks = "b/{name}.png"\nthreshold = 50\n'

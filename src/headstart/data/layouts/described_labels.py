@@ -45,7 +45,8 @@ def described_label_map(
     if isinstance(description.masks, dict):
         names = ["background", *description.masks]
         free = (level for level in range(256) if level not in levels)
-        return map_of_levels(dict(zip(names, free, strict=False)), levels)
+        by_class = label_map_of([*zip(names, free, strict=False)], NAME)
+        return _with_ignored(by_class, levels, colours)
     if not description.classes:
         if description.threshold is not None:
             return _two_levels(search, _from_mapping(search))

@@ -7,6 +7,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from headstart.data.files import shown
 from headstart.data.layouts import described
 from headstart.data.layouts.dataset import Dataset
@@ -99,17 +101,18 @@ def _by_patterns(dataset: Dataset, frames: list[Frame]) -> Iterator[Description]
     pictures, groups = [f.image for f in frames], [f.group for f in frames]
     for found in patterns_of(pictures, beside, root, groups):
         for names in (None, "{name}"):
-            yield Description(
-                pictures=found.pictures,
-                masks={n: found.beside[n] for n in ordered}
-                if by_class
-                else found.beside[_NO_MASKS],
-                names=names,
-                unlabelled=unlabelled,
-                split=found.split,  # type: ignore[arg-type]
-                classes={} if by_class else _classes(dataset),
-                ignore=_ignored(dataset),
-            )
+            with contextlib.suppress(ValidationError):  # folders of classes have any names
+                yield Description(
+                    pictures=found.pictures,
+                    masks={n: found.beside[n] for n in ordered}
+                    if by_class
+                    else found.beside[_NO_MASKS],
+                    names=names,
+                    unlabelled=unlabelled,
+                    split=found.split,  # type: ignore[arg-type]
+                    classes={} if by_class else _classes(dataset),
+                    ignore=_ignored(dataset),
+                )
 
 
 def _unlabelled_pattern(dataset: Dataset) -> str | tuple[str, ...] | None:

@@ -33,7 +33,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from headstart.data.label_map import parsed_value
+from headstart.data.label_map import IGNORE, backgrounds, parsed_value
 from headstart.data.settings_files import FrozenModel, explain, read_settings
 from headstart.errors import DataError
 
@@ -189,13 +189,8 @@ class Description(FrozenModel):
 
     def _check_labels(self) -> None:
         """Check that what is said about the labels fits together."""
-        by_class = isinstance(self.masks, dict)
-        if by_class and self.classes:
-            raise ValueError(
-                "masks by class cannot be combined with classes: the names of masks are the classes"
-            )
-        if isinstance(self.masks, dict) and "background" in self.masks:
-            raise ValueError("masks has background: leave it out, it is where no other class is")
+        if isinstance(self.masks, dict):
+            self._check_masks_by_class(self.masks)
         if self.threshold is not None and len(self.classes) > 2:
             raise ValueError("threshold is for two classes, one below and one from it on")
         if self.threshold is not None and self.ignore != ():
@@ -205,10 +200,28 @@ class Description(FrozenModel):
                 "counts"
             )
         levels = any(isinstance(value, int) for value in self.classes.values())
-        if self.nearest and (levels or by_class):
+        if self.nearest and (levels or isinstance(self.masks, dict)):
             raise ValueError("nearest is for masks of all classes whose classes are colours")
         if self.nearest and self.threshold is not None:
             raise ValueError("give one of threshold and nearest")
+
+    def _check_masks_by_class(self, masks: Mapping[str, Pattern]) -> None:
+        if self.classes:
+            raise ValueError(
+                "masks by class cannot be combined with classes: the names of masks are the classes"
+            )
+        if named := backgrounds(masks):
+            raise ValueError(f"masks has {named[0]}: leave it out, it is where no other class is")
+        if "ignore" in masks:
+            raise ValueError(
+                "masks has ignore, which is no class: give ignored levels as ignore = 255, or "
+                "masks of the region that counts as valid"
+            )
+        if self.ignore == 0 or (isinstance(self.ignore, tuple) and 0 in self.ignore):
+            raise ValueError("masks by class are 0 where the class is not: do not ignore 0")
+        ignored = len(self.ignore) if isinstance(self.ignore, tuple) else 1
+        if len(masks) > (most := min(IGNORE - 1, IGNORE - ignored)):
+            raise ValueError(f"masks has {len(masks)} classes, expected at most {most}")
 
 
 def read_description(path: Path) -> Description:
