@@ -19,18 +19,10 @@ from headstart.data.layouts.described_labels import (
     described_mask,
 )
 from headstart.data.layouts.described_splits import meaning, splits_of
-from headstart.data.layouts.description import (
-    NAME,
-    Description,
-    Parts,
-    filled,
-    literal,
-    matching,
-    parts_of,
-    read_description,
-)
+from headstart.data.layouts.description import NAME, Description, read_description
 from headstart.data.layouts.frame_names import with_unique_names
 from headstart.data.layouts.pairing import FrameSearch, describe, read_frames
+from headstart.data.layouts.path_patterns import Parts, filled, literal, matching, parts_of
 from headstart.data.layouts.splitting import NO_SPLIT, complete_splits
 from headstart.data.pictures.frame import Frame
 from headstart.data.pictures.reading import SUFFIXES, ReadingRules

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from headstart.data.files import read_file
-from headstart.data.layouts.description import LIST_ENDING, Description, Parts
+from headstart.data.layouts.description import LIST_ENDING, Description
 from headstart.data.layouts.name_patterns import split_of
 from headstart.data.layouts.pairing import FrameSearch, composed
+from headstart.data.layouts.path_patterns import Parts
 from headstart.data.layouts.splitting import NO_SPLIT
 
 _MAX_LIST = 1 << 26  # bytes of a list file

@@ -17,23 +17,24 @@
     train = "training"
     test = "testing"
 
-A pattern has parts in braces, which match within one folder or file name; ``*`` matches anything
-there. ``{name}`` is required, ``{group}`` and ``{split}`` have a meaning, and other parts must only
-agree between picture and mask. A frame has the name of its picture's file, without the ending; if
-``{name}`` is a folder, the name of that folder.
+In a pattern, ``{name}`` is required, ``{group}`` and ``{split}`` have a meaning, and other parts
+must only agree between picture and mask ([`headstart.data.layouts.path_patterns`][]). A frame has
+the name of its picture's file, without the ending; if ``{name}`` is a folder, the name of that
+folder.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from headstart.data.label_map import IGNORE, backgrounds, parsed_value
+from headstart.data.layouts.path_patterns import parts_of
 from headstart.data.settings_files import FrozenModel, explain, read_settings
 from headstart.errors import DataError
 
@@ -45,8 +46,6 @@ LIST_ENDING = ".txt"
 
 Split = Literal["train", "validation", "test"]
 Value = int | str | tuple[int, int, int]
-Parts = Mapping[str, str]
-"""What the parts of a pattern stand for in one path, by the part's name."""
 Pattern = Annotated[str, Field(min_length=1, max_length=500)]
 
 
@@ -234,59 +233,6 @@ def read_description(path: Path) -> Description:
         return Description.model_validate(read_settings(path))
     except ValidationError as error:
         raise DataError(explain(error, str(path), Description.model_fields)) from None
-
-
-def compiled(pattern: str) -> re.Pattern[str]:
-    """Return the regular expression of a pattern.
-
-    >>> compiled("img/{group}/{name}_*.png").fullmatch("img/p1/7_left.png").groupdict()
-    {'group': 'p1', 'name': '7'}
-    """
-    seen: set[str] = set()
-    expression = ""
-    for piece in re.split(r"(\{[a-z_]+\}|\*)", pattern):
-        if piece == "*":
-            expression += "[^/]*"
-        elif piece[:1] == "{" and piece[-1:] == "}":
-            part = piece[1:-1]
-            expression += f"(?P={part})" if part in seen else f"(?P<{part}>[^/]+)"
-            seen.add(part)
-        else:
-            expression += re.escape(piece)
-    return re.compile(expression)
-
-
-def parts_of(pattern: str) -> list[str]:
-    """Return the names of the parts of a pattern.
-
-    >>> parts_of("img/{group}/{name}_*.png")
-    ['group', 'name']
-    """
-    return re.findall(r"\{([a-z_]+)\}", pattern)
-
-
-def filled(pattern: str, parts: Parts) -> str:
-    """Return a pattern with values in place of its parts.
-
-    >>> filled("{group}_{name}", {"group": "p1", "name": "7"})
-    'p1_7'
-    """
-    return re.sub(r"\{([a-z_]+)\}", lambda part: parts[part[1]], pattern)
-
-
-def literal(pattern: str) -> int:
-    """Return how many characters of a pattern match only themselves.
-
-    >>> literal("img/{name}_mask.*")
-    10
-    """
-    return len(re.sub(r"\{[a-z_]+\}|\*", "", pattern))
-
-
-def matching(pattern: str, paths: Iterable[str]) -> dict[str, dict[str, str]]:
-    """Return the paths that a pattern matches, each with its parts."""
-    expression = compiled(pattern)
-    return {path: match.groupdict() for path in paths if (match := expression.fullmatch(path))}
 
 
 def to_toml(description: Description) -> str:
