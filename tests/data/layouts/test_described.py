@@ -393,3 +393,35 @@ def test_sixteen_bits_and_a_run(tmp_path: Path) -> None:
     faulty = refused.value.dataset
     assert {f.rules for part in faulty.splits.values() for f in part} == {frame.rules}
     assert (faulty.description, faulty.reading[0]) == (first, dataset.reading[0])
+
+
+READING = {  # lines of dataset.toml, and words of the reading
+    "": ["Classes: 0 background, 200 class_1, 255 class_2"],
+    "ignore = 200\n": ["Classes: 0 background, 255", "Ignored: mask pixels of the grey level 200"],
+    "ignore = [200, 7]\n": ["of the grey levels 7, 200"],
+    "threshold = 9\n": ["Classes: background, class_1", "9 or more are class_1, darker ones are b"],
+    "threshold = 9\nclasses = {background = 255, tool = 0}\n": [
+        "Classes: 255 background, 0 tool", "or more are background, darker ones are tool",
+    ],
+    'nearest = true\nignore = "#00ff00"\nclasses = {a = "#000000", b = "#ffffff"}\n': [
+        "Classes: #000000 a, #ffffff b", "nearest", "Ignored: mask pixels of the colour #00ff00",
+    ],
+    'valid = "gt/{name}.png"\n': ["outside the region, which are 0 in gt/{name}.png"],
+    'missing = "background"\n': ["Background only, without a mask: 1 of 5"],
+    "[masks]\n": ["Classes: background, tool, each"],
+    "threshold = 9\n[masks]\n": ["Classes: background, tool", "are their class, darker"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("lines", READING)
+def test_the_reading_says_what_decides_the_labels(lines: str, tmp_path: Path) -> None:
+    for k in range(4):
+        save(tmp_path, f"img/{k}.png", picture(k))
+        save(tmp_path, f"gt/{k}.png", mask(k, (0, 200, 255)))
+    if lines.startswith("missing"):
+        save(tmp_path, "img/9.png", picture(9))
+    of_all = "" if "[masks]" in lines else 'masks = "gt/{name}.png"\n'
+    by_class = "" if of_all else 'tool = "gt/{name}.png"\n'
+    text = 'pictures = "img/{name}.png"\n' + of_all + lines + by_class
+    reading = "\n".join(described(tmp_path, text).reading)
+    assert all(words in reading for words in READING[lines]), reading

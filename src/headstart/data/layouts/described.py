@@ -132,6 +132,8 @@ def _find(search: FrameSearch, description: Description) -> LabelMap | None:
             for frame in part
         )
         search.splits[split] = labelled
+    if count := sum(not of_frame for of_frame in masks.values()):
+        search.reading.append(f"Background only, without a mask: {count} of {len(masks)} pictures")
     describe(search)
     complete_splits(search)
     _say_where_links_lead(search)

@@ -14,7 +14,7 @@ from headstart.data.label_map import (
     parsed_value,
     read_label_map,
 )
-from headstart.data.layouts.classes_to_paste import MAPPING
+from headstart.data.layouts.classes_to_paste import MAPPING, hex_of
 from headstart.data.layouts.description import NAME, Description, Value
 from headstart.data.layouts.label_discovery import find_label_map
 from headstart.data.layouts.label_palettes import check_palettes
@@ -41,26 +41,61 @@ def described_label_map(
     Raises:
         DataError: the classes are no label map; names every problem.
     """
+    label_map = _classes(search, description, masks)
+    if label_map is not None:
+        _say_how_masks_are_read(search, description, label_map)
+    return label_map
+
+
+def _classes(search: FrameSearch, description: Description, masks: list[Path]) -> LabelMap | None:
     levels, colours = _ignored(description)
     if isinstance(description.masks, dict):
         names = ["background", *description.masks]
         free = (level for level in range(256) if level not in levels)
         by_class = label_map_of([*zip(names, free, strict=False)], NAME)
+        search.reading.append(
+            f"Classes: {', '.join(names)}, each but the background with masks of its own; where "
+            "they overlap, the later class counts"
+        )
         return _with_ignored(by_class, levels, colours)
-    if not description.classes:
+    if description.classes:
+        pairs = [(name, _plain(value)) for name, value in description.classes.items()]
+        label_map = _with_ignored(label_map_of(pairs, NAME), levels, colours)
+        listed = ", ".join(f"{value} {name}" for name, value in description.classes.items())
+        search.reading.append(f"Classes: {listed}")
         if description.threshold is not None:
-            return _two_levels(search, _from_mapping(search))
-        label_map = find_label_map(search, masks, ignore=levels)
-        return None if label_map is None else _with_idle_refused(label_map, levels, colours)
-    pairs = [(name, _plain(value)) for name, value in description.classes.items()]
-    label_map = _with_ignored(label_map_of(pairs, NAME), levels, colours)
-    listed = ", ".join(f"{value} {name}" for name, value in description.classes.items())
-    search.reading.append(f"Classes: {listed}")
+            return _two_levels(search, label_map)
+        check_scale(search, label_map, masks, NAME)
+        check_palettes(search, label_map, masks, NAME)
+        return label_map
     if description.threshold is not None:
-        return _two_levels(search, label_map)
-    check_scale(search, label_map, masks, NAME)
-    check_palettes(search, label_map, masks, NAME)
-    return label_map
+        return _two_levels(search, _from_mapping(search))
+    found = find_label_map(search, masks, ignore=levels)
+    return None if found is None else _with_idle_refused(found, levels, colours)
+
+
+def _say_how_masks_are_read(
+    search: FrameSearch, description: Description, label_map: LabelMap
+) -> None:
+    """Add what decides the labels, apart from the classes, to the reading."""
+    if description.threshold is not None:
+        dark, bright = sorted(zip(label_map.greys, label_map.names, strict=True))[:2]
+        of_class = "their class" if isinstance(description.masks, dict) else bright[1]
+        search.reading.append(
+            f"Threshold: mask pixels of brightness {description.threshold} or more are {of_class}, "
+            f"darker ones are {dark[1]}"
+        )
+    values = [
+        *map(str, label_map.ignore),
+        *(hex_of(r << 16 | g << 8 | b) for r, g, b in label_map.ignored_colours),
+    ]
+    if values:
+        kind = _kind(label_map) + ("s" if values[1:] else "")
+        search.reading.append(f"Ignored: mask pixels of the {kind} {', '.join(values)}")
+    if description.valid is not None:
+        search.reading.append(
+            f"Ignored: pixels outside the region, which are 0 in {description.valid}"
+        )
 
 
 def _ignored(description: Description) -> tuple[list[int], list[Colour]]:
@@ -142,6 +177,7 @@ def _from_mapping(search: FrameSearch) -> LabelMap:
     """
     path = search.root / MAPPING
     if not os.path.lexists(path):
+        search.reading.append(f"Classes: background, class_1 (there is no {MAPPING})")
         return map_of_levels({"background": 0, "class_1": 255})
     label_map, findings = read_label_map(path)
     search.findings += findings
