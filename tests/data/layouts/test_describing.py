@@ -95,6 +95,30 @@ def test_patterns_are_as_a_person_writes_them(name: str, tmp_path: Path) -> None
     assert description.root == "."
 
 
+@pytest.mark.parametrize(
+    ("file", "root"),
+    [
+        ("data/dataset.toml", "."),
+        ("my.toml", "data"),
+        ("other/my.toml", None),  # elsewhere: absolute
+    ],
+)
+@pytest.mark.parametrize("again", [False, True])
+def test_the_root_is_relative_to_a_folder_above(
+    file: str, root: str | None, again: bool, tmp_path: Path
+) -> None:
+    pairs(tmp_path / "data", "a/{k}.png", "b/{k}.png")
+    (tmp_path / "other").mkdir()
+    data = tmp_path / "data"
+    if again:
+        text = description_text(open_dataset(data), data, tmp_path / "first.toml")
+        data = tmp_path / "first.toml"
+        data.write_text(text)
+    description, second = described(data, tmp_path / file)
+    assert description.root == (root or str(tmp_path / "data"))
+    assert second.root == tmp_path / "data"
+
+
 def test_frames_one_by_one_where_no_pattern_says_it(tmp_path: Path) -> None:
     for k in range(COUNT):
         folder = tmp_path / GROUP[k] / ("late" if k % 3 else "")

@@ -169,11 +169,15 @@ def description_text(dataset: Dataset, data: Path, file: Path) -> str:
     Args:
         dataset: the dataset.
         data: where it was opened.
-        file: where the text will be; paths are relative to its folder.
+        file: where the text will be. ``root`` is relative to its folder if the dataset is in that
+            folder or is that folder, so that they can move together; else it is absolute. All
+            other paths are relative to ``root``.
     """
     description = description_in(data) or description_of(dataset)
-    if Path(description.root) == file.parent.resolve():
-        description = description.model_copy(update={"root": "."})
+    folder, root = file.parent.resolve(), Path(description.root)
+    if root.is_relative_to(folder):
+        relative = root.relative_to(folder).as_posix()
+        description = description.model_copy(update={"root": relative})
     lines = [
         "How headstart reads this dataset, written by `headstart check --describe`. Edit it and",
         "give this file as DATA; `headstart check` says what it finds. All settings are in",

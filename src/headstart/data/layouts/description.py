@@ -97,7 +97,8 @@ class Description(FrozenModel):
         classes: grey level or colour by class name; by default the levels in the masks.
         ignore: level or colour, or several, of pixels that count nowhere.
         valid: pattern of masks of the region that counts.
-        threshold: masks are 255 from this brightness up and 0 below, for soft edges and JPEG.
+        threshold: masks are 255 from this brightness up and 0 below, for soft edges and JPEG; not
+            with ``ignore``.
         nearest: each mask pixel is the class whose colour is nearest, by RGB distance, for soft
             edges and JPEG; the classes must be colours.
         missing: ``"background"``: a picture without mask shows background only.
