@@ -23,7 +23,7 @@ from headstart.inference.segmenter import Segmenter, brought
 from headstart.scores.overlap import dice_of_frames
 
 # The network segments one picture at a time, with all threads: two would share the same cores and
-# take twice the memory, 4 bytes a class and pixel. Others are decoded and packed meanwhile.
+# take twice the memory. Others are decoded and packed meanwhile.
 _NETWORK = threading.Lock()
 _PNG_PIXELS = 4_000_000  # a larger picture is sent back as JPEG
 

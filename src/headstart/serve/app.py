@@ -184,7 +184,9 @@ def _allowed(limits: RequestLimits, count_pixels: Callable[[], int]) -> int:
 def _segment(served: Served, content: bytes, shown: bool) -> bytes:
     pixels = served.limits.pixels
     # No name here holds the picture: answer() lets go of it before the network runs.
-    return _json(answer(served.segmenter, decode_image(content, "the picture", pixels), shown=shown))
+    return _json(
+        answer(served.segmenter, decode_image(content, "the picture", pixels), shown=shown)
+    )
 
 
 def _segment_sample(served: Served, k: int) -> bytes:
