@@ -19,6 +19,7 @@ from safetensors.torch import save_file
 
 from headstart.cli.main import app
 from headstart.data.drawn.dataset import write_dataset
+from headstart.data.layouts.description import Description
 
 ROOT = Path(__file__).parents[1]
 PAGES = [
@@ -288,6 +289,13 @@ def test_the_tree_in_the_readme_has_every_room_in_order(sphinx_modules: ModuleTy
     assert set(named) - {f"{room}/" for room in folders} == {
         f"{module}.py" for module in sphinx_modules.modules()[sphinx_modules.OUTSIDE]
     }
+
+
+def test_the_guide_lists_every_setting_of_a_dataset_toml() -> None:
+    guide = (ROOT / "docs" / "howto" / "own-data.md").read_text(encoding="utf-8")
+    table = guide.partition("there are these settings")[2]
+    named = set(re.findall(r"^\| `\[*([a-z]+)", table, re.MULTILINE)) | {"pictures", "schema_"}
+    assert named == set(Description.model_fields)
 
 
 def test_the_readme_is_short() -> None:

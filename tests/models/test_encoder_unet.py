@@ -39,6 +39,16 @@ FAMILIES = {
 }
 
 
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_network_is_outlined_without_values(name: str) -> None:
+    """``study --dry-run`` counts the bytes of a run so; RegNet computes its widths with tensors."""
+    with torch.device("meta"):
+        outlined = EncoderUNet(name, 3, 2)
+    shapes = {n: t.shape for n, t in outlined.state_dict().items()}
+    assert shapes == {n: t.shape for n, t in net(name).state_dict().items()}
+    assert all(parameter.is_meta for parameter in outlined.parameters())
+
+
 def net(name: str, classes: int = 3, width: int = 2) -> EncoderUNet:
     torch.manual_seed(0)
     return EncoderUNet(name, classes, width)

@@ -26,8 +26,8 @@ def check(
 ) -> None:
     """Describe DATA and find its faults: pairs, sizes, labels, balance, duplicates.
 
-    Says first how it reads the folder. Exits with 1 if there are errors, with 65 if there is no
-    dataset.
+    Says first how it reads the folder. Exits with 1 if there are errors, with 65 if no frame can be
+    read at all.
 
     Example: headstart check my-data --out looked-at
     """

@@ -16,7 +16,7 @@ def demo(
     """Draw a small dataset, compare two starts on it, write masks and a report. Needs no data.
 
     Takes a few minutes on two CPU cores. The scenes are drawn by a program: they show that the
-    machinery works, and say nothing about surgery.
+    machinery works, and say nothing about real pictures.
 
     Example: headstart demo --out demo
     """

@@ -24,8 +24,8 @@ def export(
 ) -> None:
     """Write a run as one ONNX file, if it agrees with PyTorch on real pictures.
 
-    The file takes any number of pictures at once: for segmentation in any usual size, for
-    classification in the training size. predict, evaluate and serve accept it in place of a run;
+    The file takes any number of pictures at once: for segmentation of any one size, for
+    classification of the training size. predict, evaluate and serve accept it in place of a run;
     predict and serve then need no PyTorch.
 
     Example: headstart export runs/first

@@ -21,7 +21,8 @@ def study(
     model: str | None = typer.Option(
         None,
         help="unet, or one of torchvision's classifiers: vgg16, resnet18, squeezenet1_0, ...; for "
-        "segmentation it becomes the encoder. [default: unet; classification: resnet18]",
+        "segmentation, a convolutional one, which becomes the encoder. "
+        "[default: unet; classification: resnet18]",
     ),
     starts: str | None = typer.Option(
         None,

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
 
 import typer
 
 from headstart.cli.progress import Counting, say
+from headstart.inference.format_names import MaskFormat
 
 
 def suggest(
@@ -19,7 +19,7 @@ def suggest(
     out: Path | None = typer.Option(
         None, help="Where to put the pictures to label. [default: RUN/to-label]"
     ),
-    format: Literal["masks", "coco", "labelme", "yolo", "cvat"] = typer.Option(
+    format: MaskFormat = typer.Option(
         "masks",
         help="Also write the masks as annotations, to correct them in a tool. coco: "
         "annotations.json; labelme: labelme/; yolo: labels/ and data.yaml; cvat: annotations.xml.",
@@ -29,9 +29,9 @@ def suggest(
 ) -> None:
     """Pick the pictures whose labels would teach RUN most, with masks to correct.
 
-    Each pick is the picture that covers the largest part of the uncertainty that is left. A picture
-    is left out if it is a near-duplicate of a labelled frame, of a validation or test frame, or of
-    an earlier pick.
+    Each pick is the picture that best stands for the uncertain pictures that neither labelled
+    frames nor earlier picks resemble. A picture is left out if it is a near-duplicate of a labelled
+    frame, of a validation or test frame, or of an earlier pick.
 
     Example: headstart suggest runs/first my-data/unlabelled --count 20 --out to-label
     """

@@ -96,10 +96,8 @@ def make_network(name: str, num_classes: int) -> tuple[nn.Module, Head]:
     Raises:
         UsageError: the network is unknown.
     """
-    from torchvision import models
-
     check_network(name)
-    network = models.get_model(name, weights=None, **AS_PUBLISHED.get(name, {}))
+    network = _new_network(name)
     last = used_weights(network)[-1][-1].rpartition(".")[0]
     layer = network.get_submodule(last)
     if isinstance(layer, nn.Linear):
@@ -111,6 +109,18 @@ def make_network(name: str, num_classes: int) -> tuple[nn.Module, Head]:
     pooled = (nn.AdaptiveAvgPool2d(1), nn.Flatten(), standardise)
     _put(network, part, nn.Sequential(*pooled, nn.Linear(layer.in_channels, num_classes)))
     return network, Head(part, standardise)
+
+
+def _new_network(name: str) -> nn.Module:
+    from torchvision import models
+
+    settings = AS_PUBLISHED.get(name, {})
+    try:
+        network: nn.Module = models.get_model(name, weights=None, **settings)
+    except NotImplementedError:  # on the device meta: RegNet computes its widths with tensors
+        with torch.device("cpu"):
+            network = models.get_model(name, weights=None, **settings).to("meta")
+    return network
 
 
 def versioned(network: nn.Module, weights: Mapping[str, Tensor]) -> OrderedDict[str, Tensor]:
@@ -134,12 +144,8 @@ def outline(name: str, num_classes: int) -> nn.Module:
     Raises:
         UsageError: the network is unknown.
     """
-    with torch.random.fork_rng(devices=[]):
-        try:
-            with torch.device("meta"):
-                return make_network(name, num_classes)[0]
-        except NotImplementedError:  # RegNet computes its widths with tensors
-            return make_network(name, num_classes)[0].to("meta")
+    with torch.random.fork_rng(devices=[]), torch.device("meta"):
+        return make_network(name, num_classes)[0]
 
 
 @functools.lru_cache(maxsize=8)

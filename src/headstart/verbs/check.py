@@ -8,7 +8,7 @@ from headstart.data.checks import classification, segmentation
 from headstart.data.checks.classification import ClassReport
 from headstart.data.checks.segmentation import Report
 from headstart.data.layouts.class_dataset import ClassDataset
-from headstart.data.layouts.dataset import Dataset
+from headstart.data.layouts.dataset import Dataset, FaultyDatasetError
 from headstart.data.layouts.describing import description_text
 from headstart.data.task import find_dataset
 from headstart.errors import Finding, UsageError
@@ -33,13 +33,18 @@ def check(
         A report, whose ``findings`` are the faults and whose ``ok`` says that none is an error.
 
     Raises:
-        DataError: there is no dataset to look at.
+        DataError: there is no dataset to look at; or one with errors, if ``describe`` is given.
         UsageError: ``out`` holds other files or lies in the dataset; or ``describe`` exists, or
             the dataset has classes in place of masks.
         DiskError: the sheet cannot be written.
     """
     data = Path(data)
-    dataset = find_dataset(data).read()
+    try:
+        dataset = find_dataset(data).read()
+    except FaultyDatasetError as faults:
+        if describe is not None:  # it would read other frames once the faults are mended
+            raise
+        dataset = faults.dataset
     if describe is not None:
         write_description(dataset, data, Path(describe))
     folder = None if out is None else Path(out)

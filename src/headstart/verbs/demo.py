@@ -50,7 +50,8 @@ def demo(
     """Draw 210 scenes, compare two starts on them, write masks and a report.
 
     Everything that ``out`` already holds is kept, and a demo that was stopped resumes. The scenes
-    are drawn by a program: the scores show that the machinery works, and say nothing about surgery.
+    are drawn by a program: the scores show that the machinery works, and say nothing about real
+    pictures.
 
     Args:
         out: gets ``drawn-scenes/``, ``study/`` and ``predictions/``.

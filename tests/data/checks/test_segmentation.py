@@ -260,7 +260,7 @@ def test_groups(data: Path) -> None:
 
 
 def test_no_dataset_to_look_at(data: Path) -> None:
-    shutil.rmtree(data / "validation")
+    shutil.rmtree(data / "train")
     with pytest.raises(DataError) as caught:
         check_dataset(data)
     assert caught.value.exit_status == 65

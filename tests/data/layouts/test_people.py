@@ -130,6 +130,14 @@ simple("one folder deeper", "data/2019/{s}/img/{k}.png", "data/2019/{s}/lab/{k}.
        Meant(), SHORT)  # fmt: skip
 
 
+simple("images and masks, then patient", "images/{g}/{k}.png", "masks/{g}/{k}.png",
+       Meant(splits=False, groups=True))  # fmt: skip
+simple("images and masks, then split", "images/{s}/{k}.png", "masks/{s}/{k}.png", Meant(), SHORT)
+simple("masks a folder deeper than their pictures", "images/{k}.png", "masks/png/{k}.png", DRAWN)
+simple("masks two folders deeper, by patient", "frames/{g}/{k}.png", "notes/v1/{g}/final/{k}.png",
+       Meant(splits=False, groups=True))  # fmt: skip
+
+
 @case("sorted by finding, several masks a picture", DRAWN)
 def _(root: Path) -> None:
     for k in range(COUNT):
@@ -172,6 +180,14 @@ def _(root: Path) -> None:
     inside = ((rows - 12) ** 2 + (columns - 16) ** 2 < 100).astype(np.uint8) * 255
     for k in range(COUNT):
         save(root / f"fov/{k}_t_mask.png", inside)
+
+
+@case("further files of each picture", Meant(
+    splits=False, said=("12 of the pictures, such as Input/0_parts.png",)))  # fmt: skip
+def _(root: Path) -> None:
+    pairs(root, "Input/{k}.bmp", "GroundTruth/{k}_segmentation.png")
+    for k in range(COUNT):
+        save(root / f"Input/{k}_parts.png", picture(k + 50))
 
 
 @case("a second observer", Meant(splits=False, said=("Left out", "2nd_manual")))

@@ -50,7 +50,7 @@ def test_what_is_passed_over_is_said(tmp_path: Path) -> None:
     (finding,) = folder.passed_over
     assert (finding.code, finding.severity) == ("passed-over", "info")
     message = finding.message
-    for fact in ("10 files", "4 neither", "2 .txt", "1 .csv", "1 no ending", "4 hidden"):
+    for fact in ("10 files", "4 neither", "2 .txt", "1 .csv", "1 no extension", "4 hidden"):
         assert fact in message, message
     assert "1 links to folders" in message and "1 folders of predictions" in message
     assert set(finding.files) >= {"out", "p/up", "p/README", "__MACOSX", ".cache"}

@@ -161,6 +161,16 @@ def test_frame_without_group(tmp_path: Path) -> None:
     assert faults(tmp_path)["groups"].files == ("images/19.png",)
 
 
+def test_validation_is_drawn_where_it_has_no_folder(tmp_path: Path) -> None:
+    for split, count in (("train", 20), ("test", 4)):
+        made(tmp_path, [f"{split}/{kind}/{i}.png" for kind in ("images", "masks")
+                        for i in range(count)])  # fmt: skip
+    dataset = open_dataset(tmp_path)
+    assert {s: len(frames) for s, frames in dataset.splits.items()} == {
+        "train": 17, "validation": 3, "test": 4}  # fmt: skip
+    assert any(sentence.startswith("Validation: 3 of the 20") for sentence in dataset.reading)
+
+
 @pytest.mark.parametrize(
     ("drop", "code", "severity"),
     [("validation", "empty-split", "error"), ("train", "empty-split", "error"),
@@ -172,7 +182,7 @@ def test_missing_or_empty_split(
     tmp_path: Path, files: list[str], drop: str, code: str, severity: str, leave_folder: bool
 ) -> None:
     made(tmp_path, [file for file in files if drop not in file.split("/")])
-    if leave_folder:
+    if leave_folder or (files is SPLIT and drop == "validation"):  # without one, it is drawn
         folder = f"segmentation/{drop}" if files is ASSIGNMENT else f"{drop}/images"
         (tmp_path / folder).mkdir(parents=True)
     if severity == "error":

@@ -135,6 +135,20 @@ def test_every_spelling_of_a_stem_works(how: str, tmp_path: Path) -> None:
     assert said == ["Groups: 5, from groups.csv"]
 
 
+def test_a_groups_csv_without_lines_takes_the_groups_of_folders_away(tmp_path: Path) -> None:
+    for k in range(10):
+        for kind, pixels in (("us", picture(k)), ("seg", levels(k))):
+            save(tmp_path / f"p{k % 2}/{kind}/{k}.png", pixels)
+    with pytest.raises(DataError, match=r"groups\.csv that holds only the line stem,group"):
+        open_dataset(tmp_path)
+    (tmp_path / "groups.csv").write_text("stem,group\n")
+    dataset = open_dataset(tmp_path)
+    frames = [frame for split in dataset.splits.values() for frame in split]
+    assert len(frames) == 10 and {frame.group for frame in frames} == {None}
+    said = [sentence for sentence in dataset.reading if sentence.startswith("Groups")]
+    assert said == ["Groups: none, because groups.csv lists none"]
+
+
 def test_a_stem_of_a_folder_with_splits_needs_its_split_only_where_it_is_shared(
     tmp_path: Path,
 ) -> None:

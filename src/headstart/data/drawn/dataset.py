@@ -1,8 +1,8 @@
 """A dataset of drawn endoscopic scenes in the layout ``assignment``.
 
 The demo, the documentation and the tests use it instead of pictures of patients. Scores on it say
-nothing about surgery, so every class name and the ``README.md`` in the folder say that the pictures
-are drawn.
+nothing about real pictures, so every class name and the ``README.md`` in the folder say that the
+pictures are drawn.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _README = """\
 A program (headstart's `headstart.data.drawn.dataset`) drew every picture in this folder from random
 numbers. There was no patient, no camera and no instrument, and the masks are exact because the
 program that drew the pictures also wrote them. A model trained on it has learned to read drawings;
-its scores say that the software works, and nothing about surgery.
+its scores say that the software works, and nothing about real pictures.
 
 - seed {seed}, {height} high, {width} wide
 - `segmentation/`: {train} train, {validation} validation, {test} test (picture and mask)

@@ -164,7 +164,42 @@ def _by_folder(places: list[FolderFiles]) -> Iterator[Arrangement]:
             grouped[kind][place.split, rest].append(place)
         if len(grouped) > 1 and grouped not in tried:
             tried.append(grouped)
-            yield _with_keys(grouped)
+            yield _with_keys(_without_lone_levels(grouped))
+
+
+def _without_lone_levels(
+    grouped: Mapping[str, Mapping[Part, list[FolderFiles]]],
+) -> dict[str, dict[Part, list[FolderFiles]]]:
+    """Take out folders that only one kind has, such as ``png`` in ``masks/png`` beside ``images``.
+
+    They have the same name in all of the kind's paths, and bear no name of a folder of the kinds
+    whose paths are the shortest.
+    """
+    depths = {kind: {len(rest) for _, rest in parts} for kind, parts in grouped.items()}
+    shortest = min(map(min, depths.values()))
+    usual = {
+        name
+        for kind, parts in grouped.items()
+        if max(depths[kind]) == shortest
+        for _, rest in parts
+        for name in rest
+    }
+
+    def aligned(
+        kind: str, parts: Mapping[Part, list[FolderFiles]]
+    ) -> dict[Part, list[FolderFiles]]:
+        levels = list(zip(*(rest for _, rest in parts), strict=False))
+        surplus = max(depths[kind]) - shortest
+        lone = [k for k, names in enumerate(levels) if len({*names} - usual) == len({*names}) == 1]
+        if len(depths[kind]) > 1 or len(lone) < surplus or not surplus:
+            return dict(parts)
+        taken_out = lone[-surplus:]
+        return {
+            (split, tuple(name for k, name in enumerate(rest) if k not in taken_out)): places
+            for (split, rest), places in parts.items()
+        }
+
+    return {kind: aligned(kind, parts) for kind, parts in grouped.items()}
 
 
 def _with_keys(grouped: Mapping[str, Mapping[Part, list[FolderFiles]]]) -> Arrangement:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
 
 from headstart.data.label_map import IGNORE, LabelMap
 from headstart.data.pictures.frame import Frame
-from headstart.errors import Finding, UsageError
+from headstart.errors import DataError, Finding, UsageError
 
 Opened = TypeVar("Opened")
 """A dataset of frames with masks, or of labelled pictures."""
@@ -53,6 +53,20 @@ class Dataset:
         return IGNORE if of_map or any(frame.may_ignore for frame in frames) else None
 
 
+class FaultyDatasetError(DataError):
+    """A dataset with errors that reading its folders showed; nothing may be trained on it.
+
+    Attributes:
+        dataset: the frames that could be read, with all findings, so that ``check`` can go on and
+            report faults inside their files, too.
+    """
+
+    def __init__(self, findings: Sequence[Finding], dataset: Dataset) -> None:
+        """Raise the errors among the findings of a dataset."""
+        super().__init__(findings)
+        self.dataset = dataset
+
+
 @dataclass(frozen=True)
 class Layout(Generic[Opened]):
     """A way to arrange a dataset in folders, and the reader for it.
@@ -64,7 +78,8 @@ class Layout(Generic[Opened]):
             dataset of this layout. Looks only at names, or decodes a few files, so it is quick;
             what it found out, the function need not find out again. Raises `DataError` if the path
             is almost a dataset, for example if it asks for a fold that does not exist. The function
-            raises `DataError` with all faults that can be seen without decoding.
+            raises `DataError` with all faults that can be seen without decoding; a
+            `FaultyDatasetError` where some frames can be read.
         evidence: Of the export of an annotation tool: return the file or folder that shows that a
             folder is one, or None. An export is recognised by its evidence.
     """

@@ -33,7 +33,7 @@ def frame_names(search: FrameSearch, pictures: Sequence[Path], folder: Path) -> 
             search.add_finding(
                 "same-stem",
                 "error",
-                "several pictures have the same name but for their endings",
+                "several pictures have the same name but for their extensions",
                 "keep or rename one of them",
                 paths,
             )

@@ -31,8 +31,9 @@ from headstart.data.layouts.pairing import (
     pair,
     pictures_by_stem,
 )
-from headstart.data.layouts.splitting import NO_SPLIT, assign_groups, make_splits
+from headstart.data.layouts.splitting import NO_SPLIT, assign_groups, draw_validation, make_splits
 from headstart.data.pictures.frame import Frame
+from headstart.data.pictures.reading import SUFFIXES
 
 
 def recognises(root: Path) -> bool:
@@ -40,7 +41,7 @@ def recognises(root: Path) -> bool:
 
     Without ``masks`` there must be no other folder that could hold the masks. If no mask has the
     name of a picture, their names may share a suffix, which this layout does not know; nor does it
-    know splits by other names, such as ``val``.
+    know splits by other names, such as ``val``, or folders below these two.
     """
     if not any(_has_images(root / name) for name in (*SPLITS, ".")):
         return False
@@ -56,10 +57,14 @@ def _has_images(folder: Path) -> bool:
     known = ("images", "unlabelled", *SPLITS)
     others = [name for name in listing(folder, folder) if (folder / name).is_dir()]
     if "masks" in others:
+        names = {kind: listing(folder / kind, folder) for kind in ("images", "masks")}
         stems = [
-            {composed(Path(n).stem) for n in listing(folder / k, folder)}
-            for k in ("images", "masks")
+            {composed(Path(n).stem) for n in of_kind if Path(n).suffix.lower() in SUFFIXES}
+            for of_kind in names.values()
         ]
+        for of_kind, (kind, entries) in zip(stems, names.items(), strict=True):
+            if not of_kind and any((folder / kind / name).is_dir() for name in entries):
+                return False
         return not all(stems) or bool(stems[0] & stems[1])
     return not [name for name in others if name not in known]
 
@@ -68,6 +73,8 @@ def _find(search: FrameSearch) -> LabelMap | None:
     root = search.root
     with_splits = any((root / name / "images").is_dir() for name in SPLITS)
     for name in SPLITS if with_splits else (NO_SPLIT,):
+        if name == "validation" and not (root / name).exists():
+            continue  # drawn below
         images, masks = (
             pictures_by_stem(search, root / name / kind) for kind in ("images", "masks")
         )
@@ -77,6 +84,7 @@ def _find(search: FrameSearch) -> LabelMap | None:
         search.unlabelled["train"] = tuple(Frame(stem, path) for stem, path in pictures.items())
     describe(search)
     assign_groups(search)
+    draw_validation(search)
     make_splits(search)
     return find_label_map(search, mask_files(search))
 

@@ -8,6 +8,7 @@ out. Split folders have their usual names; other levels of the path are groups, 
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -18,11 +19,15 @@ from headstart.data.layouts.contents import look_into
 from headstart.data.layouts.dataset import SPLITS, Dataset, Layout
 from headstart.data.layouts.frame_names import with_unique_names
 from headstart.data.layouts.label_discovery import find_label_map
+from headstart.data.layouts.name_patterns import tails
 from headstart.data.layouts.pairing import FrameSearch, read_frames
 from headstart.data.layouts.roles import Roles, find_roles, groups_of, patterns_between
 from headstart.data.layouts.splitting import NO_SPLIT, complete_splits
 from headstart.data.pictures.frame import Frame, Layer, MaskLayer
 from headstart.data.pictures.masks import colour_layer
+
+_UNKNOWN = LabelMap(("background",), (0,))  # while only faults are collected
+_EXTRAS = 0.5  # share of the labelled pictures that have a further file
 
 
 def recognise(root: Path) -> Callable[[], Dataset] | None:
@@ -53,12 +58,11 @@ def _arranged(root: Path) -> tuple[Arrangement, Roles] | None:
 def _find(search: FrameSearch, arrangement: Arrangement, roles: Roles) -> LabelMap | None:
     _describe(search, arrangement, roles)
     mask_files = [path for kind in roles.masks for path in arrangement.files(kind)]
-    if len(roles.masks) > 1:
-        label_map: LabelMap | None = _class_per_kind(search, roles.masks)
-    else:
-        label_map = find_label_map(search, mask_files)
-    if label_map is None:
-        return None
+    label_map = (
+        _class_per_kind(search, roles.masks)
+        if len(roles.masks) > 1
+        else find_label_map(search, mask_files)
+    )
     group_of = groups_of(arrangement, roles.pictures)
     unlabelled = []
     unpaired: list[Path] = []
@@ -69,8 +73,9 @@ def _find(search: FrameSearch, arrangement: Arrangement, roles: Roles) -> LabelM
         if not any(masks):
             unlabelled += [path for paths in pictures.values() for path in paths]
             continue
-        _pair(search, part, pictures, masks, label_map, group_of, unpaired)
+        _pair(search, part, pictures, masks, label_map or _UNKNOWN, group_of, unpaired)
     _without_picture(search, arrangement, roles)
+    unpaired = _without_extras(search, unpaired)
     others = [
         kind for kind in arrangement.kinds if not (kind in roles.masks or kind in roles.left_out)
     ]
@@ -139,6 +144,31 @@ def _pair(
         frames.append(Frame(picture.stem, picture, _mask(layers, len(masks), label_map), group))
     name = split or NO_SPLIT
     search.splits[name] = (*search.splits.get(name, ()), *frames)
+
+
+def _without_extras(search: FrameSearch, unpaired: list[Path]) -> list[Path]:
+    """Name and leave out further files of labelled pictures; return the other unpaired pictures.
+
+    They bear a picture's name with an addition, as ``7_superpixels.png`` beside ``7.jpg``.
+    """
+    labelled = {
+        (frame.image.parent, frame.image.stem)
+        for frames in search.splits.values()
+        for frame in frames
+    }
+    extras: dict[str, list[Path]] = defaultdict(list)
+    for path in unpaired:
+        for tail in tails(path.stem):
+            if (path.parent, path.stem.removesuffix(tail)) in labelled:
+                extras[tail].append(path)
+    left_out = set()
+    for tail, paths in extras.items():
+        if _EXTRAS * len(labelled) <= len(paths) and any(map(str.isalpha, tail)):
+            named = f"{len(paths)} of the pictures, such as {shown(paths[0], search.root)}"
+            reason = f"they have the names of pictures with masks, with {tail.strip()} added"
+            search.reading.append(f"Left out: {named}: {reason}")
+            left_out.update(paths)
+    return [path for path in unpaired if path not in left_out]
 
 
 def _mask(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from headstart.data.files import listing, merged, shown
 from headstart.data.label_map import LabelMap
-from headstart.data.layouts.dataset import Dataset, Layout
+from headstart.data.layouts.dataset import SPLITS, Dataset, FaultyDatasetError, Layout
 from headstart.data.pictures.frame import Frame
 from headstart.data.pictures.reading import SUFFIXES
 from headstart.errors import DataError, Finding, Severity
@@ -91,7 +91,8 @@ def read_frames(
     """Return the dataset that ``find`` collects.
 
     Raises:
-        DataError: With all faults of the folders and of the label map.
+        DataError: With all faults of the folders and of the label map; a `FaultyDatasetError` if
+            the classes are known and some frames can be read.
     """
     label_map = None
     try:
@@ -99,18 +100,22 @@ def read_frames(
     except DataError as error:
         search.findings += error.findings
     errors = [finding for finding in search.findings if finding.severity == "error"]
-    if errors or label_map is None:
+    splits = {name: frames for name, frames in search.splits.items() if name in SPLITS}
+    if label_map is None or (errors and not splits):
         raise DataError(merged(errors))
     search.findings += _classes_alike(label_map)
-    return Dataset(
+    dataset = Dataset(
         search.root,
         name,
         label_map,
-        search.splits,
+        splits,
         search.unlabelled,
         merged(search.findings),
         tuple(sentence[:1].upper() + sentence[1:].removesuffix(".") for sentence in search.reading),
     )
+    if errors:
+        raise FaultyDatasetError(merged(errors), dataset)
+    return dataset
 
 
 def _classes_alike(label_map: LabelMap) -> list[Finding]:

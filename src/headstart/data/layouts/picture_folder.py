@@ -64,7 +64,7 @@ def without_clips(folder: PictureFolder, because: str) -> PictureFolder:
 def nothing_to_use(source: Path, or_else: str = "") -> DataError:
     """Return the error of a path where no picture is."""
     message = f"{source} is neither a picture nor a folder with pictures"
-    hint = f"expected files ending in {', '.join(SUFFIXES)}, in the folder or below it"
+    hint = f"expected files that end in {', '.join(SUFFIXES)}, in the folder or below it"
     hint += f"; {or_else}" if or_else else ""
     return DataError(Finding("no-pictures", "error", message, hint))
 
@@ -97,12 +97,12 @@ def walk(source: Path) -> PictureFolder:
             elif path.suffix.lower() in clip.SUFFIXES:
                 clips.append(path)
             else:
-                others.not_pictures[path.suffix.lower() or "no ending"] += 1
+                others.not_pictures[path.suffix.lower() or "no extension"] += 1
                 others.paths.append(path)
     named = {path: path.relative_to(source).with_suffix("").as_posix() for path in sorted(pictures)}
     counts = Counter(named.values())
     if same_stem := [p.relative_to(source) for p, name in named.items() if counts[name] > 1]:
-        message = "pictures share a name up to their ending, so their masks would too"
+        message = "pictures share a name up to the extension, so their masks would too"
         files = tuple(map(str, same_stem))
         raise DataError(Finding("same-stem", "error", message, "rename one of them", files))
     frames = tuple(Frame(name, path) for path, name in named.items())

@@ -59,7 +59,10 @@ def _refuse_shared_names(search: FrameSearch) -> None:
 
 
 def assign_groups(search: FrameSearch) -> None:
-    """Give each labelled frame its group, if there is a ``groups.csv``."""
+    """Give each labelled frame its group, if there is a ``groups.csv``.
+
+    One without lines takes away the groups that folders would give.
+    """
     path = search.root / "groups.csv"
     if not path.exists():
         return
@@ -67,6 +70,12 @@ def assign_groups(search: FrameSearch) -> None:
         groups = read_groups(path)
     except DataError as error:
         search.findings += error.findings
+        return
+    search.reading = [s for s in search.reading if not s.startswith("Groups:")]  # from folders
+    if not groups:
+        for name, frames in search.splits.items():
+            search.splits[name] = tuple(replace(frame, group=None) for frame in frames)
+        search.reading.append("Groups: none, because groups.csv lists none")
         return
     places = [(name, frame) for name, frames in search.splits.items() for frame in frames]
     matches = match_groups(groups, [_stems(name, frame, search.root) for name, frame in places])
@@ -127,7 +136,10 @@ def make_splits(search: FrameSearch) -> None:
         message = f"{len(frames)} labelled images in fewer than three {kind} cannot be split"
         hint = "label more, or make the folders train, validation and test yourself"
         if grouped:
-            hint += "; if the groups are no patients or videos, rename {group} in dataset.toml"
+            hint += (
+                "; or, if the groups are no patients or videos, do without them: write a "
+                "groups.csv that holds only the line stem,group"
+            )
         search.add_finding("too-few-frames", "error", message, hint)
         return
     for name, stems in stems_by_split.items():

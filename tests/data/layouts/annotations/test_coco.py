@@ -18,6 +18,7 @@ from headstart.data.layouts.annotations import annotation_shapes
 from headstart.data.layouts.annotations.coco_runs import decode_counts
 from headstart.data.layouts.recognise import open_dataset
 from headstart.data.pictures.frame import Polygon, RunLengths
+from headstart.data.pictures.masks import read_labelled
 from headstart.data.pictures.shapes import draw, polygon_mask
 from tests.data.layouts.annotations.annotated import (
     HEIGHT,
@@ -28,6 +29,7 @@ from tests.data.layouts.annotations.annotated import (
     faults,
     inside,
     labels_by_name,
+    mask_of,
     notes,
     numbers,
     plain_copy,
@@ -250,6 +252,23 @@ def test_one_file_without_splits_is_split_by_the_tool(tmp_path: Path) -> None:
         "train": 7, "validation": 2, "test": 1,
     }  # fmt: skip
     assert "split-by-tool" in notes(dataset)
+
+
+def test_several_tasks_whose_pictures_share_names(tmp_path: Path) -> None:
+    members = scenes()["train"]
+    for task in ("arm", "leg", "toe"):
+        for k, scene in enumerate(members):
+            save(tmp_path / task / f"images/{k}.png", scene.pixels)
+        named = [Scene(str(k), scene.pixels, scene.objects) for k, scene in enumerate(members)]
+        write_json(tmp_path / task / "annotations/instances_default.json", content(named))
+    dataset = open_dataset(tmp_path)
+    frames = {frame.name: frame for split in dataset.splits.values() for frame in split}
+    assert len(frames) == 3 * len(members)
+    for name, frame in frames.items():
+        task, _, k = name.split("-")
+        assert frame.image == tmp_path / task / f"images/{k}.png" and frame.group == task
+        labels = read_labelled(frame, dataset.label_map, tmp_path)[1]
+        assert np.array_equal(labels, mask_of(members[int(k)]))
 
 
 def test_pictures_of_one_name_in_two_splits_are_kept_apart(tmp_path: Path) -> None:

@@ -196,6 +196,26 @@ def test_folders_of_one_split_enter_the_names_of_frames(tmp_path: Path) -> None:
     assert names == {f"p{k}-a": f"p{k}" for k in range(4)}
 
 
+def test_several_tasks_whose_pictures_share_names(tmp_path: Path) -> None:
+    for task in ("arm", "leg", "toe"):
+        images = ""
+        for k in range(4):
+            save_picture(tmp_path / f"{task}/images/{k}.png", f"{task}{k}")
+            images += image(f"{k}.png", polygon(f"0,0;{k + 5},0;{k + 5},9;0,9"))
+        (tmp_path / task / "annotations.xml").write_text(xml(images))
+    save_picture(tmp_path / "leg/images/extra.png", "extra")
+    dataset = open_dataset(tmp_path)
+    frames = {frame.name: frame for split in dataset.splits.values() for frame in split}
+    assert sorted(frames) == [f"{t}-images-{k}" for t in ("arm", "leg", "toe") for k in range(4)]
+    for name, frame in frames.items():
+        task, _, k = name.split("-")
+        assert frame.image == tmp_path / task / f"images/{k}.png" and frame.group == task
+        labels = read_labelled(frame, dataset.label_map, tmp_path)[1]
+        assert labels.sum() == (int(k) + 5) * 9
+    assert [frame.name for frame in dataset.unlabelled["train"]] == ["extra"]
+    assert "Groups: 3, the folders of the tasks" in dataset.reading
+
+
 def test_frames_of_a_video_have_no_ending_in_the_file(tmp_path: Path) -> None:
     names = [f"frame_{k:06}" for k in range(8)]
     for name in names:

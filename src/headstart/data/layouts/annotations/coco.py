@@ -5,6 +5,7 @@
     annotations/instances_train2017.json  annotations/instances_val2017.json  train2017/  val2017/
     train/_annotations.coco.json  valid/_annotations.coco.json      as Roboflow exports
     train/annotations.json  train/images/                     or    annotations.json  images/
+    task_1/annotations/instances_default.json  task_1/images/  task_2/...    as CVAT exports tasks
 
 A file's split is the one that its folder or its name means, else the one that the pictures' folders
 name. Polygons, run lengths and compressed run lengths are read; a polygon may be one flat list.
@@ -271,6 +272,8 @@ class _PictureFinder:
     def _candidates(self, file: _File) -> Iterable[Path]:
         if file.path.parent != self.root:
             yield file.path.parent
+            if file.path.parent.parent != self.root:
+                yield file.path.parent.parent
         stem = file.path.stem.removeprefix("instances_")
         yield from (folder for folder in self._parents if folder.name == stem)
         if file.split:

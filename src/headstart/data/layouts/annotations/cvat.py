@@ -1,16 +1,17 @@
-"""The layout ``cvat``: CVAT for images 1.1, one XML file beside the pictures.
+"""The layout ``cvat``: CVAT for images 1.1, XML files beside their pictures.
 
 ::
 
     annotations.xml                      or train.xml, val.xml, ... as Datumaro writes it
     images/<name>.jpg                    or the pictures in any other folder beside the file
+    <task>/annotations.xml  <task>/images/<name>.jpg        several tasks, each a group
 
 Polygons, boxes, ellipses and masks are drawn at the picture's size; areas with a higher ``z_order``
 cover those with a lower one, later areas earlier ones. Shapes without area are left out. Subsets
 called train, validation and test are the splits; without such, the tool splits the pictures. With
-several files, a file's name is the subset of its pictures. A picture in the file without shapes
-shows only background; a picture that the file does not mention is unlabelled. Areas of a label
-called ``ignore`` count nowhere.
+several files in one folder, a file's name is the subset of its pictures. A picture in the file
+without shapes shows only background; a picture that no file mentions is unlabelled. Areas of a
+label called ``ignore`` count nowhere.
 """
 
 from __future__ import annotations
@@ -21,11 +22,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from headstart.data.files import natural_key, open_regular
+from headstart.data.files import natural_key, open_regular, shown
 from headstart.data.label_map import LabelMap, label_map_of
 from headstart.data.layouts.annotations.annotation_files import PicturesByName, no_pictures
 from headstart.data.layouts.annotations.cvat_xml import Annotations, CvatPicture, read_annotations
-from headstart.data.layouts.annotations.json_heads import first_files
+from headstart.data.layouts.annotations.json_heads import first_files, subfolders
 from headstart.data.layouts.dataset import SPLITS
 from headstart.data.layouts.frame_names import frame_names
 from headstart.data.layouts.label_files import classes_sentence, with_background
@@ -49,18 +50,24 @@ def evidence(root: Path) -> Path | None:
 
 
 def _files(root: Path) -> Iterator[Path]:
-    """Return ``annotations.xml``, else all XML files that begin as CVAT's."""
+    """Return ``annotations.xml``, else all XML files that begin as CVAT's, else those of tasks."""
     with_masks = any((root / split / "masks").is_dir() for split in (*SPLITS, "."))
     if with_masks or (root / "segmentation").is_dir():
         return
     names = first_files(root, (".xml",))
-    for name in [_FILE] if _FILE in names else names:
-        try:
-            with open_regular(root / name, root) as file:
-                if b"<annotations" in file.read(_HEAD):
-                    yield root / name
-        except DataError:
-            continue
+    if _FILE in names:
+        names = [_FILE]
+    elif not names:
+        names = [f"{folder}/{_FILE}" for folder in subfolders(root)]
+    yield from (root / name for name in names if _is_of_cvat(root / name, root))
+
+
+def _is_of_cvat(path: Path, root: Path) -> bool:
+    try:
+        with open_regular(path, root) as file:
+            return b"<annotations" in file.read(_HEAD)
+    except DataError:
+        return False
 
 
 def _read_all(root: Path) -> tuple[Annotations, tuple[Path, ...]]:
@@ -79,25 +86,29 @@ def _read_all(root: Path) -> tuple[Annotations, tuple[Path, ...]]:
 def _find(search: FrameSearch) -> LabelMap | None:
     root = search.root
     annotations, files = _read_all(root)
-    source = ", ".join(path.name for path in files)
+    source = ", ".join(shown(path, root) for path in files[:4])
+    source += f" and {len(files) - 4} more files" if len(files) > 4 else ""
     labels = list(dict.fromkeys(annotations.labels))
     label_map = label_map_of(with_background(labels), source)
     levels: dict[str, int | None] = dict(zip(label_map.names, label_map.greys, strict=True))
     levels |= {"ignore": None} if "ignore" in labels else {}
-    folder = root / "images" if (root / "images").is_dir() else root
-    pictures = PicturesByName(folder)
+    tasks = {path.parent: PicturesByName(_picture_folder(path.parent)) for path in files}
     if annotations.pictures and not PicturesByName(root).pictures:
         raise no_pictures(annotations.pictures[0].name, files[0], root)
-    paths = _paths(search, annotations, pictures, source)
+    paths = _paths(search, annotations, tasks, source)
     _report_shapes(search, annotations, levels, files)
     areas = sum(len(picture.areas) for picture in annotations.pictures)
     search.reading.append(
-        f"{source} (CVAT for images) annotates {len(annotations.pictures)} pictures, found by "
-        f"their names; {areas} polygons, boxes, ellipses and masks are drawn."
+        f"CVAT for images: {len(annotations.pictures)} pictures, found by the names in {source}; "
+        f"{areas} polygons, boxes, ellipses and masks are drawn."
     )
     search.reading.append(classes_sentence(label_map, source))
-    _fill_splits(search, annotations, paths, levels, folder, files)
-    if others := sorted(set(pictures.pictures) - set(paths.values())):
+    if len(tasks) > 1:
+        search.reading.append(f"Groups: {len(tasks)}, the folders of the tasks.")
+    folder = _picture_folder(root)
+    _fill_splits(search, annotations, paths, levels, folder)
+    every_picture = {path for pictures in tasks.values() for path in pictures.pictures}
+    if others := sorted(every_picture - set(paths.values())):
         names = frame_names(search, others, folder)
         frames = [Frame(name, path) for path, name in names.items()]
         search.unlabelled["train"] = tuple(sorted(frames, key=lambda f: natural_key(f.name)))
@@ -117,15 +128,22 @@ LAYOUT = export_layout(
 
 
 def _paths(
-    search: FrameSearch, annotations: Annotations, pictures: PicturesByName, source: str
+    search: FrameSearch, annotations: Annotations, tasks: dict[Path, PicturesByName], source: str
 ) -> dict[int, Path]:
-    """Return the file of each picture by its index; report pictures that are missing or twice."""
+    """Return the file of each picture by its index; report pictures that are missing or twice.
+
+    Args:
+        search: gets the faults.
+        annotations: of all files.
+        tasks: the pictures of each folder that holds an annotation file.
+        source: the annotation files, for messages.
+    """
     paths: dict[int, Path] = {}
     missing = []
     for k, picture in enumerate(annotations.pictures):
-        path = _file(picture, pictures)
+        path = _file(picture, tasks[picture.file.parent])
         if path is None:
-            missing.append(search.root / picture.name)
+            missing.append(picture.file.parent / picture.name)
         else:
             paths[k] = path
     if missing:
@@ -138,6 +156,11 @@ def _paths(
         hint = "keep one of them; or add the picture that is missing under the same name"
         search.add_finding("picture-twice", "error", message, hint, twice)
     return paths
+
+
+def _picture_folder(folder: Path) -> Path:
+    """Return the folder of the pictures beside an annotation file."""
+    return folder / "images" if (folder / "images").is_dir() else folder
 
 
 def _file(picture: CvatPicture, pictures: PicturesByName) -> Path | None:
@@ -156,13 +179,13 @@ def _report_shapes(
     files: tuple[Path, ...],
 ) -> None:
     """Report shapes that cannot be drawn, have no area, lie outside, or have an unknown class."""
-    source = ", ".join(path.name for path in files)
+    source = "the annotation file" if len(files) == 1 else "the annotation files"
     faults: dict[str, list[Path]] = defaultdict(list)
     counts: Counter[str] = Counter()
     undeclared: dict[str, list[Path]] = defaultdict(list)
     empty: list[Path] = []
     for picture in annotations.pictures:
-        path = search.root / picture.name
+        path = picture.file.parent / picture.name
         for fault, count in picture.faults.items():
             faults[fault].append(path)
             counts[fault] += count
@@ -186,7 +209,7 @@ def _report_shapes(
         message = f"shapes that cover no area are left out: {kinds}"
         hint = "draw a polygon or a mask where pixels should have a class"
         search.add_finding("shapes-left-out", "warning", message, hint, files)
-    if bare := [search.root / p.name for p in annotations.pictures if not (p.areas or p.faults)]:
+    if bare := [p.file.parent / p.name for p in annotations.pictures if not (p.areas or p.faults)]:
         message = f"{len(bare)} of {len(annotations.pictures)} pictures have no areas, so they "
         message += "are read as background everywhere"
         hint = f"take pictures that nobody has annotated yet out of {source}"
@@ -216,9 +239,9 @@ def _fill_splits(
     paths: dict[int, Path],
     levels: dict[str, int | None],
     folder: Path,
-    files: tuple[Path, ...],
 ) -> None:
     """Put the frames into the splits that their subsets name."""
+    several_tasks = len({picture.file.parent for picture in annotations.pictures}) > 1
     splits = {p.subset: usual_split(p.subset) for p in annotations.pictures}
     named = any(splits.values())
     by_split: dict[str, dict[Path, CvatPicture]] = defaultdict(dict)
@@ -238,8 +261,10 @@ def _fill_splits(
         if split in by_split:
             names = frame_names(search, list(by_split[split]), folder)
             frames = [
-                Frame(name, path, (_shapes(by_split[split][path], levels, files),))
+                Frame(name, path, (_shapes(picture, levels),), group)
                 for path, name in names.items()
+                for picture in [by_split[split][path]]
+                for group in [picture.file.parent.name if several_tasks else None]
             ]
             search.splits[split] = tuple(sorted(frames, key=lambda f: natural_key(f.name)))
     if named:
@@ -247,10 +272,9 @@ def _fill_splits(
         search.reading.append(f"The splits are CVAT's subsets: {counts}.")
 
 
-def _shapes(picture: CvatPicture, levels: dict[str, int | None], files: tuple[Path, ...]) -> Shapes:
-    path = next((path for path in files if path.stem == picture.subset), files[0])
+def _shapes(picture: CvatPicture, levels: dict[str, int | None]) -> Shapes:
     areas = sorted(picture.areas, key=lambda area: area.z_order)
     shapes = tuple(
         replace(area.shape, grey=levels[area.label]) for area in areas if area.label in levels
     )
-    return Shapes(path, shapes, picture.size)
+    return Shapes(picture.file, shapes, picture.size)

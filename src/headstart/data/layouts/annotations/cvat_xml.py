@@ -60,6 +60,7 @@ class CvatPicture:
     """An ``<image>``.
 
     Attributes:
+        file: the annotation file.
         name: path of the picture, as CVAT knew it.
         subset: CVAT's name for the split; empty if there is none.
         size: height and width.
@@ -67,6 +68,7 @@ class CvatPicture:
         faults: what is wrong with shapes that are not in ``areas``, and how many have each fault.
     """
 
+    file: Path
     name: str
     subset: str
     size: tuple[int, int]
@@ -100,7 +102,7 @@ def read_annotations(path: Path, root: Path) -> Annotations:
     def bad(message: str, hint: str = "export the task again as CVAT for images 1.1") -> DataError:
         return bad_annotations(message, hint, path, root)
 
-    target = _Target()
+    target = _Target(path)
     parser = DefusedXMLParser(target=target)
     try:
         with open_regular(path, root, MAX_BYTES) as file:
@@ -124,7 +126,8 @@ class _NotCvatError(Exception):
 class _Target:
     """Receives the elements of the file one by one, so that no tree of them is ever built."""
 
-    def __init__(self) -> None:
+    def __init__(self, file: Path) -> None:
+        self.file = file
         self.annotations = Annotations()
         self.path: list[str] = []
         self.text = ""
@@ -146,7 +149,7 @@ class _Target:
                 "the file is CVAT for video, whose shapes belong to tracks, not images"
             )
         if self.path == ["annotations", "image"]:
-            self.annotations.pictures.append(_picture(attributes))
+            self.annotations.pictures.append(_picture(attributes, self.file))
         elif self.path[:-1] == ["annotations", "image"]:
             self._shape(tag, attributes)
 
@@ -196,7 +199,7 @@ class _BadShapeError(Exception):
     """A shape is no area; the message says why."""
 
 
-def _picture(attributes: Mapping[str, str]) -> CvatPicture:
+def _picture(attributes: Mapping[str, str], file: Path) -> CvatPicture:
     name = attributes.get("name", "")
     try:
         height, width = (int(attributes[side]) for side in ("height", "width"))
@@ -204,7 +207,7 @@ def _picture(attributes: Mapping[str, str]) -> CvatPicture:
         height = width = 0
     if not name or not (min(height, width) > 0 and height * width <= MAX_PIXELS):
         raise _NotCvatError(f"an <image> has no name or no usable size: {name[:80] or 'no name'}")
-    return CvatPicture(name, attributes.get("subset", ""), (height, width))
+    return CvatPicture(file, name, attributes.get("subset", ""), (height, width))
 
 
 def _area(tag: str, attributes: Mapping[str, str], size: tuple[int, int]) -> Shape:

@@ -14,7 +14,7 @@ from headstart.data.layouts.name_patterns import usual_split
 from headstart.errors import DataError
 
 _HEAD = 1 << 16
-_FOLDERS = 32  # subfolders of one folder that are looked into
+_FOLDERS = 256  # subfolders of one folder that are looked into
 _FILES = 12  # files of one folder that are opened
 _DEPTH = 6  # folders above a JSON file that lies beside its picture
 _FILES_BELOW = 2  # files of one deeper folder that are opened
@@ -36,7 +36,8 @@ def json_files(root: Path) -> Iterator[Path]:
     """Return a few JSON files of a folder and the folders in it, in natural order.
 
     Folders named like a split, or as annotation tools name theirs, are looked into one level
-    deeper. A folder with a ``mapping.json`` has none: it is one of the layouts of masks.
+    deeper; in all others only folders named as tools name theirs are. A folder with a
+    ``mapping.json`` has none: it is one of the layouts of masks.
     """
     if (root / "mapping.json").exists():
         return
@@ -45,8 +46,9 @@ def json_files(root: Path) -> Iterator[Path]:
     for folder in folders:
         names, deeper, _ = _names(root / folder)
         yield from (root / folder / name for name in names)
-        if usual_split(folder) or folder.lower() in _HOLDERS:
-            for sub in deeper:
+        every = bool(usual_split(folder)) or folder.lower() in _HOLDERS
+        for sub in deeper:
+            if every or sub.lower() in _HOLDERS:
                 yield from (root / folder / sub / name for name in _names(root / folder / sub)[0])
 
 
@@ -74,6 +76,11 @@ def deeper_json_files(root: Path) -> Iterator[Path]:
 def first_files(folder: Path, endings: tuple[str, ...]) -> list[str]:
     """Return the names of the first files of a folder with some endings, in natural order."""
     return _names(folder, endings)[0]
+
+
+def subfolders(folder: Path) -> list[str]:
+    """Return the names of the first folders in a folder, those named as tools name theirs first."""
+    return _names(folder)[1]
 
 
 def _names(folder: Path, endings: tuple[str, ...] = (".json",)) -> tuple[list[str], list[str], int]:
