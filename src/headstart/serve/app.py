@@ -174,7 +174,7 @@ async def _answer(
 
 
 def _allowed(limits: RequestLimits, count_pixels: Callable[[], int]) -> int:
-    """Return the pixels of a picture, if they are not too many: memory grows with the classes."""
+    """Return the number of pixels of a picture; refuse a picture with too many."""
     pixels = count_pixels()
     if pixels > limits.pixels:
         raise too_many_pixels(pixels, limits)
