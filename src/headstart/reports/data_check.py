@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jaxtyping import Int64
 
+from headstart.config.files import read_run_config
 from headstart.errors import DataError, Finding, printable
 from headstart.records.run_records import LeakRecord, data_folder, looked_for
 from headstart.reports.formatting import listed, plural
-from headstart.reports.records import Records
+from headstart.reports.records import Records, RunRecord
 from headstart.studies.verdicts import numbered_groups
-from headstart.tasks.lookup import task_named
+from headstart.tasks.lookup import labelled_task, task_named
 
 _GROUPS = {
     "no-groups": "The dataset does not say which video or patient a frame comes from. Without "
@@ -48,6 +50,10 @@ def check_data(records: Records) -> DataCheck:
         where = printable(looked_for(run, records.config.data))
         missing = f"The data were not at {where} when this report was written."
         return DataCheck(missing, (), None)
+    if records.runs and _other_data(records.runs[0], root):
+        where = printable(str(root))
+        missing = f"The data at {where} are not those that these scores were taken on."
+        return DataCheck(missing, (), None)
     try:
         report = measures.check(root)
     except DataError as error:
@@ -56,6 +62,18 @@ def check_data(records: Records) -> DataCheck:
             return DataCheck(missing, (), None)
         return DataCheck("", error.findings, None)
     return DataCheck("", report.findings, _scored_groups(records, report.groups))
+
+
+def _other_data(run: RunRecord, root: Path) -> bool:
+    """Whether the frames that a run was scored on, or the meaning of their labels, are others."""
+    config = read_run_config(run.folder / "config.json")
+    task = labelled_task(config.task)
+    try:
+        now = task.hashes(task.open(root), config, run.folder)
+    except DataError:  # what is wrong with them is reported
+        return False
+    before = run.environment.data
+    return any(before[name] != now[name] for name in (config.score, "label map") if name in before)
 
 
 def _scored_groups(
