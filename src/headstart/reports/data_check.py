@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -50,12 +49,13 @@ def check_data(records: Records) -> DataCheck:
         where = printable(looked_for(run, records.config.data))
         missing = f"The data were not at {where} when this report was written."
         return DataCheck(missing, (), None)
-    if records.runs and _other_data(records.runs[0], root):
-        where = printable(str(root))
-        missing = f"The data at {where} are not those that these scores were taken on."
-        return DataCheck(missing, (), None)
     try:
-        report = measures.check(root)
+        dataset = measures.open_to_check(root)
+        if records.runs and _other_data(records.runs[0], dataset):
+            where = printable(str(root))
+            missing = f"The data at {where} are not those that these scores were taken on."
+            return DataCheck(missing, (), None)
+        report = measures.check(dataset)
     except DataError as error:
         if measures.any_folder:
             missing = "The pictures are in a plain folder; there is no dataset to check."
@@ -64,15 +64,13 @@ def check_data(records: Records) -> DataCheck:
     return DataCheck("", report.findings, _scored_groups(records, report.groups))
 
 
-def _other_data(run: RunRecord, root: Path) -> bool:
+def _other_data(run: RunRecord, dataset: Any) -> bool:
     """Whether the frames that a run was scored on, or the meaning of their labels, are others."""
-    config = read_run_config(run.folder / "config.json")
-    task = labelled_task(config.task)
+    config, before = read_run_config(run.folder / "config.json"), run.environment.data
     try:
-        now = task.hashes(task.open(root), config, run.folder)
-    except DataError:  # what is wrong with them is reported
+        now = labelled_task(config.task).hashes(dataset, config, run.folder)
+    except DataError:  # the check names every file that cannot be read
         return False
-    before = run.environment.data
     return any(before[name] != now[name] for name in (config.score, "label map") if name in before)
 
 
