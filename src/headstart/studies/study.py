@@ -24,7 +24,7 @@ from typing import Any
 
 from headstart.config.files import study_to_json
 from headstart.config.records import PRETEXT_NAMES, SCRATCH_LONGER, RunConfig, StudyConfig
-from headstart.errors import Finding
+from headstart.errors import Finding, HeadstartError
 from headstart.runs.initial_weights import try_starts
 from headstart.studies.cells import Cell, cells, pretext_config, run_config
 from headstart.studies.ledger import Ledger, line_of, write_ledger
@@ -103,6 +103,10 @@ def study(
             hint = f"run the same command again to resume (--out {out})"
             finding = Finding("interrupted", "info", message, hint)
             raise stopping.interrupted(finding)
+        if len(ledger) < len(order):
+            message = f"{len(ledger)} of the {len(order)} runs of {out} are done; expected all"
+            hint = "run the same command again to resume"
+            raise HeadstartError(Finding("unfinished", "error", message, hint))
         return _write_study(out, planned, ledger)
 
 
