@@ -69,8 +69,9 @@ def study(
     planned = plan(config, out, dataset)
     # check now what would otherwise fail after hours, as a start cannot be removed from a study
     try_starts({cell.start for cell in planned.todo}, planned.config, planned.sizes.classes)
+    task = labelled_task(planned.config.task)
     if planned.todo:
-        labelled_task(planned.config.task).check_labels(planned.dataset, planned.config)
+        task.check_labels(planned.dataset, planned.config)
     with locked(out), Stopping() as stopping:
         planned = replanned(planned, out)
         write_atomic(out / "config.json", study_to_json(planned.config))
@@ -81,11 +82,11 @@ def study(
         for work, scores in working(works, jobs, listener, stopping):
             cell = work.about
             if isinstance(cell, Cell):
-                ledger[cell.run] = line_of(cell.run, out / cell.run, asdict(cell))
+                ledger[cell.run] = line_of(cell.run, out / cell.run, asdict(cell), task)
                 write_ledger(out, ledger, order)
                 without_checkpoints(out / cell.run)
                 seconds = ledger[cell.run]["seconds"]
-                metric = labelled_task(planned.config.task).score.name
+                metric = task.score.name
                 tell(
                     f"[{len(ledger)}/{len(order)}] {cell}: {metric} {_shown(scores[metric])} "
                     f"(constant {_shown(scores['trivial'][metric])}), {seconds / 60:.1f} min"
