@@ -12,9 +12,8 @@ from pydantic import Field, ValidationError
 from headstart.config.records import RGB, Size
 from headstart.data.label_map import LabelMap
 from headstart.errors import DataError, Finding
-from headstart.records.run_records import Record
+from headstart.records.run_records import WEIGHTS, Record
 
-WEIGHTS = "weights.safetensors"
 _Grey = Annotated[int, Field(ge=0, le=255)]
 _Colour = Annotated[RGB, Field(strict=False)]
 

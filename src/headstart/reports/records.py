@@ -21,10 +21,10 @@ from headstart.records.run_records import (
     read_metrics,
     seconds_of,
 )
-from headstart.records.vouching import damaged
+from headstart.records.vouching import STUDY, damaged
 from headstart.scores.frames_csv import FrameCounts
 from headstart.studies.ledger import ledger_lines
-from headstart.studies.summary import STUDY, read_summary
+from headstart.studies.summary import read_summary
 from headstart.tasks.lookup import labelled_task, task_named
 
 

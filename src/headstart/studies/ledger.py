@@ -16,14 +16,19 @@ from pydantic import ConfigDict
 
 from headstart.errors import DataError, Finding, printable
 from headstart.records.run_records import SCORES, Record, checked, read_timing
-from headstart.records.vouching import damaged, parse_json, read_record, sealed, unsealed
+from headstart.records.vouching import (
+    LEDGER,
+    damaged,
+    parse_json,
+    read_record,
+    sealed,
+    unsealed,
+)
 from headstart.scores.frames_csv import FRAMES
 from headstart.system.disk import write_atomic
 from headstart.tasks.interface import LabelledTask
 from headstart.tasks.results import read_result
 
-LEDGER = "ledger.jsonl"
-"""Name of the file in a study's folder."""
 Ledger = dict[str, dict[str, Any]]
 """Ledger lines by run; a run is named by its folder inside the study's folder."""
 
@@ -118,10 +123,11 @@ def ledger_lines(out: Path) -> Ledger:
     if not path.exists():
         return {}
     ledger: Ledger = {}
-    for text in path.read_bytes().splitlines():
-        line = unsealed(parse_json(text, path), path)
-        name = checked(line, _Line, path).run
+    for number, text in enumerate(path.read_bytes().splitlines(), 1):
+        line = unsealed(parse_json(text, path, number), path, number)
+        name = checked(line, _Line, path, number).run
         if name in ledger or not (out / name).resolve().is_relative_to(out.resolve()):
-            raise damaged(path, f"the run {printable(name)} is there twice, or not in the study")
+            reason = f"the run {printable(name)} is there twice, or not in the study"
+            raise damaged(path, reason, number)
         ledger[name] = line
     return ledger
