@@ -81,8 +81,7 @@ def test_nothing_there(study: Path, tmp_path: Path) -> None:
         ("study.json", "[]", "bad-record"),
         ("study.json", '{"schema": 1, "records": [{"run": "x"}]}', "bad-record"),
         ("ledger.jsonl", "{]\n", "bad-record"),
-        ("runs/scratch-all-3-1/scores.json", "", "bad-record"),
-        ("runs/scratch-all-3-1/frames.csv", "frame,class\n", "bad-frames"),
+        ("starts/colorization-1-0a1b2c3d/scores.json", "", "bad-record"),
         ("runs/scratch-all-3-1/metrics.jsonl", "nothing\n", "bad-record"),
         ("runs/scratch-all-3-1/environment.json", None, "unreadable"),
     ],
@@ -100,6 +99,17 @@ def test_damage_is_named(
     assert str(folder / name) in finding.message
     incomplete = content is not None and content.startswith('{"schema"')
     assert ("records.0.start" in finding.message) == incomplete  # the field that is missing
+
+
+@pytest.mark.parametrize("name", ["frames.csv", "scores.json"])
+def test_a_run_that_the_ledger_contradicts_is_not_reported(
+    study: Path, tmp_path: Path, name: str
+) -> None:
+    folder = copied(study, tmp_path)
+    run = "runs/scratch-all-3-1"
+    shutil.copy(folder / "runs/scratch-all-3-2" / name, folder / run / name)
+    finding = refusal(folder)
+    assert (finding.code, finding.files) == ("ledger-differs", (run,))
 
 
 def test_a_record_does_not_lead_out_of_the_study(study: Path, tmp_path: Path) -> None:

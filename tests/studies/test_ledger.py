@@ -63,7 +63,7 @@ def test_no_ledger_is_no_run(tmp_path: Path) -> None:
 def test_runs_that_contradict_it_are_named_together(out: Path) -> None:
     (out / "runs/1/frames.csv").write_text("frame,split\n1,train\n")
     (out / "runs/2/scores.json").unlink()
-    with pytest.raises(DataError, match=r"ledger-differs.*2 runs") as caught:
+    with pytest.raises(DataError, match=r"ledger-differs.*2 of its runs") as caught:
         read_ledger(out)
     (finding,) = caught.value.findings
     assert finding.files == ("runs/1", "runs/2")

@@ -23,7 +23,7 @@ from headstart.records.run_records import (
 )
 from headstart.records.vouching import STUDY, damaged
 from headstart.scores.frames_csv import FrameCounts
-from headstart.studies.ledger import ledger_lines
+from headstart.studies.ledger import read_ledger
 from headstart.studies.summary import read_summary
 from headstart.tasks.lookup import labelled_task, task_named
 
@@ -135,7 +135,8 @@ def read_records(folder: Path) -> Records:
     """Read everything a report needs from the folder of a study, a run or a pretext run.
 
     Raises:
-        DataError: the folder is none of these, nothing in it is finished, or a file is damaged.
+        DataError: the folder is none of these, nothing in it is finished, a file is damaged, or the
+            ledger of the study contradicts its runs.
     """
     path = folder / "config.json"
     if not path.exists():
@@ -152,7 +153,7 @@ def read_records(folder: Path) -> Records:
 
 def _read_study(folder: Path, config: StudyConfig) -> Records:
     path = folder / STUDY
-    finished = ledger_lines(folder)
+    finished = read_ledger(folder)
     summary = read_summary(folder) if path.exists() else None
     compared = {row["run"]: row for row in summary["records"]} if summary else finished
     factors = (config.starts, config.tunes, config.labels, config.seeds)

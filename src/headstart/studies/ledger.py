@@ -83,11 +83,14 @@ def read_ledger(out: Path) -> Ledger:
     Raises:
         DataError: the ledger is damaged, or files of a run are missing or changed.
     """
-    ledger = ledger_lines(out)
+    ledger = _lines(out)
     changed = [name for name, line in ledger.items() if not _unchanged(out / name, line)]
     if changed:
         path = out / LEDGER
-        message = f"files of {len(changed)} runs in {path} are missing or changed"
+        message = (
+            f"{path} contradicts {len(changed)} of its runs: {FRAMES} or {SCORES} is missing, or "
+            "its SHA-256 is another than in the ledger"
+        )
         hint = (
             f"restore their {FRAMES} and {SCORES} from a copy; or, to train these runs again, "
             f"remove their lines from {path}, delete their folders in {out}, and repeat the "
@@ -112,13 +115,8 @@ def _sha256(path: Path) -> str | None:
         return None
 
 
-def ledger_lines(out: Path) -> Ledger:
-    """Return the lines of the ledger; empty if the file does not exist.
-
-    Raises:
-        DataError: a line is damaged, is not as this or an older version writes it, or names a run
-            outside the study.
-    """
+def _lines(out: Path) -> Ledger:
+    """Return the lines of the ledger, none of which names a run twice or outside the study."""
     path = out / LEDGER
     if not path.exists():
         return {}
