@@ -62,6 +62,13 @@ class StartPictures(Record):
     same_data: bool
 
 
+class LabelCounts(Record):
+    """Numbers of labelled pictures that a run trains on and validates on."""
+
+    train: int
+    validation: int
+
+
 class Environment(Record):
     """The content of ``environment.json``: versions, hardware and data of a run.
 
@@ -75,7 +82,7 @@ class Environment(Record):
         data: SHA-256 of the inputs, by name.
         data_path: path from the run's folder to a dataset that was given by a relative path; older
             versions did not record it.
-        labels: labelled pictures by split; None for a pretext.
+        labels: numbers of labelled pictures; None for a pretext.
         start: what was taken from the start; None for a pretext.
         start_pictures: how the start's pictures relate to held-out ones, if it was a pretext.
         source: where the pictures of a pretext came from; None for other runs.
@@ -90,7 +97,7 @@ class Environment(Record):
     threads: int
     data: dict[str, str]
     data_path: str | None = None
-    labels: dict[str, int] | None = None
+    labels: LabelCounts | None = None
     start: MovedTensors | None = None
     start_pictures: StartPictures | None = None
     source: str | None = None

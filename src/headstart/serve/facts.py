@@ -210,9 +210,9 @@ def _history(about: About) -> list[tuple[str, str]]:
         return []
     try:
         run = read_records(about.run).runs[0]
-        labels = run.environment.labels or {}
+        labels = run.labelled
         return [
-            ("Labelled frames", f"{labels['train']} to train, {labels['validation']} to validate"),
+            ("Labelled frames", f"{labels.train} to train, {labels.validation} to validate"),
             ("Training", f"{plural(len(run.history), 'epoch')}, {duration(run.seconds)}"),
             ("Machine", printable(str(run.environment.gpu or run.environment.cpu))),
             ("PyTorch", printable(str(run.environment.versions["torch"]))),

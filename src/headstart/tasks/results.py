@@ -35,7 +35,8 @@ def read_result(task: LabelledTask, run: Path) -> tuple[dict[str, Any], FrameCou
     if (recorded is None) != (computed is None) or not math.isclose(
         recorded or 0.0, computed or 0.0, rel_tol=1e-6, abs_tol=1e-9
     ):
-        raise damaged(run / SCORES, f"its {name} is {recorded}; {FRAMES} gives {computed}")
+        differ = f"its {name} is {recorded}; {FRAMES} gives {computed}; one of the two has changed"
+        raise damaged(run / SCORES, differ)
     return scores, counts
 
 
