@@ -208,6 +208,9 @@ def damaged(path: Path, reason: str, line: int | None = None) -> DataError:
     where = "" if line is None else f", line {line},"
     hint = _REPAIRS.get(path.name, _REPAIR)
     if path.name == CONFIG and (path.parent / LEDGER).exists():
-        hint = f"restore it from a copy; or begin the same study in another --out and copy {CONFIG}"
+        hint = (
+            "restore it from a copy; or begin the same study in another --out, and copy its "
+            f"{CONFIG} to {path.parent}"
+        )
     message = f"the record {path}{where} is damaged: {reason}"
     return DataError(Finding("bad-record", "error", message, hint))
