@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -29,6 +30,7 @@ from headstart.errors import InterruptedRun, UsageError
 from headstart.records.run_records import Environment
 from headstart.reports.records import RunRecord
 from headstart.scores.frames_csv import FrameCounts
+from headstart.studies.ledger import write_ledger
 from headstart.studies.statistics import Comparison, verdict
 from tests.conftest import Silent
 
@@ -274,6 +276,14 @@ def test_names_are_set_and_never_obeyed_and_pictures_can_be_left_out(
         for old, new in renamed.items():
             text = text.replace(f",{old},", ',"{}",'.format(new.replace('"', '""')))
         path.write_text(text)
+    for path in out.rglob("ledger.jsonl"):
+        lines = map(json.loads, path.read_text().splitlines())
+        runs = {line["run"]: {k: v for k, v in line.items() if k != "sha256"} for line in lines}
+        for name, line in runs.items():
+            for file in ("frames.csv", "scores.json"):
+                content = (path.parent / name / file).read_bytes()
+                line[f"{Path(file).stem}_sha256"] = hashlib.sha256(content).hexdigest()
+        write_ledger(path.parent, runs, list(runs))
     homework = tiny_homework(drawn)
     datasets = open_datasets(homework)
     missing, groups = not_run(homework, datasets, out), datasets.frames.test_groups

@@ -30,7 +30,7 @@ from headstart.exports.to_onnx import export_run, free_file, write_checked
 from headstart.inference.classifier import classes_of_split
 from headstart.inference.finished_run import read_finished_run
 from headstart.inference.masks import predict
-from headstart.inference.onnx_file import KEY, read_onnx
+from headstart.inference.onnx_file import KEY, parse_onnx, read_onnx
 from headstart.inference.opening import open_classifier, open_segmenter
 from headstart.inference.segmenter import Segmenter
 from headstart.runs.run import train
@@ -92,6 +92,18 @@ def test_one_file_that_says_what_it_is(trained: Path, exported: tuple[Path, dict
     assert np.allclose(facts["mean"], network.mean.flatten()) and facts["mean"] != [0, 0, 0]
     for trace in (b".py", b"site-packages", str(ROOT).encode(), b"stack_trace"):
         assert trace not in content
+
+
+def test_a_file_without_its_seal_is_not_taken_for_one_of_an_older_version(
+    exported: tuple[Path, dict], tmp_path: Path
+) -> None:
+    content = (exported[0] / "model.onnx").read_bytes()
+    begins = content.index(b"headstart_sha256")
+    for place in range(begins, begins + len(b"headstart_sha256") + 2 + 64):
+        flipped = bytes([content[place] ^ 0x40])  # no digit of a hash remains one
+        with pytest.raises(DataError, match="bad-onnx"):
+            parse_onnx(tmp_path / "a.onnx", content[:place] + flipped + content[place + 1 :])
+    parse_onnx(tmp_path / "a.onnx", content)
 
 
 @pytest.mark.parametrize(

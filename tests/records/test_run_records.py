@@ -39,7 +39,8 @@ def test_records_of_an_older_version_are_read(name: str) -> None:
     environment = json.loads((run / "environment.json").read_text())
     read = read_environment(run)
     assert (read.data, read.versions) == (environment["data"], environment["versions"])
-    assert (read.labels, read.pictures) == (environment.get("labels"), environment.get("pictures"))
+    labels = None if read.labels is None else read.labels.model_dump()
+    assert (labels, read.pictures) == (environment.get("labels"), environment.get("pictures"))
     rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     assert list(read_metrics(run)) == rows
     assert [line.epoch for line in read_timing(run) if not line.stage] == [r["epoch"] for r in rows]
@@ -69,6 +70,7 @@ def test_names_need_not_be_unicode(tmp_path: Path) -> None:
         ({"threads": "2"}, "threads"),
         ({"threads": True}, "threads"),
         ({"labels": [6]}, "labels"),
+        ({"labels": {"train": 6}}, r"labels\.validation"),
         ({"start": {"moved": []}}, r"start\.name"),
         ({"start": {"name": "a", "moved": [3]}}, r"start\.moved\.0"),
     ],
@@ -77,6 +79,27 @@ def test_an_odd_entry_is_named(tmp_path: Path, change: dict, named: str) -> None
     (tmp_path / "environment.json").write_text(json.dumps({**ENVIRONMENT, **change}))
     with pytest.raises(DataError, match=rf"bad-record.*environment\.json.*({named})"):
         read_environment(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("run", "change", "named"),
+    [
+        ("finished", {"dice": None}, "dice is null"),
+        ("finished", {"dice": None, "reasons": {"iou": "why"}}, "dice is null"),
+        ("finished", {"trivial": {"iou": 0.5}}, r"trivial\.dice"),
+        ("finished", {"trivial": {"dice": 0.5, "dice_assignment": 0.5, "iou": "a"}}, "iou"),
+        ("classes", {"accuracy": None}, "accuracy"),
+        ("classes", {"trivial": {}}, r"trivial\.accuracy"),
+        ("pretext", {"trivial": {"mse": 0.5}}, r"trivial\.loss"),
+    ],
+)
+def test_scores_that_a_reader_would_miss_are_named(
+    tmp_path: Path, run: str, change: dict, named: str
+) -> None:
+    scores = json.loads((OLD / run / "scores.json").read_text())
+    (tmp_path / "scores.json").write_text(json.dumps({**scores, **change}))
+    with pytest.raises(DataError, match=rf"bad-record.*scores\.json.*{named}"):
+        read_scores(tmp_path, FORMS[run])
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from headstart.errors import DataError
 from headstart.records.vouching import (
     MANIFEST,
+    damaged,
     discard_manifest,
+    holds_run,
     mend_lines,
     parse_json,
     read_record,
@@ -77,8 +79,9 @@ def test_what_changed_is_named_with_what_to_do(run: Path) -> None:
         read_record(run, "scores.json")
     assert "repeat the command" in caught.value.findings[0].hint
     (run / "other.json").write_text("{}")
-    with pytest.raises(DataError, match=r"other\.json.*does not list it"):
+    with pytest.raises(DataError, match=r"other\.json.*does not list it") as caught:
         read_record(run, "other.json")
+    assert "delete" not in caught.value.findings[0].hint  # it may be the user's own
     with pytest.raises(DataError, match=r"unreadable.*gone\.json"):
         read_record(run, "gone.json")
 
@@ -90,11 +93,57 @@ def test_a_folder_without_a_manifest_is_of_an_older_version(run: Path) -> None:
     discard_manifest(run)  # which it may be already
 
 
-@pytest.mark.parametrize("content", ["", "[]", '{"files": 3}', '{"files": {"a": 1}}', "{" * 3000])
+@pytest.mark.parametrize("content", ["", '{"sha256": 3}', '{"files": {}, "a": 1}', "{" * 3000])
 def test_a_damaged_manifest_vouches_for_nothing(run: Path, content: str) -> None:
     (run / MANIFEST).write_text(content)
-    with pytest.raises(DataError, match=rf"bad-record.*{MANIFEST}"):
+    with pytest.raises(DataError, match=rf"(?s)bad-record.*{MANIFEST}.*if headstart did not"):
         read_record(run, "scores.json")
+
+
+@pytest.mark.parametrize("content", ["[]", '{"files": ["a.js"]}', '{"name": "app", "icons": []}'])
+def test_a_manifest_of_another_program_is_left_alone(run: Path, content: str) -> None:
+    (run / MANIFEST).write_text(content)
+    (run / "scores.json").write_text("anything")
+    assert read_record(run, "scores.json") == b"anything"
+    assert not holds_run(run)
+
+
+@pytest.mark.parametrize("name", ["config.json", MANIFEST])
+def test_a_folder_of_a_run_is_recognised_whichever_bit_flips(run: Path, name: str) -> None:
+    settings = {"schema": 1, "data": "d", "model": "unet", "recipe": {}, "threads": 1, "seed": 3}
+    (run / "config.json").write_text(json.dumps(settings))
+    if name == "config.json":  # as in a run of an older version
+        discard_manifest(run)
+    content = (run / name).read_bytes()
+    for place in range(len(content)):
+        flipped = bytes([content[place] ^ 1 << place % 8])
+        (run / name).write_bytes(content[:place] + flipped + content[place + 1 :])
+        assert holds_run(run), (run / name).read_bytes()
+
+
+@pytest.mark.parametrize("config", [None, "[]", '{"model_type": "unet", "data": "d"}'])
+def test_a_folder_of_another_program_is_no_run(tmp_path: Path, config: str | None) -> None:
+    if config is not None:
+        (tmp_path / "config.json").write_text(config)
+    assert not holds_run(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "advised", "not_advised"),
+    [
+        ("scores.json", "delete the run's folder", "study"),
+        ("study.json", "repeat the study's command", "delete"),
+        ("ledger.jsonl", "remove this line, delete the folder of its run", "study's folder"),
+        ("config.json", "begin the same study in another --out", "delete"),
+    ],
+)
+def test_what_to_do_depends_on_the_record(
+    tmp_path: Path, name: str, advised: str, not_advised: str
+) -> None:
+    (tmp_path / "ledger.jsonl").write_text("")
+    (finding,) = damaged(tmp_path / name, "why", 7).findings
+    assert f"{tmp_path / name}, line 7, is damaged: why" in finding.message
+    assert advised in finding.hint and not_advised not in finding.hint
 
 
 @given(record=st.dictionaries(st.text().filter(lambda name: name != "sha256"), VALUES))

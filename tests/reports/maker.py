@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import re
 import shutil
@@ -117,8 +118,12 @@ def make_study(
         shutil.copy(template / "predictions.png", folder / "predictions.png")
         key = {"start": start, "tune": "all", "labels": budget, "seed": seed}
         records.append({**key, "run": run, "scores": scores})
-        ledger.append({"run": run, **key, "frames_sha256": "0" * 64, "steps": history[-1]["step"],
-                       "seconds": 12.5})  # fmt: skip
+        hashes = {
+            f"{name}_sha256": hashlib.sha256((folder / file).read_bytes()).hexdigest()
+            for name, file in (("frames", "frames.csv"), ("scores", "scores.json"))
+        }
+        steps = history[-1]["step"]
+        ledger.append({"run": run, **key, **hashes, "steps": steps, "seconds": 12.5})
     write_lines(out / "ledger.jsonl", ledger)
     compared = compare(records, out, study, None)
     write_json(out / "study.json", {"schema": 1, "records": records, **compared})

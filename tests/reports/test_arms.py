@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,8 @@ from hypothesis import strategies as st
 from headstart.errors import DataError
 from headstart.reports.arms import arms_of, point, spread, trivial_score, verdict_classes
 from headstart.reports.records import read_records
-from headstart.scores import overlap
+from headstart.scores import overlap, segmentation
+from headstart.scores.frames_csv import read_frames_csv
 from headstart.scores.pooled import DICE
 from headstart.tasks.segmentation import MEASURES
 from tests.reports.maker import make_study
@@ -64,6 +66,10 @@ def test_runs_on_other_frames_are_not_averaged(trained: Path, tmp_path: Path) ->
     lines = path.read_text().splitlines(keepends=True)
     classes = len({line.split(",")[1] for line in lines[1:]})
     path.write_text("".join(lines[:-classes]))
+    fewer = read_frames_csv(path.read_bytes(), path)
+    scores = {"split": "test", **segmentation.score(fewer.counts, fewer.names)}
+    (path.parent / "scores.json").write_text(json.dumps(scores))
+    (folder / "ledger.jsonl").unlink()  # which would contradict it
     records = read_records(folder)
     usable = verdict_classes(records)
     assert usable is not None

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -81,8 +83,7 @@ def test_nothing_there(study: Path, tmp_path: Path) -> None:
         ("study.json", "[]", "bad-record"),
         ("study.json", '{"schema": 1, "records": [{"run": "x"}]}', "bad-record"),
         ("ledger.jsonl", "{]\n", "bad-record"),
-        ("runs/scratch-all-3-1/scores.json", "", "bad-record"),
-        ("runs/scratch-all-3-1/frames.csv", "frame,class\n", "bad-frames"),
+        ("starts/colorization-1-0a1b2c3d/scores.json", "", "bad-record"),
         ("runs/scratch-all-3-1/metrics.jsonl", "nothing\n", "bad-record"),
         ("runs/scratch-all-3-1/environment.json", None, "unreadable"),
     ],
@@ -100,6 +101,63 @@ def test_damage_is_named(
     assert str(folder / name) in finding.message
     incomplete = content is not None and content.startswith('{"schema"')
     assert ("records.0.start" in finding.message) == incomplete  # the field that is missing
+
+
+@pytest.mark.parametrize("name", ["frames.csv", "scores.json"])
+def test_a_run_that_the_ledger_contradicts_is_not_reported(
+    study: Path, tmp_path: Path, name: str
+) -> None:
+    folder = copied(study, tmp_path)
+    run = "runs/scratch-all-3-1"
+    shutil.copy(folder / "runs/scratch-all-3-2" / name, folder / run / name)
+    finding = refusal(folder)
+    assert (finding.code, finding.files) == ("ledger-differs", (run,))
+
+
+def changed(path: Path, change: Callable[[Any], Any]) -> None:
+    """Writes a record of JSON as no program of ours would."""
+    record = json.loads(path.read_text())
+    change(record)
+    path.write_text(json.dumps(record))
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("environment.json", lambda record: record.update(labels=None)),
+        ("environment.json", lambda record: record["labels"].pop("validation")),
+        ("scores.json", lambda record: record.update(dice=None)),
+        ("scores.json", lambda record: record["classes"].popitem()),
+        ("scores.json", lambda record: record["trivial"].pop("dice")),
+    ],
+)
+def test_what_a_run_without_a_manifest_lacks_is_named(
+    trained: Path, tmp_path: Path, name: str, change: Callable[[Any], Any]
+) -> None:
+    folder = Path(shutil.copytree(trained, tmp_path / "run"))
+    (folder / "manifest.json").unlink()
+    changed(folder / name, change)
+    finding = refusal(folder)
+    assert finding.code == "bad-record" and str(folder / name) in finding.message
+
+
+def test_a_run_without_epochs_is_damaged(trained: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(trained, tmp_path / "run"))
+    (folder / "manifest.json").unlink()
+    (folder / "metrics.jsonl").write_text("")
+    assert "metrics.jsonl" in refusal(folder).message
+
+
+def test_runs_on_other_classes_are_not_reported_together(study: Path, tmp_path: Path) -> None:
+    folder = copied(study, tmp_path)
+    (folder / "ledger.jsonl").unlink()  # which would contradict it
+    run = folder / "runs/scratch-all-3-2"
+    for name in ("scores.json", "frames.csv"):
+        text = (run / name).read_text()
+        (run / name).write_text(text.replace("Drawn_Scissors", "Drawn_Hook"))
+    finding = refusal(folder)
+    assert finding.code == "bad-record" and str(run / "scores.json") in finding.message
+    assert "Drawn_Hook" in finding.message and "Drawn_Scissors" in finding.message
 
 
 def test_a_record_does_not_lead_out_of_the_study(study: Path, tmp_path: Path) -> None:

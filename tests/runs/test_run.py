@@ -84,6 +84,19 @@ def test_a_finished_run_answers_at_once(trained: Path) -> None:
     assert listener.steps == [] and scores == json.loads((trained / "scores.json").read_text())
 
 
+def test_a_finished_run_without_weights_says_how_to_get_them(trained: Path, tmp_path: Path) -> None:
+    run, listener = Path(shutil.copytree(trained, tmp_path / "run")), Silent()
+    (run / "weights.safetensors").unlink()
+    train(read_run_config(run / "config.json"), run, listener)
+    (warning,) = listener.warnings
+    with pytest.raises(DataError) as caught:
+        open_segmenter(run, "cpu")
+    (error,) = caught.value.findings
+    for finding in (warning, error):
+        assert finding.code == "no-weights" and str(run) in finding.message
+        assert "--fresh" in finding.hint and "resumes" not in finding.hint
+
+
 def _train_in_child(config, out: Path) -> None:
     os.setsid()
     train(config, out, Silent(), checkpoint_seconds=0.05)

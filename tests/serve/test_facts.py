@@ -66,6 +66,14 @@ def test_a_run_that_lost_its_scores_says_so(trained: Path, tmp_path: Path) -> No
     assert "scores.json" in told["worth"]["missing"]
 
 
+def test_a_file_beside_records_of_another_program_has_no_run(tmp_path: Path) -> None:
+    (tmp_path / "model.onnx").write_bytes(b"")
+    (tmp_path / "config.json").write_text('{"model_type": "unet"}')
+    for manifest in ('{"name": "app"}', '{"files": ["model.onnx"]}'):
+        (tmp_path / "manifest.json").write_text(manifest)
+        assert find_about(tmp_path / "model.onnx").run is None
+
+
 def test_other_kinds_of_runs_are_refused(trained: Path, tmp_path: Path) -> None:
     config = json.loads((trained / "config.json").read_text())
     (tmp_path / "config.json").write_text(json.dumps({**config, "epcohs": 3}))

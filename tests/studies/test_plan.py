@@ -15,7 +15,7 @@ from headstart.studies.cells import cells
 from headstart.studies.ledger import line_of, write_ledger
 from headstart.studies.plan import expected_steps, grown, plan, replanned
 from tests.conftest import PRETEXT_TINY
-from tests.studies.test_ledger import write_finished
+from tests.studies.test_ledger import TASK, write_finished
 from tests.studies.test_study import tiny_study
 
 
@@ -42,7 +42,7 @@ def finished(drawn: Path, tmp_path: Path) -> Path:
     ledger = {}
     for cell in cells(config):
         write_finished(tmp_path / cell.run)
-        ledger[cell.run] = line_of(cell.run, tmp_path / cell.run, asdict(cell))
+        ledger[cell.run] = line_of(cell.run, tmp_path / cell.run, asdict(cell), TASK)
     write_ledger(tmp_path, ledger, list(ledger))
     return tmp_path
 
@@ -62,7 +62,7 @@ def test_a_plan_is_made_again_only_if_the_folder_has_changed(finished: Path, dra
     assert replanned(planned, finished) is planned
     cell = planned.todo[0]  # which another process finishes
     write_finished(finished / cell.run)
-    ledger = {**planned.done, cell.run: line_of(cell.run, finished / cell.run, asdict(cell))}
+    ledger = {**planned.done, cell.run: line_of(cell.run, finished / cell.run, asdict(cell), TASK)}
     write_ledger(finished, ledger, list(ledger))
     again = replanned(planned, finished)
     assert cell.run in again.done and again.todo == planned.todo[1:]

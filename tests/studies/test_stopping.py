@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 from concurrent.futures import Future
@@ -100,8 +101,13 @@ def test_a_run_that_is_scored_says_that_it_is_finished(
     assert (tmp_path / "run" / "scores.json").exists()
 
 
+@pytest.mark.parametrize("noticed", ["when it should have finished", "when more is to begin"])
 def test_a_worker_that_dies_is_named_and_finished_runs_are_kept(
-    config: StudyConfig, whole: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    config: StudyConfig,
+    whole: bytes,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    noticed: str,
 ) -> None:
     """As the kernel kills it when memory is short."""
 
@@ -118,6 +124,8 @@ def test_a_worker_that_dies_is_named_and_finished_runs_are_kept(
         def submit(self, work: Any, *args: Any) -> Future[Any]:
             future: Future[Any] = Future()
             self.given += 1
+            if self.given == 3 and "begin" in noticed:
+                raise BrokenProcessPool
             if self.given == 3:
                 future.set_exception(BrokenProcessPool())
             else:
@@ -127,10 +135,38 @@ def test_a_worker_that_dies_is_named_and_finished_runs_are_kept(
     told: list[str] = []
     with monkeypatch.context() as patched:
         patched.setattr(workers, "ProcessPoolExecutor", Dying)
-        with pytest.raises(HeadstartError, match=r"(?s)\[worker-died\].*--jobs"):
+        with pytest.raises(HeadstartError, match=r"(?s)\[worker-died\].*6 labels.*--jobs"):
             study(config, tmp_path / "S", Silent(), told.append, jobs=2)
     finished = sum(line.startswith("[") for line in told)
     assert 1 <= finished < 2
     study(config, tmp_path / "S", Silent(), told.append)
     assert sum(line.startswith("[") for line in told) == 2, "no run is run twice"
     assert (tmp_path / "S" / "study.json").read_bytes() == whole
+
+
+def test_a_signal_to_workers_alone_does_not_end_a_study_as_if_it_were_complete(
+    config: StudyConfig, whole: bytes, tmp_path: Path
+) -> None:
+    told: list[str] = []
+
+    def signalling(line: str) -> None:
+        told.append(line)
+        if len(told) == 1:
+            for process in multiprocessing.active_children():
+                process.terminate()
+
+    with pytest.raises(HeadstartError, match=r"(?s)\[worker-died\].*signal.*same command"):
+        study(config, tmp_path / "S", Silent(), signalling, jobs=2)
+    finished = sum(line.startswith("[") for line in told)
+    assert finished < 2
+    study(config, tmp_path / "S", Silent(), told.append)
+    assert sum(line.startswith("[") for line in told) == 2, "no run is run twice"
+    assert (tmp_path / "S" / "study.json").read_bytes() == whole
+
+
+def test_an_incomplete_study_is_no_success(
+    config: StudyConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(study_module, "working", lambda *_: iter(()))
+    with pytest.raises(HeadstartError, match=r"(?s)\[unfinished\].*0 of the 2 runs.*again"):
+        study(config, tmp_path / "S", Silent(), lambda _: None)

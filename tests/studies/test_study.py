@@ -177,6 +177,33 @@ def test_studies_that_cannot_be(drawn: Path, tmp_path: Path, changes: dict, word
     assert not (tmp_path / "S").exists()
 
 
+def test_following_the_hint_trains_a_run_again(done: Path, drawn: Path, tmp_path: Path) -> None:
+    """A run without frames.csv is not finished; one on other frames is named, not compared."""
+    cell = Cell("scratch", "all", 6, 1)
+    ledger = (done / "ledger.jsonl").read_text().splitlines(keepends=True)
+    others = "".join(line for line in ledger if cell.run not in line)
+    out = Path(shutil.copytree(done, tmp_path / "S"))
+    (out / cell.run / "frames.csv").unlink()
+    with pytest.raises(DataError, match="ledger-differs"):
+        study(tiny_study(drawn), out, Silent(), ignore)
+    (out / "ledger.jsonl").write_text(others)
+    told: list[str] = []
+    study(tiny_study(drawn), out, Silent(), told.append)
+    assert len(told) == 1 and str(cell) in told[0]
+    for name in ("frames.csv", "scores.json"):
+        assert (out / cell.run / name).read_bytes() == (done / cell.run / name).read_bytes()
+    assert (out / "study.json").read_bytes() == (done / "study.json").read_bytes()
+
+    frames = (out / cell.run / "frames.csv").read_text().splitlines()
+    frame, name, *counts = frames[1].split(",")  # background, which no score of the run is about
+    frames[1] = ",".join([frame, name, str(int(counts[0]) + 1), *counts[1:]])
+    (out / cell.run / "frames.csv").write_text("\n".join(frames) + "\n")
+    (out / cell.run / "manifest.json").unlink()  # as in a run of an older version
+    (out / "ledger.jsonl").write_text(others)
+    with pytest.raises(DataError, match=r"bad-record.*frames\.csv.*truth"):
+        study(tiny_study(drawn), out, Silent(), ignore)
+
+
 def test_other_settings_are_refused_with_the_difference(done: Path, drawn: Path) -> None:
     with pytest.raises(UsageError, match="width: 2 -> 3"):
         study(tiny_study(drawn, width=3), done, Silent(), ignore)

@@ -17,7 +17,7 @@ from headstart.data.layouts.recognise import open_dataset
 from headstart.errors import DataError, InterruptedRun, UsageError
 from headstart.inference.opening import open_segmenter
 from headstart.runs.run import train
-from headstart.tasks.pretext import PretextTask, find_leaks
+from headstart.tasks.pretext import PretextTask, find_leaks, leaks_of
 from tests.conftest import PRETEXT_TINY, Silent, started, tiny_pretext
 
 SAME_BYTES = ("weights.safetensors", "metrics.jsonl", "scores.json", "leaks.json")
@@ -136,6 +136,24 @@ def test_any_folder_of_pictures(drawn: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no-pictures"):
         train(tiny_pretext(tmp_path / "none"), tmp_path / "other", Silent())
     assert not (tmp_path / "other").exists()
+
+
+def test_only_a_pretexts_leaks_are_read(
+    pretrained: Path, trained: Path, drawn: Path, tmp_path: Path
+) -> None:
+    leaks = leaks_of(pretrained, drawn)
+    assert leaks is not None and leaks["same_data"]
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    ours = Path(shutil.copytree(trained, tmp_path / "ours", ignore=lambda *_: ["cache"]))
+    for folder in (theirs, ours):
+        assert leaks_of(folder, drawn) is None
+        (folder / "leaks.json").write_text('{"water": 3}')
+        assert leaks_of(folder, drawn) is None
+    damaged = Path(shutil.copytree(pretrained, tmp_path / "damaged"))
+    (damaged / "leaks.json").write_text("{}")
+    with pytest.raises(DataError, match=r"bad-record.*leaks\.json"):
+        leaks_of(damaged, drawn)
 
 
 def test_planted_leaks_are_found_named_and_dropped(drawn: Path, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from headstart.errors import DataError, UsageError
 from headstart.models.classifiers import make_network
 from headstart.models.encoder_unet import EncoderUNet
 from headstart.models.unet import UNet
+from headstart.records.vouching import write_manifest
 from headstart.training.checkpoint import save_weights
 from headstart.training.starts import Moved, Source, move, read_source, start_of
 
@@ -158,6 +159,25 @@ def test_what_a_stranger_wrote_under_our_name(tmp_path):
             read_source(path, "w")
     save_file(net().state_dict(), path, {"format": "pt"})
     assert read_source(path, "w").classes is None
+
+
+@pytest.mark.parametrize("folder", ["another program's", "a finished run's"])
+def test_weights_are_not_judged_by_a_record_that_is_not_about_them(tmp_path, folder):
+    weights = net().state_dict()
+    torch.save(weights, tmp_path / "best.pth")
+    if folder == "a finished run's":
+        saved(tmp_path / "weights.safetensors", net())
+        write_manifest(tmp_path, ["weights.safetensors"], {})
+    else:
+        save_file(weights, tmp_path / "weights.safetensors")
+        (tmp_path / "manifest.json").write_text('{"files": ["best.pth"]}')
+        (tmp_path / "config.json").write_text('{"model_type": "unet"}')
+    for name in ("best.pth", "weights.safetensors"):
+        assert set(read_source(tmp_path / name, "theirs").weights) == set(weights)
+    if folder == "a finished run's":
+        saved(tmp_path / "weights.safetensors", net(seed=1))
+        with pytest.raises(DataError, match=r"bad-record.*weights\.safetensors"):
+            read_source(tmp_path / "weights.safetensors", "ours")
 
 
 def test_what_is_refused_is_named_in_our_words(tmp_path):

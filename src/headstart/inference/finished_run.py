@@ -12,9 +12,9 @@ from pydantic import Field, ValidationError
 from headstart.config.records import RGB, Size
 from headstart.data.label_map import LabelMap
 from headstart.errors import DataError, Finding
-from headstart.records.run_records import Record
+from headstart.records.run_records import SCORES, WEIGHTS, Record
+from headstart.runs.folder import weights_missing
 
-WEIGHTS = "weights.safetensors"
 _Grey = Annotated[int, Field(ge=0, le=255)]
 _Colour = Annotated[RGB, Field(strict=False)]
 
@@ -106,7 +106,9 @@ def read_finished_run(folder: Path) -> FinishedRun:
         message = f"there is no run folder {folder}"
         raise DataError(Finding("no-run", "error", message, "train one: headstart train DATA"))
     if not path.exists():
-        message = f"{folder} holds no weights.safetensors; expected a finished run"
+        if (folder / SCORES).exists():
+            raise DataError(weights_missing(folder, "error"))
+        message = f"{folder} holds no {WEIGHTS}; expected a finished run"
         hint = "give the same train command again: it resumes"
         raise DataError(Finding("no-weights", "error", message, hint))
     from headstart.training.checkpoint import bad_weights, load_weights

@@ -59,6 +59,7 @@ class Facts(FrozenModel):
         std: of the training pictures, by channel.
         weights_sha256: SHA-256 of the run's file of weights.
         checked: the comparison with PyTorch.
+        sealed: whether the file holds its own SHA-256; older versions wrote none.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
@@ -78,10 +79,11 @@ class Facts(FrozenModel):
     std: tuple[float, ...]
     weights_sha256: str
     checked: Checked
+    sealed: bool = False
 
     def to_json(self) -> str:
         """Return JSON with sorted keys, the same for the same facts."""
-        absent = set() if self.colours else {"colours"}  # as before there were any
+        absent = {name for name in ("colours", "sealed") if not getattr(self, name)}  # as before
         content = self.model_dump(mode="json", by_alias=True, exclude=absent)
         return json.dumps(content, sort_keys=True)
 
@@ -128,7 +130,7 @@ def read_onnx(path: Path) -> OnnxFile:
 
 def metadata(facts: Facts) -> dict[str, str]:
     """Return the metadata of a file, with room for the hash that [`sealed_onnx`][] puts there."""
-    return {KEY: facts.to_json(), _SEAL: "0" * 64}
+    return {KEY: facts.model_copy(update={"sealed": True}).to_json(), _SEAL: "0" * 64}
 
 
 def sealed_onnx(content: bytes) -> bytes:
@@ -142,11 +144,11 @@ def sealed_onnx(content: bytes) -> bytes:
     return content[: place.start(1)] + digest + content[place.end(1) :]
 
 
-def _is_sealed(content: bytes) -> bool:
-    """Return whether a file is as it was written; older versions wrote no hash."""
+def _is_as_written(content: bytes) -> bool | None:
+    """Return whether a file has the SHA-256 in its metadata; None if it holds none."""
     places = list(_SEAL_VALUE.finditer(content))
     if len(places) != 1:
-        return not places
+        return False if places else None
     unsealed = content[: places[0].start(1)] + b"0" * 64 + content[places[0].end(1) :]
     return hashlib.sha256(unsealed).hexdigest().encode() == places[0][1]
 
@@ -164,17 +166,24 @@ def parse_onnx(path: Path, content: bytes) -> OnnxFile:
         model = onnx.load_model_from_string(content)
     except DecodeError:
         raise refusal("bad-onnx", f"{path} is damaged or is not an ONNX file") from None
-    if not _is_sealed(content):
-        hint = "restore it from a copy, or export the run again"
-        message = f"{path} is damaged: it does not have the SHA-256 in its metadata"
-        raise refusal("bad-onnx", message, hint)
+    as_written = _is_as_written(content)
+    if as_written is False:
+        raise _damaged(path, "it does not have the SHA-256 in its metadata")
     values = [prop.value for prop in model.metadata_props if prop.key == KEY]
     if len(values) != 1:
         raise refusal("foreign-onnx", f"{path} does not name its classes")
     if any(_is_outside(message) for message in messages(model)):
         message = f"{path} keeps weights in other files, which are not read"
         raise refusal("external-data", message)
-    return OnnxFile(path, content, _facts(path, values[0]), hashlib.sha256(content).hexdigest())
+    facts = _facts(path, values[0])
+    if facts.sealed and as_written is None:
+        raise _damaged(path, "its metadata lack the SHA-256 that it was written with")
+    return OnnxFile(path, content, facts, hashlib.sha256(content).hexdigest())
+
+
+def _damaged(path: Path, reason: str) -> DataError:
+    hint = "restore it from a copy, or export the run again"
+    return refusal("bad-onnx", f"{path} is damaged: {reason}", hint)
 
 
 def refusal(code: str, message: str, hint: str = _HINT) -> DataError:

@@ -16,6 +16,7 @@ from headstart.records.vouching import damaged, parse_json, read_record
 
 ENVIRONMENT = "environment.json"
 SCORES = "scores.json"
+WEIGHTS = "weights.safetensors"
 METRICS = "metrics.jsonl"
 TIMING = "timing.jsonl"
 LEAKS = "leaks.json"
@@ -61,6 +62,13 @@ class StartPictures(Record):
     same_data: bool
 
 
+class LabelCounts(Record):
+    """Numbers of labelled pictures that a run trains on and validates on."""
+
+    train: int
+    validation: int
+
+
 class Environment(Record):
     """The content of ``environment.json``: versions, hardware and data of a run.
 
@@ -74,7 +82,7 @@ class Environment(Record):
         data: SHA-256 of the inputs, by name.
         data_path: path from the run's folder to a dataset that was given by a relative path; older
             versions did not record it.
-        labels: labelled pictures by split; None for a pretext.
+        labels: numbers of labelled pictures; None for a pretext.
         start: what was taken from the start; None for a pretext.
         start_pictures: how the start's pictures relate to held-out ones, if it was a pretext.
         source: where the pictures of a pretext came from; None for other runs.
@@ -89,7 +97,7 @@ class Environment(Record):
     threads: int
     data: dict[str, str]
     data_path: str | None = None
-    labels: dict[str, int] | None = None
+    labels: LabelCounts | None = None
     start: MovedTensors | None = None
     start_pictures: StartPictures | None = None
     source: str | None = None
@@ -189,10 +197,7 @@ def read_metrics(run: Path, stage: str = "") -> tuple[Row, ...]:
         DataError: it is missing or damaged.
     """
     name = f"{stage}/{METRICS}" if stage else METRICS
-    rows = _lines(run, name)
-    for row in rows:
-        checked(row, _Metrics, run / name)
-    return tuple(dict(row) for row in rows)
+    return tuple(dict(row) for row, _ in _lines(run, name, _Metrics))
 
 
 def read_timing(run: Path) -> tuple[Timing, ...]:
@@ -201,7 +206,7 @@ def read_timing(run: Path) -> tuple[Timing, ...]:
     Raises:
         DataError: it is missing or damaged.
     """
-    return tuple(checked(row, Timing, run / TIMING) for row in _lines(run, TIMING))
+    return tuple(timing for _, timing in _lines(run, TIMING, Timing))
 
 
 def seconds_of(run: Path) -> float:
@@ -213,10 +218,16 @@ def seconds_of(run: Path) -> float:
     return sum(line.seconds for line in read_timing(run))
 
 
-def _lines(run: Path, name: str) -> list[Any]:
-    """Return one value a line. What follows the last newline was being written when it stopped."""
-    lines = read_record(run, name).split(b"\n")[:-1]
-    return [parse_json(line, run / name) for line in lines]
+def _lines(run: Path, name: str, form: type[_R]) -> list[tuple[Any, _R]]:
+    """Return each line as it was written and as a record of this form.
+
+    What follows the last newline was being written when it stopped.
+    """
+    path, rows = run / name, []
+    for number, line in enumerate(read_record(run, name).split(b"\n")[:-1], 1):
+        value = parse_json(line, path, number)
+        rows.append((value, checked(value, form, path, number)))
+    return rows
 
 
 def _read(run: Path, name: str, form: type[_R]) -> _R:
@@ -224,7 +235,7 @@ def _read(run: Path, name: str, form: type[_R]) -> _R:
     return checked(parse_json(read_record(run, name), path), form, path)
 
 
-def checked(value: Any, form: type[_R], path: Path) -> _R:
+def checked(value: Any, form: type[_R], path: Path, line: int | None = None) -> _R:
     """Return a JSON value as a record of this form.
 
     Raises:
@@ -236,7 +247,7 @@ def checked(value: Any, form: type[_R], path: Path) -> _R:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])
         reason = first["msg"][:1].lower() + first["msg"][1:]
-        raise damaged(path, f"{name}: {reason}" if name else reason) from None
+        raise damaged(path, f"{name}: {reason}" if name else reason, line) from None
 
 
 def path_from(run: Path, data: str) -> str | None:

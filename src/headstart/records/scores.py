@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from pydantic import ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from headstart.records.run_records import Record
 
 Score = float | None
+
+
+class _Trivial(Record):
+    """The scores of the best constant prediction; those that are named must be there."""
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, Score]
 
 
 class SegmentationScores(Record):
@@ -24,9 +32,20 @@ class SegmentationScores(Record):
     absent_fp_rate: Score
     frames_left_out: int = 0
     collapsed: bool
-    trivial: dict[str, Score]
+    trivial: _TrivialOfPixels
     classes: dict[str, _ClassOfPixels]
     reasons: dict[str, str] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _says_why(self) -> SegmentationScores:
+        if self.dice is None and "dice" not in self.reasons:
+            raise PydanticCustomError("no_reason", "dice is null, and reasons do not say why")
+        return self
+
+
+class _TrivialOfPixels(_Trivial):
+    dice: Score
+    dice_assignment: Score
 
 
 class _ClassOfPixels(Record):
@@ -44,11 +63,15 @@ class ClassificationScores(Record):
 
     split: str
     pictures: int
-    accuracy: Score
-    macro_f1: Score
+    accuracy: float
+    macro_f1: float
     collapsed: bool
-    trivial: dict[str, Score]
+    trivial: _TrivialOfPictures
     classes: dict[str, _ClassOfPictures]
+
+
+class _TrivialOfPictures(_Trivial):
+    accuracy: float
 
 
 class _ClassOfPictures(Record):
@@ -63,6 +86,10 @@ class PretextScores(Record):
     split: str
     pictures: int
     loss: float
-    trivial: dict[str, float]
+    trivial: _TrivialLoss
     epoch: int
     steps: int
+
+
+class _TrivialLoss(_Trivial):
+    loss: float

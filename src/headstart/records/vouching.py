@@ -2,13 +2,15 @@
 
 The files of a finished run are listed with their hashes in its ``manifest.json``. A record that
 changes while a study grows has the hash of its own content under the key ``sha256``. Older versions
-of headstart wrote neither; such records are read, and only their form is checked.
+of headstart wrote neither; such records are read, and only their form is checked. Files of other
+programs that have the same names are left alone.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
@@ -16,8 +18,20 @@ from typing import Any, NoReturn
 from headstart.errors import DataError, Finding
 from headstart.system.disk import disk_errors, write_atomic, write_json
 
+CONFIG = "config.json"
 MANIFEST = "manifest.json"
+LEDGER = "ledger.jsonl"
+STUDY = "study.json"
 _SEAL = "sha256"
+_HASH = re.compile("[0-9a-f]{64}")
+_SETTINGS = {"schema", "data", "model", "recipe", "threads"}  # in every config.json
+_REPAIR = "restore it from a copy; or delete the run's folder and repeat the command that made it"
+_REPAIRS = {
+    STUDY: f"repeat the study's command: it writes {STUDY} again from the finished runs",
+    LEDGER: "restore it from a copy; or remove this line, delete the folder of its run, and repeat "
+    "the study's command",
+    MANIFEST: f"{_REPAIR}; if headstart did not write this {MANIFEST}, move it to another folder",
+}
 
 
 def write_manifest(run: Path, names: Iterable[str], unwritten: Mapping[str, bytes]) -> None:
@@ -58,36 +72,67 @@ def read_record(folder: Path, name: str) -> bytes:
         DataError: the file is missing, cannot be read or has changed, or the manifest has.
     """
     path = folder / name
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise DataError(Finding("unreadable", "error", f"{path}: {error.strerror}")) from None
+    content = content_of(path)
     hashes = _manifest(folder)
     if hashes is not None:
         if name not in hashes:
-            raise damaged(path, f"{MANIFEST} does not list it")
+            hint = f"if headstart did not write {path.name}, move it to another folder"
+            message = f"nothing vouches for {path}: {MANIFEST} in {folder} does not list it"
+            raise DataError(Finding("bad-record", "error", message, hint))
         if hashes[name] != hashlib.sha256(content).hexdigest():
             raise damaged(path, f"its SHA-256 is not the one in {MANIFEST}")
     return content
 
 
-def _manifest(folder: Path) -> dict[str, str] | None:
-    path = folder / MANIFEST
+def content_of(path: Path) -> bytes:
+    """Return the content of a file, which nothing vouches for.
+
+    Raises:
+        DataError: the file is missing or cannot be read.
+    """
     try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        return None
+        return path.read_bytes()
     except OSError as error:
         raise DataError(Finding("unreadable", "error", f"{path}: {error.strerror}")) from None
-    manifest = unsealed(parse_json(content, path), path)
+
+
+def holds_run(folder: Path) -> bool:
+    """Return whether headstart wrote a folder of a run or study, even if its records are damaged.
+
+    Other programs write files that are called ``config.json``, ``manifest.json`` or
+    ``weights.safetensors``, too.
+    """
+    config = folder / CONFIG
+    try:
+        if _manifest(folder) is not None:
+            return True
+        settings = parse_json(content_of(config), config)
+    except DataError:  # whoever reads the record says what is wrong with it
+        return config.exists()
+    # one fewer, as the name of one may be what is damaged
+    return isinstance(settings, dict) and len(_SETTINGS & settings.keys()) >= len(_SETTINGS) - 1
+
+
+def _manifest(folder: Path) -> dict[str, str] | None:
+    """Return the hashes by name; None if there is no manifest, or another program wrote it."""
+    path = folder / MANIFEST
+    if not path.exists():
+        return None
+    record = parse_json(content_of(path), path)
+    # not both of its entries can be unrecognisable after one bit has flipped
+    if not isinstance(record, dict) or not (_SEAL in record or _are_hashes(record.get("files"))):
+        return None
+    manifest = unsealed(record, path)
     files = manifest.get("files")
-    if len(manifest) > 1 or not isinstance(files, dict) or not all(map(_is_text, files.values())):
+    if len(manifest) > 1 or not isinstance(files, dict) or not _are_hashes(files):
         raise damaged(path, "expected the hash of each file under files, and nothing else")
     return files
 
 
-def _is_text(value: object) -> bool:
-    return isinstance(value, str)
+def _are_hashes(files: object) -> bool:
+    return isinstance(files, dict) and all(
+        isinstance(value, str) and _HASH.fullmatch(value) for value in files.values()
+    )
 
 
 def sealed(record: Mapping[str, Any]) -> dict[str, Any]:
@@ -101,21 +146,22 @@ def sealed(record: Mapping[str, Any]) -> dict[str, Any]:
     return {**record, _SEAL: _digest(record)}
 
 
-def unsealed(record: Any, path: Path) -> dict[str, Any]:
+def unsealed(record: Any, path: Path, line: int | None = None) -> dict[str, Any]:
     """Return a record without its hash; one of an older version has none.
 
     Args:
         record: the JSON value.
         path: where it was read, for the message.
+        line: the number of its line, if the file has several records.
 
     Raises:
         DataError: it is not an object, or its content does not have this hash.
     """
     if not isinstance(record, dict):
-        raise damaged(path, "expected a JSON object")
+        raise damaged(path, "expected a JSON object", line)
     content = {name: value for name, value in record.items() if name != _SEAL}
     if _SEAL in record and record[_SEAL] != _digest(content):
-        raise damaged(path, "its content does not have the SHA-256 that stands in it")
+        raise damaged(path, "its content does not have the SHA-256 that stands in it", line)
     return content
 
 
@@ -123,8 +169,8 @@ def _digest(record: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
 
 
-def parse_json(content: bytes, path: Path) -> Any:
-    """Return the JSON value in a record; ``path`` is for the message.
+def parse_json(content: bytes, path: Path, line: int | None = None) -> Any:
+    """Return the JSON value in a record; ``path`` and ``line`` are for the message.
 
     Raises:
         DataError: the content is not JSON, or holds NaN or infinity.
@@ -137,7 +183,7 @@ def parse_json(content: bytes, path: Path) -> Any:
         return json.loads(content, parse_constant=refuse)
     except (ValueError, RecursionError) as error:
         reason = str(error) if isinstance(error, ValueError) else "it is nested too deeply"
-        raise damaged(path, reason) from None
+        raise damaged(path, reason, line) from None
 
 
 def mend_lines(path: Path) -> None:
@@ -151,8 +197,20 @@ def mend_lines(path: Path) -> None:
             write_atomic(path, content[: content.rfind(b"\n") + 1])
 
 
-def damaged(path: Path, reason: str) -> DataError:
-    """Return the error for a record that is not as headstart wrote it."""
-    hint = f"restore it from a copy; or delete {path.parent} and repeat the command that made it"
-    message = f"the record {path} is damaged: {reason}"
+def damaged(path: Path, reason: str, line: int | None = None) -> DataError:
+    """Return the error for a record that is not as headstart wrote it.
+
+    Args:
+        path: the file; what to do depends on which it is.
+        reason: what is wrong, with what was expected.
+        line: the number of the line, if the file has several records.
+    """
+    where = "" if line is None else f", line {line},"
+    hint = _REPAIRS.get(path.name, _REPAIR)
+    if path.name == CONFIG and (path.parent / LEDGER).exists():
+        hint = (
+            "restore it from a copy; or begin the same study in another --out, and copy its "
+            f"{CONFIG} to {path.parent}"
+        )
+    message = f"the record {path}{where} is damaged: {reason}"
     return DataError(Finding("bad-record", "error", message, hint))

@@ -132,7 +132,7 @@ def render(
             "classes": page_tables.classes_section(records, arms),
             "predictions": _predictions(records, arms, pictures),
             "legend": _legend(run.frames.names[1:]),
-            "validation": (run.environment.labels or {})["validation"],
+            "validation": run.labelled.validation,
         }
     return environment.from_string(template).render(content) + "\n"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,10 @@ from headstart.data.task import TaskName
 from headstart.errors import DataError, Finding, printable
 from headstart.records.run_records import (
     ENVIRONMENT,
+    METRICS,
     SCORES,
     Environment,
+    LabelCounts,
     LeakRecord,
     Row,
     read_environment,
@@ -21,11 +24,12 @@ from headstart.records.run_records import (
     read_metrics,
     seconds_of,
 )
-from headstart.records.vouching import damaged
+from headstart.records.vouching import STUDY, damaged
 from headstart.scores.frames_csv import FrameCounts
-from headstart.studies.ledger import ledger_lines
-from headstart.studies.summary import STUDY, read_summary
+from headstart.studies.ledger import read_ledger
+from headstart.studies.summary import read_summary
 from headstart.tasks.lookup import labelled_task, task_named
+from headstart.tasks.results import read_result
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,12 @@ class RunRecord:
     environment: Environment
     seconds: float
     frames: FrameCounts
+
+    @property
+    def labelled(self) -> LabelCounts:
+        """Numbers of labelled pictures to train and to validate."""
+        assert self.environment.labels is not None
+        return self.environment.labels
 
 
 @dataclass(frozen=True)
@@ -135,7 +145,8 @@ def read_records(folder: Path) -> Records:
     """Read everything a report needs from the folder of a study, a run or a pretext run.
 
     Raises:
-        DataError: the folder is none of these, nothing in it is finished, or a file is damaged.
+        DataError: the folder is none of these, nothing in it is finished, a file is damaged, or the
+            ledger of the study contradicts its runs.
     """
     path = folder / "config.json"
     if not path.exists():
@@ -152,7 +163,7 @@ def read_records(folder: Path) -> Records:
 
 def _read_study(folder: Path, config: StudyConfig) -> Records:
     path = folder / STUDY
-    finished = ledger_lines(folder)
+    finished = read_ledger(folder)
     summary = read_summary(folder) if path.exists() else None
     compared = {row["run"]: row for row in summary["records"]} if summary else finished
     factors = (config.starts, config.tunes, config.labels, config.seeds)
@@ -176,6 +187,8 @@ def _read_study(folder: Path, config: StudyConfig) -> Records:
         for path in sorted((folder / "starts").glob(f"*/{SCORES}"))
     ]
     order = {name: i for i, name in enumerate(config.starts)}
+    runs = tuple(_read_run_of_study(folder, row, config.task) for row in rows)
+    _refuse_other_classes(runs)
     study = StudyRecord(
         config,
         len(config.starts) * len(config.tunes) * len(config.labels) * len(config.seeds),
@@ -185,9 +198,19 @@ def _read_study(folder: Path, config: StudyConfig) -> Records:
     return Records(
         folder,
         study,
-        runs=tuple(_read_run_of_study(folder, row, config.task) for row in rows),
+        runs=runs,
         pretexts=tuple(sorted(pretexts, key=lambda p: (order.get(p.pretext, len(order)), p.seed))),
     )
+
+
+def _refuse_other_classes(runs: Sequence[RunRecord]) -> None:
+    """Raise an error if the runs of a study were not scored on the same classes."""
+    expected = list(runs[0].scores["classes"])
+    for run in runs:
+        if (found := list(run.scores["classes"])) != expected:
+            of_first = f"{', '.join(map(printable, expected))}, as in {runs[0].folder}"
+            reason = f"its classes are {', '.join(map(printable, found))}; expected {of_first}"
+            raise damaged(run.folder / SCORES, reason)
 
 
 def _inside(path: Path, folder: Path) -> bool:
@@ -201,11 +224,15 @@ def _read_run_of_study(folder: Path, row: Row, task: TaskName) -> RunRecord:
 
 def _read_single_run(folder: Path, config: RunConfig) -> RunRecord:
     _refuse_unfinished(folder)
-    environment = read_environment(folder)
-    if environment.labels is None or "train" not in environment.labels:
-        raise damaged(folder / ENVIRONMENT, "labels: the number of labelled training pictures")
-    labels, name = environment.labels["train"], folder.resolve().name
+    labels, name = _read_labels(folder).train, folder.resolve().name
     return _read_run(folder, config.task, name, config.start, config.tune, labels, config.seed)
+
+
+def _read_labels(folder: Path) -> LabelCounts:
+    labels = read_environment(folder).labels
+    if labels is None:
+        raise damaged(folder / ENVIRONMENT, "labels: expected the numbers of labelled pictures")
+    return labels
 
 
 def _refuse_unfinished(folder: Path) -> None:
@@ -218,19 +245,14 @@ def _refuse_unfinished(folder: Path) -> None:
 def _read_run(
     folder: Path, task: TaskName, name: str, start: str, tune: str, labels: int, seed: int
 ) -> RunRecord:
-    return RunRecord(
-        name,
-        folder,
-        start,
-        tune,
-        labels,
-        seed,
-        labelled_task(task).read_scores(folder),
-        read_metrics(folder),
-        read_environment(folder),
-        seconds_of(folder),
-        labelled_task(task).read_counts(folder),
-    )
+    scores, frames = read_result(labelled_task(task), folder)
+    history = read_metrics(folder)
+    if not history:
+        raise damaged(folder / METRICS, "expected a line for each epoch; found none")
+    _read_labels(folder)
+    environment, seconds = read_environment(folder), seconds_of(folder)
+    settings = (start, tune, labels, seed)
+    return RunRecord(name, folder, *settings, scores, history, environment, seconds, frames)
 
 
 def _read_pretext(folder: Path, name: str) -> PretextRecord:

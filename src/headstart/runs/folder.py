@@ -9,7 +9,8 @@ from pathlib import Path
 
 from headstart.config.files import differences, read_config
 from headstart.config.records import IMAGENET, PRETEXT_NAMES, SCRATCH, PretextConfig, RunConfig
-from headstart.errors import Finding, UsageError
+from headstart.errors import Finding, Severity, UsageError
+from headstart.records.run_records import WEIGHTS
 from headstart.system.disk import disk_errors
 
 _OURS = (".lock", "cache")
@@ -62,6 +63,16 @@ def how_to_continue(out: Path, done: int, step: int, epochs: int) -> Finding:
     message = f"stopped after epoch {done} of at most {epochs}, step {step}; saved in {out}"
     hint = f"run the same command again to resume (--out {out}, without --fresh)"
     return Finding("interrupted", "info", message, hint)
+
+
+def weights_missing(out: Path, severity: Severity) -> Finding:
+    """Return the message for a finished run without weights, which is not trained again there."""
+    message = f"{out} holds a finished run, but its {WEIGHTS} is missing"
+    hint = (
+        f"restore {WEIGHTS} from a copy; or train the run again in a new folder: give the command "
+        "that made it with --fresh"
+    )
+    return Finding("no-weights", severity, message, hint)
 
 
 def is_finished(out: Path, files: tuple[str, ...]) -> bool:

@@ -22,11 +22,12 @@ from headstart.records.run_records import (
     METRICS,
     SCORES,
     TIMING,
+    WEIGHTS,
     read_environment,
 )
 from headstart.records.vouching import discard_manifest, write_manifest
 from headstart.runs.card import model_card
-from headstart.runs.folder import check_folder, how_to_continue, is_finished
+from headstart.runs.folder import check_folder, how_to_continue, is_finished, weights_missing
 from headstart.runs.initial_weights import moved_start, seen_by_start, source_of
 from headstart.runs.records import Recording, record_environment, refuse_changed_data
 from headstart.scores.frames_csv import FRAMES
@@ -41,7 +42,7 @@ from headstart.training.fit import State, fit
 from headstart.training.listener import Listener
 
 _RECORDS = (
-    "config.json", ENVIRONMENT, METRICS, TIMING, LEAKS, LABELS, FRAMES, "weights.safetensors"
+    "config.json", ENVIRONMENT, METRICS, TIMING, LEAKS, LABELS, FRAMES, WEIGHTS
 )  # fmt: skip
 
 
@@ -81,11 +82,11 @@ def train(
     pretext_run = pretext_run or out / "start"
     check_folder(config, out)
     if is_finished(out, task.finished):  # reading needs no lock: the disk may be read-only
-        return _finished_scores(task, config, dataset, out)
+        return _finished_scores(task, config, dataset, out, listener)
     with locked(out), Stopping() as stopping:
         check_folder(config, out)
         if is_finished(out, task.finished):
-            return _finished_scores(task, config, dataset, out)
+            return _finished_scores(task, config, dataset, out, listener)
         discard_manifest(out)
         torch.set_num_threads(config.threads)
         cache = cache or out / "cache"
@@ -125,7 +126,7 @@ def train(
             stage.model.load_state_dict(versioned(stage.model, state.best_weights))
             names += [stage.name] if stage.name else []
         assert state is not None
-        save_weights(out / "weights.safetensors", network.state_dict(), prepared.weights_facts)
+        save_weights(out / WEIGHTS, network.state_dict(), prepared.weights_facts)
         scored = prepared.score(network, state, out)
         if stopping.asked():
             message = "asked to stop while the run was being scored: it is finished"
@@ -139,12 +140,18 @@ def train(
 
 
 def _finished_scores(
-    task: Task, config: RunConfig | PretextConfig, dataset: Any, out: Path
+    task: Task,
+    config: RunConfig | PretextConfig,
+    dataset: Any,
+    out: Path,
+    listener: Listener,
 ) -> dict[str, Any]:
     """Return the scores of a finished run, which are those of the data that it began with."""
     before = read_environment(out).data
     now = {**task.hashes(dataset, config, out), **moved_start(config, out)}
     refuse_changed_data(out, before, now)
+    if not (out / WEIGHTS).exists():
+        listener.finding(weights_missing(out, "warning"))
     return task.read_scores(out)
 
 

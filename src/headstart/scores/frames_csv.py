@@ -63,9 +63,10 @@ def read_frames_csv(content: bytes, path: Path) -> FrameCounts:
         counts = np.array([row[2:] for row in rows], dtype=np.int64)
         counts = counts.reshape(len(frames), len(names), 3)
         expected = [(f, n) for f in frames for n in names]
-        if header != _HEADER or [(row[0], row[1]) for row in rows] != expected:
+        named = [(row[0], row[1]) for row in rows]
+        if header != _HEADER or named != expected or (counts < 0).any():
             raise ValueError
-    except (ValueError, IndexError, csv.Error):
+    except (ValueError, OverflowError, IndexError, csv.Error):
         message = f"{path} is damaged: expected one line {','.join(_HEADER)} per frame and class"
         hint = "restore the file from a copy, or delete the run folder and train again"
         raise DataError(Finding("bad-frames", "error", message, hint)) from None

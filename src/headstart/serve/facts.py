@@ -14,6 +14,7 @@ from headstart.errors import DataError, Finding, UsageError, printable
 from headstart.inference.opening import kind_at
 from headstart.inference.segmenter import Segmenter
 from headstart.plots.overlay import colour
+from headstart.records.vouching import CONFIG, holds_run
 from headstart.reports.arms import arms_of
 from headstart.reports.formatting import duration, plural
 from headstart.reports.records import read_records
@@ -52,9 +53,9 @@ def find_about(run_or_onnx: Path) -> About:
     """
     run = run_or_onnx.parent if run_or_onnx.is_file() else run_or_onnx
     name = printable(run_or_onnx.resolve().name)
-    if not (run / "config.json").exists() or holds_study(run / "config.json"):
+    if not (run / CONFIG).exists() or not holds_run(run) or holds_study(run / CONFIG):
         return About(name, None, None, {})
-    config = read_run_config(run / "config.json")
+    config = read_run_config(run / CONFIG)
     if not kind_at(run).predicts_masks:
         message = f"{run} is a classifier ({config.model}); serve shows segmentations only"
         hint = f"use headstart predict {run} PICTURES --out DIR"
@@ -209,9 +210,9 @@ def _history(about: About) -> list[tuple[str, str]]:
         return []
     try:
         run = read_records(about.run).runs[0]
-        labels = run.environment.labels or {}
+        labels = run.labelled
         return [
-            ("Labelled frames", f"{labels['train']} to train, {labels['validation']} to validate"),
+            ("Labelled frames", f"{labels.train} to train, {labels.validation} to validate"),
             ("Training", f"{plural(len(run.history), 'epoch')}, {duration(run.seconds)}"),
             ("Machine", printable(str(run.environment.gpu or run.environment.cpu))),
             ("PyTorch", printable(str(run.environment.versions["torch"]))),

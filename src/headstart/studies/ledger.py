@@ -16,9 +16,18 @@ from pydantic import ConfigDict
 
 from headstart.errors import DataError, Finding, printable
 from headstart.records.run_records import SCORES, Record, checked, read_timing
-from headstart.records.vouching import damaged, parse_json, sealed, unsealed
+from headstart.records.vouching import (
+    LEDGER,
+    damaged,
+    parse_json,
+    read_record,
+    sealed,
+    unsealed,
+)
 from headstart.scores.frames_csv import FRAMES
 from headstart.system.disk import write_atomic
+from headstart.tasks.interface import LabelledTask
+from headstart.tasks.results import read_result
 
 Ledger = dict[str, dict[str, Any]]
 """Ledger lines by run; a run is named by its folder inside the study's folder."""
@@ -40,25 +49,22 @@ class _Line(Record):
     seconds: float
 
 
-def _sha256(path: Path) -> str | None:
-    try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError:
-        return None
-
-
-def line_of(name: str, run: Path, cell: dict[str, Any]) -> dict[str, Any]:
+def line_of(name: str, run: Path, cell: dict[str, Any], task: LabelledTask) -> dict[str, Any]:
     """Return the ledger line of a finished run: name, cell, hashes, steps and seconds.
 
+    The ledger vouches for the run from then on, so the files are checked first.
+
     Raises:
-        DataError: the run's ``timing.jsonl`` is damaged.
+        DataError: a record of the run is missing or damaged, or scores and counts disagree.
     """
+    read_result(task, run)
+    frames, scores = (hashlib.sha256(read_record(run, file)) for file in (FRAMES, SCORES))
     timing = read_timing(run)
     return {
         "run": name,
         **cell,
-        "frames_sha256": _sha256(run / FRAMES),
-        "scores_sha256": _sha256(run / SCORES),
+        "frames_sha256": frames.hexdigest(),
+        "scores_sha256": scores.hexdigest(),
         "steps": sum(row.steps for row in timing),
         "seconds": sum(row.seconds for row in timing),
     }
@@ -68,7 +74,7 @@ def write_ledger(out: Path, ledger: Ledger, order: Sequence[str]) -> None:
     """Write the ledger in the order of the study's runs, whichever finished first."""
     position = {name: i for i, name in enumerate(order)}
     lines = sorted(ledger.values(), key=lambda line: position[line["run"]])
-    write_atomic(out / "ledger.jsonl", "".join(json.dumps(sealed(line)) + "\n" for line in lines))
+    write_atomic(out / LEDGER, "".join(json.dumps(sealed(line)) + "\n" for line in lines))
 
 
 def read_ledger(out: Path) -> Ledger:
@@ -77,13 +83,18 @@ def read_ledger(out: Path) -> Ledger:
     Raises:
         DataError: the ledger is damaged, or files of a run are missing or changed.
     """
-    ledger = ledger_lines(out)
+    ledger = _lines(out)
     changed = [name for name, line in ledger.items() if not _unchanged(out / name, line)]
     if changed:
-        message = f"files of {len(changed)} runs in the ledger are missing or changed"
+        path = out / LEDGER
+        message = (
+            f"{path} contradicts {len(changed)} of its runs: {FRAMES} or {SCORES} is missing, or "
+            "its SHA-256 is another than in the ledger"
+        )
         hint = (
-            "restore frames.csv and scores.json, or remove these lines from ledger.jsonl to repeat "
-            "the runs"
+            f"restore their {FRAMES} and {SCORES} from a copy; or, to train these runs again, "
+            f"remove their lines from {path}, delete their folders in {out}, and repeat the "
+            "study's command"
         )
         raise DataError(Finding("ledger-differs", "error", message, hint, tuple(changed)))
     return ledger
@@ -97,21 +108,24 @@ def _unchanged(run: Path, line: dict[str, Any]) -> bool:
     return same_scores and line["frames_sha256"] == _sha256(run / FRAMES)
 
 
-def ledger_lines(out: Path) -> Ledger:
-    """Return the lines of the ledger; empty if the file does not exist.
+def _sha256(path: Path) -> str | None:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        return None
 
-    Raises:
-        DataError: a line is damaged, is not as this or an older version writes it, or names a run
-            outside the study.
-    """
-    path = out / "ledger.jsonl"
+
+def _lines(out: Path) -> Ledger:
+    """Return the lines of the ledger, none of which names a run twice or outside the study."""
+    path = out / LEDGER
     if not path.exists():
         return {}
     ledger: Ledger = {}
-    for text in path.read_bytes().splitlines():
-        line = unsealed(parse_json(text, path), path)
-        name = checked(line, _Line, path).run
+    for number, text in enumerate(path.read_bytes().splitlines(), 1):
+        line = unsealed(parse_json(text, path, number), path, number)
+        name = checked(line, _Line, path, number).run
         if name in ledger or not (out / name).resolve().is_relative_to(out.resolve()):
-            raise damaged(path, f"the run {printable(name)} is there twice, or not in the study")
+            reason = f"the run {printable(name)} is there twice, or not in the study"
+            raise damaged(path, reason, number)
         ledger[name] = line
     return ledger

@@ -24,7 +24,7 @@ from typing import Any
 
 from headstart.config.files import study_to_json
 from headstart.config.records import PRETEXT_NAMES, SCRATCH_LONGER, RunConfig, StudyConfig
-from headstart.errors import Finding
+from headstart.errors import Finding, HeadstartError
 from headstart.runs.initial_weights import try_starts
 from headstart.studies.cells import Cell, cells, pretext_config, run_config
 from headstart.studies.ledger import Ledger, line_of, write_ledger
@@ -69,8 +69,9 @@ def study(
     planned = plan(config, out, dataset)
     # check now what would otherwise fail after hours, as a start cannot be removed from a study
     try_starts({cell.start for cell in planned.todo}, planned.config, planned.sizes.classes)
+    task = labelled_task(planned.config.task)
     if planned.todo:
-        labelled_task(planned.config.task).check_labels(planned.dataset, planned.config)
+        task.check_labels(planned.dataset, planned.config)
     with locked(out), Stopping() as stopping:
         planned = replanned(planned, out)
         write_atomic(out / "config.json", study_to_json(planned.config))
@@ -81,11 +82,11 @@ def study(
         for work, scores in working(works, jobs, listener, stopping):
             cell = work.about
             if isinstance(cell, Cell):
-                ledger[cell.run] = line_of(cell.run, out / cell.run, asdict(cell))
+                ledger[cell.run] = line_of(cell.run, out / cell.run, asdict(cell), task)
                 write_ledger(out, ledger, order)
                 without_checkpoints(out / cell.run)
                 seconds = ledger[cell.run]["seconds"]
-                metric = labelled_task(planned.config.task).score.name
+                metric = task.score.name
                 tell(
                     f"[{len(ledger)}/{len(order)}] {cell}: {metric} {_shown(scores[metric])} "
                     f"(constant {_shown(scores['trivial'][metric])}), {seconds / 60:.1f} min"
@@ -103,6 +104,10 @@ def study(
             hint = f"run the same command again to resume (--out {out})"
             finding = Finding("interrupted", "info", message, hint)
             raise stopping.interrupted(finding)
+        if len(ledger) < len(order):
+            message = f"{len(ledger)} of the {len(order)} runs of {out} are done; expected all"
+            hint = "run the same command again to resume"
+            raise HeadstartError(Finding("unfinished", "error", message, hint))
         return _write_study(out, planned, ledger)
 
 

@@ -8,10 +8,8 @@ from typing import Any
 from pydantic import ConfigDict, Field
 
 from headstart.records.run_records import Record, checked
-from headstart.records.vouching import parse_json, read_record, sealed, unsealed
+from headstart.records.vouching import STUDY, parse_json, read_record, sealed, unsealed
 from headstart.system.disk import write_json
-
-STUDY = "study.json"
 
 
 class _Row(Record):

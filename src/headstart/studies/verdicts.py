@@ -11,6 +11,8 @@ import numpy as np
 from jaxtyping import Int64
 
 from headstart.config.records import PRETEXT_NAMES, SCRATCH, SCRATCH_LONGER, StudyConfig
+from headstart.records.vouching import damaged
+from headstart.scores.frames_csv import FRAMES
 from headstart.scores.pooled import Groups, PooledScore, Usable
 from headstart.studies import statistics as stats
 from headstart.tasks.interface import LabelledTask
@@ -43,10 +45,21 @@ def pairs(config: StudyConfig) -> list[tuple[str, str]]:
 
 
 def read_runs(records: list[dict[str, Any]], out: Path, task: LabelledTask) -> Runs:
-    """Read the counts from each record's ``frames.csv``."""
+    """Read the counts from each record's ``frames.csv``.
+
+    Raises:
+        DataError: a file is missing or damaged, or the runs were not scored on the same frames.
+    """
     runs: Runs = {}
+    first: Counts | None = None
     for record in records:
         counts = task.read_counts(out / record["run"]).counts
+        first = counts if first is None else first
+        truth = task.score.truth
+        if counts.shape != first.shape or (truth(counts) != truth(first)).any():
+            other = out / records[0]["run"]
+            reason = f"its frames, classes or truth are not those of {other}"
+            raise damaged(out / record["run"] / FRAMES, reason)
         key = (record["start"], record["tune"], record["labels"])
         runs.setdefault(key, {})[record["seed"]] = counts
     return runs

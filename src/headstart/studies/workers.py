@@ -60,7 +60,8 @@ def working(
         stopping: checked before each work; forwarded to the worker processes.
 
     Raises:
-        HeadstartError: of the first work that failed; finished works are kept.
+        HeadstartError: of the first work that failed, or of a worker process that died or got a
+            signal that this process did not get; finished works are kept.
     """
     if jobs == 1:
         for work in works:
@@ -87,38 +88,58 @@ def _in_processes(
     unfinished = {work.out for work in works}
     running: dict[Future[dict[str, Any]], Work] = {}
     failure: HeadstartError | None = None
+    interrupted: Work | None = None
+
+    def begins_more() -> bool:
+        return failure is None and interrupted is None and not stopping.asked()
+
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(jobs, context, initializer=_begin) as pool:
         signalled = False
-        while running or (waiting and failure is None and not stopping.asked()):
-            while len(running) < jobs and failure is None and not stopping.asked():
+        while running or (waiting and begins_more()):
+            while len(running) < jobs and begins_more():
                 ready = next((w for w in waiting if w.needs not in unfinished), None)
                 if ready is None:
                     break
                 waiting.remove(ready)
                 job = (ready.make_config(), ready.out, ready.cache, ready.checkpoint_seconds)
-                with _signals_blocked():  # in a process that begins, until it listens to them
-                    running[pool.submit(_in_process, *job, ready.needs)] = ready
+                try:
+                    with _signals_blocked():  # in a process that begins, until it listens to them
+                        running[pool.submit(_in_process, *job, ready.needs)] = ready
+                except BrokenProcessPool:  # all of its processes end when one dies
+                    failure = _worker_died(next(iter(running.values()), ready), *_DIED)
             finished, _ = wait(running, timeout=0.2, return_when=FIRST_COMPLETED)
             if stopping.asked() and not signalled:
                 signalled = True
                 for process in multiprocessing.active_children():
-                    os.kill(process.pid or 0, signal.SIGTERM)
+                    process.terminate()
             for future in finished:
                 work = running.pop(future)
-                unfinished.discard(work.out)
                 try:
-                    yield work, future.result()
-                except InterruptedRun:
-                    continue  # by the signal above, or one sent to the whole process group
+                    scores = future.result()
+                except InterruptedRun:  # by the signal above, or one sent to other processes
+                    interrupted = interrupted or work
                 except HeadstartError as error:
                     failure = failure or error
                 except BrokenProcessPool:
-                    message = f"the process of {work.about} died, perhaps out of memory"
-                    hint = "run the same command again with fewer --jobs to resume"
-                    failure = HeadstartError(Finding("worker-died", "error", message, hint))
+                    failure = failure or _worker_died(work, *_DIED)
+                else:
+                    unfinished.discard(work.out)
+                    yield work, scores
     if failure is not None:
         raise failure
+    if interrupted is not None and not stopping.asked():
+        raise _worker_died(interrupted, *_STOPPED)
+
+
+_DIED = "died, perhaps out of memory", " with fewer --jobs"
+_STOPPED = "was stopped by a signal that was sent to it alone; its state is saved", ""
+
+
+def _worker_died(work: Work, what: str, change: str) -> HeadstartError:
+    hint = f"run the same command again{change} to resume"
+    message = f"the process of {work.about} {what}"
+    return HeadstartError(Finding("worker-died", "error", message, hint))
 
 
 def _in_process(

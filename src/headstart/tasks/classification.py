@@ -67,7 +67,7 @@ class Classification:
     """Classification as a [`LabelledTask`][headstart.tasks.interface.LabelledTask]."""
 
     name: TaskName = "classification"
-    finished: tuple[str, ...] = ("scores.json",)
+    finished: tuple[str, ...] = (FRAMES, "scores.json")
     measures = MEASURES
     score = ACCURACY
 

@@ -24,6 +24,7 @@ from headstart.data.pictures.frame import Frame
 from headstart.errors import DataError, Finding
 from headstart.records.run_records import LEAKS, data_folder, read_leaks, read_scores
 from headstart.records.scores import PretextScores
+from headstart.records.vouching import CONFIG, holds_run
 from headstart.seeding import generator
 from headstart.tasks.interface import Prepared
 from headstart.tasks.measures import Measures, Sheet
@@ -243,9 +244,12 @@ def leaks_of(folder: Path, data: Path) -> dict[str, Any] | None:
     Returns:
         The counts, or None if the folder holds no pretext.
     """
-    if not (folder / LEAKS).exists():
+    if not (folder / LEAKS).exists() or not holds_run(folder):
         return None
-    record, config = read_leaks(folder), read_config(folder / "config.json")
+    config = read_config(folder / CONFIG)
+    if not isinstance(config, PretextConfig):
+        return None
+    record = read_leaks(folder)
     return {
         "pictures": record.pictures,
         "copies": len(record.copies),

@@ -80,7 +80,7 @@ class Segmentation:
     """Segmentation as a [`LabelledTask`][headstart.tasks.interface.LabelledTask]."""
 
     name: TaskName = "segmentation"
-    finished: tuple[str, ...] = ("scores.json",)
+    finished: tuple[str, ...] = (FRAMES, "scores.json")
     measures = MEASURES
     score = DICE
 

@@ -29,7 +29,8 @@ from headstart.errors import DataError, Finding
 from headstart.models.classifiers import versioned
 from headstart.models.encoder_unet import EncoderUNet, beside_encoder
 from headstart.models.unet import UNet
-from headstart.records.vouching import read_record
+from headstart.records.run_records import WEIGHTS
+from headstart.records.vouching import content_of, holds_run, read_record
 
 _NOT_WEIGHTS = ("mean", "std")
 _WRAPPERS = ("state_dict", "model_state_dict", "model")
@@ -101,13 +102,14 @@ def read_source(path: Path, name: str) -> Source:
         name: name of the start in messages and tables.
 
     Raises:
-        DataError: the file cannot be read, is not the one in the manifest of its folder, or holds
+        DataError: the file cannot be read, is a run's and not the one in its manifest, or holds
             anything but named tensors.
     """
     if not path.is_file():  # reading a pipe or a device might never end
         odd = "not a regular file, expected a file of weights" if path.exists() else "no such file"
         raise DataError(Finding("no-weights", "error", f"the start {path}: {odd}"))
-    content = read_record(path.parent, path.name)
+    of_run = path.name == WEIGHTS and holds_run(path.parent)
+    content = read_record(path.parent, path.name) if of_run else content_of(path)
     digest = hashlib.sha256(content).hexdigest()
     if path.suffix in (".pth", ".pt"):
         return Source(name, _read_pickled(content, path), None, digest)

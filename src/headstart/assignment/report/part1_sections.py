@@ -214,7 +214,7 @@ def network(part1: Part1) -> str:
 
 
 def _segmentation_settings(run: RunRecord, config: RunConfig) -> Table:
-    labels, recipe = run.environment.labels or {}, config.recipe
+    labels, recipe = run.labelled, config.recipe
     start = "new weights" if config.start == SCRATCH else "weights of (c), all but the head"
     size = f"{config.size[0]} × {config.size[1]}"
     epochs = answers.epochs(len(run.history), recipe.epochs, kept_epoch(run), recipe.patience)
@@ -225,7 +225,7 @@ def _segmentation_settings(run: RunRecord, config: RunConfig) -> Table:
         ("loss", "soft Dice, background included"),
         *_training_rows(config),
         ("epochs", epochs),
-        ("pictures", f"{labels['train']} labelled for training, {labels['validation']} for "
+        ("pictures", f"{labels.train} labelled for training, {labels.validation} for "
          "validation"),
         ("seed", str(config.seed)),
         ("time", f"{duration(run.seconds)} on {config.device}"),

@@ -205,7 +205,7 @@ def _settings(run: RunRecord, config: RunConfig) -> Table:
     if config.tune == "staged":
         optimizer += f" (last layer alone: {recipe.head_learning_rate:g})"
         epochs = f"{recipe.head_epochs} of the last layer, then {epochs}"
-    labels = run.environment.labels or {}
+    labels = run.labelled
     size = f"{config.size[0]} × {config.size[1]}"
     head = f"a new last layer{_layers_before_head(config.model)}"
     rows: Rows = [
@@ -220,7 +220,7 @@ def _settings(run: RunRecord, config: RunConfig) -> Table:
         ("schedule", answers.schedule(recipe)),
         ("augmentation", answers.augmentation(recipe)),
         ("epochs", epochs),
-        ("pictures", f"{labels['train']} labelled for training, {labels['validation']} for "
+        ("pictures", f"{labels.train} labelled for training, {labels.validation} for "
          "validation"),
         ("seed", str(config.seed)),
         ("time", f"{duration(run.seconds)} on {config.device}"),

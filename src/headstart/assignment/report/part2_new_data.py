@@ -156,7 +156,7 @@ def _settings(study: Records) -> Table:
     config, run = _config(study), study.runs[0]
     recipe = recipe_of(config)
     rate = f"{recipe.learning_rate:g} (last layer alone: {recipe.head_learning_rate:g})"
-    budgets, validation = listed([str(n) for n in config.labels]), run.environment.labels or {}
+    budgets = listed([str(n) for n in config.labels])
     seconds = duration(sum(run.seconds for run in study.runs))
     rows: Rows = [
         ("dataset", printable(Path(config.data).resolve().name)),
@@ -168,7 +168,7 @@ def _settings(study: Records) -> Table:
         ("schedule", answers.schedule(recipe)),
         ("augmentation", f"{answers.augmentation(recipe)} (last layer alone: none)"),
         ("steps", f"{run.history[-1]['step']} for every number of labels"),
-        ("labels", f"{budgets}; {validation['validation']} for validation"),
+        ("labels", f"{budgets}; {run.labelled.validation} for validation"),
         ("seeds", listed([str(n) for n in config.seeds])),
         ("time", f"{seconds} for {len(study.runs)} runs, one after the other, on {config.device}"),
     ]  # fmt: skip
