@@ -143,7 +143,8 @@ LAYOUT = export_layout(
 
 def _chosen(search: FrameSearch) -> list[Path]:
     """Return the annotation files to read; of several for one purpose those of instances."""
-    paths = [p for p in json_files(search.root) if looks_like_coco(head(p, search.root))]
+    root = search.root
+    paths = [p for p in json_files(root, every=True) if looks_like_coco(head(p, root))]
     by_folder: dict[Path, list[Path]] = defaultdict(list)
     for path in paths:
         by_folder[path.parent].append(path)
