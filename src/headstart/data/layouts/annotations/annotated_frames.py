@@ -148,6 +148,14 @@ def background_only(faults: ShapeReader, annotated: Annotated, format_name: str)
         faults.search.add_finding("picture-without-annotations", "warning", message, hint, empty)
 
 
+def report_two_splits(faults: ShapeReader, picture: Path, splits: Sequence[str]) -> None:
+    """Add the error of a picture that two splits hold."""
+    named = " and ".join(split or "pictures without a split" for split in splits)
+    message = f"{shown(picture, faults.search.root)} is in two splits: {named}"
+    hint = "keep each picture in one split; scores on pictures that were trained on mean nothing"
+    faults.add_finding("picture-twice", "error", message, hint, [picture])
+
+
 def count_of(annotated: Annotated) -> str:
     """Return the numbers of pictures and shapes in words."""
     layers = [layers for pictures in annotated.values() for layers in pictures.values()]

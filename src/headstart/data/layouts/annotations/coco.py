@@ -29,6 +29,7 @@ from headstart.data.layouts.annotations.annotated_frames import (
     background_only,
     classes_of,
     count_of,
+    report_two_splits,
     say_classes,
     set_frames,
     split_of,
@@ -117,6 +118,9 @@ def _find(search: FrameSearch) -> LabelMap:
                 hint = "keep one entry for each picture, and of several exports only the last"
                 both = dict.fromkeys((before.path, file.path))
                 reader.add_finding("bad-annotations", "error", message, hint, both)
+                continue
+            if other := next((of for of, known in annotated.items() if path in known), None):
+                report_two_splits(reader, path, (other, split))
                 continue
             size = picture_size(image.get("height"), image.get("width"))
             shapes = _shapes(reader, file, file.annotations.get(key, ()), grey_of, size, name)

@@ -29,6 +29,7 @@ from headstart.data.layouts.annotations.annotated_frames import (
     background_only,
     classes_of,
     count_of,
+    report_two_splits,
     say_classes,
     set_frames,
 )
@@ -94,13 +95,16 @@ def _find(search: FrameSearch) -> LabelMap:
         labels = next((p for p in sorted(root.rglob("*.txt")) if p.parent != root), None)
         named = f"{labels.stem}.* (by the name of {shown(labels, root)})" if labels else "none"
         raise no_pictures(named, path, root)
+    split_of: dict[Path, str] = {}
     for split, folder, pictures in _pictures(search, settings, path):
         for picture in pictures:
             labels = _labels_of(picture, root)
             label_files.add(labels)
-            if any(picture in others for others in annotated.values()):
-                continue  # the folder was given for two splits, which _pictures reports
-            annotated[split][picture] = (_read_labels(reader, labels, picture, greys),)
+            if picture not in split_of:
+                split_of[picture] = split
+                annotated[split][picture] = (_read_labels(reader, labels, picture, greys),)
+            elif split_of[picture] != split:
+                report_two_splits(reader, picture, (split_of[picture], split))
         _unpaired(reader, folder, label_files)
     background_only(reader, annotated, "YOLO")
     reader.report()
