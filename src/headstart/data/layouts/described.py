@@ -10,7 +10,14 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from headstart.data.files import FollowedPath, is_junk, natural_key, read_file, walk_links
+from headstart.data.files import (
+    FollowedPath,
+    folders_not_entered,
+    is_junk,
+    natural_key,
+    read_file,
+    walk_links,
+)
 from headstart.data.label_map import LabelMap
 from headstart.data.layouts.dataset import Dataset, Layout
 from headstart.data.layouts.described_labels import (
@@ -25,6 +32,7 @@ from headstart.data.layouts.description import (
     filled,
     literal,
     matching,
+    may_lie_in,
     parts_of,
     read_description,
 )
@@ -188,6 +196,10 @@ def _by_pattern(search: FrameSearch, description: Description) -> tuple[_Frames,
         search.add_finding("no-images", "error", message, hint)
     by_class = {name: _index(pattern, files, pictures) for name, pattern in patterns.items()}
     valid = _index(description.valid, files, pictures) if description.valid else {}
+    every_pattern = (description.pictures, *masks_of, *_unlabelled_patterns(description))
+    search.findings += folders_not_entered(
+        search.root, lambda folder: any(may_lie_in(folder, pattern) for pattern in every_pattern)
+    )
     listed_splits = _list_files(search, description)
     frames: _Frames = defaultdict(list)
     masks: _Masks = {}
@@ -224,14 +236,18 @@ def _by_pattern(search: FrameSearch, description: Description) -> tuple[_Frames,
 
 def _unlabelled(search: FrameSearch, description: Description, others: list[str]) -> None:
     """Add the pictures without masks; those of a validation split apart."""
-    patterns = description.unlabelled
     found: _Frames = defaultdict(list)
-    for pattern in (patterns,) if isinstance(patterns, str) else patterns:
+    for pattern in _unlabelled_patterns(description):
         for path, parts in matching(pattern, others).items():
             validates = _meaning(description, parts.get("split", "")) == "validation"
             frame = Frame(_name(description, pattern, path, parts), search.root / path)
             found["validation" if validates else "train"].append(frame)
     search.unlabelled |= {part: with_unique_names(f, search.root) for part, f in found.items()}
+
+
+def _unlabelled_patterns(description: Description) -> tuple[str, ...]:
+    patterns = description.unlabelled
+    return (patterns,) if isinstance(patterns, str) else patterns
 
 
 def _name(description: Description, pattern: str, path: str, parts: Parts) -> str:

@@ -56,6 +56,7 @@ def _arranged(root: Path) -> tuple[Arrangement, Roles] | None:
 
 
 def _find(search: FrameSearch, arrangement: Arrangement, roles: Roles) -> LabelMap | None:
+    search.add_folders_not_entered()
     _describe(search, arrangement, roles)
     mask_files = [path for kind in roles.masks for path in arrangement.files(kind)]
     label_map = (

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from headstart.data.files import listing, merged, shown
+from headstart.data.files import folders_not_entered, listing, merged, shown
 from headstart.data.label_map import LabelMap
 from headstart.data.layouts.dataset import SPLITS, Dataset, FaultyDatasetError, Layout
 from headstart.data.pictures.frame import Frame
@@ -41,6 +41,10 @@ class FrameSearch:
         """Add a finding about ``paths``."""
         files = tuple(shown(path, self.root) for path in paths)
         self.findings.append(Finding(code, severity, message, hint, files))
+
+    def add_folders_not_entered(self) -> None:
+        """Add findings about links to folders, and about folders that cannot be listed."""
+        self.findings += folders_not_entered(self.root)
 
 
 def layout(

@@ -85,6 +85,7 @@ class _File:
 
 def _find(search: FrameSearch) -> LabelMap:
     root = search.root
+    search.add_folders_not_entered()
     reader = ShapeReader(search)
     files = [_read_file(path, reader) for path in _chosen(search)]
     unused = _supercategories(files)

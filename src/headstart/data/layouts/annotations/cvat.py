@@ -90,6 +90,7 @@ def _read_all(root: Path) -> tuple[Annotations, tuple[Path, ...]]:
 
 def _find(search: FrameSearch) -> LabelMap | None:
     root = search.root
+    search.add_folders_not_entered()
     annotations, files = _read_all(root)
     source = ", ".join(shown(path, root) for path in files[:4])
     source += f" and {len(files) - 4} more files" if len(files) > 4 else ""

@@ -87,6 +87,7 @@ class _Task:
 
 def _find(search: FrameSearch) -> LabelMap:
     root = search.root
+    search.add_folders_not_entered()
     reader = ShapeReader(search)
     by_name = PicturesByName(root)
     listed = json_files(root, every=True)

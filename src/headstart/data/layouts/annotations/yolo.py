@@ -82,6 +82,7 @@ def _has_labels(folder: Path) -> bool:
 
 def _find(search: FrameSearch) -> LabelMap:
     root = search.root
+    search.add_folders_not_entered()
     path = _classes_file(root)
     assert path is not None
     settings = _read_yaml(path, root) if path.suffix != ".txt" else {}
