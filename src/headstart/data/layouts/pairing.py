@@ -216,8 +216,8 @@ def describe(search: FrameSearch) -> None:
     """Begin the reading with a picture and its mask, the splits, and pictures without masks."""
     sentences = []
     frames = [frame for split in search.splits.values() for frame in split]
-    if frames:
-        picture, mask = shown(frames[0].image, search.root), shown(frames[0].masks[0], search.root)
+    if (first := next((frame for frame in frames if frame.masks), None)) is not None:
+        picture, mask = shown(first.image, search.root), shown(first.masks[0], search.root)
         sentences.append(f"Pictures and masks: {len(frames)}, such as {picture} and {mask}")
     if all(search.splits):
         counts = ", ".join(f"{len(split)} {name}" for name, split in search.splits.items())

@@ -75,11 +75,14 @@ def read_labelled(
         except DataError as e:
             findings.extend(e.findings)
             continue
-        labels = above if labels is None else np.where(above == 0, labels, above)
+        # masks of a broken picture are read for their faults; their sizes may differ
+        alone = labels is None or image is None
+        labels = above if alone else np.where(above == 0, labels, above)
     if frame.valid is not None:
         try:
             outside = _placed(read_luma(frame.valid, root), frame.valid, frame, size, root)
-            labels = None if labels is None else np.where(outside == 0, np.uint8(IGNORE), labels)
+            if labels is not None and image is not None:
+                labels = np.where(outside == 0, np.uint8(IGNORE), labels)
         except DataError as e:
             findings.extend(e.findings)
     if findings:
