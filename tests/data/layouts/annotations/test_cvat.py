@@ -196,7 +196,10 @@ def test_folders_of_one_split_enter_the_names_of_frames(tmp_path: Path) -> None:
     assert names == {f"p{k}-a": f"p{k}" for k in range(4)}
 
 
-def test_several_tasks_whose_pictures_share_names(tmp_path: Path) -> None:
+@pytest.mark.parametrize("overview", ["", "images/overview.png"])
+def test_several_tasks_whose_pictures_share_names(tmp_path: Path, overview: str) -> None:
+    if overview:
+        save_picture(tmp_path / overview, "overview")
     for task in ("arm", "leg", "toe"):
         images = ""
         for k in range(4):

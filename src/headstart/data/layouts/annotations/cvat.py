@@ -111,7 +111,7 @@ def _find(search: FrameSearch) -> LabelMap | None:
     search.reading.append(classes_sentence(label_map, source))
     if len(tasks) > 1:
         search.reading.append(f"Groups: {len(tasks)}, the folders of the tasks.")
-    folder = _picture_folder(root)
+    folder = _picture_folder(root) if root in tasks else root  # contains all pictures
     _fill_splits(search, annotations, paths, levels, folder)
     every_picture = {path for pictures in tasks.values() for path in pictures.pictures}
     if others := sorted(every_picture - set(paths.values())):
