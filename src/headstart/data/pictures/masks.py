@@ -122,14 +122,13 @@ def _read_layer(
     if isinstance(layer, ColourLayer):
         return _coloured(layer, label_map, index, frame, size, root)
     where = (shown(layer.path, root),)
-    published = bool(layer.hint)  # its masks are what they are: transparency means nothing
     background = next((level for level, to in layer.levels if to == label_map.greys[0]), None)
     try:
         if layer.others is None and layer.threshold is None:
-            grey = read_mask(layer.path, root, None if published else background)
+            grey = read_mask(layer.path, root, None if layer.published else background)
         else:
-            hard = layer.threshold is None and not published
-            grey = read_luma(layer.path, root, on_black=not published, hard=hard)
+            hard = layer.threshold is None and not layer.published
+            grey = read_luma(layer.path, root, on_black=not layer.published, hard=hard)
     except DataError as e:
         if layer.hint and all(f.code in _PIXELS for f in e.findings):
             raise DataError([replace(f, hint=layer.hint) for f in e.findings]) from e

@@ -60,6 +60,11 @@ def levels(path: Path, indices: np.ndarray) -> None:
     save(path, indices)
 
 
+def levels_on_nothing(path: Path, indices: np.ndarray) -> None:
+    """Where nobody painted, pixels are transparent."""
+    save(path, np.stack([indices, (indices > 0) * np.uint8(255)], axis=-1))
+
+
 def voc(
     root: Path, drawn: Scenes, write: Write = rgb, labelmap: str | None = LABELMAP, void: int = -1
 ) -> Path:
@@ -82,7 +87,7 @@ def voc(
 ALL = scenes(train=5, validation=2, test=2)
 
 
-@pytest.mark.parametrize("write", [rgb, palette, levels])
+@pytest.mark.parametrize("write", [rgb, palette, levels, levels_on_nothing])
 def test_it_equals_the_plain_copy(tmp_path: Path, write: Write) -> None:
     ours = open_dataset(voc(tmp_path / "voc", ALL, write))
     assert ours.layout == "voc"
