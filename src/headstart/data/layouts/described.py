@@ -168,15 +168,16 @@ _Masks = dict[Path, list[tuple[Path, str]]]
 def _listed(search: FrameSearch, description: Description) -> tuple[_Frames, _Masks]:
     frames: _Frames = defaultdict(list)
     masks: _Masks = {}
+    unlabelled: _Frames = defaultdict(list)
     for listed in description.frames:
         frame = Frame(listed.name, search.root / listed.picture, None, listed.group)
         if not listed.masks and description.missing != "background":
-            part = "validation" if listed.split == "validation" else "train"
-            search.unlabelled[part] = (*search.unlabelled.get(part, ()), frame)
+            unlabelled[listed.split or "train"].append(frame)
             continue
         split = listed.split or NO_SPLIT
         frames[split].append(frame)
         masks[frame.image] = [(search.root / mask, "") for mask in listed.masks]
+    _set_unlabelled(search, unlabelled)
     return frames, masks
 
 
@@ -239,10 +240,16 @@ def _unlabelled(search: FrameSearch, description: Description, others: list[str]
     found: _Frames = defaultdict(list)
     for pattern in _unlabelled_patterns(description):
         for path, parts in matching(pattern, others).items():
-            validates = _meaning(description, parts.get("split", "")) == "validation"
+            split = _meaning(description, parts.get("split", "")) or "train"
             frame = Frame(_name(description, pattern, path, parts), search.root / path)
-            found["validation" if validates else "train"].append(frame)
-    search.unlabelled |= {part: with_unique_names(f, search.root) for part, f in found.items()}
+            found[split].append(frame)
+    _set_unlabelled(search, {s: [*with_unique_names(f, search.root)] for s, f in found.items()})
+
+
+def _set_unlabelled(search: FrameSearch, by_split: Mapping[str, list[Frame]]) -> None:
+    """Set the pictures for pre-training: those of the test split are left out."""
+    search.unlabelled = {s: tuple(frames) for s, frames in by_split.items() if s != "test"}
+    search.say_left_out(len(by_split.get("test", ())))
 
 
 def _unlabelled_patterns(description: Description) -> tuple[str, ...]:

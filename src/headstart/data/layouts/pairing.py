@@ -42,6 +42,14 @@ class FrameSearch:
         files = tuple(shown(path, self.root) for path in paths)
         self.findings.append(Finding(code, severity, message, hint, files))
 
+    def say_left_out(self, test_pictures: int) -> None:
+        """Say that unlabelled pictures of the test split are no pictures for pre-training."""
+        if test_pictures:
+            self.reading.append(
+                f"{test_pictures} test pictures without masks are left out: nothing is learned "
+                "from pictures of the test split"
+            )
+
     def add_folders_not_entered(self) -> None:
         """Add findings about links to folders, and about folders that cannot be listed."""
         self.findings += folders_not_entered(self.root)

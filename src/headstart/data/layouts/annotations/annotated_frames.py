@@ -103,9 +103,7 @@ def set_frames(
             search.reading.append(
                 f"{len(by_split[split])} pictures without annotations are unlabelled ({split})"
             )
-    if by_split["test"]:
-        count = len(by_split["test"])
-        search.reading.append(f"{count} test pictures without annotations are left out")
+    search.say_left_out(len(by_split["test"]))
     every_layer = [
         layer for pictures in annotated.values() for p in pictures.values() for layer in p
     ]

@@ -24,6 +24,7 @@ from pathlib import Path
 
 from headstart.data.files import natural_key, open_regular, shown
 from headstart.data.label_map import LabelMap, label_map_of
+from headstart.data.layouts.annotations.annotated_frames import split_of
 from headstart.data.layouts.annotations.annotation_files import PicturesByName, no_pictures
 from headstart.data.layouts.annotations.cvat_xml import Annotations, CvatPicture, read_annotations
 from headstart.data.layouts.annotations.json_heads import every_file, first_files, subfolders
@@ -114,7 +115,10 @@ def _find(search: FrameSearch) -> LabelMap | None:
     folder = _picture_folder(root) if root in tasks else root  # contains all pictures
     _fill_splits(search, annotations, paths, levels, folder)
     every_picture = {path for pictures in tasks.values() for path in pictures.pictures}
-    if others := sorted(every_picture - set(paths.values())):
+    without = sorted(every_picture - set(paths.values()))
+    others = [path for path in without if split_of(search, path) != "test"]
+    search.say_left_out(len(without) - len(others))
+    if others:
         names = frame_names(search, others, folder)
         frames = [Frame(name, path) for path, name in names.items()]
         search.unlabelled["train"] = tuple(sorted(frames, key=lambda f: natural_key(f.name)))
