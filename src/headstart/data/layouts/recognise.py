@@ -78,8 +78,10 @@ def layout_of(root: Path) -> str | None:
     """Return the name of a dataset's layout; None if it has none, as a folder of pictures.
 
     Raises:
-        DataError: The folder is EndoVis 2017, but the path names a target or fold that does not
-            exist.
+        DataError: The folder is almost a dataset: two readings of it fit equally, its
+            ``dataset.toml`` is wrong, or the path names a target or fold of EndoVis 2017 that does
+            not exist. Or a folder cannot be listed.
+        OSError: The name is too long, or a folder may not be entered.
     """
     found = recognise(root)
     return None if found is None else found.layout
@@ -88,8 +90,7 @@ def layout_of(root: Path) -> str | None:
 def recognise(root: Path) -> Recognised[Dataset] | None:
     """Recognise a dataset with masks; None if it has no known layout.
 
-    Raises:
-        DataError: as [`layout_of`][], or two readings of the folder fit equally.
+    Args, Raises: as [`layout_of`][].
     """
     found = first_that_recognises(LAYOUTS, root)
     if found is not None:

@@ -75,9 +75,9 @@ def read_labelled(
         except DataError as e:
             findings.extend(e.findings)
             continue
-        # masks of a broken picture are read for their faults; their sizes may differ
-        alone = labels is None or image is None
-        labels = above if alone else np.where(above == 0, labels, above)
+        # masks of a broken picture are read for their faults alone; their sizes may differ
+        broken = image is None
+        labels = above if labels is None or broken else np.where(above == 0, labels, above)
     if frame.valid is not None:
         try:
             outside = _placed(read_luma(frame.valid, root), frame.valid, frame, size, root)
