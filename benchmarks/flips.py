@@ -122,7 +122,7 @@ def content_of(paths: Iterator[Path], root: Path) -> str:
     """One hash over names and contents of files, but for those that hold times."""
     digest = hashlib.sha256()
     for path in sorted(p for p in paths if p.is_file()):
-        if path.suffix in (".lock",) or path.name in ("timing.jsonl", "manifest.json"):
+        if path.name in (".lock", "timing.jsonl", "manifest.json"):
             continue
         digest.update(str(path.relative_to(root)).encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()

@@ -2,9 +2,10 @@
 
 ``python benchmarks/signals.py OUT``: a study of four runs and two pretexts, with one job and with
 two. At the named point, in whichever process reaches it first, the study's main process gets the
-signal, and with SIGINT its workers too, as from Ctrl-C on a terminal. It must end with 130 or 143
-without a traceback, start no further run, and leave no process behind; the same command must then
-end with the same ``study.json`` as a study that was never stopped. The JSON has a line for each
+signal, and with SIGINT the process at the point too, as from Ctrl-C on a terminal. It must end with
+130 or 143 without a traceback, finish no more runs than were at hand (one for each job), and leave
+no process behind; the same command must then end with the same ``study.json`` as a study that was
+never stopped. The JSON has a line for each
 case. The exit status is 1 if any case failed.
 """
 
@@ -44,14 +45,21 @@ _MAIN = "SIGNALS_MAIN"
 def _send() -> None:
     """Send the signal, unless another process or call did."""
     try:
-        Path(os.environ[_ONCE]).touch(exist_ok=False)
+        once = Path(os.environ[_ONCE])
+        once.touch(exist_ok=False)
     except FileExistsError:
         return
+    once.write_text(str(lines(once.parent / "S" / "ledger.jsonl")))
     number, main = int(os.environ[_NUMBER]), int(os.environ[_MAIN])
     os.kill(main, number)
     if number == signal.SIGINT and os.getpid() != main:
         os.kill(os.getpid(), number)
     time.sleep(0.05)
+
+
+def lines(ledger: Path) -> int:
+    """The number of finished runs in a ledger."""
+    return len(ledger.read_text().splitlines()) if ledger.exists() else 0
 
 
 def _patch() -> None:
@@ -103,12 +111,13 @@ def case(data: Path, out: Path, point: str, number: int, jobs: int, right: bytes
         process.send_signal(number)
     _, said = process.communicate(timeout=300)
     seconds = time.monotonic() - began
-    ledger = folder / "S" / "ledger.jsonl"
-    finished = len(ledger.read_text().splitlines()) if ledger.exists() else 0
+    finished = lines(folder / "S" / "ledger.jsonl")
     status = 128 - process.returncode if process.returncode < 0 else process.returncode
     wrong = []
     if not once.exists():
         wrong.append("the point was not reached")
+    elif (more := finished - int(once.read_text() or 0)) > jobs:
+        wrong.append(f"{more} more runs finished")
     if status != 128 + number:
         wrong.append(f"status {status}")
     if "Traceback" in said:

@@ -10,20 +10,19 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from urllib.parse import parse_qs
 
 import httpx
 import pytest
 
+from headstart.__main__ import _leave
 from headstart.config.files import to_json
 from headstart.config.recipes import read_classifier_recipe
 from headstart.config.records import make_run_config
 from tests.cli.test_main import _become_headstart, headstart
-from tests.serve.test_app import PNG
-
-HEAD = b"POST /segment HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: %d\r\n\r\n"
+from tests.serve.test_app import PNG, UPLOAD, connected
 
 
 @contextmanager
@@ -55,35 +54,57 @@ def ends(child: int) -> int:
     return status.si_status if status.si_code == os.CLD_EXITED else -status.si_status
 
 
+def after_start(said: Path) -> list[str]:
+    _, _, rest = said.read_text().partition("Press Ctrl-C to stop\n")
+    return rest.splitlines()
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_being_stopped_is_no_failure(trained: Path, tmp_path: Path, number: int) -> None:
     with serving(trained, tmp_path) as (child, url, said):
         assert httpx.post(f"{url}/segment", content=PNG).status_code == 200
         os.kill(child, number)
-        assert ends(child) == 0 and "Traceback" not in said.read_text()
+        assert ends(child) == 0 and after_start(said) == ["Stopped"]
     assert (tmp_path / "stdout.txt").read_bytes() == b""
 
 
 def test_a_request_in_flight_is_finished_and_one_that_stalls_is_not_waited_for(
     trained: Path, tmp_path: Path
 ) -> None:
-    with serving(trained, tmp_path) as (child, url, said):
-        host, port = url.removeprefix("http://").split(":")
-        with (
-            socket.create_connection((host, int(port)), 10) as one,
-            socket.create_connection((host, int(port)), 10) as other,
-        ):
-            one.sendall(HEAD % len(PNG) + PNG[:10])
-            other.sendall(HEAD % len(PNG) + PNG[:10])
+    with serving(trained, tmp_path) as (child, url, said), ExitStack() as stack:
+        finished, stalled, refused = (stack.enter_context(connected(url)) for _ in range(3))
+        for line in (finished, stalled):
+            line.sendall(UPLOAD % len(PNG) + PNG[:10])
+        refused.sendall(UPLOAD % 30_000_000)  # the answer comes before the upload
+        time.sleep(0.3)
+        os.kill(child, signal.SIGTERM)
+        began = time.monotonic()
+        time.sleep(0.3)
+        finished.sendall(PNG[10:])
+        assert b" 200 OK" in finished.recv(65536)
+        assert ends(child) == 0
+        assert time.monotonic() - began < 5.5
+        assert b" 503 " in stalled.recv(65536) and b" 413 " in refused.recv(65536)
+        stopping, stopped = after_start(said)
+        assert "3 requests" in stopping and "2 requests" in stopped
+
+
+def test_a_second_interrupt_ends_it_at_once(trained: Path, tmp_path: Path) -> None:
+    before = signal.signal(signal.SIGINT, _leave)  # as the program does first
+    try:
+        with serving(trained, tmp_path) as (child, url, said), connected(url) as line:
+            line.sendall(UPLOAD % 99 + b"stalled")
             time.sleep(0.3)
-            os.kill(child, signal.SIGTERM)
             began = time.monotonic()
-            time.sleep(0.3)
-            one.sendall(PNG[10:])
-            assert b" 200 OK" in one.recv(65536)
-            assert ends(child) == 0
-            assert time.monotonic() - began < 5.5
-        assert "Traceback" not in said.read_text()
+            os.kill(child, signal.SIGINT)
+            while not after_start(said):
+                time.sleep(0.01)
+            os.kill(child, signal.SIGINT)
+            assert ends(child) == 130 and time.monotonic() - began < 3
+            stopping, *rest = after_start(said)
+            assert "1 request" in stopping and len(list(filter(None, rest))) == 1
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_nothing_is_written_anywhere(trained: Path, tmp_path: Path) -> None:

@@ -117,6 +117,13 @@ def test_annotations_are_of_the_masks_as_they_are(
     (finding,) = caught.value.findings
     assert finding.code == "unknown-grey" and finding.files == (f"masks/{name}.png",)
 
+    Image.fromarray(corrected[1:]).save(out / "masks" / f"{name}.png")
+    with pytest.raises(DataError) as caught:
+        write_suggestions(segmenter, picked, drawn, out, "coco")
+    (finding,) = caught.value.findings
+    assert finding.code == "size-differs" and finding.files == (f"masks/{name}.png",)
+    assert not (out / "annotations.json").exists()
+
 
 def test_labelme_finds_the_written_pictures(
     trained: Path, drawn: Path, picked: tuple[Suggestion, ...], tmp_path: Path

@@ -114,6 +114,8 @@ def test_the_data_are_found_from_any_directory(
         folder.mkdir(parents=True)
     monkeypatch.chdir(tmp_path / "project")
     assert path_from(run, str(data)) is None and path_from(Path("runs/a"), "data") == "../../data"
+    assert path_from(tmp_path / "else", "data") is None  # it would name the folder project
+    assert path_from(run, "fashion-mnist") is None
     environment = {**ENVIRONMENT, "data_path": "../../data"}
     (run / "environment.json").write_text(json.dumps(environment))
     for directory in (tmp_path / "project", tmp_path / "else", run):

@@ -73,7 +73,9 @@ def test_a_study(
 ) -> None:
     settings = {"starts": ("scratch", "colorization"), "labels": (3, 12), "seeds": (1,), **SMALL}
     config = make_study_config(**{**settings, "data": str(drawn), **changes})
-    assert understood(monkeypatch, tmp_path, study_command(config, "again")) == config
+    assert (
+        understood(monkeypatch, tmp_path, study_command(config, "again", "again/report")) == config
+    )
 
 
 @pytest.mark.parametrize(
@@ -94,7 +96,8 @@ def test_a_run(
         own = {key: settings[key] for key in (*SMALL, "data")}
         settings["pretext"] = {**own, "pretext": "colorization", "drop_leaks": True}
     config = make_run_config(**settings)
-    assert understood(monkeypatch, tmp_path, run_command(config, "again")) == config
+    command = run_command(config, "again", "again/report")
+    assert understood(monkeypatch, tmp_path, command) == config
 
 
 @pytest.mark.parametrize(
@@ -106,11 +109,14 @@ def test_a_pretext(
 ) -> None:
     settings = {**SMALL, "data": str(drawn), "pretext": "chroma", "seed": 4, "drop_leaks": True}
     config = make_pretext_config(**settings, **changes)
-    assert understood(monkeypatch, tmp_path, pretext_command(config, "again")) == config
+    assert (
+        understood(monkeypatch, tmp_path, pretext_command(config, "again", "again/report"))
+        == config
+    )
 
 
 def test_names_are_quoted(drawn: Path) -> None:
     own = make_run_config(**SMALL, data="my data; rm -rf ~ 'x'", start="a b/$HOME.pth")
-    command, _ = run_command(own, "the 'run'")
+    command, _ = run_command(own, "the 'run'", "the 'run'/report")
     words = shlex.split(command)
     assert own.data in words and own.start in words and words[-1] == "the 'run'"

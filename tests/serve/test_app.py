@@ -11,6 +11,7 @@ import time
 import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from headstart.inference.opening import open_segmenter
 from headstart.inference.segmenter import brought
 from headstart.scores.frames_csv import read_frames_csv
 from headstart.scores.overlap import dice_of_frames
+from headstart.serve import app
 from headstart.serve.app import Served
 from headstart.serve.guard import HEADERS, OPEN
 from headstart.serve.limits import RequestLimits
@@ -35,6 +37,7 @@ from tests.serve.conftest import running, slow
 RGB = np.random.default_rng(0).integers(0, 256, (48, 70, 3), dtype=np.uint8)
 PNG = encoded(RGB)
 MB = 1_000_000
+UPLOAD = b"POST /segment HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: %d\r\n\r\n"
 
 
 def unpacked(text: str) -> np.ndarray:
@@ -151,13 +154,6 @@ def test_what_is_not_understood_is_said_like_everything_else(client: httpx.Clien
     answer = post(client, path="/segment?picture=perhaps")
     assert (answer.status_code, answer.json()["code"]) == (400, "bad-value")
     assert "picture" in answer.json()["message"] and "hint" in answer.json()
-
-
-def test_a_frame_above_the_limit_is_refused(served: Served) -> None:
-    small = replace(served, limits=RequestLimits(pixels=32 * 40 - 1))
-    with running(small) as url:
-        answer = httpx.post(f"{url}/samples/0/segment")
-    assert (answer.status_code, answer.json()["code"]) == (413, "picture-size")
 
 
 def test_the_network_that_was_loaded_answers_though_its_file_is_gone(
@@ -282,18 +278,78 @@ def connected(url: str) -> socket.socket:
     return socket.create_connection((host, int(port)), 10)
 
 
-def test_uploads_and_heads_that_stall_are_ended() -> None:
+def test_uploads_that_stall_are_ended_and_keep_nobody_from_a_place() -> None:
     limits = RequestLimits(running=1, waiting=0, pause_seconds=2.0)
+    with running(slow(0.0, limits)) as url, ExitStack() as stack:
+        lines = [stack.enter_context(connected(url)) for _ in range(12)]
+        for line in lines:
+            line.sendall(UPLOAD % 99 + b"a few bytes")
+        began = time.monotonic()
+        time.sleep(0.3)
+        assert [status(url) for _ in range(3)] == [200, 200, 200]
+        assert time.monotonic() - began < 2, "the uploads may have ended before"
+        for line in lines:
+            assert b" 408 " in line.recv(65536)
+        assert time.monotonic() - began < 6
+
+
+def test_uploads_beyond_what_memory_may_hold_are_refused() -> None:
+    limits = RequestLimits(running=1, waiting=8, pause_seconds=1.0, held_bytes=len(PNG) + 99)
     with running(slow(0.0, limits)) as url:
         with connected(url) as line:
-            line.sendall(b"POST /segment HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 99\r\n\r\n")
-            line.sendall(b"a few bytes")
-            began = time.monotonic()
-            while status(url) != 503:  # the server may read the other connection first
-                assert time.monotonic() - began < 2
+            line.sendall(UPLOAD % 1000 + b"." * 100)
+            time.sleep(0.3)
+            refused = httpx.post(f"{url}/segment", content=PNG)
+            assert (refused.status_code, refused.json()["code"]) == (503, "busy")
+            assert "MB of uploads" in refused.json()["message"]
+            assert refused.headers["retry-after"] == "2"
             assert b" 408 " in line.recv(65536)
-            assert time.monotonic() - began < 6
         assert status(url) == 200
+
+
+def test_pictures_that_are_too_large_together_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 48 x 70 pixels each, where 1.5 times as many may be in memory."""
+    lock, now, most = threading.Lock(), 0, 0
+
+    def decode(*_: object) -> np.ndarray:
+        nonlocal now, most
+        with lock:
+            now += 1
+            most = max(most, now)
+        time.sleep(0.1)
+        with lock:
+            now -= 1
+        return RGB
+
+    monkeypatch.setattr(app, "decode_image", decode)
+    limits = RequestLimits(running=4, pixels=RGB.size // 2)
+    with running(slow(0.0, limits)) as url, ThreadPoolExecutor(4) as pool:
+        assert set(pool.map(lambda _: status(url), range(4))) == {200}
+    assert most == 1
+
+
+def test_a_picture_is_refused_by_its_header_and_told_what_predict_takes(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither an upload nor a frame is decoded, nor waits for its turn."""
+
+    def decode(*_: object) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr(app, "decode_image", decode)
+    monkeypatch.setattr(app, "read_labelled", decode)
+    with running(replace(served, limits=RequestLimits(pixels=32 * 40 - 1))) as url:
+        for path, content in (("/segment", PNG), ("/samples/0/segment", b"")):
+            told = httpx.post(url + path, content=content)
+            assert (told.status_code, told.json()["code"]) == (413, "picture-size")
+            assert "1,279" in told.json()["message"] and "64,000,000" in told.json()["hint"]
+
+
+def test_a_thumbnail_needs_pixels_once(served: Served) -> None:
+    samples = replace(served.samples, _thumbnails={})
+    assert samples.pixels_for_thumbnail(0) == 32 * 40
+    samples.thumbnail(0)
+    assert samples.pixels_for_thumbnail(0) == 0
 
 
 def status(url: str) -> int:
@@ -303,7 +359,7 @@ def status(url: str) -> int:
 def test_an_upload_that_crawls_is_ended() -> None:
     limits = RequestLimits(pause_seconds=5.0, upload_seconds=0.5)
     with running(slow(0.0, limits)) as url, connected(url) as line:
-        line.sendall(b"POST /segment HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 99\r\n\r\n")
+        line.sendall(UPLOAD % 99)
         stop = threading.Event()
 
         def crawl() -> None:
@@ -324,9 +380,7 @@ def test_places_are_free_again_after_senders_vanish(served: Served) -> None:
     with running(served) as url:
         for _ in range(30):
             with connected(url) as line:
-                line.sendall(
-                    b"POST /segment HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 9999\r\n\r\nabc"
-                )
+                line.sendall(UPLOAD % 9999 + b"abc")
         until = time.monotonic() + 10
         statuses: list[int] = []
         while 200 not in statuses and time.monotonic() < until:

@@ -92,7 +92,7 @@ def test_the_report_speaks_of_pictures_and_accuracy(done: tuple[Path, dict]) -> 
 
 
 def test_the_command_makes_it_again(coloured: Path) -> None:
-    command, files = study_command(small_study(coloured, tunes=("all",)), "S")
+    command, files = study_command(small_study(coloured, tunes=("all",)), "S", "S/report")
     assert "--task classification --model squeezenet1_1" in command
     assert "--width" not in command and "pretext" not in command
     assert "recipe.json" in files

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
+import threading
+from typing import Any
 
 import pytest
 
@@ -23,6 +27,55 @@ def test_signals_become_a_question_and_a_second_interrupt_ends_at_once(number: i
                 os.kill(os.getpid(), number)
     assert signal.getsignal(number) is before
     signal.signal(number, of_the_process)
+
+
+def test_a_signal_may_arrive_right_after_its_handler(monkeypatch: pytest.MonkeyPatch) -> None:
+    install = signal.signal
+
+    def install_and_send(number: int, handler: Any) -> Any:
+        before = install(number, handler)
+        if number == signal.SIGTERM and handler is not before:
+            os.kill(os.getpid(), number)
+        return before
+
+    of_the_process = install(signal.SIGTERM, lambda *_: None)
+    try:
+        monkeypatch.setattr(signal, "signal", install_and_send)
+        with Stopping() as stopping:
+            assert stopping.signal == signal.SIGTERM
+    finally:
+        monkeypatch.undo()
+        install(signal.SIGTERM, of_the_process)
+
+
+def test_another_thread_cannot_own_the_signals() -> None:
+    refused: list[ValueError] = []
+
+    def enter() -> None:
+        try:
+            with Stopping():
+                pass
+        except ValueError as error:
+            refused.append(error)
+
+    thread = threading.Thread(target=enter)
+    thread.start()
+    thread.join()
+    assert len(refused) == 1
+    with Stopping() as stopping:
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert stopping.signal == signal.SIGTERM
+
+
+def test_a_second_interrupt_ends_a_process_without_a_handler() -> None:
+    code = (
+        "import os, signal\n"
+        "from headstart.system.signals import Stopping\n"
+        "signal.signal(signal.SIGINT, signal.SIG_DFL)\n"
+        "with Stopping():\n"
+        "    for _ in range(2): os.kill(os.getpid(), signal.SIGINT)\n"
+    )
+    assert subprocess.run([sys.executable, "-c", code]).returncode == -signal.SIGINT
 
 
 def test_a_signal_inside_is_known_outside() -> None:

@@ -43,10 +43,11 @@ def test_each_task_has_its_own_words_options_and_recipes() -> None:
 
 
 def test_only_a_dataset_of_the_task_passes_its_check(drawn: Path, coloured: Path) -> None:
-    task_named("segmentation").measures.check(drawn)
-    task_named("classification").measures.check(coloured)
+    for task, data in (("segmentation", drawn), ("classification", coloured)):
+        measures = task_named(task).measures
+        assert measures.check(measures.open_to_check(data)).ok
     with pytest.raises(DataError):
-        task_named("segmentation").measures.check(coloured)
+        task_named("segmentation").measures.open_to_check(coloured)
 
 
 def test_an_unknown_task_has_none() -> None:

@@ -189,7 +189,7 @@ def test_check_shares_are_of_the_pixels_that_count(data: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("split", ["validation", "test"])
+@pytest.mark.parametrize("split", ["train", "validation", "test"])
 def test_a_split_without_foreground_is_refused_before_training(
     data: Path, tmp_path: Path, split: str
 ) -> None:

@@ -152,6 +152,43 @@ def test_annotations_beside_the_masks(
     assert before == {name: (out / name).read_bytes() for name in tree(out)}
 
 
+def test_corrected_masks_are_kept(trained: Path, photos: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    first = run_on(trained, photos, out)
+    assert first.masks is not None
+    corrected, untouched = first.masks / "p0/2.png", first.masks / "p1/1.png"
+    before = untouched.read_bytes()
+    with Image.open(corrected) as mask:
+        pixels = np.asarray(mask).copy()
+        pixels[0, 0] = 255 - pixels[0, 0]
+        Image.fromarray(pixels).save(corrected)
+    with Image.open(untouched) as mask:
+        mask.save(untouched, compress_level=0)  # the same pixels in other bytes
+    of_user = corrected.read_bytes()
+    with pytest.raises(UsageError) as caught:
+        run_on(trained, photos, out, format="coco")
+    (finding,) = caught.value.findings
+    assert finding.code == "masks-differ" and finding.files == ("masks/p0/2.png",)
+    assert corrected.read_bytes() == of_user and untouched.read_bytes() == before
+    assert not (out / "annotations.json").exists()
+
+
+def test_pictures_are_predicted_once_they_are_repaired_beside_a_clip_that_was(
+    trained: Path, tmp_path: Path
+) -> None:
+    source = tmp_path / "mixed"
+    source.mkdir()
+    (source / "a.png").write_text("no picture")
+    (source / "sub").mkdir()
+    make_clip(source / "sub/clip.mp4", range(2))
+    with pytest.raises(DataError):
+        run_on(trained, source, tmp_path / "out")
+    assert (tmp_path / "out/sub/clip/areas.csv").is_file()
+    Image.new("RGB", (40, 32)).save(source / "a.png")
+    result = run_on(trained, source, tmp_path / "out")
+    assert result.pictures == 1 and len(result.clips) == 1
+
+
 def test_corrected_annotations_are_kept(trained: Path, photos: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     run_on(trained, photos, out, format="labelme")

@@ -140,4 +140,13 @@ def test_a_finished_run_on_a_read_only_disk(
     (tmp_path / "other" / "theirs").touch()
     with pytest.raises(UsageError, match="other"):
         report(trained, out=tmp_path / "other")
+    other = tmp_path / "another-run"
+    other.mkdir()
+    (other / "config.json").write_text("{}")
+    (other / "report.html").touch()
+    with pytest.raises(UsageError, match="itself a run"):
+        report(trained, out=other)
+    (tmp_path / "page/report/made-from.txt").write_text("another folder")
+    with pytest.raises(UsageError, match="of another folder"):
+        report(trained, out=tmp_path / "page")
     assert predict(trained, drawn, split="test", out=tmp_path / "masks").pictures == 5

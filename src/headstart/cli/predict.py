@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import typer
 
 from headstart.cli.progress import Counting, say
+from headstart.inference.format_names import MaskFormat
 
 if TYPE_CHECKING:
     from headstart.inference.clips import ClipPrediction
@@ -28,7 +29,7 @@ def predict(
         "timeline.png; for a classifier classes.csv.",
     ),
     split: str | None = typer.Option(None, help="Predict this split of a dataset."),
-    format: Literal["masks", "coco", "labelme", "yolo", "cvat"] = typer.Option(
+    format: MaskFormat = typer.Option(
         "masks",
         help="Also write the masks of pictures as annotations, to correct them in a tool. coco: "
         "annotations.json; labelme: labelme/; yolo: labels/ and data.yaml; cvat: annotations.xml.",

@@ -59,8 +59,7 @@ def serve(
     say(f"Serving {about.name} at {address.url}{fragment}")
     if address.own is not None:
         say(f"From other machines, use this machine's address or name instead of {address.own}")
-    say("Press Ctrl-C to stop")
-    run_server(app, address)
+    run_server(app, address, say)
     # Threads that still work at a picture are not waited for.
     sys.stdout.flush()
     sys.stderr.flush()

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
 
 import typer
 
 from headstart.cli.progress import Counting, say
+from headstart.inference.format_names import MaskFormat
 
 
 def suggest(
@@ -19,7 +19,7 @@ def suggest(
     out: Path | None = typer.Option(
         None, help="Where to put the pictures to label. [default: RUN/to-label]"
     ),
-    format: Literal["masks", "coco", "labelme", "yolo", "cvat"] = typer.Option(
+    format: MaskFormat = typer.Option(
         "masks",
         help="Also write the masks as annotations, to correct them in a tool. coco: "
         "annotations.json; labelme: labelme/; yolo: labels/ and data.yaml; cvat: annotations.xml.",

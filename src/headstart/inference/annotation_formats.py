@@ -14,7 +14,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 from xml.sax.saxutils import quoteattr
 
 import numpy as np
@@ -22,12 +22,9 @@ from jaxtyping import Bool, UInt8
 from PIL import Image
 
 from headstart.errors import DataError, Finding
+from headstart.inference.format_names import LABELME_FOLDER, YOLO_FOLDER, AnnotationFormat
 from headstart.inference.outlines import Component, components, one_ring
 from headstart.plots.overlay import colour
-
-AnnotationFormat = Literal["coco", "labelme", "yolo", "cvat"]
-
-LABELME_FOLDER, YOLO_FOLDER = "labelme", "labels"
 
 _NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 

@@ -12,13 +12,10 @@ from jaxtyping import UInt8
 from headstart.data.files import shown
 from headstart.data.label_map import LabelMap
 from headstart.data.pictures.frame import Frame
-from headstart.errors import Finding, UsageError
-from headstart.inference.annotation_formats import (
-    FILES_OF,
-    LABELME_FOLDER,
-    AnnotatedPicture,
-    AnnotationFormat,
-)
+from headstart.data.pictures.reading import picture_header
+from headstart.errors import DataError, Finding, UsageError
+from headstart.inference.annotation_formats import FILES_OF, AnnotatedPicture
+from headstart.inference.format_names import LABELME_FOLDER, AnnotationFormat
 from headstart.inference.mask_files import class_map, unknown_values, values_in
 from headstart.system.disk import disk_errors, sweep, write_atomic
 
@@ -42,7 +39,8 @@ def write_annotations(
         The files of the annotations, or the folder of those that have one for each picture.
 
     Raises:
-        DataError: a mask is damaged, or holds other levels than the label map.
+        DataError: a mask is damaged, holds other levels than the label map, or is not of the size
+            of its picture.
         UsageError: annotations exist and differ: somebody may have corrected them. Other files are
             written.
         DiskError: a file cannot be written.
@@ -81,8 +79,29 @@ def _annotated(
             beside=os.path.relpath(
                 frame.image.parent.resolve() / frame.image.name, folder.resolve()
             ),
-            indices=_uncropped(frame, _class_map(mask, label_map, out)),
+            indices=_uncropped(frame, _of_its_size(frame, root, mask, label_map, out)),
         )
+
+
+def _of_its_size(
+    frame: Frame, root: Path, mask: Path, label_map: LabelMap, out: Path
+) -> UInt8[np.ndarray, "h w"]:
+    indices = _class_map(mask, label_map, out)
+    size = _size(frame, root)
+    if indices.shape != size:
+        message = (
+            f"the mask is {indices.shape[1]} x {indices.shape[0]} pixels, its picture "
+            f"{frame.image.name} {size[1]} x {size[0]} (width x height)"
+        )
+        hint = "save the mask at the picture's size, or delete it to have it predicted again"
+        raise DataError(Finding("size-differs", "error", message, hint, (shown(mask, out),)))
+    return indices
+
+
+def _size(frame: Frame, root: Path) -> tuple[int, ...]:
+    if frame.crop is None:
+        return picture_header(frame.image, root, frame.rules).upright
+    return np.broadcast_to(np.uint8(0), frame.crop.full)[frame.crop.window].shape
 
 
 def _class_map(mask: Path, label_map: LabelMap, out: Path) -> UInt8[np.ndarray, "h w"]:

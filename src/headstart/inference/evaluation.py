@@ -23,7 +23,7 @@ from headstart.scores import segmentation as segmentation_scores
 
 
 def evaluate_run(run: Path, dataset: Any, split: str, device: str = "auto") -> dict[str, Any]:
-    """Return all scores of a finished run on a split, as in its ``segmentation_scores.json``.
+    """Return all scores of a finished run on a split, as in its ``scores.json``.
 
     Args:
         run: the run's folder, or its ONNX file.

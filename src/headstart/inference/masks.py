@@ -13,14 +13,14 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from headstart.data.pictures.frame import Frame, read_frame
-from headstart.errors import DataError, Finding
-from headstart.inference.annotation_formats import AnnotationFormat
+from headstart.errors import DataError, Finding, UsageError
 from headstart.inference.annotation_writer import write_annotations
+from headstart.inference.format_names import AnnotationFormat
 from headstart.inference.mask_files import mask_png
 from headstart.inference.output_folder import claimed_pictures
 from headstart.inference.segmenter import Segmenter, brought
 from headstart.plots.overlay import overlay_with_legend
-from headstart.system.disk import write_atomic
+from headstart.system.disk import disk_errors, write_atomic
 
 _BATCH = 8
 _KEPT_PIXELS = 16_000_000  # of a batch; larger pictures are read twice
@@ -60,8 +60,9 @@ def predict(
         The files or folders of the annotations.
 
     Raises:
-        UsageError: ``out`` holds predictions from other weights or pictures, or annotations that
-            differ from the predictions.
+        UsageError: ``out`` holds predictions from other weights or pictures; or masks or
+            annotations that differ from the predictions, perhaps because somebody corrected them.
+            These are kept, others are written.
         LockedError: another process is using ``out``.
         DataError: pictures cannot be read; all are named, after the others have been written.
         DiskError: a file cannot be written.
@@ -72,8 +73,14 @@ def predict(
     if first is None and findings:
         raise DataError(findings)
     with claimed_pictures(out, segmenter.digest, frames, ("masks", "overlays")):
+        kept: list[str] = []
         for batch in chain([] if first is None else [first], batches):
-            _predict_batch(segmenter, batch, root, out)
+            kept += _predict_batch(segmenter, batch, root, out)
+        if kept:
+            message = f"{len(kept)} masks in {out} differ from the predictions; they are kept"
+            hint = "move them away, or choose another --out: nothing is overwritten"
+            differ = Finding("masks-differ", "error", message, hint, tuple(kept))
+            raise UsageError([differ, *findings])
         annotations: tuple[Path, ...] = ()
         if form is not None and not findings:
             annotations = write_annotations(form, frames, root, segmenter.label_map, out)
@@ -108,16 +115,35 @@ def _readable(
 
 def _predict_batch(
     segmenter: Segmenter, pictures: Sequence[_Picture], root: Path, out: Path
-) -> None:
+) -> list[str]:
+    """Write masks and overlays; return the masks that were there and are others."""
+    kept = []
     maps = segmenter.maps(np.stack([p.small for p in pictures]), [p.size for p in pictures])
     for picture, indices in zip(pictures, maps, strict=True):
         name, image = picture.frame.name, picture.image
         if image is None:
             image = read_frame(picture.frame, root)
-        mask = mask_png(indices, segmenter.label_map)
-        write_atomic(out / "masks" / f"{name}.png", mask)
-        shown = overlay_with_legend(image, indices, segmenter.label_map.names)
-        write_atomic(out / "overlays" / f"{name}.png", png(shown))
+        mask, path = mask_png(indices, segmenter.label_map), out / "masks" / f"{name}.png"
+        if _holds_another(path, mask):
+            kept.append(f"masks/{name}.png")
+            continue
+        write_atomic(path, mask)
+        overlay = overlay_with_legend(image, indices, segmenter.label_map.names)
+        write_atomic(out / "overlays" / f"{name}.png", png(overlay))
+    return kept
+
+
+def _holds_another(path: Path, mask: bytes) -> bool:
+    """Whether a file is there whose pixels are not those of a mask, or that cannot be read."""
+    with disk_errors(path):
+        if not path.exists() or (before := path.read_bytes()) == mask:
+            return False
+    try:
+        with Image.open(io.BytesIO(before)) as old, Image.open(io.BytesIO(mask)) as new:
+            forms = [(picture.mode, picture.size, picture.getpalette()) for picture in (old, new)]
+            return forms[0] != forms[1] or not np.array_equal(np.asarray(old), np.asarray(new))
+    except (OSError, ValueError, SyntaxError):
+        return True
 
 
 def png(pixels: UInt8[np.ndarray, "h w *c"]) -> bytes:

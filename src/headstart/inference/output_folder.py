@@ -44,7 +44,9 @@ def _refuse_others(out: Path, made_of: str, what: str) -> None:
         # A clip that could not be read to its end leaves nothing but the mark.
         ours = (PREDICTIONS_MARK, ".lock")
         files = out.exists() and [
-            p for p in out.iterdir() if ".tmp-" not in p.name and p.name not in ours
+            path
+            for path in out.iterdir()
+            if ".tmp-" not in path.name and path.name not in ours and not _of_clips(path)
         ]
         mark = out / PREDICTIONS_MARK
         if files and not (mark.exists() and mark.read_text() == made_of):
@@ -52,6 +54,15 @@ def _refuse_others(out: Path, made_of: str, what: str) -> None:
             message = f"{out} is not empty and was not made with these weights from {these}"
             hint = "choose another --out: nothing is overwritten"
             raise UsageError(Finding("not-empty", "error", message, hint))
+
+
+def _of_clips(path: Path) -> bool:
+    """Whether a folder holds only predictions of clips, each in a folder with a mark of its own."""
+    if not path.is_dir():
+        return False
+    return (path / PREDICTIONS_MARK).exists() or (
+        any(path.iterdir()) and all(map(_of_clips, path.iterdir()))
+    )
 
 
 @contextlib.contextmanager

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-from jaxtyping import Float32, UInt8
+from jaxtyping import Bool, Float32, UInt8
 
 from headstart.config.task_settings import UNET
 from headstart.data.decoded_frames import resize_image
@@ -31,6 +31,7 @@ else:
 Pictures = UInt8[np.ndarray, "n 3 h w"]
 PictureSizes = Sequence[tuple[int, int]]
 _BATCH = 8
+_AT_ONCE = 1 << 20  # classes times pixels that are resized at once
 _ALONE = 3  # pictures that are compared once more, alone and at another size
 _MULTIPLE = 8  # the U-Net pads pictures to multiples of it
 _PADDED = (
@@ -231,18 +232,25 @@ def class_maps_of(
 
 
 def resized(
-    probs: Float32[np.ndarray, "k h w"], size: tuple[int, int]
+    probs: Float32[np.ndarray, "k h w"], size: tuple[int, int], rows: slice = slice(None)
 ) -> Float32[np.ndarray, "k h2 w2"]:
     """Return maps resized bilinearly, as torch does with ``align_corners=False``.
+
+    Args:
+        probs: the maps.
+        size: their new height and width.
+        rows: the rows of the resized maps to return.
 
     >>> resized(np.array([[[0, 1]]], np.float32), (1, 4)).round(2)
     array([[[0.  , 0.25, 0.75, 1.  ]]], dtype=float32)
     """
-    for axis, length in ((1, size[0]), (2, size[1])):
+    for axis, length, part in ((1, size[0], rows), (2, size[1], slice(None))):
         old = probs.shape[axis]
+        new = np.arange(length, dtype=np.float32)[part]
         if old == length:
+            probs = np.take(probs, new.astype(np.int64), axis)
             continue
-        at = (np.arange(length, dtype=np.float32) + np.float32(0.5)) * np.float32(old / length)
+        at = (new + np.float32(0.5)) * np.float32(old / length)
         at = np.maximum(at - np.float32(0.5), 0)
         low = np.minimum(at.astype(np.int64), old - 1)
         high = np.minimum(low + 1, old - 1)
@@ -267,13 +275,28 @@ def class_maps(
     """
 
     def one(p: Float32[np.ndarray, "k h w"], size: tuple[int, int]) -> UInt8[np.ndarray, "_ _"]:
-        p = resized(p, size)
-        classes = p.argmax(0)
+        left_out = np.zeros(len(p), bool)
+        classes = _best(p, size, left_out)
         if min_area:
-            area = np.bincount(classes.ravel(), minlength=len(p)) / classes.size
-            too_small = area < min_area
-            too_small[0] = False
-            classes = np.where(too_small[:, None, None], -1, p).argmax(0)
-        return np.asarray(classes, dtype=np.uint8)
+            left_out = np.bincount(classes.ravel(), minlength=len(p)) / classes.size < min_area
+            left_out[0] = False
+        return _best(p, size, left_out) if left_out.any() else classes
 
     return [one(p, size) for p, size in zip(probs, sizes, strict=True)]
+
+
+def _best(
+    probs: Float32[np.ndarray, "k h w"], size: tuple[int, int], left_out: Bool[np.ndarray, " k"]
+) -> UInt8[np.ndarray, "_ _"]:
+    """Return the most probable class that is not left out, at a size, some rows at a time.
+
+    All rows of a large photograph at once would take gigabytes.
+    """
+    classes = np.empty(size, np.uint8)
+    step = max(1, _AT_ONCE // (len(probs) * size[1]))
+    for top in range(0, size[0], step):
+        rows = slice(top, top + step)
+        part = resized(probs, size, rows)
+        part[left_out] = -1
+        classes[rows] = part.argmax(0)
+    return classes

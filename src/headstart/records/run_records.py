@@ -240,10 +240,17 @@ def checked(value: Any, form: type[_R], path: Path) -> _R:
 
 
 def path_from(run: Path, data: str) -> str | None:
-    """Return the path from a run's folder to its dataset; None if ``data`` is absolute."""
-    if Path(data).is_absolute():
+    """Return the path from a run's folder to its dataset.
+
+    None if ``data`` is absolute or a word such as ``fashion-mnist``, or if the path would name
+    folders that ``data`` does not, such as that of a user: records are published.
+    """
+    if Path(data).is_absolute() or not Path(data).exists():
         return None
-    return Path(os.path.relpath(Path(data).resolve(), run.resolve())).as_posix()
+    path = Path(os.path.relpath(Path(data).resolve(), run.resolve()))
+    named = [part for part in path.parts if part != ".."]
+    given = [part for part in Path(data).parts if part != ".."]
+    return path.as_posix() if named == given[max(0, len(given) - len(named)) :] else None
 
 
 def data_folder(run: Path, data: str) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from pathlib import Path
 
 from headstart.config.files import frame_names_text, to_json
 from headstart.config.recipes import Training
@@ -14,26 +15,33 @@ from headstart.tasks.measures import Measures
 
 Files = dict[str, str | bytes]
 Command = tuple[str, Files]
-"""A command, and files it names: recipes and label lists, by their names in ``NAME/report/``."""
+"""A command, and files it names: recipes and label lists, by their names in the report's folder."""
 
 
-def reproduce_command(records: Records) -> Command:
-    """Return the command with every setting that decides the result of the records' folder."""
-    name = records.folder.resolve().name
+def reproduce_command(records: Records, out: Path) -> Command:
+    """Return the command with every setting that decides the result of the records' folder.
+
+    Args:
+        records: of the folder.
+        out: the folder that the report is written to, with the files that the command names.
+    """
+    name, files_in = records.folder.resolve().name, f"{out.resolve().name}/report"
     if records.study is not None:
-        return study_command(records.study.config, name)
+        return study_command(records.study.config, name, files_in)
     if records.run is not None:
-        return run_command(records.run, name)
+        return run_command(records.run, name, files_in)
     assert records.pretext is not None
-    return pretext_command(records.pretext, name)
+    return pretext_command(records.pretext, name, files_in)
 
 
-def study_command(config: StudyConfig, name: str) -> Command:
+def study_command(config: StudyConfig, name: str, files_in: str) -> Command:
     """Return the command of a study whose folder has this name.
+
+    ``files_in`` is the folder of the files that the command names.
 
     >>> from headstart.config.records import make_study_config
     >>> config = make_study_config(data="my data", starts=["scratch"], labels=[30], seeds=[1, 2])
-    >>> print(study_command(config, "S")[0])
+    >>> print(study_command(config, "S", "S/report")[0])
     headstart study 'my data' --starts scratch --labels 30 --seeds 2 --recipe default \
 --pretext-recipe default --size 256x320 --width 32 --device cpu --threads 1 --out S
     """
@@ -43,41 +51,45 @@ def study_command(config: StudyConfig, name: str) -> Command:
     words += [] if config.against is None else ["--against", config.against]
     words += [] if config.tunes == ("all",) else ["--tunes", ",".join(config.tunes)]
     words += ["--labels", ",".join(map(str, config.labels)), "--seeds", _seeds(config.seeds)]
-    words += _recipe("", config.recipe, measures, config.model, name, files)
+    words += _recipe("", config.recipe, measures, config.model, files_in, files)
     if measures.pretext_recipe:
         pretext = task_named("pretext").measures
-        words += _recipe("pretext-", config.pretext_recipe, pretext, config.model, name, files)
+        words += _recipe("pretext-", config.pretext_recipe, pretext, config.model, files_in, files)
     words += [] if config.score == "test" else ["--score", config.score]
     return _command(words, config, config.drop_leaks, name), files
 
 
-def run_command(config: RunConfig, name: str) -> Command:
+def run_command(config: RunConfig, name: str, files_in: str) -> Command:
     """Return the command of a run whose folder has this name."""
     files: Files = {}
     labels = str(config.labels or "all")
     if config.frames is not None:
         files["labels.txt"] = frame_names_text(config.frames)
-        labels = f"{name}/report/labels.txt"
+        labels = f"{files_in}/labels.txt"
     words = ["train", config.data, *_network(config), "--start", config.start]
     words += [] if config.tune == "all" else ["--tune", config.tune]
     words += ["--labels", labels, "--seed", str(config.seed)]
-    words += _recipe("", config.recipe, task_named(config.task).measures, config.model, name, files)
+    words += _recipe(
+        "", config.recipe, task_named(config.task).measures, config.model, files_in, files
+    )
     drop_leaks = False
     if config.pretext is not None:
         drop_leaks, recipe = config.pretext.drop_leaks, config.pretext.recipe
         words += _recipe(
-            "pretext-", recipe, task_named("pretext").measures, config.model, name, files
+            "pretext-", recipe, task_named("pretext").measures, config.model, files_in, files
         )
     words += [] if config.score == "test" else ["--score", config.score]
     return _command(words, config, drop_leaks, name), files
 
 
-def pretext_command(config: PretextConfig, name: str) -> Command:
+def pretext_command(config: PretextConfig, name: str, files_in: str) -> Command:
     """Return the command of a pretext run whose folder has this name."""
     files: Files = {}
     words = ["pretrain", config.data, *_network(config)]
     words += ["--pretext", config.pretext, "--seed", str(config.seed)]
-    words += _recipe("", config.recipe, task_named(config.task).measures, config.model, name, files)
+    words += _recipe(
+        "", config.recipe, task_named(config.task).measures, config.model, files_in, files
+    )
     return _command(words, config, config.drop_leaks, name), files
 
 
@@ -111,7 +123,7 @@ def _seeds(seeds: tuple[int, ...]) -> str:
 
 
 def _recipe(
-    kind: str, recipe: Training, measures: Measures, model: str, name: str, files: Files
+    kind: str, recipe: Training, measures: Measures, model: str, files_in: str, files: Files
 ) -> list[str]:
     """Return the options for a recipe: its name, its name and a number of epochs, or a file."""
     known = measures.recipes if model == UNET else measures.encoder_recipes
@@ -120,4 +132,4 @@ def _recipe(
             longer = [f"--{kind}epochs", str(recipe.epochs)] if candidate != recipe else []
             return [f"--{kind}recipe", known_name, *longer]
     files[f"{kind}recipe.json"] = to_json(recipe)
-    return [f"--{kind}recipe", f"{name}/report/{kind}recipe.json"]
+    return [f"--{kind}recipe", f"{files_in}/{kind}recipe.json"]

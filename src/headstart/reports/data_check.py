@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int64
 
+from headstart.config.files import read_run_config
 from headstart.errors import DataError, Finding, printable
 from headstart.records.run_records import LeakRecord, data_folder, looked_for
 from headstart.reports.formatting import listed, plural
-from headstart.reports.records import Records
+from headstart.reports.records import Records, RunRecord
 from headstart.studies.verdicts import numbered_groups
-from headstart.tasks.lookup import task_named
+from headstart.tasks.lookup import labelled_task, task_named
 
 _GROUPS = {
     "no-groups": "The dataset does not say which video or patient a frame comes from. Without "
@@ -49,13 +50,28 @@ def check_data(records: Records) -> DataCheck:
         missing = f"The data were not at {where} when this report was written."
         return DataCheck(missing, (), None)
     try:
-        report = measures.check(root)
+        dataset = measures.open_to_check(root)
+        if records.runs and _other_data(records.runs[0], dataset):
+            where = printable(str(root))
+            missing = f"The data at {where} are not those that these scores were taken on."
+            return DataCheck(missing, (), None)
+        report = measures.check(dataset)
     except DataError as error:
         if measures.any_folder:
             missing = "The pictures are in a plain folder; there is no dataset to check."
             return DataCheck(missing, (), None)
         return DataCheck("", error.findings, None)
     return DataCheck("", report.findings, _scored_groups(records, report.groups))
+
+
+def _other_data(run: RunRecord, dataset: Any) -> bool:
+    """Whether the frames that a run was scored on, or the meaning of their labels, are others."""
+    config, before = read_run_config(run.folder / "config.json"), run.environment.data
+    try:
+        now = labelled_task(config.task).hashes(dataset, config, run.folder)
+    except DataError:  # the check names every file that cannot be read
+        return False
+    return any(before[name] != now[name] for name in (config.score, "label map") if name in before)
 
 
 def _scored_groups(

@@ -82,7 +82,12 @@ def _pretext_panels(records: Records, names: list[str]) -> list[charts.Panel]:
 
 
 def render(
-    records: Records, arms: Sequence[Arm], data: DataCheck, figures: Figures, pictures: bool
+    records: Records,
+    arms: Sequence[Arm],
+    data: DataCheck,
+    figures: Figures,
+    pictures: bool,
+    out: Path,
 ) -> str:
     """Return the page.
 
@@ -92,6 +97,7 @@ def render(
         data: the result of checking the dataset.
         figures: from [`draw`][headstart.reports.page.draw].
         pictures: whether the page may show pictures of the dataset.
+        out: the folder that it is written to.
     """
     template = files("headstart.reports").joinpath("page.html.j2").read_text("utf-8")
     environment = Environment(
@@ -114,7 +120,7 @@ def render(
         "data": data_section(records, data),
         "settings": provenance.settings_section(records),
         "starts": provenance.starts_section(records),
-        "machines": provenance.machines_section(records),
+        "machines": provenance.machines_section(records, out),
         "scores": None,
         "classes": None,
     }

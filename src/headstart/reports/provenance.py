@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from headstart.errors import printable
@@ -75,8 +76,10 @@ def starts_section(records: Records) -> list[dict[str, Any]]:
     return list(sections.values())
 
 
-def machines_section(records: Records) -> dict[str, Any]:
+def machines_section(records: Records, out: Path) -> dict[str, Any]:
     """Return how to make the folder again, and on what it was made.
+
+    ``out`` is the folder that the report is written to.
 
     Returns:
         ``machines``: hardware and versions; ``hashes`` of the data and start weights;
@@ -87,7 +90,7 @@ def machines_section(records: Records) -> dict[str, Any]:
         "pretexts": sum(pretext.seconds for pretext in records.pretexts),
     }
     times = [f"{duration(spent)} ({kind})" for kind, spent in seconds.items() if spent]
-    command, files = reproduce_command(records)
+    command, files = reproduce_command(records, out)
     return {
         "machines": _distinct("Hardware and versions.", _machine_facts(records)),
         "hashes": _distinct("SHA-256 of the data and the start weights.", _hashes(records)),

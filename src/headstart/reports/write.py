@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from headstart.reports.records import Records, read_records
 from headstart.system.disk import disk_errors, sweep, write_atomic
 
 PAGE = "report.html"
+_SOURCE = "made-from.txt"  # beside the tables of a report that lies in another folder
 
 
 def write_report(folder: Path, pictures: bool = True, out: Path | None = None) -> list[Path]:
@@ -32,7 +34,7 @@ def write_report(folder: Path, pictures: bool = True, out: Path | None = None) -
 
     Raises:
         DataError: there is nothing to report on, or a record is damaged.
-        UsageError: ``out`` holds other files.
+        UsageError: ``out`` holds other files, another run or study, or the report of one.
         DiskError: a file could not be written; existing files are unchanged.
     """
     out = folder if out is None else out
@@ -40,13 +42,15 @@ def write_report(folder: Path, pictures: bool = True, out: Path | None = None) -
     records = read_records(folder)
     arms, data = arms_of(records), check_data(records)
     figures = draw(records, arms, data)
-    page = render(records, arms, data, figures, pictures)
+    page = render(records, arms, data, figures, pictures, out)
     directory = out / "report"
     with disk_errors(directory):
         directory.mkdir(parents=True, exist_ok=True)
         sweep(directory)
         sweep(out, PAGE)
-    contents = _tables_and_figures(records, arms, figures)
+    contents = _tables_and_figures(records, arms, figures, out)
+    if out.resolve() != folder.resolve():
+        write_atomic(directory / _SOURCE, _identity(folder))
     for name, content in contents.items():
         write_atomic(directory / name, content)
     write_atomic(out / PAGE, page)
@@ -55,17 +59,31 @@ def write_report(folder: Path, pictures: bool = True, out: Path | None = None) -
 
 def _refuse_other_files(out: Path, folder: Path) -> None:
     with disk_errors(out):
-        if out.resolve() == folder.resolve() or not out.exists() or (out / PAGE).exists():
+        if out.resolve() == folder.resolve() or not out.exists():
             return
         names = tuple(path.name for path in out.iterdir() if path.name != "report")
-    if names:
-        message = f"{out} is not empty and holds no report"
-        hint = "choose a new folder for --out"
-        raise UsageError(Finding("not-empty", "error", message, hint, names))
+        source = out / "report" / _SOURCE
+        same = source.is_file() and source.read_text() == _identity(folder)
+    if "config.json" in names:
+        what = "is itself a run or a study"
+    elif names and not same:
+        what = "holds the report of another folder" if PAGE in names else "is not empty"
+    else:
+        return
+    hint = "choose a new folder for --out"
+    raise UsageError(Finding("not-empty", "error", f"{out} {what}", hint, names[:5]))
+
+
+def _identity(folder: Path) -> str:
+    """Return the SHA-256 of a folder's settings, which tells it from others."""
+    with disk_errors(folder):
+        settings = folder / "config.json"
+        content = settings.read_bytes() if settings.is_file() else b""
+    return f"{hashlib.sha256(content).hexdigest()}\n"
 
 
 def _tables_and_figures(
-    records: Records, arms: Sequence[Arm], figures: Figures
+    records: Records, arms: Sequence[Arm], figures: Figures, out: Path
 ) -> dict[str, bytes | str]:
     """Return the contents of the files in ``report/``, by name."""
     contents: dict[str, bytes | str] = {}
@@ -87,5 +105,5 @@ def _tables_and_figures(
         if figure is not None:
             contents[f"{name}.png"] = charts.png(figure)
             contents[f"{name}.pdf"] = charts.pdf(figure)
-    _, files = reproduce_command(records)
+    _, files = reproduce_command(records, out)
     return contents | files

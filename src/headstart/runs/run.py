@@ -90,6 +90,8 @@ def train(
         torch.set_num_threads(config.threads)
         cache = cache or out / "cache"
         prepared = task.prepare(config, dataset, cache)
+        for finding in prepared.findings:
+            listener.finding(finding)
         if config.start_pretext is not None:
             write_atomic(
                 out / "config.json", to_json(config)

@@ -23,7 +23,7 @@ from headstart.inference.segmenter import Segmenter, brought
 from headstart.scores.overlap import dice_of_frames
 
 # The network segments one picture at a time, with all threads: two would share the same cores and
-# take twice the memory, 4 bytes a class and pixel. Others are decoded and packed meanwhile.
+# take twice the memory. Others are decoded and packed meanwhile.
 _NETWORK = threading.Lock()
 _PNG_PIXELS = 4_000_000  # a larger picture is sent back as JPEG
 
@@ -51,8 +51,10 @@ def answer(
     """
     height, width = image.shape[:2]
     num_classes = len(segmenter.label_map.names)
+    pictures = brought(segmenter, [image])
+    picture = _data_url(image) if shown else ""
+    del image  # a photograph takes as much memory as a map of its classes, which comes next
     with _NETWORK:
-        pictures = brought(segmenter, [image])
         probs = segmenter.probabilities(pictures)[0]
         (classes,) = segmenter.maps(pictures, [(height, width)])
     response: dict[str, Any] = {
@@ -68,8 +70,7 @@ def answer(
         },
     }
     if shown:
-        kind = "PNG" if height * width <= _PNG_PIXELS else "JPEG"
-        response["picture"] = f"data:image/{kind.lower()};base64,{_base64(_encoded(image, kind))}"
+        response["picture"] = picture
     if truth is not None:
         dice = float(dice_of_frames(_counts(classes, truth, num_classes))[0])
         response |= {
@@ -99,8 +100,9 @@ def _base64(content: bytes) -> str:
     return base64.b64encode(content).decode("ascii")
 
 
-def _encoded(pixels: UInt8[np.ndarray, "h w *c"], kind: str) -> bytes:
-    buffer = io.BytesIO()
+def _data_url(image: UInt8[np.ndarray, "h w 3"]) -> str:
+    kind = "PNG" if image.size // 3 <= _PNG_PIXELS else "JPEG"
     options = {"quality": 90} if kind == "JPEG" else {}
-    Image.fromarray(pixels).save(buffer, kind, **options)
-    return buffer.getvalue()
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, kind, **options)
+    return f"data:image/{kind.lower()};base64,{_base64(buffer.getvalue())}"

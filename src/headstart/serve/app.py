@@ -15,15 +15,16 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
+from headstart.data.pictures.in_flight import pixels_in_bytes
 from headstart.data.pictures.masks import read_labelled
 from headstart.data.pictures.reading import decode_image
 from headstart.errors import DataError, printable
 from headstart.inference.segmenter import Segmenter
-from headstart.serve.admission import WorkQueue
+from headstart.serve.admission import PixelBudget, Uploads, WorkQueue
 from headstart.serve.answer import answer
 from headstart.serve.facts import About, facts
 from headstart.serve.guard import Guard
-from headstart.serve.limits import App, Refusal, RequestLimits, read_body
+from headstart.serve.limits import App, Refusal, RequestLimits, read_body, too_many_pixels
 from headstart.serve.samples import Samples
 
 _FILES = {
@@ -65,8 +66,10 @@ def make_app(served: Served, host: str = "127.0.0.1", token: str | None = None) 
         token: the token that requests about the run need; ``None``: none.
     """
     limits = served.limits
-    pictures = WorkQueue(limits.running, limits.waiting, limits)
-    thumbnails = WorkQueue(1, _THUMBNAILS_WAITING, limits)
+    budget = PixelBudget(limits.pixels)
+    pictures = WorkQueue(limits.running, limits.waiting, limits, budget)
+    thumbnails = WorkQueue(1, _THUMBNAILS_WAITING, limits, budget)
+    uploads = Uploads(limits.held_bytes)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -95,11 +98,13 @@ def make_app(served: Served, host: str = "127.0.0.1", token: str | None = None) 
         if kind.startswith("multipart/"):
             message = "the body is a form, expected the picture's bytes"
             raise Refusal(415, "is-a-form", message, "use curl --data-binary @FILE")
-        with pictures.admitted():
-            content = await read_body(request.scope, request.receive, limits)
+        pictures.require_place()  # before the client sends a picture for nothing
+        with uploads.upload() as take:
+            content = await read_body(request.scope, request.receive, limits, take)
             work = partial(_segment, served, content, picture)
-            del content  # so that a waiting picture is in memory once
-            return await _answer(request, pictures, work)
+            count_pixels = partial(_allowed, limits, partial(pixels_in_bytes, content))
+            with pictures.admitted():
+                return await _answer(request, pictures, work, count_pixels)
 
     return Guard(app, host, token)
 
@@ -146,33 +151,48 @@ def _add_samples(app: FastAPI, served: Served, pictures: WorkQueue, thumbnails: 
     @app.get("/samples/{k}/thumbnail")
     async def thumbnail(k: int) -> Response:
         with thumbnails.admitted():
-            content = await thumbnails.do(partial(samples.thumbnail, existing(k)))
+            size = partial(samples.pixels_for_thumbnail, existing(k))
+            content = await thumbnails.do(partial(samples.thumbnail, k), size)
         return Response(content, media_type="image/jpeg")
 
     @app.post("/samples/{k}/segment")
     async def segment_sample(request: Request, k: int) -> Response:
+        work = partial(_segment_sample, served, existing(k))
+        count_pixels = partial(_allowed, served.limits, partial(samples.pixels, k))
         with pictures.admitted():
-            return await _answer(request, pictures, partial(_segment_sample, served, existing(k)))
+            return await _answer(request, pictures, work, count_pixels)
 
 
-async def _answer(request: Request, queue: WorkQueue, work: Callable[[], bytes]) -> Response:
-    return Response(await queue.do(work, request.is_disconnected), media_type="application/json")
+async def _answer(
+    request: Request,
+    queue: WorkQueue,
+    work: Callable[[], bytes],
+    count_pixels: Callable[[], int],
+) -> Response:
+    content = await queue.do(work, count_pixels, request.is_disconnected)
+    return Response(content, media_type="application/json")
+
+
+def _allowed(limits: RequestLimits, count_pixels: Callable[[], int]) -> int:
+    """Return the number of pixels of a picture; refuse a picture with too many."""
+    pixels = count_pixels()
+    if pixels > limits.pixels:
+        raise too_many_pixels(pixels, limits)
+    return pixels
 
 
 def _segment(served: Served, content: bytes, shown: bool) -> bytes:
-    image = decode_image(content, "the picture", served.limits.pixels)
-    return _json(answer(served.segmenter, image, shown=shown))
+    pixels = served.limits.pixels
+    # No name here holds the picture: answer() lets go of it before the network runs.
+    return _json(
+        answer(served.segmenter, decode_image(content, "the picture", pixels), shown=shown)
+    )
 
 
 def _segment_sample(served: Served, k: int) -> bytes:
     samples = served.samples
     label_map = samples.label_map or served.segmenter.label_map
     image, truth = read_labelled(samples.frames[k], label_map, samples.root)
-    height, width = truth.shape
-    if height * width > served.limits.pixels:  # memory grows with the classes
-        message = f"this frame has {width} x {height} pixels, more than {served.limits.pixels}"
-        hint = "headstart predict can segment it"
-        raise Refusal(413, "picture-size", message, hint)
     return _json(answer(served.segmenter, image, truth, shown=True))
 
 

@@ -10,6 +10,8 @@ from typing import Any
 
 from fastapi.responses import JSONResponse
 
+from headstart.data.pictures.refusals import MAX_PIXELS
+
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -25,9 +27,10 @@ class RequestLimits:
 
     Attributes:
         bytes: largest file of a picture.
-        pixels: most pixels of a picture.
+        pixels: most pixels of a picture, and of all pictures processed at once.
         running: pictures processed at once.
-        waiting: further pictures that may upload or wait for their turn.
+        waiting: further pictures that may wait for their turn.
+        held_bytes: most bytes of all uploads in memory.
         upload_seconds: time for a whole upload.
         pause_seconds: longest pause in an upload or in a request's head.
         turn_seconds: longest wait for a free thread.
@@ -39,6 +42,7 @@ class RequestLimits:
     pixels: int = 24_000_000
     running: int = 2
     waiting: int = 8
+    held_bytes: int = 200_000_000
     upload_seconds: float = 30.0
     pause_seconds: float = 5.0
     turn_seconds: float = 120.0
@@ -104,11 +108,19 @@ def _has_body(scope: Scope) -> bool:
     return b"transfer-encoding" in headers or headers.get(b"content-length", b"0") != b"0"
 
 
-async def read_body(scope: Scope, receive: Receive, limits: RequestLimits) -> bytes:
+async def read_body(
+    scope: Scope, receive: Receive, limits: RequestLimits, take: Callable[[int], None]
+) -> bytes:
     """Return the body of a request.
 
+    Args:
+        scope: the request.
+        receive: waits for the next part of it.
+        limits: limits of its size and time.
+        take: counts bytes as they arrive; raises a refusal where memory has no room for them.
+
     Raises:
-        Refusal: the body is too large or too slow, or the client is gone.
+        Refusal: the body is too large or too slow, there is no room, or the client is gone.
     """
     announced = dict(scope["headers"]).get(b"content-length", b"0")
     if int(announced) > limits.bytes:
@@ -123,9 +135,11 @@ async def read_body(scope: Scope, receive: Receive, limits: RequestLimits) -> by
                 message = await receive()
             if message["type"] == "http.disconnect":
                 raise gone()
-            body += message.get("body", b"")
-            if len(body) > limits.bytes:
+            arrived = message.get("body", b"")
+            if len(body) + len(arrived) > limits.bytes:
                 raise too_large(limits)
+            take(len(arrived))
+            body += arrived
             if not message.get("more_body"):
                 return bytes(body)
         raise TimeoutError
@@ -141,6 +155,13 @@ def too_large(limits: RequestLimits) -> Refusal:
     """Return the refusal of a file with too many bytes."""
     message = f"the file is larger than {limits.bytes / 1e6:g} MB"
     return Refusal(413, "file-too-large", message, "scale the picture down, or save it as JPEG")
+
+
+def too_many_pixels(pixels: int, limits: RequestLimits) -> Refusal:
+    """Return the refusal of a picture with too many pixels."""
+    message = f"the picture has {pixels:,} pixels, expected at most {limits.pixels:,}"
+    hint = f"scale it down; headstart predict reads pictures of up to {MAX_PIXELS:,} pixels"
+    return Refusal(413, "picture-size", message, hint)
 
 
 def gone() -> Refusal:

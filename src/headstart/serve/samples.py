@@ -12,6 +12,7 @@ from headstart.config.records import RunConfig
 from headstart.data.label_map import LabelMap
 from headstart.data.layouts.recognise import open_dataset
 from headstart.data.pictures.frame import Frame, read_frame
+from headstart.data.pictures.in_flight import pixels_of
 from headstart.errors import DataError, printable
 from headstart.records.run_records import data_folder, looked_for
 from headstart.tasks.segmentation import Segmentation
@@ -37,6 +38,14 @@ class Samples:
     missing: str
     label_map: LabelMap | None = None
     _thumbnails: dict[int, bytes] = field(default_factory=dict, compare=False)
+
+    def pixels(self, k: int) -> int:
+        """Return the number of pixels of a frame; 0 if its header cannot be read."""
+        return pixels_of(self.frames[k], self.root)
+
+    def pixels_for_thumbnail(self, k: int) -> int:
+        """Return how many pixels [`thumbnail`][] will decode; 0 once it is made."""
+        return 0 if k in self._thumbnails else self.pixels(k)
 
     def thumbnail(self, k: int) -> bytes:
         """Return a small JPEG of a frame; made once, then kept.

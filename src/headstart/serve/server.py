@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import logging
 import secrets
-import signal
 import socket
 import struct
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import uvicorn
@@ -16,6 +18,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from headstart.errors import Finding, UsageError
 from headstart.serve.guard import is_loopback
 from headstart.serve.limits import App, RequestLimits
+from headstart.system.signals import Stopping
 
 _PORTS_TRIED = 50  # above a busy one
 _DRAIN = 4  # seconds for requests in flight, so that stopping takes less than five seconds
@@ -187,8 +190,54 @@ class _TimedProtocol(H11Protocol):
             self.transport.abort()
 
 
-def make_server(app: App) -> uvicorn.Server:
-    """Return an HTTP server for an application."""
+class _Server(uvicorn.Server):
+    """uvicorn's server, which leaves signals to their owner and says in sentences that it stops."""
+
+    def __init__(
+        self, config: uvicorn.Config, asked: Callable[[], bool], say: Callable[[str], None]
+    ) -> None:
+        super().__init__(config)
+        self._asked = asked
+        self._say = say
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    async def on_tick(self, counter: int) -> bool:
+        return await super().on_tick(counter) or self._asked()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        unfinished = 0
+
+        def late() -> None:
+            nonlocal unfinished
+            unfinished = len(self.server_state.tasks)
+            # From now on uvicorn breaks off what is left, and would log that as errors.
+            logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
+
+        if count := len(self.server_state.tasks):
+            have = "1 request has" if count == 1 else f"{count} requests have"
+            self._say(f"Stopping: {have} {_DRAIN} s to finish")
+        timer = asyncio.get_running_loop().call_later(_DRAIN, late)
+        await super().shutdown(sockets)
+        timer.cancel()
+        requests = "1 request" if unfinished == 1 else f"{unfinished} requests"
+        self._say(f"Stopped; {requests} did not finish in time" if unfinished else "Stopped")
+
+
+def make_server(
+    app: App,
+    asked: Callable[[], bool] = lambda: False,
+    say: Callable[[str], None] = lambda _: None,
+) -> uvicorn.Server:
+    """Return an HTTP server for an application.
+
+    Args:
+        app: the application.
+        asked: returns whether to stop; ``should_exit`` stops it, too.
+        say: tells the user a sentence.
+    """
     config = uvicorn.Config(
         app,
         http=_TimedProtocol,
@@ -201,13 +250,17 @@ def make_server(app: App) -> uvicorn.Server:
         limit_concurrency=_CONNECTIONS,
         timeout_graceful_shutdown=_DRAIN,
     )
-    return uvicorn.Server(config)
+    return _Server(config, asked, say)
 
 
-def serve(app: App, address: Address) -> None:
-    """Serve until SIGINT or SIGTERM, then let requests in flight finish for a few seconds."""
-    # When uvicorn is done it raises the signal that stopped it once more. Ignore that one: stopping
-    # a server is no failure, and the command ends with 0.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: None)
-    make_server(app).run(sockets=[address.socket])
+def serve(app: App, address: Address, say: Callable[[str], None]) -> None:
+    """Serve until SIGINT or SIGTERM, then let requests at hand finish for a few seconds.
+
+    Args:
+        app: the application.
+        address: where to listen.
+        say: tells the user a sentence.
+    """
+    with Stopping() as stopping:
+        say("Press Ctrl-C to stop")
+        make_server(app, stopping.asked, say).run(sockets=[address.socket])

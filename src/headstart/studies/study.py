@@ -3,7 +3,7 @@
 The folder of a study::
 
     config.json            configuration
-    ledger.jsonl           one line per finished run, with the hash of its frames.csv
+    ledger.jsonl           one line per finished run, with hashes of its scores and counts
     study.json             records, comparisons with intervals, labels saved
     runs/START-TUNE-LABELS-SEED/    one folder per run
     starts/PRETEXT-SEED-HASH/       one folder per pretext, shared by the runs that start from it

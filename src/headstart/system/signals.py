@@ -37,9 +37,11 @@ class Stopping:
         global _owner  # noqa: PLW0603 - there is one set of signals in a process
         if _owner is not None:
             return _owner
+        # Known before the first is replaced: a signal may arrive right after.
+        self._previous_handlers = {n: signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)}
+        for number in self._previous_handlers:
+            signal.signal(number, self._record)  # in another thread: ValueError, nothing is owned
         _owner = self
-        for number in (signal.SIGINT, signal.SIGTERM):
-            self._previous_handlers[number] = signal.signal(number, self._record)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -52,8 +54,12 @@ class Stopping:
 
     def _record(self, number: int, frame: FrameType | None) -> None:
         before = self._previous_handlers[number]
-        if self.signal == signal.SIGINT == number and callable(before):
-            before(number, frame)
+        if self.signal == signal.SIGINT == number:
+            if before == signal.SIG_DFL:
+                signal.signal(number, signal.SIG_DFL)
+                signal.raise_signal(number)
+            elif callable(before):
+                before(number, frame)
         self.signal = number
 
     def asked(self) -> bool:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from headstart.config.recipes import CLASSIFIER_RECIPES, ClassifierRecipe
 from headstart.config.records import RunConfig, StudyConfig
-from headstart.data.checks.classification import check_classes
+from headstart.data.checks.classification import report_on
 from headstart.data.labelled_pictures import digest_of
 from headstart.data.layouts.class_dataset import ClassDataset
 from headstart.data.layouts.class_layouts import open_classes
@@ -51,7 +51,8 @@ MEASURES = Measures(
         caption="Rows are the true classes of the {split} pictures; columns show the share "
         "predicted as each class.",
     ),
-    check=check_classes,
+    open_to_check=open_classes,
+    check=report_on,
     any_folder=False,
     hidden_settings=("width", "drop_leaks"),
     options=("--task", "classification"),

@@ -130,6 +130,7 @@ class Prepared:
             run's folder to the scores. It is the only reader of the scored split, and it writes
             records and figures to the folder.
         records: JSON files to write before training, by file name.
+        findings: warnings about how settings and data fit each other, told before training.
     """
 
     title: str
@@ -140,6 +141,7 @@ class Prepared:
     stages: Callable[[Any], Iterable[Stage]]
     score: Callable[[Any, Any, Path], Scored]
     records: dict[str, Any] = field(default_factory=dict)
+    findings: tuple[Finding, ...] = ()
 
 
 @runtime_checkable

@@ -43,7 +43,8 @@ class Measures:
         meanings: an explanation of each score.
         unit: what is scored, in the singular.
         sheet: the figure of a run's answers.
-        check: what ``headstart check`` does; raises DataError where the folder is no dataset.
+        open_to_check: opens a dataset with labels; raises DataError where the folder is none.
+        check: what ``headstart check`` does with it.
         any_folder: whether a folder of pictures that is no dataset will do, too.
         hidden_settings: settings that mean nothing for the task and are left out.
         options: command-line options that name the task; none for the default task.
@@ -61,7 +62,8 @@ class Measures:
     meanings: tuple[tuple[str, str], ...]
     unit: str
     sheet: Sheet
-    check: Callable[[Path], Report | ClassReport]
+    open_to_check: Callable[[Path], Any]
+    check: Callable[[Any], Report | ClassReport]
     any_folder: bool
     hidden_settings: tuple[str, ...]
     options: tuple[str, ...]

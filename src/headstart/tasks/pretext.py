@@ -13,12 +13,12 @@ import numpy as np
 from headstart.config.files import read_config
 from headstart.config.recipes import ENCODER_PRETEXT_RECIPES, PRETEXT_RECIPES
 from headstart.config.records import PretextConfig
-from headstart.data.checks.segmentation import check_dataset
+from headstart.data.checks.segmentation import report_on
 from headstart.data.decoded_frames import digest
 from headstart.data.files import shown
 from headstart.data.layouts.dataset import Dataset
 from headstart.data.layouts.picture_folder import find_pictures
-from headstart.data.layouts.recognise import recognise
+from headstart.data.layouts.recognise import open_dataset, recognise
 from headstart.data.pictures.duplicates import NEAR, copies, fingerprints, nearest
 from headstart.data.pictures.frame import Frame
 from headstart.errors import DataError, Finding
@@ -86,7 +86,8 @@ MEASURES = Measures(
     meanings=(),
     unit="picture",
     sheet=Sheet("restorations.png", private=True),
-    check=check_dataset,
+    open_to_check=open_dataset,
+    check=report_on,
     any_folder=True,
     hidden_settings=(),
     options=(),

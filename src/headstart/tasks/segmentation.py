@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from headstart.config.recipes import ENCODER_RECIPES, RECIPES, Recipe
 from headstart.config.records import RunConfig, StudyConfig
 from headstart.data.checks.foreground import refuse_no_foreground
-from headstart.data.checks.segmentation import check_dataset
+from headstart.data.checks.segmentation import report_on
 from headstart.data.decoded_frames import digest
 from headstart.data.label_map import LabelMap
 from headstart.data.layouts.dataset import SPLITS, Dataset
@@ -64,7 +64,8 @@ MEASURES = Measures(
         caption="From above, the best, typical and worst {split} frames: picture, truth, "
         "prediction.",
     ),
-    check=check_dataset,
+    open_to_check=open_dataset,
+    check=report_on,
     any_folder=False,
     hidden_settings=(),
     options=(),
@@ -147,7 +148,7 @@ class Segmentation:
 
     def check_labels(self, dataset: Dataset, config: StudyConfig) -> None:
         """See the interface."""
-        refuse_no_foreground(dataset, ("validation", config.score))
+        refuse_no_foreground(dataset, ("train", "validation", config.score))
 
     def prepare(self, config: RunConfig, dataset: Dataset, cache: Path) -> Prepared:
         """See the interface."""

@@ -44,6 +44,7 @@ from headstart.tasks.budgets import LABELS, labelled_indices
 from headstart.tasks.class_maps import count_frames, each_class_map, frame_counts, segment
 from headstart.tasks.code_snippets import onnx_code
 from headstart.tasks.interface import CardFacts, Prepared, Scored, Stage
+from headstart.tasks.mismatches import mismatches
 from headstart.tasks.segmentation import hashes_of_labels, recipe_of
 from headstart.tasks.weaknesses import weak_classes
 from headstart.training.batch_source import Batch, Batches, Stop, at_least_two
@@ -69,6 +70,9 @@ def prepare(config: RunConfig, dataset: Dataset, cache: Path) -> Prepared:
     assert width is not None
     names, device = dataset.label_map.names, torch.device(config.device)
 
+    single = one_value_at_bottleneck(config.model, config.size)
+    findings = mismatches(budget, recipe, names, single)
+
     def network(source: Source | None) -> tuple[nn.Module, Moved]:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(key(config.seed, "weights"))
@@ -82,7 +86,6 @@ def prepare(config: RunConfig, dataset: Dataset, cache: Path) -> Prepared:
 
     def stages(model: nn.Module) -> tuple[Stage]:
         args = (budget, validation, recipe, len(names), config.seed, device)
-        single = one_value_at_bottleneck(config.model, config.size)
         source = frame_batches(*args, repeat_single=single, ignore=dataset.ignore)
         frames_per_epoch = len(train_split.names if recipe.epoch == "steps" else budget.names)
         return (Stage("", model, source, recipe, steps_per_epoch(frames_per_epoch, recipe.batch)),)
@@ -116,6 +119,7 @@ def prepare(config: RunConfig, dataset: Dataset, cache: Path) -> Prepared:
         network=network,
         stages=stages,
         score=score,
+        findings=findings,
     )
 
 
@@ -139,8 +143,8 @@ def _decoded(dataset: Dataset, config: RunConfig, cache: Path) -> tuple[Decoded,
             findings.extend(e.findings)
     if findings:
         raise DataError(merged(findings))
-    held_out = dict(zip(_splits(config)[1:], parts[1:], strict=True))
-    if empty := no_foreground(s for s, part in held_out.items() if not part.present[:, 1:].any()):
+    by_split = dict(zip(_splits(config), parts, strict=True))
+    if empty := no_foreground(s for s, part in by_split.items() if not part.present[:, 1:].any()):
         raise DataError(empty)
     return parts[0], parts[1], parts[2]
 

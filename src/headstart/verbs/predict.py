@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from headstart.data.layouts.dataset import frames_of
 from headstart.data.layouts.picture_folder import (
@@ -19,6 +19,7 @@ from headstart.data.layouts.recognise import recognise
 from headstart.data.pictures.clip import is_clip, open_clip
 from headstart.data.pictures.frame import Frame
 from headstart.errors import DataError, Finding, UsageError
+from headstart.inference.format_names import WRITTEN, AnnotationFormat, MaskFormat
 from headstart.inference.opening import kind_at, open_predictor, open_segmenter
 from headstart.inference.predictor import Predictor
 from headstart.inference.segmenter import Segmenter
@@ -27,13 +28,12 @@ from headstart.system.signals import Stopping
 from headstart.tasks.lookup import labelled_task
 
 if TYPE_CHECKING:
-    from headstart.inference.annotation_formats import AnnotationFormat
     from headstart.inference.clips import ClipPrediction
 
 Step = Callable[[int, int | None], None]
 
-_OF_PICTURES = ("masks", "overlays", "labels", "labelme")
-"""Folders in ``out`` for pictures, so that no clip may have their names."""
+_OF_PICTURES = ("masks", "overlays", "classes.csv", *WRITTEN)
+"""Files and folders in ``out`` of pictures, so that no folder of a clip may have their names."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ def predict(
     *,
     out: Path | str,
     split: str | None = None,
-    format: Literal["masks", "coco", "labelme", "yolo", "cvat"] = "masks",  # noqa: A002
+    format: MaskFormat = "masks",  # noqa: A002
     masks: bool = False,
     device: str = "auto",
     step: Step | None = None,

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from headstart.data.layouts.picture_folder import find_pictures, with_flat_names
 from headstart.data.layouts.recognise import recognise
 from headstart.data.pictures.frame import Frame
 from headstart.errors import DataError, Finding, UsageError
+from headstart.inference.format_names import MaskFormat
 from headstart.training.listener import ignore
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def suggest(
     *,
     count: int = 20,
     out: Path | str | None = None,
-    format: Literal["masks", "coco", "labelme", "yolo", "cvat"] = "masks",  # noqa: A002
+    format: MaskFormat = "masks",  # noqa: A002
     device: str = "auto",
     step: Callable[[int, int], None] | None = None,
 ) -> SuggestResult:

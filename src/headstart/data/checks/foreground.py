@@ -1,4 +1,4 @@
-"""Splits that no score can be computed on, because no pixel shows a foreground class."""
+"""Splits that teach nothing or give no score, because no pixel shows a foreground class."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ def no_foreground(splits: Iterable[str]) -> list[Finding]:
         "move frames that show a class into the split, or correct its masks and its label map; "
         "ignored pixels do not count"
     )
+    why = ("no score can be computed on them", "nothing can be learned from them")
     return [
         Finding(
             "no-foreground",
             "error",
-            f"no {split} frame shows a foreground class, so that no score can be computed on them",
+            f"no {split} frame shows a foreground class, so that {why[split == 'train']}",
             hint,
         )
         for split in splits

@@ -144,8 +144,8 @@ def report_on(dataset: Dataset, out: Path | None = None) -> Report:
     findings += absent_classes(shows, grouped=grouped, drawn=drawn)
     findings += rare_in_test(shows.get("test", {}), len(dataset.splits.get("test", ())))
     findings += _uncounted(splits)
-    held_out = {n: seen for n, seen in splits.items() if n != "train" and seen.files}
-    findings += no_foreground(n for n, seen in held_out.items() if not seen.pixels[:, 1:].any())
+    seen_splits = {n: seen for n, seen in splits.items() if seen.files}
+    findings += no_foreground(n for n, seen in seen_splits.items() if not seen.pixels[:, 1:].any())
     findings += _copies(splits, pools)
     findings += _held_out({**splits, "unlabelled": together(pools.values())})
     findings += _groups(dataset)

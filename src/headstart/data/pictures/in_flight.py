@@ -6,13 +6,16 @@ needs a few hundred megabytes while it is decoded, resized and compared.
 
 from __future__ import annotations
 
+import io
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 from headstart.data.pictures.frame import Frame
+from headstart.data.pictures.opening import Header, read_header
 from headstart.data.pictures.reading import NO_RULES, ReadingRules, picture_header
 from headstart.errors import DataError
 from headstart.system.memory import give_back
@@ -24,6 +27,28 @@ _MOST_ITEMS = 256
 _LARGE = 4_000_000  # pixels of a picture whose memory is given back at once
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
+
+
+def fits(held: int, size: int, limit: int) -> bool:
+    """Return whether a picture may join those in flight; one above the limit goes alone.
+
+    >>> fits(20, 30, 50), fits(20, 31, 50), fits(0, 60, 50)
+    (True, False, True)
+    """
+    return held == 0 or held + size <= limit
+
+
+def run_and_give_back(work: Callable[[], _Result], pixels: int) -> _Result:
+    """Return the result of ``work``, which decodes a picture; give back the memory of a large one.
+
+    Args:
+        work: decodes the picture, and returns what is kept of it.
+        pixels: the picture's number of pixels.
+    """
+    result = work()
+    if pixels > _LARGE:
+        give_back()
+    return result
 
 
 def in_order(
@@ -43,23 +68,16 @@ def in_order(
         limit: most pixels of items that are in work, or done and not yet yielded. An item with more
             is decoded alone.
     """
-
-    def one(item: _Item, size: int) -> _Result:
-        result = work(item)
-        if size > _LARGE:
-            give_back()
-        return result
-
     started: deque[tuple[Future[_Result], int]] = deque()
     held = 0
     try:
         for item in items:
             size = pixels(item)
-            while started and (held + size > limit or len(started) == _MOST_ITEMS):
+            while len(started) == _MOST_ITEMS or not fits(held, size, limit):
                 future, done = started.popleft()
                 yield future.result()
                 held -= done
-            started.append((pool.submit(one, item, size), size))
+            started.append((pool.submit(run_and_give_back, partial(work, item), size), size))
             held += size
         while started:
             yield started.popleft()[0].result()
@@ -75,8 +93,17 @@ def pixels_of(frame: Frame, root: Path) -> int:
 
 def pixels_in(path: Path, root: Path, rules: ReadingRules = NO_RULES) -> int:
     """Return the number of pixels of a picture; 0 if its header cannot be read."""
+    return _pixels(partial(picture_header, path, root, rules))
+
+
+def pixels_in_bytes(content: bytes) -> int:
+    """Return the number of pixels of a picture file in memory; 0 if its header cannot be read."""
+    return _pixels(partial(read_header, io.BytesIO(content), "the picture"))
+
+
+def _pixels(read: Callable[[], Header]) -> int:
     try:
-        header = picture_header(path, root, rules)
+        header = read()
     except DataError:
         return 0  # decoding it says what is wrong
     return header.height * header.width
