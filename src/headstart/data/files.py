@@ -152,8 +152,8 @@ def folders_not_entered(
     """Return findings about folders below ``root`` whose files nobody reads.
 
     They are folders that cannot be listed, and links to folders. A link out of ``root`` is an
-    error, as that of a file is; in a [`FollowedPath`][] it is followed. Hidden folders and folders
-    of predictions are not looked at.
+    error, as that of a file is; in a [`FollowedPath`][] only links back are not followed. Hidden
+    folders and folders of predictions are not looked at.
 
     Args:
         root: the folder.
@@ -163,7 +163,7 @@ def folders_not_entered(
     outside: list[str] = []
     inside: list[str] = []
     findings: list[Finding] = []
-    start = os.path.realpath(root)
+    start, follow = os.path.realpath(root), isinstance(root, FollowedPath)
 
     def matters(path: Path) -> bool:
         below = path.relative_to(root).as_posix()
@@ -177,9 +177,8 @@ def folders_not_entered(
     def not_entered(path: Path) -> None:
         if not is_junk(path.name) and matters(path):
             leaves = not Path(os.path.realpath(path)).is_relative_to(start)
-            (outside if leaves else inside).append(shown(path, root))
+            (outside if leaves and not follow else inside).append(shown(path, root))
 
-    follow = isinstance(root, FollowedPath)
     walk = (
         walk_links(root, not_listed, not_entered) if follow else os.walk(root, onerror=not_listed)
     )
@@ -193,7 +192,8 @@ def folders_not_entered(
     if outside:
         findings.append(link_leaves(tuple(sorted(outside))))
     if inside:
-        message = f"{len(inside)} links to folders of the dataset are not followed"
+        around = ", or back to a folder that they lie in," if follow else ""
+        message = f"{len(inside)} links to folders of the dataset{around} are not followed"
         hint = "if a folder is needed where the link is, replace the link by a copy"
         findings.append(Finding("passed-over", "warning", message, hint, tuple(sorted(inside))))
     return findings

@@ -12,7 +12,7 @@ import pytest
 
 from headstart.data import files
 from headstart.data.decoded_frames import digest
-from headstart.data.files import FollowedPath, open_regular, walk_links
+from headstart.data.files import FollowedPath, folders_not_entered, open_regular, walk_links
 from headstart.data.layouts.dataset import Dataset, FaultyDatasetError
 from headstart.data.layouts.recognise import open_dataset
 from headstart.errors import DataError
@@ -125,6 +125,9 @@ def test_links_that_go_in_circles_end(tmp_path: Path, monkeypatch: pytest.Monkey
     (data / "again").symlink_to(data / "img", target_is_directory=True)
     folders = {Path(parent).relative_to(data).as_posix() for parent, _, _ in walk_links(data)}
     assert folders == {".", "img", "gt", "gt/over", "again"}
+    (named,) = folders_not_entered(FollowedPath(data))
+    assert (named.code, named.severity) == ("passed-over", "warning")
+    assert {"img/up", "img/in", "img/back"} <= set(named.files)
     assert len(described(data, FOLLOW + PATTERNS).splits["train"]) == 8
     monkeypatch.setattr(files, "_MOST_FOLDERS", 3)
     with pytest.raises(DataError, match="too-many-folders"):
