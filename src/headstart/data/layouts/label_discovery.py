@@ -146,7 +146,7 @@ def _levels(search: FrameSearch, masks: Sequence[Path], ignore: Sequence[int]) -
     present = np.flatnonzero(np.sum(pixels, axis=0)).tolist()
     levels = [level for level in present if level not in ignore]
     if not 2 <= len(levels) <= _MOST_LEVELS:
-        _report_levels(search, sampled, levels)
+        _report_levels(search, sampled, levels, [level for level in present if level in ignore])
         return None
     _propose_ignore(search, levels, seen)
     if any(each.transparent for each in seen):
@@ -211,10 +211,17 @@ def _propose_ignore(search: FrameSearch, levels: list[int], seen: Sequence[_Seen
             search.add_finding("border-level", "warning", message, hint)
 
 
-def _report_levels(search: FrameSearch, masks: Sequence[Path], levels: list[int]) -> None:
+def _report_levels(
+    search: FrameSearch, masks: Sequence[Path], levels: list[int], ignored: list[int]
+) -> None:
     if len(levels) < 2:
-        message = f"the masks have only the level {levels[0]}, so there is nothing to learn"
+        found = f"the level {levels[0]}" if levels else "ignored pixels"
+        if ignored:
+            found += f" (ignored: {', '.join(map(str, ignored))})"
+        message = f"the masks have only {found}, so there is nothing to learn"
         hint = "check that these are the masks, and that they show the classes"
+        if ignored:
+            hint += "; or ignore other levels"
         search.add_finding("one-level", "error", message, hint, masks[:1])
         return
     shown_levels = ", ".join(map(str, levels[:8]))
