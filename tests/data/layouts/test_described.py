@@ -276,6 +276,17 @@ def test_a_pattern_for_each_class_and_pictures_that_show_nothing(tmp_path: Path)
         assert np.array_equal(labels, np.where(spleen, 2, np.where(liver, 1, 0)) + 0 * labels)
 
 
+def test_the_first_picture_may_be_one_without_a_mask(tmp_path: Path) -> None:
+    for k in range(6):
+        save(tmp_path, f"img/{k}.png", picture(k))
+        if k:
+            save(tmp_path, f"gt/{k}.png", mask(k))
+    text = 'pictures = "img/{name}.png"\nmasks = "gt/{name}.png"\nmissing = "background"\n'
+    dataset = described(tmp_path, text)
+    assert sum(map(len, dataset.splits.values())) == 6
+    assert any("6, such as img/" in sentence for sentence in dataset.reading)
+
+
 def test_a_level_that_counts_nowhere_in_masks_of_classes(tmp_path: Path) -> None:
     for k in range(6):
         save(tmp_path, f"img/{k}.png", picture(k))

@@ -10,7 +10,13 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from headstart.data.files import FollowedPath, is_junk, natural_key, walk_links
+from headstart.data.files import (
+    FollowedPath,
+    folders_not_entered,
+    is_junk,
+    natural_key,
+    walk_links,
+)
 from headstart.data.label_map import LabelMap
 from headstart.data.layouts.dataset import Dataset, FaultyDatasetError, Layout
 from headstart.data.layouts.described_labels import (
@@ -22,7 +28,14 @@ from headstart.data.layouts.described_splits import meaning, splits_of
 from headstart.data.layouts.description import NAME, Description, read_description
 from headstart.data.layouts.frame_names import with_unique_names
 from headstart.data.layouts.pairing import FrameSearch, describe, read_frames
-from headstart.data.layouts.path_patterns import Parts, filled, literal, matching, parts_of
+from headstart.data.layouts.path_patterns import (
+    Parts,
+    filled,
+    literal,
+    matching,
+    may_lie_in,
+    parts_of,
+)
 from headstart.data.layouts.splitting import NO_SPLIT, complete_splits
 from headstart.data.pictures.frame import Frame
 from headstart.data.pictures.reading import SUFFIXES, ReadingRules
@@ -166,6 +179,7 @@ _Masks = dict[Path, list[tuple[Path, str]]]
 def _listed(search: FrameSearch, description: Description) -> tuple[_Frames, _Masks]:
     frames: _Frames = defaultdict(list)
     masks: _Masks = {}
+    unlabelled: _Frames = defaultdict(list)
     places: set[str] = set()
     twice: list[Path] = []
     for listed in description.frames:
@@ -175,8 +189,7 @@ def _listed(search: FrameSearch, description: Description) -> tuple[_Frames, _Ma
             continue
         places.add(place)
         if not listed.masks and description.missing != "background":
-            part = "validation" if listed.split == "validation" else "train"
-            search.unlabelled[part] = (*search.unlabelled.get(part, ()), frame)
+            unlabelled[listed.split or "train"].append(frame)
             continue
         split = listed.split or NO_SPLIT
         frames[split].append(frame)
@@ -185,6 +198,7 @@ def _listed(search: FrameSearch, description: Description) -> tuple[_Frames, _Ma
         message = "several [[frames]] have the same picture"
         hint = "keep one of them; it may list several masks"
         search.add_finding("picture-twice", "error", message, hint, twice)
+    _set_unlabelled(search, unlabelled)
     return frames, masks
 
 
@@ -204,6 +218,10 @@ def _by_pattern(search: FrameSearch, description: Description) -> tuple[_Frames,
         search.add_finding("no-images", "error", message, hint)
     by_class = {name: _index(pattern, files, pictures) for name, pattern in patterns.items()}
     valid = _index(description.valid, files, pictures) if description.valid else {}
+    every_pattern = (description.pictures, *masks_of, *_unlabelled_patterns(description))
+    search.findings += folders_not_entered(
+        search.root, lambda folder: any(may_lie_in(folder, pattern) for pattern in every_pattern)
+    )
     splits = splits_of(search, description, pictures)
     frames: _Frames = defaultdict(list)
     masks: _Masks = {}
@@ -239,14 +257,24 @@ def _by_pattern(search: FrameSearch, description: Description) -> tuple[_Frames,
 
 def _unlabelled(search: FrameSearch, description: Description, others: list[str]) -> None:
     """Add the pictures without masks; those of a validation split apart."""
-    patterns = description.unlabelled
     found: _Frames = defaultdict(list)
-    for pattern in (patterns,) if isinstance(patterns, str) else patterns:
+    for pattern in _unlabelled_patterns(description):
         for path, parts in matching(pattern, others).items():
-            validates = meaning(description, parts.get("split", "")) == "validation"
+            split = meaning(description, parts.get("split", "")) or "train"
             frame = Frame(_name(description, pattern, path, parts), search.root / path)
-            found["validation" if validates else "train"].append(frame)
-    search.unlabelled |= {part: with_unique_names(f, search.root) for part, f in found.items()}
+            found[split].append(frame)
+    _set_unlabelled(search, {s: [*with_unique_names(f, search.root)] for s, f in found.items()})
+
+
+def _set_unlabelled(search: FrameSearch, by_split: Mapping[str, list[Frame]]) -> None:
+    """Set the pictures for pre-training: those of the test split are left out."""
+    search.unlabelled = {s: tuple(frames) for s, frames in by_split.items() if s != "test"}
+    search.say_left_out(len(by_split.get("test", ())))
+
+
+def _unlabelled_patterns(description: Description) -> tuple[str, ...]:
+    patterns = description.unlabelled
+    return (patterns,) if isinstance(patterns, str) else patterns
 
 
 def _name(description: Description, pattern: str, path: str, parts: Parts) -> str:

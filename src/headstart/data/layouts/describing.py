@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from headstart.data.files import shown
 from headstart.data.layouts import described
+from headstart.data.layouts.classes_to_paste import hex_of_colour
 from headstart.data.layouts.dataset import Dataset
 from headstart.data.layouts.description import (
     Description,
@@ -131,18 +132,16 @@ def _unlabelled_pattern(dataset: Dataset) -> str | tuple[str, ...] | None:
 
 def _classes(dataset: Dataset) -> dict[str, Value]:
     label_map = dataset.label_map
-    values: list[Value] = [_hex(colour) for colour in label_map.colours] or [*label_map.greys]
+    values: list[Value] = [hex_of_colour(colour) for colour in label_map.colours] or [
+        *label_map.greys
+    ]
     return dict(zip(label_map.names, values, strict=True))
 
 
 def _ignored(dataset: Dataset) -> Value | tuple[Value, ...]:
-    colours = tuple(_hex(colour) for colour in dataset.label_map.ignored_colours)
+    colours = tuple(hex_of_colour(colour) for colour in dataset.label_map.ignored_colours)
     values: tuple[Value, ...] = colours or dataset.label_map.ignore
     return values[0] if len(values) == 1 else values
-
-
-def _hex(colour: tuple[int, int, int]) -> str:
-    return "#{:02x}{:02x}{:02x}".format(*colour)
 
 
 def _one_by_one(dataset: Dataset) -> Description | None:

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Int64, UInt8
 
 from headstart.data.files import merged, shown
-from headstart.data.label_map import LabelMap, map_of_levels, read_label_map
+from headstart.data.label_map import LabelMap, label_map_of, map_of_levels, read_label_map
 from headstart.data.layouts.classes_to_paste import (
     MAPPING,
     class_names,
@@ -21,9 +21,11 @@ from headstart.data.layouts.classes_to_paste import (
     to_paste,
 )
 from headstart.data.layouts.label_files import (
+    classes_below,
     classes_sentence,
+    disagreement,
     label_map_beside,
-    label_maps_below,
+    together,
 )
 from headstart.data.layouts.label_palettes import Palettes, check_palettes, look_at_palettes
 from headstart.data.layouts.label_scale import check_scale
@@ -58,10 +60,9 @@ def find_label_map(
         The label map; None with an error among the findings.
     """
     path = search.root / MAPPING
-    below = label_maps_below(search.root, masks)
-    if len(set(below.values())) > 1:
-        one, other = next((a, b) for a in below for b in below if below[a] != below[b])
-        message = f"{one} and {other} give their classes other levels or colours"
+    below = classes_below(search.root, masks, skip_broken=os.path.lexists(path))
+    if (differing := disagreement(below)) is not None:
+        message = f"{' and '.join(differing)} give their classes other levels or colours"
         hint = "export them together from the tool, so that a colour means one class everywhere"
         files = [search.root / name for name in below]
         search.add_finding("label-files-disagree", "error", message, hint, files)
@@ -80,8 +81,9 @@ def find_label_map(
         check_palettes(search, label_map, masks, MAPPING)
         return label_map
     if below:
-        name, label_map = next(iter(below.items()))
-        search.reading.append(classes_sentence(label_map, name))
+        source = ", ".join([*below][:4]) + (f" and {len(below) - 4} more" if len(below) > 4 else "")
+        label_map = label_map_of(together(below), source)
+        search.reading.append(classes_sentence(label_map, source))
         check_palettes(search, label_map, masks, MAPPING)
         return label_map
     levels = _levels(search, masks, ignore)

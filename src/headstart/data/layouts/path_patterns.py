@@ -64,3 +64,14 @@ def matching(pattern: str, paths: Iterable[str]) -> dict[str, dict[str, str]]:
     """Return the paths that a pattern matches, each with its parts."""
     expression = compiled(pattern)
     return {path: match.groupdict() for path in paths if (match := expression.fullmatch(path))}
+
+
+def may_lie_in(folder: str, pattern: str) -> bool:
+    """Return whether files that a pattern matches may lie in a folder or below it.
+
+    >>> may_lie_in("p1/img", "{group}/img/{name}.png"), may_lie_in("p1/old", "{group}/img/{name}")
+    (True, False)
+    """
+    above = pattern.split("/")[:-1]
+    depth = folder.count("/") + 1
+    return depth <= len(above) and compiled("/".join(above[:depth])).fullmatch(folder) is not None
