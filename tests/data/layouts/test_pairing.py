@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pytest
@@ -32,41 +31,40 @@ def test_classes_that_differ_only_in_capitals_or_spaces_are_a_warning(
     assert all(pair in found[0].message for pair in alike)
 
 
+@pytest.mark.parametrize("tested", [True, False])
 @pytest.mark.parametrize("way", ["paired", "patterns", "frames", "cvat"])
-def test_test_pictures_without_masks_are_not_for_pretexts(tmp_path: Path, way: str) -> None:
-    names = {s: [f"{s}/pics/{k}.png" for k in range(4)] for s in ("train", "val", "test", "more")}
-    for split, paths in names.items():
-        for k, path in enumerate(paths):
-            save(tmp_path / path, picture(10 * len(split) + k))
-            if split in ("train", "val"):
-                save(tmp_path / path.replace("pics", "gt"), levels(k))
-    patterns = 'pictures = "{split}/pics/{name}.png"\nmasks = "{split}/gt/{name}.png"\n'
-    patterns += 'unlabelled = "{split}/only/{name}.png"\n[split]\ntrain = "train"\n'
+def test_pictures_without_masks_beside_labelled_test_frames_are_not_for_pretexts(
+    tmp_path: Path, way: str, tested: bool
+) -> None:
+    """Where no test picture has a mask, as in a challenge, they are pictures like any other."""
+    names = {s: [f"{s}/pics/{k}.png" for k in range(4)] for s in ("train", "val", "more")}
+    names["test"] = [f"test/only/{k}.png" for k in range(4)]
+    labelled = [*names["train"], *names["val"]]
+    labelled += ["test/pics/8.png", "test/pics/9.png"] if tested else []
+    for place, path in enumerate(dict.fromkeys([*labelled, *names["test"], *names["more"]])):
+        save(tmp_path / path, picture(place))
+        if path in labelled and way != "cvat":
+            save(tmp_path / path.replace("pics", "gt"), levels(place % 10))
+    text = ""
     if way == "patterns":
-        for split in ("test", "more"):
-            (tmp_path / split / "pics").rename(tmp_path / split / "only")
-        (tmp_path / "dataset.toml").write_text(patterns)
+        (tmp_path / "more/pics").rename(tmp_path / "more/only")
+        text = 'pictures = "{split}/pics/{name}.png"\nmasks = "{split}/gt/{name}.png"\n'
+        text += 'unlabelled = "{split}/only/{name}.png"\n[split]\ntrain = "train"\n'
     if way == "frames":
-        listed = ""
-        for split, meant in (("train", "train"), ("val", "validation"), ("test", "test")):
-            for k, path in enumerate(names[split]):
-                listed += f'[[frames]]\nname = "{k}"\npicture = "{path}"\nsplit = "{meant}"\n'
-                mask = path.replace("pics", "gt")
-                listed += f'masks = ["{mask}"]\n' if split != "test" else ""
-        listed += "".join(
-            f'[[frames]]\nname = "{k}"\npicture = "{path}"\n'
-            for k, path in enumerate(names["more"])
-        )
-        (tmp_path / "dataset.toml").write_text(listed)
+        for path in [*labelled, *names["test"], *names["more"]]:
+            split = {"val": "validation"}.get(path.split("/")[0], path.split("/")[0])
+            text += f'[[frames]]\nname = "{Path(path).stem}"\npicture = "{path}"\n'
+            text += f'split = "{split}"\n' if split != "more" else ""
+            text += f'masks = ["{path.replace("pics", "gt")}"]\n' if path in labelled else ""
+    if text:
+        (tmp_path / "dataset.toml").write_text(text)
     if way == "cvat":
-        for split in ("train", "val"):
-            shutil.rmtree(tmp_path / split / "gt")
-        images = (
-            image(path, polygon("1,1;9,1;9,9")) for s in ("train", "val") for path in names[s]
-        )
+        subsets = [path.split("/", 1) for path in labelled]
+        images = (image(name, polygon("1,1;9,1;9,9"), subset) for subset, name in subsets)
         (tmp_path / "annotations.xml").write_text(xml("".join(images)))
     dataset = open_dataset(tmp_path)
     unlabelled = [frame.image for part in dataset.unlabelled.values() for frame in part]
-    assert {path.relative_to(tmp_path).parts[0] for path in unlabelled} == {"more"}
-    assert len(unlabelled) == 4
-    assert any("4 test pictures without masks are left out" in each for each in dataset.reading)
+    places = [path.relative_to(tmp_path).parts[0] for path in unlabelled]
+    assert sorted(places) == ["more"] * 4 + ([] if tested else ["test"] * 4)
+    left_out = any("4 test pictures without masks are left out" in each for each in dataset.reading)
+    assert left_out == tested and ("test" in dataset.splits) == tested

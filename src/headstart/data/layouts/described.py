@@ -198,7 +198,7 @@ def _listed(search: FrameSearch, description: Description) -> tuple[_Frames, _Ma
         message = "several [[frames]] have the same picture"
         hint = "keep one of them; it may list several masks"
         search.add_finding("picture-twice", "error", message, hint, twice)
-    _set_unlabelled(search, unlabelled)
+    _set_unlabelled(search, unlabelled, tested="test" in frames)
     return frames, masks
 
 
@@ -251,11 +251,13 @@ def _by_pattern(search: FrameSearch, description: Description) -> tuple[_Frames,
             "image-without-mask", "error", "a picture has no mask", hint, without_mask
         )
     others = [path for path in files if path not in pictures and path not in taken]
-    _unlabelled(search, description, others)
+    _unlabelled(search, description, others, tested="test" in frames)
     return {split: [*with_unique_names(f, search.root)] for split, f in frames.items()}, masks
 
 
-def _unlabelled(search: FrameSearch, description: Description, others: list[str]) -> None:
+def _unlabelled(
+    search: FrameSearch, description: Description, others: list[str], tested: bool
+) -> None:
     """Add the pictures without masks; those of a validation split apart."""
     found: _Frames = defaultdict(list)
     for pattern in _unlabelled_patterns(description):
@@ -263,13 +265,21 @@ def _unlabelled(search: FrameSearch, description: Description, others: list[str]
             split = meaning(description, parts.get("split", "")) or "train"
             frame = Frame(_name(description, pattern, path, parts), search.root / path)
             found[split].append(frame)
-    _set_unlabelled(search, {s: [*with_unique_names(f, search.root)] for s, f in found.items()})
+    _set_unlabelled(search, found, tested)
 
 
-def _set_unlabelled(search: FrameSearch, by_split: Mapping[str, list[Frame]]) -> None:
-    """Set the pictures for pre-training: those of the test split are left out."""
-    search.unlabelled = {s: tuple(frames) for s, frames in by_split.items() if s != "test"}
-    search.say_left_out(len(by_split.get("test", ())))
+def _set_unlabelled(search: FrameSearch, by_split: _Frames, tested: bool) -> None:
+    """Set the pictures for pre-training, without those of a test split that has labels."""
+    of_test = by_split.pop("test", [])
+    if tested:
+        search.say_left_out(len(of_test))
+    else:
+        by_split["train"] += of_test
+    search.unlabelled = {
+        split: with_unique_names(frames, search.root)
+        for split, frames in by_split.items()
+        if frames
+    }
 
 
 def _unlabelled_patterns(description: Description) -> tuple[str, ...]:

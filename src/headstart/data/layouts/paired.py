@@ -108,7 +108,8 @@ LAYOUT = Layout(
 
 
 def _set_unlabelled(search: FrameSearch, unlabelled: list[tuple[str | None, Path]]) -> None:
-    pictures = [path for split, path in unlabelled if split != "test"]
+    tested = "test" in search.splits
+    pictures = [path for split, path in unlabelled if not (tested and split == "test")]
     if pictures:
         search.unlabelled["train"] = with_unique_names(
             (Frame(path.stem, path) for path in pictures), search.root

@@ -43,7 +43,7 @@ class FrameSearch:
         self.findings.append(Finding(code, severity, message, hint, files))
 
     def say_left_out(self, test_pictures: int) -> None:
-        """Say that unlabelled pictures of the test split are no pictures for pre-training."""
+        """Say that unlabelled pictures of a test split with labels are not for pre-training."""
         if test_pictures:
             self.reading.append(
                 f"{test_pictures} test pictures without masks are left out: nothing is learned "

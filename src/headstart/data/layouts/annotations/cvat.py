@@ -116,7 +116,8 @@ def _find(search: FrameSearch) -> LabelMap | None:
     _fill_splits(search, annotations, paths, levels, folder)
     every_picture = {path for pictures in tasks.values() for path in pictures.pictures}
     without = sorted(every_picture - set(paths.values()))
-    others = [path for path in without if split_of(search, path) != "test"]
+    tested = "test" in search.splits
+    others = [path for path in without if not (tested and split_of(search, path) == "test")]
     search.say_left_out(len(without) - len(others))
     if others:
         names = frame_names(search, others, folder)
