@@ -22,7 +22,7 @@ from headstart.data.decoded_frames import Decoded, decode, resize_image, resize_
 from headstart.data.label_map import IGNORE, LabelMap, map_of_colours
 from headstart.data.layouts.recognise import open_dataset
 from headstart.data.pictures import masks
-from headstart.data.pictures.frame import Frame
+from headstart.data.pictures.frame import Crop, Frame, Layer
 from headstart.data.pictures.masks import read_labelled
 from headstart.data.pictures.reading import ReadingRules
 from headstart.errors import DataError, DiskError
@@ -150,6 +150,21 @@ def test_only_rules_that_are_declared_enter_the_digest(root):
     digests = [decoded.digest([Frame("a", image, rules=each)], root) for each in rules]
     assert digests[0] == plain
     assert len(set(digests)) == len(rules)
+
+
+def test_how_alpha_is_read_enters_the_digest_but_for_recorded_frames(root):
+    image = root / "images" / "2.png"
+    layer = Layer(root / "masks" / "2.png", ((0, 0), (100, 100)), "it", others=100)
+    crop = Crop((16, 24), 0, 0, 16, 24)
+    of_crop = {}
+    for frame_crop in (None, crop):  # EndoVis is published, and cropped
+        frames = [
+            Frame("a", image, (replace(layer, published=published),), crop=frame_crop)
+            for published in (False, True)
+        ]
+        of_crop[frame_crop] = {decoded.digest([frame], root) for frame in frames}
+    assert len(of_crop[None]) == 2
+    assert len(of_crop[crop]) == 1
 
 
 def test_16_bit_pictures_are_decoded_by_their_range(root, tmp_path):

@@ -178,6 +178,9 @@ def _digest(pool: ThreadPoolExecutor, frames: Sequence[Frame], root: Path) -> st
             layers = frame.mask if isinstance(frame.mask, tuple) else ()
             rules = [_rules(layer) for layer in layers]
             total.update(repr((frame.crop, frame.mask is None, rules)).encode())
+            published = [isinstance(layer, Layer) and layer.published for layer in layers]
+            if any(published) and frame.crop is None:  # a crop tells EndoVis's frames apart
+                total.update(repr(published).encode())
         if frame.valid is not None:
             total.update(b"valid")
         if frame.rules != NO_RULES:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -104,10 +105,19 @@ def link_leaves(files: tuple[str, ...]) -> Finding:
     return Finding("link-leaves-dataset", "error", message, hint, files)
 
 
-def walk_links(root: Path) -> Iterator[tuple[str, list[str], list[str]]]:
+def walk_links(
+    root: Path,
+    not_listed: Callable[[OSError], None] | None = None,
+    not_entered: Callable[[Path], None] | None = None,
+) -> Iterator[tuple[str, list[str], list[str]]]:
     """Walk a folder as ``os.walk`` does, also into folders outside it that links lead to.
 
     A link back to a folder that it lies in, or to one inside ``root``, is not entered.
+
+    Args:
+        root: the folder.
+        not_listed: called with the error of each folder that cannot be listed.
+        not_entered: called with each link that is not entered.
 
     Raises:
         DataError: the links lead to too many folders.
@@ -115,13 +125,15 @@ def walk_links(root: Path) -> Iterator[tuple[str, list[str], list[str]]]:
     start = os.path.realpath(root)
     entered = {str(root): frozenset({start})}  # by folder, what the links on the way led to
     count = 0
-    for parent, folders, names in os.walk(root, followlinks=True):
+    for parent, folders, names in os.walk(root, onerror=not_listed, followlinks=True):
         on_the_way = entered.pop(parent)
         kept = []
         for name in folders:
-            path = str(Path(parent, name))
+            path = os.path.join(parent, name)  # noqa: PTH118 (as os.walk writes it)
             real, linked = os.path.realpath(path), Path(path).is_symlink()
             if real in on_the_way or (linked and _one_in_the_other(real, start)):
+                if not_entered is not None:
+                    not_entered(Path(path))
                 continue
             entered[path] = on_the_way | {real} if linked else on_the_way
             kept.append(name)
@@ -132,6 +144,59 @@ def walk_links(root: Path) -> Iterator[tuple[str, list[str], list[str]]]:
             hint = "let them lead only to the folders of the pictures"
             raise DataError(Finding("too-many-folders", "error", message, hint, (root.name,)))
         yield parent, folders, names
+
+
+def folders_not_entered(
+    root: Path, may_matter: Callable[[str], bool] | None = None
+) -> list[Finding]:
+    """Return findings about folders below ``root`` whose files nobody reads.
+
+    They are folders that cannot be listed, and links to folders. A link out of ``root`` is an
+    error, as that of a file is; in a [`FollowedPath`][] only links back are not followed. Hidden
+    folders and folders of predictions are not looked at.
+
+    Args:
+        root: the folder.
+        may_matter: whether the dataset could have files in a folder, by its path below ``root``;
+            None if it could in any.
+    """
+    outside: list[str] = []
+    inside: list[str] = []
+    findings: list[Finding] = []
+    start, follow = os.path.realpath(root), isinstance(root, FollowedPath)
+
+    def matters(path: Path) -> bool:
+        below = path.relative_to(root).as_posix()
+        return path == root or may_matter is None or may_matter(below)
+
+    def not_listed(error: OSError) -> None:
+        path = Path(str(error.filename))
+        if matters(path):
+            findings.append(_not_listed(path, root, error))
+
+    def not_entered(path: Path) -> None:
+        if not is_junk(path.name) and matters(path):
+            leaves = not Path(os.path.realpath(path)).is_relative_to(start)
+            (outside if leaves and not follow else inside).append(shown(path, root))
+
+    walk = (
+        walk_links(root, not_listed, not_entered) if follow else os.walk(root, onerror=not_listed)
+    )
+    for parent, folders, names in walk:
+        if PREDICTIONS_MARK in names and parent != str(root):
+            folders.clear()
+        folders[:] = [name for name in folders if not is_junk(name)]
+        for path in () if follow else map(partial(Path, parent), folders):
+            if path.is_symlink():
+                not_entered(path)
+    if outside:
+        findings.append(link_leaves(tuple(sorted(outside))))
+    if inside:
+        around = ", or back to a folder that they lie in," if follow else ""
+        message = f"{len(inside)} links to folders of the dataset{around} are not followed"
+        hint = "if a folder is needed where the link is, replace the link by a copy"
+        findings.append(Finding("passed-over", "warning", message, hint, tuple(sorted(inside))))
+    return findings
 
 
 def _one_in_the_other(one: str, other: str) -> bool:
@@ -191,13 +256,15 @@ def listing(folder: Path, root: Path) -> list[str]:
     except FileNotFoundError:
         return []
     except OSError as error:
-        message = f"the folder cannot be listed: {error.strerror}"
-        hint = "check that it is a folder and that you may read it"
-        raise DataError(
-            Finding("unreadable-folder", "error", message, hint, (shown(folder, root),))
-        ) from error
+        raise DataError(_not_listed(folder, root, error)) from error
     kept = (name for name in names if not is_junk(name))
     return sorted(kept, key=lambda name: (natural_key(name), name))
+
+
+def _not_listed(folder: Path, root: Path, error: OSError) -> Finding:
+    message = f"the folder cannot be listed: {error.strerror}"
+    hint = "check that it is a folder and that you may read it"
+    return Finding("unreadable-folder", "error", message, hint, (shown(folder, root),))
 
 
 def merged(findings: list[Finding]) -> tuple[Finding, ...]:

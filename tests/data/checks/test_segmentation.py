@@ -17,6 +17,7 @@ from headstart.cli.describe import print_report
 from headstart.data.checks.segmentation import Report, SplitReport, UnlabelledReport, check_dataset
 from headstart.errors import DataError, Finding
 from headstart.scores.segmentation import trivial_scores
+from headstart.verbs.check import check as checked
 
 GREYS = {"tissue": 0, "forceps": 32, "scissors": 64}
 app = Typer(pretty_exceptions_enable=False)
@@ -84,6 +85,14 @@ def test_describes_a_sound_dataset(data: Path) -> None:
         "findings": [finding.to_json() for finding in report.findings],
     }
     assert json.loads(json.dumps(described)) == described
+
+
+def test_a_training_split_without_masks_is_checked_too(data: Path) -> None:
+    for path in (data / "train/masks").iterdir():
+        path.unlink()
+    save(picture(7), data / "unlabelled/u.png")
+    (finding,) = [f for f in checked(data).findings if f.severity == "error"]
+    assert finding.code == "no-masks"
 
 
 def broken_mask(data: Path) -> None:

@@ -10,8 +10,9 @@ import pytest
 
 from headstart.data.drawn.dataset import write_dataset
 from headstart.data.layouts.class_dataset import LabelledSplit
-from headstart.data.layouts.class_layouts import classes_layout_of, open_classes
+from headstart.data.layouts.class_layouts import open_classes
 from headstart.data.layouts.dataset import SPLITS
+from headstart.data.task import task_of
 from headstart.errors import DataError, Finding
 from tests.data.pictures_of_classes import folders, four_files, picture, save
 
@@ -102,13 +103,13 @@ def test_a_subset_keeps_files_and_labels_together(tmp_path: Path) -> None:
 def test_a_segmentation_is_not_taken_for_classes(tmp_path: Path) -> None:
     plain = write_dataset(tmp_path / "plain", train=3, validation=1, test=1, unlabelled=1,
                           height=16, width=16)  # fmt: skip
-    assert classes_layout_of(plain) is None
+    assert task_of(plain) == "segmentation"
     for k in range(2):
         for kind in ("input", "mask"):
             save(picture(k), tmp_path / "hw/segmentation/train" / str(k) / f"{k}_{kind}.png")
-    assert classes_layout_of(tmp_path / "hw") is None
+    assert task_of(tmp_path / "hw") == "segmentation"
     for inside in ("segmentation", "segmentation/train"):  # frames beside their masks
-        assert classes_layout_of(tmp_path / "hw" / inside) is None
+        assert task_of(tmp_path / "hw" / inside) == "segmentation"
 
 
 @pytest.mark.parametrize("pictures", ["img", "frames"])
@@ -123,8 +124,8 @@ def test_masks_under_a_wrong_name_beside_them_are_not_classes(
         save(mask, tmp_path / f"train/masks/{k}.png")
         save(mask, tmp_path / f"test/Mask/{k}.jpg", quality=75)
     save(picture(0)[levels[:8] % 8, levels[:8] % 8], tmp_path / "flat/masks/0.png")  # in colours
-    assert classes_layout_of(tmp_path) is None
-    assert classes_layout_of(tmp_path / "flat") is None
+    assert task_of(tmp_path) == "segmentation"
+    assert task_of(tmp_path / "flat") == "segmentation"
 
 
 def test_masks_that_cannot_be_read_are_not_classes(tmp_path: Path) -> None:
@@ -132,7 +133,7 @@ def test_masks_that_cannot_be_read_are_not_classes(tmp_path: Path) -> None:
     for name in ("0.png", "1.npy"):
         (tmp_path / "train/masks").mkdir(exist_ok=True)
         (tmp_path / "train/masks" / name).write_bytes(b"\x93NUMPY")
-    assert classes_layout_of(tmp_path) is None
+    assert task_of(tmp_path) == "segmentation"
 
 
 @pytest.mark.parametrize("name", ["mask", "Masks", "labels"])
@@ -146,16 +147,16 @@ def test_a_class_may_be_called_as_masks_are(tmp_path: Path, name: str) -> None:
 
 
 def test_what_holds_no_pictures_in_folders_is_not_classes(tmp_path: Path) -> None:
-    assert classes_layout_of(tmp_path) is None
-    assert classes_layout_of(tmp_path / "nowhere") is None
+    assert task_of(tmp_path) == "segmentation"
+    assert task_of(tmp_path / "nowhere") == "segmentation"
     save(picture(0), tmp_path / "a.png")
-    assert classes_layout_of(tmp_path) is None
-    assert classes_layout_of(tmp_path / "a.png") is None
+    assert task_of(tmp_path) == "segmentation"
+    assert task_of(tmp_path / "a.png") == "segmentation"
     (tmp_path / "train" / "cat").mkdir(parents=True)
     (tmp_path / "train" / "cat" / ".hidden.png").touch()
-    assert classes_layout_of(tmp_path) is None
+    assert task_of(tmp_path) == "segmentation"
     save(picture(0), tmp_path / "train" / "dog" / "A.JPG")
-    assert classes_layout_of(tmp_path) == "classes"
+    assert task_of(tmp_path) == "classification"
 
 
 def test_fashion_mnist_is_a_word_unless_it_is_a_folder(
@@ -165,11 +166,11 @@ def test_fashion_mnist_is_a_word_unless_it_is_a_folder(
     fetched = four_files(tmp_path / "fetched")
     monkeypatch.setattr("headstart.data.layouts.idx.fetch_fashion_mnist", lambda: fetched)
     word = Path("fashion-mnist")
-    assert classes_layout_of(word) == "idx"
+    assert task_of(word) == "classification"
     assert open_classes(word).root == fetched
-    assert classes_layout_of(tmp_path / "fashion-mnist") is None  # no word but a missing folder
+    assert task_of(tmp_path / "fashion-mnist") == "segmentation"  # no word but a missing folder
     word.mkdir()
-    assert classes_layout_of(word) is None
+    assert task_of(word) == "segmentation"
     assert open_classes(four_files(word)).root == word
 
 
@@ -265,12 +266,12 @@ def test_pictures_of_an_unknown_kind_are_named(tmp_path: Path) -> None:
         path = tmp_path / "train" / name
         path.parent.mkdir(parents=True)
         path.write_bytes(b"ftypheic")
-    assert classes_layout_of(tmp_path) == "classes"
+    assert task_of(tmp_path) == "classification"
     assert faults(tmp_path)["not-a-picture"].files == ("train/a/0.heic", "train/b/0.heic")
 
 
 def test_a_name_that_no_folder_can_have() -> None:
-    assert classes_layout_of(Path("n" * 300)) is None
+    assert task_of(Path("n" * 300)) == "segmentation"
 
 
 def test_neither_folders_nor_idx_files(tmp_path: Path) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 
 import pytest
 
 from headstart.data.label_map import IGNORE, LabelMap, map_of_colours
-from headstart.data.layouts.dataset import Dataset
+from headstart.data.layouts.dataset import Dataset, FaultyDatasetError
 from headstart.data.pictures.frame import (
     ColourLayer,
     Frame,
@@ -16,6 +17,7 @@ from headstart.data.pictures.frame import (
     RunLengths,
     Shapes,
 )
+from headstart.errors import Finding
 
 HERE = Path("a.png")
 LEVELS = LabelMap(("ground", "tool"), (0, 100))
@@ -47,3 +49,15 @@ def dataset(frame: Frame, label_map: LabelMap = LEVELS) -> Dataset:
 )
 def test_whether_pixels_may_count_nowhere(frame: Frame, label_map: LabelMap, may: bool) -> None:
     assert dataset(frame, label_map).ignore == (IGNORE if may else None)
+
+
+def test_a_faulty_dataset_goes_from_one_process_to_another() -> None:
+    finding = Finding("image-without-mask", "error", "an image has no mask")
+    error = FaultyDatasetError([finding], dataset(Frame("f", HERE, HERE)))
+    again = pickle.loads(pickle.dumps(error))
+    assert type(again) is FaultyDatasetError
+    assert (again.findings, again.dataset, str(again)) == (
+        error.findings,
+        error.dataset,
+        str(error),
+    )

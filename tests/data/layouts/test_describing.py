@@ -95,6 +95,30 @@ def test_patterns_are_as_a_person_writes_them(name: str, tmp_path: Path) -> None
     assert description.root == "."
 
 
+@pytest.mark.parametrize(
+    ("file", "root"),
+    [
+        ("data/dataset.toml", "."),
+        ("my.toml", "data"),
+        ("other/my.toml", None),  # elsewhere: absolute
+    ],
+)
+@pytest.mark.parametrize("again", [False, True])
+def test_the_root_is_relative_to_a_folder_above(
+    file: str, root: str | None, again: bool, tmp_path: Path
+) -> None:
+    pairs(tmp_path / "data", "a/{k}.png", "b/{k}.png")
+    (tmp_path / "other").mkdir()
+    data = tmp_path / "data"
+    if again:
+        text = description_text(open_dataset(data), data, tmp_path / "first.toml")
+        data = tmp_path / "first.toml"
+        data.write_text(text)
+    description, second = described(data, tmp_path / file)
+    assert description.root == (root or str(tmp_path / "data"))
+    assert second.root == tmp_path / "data"
+
+
 def test_frames_one_by_one_where_no_pattern_says_it(tmp_path: Path) -> None:
     for k in range(COUNT):
         folder = tmp_path / GROUP[k] / ("late" if k % 3 else "")
@@ -155,6 +179,8 @@ def test_annotations_are_described_by_their_layout_or_by_patterns(
     assert_same(second, replace(first, root=second.root))
     assert (description.layout or "described") == second.layout
     assert not description.frames
+    comment = (tmp_path / "my.toml").read_text().partition("\n\n")[0]
+    assert ("only root is read" in comment) == (description.layout is not None)
 
 
 def test_a_layout_that_the_folder_has_not(tmp_path: Path) -> None:
@@ -162,6 +188,18 @@ def test_a_layout_that_the_folder_has_not(tmp_path: Path) -> None:
     (tmp_path / "dataset.toml").write_text('layout = "coco"\n')
     with pytest.raises(DataError, match="not arranged so"):
         open_dataset(tmp_path)
+
+
+def test_masks_of_a_class_that_is_called_background_need_their_layout(tmp_path: Path) -> None:
+    for k in range(COUNT):
+        save(tmp_path / f"data/img/{k}.png", picture(k))
+        save(tmp_path / f"data/bg/{k}.png", levels(k))
+        save(tmp_path / f"data/tool/{k}.png", levels(k + 50))
+    first = open_dataset(tmp_path / "data")
+    assert first.label_map.names == ("background", "bg", "tool")
+    description, second = described(tmp_path / "data", tmp_path / "my.toml")
+    assert description.layout == first.layout
+    assert_same(second, first)
 
 
 def test_a_description_is_described_as_it_is(tmp_path: Path) -> None:

@@ -164,3 +164,14 @@ def test_the_correction_of_a_dataset_toml_is_its_own_table(tmp_path: Path) -> No
     line = finding.hint[finding.hint.index("classes = {") :]
     (tmp_path / "dataset.toml").write_text(text + line)
     assert set(open_dataset(tmp_path).label_map.colours) == {BLACK, RED, GREEN}
+
+
+def test_a_colour_that_the_palette_has_twice_is_no_disagreement(tmp_path: Path) -> None:
+    def twice(k: int) -> Image.Image:
+        picture = fixed([BLACK, RED, BLACK])(k)
+        picture.putpalette([*BLACK, *RED, *BLACK, k, 7, 7])  # no pixel has the last index
+        return picture
+
+    dataset(tmp_path, twice)
+    (tmp_path / "mapping.json").write_text(json.dumps(LEVELS))
+    assert open_dataset(tmp_path).label_map.greys == (0, 1, 2)

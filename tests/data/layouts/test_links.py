@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import os
 import pickle
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from headstart.data import files
 from headstart.data.decoded_frames import digest
-from headstart.data.files import FollowedPath, open_regular, walk_links
-from headstart.data.layouts.dataset import Dataset
+from headstart.data.files import FollowedPath, folders_not_entered, open_regular, walk_links
+from headstart.data.layouts.dataset import Dataset, FaultyDatasetError
 from headstart.data.layouts.recognise import open_dataset
 from headstart.errors import DataError
 from headstart.verbs.check import check
+from tests.data.layouts.annotations.annotated import write_json
 from tests.data.layouts.test_people import COUNT, pairs
 
 PATTERNS = 'pictures = "img/{name}.png"\nmasks = "gt/{name}.png"\n'
@@ -122,6 +125,9 @@ def test_links_that_go_in_circles_end(tmp_path: Path, monkeypatch: pytest.Monkey
     (data / "again").symlink_to(data / "img", target_is_directory=True)
     folders = {Path(parent).relative_to(data).as_posix() for parent, _, _ in walk_links(data)}
     assert folders == {".", "img", "gt", "gt/over", "again"}
+    (named,) = folders_not_entered(FollowedPath(data))
+    assert (named.code, named.severity) == ("passed-over", "warning")
+    assert {"img/up", "img/in", "img/back"} <= set(named.files)
     assert len(described(data, FOLLOW + PATTERNS).splits["train"]) == 8
     monkeypatch.setattr(files, "_MOST_FOLDERS", 3)
     with pytest.raises(DataError, match="too-many-folders"):
@@ -144,3 +150,80 @@ def test_links_that_were_not_restored_are_named(tmp_path: Path) -> None:
         open_dataset(tmp_path)
     codes = [finding.code for finding in refused.value.findings]
     assert codes == ["layout", "link-not-restored"]
+
+
+def of_patients(root: Path) -> Path:
+    pairs(root / "data", "{g}/us/{k}.png", "{g}/seg/{k}.png")
+    return root / "data"
+
+
+def of_patients_described(root: Path) -> Path:
+    data = of_patients(root)
+    patterns = 'pictures = "{group}/us/{name}.png"\nmasks = "{group}/seg/{name}.png"\n'
+    (data / "dataset.toml").write_text(patterns)
+    (data / "p1/old").symlink_to(root)  # no file that a pattern matches can lie there
+    return data
+
+
+def of_coco(root: Path) -> Path:
+    data = of_patients(root)
+    pictures = sorted(data.glob("*/us/*.png"))
+    for folder in data.glob("*/seg"):
+        shutil.rmtree(folder)
+    write_json(data / "annotations.json", coco([path.name for path in pictures]))
+    return data
+
+
+def of_labelme(root: Path) -> Path:
+    data = of_patients(root)
+    for path in data.glob("*/us/*.png"):
+        shape = {"label": "tool", "points": [[1, 1], [9, 1], [9, 9]], "shape_type": "polygon"}
+        write_json(path.with_suffix(".json"), {"shapes": [shape], "imagePath": path.name})
+    return data
+
+
+def coco(names: list[str]) -> dict[str, object]:
+    outline = {"category_id": 1, "segmentation": [[1, 1, 9, 1, 9, 9]]}
+    return {
+        "images": [{"id": k, "file_name": name} for k, name in enumerate(names)],
+        "annotations": [{"id": k, "image_id": k, **outline} for k in range(len(names))],
+        "categories": [{"id": 1, "name": "tool"}],
+    }
+
+
+@pytest.mark.parametrize("write", [of_patients, of_patients_described, of_coco, of_labelme])
+@pytest.mark.parametrize("fault", ["outside", "inside", "unreadable"])
+def test_a_folder_that_is_not_entered_is_named(
+    write: Callable[[Path], Path], fault: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = write(tmp_path)
+    if fault == "unreadable":
+        scandir = os.scandir
+
+        def refuse(path: str | Path = ".") -> object:
+            if Path(path).name == "p2":
+                raise PermissionError(13, "Permission denied", str(path))
+            return scandir(path)
+
+        monkeypatch.setattr(os, "scandir", refuse)
+    else:
+        place = {"outside": tmp_path / "elsewhere", "inside": data / ".store"}[fault]
+        place.mkdir()
+        (data / "p2").rename(place / "p2")
+        (data / "p2").symlink_to(place / "p2")
+    try:
+        findings = open_dataset(data).findings
+    except FaultyDatasetError as error:
+        findings = error.dataset.findings
+    code = {"outside": "link-leaves-dataset", "inside": "passed-over"}
+    (named,) = [f for f in findings if f.code == code.get(fault, "unreadable-folder")]
+    assert named.files == ("p2",)
+    assert named.severity == ("warning" if fault == "inside" else "error")
+
+
+def test_links_from_the_folder_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = linked_folders(tmp_path)
+    (data / "dataset.toml").write_text(FOLLOW + PATTERNS)
+    monkeypatch.chdir(data)
+    dataset = open_dataset(Path())
+    assert sum(map(len, dataset.splits.values())) == COUNT

@@ -284,8 +284,10 @@ def test_why_a_folder_cannot_be_opened(tmp_path: Path) -> None:
 
 
 def test_layout_not_recognised(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text("[project]")  # no folder, so no dataset
     finding = faults(made(tmp_path, ["pictures/a.png", "notes.txt"]))["layout"]
     assert "mapping.json, notes.txt, pictures" in finding.message
+    assert "did you mean" not in finding.hint
     for layout in LAYOUTS:
         assert layout.arrangement in finding.hint
     made(tmp_path / "hw6", ASSIGNMENT)

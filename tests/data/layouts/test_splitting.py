@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headstart.data.layouts.frame_names import frame_names
+from headstart.data.layouts.frame_names import frame_names, with_unique_names
 from headstart.data.layouts.name_patterns import usual_split
 from headstart.data.layouts.pairing import FrameSearch
 from headstart.data.layouts.recognise import open_dataset
@@ -102,6 +102,19 @@ def test_names_of_frames_in_folders() -> None:
     (finding,) = search.findings
     assert finding.code == "same-stem"
     assert len(finding.files) == 3
+
+
+@pytest.mark.parametrize(
+    ("paths", "names"),
+    [
+        (("a/image.png", "b/image.png"), ["a", "b"]),
+        (("a/image.png", "image.png", "a/b/image.png"), ["a_image", "image", "a_b_image"]),
+        (("a/image.png", "a/b/image.png", "1.png"), ["image", "b_image", "1"]),
+    ],
+)
+def test_unique_names_of_frames(paths: tuple[str, ...], names: list[str]) -> None:
+    frames = [Frame(Path(path).stem, Path("root", path)) for path in paths]
+    assert [frame.name for frame in with_unique_names(frames, Path("root"))] == names
 
 
 NESTED = [("p1", 1), ("p1", 2), ("p2", 1), ("p2", 3)] + [("p3", k) for k in range(4, 10)]

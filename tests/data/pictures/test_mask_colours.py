@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from headstart.data.checks.segmentation import check_dataset
 from headstart.data.decoded_frames import digest
 from headstart.data.layouts.dataset import Dataset
 from headstart.data.layouts.recognise import open_dataset
+from headstart.data.pictures import mask_colours
 from headstart.data.pictures.mask_colours import (
     are_mixtures,
     flat_colours,
@@ -153,6 +155,22 @@ def test_an_undeclared_class_has_no_soft_edges() -> None:
     block = codes(drawn(0))
     block[2:20, 40:60] = 0x800000  # between black and red, but no border
     assert not has_soft_edges(block, KNOWN)
+
+
+def test_many_colours_are_compared_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    compared = []
+
+    def counted(values: np.ndarray, known: Sequence[int]) -> np.ndarray:
+        compared.append(len(values))
+        return are_mixtures(values, known)
+
+    monkeypatch.setattr(mask_colours, "are_mixtures", counted)
+    noise = np.random.default_rng(0).integers(0, 1 << 24, (100, 100))
+    assert not has_soft_edges(noise, KNOWN)
+    assert 0 < max(compared) <= 2000
+    monkeypatch.setattr(mask_colours, "_COMPARED", 20)
+    soft = codes(drawn(0, scale=4))
+    assert has_soft_edges(soft, KNOWN) and not has_soft_edges(soft, KNOWN[:2])
 
 
 def test_flat_areas_have_the_colours_of_classes() -> None:

@@ -122,3 +122,15 @@ def test_shapes_that_were_drawn_on_the_stored_picture(frame: Frame, tmp_path: Pa
         _, labels = read_labelled(turned_too, MAP, tmp_path)
         assert np.array_equal(labels, shows(expected, 6))
         assert is_turned_too(turned_too, tmp_path) == (size == (20, 30))
+
+
+def test_masks_of_a_broken_picture_may_differ_in_size(frame: Frame, tmp_path: Path) -> None:
+    for name, shape in (("other", (10, 30)), ("valid", (20, 10))):
+        Image.fromarray(np.zeros(shape, np.uint8)).save(tmp_path / f"{name}.png")
+    paths = (tmp_path / "mask.png", tmp_path / "other.png")
+    layers = tuple(Layer(path, ((0, 0), (255, 255)), "it") for path in paths)
+    frame = replace(frame, mask=layers, valid=tmp_path / "valid.png")
+    frame.image.write_bytes(b"no picture")
+    with pytest.raises(DataError) as caught:
+        read_labelled(frame, MAP, tmp_path)
+    assert [finding.files for finding in caught.value.findings] == [("picture.png",)]

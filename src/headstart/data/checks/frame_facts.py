@@ -89,8 +89,8 @@ def together(parts: Iterable[FrameFacts]) -> FrameFacts:
 def _unpainted(frame: Frame, root: Path) -> list[Finding]:
     """Return an info if a mask is read whose transparent pixels are background."""
     layers = frame.mask if isinstance(frame.mask, tuple) else ()
-    if any(isinstance(layer, Layer) and layer.hint for layer in layers):
-        return []  # a published dataset, whose transparency means nothing
+    if any(isinstance(layer, Layer) and layer.published for layer in layers):
+        return []
     transparent = tuple(shown(path, root) for path in frame.masks if is_partly_painted(path, root))
     if not transparent:
         return []

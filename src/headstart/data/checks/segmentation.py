@@ -73,7 +73,7 @@ class Report:
     """What [`check_dataset`][] found.
 
     Attributes:
-        layout: ``"assignment"``, ``"plain"`` or ``"endovis"``.
+        layout: name of the dataset's layout, as runs record it.
         classes: grey level by name, background first.
         splits: the existing splits among ``train``, ``validation`` and ``test``.
         unlabelled: the existing unlabelled parts among ``train`` and ``validation``.
@@ -230,7 +230,7 @@ def _copies(splits: Mapping[str, FrameFacts], pools: Mapping[str, FrameFacts]) -
             hint = "remove the copies; if their masks differ, keep the right one"
             files = _where(copied, seen.files)
             findings.append(Finding("copies-within-split", "warning", message, hint, files))
-    for name, pool in pools.items():
+    for name, pool in pools.items() if "train" in splits else ():
         inside = copies(splits["train"].prints, pool.prints) >= 0
         if inside.any():
             message = (

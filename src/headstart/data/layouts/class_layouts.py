@@ -32,19 +32,6 @@ def recognise_classes(root: Path) -> Recognised[ClassDataset] | None:
     return first_that_recognises(CLASS_LAYOUTS, root)
 
 
-def classes_layout_of(root: Path) -> str | None:
-    """Return ``"idx"``, ``"classes"``, or None if a folder is neither.
-
-    A folder that could be a dataset of masks, even a faulty one, is not read as classes.
-
-    Raises:
-        DataError: A folder cannot be listed, or the error of
-            [`layout_of`][headstart.data.layouts.recognise.layout_of].
-    """
-    found = _unless_masks(root)
-    return None if found is None else found.layout
-
-
 def open_classes(root: Path) -> ClassDataset:
     """Find the labelled pictures of a dataset.
 

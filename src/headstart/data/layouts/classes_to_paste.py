@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 
+from headstart.data.label_map import Colour
 from headstart.data.layouts.description import NAME, toml_key
 
 MAPPING = "mapping.json"
@@ -55,3 +56,13 @@ def hex_of(code: int) -> str:
     '#ff0000'
     """
     return f"#{code:06x}"
+
+
+def hex_of_colour(colour: Colour) -> str:
+    """Return a colour as text.
+
+    >>> hex_of_colour((255, 0, 0))
+    '#ff0000'
+    """
+    red, green, blue = colour
+    return hex_of(red << 16 | green << 8 | blue)

@@ -66,6 +66,9 @@ class FaultyDatasetError(DataError):
         super().__init__(findings)
         self.dataset = dataset
 
+    def __reduce__(self) -> tuple[type, tuple[object, ...]]:
+        return type(self), (self.findings, self.dataset)
+
 
 @dataclass(frozen=True)
 class Layout(Generic[Opened]):

@@ -10,33 +10,36 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from headstart.data.files import FollowedPath, is_junk, natural_key, read_file, walk_links
+from headstart.data.files import (
+    FollowedPath,
+    folders_not_entered,
+    is_junk,
+    natural_key,
+    walk_links,
+)
 from headstart.data.label_map import LabelMap
-from headstart.data.layouts.dataset import Dataset, Layout
+from headstart.data.layouts.dataset import Dataset, FaultyDatasetError, Layout
 from headstart.data.layouts.described_labels import (
     can_be_nearest,
     described_label_map,
     described_mask,
 )
-from headstart.data.layouts.description import (
-    NAME,
-    Description,
+from headstart.data.layouts.described_splits import meaning, splits_of
+from headstart.data.layouts.description import NAME, Description, read_description
+from headstart.data.layouts.frame_names import with_unique_names
+from headstart.data.layouts.pairing import FrameSearch, describe, read_frames
+from headstart.data.layouts.path_patterns import (
     Parts,
     filled,
     literal,
     matching,
+    may_lie_in,
     parts_of,
-    read_description,
 )
-from headstart.data.layouts.frame_names import with_unique_names
-from headstart.data.layouts.name_patterns import split_of
-from headstart.data.layouts.pairing import FrameSearch, describe, read_frames
 from headstart.data.layouts.splitting import NO_SPLIT, complete_splits
 from headstart.data.pictures.frame import Frame
 from headstart.data.pictures.reading import SUFFIXES, ReadingRules
 from headstart.errors import DataError, Finding
-
-_MAX_LIST = 1 << 26  # bytes of a list file
 
 
 def file_of(path: Path) -> Path | None:
@@ -62,24 +65,38 @@ def read(file: Path) -> Dataset:
     root = Path(os.path.normpath(file.parent / description.root))
     if description.layout is not None:
         return _by_layout(description.layout, root, file)
-    dataset = read_as(description, root)
-    return replace(dataset, reading=(f"Described by {file.name}", *dataset.reading))
+    return read_as(description, root, f"Described by {file.name}")
 
 
-def read_as(description: Description, root: Path) -> Dataset:
+def read_as(description: Description, root: Path, source: str = "") -> Dataset:
     """Find the frames in a folder as patterns, or frames one by one, say.
+
+    Args:
+        description: patterns or frames.
+        root: the folder.
+        source: the first sentence of the reading, if any.
 
     Raises:
         DataError: With all faults of the folder.
     """
     root = FollowedPath(root) if description.links == "follow" else root
     search = FrameSearch(root, LAYOUT.arrangement)
-    dataset = read_frames(search, LAYOUT.name, lambda search: _find(search, description))
+    try:
+        dataset = read_frames(search, LAYOUT.name, lambda search: _find(search, description))
+    except FaultyDatasetError as error:
+        faulty = _completed(error.dataset, description, source)
+        raise FaultyDatasetError(error.findings, faulty) from None
+    return _completed(dataset, description, source)
+
+
+def _completed(dataset: Dataset, description: Description, source: str) -> Dataset:
+    """Return a dataset with the rules of its pictures, its description, and the full reading."""
     rules = ReadingRules(description.range, description.page)
     return replace(
         dataset,
         splits={n: _by_rules(frames, rules) for n, frames in dataset.splits.items()},
         unlabelled={n: _by_rules(frames, rules) for n, frames in dataset.unlabelled.items()},
+        reading=(*([source] if source else []), *dataset.reading),
         description=hashlib.sha256(
             description.model_dump_json(exclude={"root"}, exclude_defaults=True).encode()
         ).hexdigest(),
@@ -128,6 +145,8 @@ def _find(search: FrameSearch, description: Description) -> LabelMap | None:
             for frame in part
         )
         search.splits[split] = labelled
+    if count := sum(not of_frame for of_frame in masks.values()):
+        search.reading.append(f"Background only, without a mask: {count} of {len(masks)} pictures")
     describe(search)
     complete_splits(search)
     _say_where_links_lead(search)
@@ -160,15 +179,26 @@ _Masks = dict[Path, list[tuple[Path, str]]]
 def _listed(search: FrameSearch, description: Description) -> tuple[_Frames, _Masks]:
     frames: _Frames = defaultdict(list)
     masks: _Masks = {}
+    unlabelled: _Frames = defaultdict(list)
+    places: set[str] = set()
+    twice: list[Path] = []
     for listed in description.frames:
         frame = Frame(listed.name, search.root / listed.picture, None, listed.group)
+        if (place := os.path.normpath(frame.image)) in places:
+            twice.append(frame.image)
+            continue
+        places.add(place)
         if not listed.masks and description.missing != "background":
-            part = "validation" if listed.split == "validation" else "train"
-            search.unlabelled[part] = (*search.unlabelled.get(part, ()), frame)
+            unlabelled[listed.split or "train"].append(frame)
             continue
         split = listed.split or NO_SPLIT
         frames[split].append(frame)
         masks[frame.image] = [(search.root / mask, "") for mask in listed.masks]
+    if twice:
+        message = "several [[frames]] have the same picture"
+        hint = "keep one of them; it may list several masks"
+        search.add_finding("picture-twice", "error", message, hint, twice)
+    _set_unlabelled(search, unlabelled)
     return frames, masks
 
 
@@ -188,7 +218,11 @@ def _by_pattern(search: FrameSearch, description: Description) -> tuple[_Frames,
         search.add_finding("no-images", "error", message, hint)
     by_class = {name: _index(pattern, files, pictures) for name, pattern in patterns.items()}
     valid = _index(description.valid, files, pictures) if description.valid else {}
-    listed_splits = _list_files(search, description)
+    every_pattern = (description.pictures, *masks_of, *_unlabelled_patterns(description))
+    search.findings += folders_not_entered(
+        search.root, lambda folder: any(may_lie_in(folder, pattern) for pattern in every_pattern)
+    )
+    splits = splits_of(search, description, pictures)
     frames: _Frames = defaultdict(list)
     masks: _Masks = {}
     without_mask: list[Path] = []
@@ -203,8 +237,7 @@ def _by_pattern(search: FrameSearch, description: Description) -> tuple[_Frames,
         if description.valid and not region:
             message, hint = "a picture has no mask of its region", f"add it, as {description.valid}"
             search.add_finding("no-region", "error", message, hint, [search.root / path])
-        split = _split(search, description, path, parts, listed_splits)
-        frames[split].append(
+        frames[splits[path]].append(
             Frame(_name(description, description.pictures, path, parts), search.root / path, None,
                   parts.get("group"), valid=search.root / region[0] if region else None)
         )  # fmt: skip
@@ -224,14 +257,24 @@ def _by_pattern(search: FrameSearch, description: Description) -> tuple[_Frames,
 
 def _unlabelled(search: FrameSearch, description: Description, others: list[str]) -> None:
     """Add the pictures without masks; those of a validation split apart."""
-    patterns = description.unlabelled
     found: _Frames = defaultdict(list)
-    for pattern in (patterns,) if isinstance(patterns, str) else patterns:
+    for pattern in _unlabelled_patterns(description):
         for path, parts in matching(pattern, others).items():
-            validates = _meaning(description, parts.get("split", "")) == "validation"
+            split = meaning(description, parts.get("split", "")) or "train"
             frame = Frame(_name(description, pattern, path, parts), search.root / path)
-            found["validation" if validates else "train"].append(frame)
-    search.unlabelled |= {part: with_unique_names(f, search.root) for part, f in found.items()}
+            found[split].append(frame)
+    _set_unlabelled(search, {s: [*with_unique_names(f, search.root)] for s, f in found.items()})
+
+
+def _set_unlabelled(search: FrameSearch, by_split: Mapping[str, list[Frame]]) -> None:
+    """Set the pictures for pre-training: those of the test split are left out."""
+    search.unlabelled = {s: tuple(frames) for s, frames in by_split.items() if s != "test"}
+    search.say_left_out(len(by_split.get("test", ())))
+
+
+def _unlabelled_patterns(description: Description) -> tuple[str, ...]:
+    patterns = description.unlabelled
+    return (patterns,) if isinstance(patterns, str) else patterns
 
 
 def _name(description: Description, pattern: str, path: str, parts: Parts) -> str:
@@ -239,13 +282,6 @@ def _name(description: Description, pattern: str, path: str, parts: Parts) -> st
     if description.names is not None and parts.keys() >= set(parts_of(description.names)):
         return filled(description.names, parts)
     return parts["name"] if "{name}" in pattern.rpartition("/")[0] else Path(path).stem
-
-
-def _meaning(description: Description, value: str) -> str | None:
-    """Return the split that a value of ``{split}`` means; None if none."""
-    named = {of: split for split, of in description.split.items()}
-    meaning = split_of(value)
-    return named.get(value) or (meaning[0] if meaning else None)
 
 
 def _files(root: Path) -> Iterable[str]:
@@ -274,41 +310,3 @@ def _index(
         path: by_parts.get(tuple(parts[part] for part in shared), ())
         for path, parts in pictures.items()
     }
-
-
-def _list_files(search: FrameSearch, description: Description) -> dict[str, str]:
-    """Return the split of each name that a list file has."""
-    splits: dict[str, str] = {}
-    for split, value in description.split.items():
-        if value.endswith(".txt"):
-            text = read_file(search.root / value, search.root, _MAX_LIST).decode("utf-8", "replace")
-            splits |= dict.fromkeys(
-                (line.strip() for line in text.splitlines() if line.strip()), split
-            )
-    return splits
-
-
-def _split(
-    search: FrameSearch,
-    description: Description,
-    path: str,
-    parts: Parts,
-    listed: Mapping[str, str],
-) -> str:
-    if listed:
-        for name in (parts["name"], Path(path).stem, path, Path(path).name):
-            if name in listed:
-                return listed[name]
-        message = "a picture is in no list of the splits"
-        search.add_finding(
-            "not-in-a-list", "error", message, "add its name to a list", [search.root / path]
-        )
-        return NO_SPLIT
-    if (value := parts.get("split")) is None:
-        return NO_SPLIT
-    if split := _meaning(description, value):
-        return split
-    message = f"{value} is the name of no split"
-    hint = f'say which it is: [split], then for example train = "{value}"'
-    search.add_finding("not-a-split", "error", message, hint, [search.root / path])
-    return NO_SPLIT

@@ -7,8 +7,11 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from headstart.data.files import shown
 from headstart.data.layouts import described
+from headstart.data.layouts.classes_to_paste import hex_of_colour
 from headstart.data.layouts.dataset import Dataset
 from headstart.data.layouts.description import (
     Description,
@@ -99,17 +102,18 @@ def _by_patterns(dataset: Dataset, frames: list[Frame]) -> Iterator[Description]
     pictures, groups = [f.image for f in frames], [f.group for f in frames]
     for found in patterns_of(pictures, beside, root, groups):
         for names in (None, "{name}"):
-            yield Description(
-                pictures=found.pictures,
-                masks={n: found.beside[n] for n in ordered}
-                if by_class
-                else found.beside[_NO_MASKS],
-                names=names,
-                unlabelled=unlabelled,
-                split=found.split,  # type: ignore[arg-type]
-                classes={} if by_class else _classes(dataset),
-                ignore=_ignored(dataset),
-            )
+            with contextlib.suppress(ValidationError):  # folders of classes have any names
+                yield Description(
+                    pictures=found.pictures,
+                    masks={n: found.beside[n] for n in ordered}
+                    if by_class
+                    else found.beside[_NO_MASKS],
+                    names=names,
+                    unlabelled=unlabelled,
+                    split=found.split,  # type: ignore[arg-type]
+                    classes={} if by_class else _classes(dataset),
+                    ignore=_ignored(dataset),
+                )
 
 
 def _unlabelled_pattern(dataset: Dataset) -> str | tuple[str, ...] | None:
@@ -128,18 +132,16 @@ def _unlabelled_pattern(dataset: Dataset) -> str | tuple[str, ...] | None:
 
 def _classes(dataset: Dataset) -> dict[str, Value]:
     label_map = dataset.label_map
-    values: list[Value] = [_hex(colour) for colour in label_map.colours] or [*label_map.greys]
+    values: list[Value] = [hex_of_colour(colour) for colour in label_map.colours] or [
+        *label_map.greys
+    ]
     return dict(zip(label_map.names, values, strict=True))
 
 
 def _ignored(dataset: Dataset) -> Value | tuple[Value, ...]:
-    colours = tuple(_hex(colour) for colour in dataset.label_map.ignored_colours)
+    colours = tuple(hex_of_colour(colour) for colour in dataset.label_map.ignored_colours)
     values: tuple[Value, ...] = colours or dataset.label_map.ignore
     return values[0] if len(values) == 1 else values
-
-
-def _hex(colour: tuple[int, int, int]) -> str:
-    return "#{:02x}{:02x}{:02x}".format(*colour)
 
 
 def _one_by_one(dataset: Dataset) -> Description | None:
@@ -166,20 +168,29 @@ def description_text(dataset: Dataset, data: Path, file: Path) -> str:
     Args:
         dataset: the dataset.
         data: where it was opened.
-        file: where the text will be; paths are relative to its folder.
+        file: where the text will be. ``root`` is relative to its folder if the dataset is in that
+            folder or is that folder, so that they can move together; else it is absolute. All
+            other paths are relative to ``root``.
     """
     description = description_in(data) or description_of(dataset)
-    if Path(description.root) == file.parent.resolve():
-        description = description.model_copy(update={"root": "."})
+    folder, root = file.parent.resolve(), Path(description.root)
+    if root.is_relative_to(folder):
+        relative = root.relative_to(folder).as_posix()
+        description = description.model_copy(update={"root": relative})
     lines = [
         "How headstart reads this dataset, written by `headstart check --describe`. Edit it and",
         "give this file as DATA; `headstart check` says what it finds. All settings are in",
         "docs/howto/own-data.md and in headstart.data.layouts.description. The reading was:",
         *(f"- {sentence}" for sentence in dataset.reading),
     ]
+    if description.layout is not None:
+        lines += [
+            "Beside layout only root is read. To use other settings, describe the folder by",
+            "patterns of pictures and masks.",
+        ]
     for finding in dataset.findings:
-        if finding.code == "region-left-out":  # its hint ends with the line that makes use of it
-            line = finding.hint[finding.hint.rindex("valid = ") :]
+        if finding.code == "region-left-out" and description.pictures is not None:
+            line = finding.hint[finding.hint.rindex("valid = ") :]  # the hint ends with it
             lines += [
                 "Without the # before it, this line makes only the pixels inside count:",
                 line,

@@ -17,33 +17,50 @@
     train = "training"
     test = "testing"
 
-A pattern has parts in braces, which match within one folder or file name; ``*`` matches anything
-there. ``{name}`` is required, ``{group}`` and ``{split}`` have a meaning, and other parts must only
-agree between picture and mask. A frame has the name of its picture's file, without the ending; if
-``{name}`` is a folder, the name of that folder.
+In a pattern, ``{name}`` is required, ``{group}`` and ``{split}`` have a meaning, and other parts
+must only agree between picture and mask ([`headstart.data.layouts.path_patterns`][]). A frame has
+the name of its picture's file, without the ending; if ``{name}`` is a folder, the name of that
+folder.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, ValidationError, model_validator
+from pydantic import ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from headstart.data.label_map import IGNORE, backgrounds, parsed_value
+from headstart.data.layouts.path_patterns import parts_of
 from headstart.data.settings_files import FrozenModel, explain, read_settings
 from headstart.errors import DataError
 
 NAME = "dataset.toml"
 """The file's name in a dataset's folder; given as ``DATA`` it may be any ``.toml`` file."""
 
+LIST_ENDING = ".txt"
+"""A value of ``[split]`` with this ending is a list file."""
+
 Split = Literal["train", "validation", "test"]
 Value = int | str | tuple[int, int, int]
-Parts = Mapping[str, str]
-"""What the parts of a pattern stand for in one path, by the part's name."""
 Pattern = Annotated[str, Field(min_length=1, max_length=500)]
+
+
+_LABELS = ("classes", "ignore", "threshold", "nearest", "missing")
+_FILES = ("root", "links", "range", "page", "schema_")
+_READ_BY = {
+    "layout": ("layout", "root", "schema_"),
+    "pictures": (
+        *("pictures", "masks", "names", "unlabelled", "split", "valid"),
+        *_LABELS,
+        *_FILES,
+    ),
+    "frames": ("frames", *_LABELS, *_FILES),
+}
+"""The settings that each way to find frames reads."""
 
 
 class ListedFrame(FrozenModel):
@@ -80,7 +97,8 @@ class Description(FrozenModel):
         classes: grey level or colour by class name; by default the levels in the masks.
         ignore: level or colour, or several, of pixels that count nowhere.
         valid: pattern of masks of the region that counts.
-        threshold: masks are 255 from this brightness up and 0 below, for soft edges and JPEG.
+        threshold: masks are 255 from this brightness up and 0 below, for soft edges and JPEG; not
+            with ``ignore``.
         nearest: each mask pixel is the class whose colour is nearest, by RGB distance, for soft
             edges and JPEG; the classes must be colours.
         missing: ``"background"``: a picture without mask shows background only.
@@ -111,37 +129,99 @@ class Description(FrozenModel):
     range: tuple[int, int] | Literal["percentile"] | None = None
     page: Annotated[int, Field(ge=0)] | None = None
 
+    @field_validator("ignore", mode="before")
+    @classmethod
+    def _levels_or_colours(cls, value: object) -> object:
+        for one in value if isinstance(value, list | tuple) else (value,):
+            parsed = parsed_value(list(one) if isinstance(one, tuple) else one)
+            if parsed is None or (isinstance(parsed, int) and not 0 <= parsed <= 255):
+                raise ValueError(
+                    f"{one} is neither a grey level from 0 to 255 nor a colour such as "
+                    '"#ff0000" or [255, 0, 0]'
+                )
+        return value
+
     @model_validator(mode="after")
-    def _one_way_to_find_frames(self) -> Description:
-        """Check that frames are described in one way, and that patterns name them."""
-        ways = [self.layout is not None, self.pictures is not None, bool(self.frames)]
-        if sum(ways) != 1:
+    def _is_consistent(self) -> Description:
+        self._check_ways()
+        self._check_patterns()
+        self._check_labels()
+        return self
+
+    def _check_ways(self) -> None:
+        """Check that frames are described in one way, which reads every setting."""
+        ways = [name for name in _READ_BY if getattr(self, name) not in (None, ())]
+        if len(ways) != 1:
             raise ValueError("give one of layout, pictures (with masks) and frames")
-        if self.layout is not None and self.links == "follow":
+        given = [
+            name
+            for name, field in type(self).model_fields.items()
+            if getattr(self, name) != field.get_default(call_default_factory=True)
+        ]
+        if unread := [name for name in given if name not in _READ_BY[ways[0]]]:
             raise ValueError(
-                "links are followed for pictures and masks, or frames, not for a layout"
+                f"{ways[0]} cannot be combined with {', '.join(unread)}: leave out what you do not "
+                "need, or describe the folder by pictures and masks"
             )
-        if self.pictures is not None and self.masks is None:
-            raise ValueError("masks is missing: the pattern of the masks")
+        if self.pictures is not None and not self.masks:
+            raise ValueError("masks is missing: the pattern of the masks, or a table by class")
+
+    def _check_patterns(self) -> None:
+        """Check that patterns name frames, and that what stands for a part is in a pattern."""
+        unlabelled = [self.unlabelled] if isinstance(self.unlabelled, str) else [*self.unlabelled]
+        masks = [*self.masks.values()] if isinstance(self.masks, dict) else [self.masks]
+        for pattern in (self.pictures, self.names, self.valid, *unlabelled, *masks):
+            if pattern is not None and "{name}" not in pattern:
+                raise ValueError(f"the pattern {pattern} has no {{name}}")
+        parts = parts_of(self.pictures or "")
+        if unknown := set(parts_of(self.names or "")) - set(parts):
+            raise ValueError(f"names has {{{min(unknown)}}}, but pictures has not")
+        values = [value for value in self.split.values() if not value.endswith(LIST_ENDING)]
+        if values and len(values) < len(self.split):
+            raise ValueError("split has list files and values of {split}: give one or the other")
+        if values and "split" not in (*parts, *(p for each in unlabelled for p in parts_of(each))):
+            raise ValueError(
+                f"split has {values[0]}, but no pattern has {{split}}: write {{split}} into "
+                f"pictures, or name list files, which end in {LIST_ENDING}"
+            )
+        if len(set(self.split.values())) < len(self.split):
+            raise ValueError("split has one value for several splits: give each its own")
+
+    def _check_labels(self) -> None:
+        """Check that what is said about the labels fits together."""
+        if isinstance(self.masks, dict):
+            self._check_masks_by_class(self.masks)
         if self.threshold is not None and len(self.classes) > 2:
             raise ValueError("threshold is for two classes, one below and one from it on")
+        if self.threshold is not None and self.ignore != ():
+            raise ValueError(
+                "give one of threshold and ignore: a threshold leaves only two levels, one for "
+                "each class; leave out regions by valid, the pattern of masks of the region that "
+                "counts"
+            )
         levels = any(isinstance(value, int) for value in self.classes.values())
-        if self.nearest and (levels or isinstance(self.masks, dict) or self.layout is not None):
+        if self.nearest and (levels or isinstance(self.masks, dict)):
             raise ValueError("nearest is for masks of all classes whose classes are colours")
         if self.nearest and self.threshold is not None:
             raise ValueError("give one of threshold and nearest")
-        if isinstance(self.masks, dict) and "background" in self.masks:
-            raise ValueError("masks has background: leave it out, it is where no other class is")
-        unknown = set(parts_of(self.names or "")) - set(parts_of(self.pictures or ""))
-        if unknown:
-            raise ValueError(f"names has {{{min(unknown)}}}, but pictures has not")
-        patterns = [self.pictures, self.names, self.valid]
-        patterns += [self.unlabelled] if isinstance(self.unlabelled, str) else self.unlabelled
-        patterns += list(self.masks.values()) if isinstance(self.masks, dict) else [self.masks]
-        for pattern in patterns:
-            if pattern is not None and "{name}" not in pattern:
-                raise ValueError(f"the pattern {pattern} has no {{name}}")
-        return self
+
+    def _check_masks_by_class(self, masks: Mapping[str, Pattern]) -> None:
+        if self.classes:
+            raise ValueError(
+                "masks by class cannot be combined with classes: the names of masks are the classes"
+            )
+        if named := backgrounds(masks):
+            raise ValueError(f"masks has {named[0]}: leave it out, it is where no other class is")
+        if "ignore" in masks:
+            raise ValueError(
+                "masks has ignore, which is no class: give ignored levels as ignore = 255, or "
+                "masks of the region that counts as valid"
+            )
+        if self.ignore == 0 or (isinstance(self.ignore, tuple) and 0 in self.ignore):
+            raise ValueError("masks by class are 0 where the class is not: do not ignore 0")
+        ignored = len(self.ignore) if isinstance(self.ignore, tuple) else 1
+        if len(masks) > (most := min(IGNORE - 1, IGNORE - ignored)):
+            raise ValueError(f"masks has {len(masks)} classes, expected at most {most}")
 
 
 def read_description(path: Path) -> Description:
@@ -154,59 +234,6 @@ def read_description(path: Path) -> Description:
         return Description.model_validate(read_settings(path))
     except ValidationError as error:
         raise DataError(explain(error, str(path), Description.model_fields)) from None
-
-
-def compiled(pattern: str) -> re.Pattern[str]:
-    """Return the regular expression of a pattern.
-
-    >>> compiled("img/{group}/{name}_*.png").fullmatch("img/p1/7_left.png").groupdict()
-    {'group': 'p1', 'name': '7'}
-    """
-    seen: set[str] = set()
-    expression = ""
-    for piece in re.split(r"(\{[a-z_]+\}|\*)", pattern):
-        if piece == "*":
-            expression += "[^/]*"
-        elif piece[:1] == "{" and piece[-1:] == "}":
-            part = piece[1:-1]
-            expression += f"(?P={part})" if part in seen else f"(?P<{part}>[^/]+)"
-            seen.add(part)
-        else:
-            expression += re.escape(piece)
-    return re.compile(expression)
-
-
-def parts_of(pattern: str) -> list[str]:
-    """Return the names of the parts of a pattern.
-
-    >>> parts_of("img/{group}/{name}_*.png")
-    ['group', 'name']
-    """
-    return re.findall(r"\{([a-z_]+)\}", pattern)
-
-
-def filled(pattern: str, parts: Parts) -> str:
-    """Return a pattern with values in place of its parts.
-
-    >>> filled("{group}_{name}", {"group": "p1", "name": "7"})
-    'p1_7'
-    """
-    return re.sub(r"\{([a-z_]+)\}", lambda part: parts[part[1]], pattern)
-
-
-def literal(pattern: str) -> int:
-    """Return how many characters of a pattern match only themselves.
-
-    >>> literal("img/{name}_mask.*")
-    10
-    """
-    return len(re.sub(r"\{[a-z_]+\}|\*", "", pattern))
-
-
-def matching(pattern: str, paths: Iterable[str]) -> dict[str, dict[str, str]]:
-    """Return the paths that a pattern matches, each with its parts."""
-    expression = compiled(pattern)
-    return {path: match.groupdict() for path in paths if (match := expression.fullmatch(path))}
 
 
 def to_toml(description: Description) -> str:

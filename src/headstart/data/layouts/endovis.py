@@ -281,7 +281,7 @@ def _layer(path: Path, kind: str, choice: Choice, root: Path) -> Layer:
     others = (0 if choice.target == "parts" else grey) if choice.lenient else None
     lenient = root / str(Choice(choice.target, choice.fold, lenient=True))
     hint = f"correct the mask, or read it as the publications do: {lenient}"
-    return Layer(path, ((0, 0), *levels.items()), _KNOWN, others, hint)
+    return Layer(path, ((0, 0), *levels.items()), _KNOWN, others, hint, published=True)
 
 
 def _pictures(folder: Path, root: Path, findings: list[Finding]) -> dict[str, Path]:

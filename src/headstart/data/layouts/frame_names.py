@@ -45,7 +45,7 @@ def with_unique_names(frames: Iterable[Frame], root: Path) -> tuple[Frame, ...]:
 
     It begins with their group; if that does not tell them apart, with the folders below ``root``,
     from the outermost that differs. Its parts are joined by ``_``. If all share one name, such as
-    ``image``, the folders alone are the name.
+    ``image``, and each lies in a folder of its own, the folders alone are the name.
     """
     frames = tuple(frames)
     sharing: dict[str, list[Frame]] = defaultdict(list)
@@ -61,7 +61,8 @@ def with_unique_names(frames: Iterable[Frame], root: Path) -> tuple[Frame, ...]:
             continue
         folders = {f.image: f.image.relative_to(root).parts[:-1] for f in same}
         level = outermost_difference(list(folders.values()))
-        last = [] if len(same) == len(frames) else [name]
+        told_apart = len(same) == len(frames) and all(parts[level:] for parts in folders.values())
+        last = [] if told_apart else [name]
         longer |= {path: "_".join([*parts[level:], *last]) for path, parts in folders.items()}
     return tuple(
         replace(frame, name=longer[frame.image]) if frame.image in longer else frame

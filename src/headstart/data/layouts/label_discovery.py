@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Int64, UInt8
 
 from headstart.data.files import merged, shown
-from headstart.data.label_map import LabelMap, map_of_levels, read_label_map
+from headstart.data.label_map import LabelMap, label_map_of, map_of_levels, read_label_map
 from headstart.data.layouts.classes_to_paste import (
     MAPPING,
     class_names,
@@ -21,9 +21,11 @@ from headstart.data.layouts.classes_to_paste import (
     to_paste,
 )
 from headstart.data.layouts.label_files import (
+    classes_below,
     classes_sentence,
+    disagreement,
     label_map_beside,
-    label_maps_below,
+    together,
 )
 from headstart.data.layouts.label_palettes import Palettes, check_palettes, look_at_palettes
 from headstart.data.layouts.label_scale import check_scale
@@ -58,10 +60,9 @@ def find_label_map(
         The label map; None with an error among the findings.
     """
     path = search.root / MAPPING
-    below = label_maps_below(search.root, masks)
-    if len(set(below.values())) > 1:
-        one, other = next((a, b) for a in below for b in below if below[a] != below[b])
-        message = f"{one} and {other} give their classes other levels or colours"
+    below = classes_below(search.root, masks, skip_broken=os.path.lexists(path))
+    if (differing := disagreement(below)) is not None:
+        message = f"{' and '.join(differing)} give their classes other levels or colours"
         hint = "export them together from the tool, so that a colour means one class everywhere"
         files = [search.root / name for name in below]
         search.add_finding("label-files-disagree", "error", message, hint, files)
@@ -80,8 +81,9 @@ def find_label_map(
         check_palettes(search, label_map, masks, MAPPING)
         return label_map
     if below:
-        name, label_map = next(iter(below.items()))
-        search.reading.append(classes_sentence(label_map, name))
+        source = ", ".join([*below][:4]) + (f" and {len(below) - 4} more" if len(below) > 4 else "")
+        label_map = label_map_of(together(below), source)
+        search.reading.append(classes_sentence(label_map, source))
         check_palettes(search, label_map, masks, MAPPING)
         return label_map
     levels = _levels(search, masks, ignore)
@@ -144,7 +146,7 @@ def _levels(search: FrameSearch, masks: Sequence[Path], ignore: Sequence[int]) -
     present = np.flatnonzero(np.sum(pixels, axis=0)).tolist()
     levels = [level for level in present if level not in ignore]
     if not 2 <= len(levels) <= _MOST_LEVELS:
-        _report_levels(search, sampled, levels)
+        _report_levels(search, sampled, levels, [level for level in present if level in ignore])
         return None
     _propose_ignore(search, levels, seen)
     if any(each.transparent for each in seen):
@@ -209,10 +211,17 @@ def _propose_ignore(search: FrameSearch, levels: list[int], seen: Sequence[_Seen
             search.add_finding("border-level", "warning", message, hint)
 
 
-def _report_levels(search: FrameSearch, masks: Sequence[Path], levels: list[int]) -> None:
+def _report_levels(
+    search: FrameSearch, masks: Sequence[Path], levels: list[int], ignored: list[int]
+) -> None:
     if len(levels) < 2:
-        message = f"the masks have only the level {levels[0]}, so there is nothing to learn"
+        found = f"the level {levels[0]}" if levels else "ignored pixels"
+        if ignored:
+            found += f" (ignored: {', '.join(map(str, ignored))})"
+        message = f"the masks have only {found}, so there is nothing to learn"
         hint = "check that these are the masks, and that they show the classes"
+        if ignored:
+            hint += "; or ignore other levels"
         search.add_finding("one-level", "error", message, hint, masks[:1])
         return
     shown_levels = ", ".join(map(str, levels[:8]))

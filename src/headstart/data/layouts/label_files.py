@@ -18,7 +18,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,40 +50,86 @@ def label_map_beside(root: Path) -> tuple[LabelMap, str] | None:
     Raises:
         DataError: The file cannot be read, or its names and levels are no label map.
     """
+    found = _first_file(root, root)
+    if found is None:
+        return None
+    path, pairs = found
+    label_map = label_map_of(pairs, path.name)
+    return label_map, classes_sentence(label_map, path.name)
+
+
+def _first_file(folder: Path, root: Path) -> tuple[Path, Pairs] | None:
+    """Return the first file in the table above that a folder holds, and its classes."""
     for name, read in _READERS:
-        path = root / name
+        path = folder / name
         if path.is_file() and (pairs := read(path, root)) is not None:
-            label_map = label_map_of(pairs, name)
-            return label_map, classes_sentence(label_map, name)
+            label_map_of(pairs, shown(path, root))  # refuses what is no label map
+            return path, pairs
     return None
 
 
-def label_maps_below(root: Path, masks: Sequence[Path]) -> dict[str, LabelMap]:
-    """Return the label maps of files in the folders between a dataset and its masks.
+def classes_below(
+    root: Path, masks: Sequence[Path], *, skip_broken: bool = False
+) -> dict[str, Pairs]:
+    """Return the classes of files in the folders between a dataset and its masks.
 
-    Several tasks of one annotation tool, unpacked side by side, bring one each.
+    Several tasks of one annotation tool, unpacked side by side, bring one each. In each folder the
+    first file in the table above is read.
 
     Args:
         root: The dataset's folder, whose own file is not looked at.
         masks: Mask files; the folders of the first few different ones are looked into.
+        skip_broken: Whether to leave out files that cannot be read.
 
     Returns:
-        Label maps by the path of their file.
+        Class names and values by the path of their file.
 
     Raises:
-        DataError: As for [`label_map_beside`][].
+        DataError: As for [`label_map_beside`][], unless ``skip_broken``.
     """
     folders: dict[Path, None] = {}
     for mask in masks:
         folders |= dict.fromkeys(p for p in mask.parents if p != root and p.is_relative_to(root))
         if len(folders) > _FOLDERS:
             break
-    return {
-        shown(folder / name, root): label_map_of(pairs, name)
-        for folder in folders
-        for name, read in _READERS
-        if (folder / name).is_file() and (pairs := read(folder / name, root)) is not None
-    }
+    found = {}
+    for folder in folders:
+        try:
+            first = _first_file(folder, root)
+        except DataError:
+            if not skip_broken:
+                raise
+            continue
+        if first is not None:
+            found[shown(first[0], root)] = first[1]
+    return found
+
+
+def disagreement(files: Mapping[str, Pairs]) -> tuple[str, str] | None:
+    """Return two files of which one gives a class another value, or a value another class.
+
+    Files may list their classes in any order, and may lack classes of others.
+
+    >>> disagreement({"a": [("tool", 1), ("tip", 2)], "b": [("tip", 2)], "c": [("tip", 1)]})
+    ('a', 'c')
+    """
+    of_name: dict[str, tuple[str, str]] = {}
+    of_value: dict[str, tuple[str, str]] = {}
+    for file, pairs in files.items():
+        for name, value in pairs:
+            known_value, there = of_name.setdefault(name, (str(value), file))
+            known_name, other = of_value.setdefault(str(value), (name, file))
+            if known_value != str(value) or known_name != name:
+                return there if known_value != str(value) else other, file
+    return None
+
+
+def together(files: Mapping[str, Pairs]) -> Pairs:
+    """Return the classes of files that agree, each once."""
+    by_name: dict[str, object] = {}
+    for pairs in files.values():
+        by_name |= dict(pairs)
+    return [*by_name.items()]
 
 
 def classes_sentence(label_map: LabelMap, source: str) -> str:

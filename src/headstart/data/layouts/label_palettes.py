@@ -8,6 +8,7 @@ VOC does; the index is then the label.
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ import numpy as np
 
 from headstart.data.files import shown
 from headstart.data.label_map import Colour, LabelMap
-from headstart.data.layouts.classes_to_paste import hex_of, named, to_paste
+from headstart.data.layouts.classes_to_paste import hex_of, hex_of_colour, named, to_paste
 from headstart.data.layouts.pairing import FrameSearch
 from headstart.data.pictures.palettes import colours_in_use, read_palette
 from headstart.data.pictures.reading import read_colours
@@ -104,26 +105,31 @@ def colours_by_use(masks: Sequence[Path], root: Path) -> list[int]:
 
 
 def _disagreement(palettes: Mapping[Path, Mapping[int, Colour]], root: Path) -> str:
-    """Say which index has two colours; else which colour has two indices; empty if none has."""
+    """Say which index has two colours; else which colour has two indices; empty if none has.
+
+    A colour that has several indices in one file has them in its palette: it says nothing.
+    """
     colour_of: dict[int, tuple[Colour, Path]] = {}
     index_of: dict[Colour, tuple[int, Path]] = {}
     two_indices = ""
+    repeated = {
+        colour
+        for palette in palettes.values()
+        for colour, count in Counter(palette.values()).items()
+        if count > 1
+    }
     for path, palette in palettes.items():
         for index, colour in palette.items():
             other, there = colour_of.setdefault(index, (colour, path))
             if other != colour:
                 return (
-                    f"index {index} is {_hex(other)} in {shown(there, root)} and {_hex(colour)} "
-                    f"in {shown(path, root)}"
+                    f"index {index} is {hex_of_colour(other)} in {shown(there, root)} and "
+                    f"{hex_of_colour(colour)} in {shown(path, root)}"
                 )
             before, there = index_of.setdefault(colour, (index, path))
-            if before != index and not two_indices:
+            if before != index and not two_indices and colour not in repeated:
                 two_indices = (
-                    f"{_hex(colour)} has the index {before} in {shown(there, root)} and {index} "
-                    f"in {shown(path, root)}"
+                    f"{hex_of_colour(colour)} has the index {before} in {shown(there, root)} and "
+                    f"{index} in {shown(path, root)}"
                 )
     return two_indices
-
-
-def _hex(colour: Colour) -> str:
-    return "#{:02x}{:02x}{:02x}".format(*colour)

@@ -56,6 +56,7 @@ def _arranged(root: Path) -> tuple[Arrangement, Roles] | None:
 
 
 def _find(search: FrameSearch, arrangement: Arrangement, roles: Roles) -> LabelMap | None:
+    search.add_folders_not_entered()
     _describe(search, arrangement, roles)
     mask_files = [path for kind in roles.masks for path in arrangement.files(kind)]
     label_map = (
@@ -64,24 +65,22 @@ def _find(search: FrameSearch, arrangement: Arrangement, roles: Roles) -> LabelM
         else find_label_map(search, mask_files)
     )
     group_of = groups_of(arrangement, roles.pictures)
-    unlabelled = []
+    unlabelled: list[tuple[str | None, Path]] = []
     unpaired: list[Path] = []
     for part, pictures in arrangement.kinds[roles.pictures].items():
         masks: list[Mapping[str, tuple[Path, ...]]] = [
             arrangement.kinds[kind].get(part, {}) for kind in roles.masks
         ]
         if not any(masks):
-            unlabelled += [path for paths in pictures.values() for path in paths]
+            unlabelled += [(part[0], path) for paths in pictures.values() for path in paths]
             continue
         _pair(search, part, pictures, masks, label_map or _UNKNOWN, group_of, unpaired)
     _without_picture(search, arrangement, roles)
     unpaired = _without_extras(search, unpaired)
-    others = [
-        kind for kind in arrangement.kinds if not (kind in roles.masks or kind in roles.left_out)
-    ]
-    unlabelled += [
-        path for kind in others if kind != roles.pictures for path in arrangement.files(kind)
-    ]
+    known = {roles.pictures, *roles.masks, *roles.left_out}
+    for kind in (kind for kind in arrangement.kinds if kind not in known):
+        for (split, _), by_key in arrangement.kinds[kind].items():
+            unlabelled += [(split, path) for paths in by_key.values() for path in paths]
     if unpaired:
         message = "a picture has no mask"
         hint = (
@@ -89,13 +88,7 @@ def _find(search: FrameSearch, arrangement: Arrangement, roles: Roles) -> LabelM
             'shows nothing, say missing = "background" in dataset.toml'
         )
         search.add_finding("image-without-mask", "error", message, hint, unpaired)
-    if unlabelled:
-        search.unlabelled["train"] = with_unique_names(
-            (Frame(path.stem, path) for path in unlabelled), search.root
-        )
-        folders = sorted({shown(path.parent, search.root) for path in unlabelled})
-        counted = f"{len(unlabelled)} pictures in {_listed(folders)}"
-        search.reading.append(f"Without masks: {counted}, which only pretexts use")
+    _set_unlabelled(search, unlabelled)
     if set(search.splits) == {"train"}:  # a folder called train alone is no split
         search.splits[NO_SPLIT] = search.splits.pop("train")
     if NO_SPLIT not in search.splits:
@@ -112,6 +105,18 @@ LAYOUT = Layout(
     arrangement="a folder of pictures and a folder of masks with the same names",
     recognise=recognise,
 )
+
+
+def _set_unlabelled(search: FrameSearch, unlabelled: list[tuple[str | None, Path]]) -> None:
+    pictures = [path for split, path in unlabelled if split != "test"]
+    if pictures:
+        search.unlabelled["train"] = with_unique_names(
+            (Frame(path.stem, path) for path in pictures), search.root
+        )
+        folders = sorted({shown(path.parent, search.root) for path in pictures})
+        counted = f"{len(pictures)} pictures in {_listed(folders)}"
+        search.reading.append(f"Without masks: {counted}, which only pretexts use")
+    search.say_left_out(len(unlabelled) - len(pictures))
 
 
 def _class_per_kind(search: FrameSearch, kinds: tuple[str, ...]) -> LabelMap:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from headstart.data.files import listing, merged, shown
+from headstart.data.files import folders_not_entered, listing, merged, shown
 from headstart.data.label_map import LabelMap
 from headstart.data.layouts.dataset import SPLITS, Dataset, FaultyDatasetError, Layout
 from headstart.data.pictures.frame import Frame
@@ -41,6 +41,18 @@ class FrameSearch:
         """Add a finding about ``paths``."""
         files = tuple(shown(path, self.root) for path in paths)
         self.findings.append(Finding(code, severity, message, hint, files))
+
+    def say_left_out(self, test_pictures: int) -> None:
+        """Say that unlabelled pictures of the test split are no pictures for pre-training."""
+        if test_pictures:
+            self.reading.append(
+                f"{test_pictures} test pictures without masks are left out: nothing is learned "
+                "from pictures of the test split"
+            )
+
+    def add_folders_not_entered(self) -> None:
+        """Add findings about links to folders, and about folders that cannot be listed."""
+        self.findings += folders_not_entered(self.root)
 
 
 def layout(
@@ -212,8 +224,8 @@ def describe(search: FrameSearch) -> None:
     """Begin the reading with a picture and its mask, the splits, and pictures without masks."""
     sentences = []
     frames = [frame for split in search.splits.values() for frame in split]
-    if frames:
-        picture, mask = shown(frames[0].image, search.root), shown(frames[0].masks[0], search.root)
+    if (first := next((frame for frame in frames if frame.masks), None)) is not None:
+        picture, mask = shown(first.image, search.root), shown(first.masks[0], search.root)
         sentences.append(f"Pictures and masks: {len(frames)}, such as {picture} and {mask}")
     if all(search.splits):
         counts = ", ".join(f"{len(split)} {name}" for name, split in search.splits.items())

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path, PurePosixPath
 
-from headstart.data.layouts.description import Parts, matching
 from headstart.data.layouts.name_patterns import constant_affixes, split_of, split_word
+from headstart.data.layouts.path_patterns import Parts, matching
 
 _FREE = ("folder", "subfolder", "subsubfolder")  # parts without a meaning
 

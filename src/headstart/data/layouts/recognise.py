@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from headstart.data.files import link_leaves, listing, merged, shown
+from headstart.data.files import folders_not_entered, listing, merged, shown
 from headstart.data.layouts import (
     described,
     description,
@@ -78,8 +78,10 @@ def layout_of(root: Path) -> str | None:
     """Return the name of a dataset's layout; None if it has none, as a folder of pictures.
 
     Raises:
-        DataError: The folder is EndoVis 2017, but the path names a target or fold that does not
-            exist.
+        DataError: The folder is almost a dataset: two readings of it fit equally, its
+            ``dataset.toml`` is wrong, or the path names a target or fold of EndoVis 2017 that does
+            not exist. Or a folder cannot be listed.
+        OSError: The name is too long, or a folder may not be entered.
     """
     found = recognise(root)
     return None if found is None else found.layout
@@ -88,8 +90,7 @@ def layout_of(root: Path) -> str | None:
 def recognise(root: Path) -> Recognised[Dataset] | None:
     """Recognise a dataset with masks; None if it has no known layout.
 
-    Raises:
-        DataError: as [`layout_of`][], or two readings of the folder fit equally.
+    Args, Raises: as [`layout_of`][].
     """
     found = first_that_recognises(LAYOUTS, root)
     if found is not None:
@@ -134,16 +135,12 @@ def _not_a_folder(root: Path) -> Finding | None:
 
 
 def _unreadable_pictures(root: Path) -> tuple[Finding, ...]:
-    """Return why a folder shows no pictures: links out of it, or files that cannot be read.
+    """Return why a folder shows no pictures: links out of it, or what cannot be read.
 
-    Looks at links to folders, and at a few files with the endings of pictures; nothing is returned
-    if one of them can be read.
+    Looks at all folders, and at a few files with the endings of pictures; nothing is returned if
+    one of them can be read.
     """
-    faults = [
-        link_leaves((name,))
-        for name in listing(root, root)
-        if (root / name).is_symlink() and (root / name).is_dir() and not _inside(root / name, root)
-    ]
+    faults = [each for each in folders_not_entered(root) if each.severity == "error"]
     for place in find_places(root)[:_PLACES_LOOKED_INTO]:
         try:
             read_image(place.files[0], root)
@@ -152,10 +149,6 @@ def _unreadable_pictures(root: Path) -> tuple[Finding, ...]:
         else:
             return ()
     return merged(faults)
-
-
-def _inside(path: Path, root: Path) -> bool:
-    return path.resolve().is_relative_to(root.resolve())
 
 
 def _is_dataset(path: Path) -> bool:
@@ -173,7 +166,7 @@ def _unknown_layout(root: Path) -> Finding:
         hint = "in that tool, export the annotations as COCO, and put that file in its place"
         return Finding("layout", "error", message, hint, (file,))
     names = listing(root, root)
-    datasets = [name for name in names if _is_dataset(root / name)]
+    datasets = [name for name in names if (root / name).is_dir() and _is_dataset(root / name)]
     listed = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
     message = f"{root} has none of the known layouts; it holds {listed or 'nothing'}"
     *arrangements, last = (layout.arrangement for layout in reversed(LAYOUTS))

@@ -49,6 +49,8 @@ class Layer:
         hint: advice for the user if a mask has other levels.
         ignored: grey levels in the file of pixels that count nowhere.
         threshold: the file is read as 255 from this brightness up and as 0 below; None: as it is.
+        published: it is a file of a published dataset, and read as it is: transparent pixels are
+            no background, and where ``others`` is given, alpha and soft edges mean nothing.
     """
 
     path: Path
@@ -58,6 +60,7 @@ class Layer:
     hint: str = ""
     ignored: tuple[int, ...] = ()
     threshold: int | None = None
+    published: bool = field(default=False, repr=False)  # runs have recorded hashes without it
 
     @property
     def may_ignore(self) -> bool:

@@ -18,6 +18,7 @@ NEAREST_HINT = (
 )
 """What to do with colours that smoothing or compression has mixed."""
 
+_COMPARED = 2000  # unknown colours of a mask, the most frequent; each takes all pairs of classes
 _BETWEEN = 24.0  # RGB distance from the line between two colours
 _GAMMA = 2.2  # programs mix colours as they are stored, or as light
 _MIXED = 0.9  # share of a mask's unknown pixels; the rest lies where three classes meet
@@ -71,8 +72,11 @@ def has_soft_edges(codes: Int64[np.ndarray, "h w"], known: Sequence[int]) -> boo
     """Whether the unknown colours of a mask are mixtures of known ones along borders."""
     values, inverse, counts = np.unique(codes, return_inverse=True, return_counts=True)
     unknown = ~np.isin(values, known)
-    mixed = unknown & are_mixtures(values, known)
-    if counts[mixed].sum() < _MIXED * counts[unknown].sum():
+    frequent = np.flatnonzero(unknown)
+    if len(frequent) > _COMPARED:
+        frequent = frequent[np.argsort(-counts[frequent], kind="stable")[:_COMPARED]]
+    mixed = are_mixtures(values[frequent], known)
+    if counts[frequent][mixed].sum() < _MIXED * counts[frequent].sum():
         return False
     return lies_along_borders(unknown[inverse].reshape(codes.shape))
 

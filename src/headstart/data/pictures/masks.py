@@ -75,11 +75,14 @@ def read_labelled(
         except DataError as e:
             findings.extend(e.findings)
             continue
-        labels = above if labels is None else np.where(above == 0, labels, above)
+        # masks of a broken picture are read for their faults alone; their sizes may differ
+        broken = image is None
+        labels = above if labels is None or broken else np.where(above == 0, labels, above)
     if frame.valid is not None:
         try:
             outside = _placed(read_luma(frame.valid, root), frame.valid, frame, size, root)
-            labels = None if labels is None else np.where(outside == 0, np.uint8(IGNORE), labels)
+            if labels is not None and image is not None:
+                labels = np.where(outside == 0, np.uint8(IGNORE), labels)
         except DataError as e:
             findings.extend(e.findings)
     if findings:
@@ -119,14 +122,13 @@ def _read_layer(
     if isinstance(layer, ColourLayer):
         return _coloured(layer, label_map, index, frame, size, root)
     where = (shown(layer.path, root),)
-    published = bool(layer.hint)  # its masks are what they are: transparency means nothing
     background = next((level for level, to in layer.levels if to == label_map.greys[0]), None)
     try:
         if layer.others is None and layer.threshold is None:
-            grey = read_mask(layer.path, root, None if published else background)
+            grey = read_mask(layer.path, root, None if layer.published else background)
         else:
-            hard = layer.threshold is None and not published
-            grey = read_luma(layer.path, root, on_black=not published, hard=hard)
+            hard = layer.threshold is None and not layer.published
+            grey = read_luma(layer.path, root, on_black=not layer.published, hard=hard)
     except DataError as e:
         if layer.hint and all(f.code in _PIXELS for f in e.findings):
             raise DataError([replace(f, hint=layer.hint) for f in e.findings]) from e

@@ -71,7 +71,7 @@ def truth(out: Path) -> None:
 
 
 def datumaro(out: Path) -> None:
-    """Write COCO (polygons, run lengths), CVAT, VOC and YOLO as Datumaro exports them."""
+    """Write COCO (polygons, run lengths), CVAT and VOC as Datumaro exports them."""
     import datumaro as dm
 
     def dataset(masks: bool, subsets: tuple[str, ...]) -> Any:

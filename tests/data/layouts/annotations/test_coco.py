@@ -286,6 +286,18 @@ def test_a_picture_of_another_split_is_no_substitute(tmp_path: Path) -> None:
     assert faults(tmp_path).keys() == {"annotated-picture-missing"}
 
 
+def test_a_picture_in_the_files_of_two_splits_is_an_error(tmp_path: Path) -> None:
+    made = scenes()
+    for scene in (scene for members in made.values() for scene in members):
+        save(tmp_path / "images" / f"{scene.stem}.png", scene.pixels)
+    made["validation"] = [*made["validation"], made["train"][0]]
+    for split, members in made.items():
+        write_json(tmp_path / "annotations" / f"{split}.json", content(members))
+    found = faults(tmp_path)
+    assert found.keys() == {"picture-twice"}
+    assert found["picture-twice"].files == ("images/train0.png",)
+
+
 def test_pictures_that_no_file_lists(tmp_path: Path) -> None:
     official(tmp_path, scenes())
     save(tmp_path / "train2017" / "new.png", np.zeros((4, 4, 3), np.uint8))

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from headstart.data.label_map import IGNORE
-from headstart.data.layouts.class_layouts import classes_layout_of
 from headstart.data.layouts.recognise import layout_of, open_dataset
 from headstart.data.pictures.masks import read_labelled
+from headstart.data.task import task_of
 from tests.data.layouts.plain_copy import (
     HEIGHT,
     WIDTH,
@@ -109,7 +109,7 @@ def test_it_equals_the_plain_copy(tmp_path: Path, draw: Draw, counts: dict[str, 
     drawn = scenes(**counts)
     ours = open_dataset(cvat(tmp_path / "cvat", drawn, draw))
     assert ours.layout == "cvat"
-    assert classes_layout_of(tmp_path / "cvat") is None
+    assert task_of(tmp_path / "cvat") == "segmentation"
     assert_same(ours, plain_copy(tmp_path / "plain", drawn))
 
 
@@ -196,7 +196,10 @@ def test_folders_of_one_split_enter_the_names_of_frames(tmp_path: Path) -> None:
     assert names == {f"p{k}-a": f"p{k}" for k in range(4)}
 
 
-def test_several_tasks_whose_pictures_share_names(tmp_path: Path) -> None:
+@pytest.mark.parametrize("overview", ["", "images/overview.png"])
+def test_several_tasks_whose_pictures_share_names(tmp_path: Path, overview: str) -> None:
+    if overview:
+        save_picture(tmp_path / overview, "overview")
     for task in ("arm", "leg", "toe"):
         images = ""
         for k in range(4):
@@ -351,4 +354,4 @@ def test_other_folders_are_not_taken_for_it(tmp_path: Path) -> None:
     save_picture(tmp_path / "classes/train/dog/a.png", "a")
     (tmp_path / "classes/annotations.xml").write_text("<annotation><object/></annotation>")
     assert layout_of(tmp_path / "classes") is None
-    assert classes_layout_of(tmp_path / "classes") == "classes"
+    assert task_of(tmp_path / "classes") == "classification"

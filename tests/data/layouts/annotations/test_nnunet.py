@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from headstart.data.layouts.class_layouts import classes_layout_of
 from headstart.data.layouts.recognise import open_dataset
+from headstart.data.task import task_of
 from tests.data.layouts.plain_copy import (
     Scenes,
     assert_same,
@@ -50,7 +50,7 @@ def test_without_test_cases_it_equals_the_plain_copy(tmp_path: Path, description
     drawn = scenes(none=12)
     ours = open_dataset(nnunet(tmp_path / "Dataset001_Tools", drawn, description))
     assert ours.layout == "nnunet"
-    assert classes_layout_of(tmp_path / "Dataset001_Tools") is None
+    assert task_of(tmp_path / "Dataset001_Tools") == "segmentation"
     assert_same(ours, plain_copy(tmp_path / "plain", drawn))
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from headstart.data.layouts.class_layouts import classes_layout_of
+from headstart.data.task import task_of
 from tests.data.layouts.annotations.annotated import faults, save
 
 REGION = {"shape_attributes": {"name": "polygon", "all_points_x": [1, 5], "all_points_y": [1, 2]},
@@ -46,7 +46,7 @@ def test_the_tool_is_named(tmp_path: Path, name: str, content: Any, tool: str) -
     path = tmp_path / name
     path.parent.mkdir(exist_ok=True)
     path.write_text(content if isinstance(content, str) else json.dumps(content))
-    assert classes_layout_of(tmp_path) is None
+    assert task_of(tmp_path) == "segmentation"
     error = faults(tmp_path)["layout"]
     assert tool in error.message and "COCO" in error.hint
     assert name in error.message or error.files == (name,)

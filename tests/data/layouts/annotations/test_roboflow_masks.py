@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from headstart.data.layouts.class_layouts import classes_layout_of
 from headstart.data.layouts.recognise import layout_of, open_dataset
+from headstart.data.task import task_of
 from tests.data.layouts.plain_copy import (
     Scenes,
     assert_same,
@@ -43,7 +43,7 @@ def root(tmp_path: Path) -> Path:
 def test_it_equals_the_plain_copy(tmp_path: Path, root: Path) -> None:
     ours = open_dataset(root)
     assert ours.layout == "roboflow-masks"
-    assert classes_layout_of(root) is None
+    assert task_of(root) == "segmentation"
     assert ours.findings == ()
     assert_same(ours, plain_copy(tmp_path / "plain", scenes(train=6, validation=2, test=2)))
 

@@ -11,10 +11,10 @@ import pytest
 from PIL import Image
 
 from headstart.data.label_map import IGNORE
-from headstart.data.layouts.class_layouts import classes_layout_of
 from headstart.data.layouts.label_files import voc_colour
 from headstart.data.layouts.recognise import open_dataset
 from headstart.data.pictures.masks import read_labelled
+from headstart.data.task import task_of
 from headstart.errors import DataError
 from tests.data.layouts.plain_copy import (
     NAMES,
@@ -60,6 +60,11 @@ def levels(path: Path, indices: np.ndarray) -> None:
     save(path, indices)
 
 
+def levels_on_nothing(path: Path, indices: np.ndarray) -> None:
+    """Where nobody painted, pixels are transparent."""
+    save(path, np.stack([indices, (indices > 0) * np.uint8(255)], axis=-1))
+
+
 def voc(
     root: Path, drawn: Scenes, write: Write = rgb, labelmap: str | None = LABELMAP, void: int = -1
 ) -> Path:
@@ -82,11 +87,11 @@ def voc(
 ALL = scenes(train=5, validation=2, test=2)
 
 
-@pytest.mark.parametrize("write", [rgb, palette, levels])
+@pytest.mark.parametrize("write", [rgb, palette, levels, levels_on_nothing])
 def test_it_equals_the_plain_copy(tmp_path: Path, write: Write) -> None:
     ours = open_dataset(voc(tmp_path / "voc", ALL, write))
     assert ours.layout == "voc"
-    assert classes_layout_of(tmp_path / "voc") is None
+    assert task_of(tmp_path / "voc") == "segmentation"
     assert ours.findings == ()
     assert_same(ours, plain_copy(tmp_path / "plain", ALL))
 

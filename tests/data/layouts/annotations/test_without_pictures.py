@@ -51,3 +51,10 @@ def test_one_error_names_a_picture(tmp_path: Path, write: Callable[[Path], None]
     assert found.keys() == {"export-without-pictures"}
     finding = found["export-without-pictures"]
     assert "test0." in finding.message and len(finding.files) == 1
+
+
+def test_classes_alone_mention_no_picture(tmp_path: Path) -> None:
+    (tmp_path / "data.yaml").write_text(test_yolo.LIST + test_yolo.NAMES_LIST)
+    finding = faults(tmp_path)["export-without-pictures"]
+    assert "neither pictures nor labels" in finding.message
+    assert finding.files == ("data.yaml",)

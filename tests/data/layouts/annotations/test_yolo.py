@@ -122,6 +122,18 @@ def test_no_splits_and_no_validation(tmp_path: Path) -> None:
     assert sum(map(len, flat.splits.values())) == 10 and "split-by-tool" in notes(flat)
 
 
+@pytest.mark.parametrize("value", ["images", "train.txt"])
+def test_a_picture_in_two_splits_is_an_error(tmp_path: Path, value: str) -> None:
+    ultralytics(tmp_path, clipped(scenes()))
+    (tmp_path / "train.txt").write_text("images/train/train0.png\nimages/val/validation0.png\n")
+    text = f"train: {value}\nval: images/val\n"
+    (tmp_path / "data.yaml").write_text(text + NAMES_LIST)
+    found = faults(tmp_path)
+    assert found.keys() == {"picture-twice"}
+    assert found["picture-twice"].files[0] == "images/val/validation0.png"
+    assert "train and validation" in found["picture-twice"].message
+
+
 def test_a_class_called_no_keeps_its_name(tmp_path: Path) -> None:
     ultralytics(tmp_path, clipped(scenes()))
     (tmp_path / "data.yaml").write_text(LIST + "names: [no, on, 3]\n")
@@ -210,14 +222,16 @@ def test_a_huge_yaml_is_refused(tmp_path: Path) -> None:
     assert faults(tmp_path).keys() == {"file-too-large"}
 
 
-@pytest.mark.parametrize("path", ["../../outside/images", "/etc", "nowhere", "x" * 5000, "a\\0b"])
+@pytest.mark.parametrize(
+    "path", ["../../outside/images/train", "/etc", "nowhere", "x" * 5000, "a\\0b"]
+)
 def test_paths_never_leave_the_folder(tmp_path: Path, path: str) -> None:
-    outside = tmp_path / "outside" / "images"
+    outside = tmp_path / "outside" / "images" / "train"
     save(outside / "secret.png", np.zeros((4, 4, 3), np.uint8))
     ultralytics(tmp_path / "yolo", clipped(scenes()))
     text = f'train: "{path}"\nval: images/val\ntest: images/test\n'
     (tmp_path / "yolo" / "data.yaml").write_text(text + NAMES_LIST)
-    if path == "../../outside/images":  # its end exists in the dataset: images/, of all splits
+    if path.endswith("images/train"):  # its end exists in the dataset
         dataset = open_dataset(tmp_path / "yolo")
         assert all(f.image.is_relative_to(tmp_path / "yolo") for f in dataset.splits["train"])
     else:

@@ -9,8 +9,9 @@ from pathlib import Path
 from headstart.data.files import natural_key, shown
 from headstart.data.label_map import LabelMap, backgrounds
 from headstart.data.layouts.annotations.annotation_shapes import ShapeReader
+from headstart.data.layouts.frame_names import frame_names
 from headstart.data.layouts.name_patterns import outermost_difference, usual_split
-from headstart.data.layouts.pairing import FrameSearch, composed
+from headstart.data.layouts.pairing import FrameSearch
 from headstart.data.layouts.splitting import NO_SPLIT, complete_splits
 from headstart.data.pictures.frame import Frame, MaskLayer
 from headstart.errors import DataError, Finding
@@ -85,8 +86,8 @@ def set_frames(
         search.reading.append(f"Groups: {len(known)}, from the folders {listed}")
     for split, pictures in annotated.items():
         if pictures:
-            names = _frame_names(search, pictures)
-            ordered = sorted(pictures, key=lambda path: natural_key(names[path]))
+            names = frame_names(search, sorted(pictures), search.root)
+            ordered = sorted(names, key=lambda path: natural_key(names[path]))
             search.splits[split] = tuple(
                 Frame(names[path], path, pictures[path], groups[path]) for path in ordered
             )
@@ -95,14 +96,14 @@ def set_frames(
         by_split[split or "train"].append(path)
     for split in ("train", "validation"):
         if by_split[split]:
-            names = _frame_names(search, by_split[split])
-            search.unlabelled[split] = tuple(Frame(names[p], p) for p in by_split[split])
+            names = frame_names(search, sorted(by_split[split]), search.root)
+            search.unlabelled[split] = tuple(
+                Frame(names[path], path) for path in by_split[split] if path in names
+            )
             search.reading.append(
                 f"{len(by_split[split])} pictures without annotations are unlabelled ({split})"
             )
-    if by_split["test"]:
-        count = len(by_split["test"])
-        search.reading.append(f"{count} test pictures without annotations are left out")
+    search.say_left_out(len(by_split["test"]))
     every_layer = [
         layer for pictures in annotated.values() for p in pictures.values() for layer in p
     ]
@@ -148,26 +149,19 @@ def background_only(faults: ShapeReader, annotated: Annotated, format_name: str)
         faults.search.add_finding("picture-without-annotations", "warning", message, hint, empty)
 
 
+def report_two_splits(faults: ShapeReader, picture: Path, splits: Sequence[str]) -> None:
+    """Add the error of a picture that two splits hold."""
+    named = " and ".join(split or "pictures without a split" for split in splits)
+    message = f"a picture is in two splits: {named}"
+    hint = "keep each picture in one split; scores on pictures that were trained on mean nothing"
+    faults.add_finding("picture-twice", "error", message, hint, [picture])
+
+
 def count_of(annotated: Annotated) -> str:
     """Return the numbers of pictures and shapes in words."""
     layers = [layers for pictures in annotated.values() for layers in pictures.values()]
     shapes = sum(len(getattr(layer, "shapes", (layer,))) for each in layers for layer in each)
     return f"{len(layers)} pictures with {shapes} annotations"
-
-
-def _frame_names(search: FrameSearch, pictures: Iterable[Path]) -> dict[Path, str]:
-    """Return the stems; with the folders before them if two pictures share a stem."""
-    paths = sorted(pictures)
-    names = {path: composed(path.stem) for path in paths}
-    if len(set(names.values())) < len(paths):
-        for path in paths:
-            parts = path.relative_to(search.root).with_suffix("").parts
-            names[path] = composed("-".join(parts))
-    counts = Counter(names.values())
-    if same := [path for path in paths if counts[names[path]] > 1]:
-        message = "several pictures share one stem, so their frames would share one name"
-        search.add_finding("same-stem", "error", message, "rename all but one", same)
-    return names
 
 
 def split_of(search: FrameSearch, path: Path) -> str:

@@ -29,6 +29,7 @@ from headstart.data.layouts.annotations.annotated_frames import (
     background_only,
     classes_of,
     count_of,
+    report_two_splits,
     say_classes,
     set_frames,
     split_of,
@@ -84,6 +85,7 @@ class _File:
 
 def _find(search: FrameSearch) -> LabelMap:
     root = search.root
+    search.add_folders_not_entered()
     reader = ShapeReader(search)
     files = [_read_file(path, reader) for path in _chosen(search)]
     unused = _supercategories(files)
@@ -118,6 +120,9 @@ def _find(search: FrameSearch) -> LabelMap:
                 both = dict.fromkeys((before.path, file.path))
                 reader.add_finding("bad-annotations", "error", message, hint, both)
                 continue
+            if other := next((of for of, known in annotated.items() if path in known), None):
+                report_two_splits(reader, path, (other, split))
+                continue
             size = picture_size(image.get("height"), image.get("width"))
             shapes = _shapes(reader, file, file.annotations.get(key, ()), grey_of, size, name)
             annotated[split][path] = (Shapes(file.path, tuple(shapes), size),)
@@ -143,7 +148,8 @@ LAYOUT = export_layout(
 
 def _chosen(search: FrameSearch) -> list[Path]:
     """Return the annotation files to read; of several for one purpose those of instances."""
-    paths = [p for p in json_files(search.root) if looks_like_coco(head(p, search.root))]
+    root = search.root
+    paths = [p for p in json_files(root, every=True) if looks_like_coco(head(p, root))]
     by_folder: dict[Path, list[Path]] = defaultdict(list)
     for path in paths:
         by_folder[path.parent].append(path)

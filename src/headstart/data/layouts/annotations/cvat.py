@@ -24,9 +24,10 @@ from pathlib import Path
 
 from headstart.data.files import natural_key, open_regular, shown
 from headstart.data.label_map import LabelMap, label_map_of
+from headstart.data.layouts.annotations.annotated_frames import split_of
 from headstart.data.layouts.annotations.annotation_files import PicturesByName, no_pictures
 from headstart.data.layouts.annotations.cvat_xml import Annotations, CvatPicture, read_annotations
-from headstart.data.layouts.annotations.json_heads import first_files, subfolders
+from headstart.data.layouts.annotations.json_heads import every_file, first_files, subfolders
 from headstart.data.layouts.dataset import SPLITS
 from headstart.data.layouts.frame_names import frame_names
 from headstart.data.layouts.label_files import classes_sentence, with_background
@@ -49,16 +50,21 @@ def evidence(root: Path) -> Path | None:
     return next(_files(root), None)
 
 
-def _files(root: Path) -> Iterator[Path]:
-    """Return ``annotations.xml``, else all XML files that begin as CVAT's, else those of tasks."""
+def _files(root: Path, *, every: bool = False) -> Iterator[Path]:
+    """Return ``annotations.xml``, else the XML files that begin as CVAT's, else those of tasks.
+
+    Args:
+        root: the dataset's folder.
+        every: return all of them; else the first few, which show the format.
+    """
     with_masks = any((root / split / "masks").is_dir() for split in (*SPLITS, "."))
     if with_masks or (root / "segmentation").is_dir():
         return
-    names = first_files(root, (".xml",))
-    if _FILE in names:
+    names = every_file(root, (".xml",)) if every else first_files(root, (".xml",))
+    if (root / _FILE).exists():
         names = [_FILE]
     elif not names:
-        names = [f"{folder}/{_FILE}" for folder in subfolders(root)]
+        names = [f"{folder}/{_FILE}" for folder in subfolders(root, every=every)]
     yield from (root / name for name in names if _is_of_cvat(root / name, root))
 
 
@@ -72,7 +78,7 @@ def _is_of_cvat(path: Path, root: Path) -> bool:
 
 def _read_all(root: Path) -> tuple[Annotations, tuple[Path, ...]]:
     """Return the annotations of all files, and the files."""
-    together, paths = Annotations(), tuple(_files(root))
+    together, paths = Annotations(), tuple(_files(root, every=True))
     for path in paths:
         annotations = read_annotations(path, root)
         for picture in annotations.pictures if path.name != _FILE else ():
@@ -85,6 +91,7 @@ def _read_all(root: Path) -> tuple[Annotations, tuple[Path, ...]]:
 
 def _find(search: FrameSearch) -> LabelMap | None:
     root = search.root
+    search.add_folders_not_entered()
     annotations, files = _read_all(root)
     source = ", ".join(shown(path, root) for path in files[:4])
     source += f" and {len(files) - 4} more files" if len(files) > 4 else ""
@@ -105,10 +112,13 @@ def _find(search: FrameSearch) -> LabelMap | None:
     search.reading.append(classes_sentence(label_map, source))
     if len(tasks) > 1:
         search.reading.append(f"Groups: {len(tasks)}, the folders of the tasks.")
-    folder = _picture_folder(root)
+    folder = _picture_folder(root) if root in tasks else root  # contains all pictures
     _fill_splits(search, annotations, paths, levels, folder)
     every_picture = {path for pictures in tasks.values() for path in pictures.pictures}
-    if others := sorted(every_picture - set(paths.values())):
+    without = sorted(every_picture - set(paths.values()))
+    others = [path for path in without if split_of(search, path) != "test"]
+    search.say_left_out(len(without) - len(others))
+    if others:
         names = frame_names(search, others, folder)
         frames = [Frame(name, path) for path, name in names.items()]
         search.unlabelled["train"] = tuple(sorted(frames, key=lambda f: natural_key(f.name)))

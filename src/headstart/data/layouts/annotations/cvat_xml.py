@@ -20,6 +20,7 @@ from defusedxml.ElementTree import DefusedXMLParser
 
 from headstart.data.files import open_regular
 from headstart.data.layouts.annotations.annotation_files import MAX_BYTES, bad_annotations
+from headstart.data.layouts.annotations.annotation_shapes import turned
 from headstart.data.pictures.frame import Polygon, RunLengths, Shape
 from headstart.data.pictures.refusals import MAX_PIXELS
 from headstart.errors import DataError
@@ -225,7 +226,7 @@ def _area(tag: str, attributes: Mapping[str, str], size: tuple[int, int]) -> Sha
             _coordinate(attributes[side]) for side in ("xtl", "ytl", "xbr", "ybr")
         )
         points = [(left, top), (right, top), (right, bottom), (left, bottom)]
-        points = _rotated(points, ((left + right) / 2, (top + bottom) / 2), attributes)
+        points = _turned(points, ((left + right) / 2, (top + bottom) / 2), attributes)
     else:
         x, y, across, down = (_coordinate(attributes[key]) for key in ("cx", "cy", "rx", "ry"))
         # The chord of n equal arcs lies at most r (1 - cos(pi / n)) inside the arc.
@@ -233,7 +234,7 @@ def _area(tag: str, attributes: Mapping[str, str], size: tuple[int, int]) -> Sha
         n = min(n, _MAX_CORNERS)
         turns = [2 * math.pi * k / n for k in range(n)]
         points = [(x + across * math.cos(t), y + down * math.sin(t)) for t in turns]
-        points = _rotated(points, (x, y), attributes)
+        points = _turned(points, (x, y), attributes)
     return Polygon(None, (tuple(points),))
 
 
@@ -244,16 +245,8 @@ def _coordinate(text: str) -> float:
     return value
 
 
-def _rotated(points: list[Point], centre: Point, attributes: Mapping[str, str]) -> list[Point]:
-    """Return points turned clockwise around a centre by the shape's rotation in degrees."""
-    angle = math.radians(_coordinate(attributes.get("rotation", "0")))
-    if angle == 0:
-        return points
-    (x, y), cos, sin = centre, math.cos(angle), math.sin(angle)
-    return [
-        (x + (px - x) * cos - (py - y) * sin, y + (px - x) * sin + (py - y) * cos)
-        for px, py in points
-    ]
+def _turned(points: list[Point], centre: Point, attributes: Mapping[str, str]) -> list[Point]:
+    return turned(points, centre, _coordinate(attributes.get("rotation", "0")))
 
 
 def _run_lengths(attributes: Mapping[str, str], size: tuple[int, int]) -> RunLengths:

@@ -1,4 +1,7 @@
-"""Which JSON files a folder holds, and what their first bytes show of their format."""
+"""Which JSON files a folder holds, and what their first bytes show of their format.
+
+Recognising a format looks at a few files. Reading it lists every file.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +14,12 @@ from pathlib import Path
 
 from headstart.data.files import is_junk, natural_key, open_regular
 from headstart.data.layouts.name_patterns import usual_split
-from headstart.errors import DataError
+from headstart.errors import DataError, Finding
 
 _HEAD = 1 << 16
-_FOLDERS = 256  # subfolders of one folder that are looked into
-_FILES = 12  # files of one folder that are opened
+_FOLDERS = 256  # subfolders of one folder that are looked into to recognise a format
+_FILES = 12  # files of one folder that are opened for it
+_MOST_NAMES = 1_000_000  # in the folders whose files are all listed
 _DEPTH = 6  # folders above a JSON file that lies beside its picture
 _FILES_BELOW = 2  # files of one deeper folder that are opened
 _OPENED_BELOW = 64  # files of all deeper folders that are opened
@@ -32,24 +36,36 @@ def head(path: Path, root: Path) -> str:
         return ""
 
 
-def json_files(root: Path) -> Iterator[Path]:
-    """Return a few JSON files of a folder and the folders in it, in natural order.
+def json_files(root: Path, *, every: bool = False) -> Iterator[Path]:
+    """Return JSON files of a folder and the folders in it, in natural order.
 
     Folders named like a split, or as annotation tools name theirs, are looked into one level
     deeper; in all others only folders named as tools name theirs are. A folder with a
     ``mapping.json`` has none: it is one of the layouts of masks.
+
+    Args:
+        root: the folder.
+        every: return every file, as reading a format needs; else the first few files of the first
+            few hundred folders, which show the format.
+
+    Raises:
+        DataError: there are more than a million names, and ``every`` file is asked for.
     """
     if (root / "mapping.json").exists():
         return
-    names, folders, _ = _names(root)
-    yield from (root / name for name in names)
-    for folder in folders:
-        names, deeper, _ = _names(root / folder)
-        yield from (root / folder / name for name in names)
-        every = bool(usual_split(folder)) or folder.lower() in _HOLDERS
-        for sub in deeper:
-            if every or sub.lower() in _HOLDERS:
-                yield from (root / folder / sub / name for name in _names(root / folder / sub)[0])
+    read = 0
+    waiting = [(root, 0)]
+    while waiting:
+        folder, depth = waiting.pop()
+        names, folders, count = _names(folder, every=every)
+        read += count
+        if every and read > _MOST_NAMES:
+            raise _too_many_names(root)
+        yield from (folder / name for name in names)
+        if depth < 2:
+            enters_all = depth == 0 or bool(usual_split(folder.name)) or _is_holder(folder.name)
+            deeper = [name for name in folders if enters_all or _is_holder(name)]
+            waiting += [(folder / name, depth + 1) for name in reversed(deeper)]
 
 
 def deeper_json_files(root: Path) -> Iterator[Path]:
@@ -78,13 +94,25 @@ def first_files(folder: Path, endings: tuple[str, ...]) -> list[str]:
     return _names(folder, endings)[0]
 
 
-def subfolders(folder: Path) -> list[str]:
-    """Return the names of the first folders in a folder, those named as tools name theirs first."""
-    return _names(folder)[1]
+def every_file(folder: Path, endings: tuple[str, ...]) -> list[str]:
+    """Return the names of all files of a folder with some endings, in natural order."""
+    return _names(folder, endings, every=True)[0]
 
 
-def _names(folder: Path, endings: tuple[str, ...] = (".json",)) -> tuple[list[str], list[str], int]:
-    """Return the first files with some endings, the first folders, and how many names there are."""
+def subfolders(folder: Path, *, every: bool = False) -> list[str]:
+    """Return the names of the folders in a folder, those named as tools name theirs first.
+
+    Args:
+        folder: the folder.
+        every: return all names; else the first few hundred.
+    """
+    return _names(folder, every=every)[1]
+
+
+def _names(
+    folder: Path, endings: tuple[str, ...] = (".json",), *, every: bool = False
+) -> tuple[list[str], list[str], int]:
+    """Return files with some endings, folders, and how many names there are."""
     files, folders, count = [], [], 0
     try:
         with os.scandir(folder) as entries:
@@ -98,14 +126,26 @@ def _names(folder: Path, endings: tuple[str, ...] = (".json",)) -> tuple[list[st
     except OSError:
         return [], [], 0
     return (
-        heapq.nsmallest(_FILES, files, key=lambda name: (natural_key(name), name)),
-        heapq.nsmallest(_FOLDERS, folders, key=_order),
+        heapq.nsmallest(
+            len(files) if every else _FILES, files, key=lambda name: (natural_key(name), name)
+        ),
+        heapq.nsmallest(len(folders) if every else _FOLDERS, folders, key=_order),
         count,
     )
 
 
+def _too_many_names(root: Path) -> DataError:
+    message = f"{root} and the folders in it hold more than {_MOST_NAMES:,} files and folders"
+    hint = "give the folder of the dataset alone, or split it into several datasets"
+    return DataError(Finding("too-many-folders", "error", message, hint))
+
+
+def _is_holder(name: str) -> bool:
+    return name.lower() in _HOLDERS
+
+
 def _order(name: str) -> tuple[bool, str]:
-    return not (usual_split(name) or name.lower() in _HOLDERS), name
+    return not (usual_split(name) or _is_holder(name)), name
 
 
 def looks_like_coco(text: str) -> bool:

@@ -87,9 +87,11 @@ class _Task:
 
 def _find(search: FrameSearch) -> LabelMap:
     root = search.root
+    search.add_folders_not_entered()
     reader = ShapeReader(search)
     by_name = PicturesByName(root)
-    paths = [path for path in json_files(root) if looks_like_label_studio(head(path, root))]
+    listed = json_files(root, every=True)
+    paths = [path for path in listed if looks_like_label_studio(head(path, root))]
     tasks: list[_Task] = []
     unlabelled: set[Path] = set()
     for path in paths:
@@ -110,8 +112,9 @@ def _find(search: FrameSearch) -> LabelMap:
         annotated[split][task.picture] = _layers(reader, task, greys)
     background_only(reader, annotated, "an annotated task")
     reader.report()
-    listed = ", ".join(shown(path, root) for path in paths[:4])
-    search.reading.append(f"Label Studio: {count_of(annotated)}, from {listed}")
+    source = ", ".join(shown(path, root) for path in paths[:4])
+    source += f" and {len(paths) - 4} more" if len(paths) > 4 else ""
+    search.reading.append(f"Label Studio: {count_of(annotated)}, from {source}")
     search.reading.append("a task's picture is the file whose name ends its data.image")
     if count := sum(len(task.pngs) for task in tasks):
         search.reading.append(f"brush strokes of their tasks from {count} PNG files, by task id")

@@ -79,6 +79,7 @@ def evidence(root: Path) -> Path | None:
 
 def _find(search: FrameSearch) -> LabelMap:
     root = search.root
+    search.add_folders_not_entered()
     by_name = PicturesByName(root)
     by_stem = {path.with_suffix(""): path for path in by_name.pictures}
     reader = ShapeReader(search)

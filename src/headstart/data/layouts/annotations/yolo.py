@@ -29,6 +29,7 @@ from headstart.data.layouts.annotations.annotated_frames import (
     background_only,
     classes_of,
     count_of,
+    report_two_splits,
     say_classes,
     set_frames,
 )
@@ -44,7 +45,7 @@ from headstart.data.layouts.pairing import FrameSearch, export_layout
 from headstart.data.layouts.splitting import NO_SPLIT
 from headstart.data.pictures.frame import Polygon, Shapes
 from headstart.data.pictures.reading import picture_header
-from headstart.errors import DataError
+from headstart.errors import DataError, Finding
 
 _MAX_YAML = 1 << 18  # 254 names of 100 characters take a tenth of it
 _MAX_LABELS = 1 << 24
@@ -81,6 +82,7 @@ def _has_labels(folder: Path) -> bool:
 
 def _find(search: FrameSearch) -> LabelMap:
     root = search.root
+    search.add_folders_not_entered()
     path = _classes_file(root)
     assert path is not None
     settings = _read_yaml(path, root) if path.suffix != ".txt" else {}
@@ -92,15 +94,19 @@ def _find(search: FrameSearch) -> LabelMap:
     label_files: set[Path] = set()
     if not PicturesByName(root).pictures:
         labels = next((p for p in sorted(root.rglob("*.txt")) if p.parent != root), None)
-        named = f"{labels.stem}.* (by the name of {shown(labels, root)})" if labels else "none"
-        raise no_pictures(named, path, root)
+        if labels is None:
+            raise _classes_alone(path, root)
+        raise no_pictures(f"{labels.stem}.* (by the name of {shown(labels, root)})", path, root)
+    split_of: dict[Path, str] = {}
     for split, folder, pictures in _pictures(search, settings, path):
         for picture in pictures:
             labels = _labels_of(picture, root)
             label_files.add(labels)
-            if any(picture in others for others in annotated.values()):
-                continue  # the folder was given for two splits, which _pictures reports
-            annotated[split][picture] = (_read_labels(reader, labels, picture, greys),)
+            if picture not in split_of:
+                split_of[picture] = split
+                annotated[split][picture] = (_read_labels(reader, labels, picture, greys),)
+            elif split_of[picture] != split:
+                report_two_splits(reader, picture, (split_of[picture], split))
         _unpaired(reader, folder, label_files)
     background_only(reader, annotated, "YOLO")
     reader.report()
@@ -117,6 +123,14 @@ LAYOUT = export_layout(
     evidence=evidence,
     find=_find,
 )
+
+
+def _classes_alone(path: Path, root: Path) -> DataError:
+    message = f"{path.name} names classes, but the folder holds neither pictures nor labels"
+    hint = "put the folders of pictures and labels beside it, such as images/ and labels/"
+    return DataError(
+        Finding("export-without-pictures", "error", message, hint, (shown(path, root),))
+    )
 
 
 def _read_yaml(path: Path, root: Path) -> dict[str, Any]:
