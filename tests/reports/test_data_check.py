@@ -6,9 +6,11 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from PIL import Image
 
 from headstart.data.layouts.recognise import open_dataset
+from headstart.errors import DataError
 from headstart.reports.data_check import check_data
 from headstart.reports.records import read_records
 
@@ -27,3 +29,13 @@ def test_other_data_in_the_place_of_the_runs_are_not_checked(
         picture.rotate(180).save(image)
     found = check_data(records)
     assert not found.findings and "are not those" in found.missing
+
+
+def test_a_damaged_record_is_no_finding_about_the_data(trained: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(trained, tmp_path / "run"))
+    records = read_records(folder)
+    (folder / "config.json").write_text("{")
+    with pytest.raises(DataError, match=r"bad-record.*config\.json"):
+        check_data(records)
+    (folder / "config.json").unlink()  # a study may be copied without it
+    assert not check_data(records).missing

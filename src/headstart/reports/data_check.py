@@ -10,8 +10,10 @@ import numpy as np
 from jaxtyping import Int64
 
 from headstart.config.files import read_run_config
+from headstart.config.records import RunConfig
 from headstart.errors import DataError, Finding, printable
 from headstart.records.run_records import LeakRecord, data_folder, looked_for
+from headstart.records.vouching import CONFIG
 from headstart.reports.formatting import listed, plural
 from headstart.reports.records import Records, RunRecord
 from headstart.studies.verdicts import numbered_groups
@@ -41,7 +43,11 @@ class DataCheck:
 
 
 def check_data(records: Records) -> DataCheck:
-    """Check the dataset again, if it is still where the settings say."""
+    """Check the dataset again, if it is still where the settings say.
+
+    Raises:
+        DataError: the ``config.json`` of the run whose data are compared is damaged.
+    """
     run = records.runs[0].folder if records.runs else records.pretexts[0].folder
     root = data_folder(run, records.config.data)
     measures = task_named(records.config.task).measures
@@ -49,9 +55,10 @@ def check_data(records: Records) -> DataCheck:
         where = printable(looked_for(run, records.config.data))
         missing = f"The data were not at {where} when this report was written."
         return DataCheck(missing, (), None)
+    config = _config_of(records)  # a damaged record is no finding about the data
     try:
         dataset = measures.open_to_check(root)
-        if records.runs and _other_data(records.runs[0], dataset):
+        if config is not None and _other_data(records.runs[0], config, dataset):
             where = printable(str(root))
             missing = f"The data at {where} are not those that these scores were taken on."
             return DataCheck(missing, (), None)
@@ -64,9 +71,15 @@ def check_data(records: Records) -> DataCheck:
     return DataCheck("", report.findings, _scored_groups(records, report.groups))
 
 
-def _other_data(run: RunRecord, dataset: Any) -> bool:
+def _config_of(records: Records) -> RunConfig | None:
+    """Return the settings of the first run; None for a pretext, or a run copied without them."""
+    path = records.runs[0].folder / CONFIG if records.runs else None
+    return read_run_config(path) if path is not None and path.exists() else None
+
+
+def _other_data(run: RunRecord, config: RunConfig, dataset: Any) -> bool:
     """Whether the frames that a run was scored on, or the meaning of their labels, are others."""
-    config, before = read_run_config(run.folder / "config.json"), run.environment.data
+    before = run.environment.data
     try:
         now = labelled_task(config.task).hashes(dataset, config, run.folder)
     except DataError:  # the check names every file that cannot be read
