@@ -29,8 +29,8 @@ def suggest(
 ) -> None:
     """Pick the pictures whose labels would teach RUN most, with masks to correct.
 
-    Each pick is the picture that best stands for the uncertain pictures that neither labelled
-    frames nor earlier picks resemble. A picture is left out if it is a near-duplicate of a labelled
+    Each pick is the picture that best represents the uncertain pictures not yet represented by a
+    labelled frame or an earlier pick. A picture is left out if it is a near-duplicate of a labelled
     frame, of a validation or test frame, or of an earlier pick.
 
     Example: headstart suggest runs/first my-data/unlabelled --count 20 --out to-label

@@ -99,7 +99,7 @@ def _report_groups(search: FrameSearch, matches: Matches, pictures: list[Path]) 
     missing = [place for place, group in enumerate(matches.groups) if group is None]
     for stem, places in matches.ambiguous.items():
         missing = [place for place in missing if place not in places]
-        message = f"{stem} in groups.csv names {len(places)} pictures"
+        message = f'"{stem}" in groups.csv names {len(places)} pictures'
         hint = f"say which, as {_first_five(matches, places)}"
         search.add_finding("groups", "error", message, hint, [pictures[k] for k in places])
     if matches.conflicting:
