@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from headstart.data.layouts.arrangements import Arrangement, arrangements, find_places
+from headstart.data.layouts.arranged_files import Arrangement, find_places
+from headstart.data.layouts.arrangements import arrangements
 
 SPLITS = ("train", "val", "test")
 

@@ -160,6 +160,24 @@ def _(root: Path) -> None:
             save(root / f"stage1/a{k:02}/masks/b{k}{index}.png", mask)
 
 
+def objects(image: str, first: str, second: str) -> Callable[[Path], None]:
+    """Write two masks of each picture, of its left and its right half."""
+
+    def write(root: Path) -> None:
+        for k in range(COUNT):
+            save(root / image.format(k=k), picture(k))
+            for name, other_half in ((first, slice(WIDTH // 2, None)), (second, slice(WIDTH // 2))):
+                mask = levels(k)
+                mask[:, other_half] = 0
+                save(root / name.format(k=k), mask)
+
+    return write
+
+
+CASES["several masks by a number"] = (
+    objects("scans/p{k:02}.png", "truth/p{k:02}_0.png", "truth/p{k:02}_1.png"), DRAWN)  # fmt: skip
+CASES["several masks, all but the first with a number"] = (
+    objects("images/{k}.png", "masks/{k}_mask.png", "masks/{k}_mask_1.png"), DRAWN)  # fmt: skip
 simple("a folder for each picture, files called alike", "case {k}/image.png", "case {k}/mask.png",
        DRAWN)  # fmt: skip
 simple("a folder for each picture in a split", "{s}/{k}/rgb.png", "{s}/{k}/label.png",

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from headstart.data.files import PREDICTIONS_MARK
-from headstart.data.layouts.arrangements import find_places
+from headstart.data.layouts.arranged_files import find_places
 from headstart.data.layouts.picture_folder import (
     find_pictures,
     walk,

@@ -14,7 +14,8 @@ from pathlib import Path
 
 from headstart.data.files import shown
 from headstart.data.label_map import LabelMap, map_of_levels
-from headstart.data.layouts.arrangements import Arrangement, Key, Part, arrangements, find_places
+from headstart.data.layouts.arranged_files import Arrangement, Key, Part, find_places
+from headstart.data.layouts.arrangements import arrangements
 from headstart.data.layouts.contents import look_into
 from headstart.data.layouts.dataset import SPLITS, Dataset, Layout
 from headstart.data.layouts.frame_names import with_unique_names

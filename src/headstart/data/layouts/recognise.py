@@ -28,7 +28,7 @@ from headstart.data.layouts.annotations import (
     yolo,
 )
 from headstart.data.layouts.annotations.other_tools import other_annotations, other_tool
-from headstart.data.layouts.arrangements import find_places
+from headstart.data.layouts.arranged_files import find_places
 from headstart.data.layouts.dataset import Dataset, Layout, Recognised, first_that_recognises
 from headstart.data.pictures.reading import read_image
 from headstart.errors import DataError, Finding

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from headstart.data.layouts.arrangements import Arrangement, Key
+from headstart.data.layouts.arranged_files import Arrangement, Key
 from headstart.data.layouts.contents import Look, colours_in, content_of, overlap
 from headstart.data.layouts.name_patterns import ordinal_free, outermost_difference
 from headstart.data.layouts.pattern_of import Patterns, patterns_of
