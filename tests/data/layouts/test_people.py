@@ -314,6 +314,35 @@ def _(root: Path) -> None:
             save(root / f"{name}/{k}.png", (labels(k) == index).astype(np.uint8) * 255)
 
 
+@case("classes whose folders differ in their numbers", Meant(
+    splits=False, classes=("background", "truth", "truth2")))  # fmt: skip
+def _(root: Path) -> None:
+    for k in range(COUNT):
+        save(root / f"images/{k}.png", picture(k))
+        for index, name in ((1, "truth"), (2, "truth2")):
+            save(root / f"{name}/{k}.png", (labels(k) == index).astype(np.uint8) * 255)
+
+
+@case("our own folders, with other masks beside them", Meant(
+    splits=False, layout="plain", said=("Left out: 12 files in masks2",)))  # fmt: skip
+def _(root: Path) -> None:
+    pairs(root, "images/{k}.png", "masks/{k}.png")
+    pairs(root, "images/{k}.png", "masks2/{k}.png")
+
+
+@case("test pictures without masks", Meant(
+    splits=False, said=("Without masks: 3 pictures in test/images",)))  # fmt: skip
+def _(root: Path) -> None:
+    pairs(root, "train/images/{k}.png", "train/masks/{k}.png")
+    for k in range(3):
+        save(root / f"test/images/{k}.png", picture(k + 50))
+
+
+@case("our own folders, only a training split", Meant(splits=False, layout="plain"))
+def _(root: Path) -> None:
+    pairs(root, "train/images/{k}.png", "train/masks/{k}.png")
+
+
 @case("images and masks with a suffix", DRAWN)
 def _(root: Path) -> None:
     pairs(root, "images/{k}.png", "masks/{k}_mask.png")

@@ -64,9 +64,12 @@ def test_nothing_is_drawn_where_nothing_lacks(names: tuple[str, ...]) -> None:
 
 
 def test_splits_without_frames_are_reported() -> None:
-    search = search_of(train=[frame(f"f{k}") for k in range(4)])
+    search = search_of(**{s: [frame(f"f{k}") for k in range(4)] for s in ("train", "validation")})
     complete_splits(search)
     assert [(f.code, f.severity) for f in search.findings] == [("empty-split", "warning")]
+    search = search_of(train=[frame(f"f{k}") for k in range(4)])  # that is all there is to split
+    complete_splits(search)
+    assert [f.code for f in search.findings] == ["split-by-tool"] and len(search.splits) == 3
     search = search_of(test=[frame("f")])
     complete_splits(search)
     assert [(f.code, f.severity) for f in search.findings] == [("empty-split", "error")] * 2

@@ -72,12 +72,13 @@ class _ClassSearch:
 def recognise(root: Path) -> Callable[[], ClassDataset] | None:
     """Return the reader of a folder with class folders.
 
-    Decides by names, and by some of the pictures if a class has a name that mask folders have.
+    Decides by names, and by some of the pictures if a class has a name that mask folders have. A
+    folder with a ``mapping.json`` has masks.
 
     Raises:
         DataError: A folder cannot be listed.
     """
-    if other_tool(root) is not None:
+    if other_tool(root) is not None or (root / "mapping.json").exists():
         return None
     # Under train/ any file counts as a picture of a class; if it cannot be read, it is reported.
     splits = [root / name for names in _FOLDERS.values() for name in names]

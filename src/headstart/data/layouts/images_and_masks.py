@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from headstart.data.files import listing
+from headstart.data.files import listing, shown
 from headstart.data.label_map import LabelMap
 from headstart.data.layouts.dataset import SPLITS
 from headstart.data.layouts.label_discovery import find_label_map
@@ -31,7 +31,13 @@ from headstart.data.layouts.pairing import (
     pair,
     pictures_by_stem,
 )
-from headstart.data.layouts.splitting import NO_SPLIT, assign_groups, draw_validation, make_splits
+from headstart.data.layouts.splitting import (
+    NO_SPLIT,
+    assign_groups,
+    draw_validation,
+    make_splits,
+    train_alone_is_no_split,
+)
 from headstart.data.pictures.frame import Frame
 from headstart.data.pictures.reading import SUFFIXES
 
@@ -45,6 +51,10 @@ def recognises(root: Path) -> bool:
     """
     if not any(_has_images(root / name) for name in (*SPLITS, ".")):
         return False
+    of_test = root / "test"
+    images = of_test / "images"
+    if images.is_dir() and listing(images, root) and not (of_test / "masks").exists():
+        return False  # these pictures are unlabelled
     return not any(
         usual_split(name) and name not in SPLITS and (root / name / "images").is_dir()
         for name in listing(root, root)
@@ -72,9 +82,12 @@ def _has_images(folder: Path) -> bool:
 def _find(search: FrameSearch) -> LabelMap | None:
     root = search.root
     with_splits = any((root / name / "images").is_dir() for name in SPLITS)
-    for name in SPLITS if with_splits else (NO_SPLIT,):
-        if name == "validation" and not (root / name).exists():
-            continue  # drawn below
+    present = [name for name in SPLITS if (root / name).exists()]
+    if present == ["train"]:  # all three are made of it
+        with_drawn: tuple[str, ...] = ("train",)
+    else:
+        with_drawn = tuple(name for name in SPLITS if name != "validation" or name in present)
+    for name in with_drawn if with_splits else (NO_SPLIT,):
         images, masks = (
             pictures_by_stem(search, root / name / kind) for kind in ("images", "masks")
         )
@@ -83,10 +96,27 @@ def _find(search: FrameSearch) -> LabelMap | None:
     if pictures:
         search.unlabelled["train"] = tuple(Frame(stem, path) for stem, path in pictures.items())
     describe(search)
+    _say_left_out(search)
     assign_groups(search)
+    train_alone_is_no_split(search)
     draw_validation(search)
     make_splits(search)
     return find_label_map(search, mask_files(search))
+
+
+def _say_left_out(search: FrameSearch) -> None:
+    """Name the folders with pictures that lie beside ``images`` and ``masks``."""
+    for parent in (search.root, *(search.root / split for split in SPLITS)):
+        for name in listing(parent, search.root) if parent.is_dir() else ():
+            folder = parent / name
+            if name in ("images", "masks", "unlabelled", *SPLITS) or not folder.is_dir():
+                continue
+            pictures = [n for n in listing(folder, search.root) if n.lower().endswith(SUFFIXES)]
+            if pictures:
+                search.reading.append(
+                    f"Left out: {len(pictures)} files in {shown(folder, search.root)}, which lies "
+                    "beside images/ and masks/"
+                )
 
 
 LAYOUT = layout(

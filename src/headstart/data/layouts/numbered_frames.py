@@ -5,6 +5,7 @@
     mapping.json
     segmentation/{train,validation,test}/<k>/<k>_input.jpg  <k>_mask.png
     colorization/{train_cor,validation_cor}/<k>/<k>_input.jpg      (optional)
+    unlabelled/<stem>.*                                            (optional)
 
 Names that start with a dot are passed over.
 """
@@ -41,6 +42,11 @@ def _find(search: FrameSearch) -> LabelMap | None:
         pictures, _ = _numbered(search, search.root / "colorization" / f"{split}_cor")
         if pictures:
             search.unlabelled[split] = tuple(Frame(k, path) for k, path in pictures.items())
+    more = pictures_by_stem(search, search.root / "unlabelled")
+    frames = (Frame(f"unlabelled-{stem}", path) for stem, path in more.items())
+    search.unlabelled["train"] = (*search.unlabelled.get("train", ()), *frames)
+    if not search.unlabelled["train"]:
+        del search.unlabelled["train"]
     describe(search)
     return find_label_map(search, mask_files(search))
 

@@ -90,9 +90,7 @@ def _find(search: FrameSearch, arrangement: Arrangement, roles: Roles) -> LabelM
         )
         search.add_finding("image-without-mask", "error", message, hint, unpaired)
     _set_unlabelled(search, unlabelled)
-    if set(search.splits) == {"train"}:  # a folder called train alone is no split
-        search.splits[NO_SPLIT] = search.splits.pop("train")
-    if NO_SPLIT not in search.splits:
+    if set(search.splits) not in ({"train"}, {NO_SPLIT}):
         counts = [f"{len(search.splits[s])} {s}" for s in SPLITS if s in search.splits]
         search.reading.append(f"Splits: {', '.join(counts)}, from the names of the folders")
     for split, frames in search.splits.items():
@@ -123,6 +121,8 @@ def _set_unlabelled(search: FrameSearch, unlabelled: list[tuple[str | None, Path
 
 def _class_per_kind(search: FrameSearch, kinds: tuple[str, ...]) -> LabelMap:
     names = [kind.strip("_-. 0123456789") or kind for kind in kinds]
+    if len(set(names)) < len(names):  # they differ in their numbers only
+        names = [kind.strip("_-. ") or kind for kind in kinds]
     label_map = map_of_levels({"background": 0, **{name: k for k, name in enumerate(names, 1)}})
     search.reading.append(
         f"Classes: {_listed(names)}, each with masks of its own; where they overlap, the later "

@@ -29,6 +29,7 @@ def complete_splits(search: FrameSearch, source: str = "") -> None:
     """
     _refuse_shared_names(search)
     assign_groups(search)
+    train_alone_is_no_split(search)
     unsorted = search.splits.get(NO_SPLIT, ())
     if unsorted and len(search.splits) > 1:
         message = f"{len(unsorted)} labelled pictures are in no split, others are"
@@ -47,6 +48,12 @@ def complete_splits(search: FrameSearch, source: str = "") -> None:
         search.reading.append(f"Splits: {counts}, from {source}")
     make_splits(search)
     search.splits = {name: search.splits[name] for name in SPLITS if name in search.splits}
+
+
+def train_alone_is_no_split(search: FrameSearch) -> None:
+    """Take a folder or file called train for all labelled frames if there is no other split."""
+    if set(search.splits) == {"train"}:
+        search.splits[NO_SPLIT] = search.splits.pop("train")
 
 
 def _refuse_shared_names(search: FrameSearch) -> None:

@@ -136,11 +136,11 @@ def test_without_splits_it_equals_the_plain_copy(tmp_path: Path, with_list: bool
     assert_same(open_dataset(root), plain_copy(tmp_path / "plain", drawn))
 
 
-def test_trainval_alone_is_training_with_a_validation_split_drawn_from_it(tmp_path: Path) -> None:
+def test_trainval_alone_is_split_into_all_three(tmp_path: Path) -> None:
     root = voc(tmp_path, scenes(trainval=10))
     dataset = open_dataset(root)
     assert {s: len(frames) for s, frames in dataset.splits.items()} == {
-        "train": 9, "validation": 1
+        "train": 6, "validation": 2, "test": 2
     }  # fmt: skip
     (root / "ImageSets/Segmentation/train.txt").write_text("trainval0\n")
     (root / "ImageSets/Segmentation/val.txt").write_text("trainval1\n")
