@@ -140,7 +140,7 @@ def test_trainval_alone_is_split_into_all_three(tmp_path: Path) -> None:
     root = voc(tmp_path, scenes(trainval=10))
     dataset = open_dataset(root)
     assert {s: len(frames) for s, frames in dataset.splits.items()} == {
-        "train": 6, "validation": 2, "test": 2
+        "train": 7, "validation": 2, "test": 1
     }  # fmt: skip
     (root / "ImageSets/Segmentation/train.txt").write_text("trainval0\n")
     (root / "ImageSets/Segmentation/val.txt").write_text("trainval1\n")
