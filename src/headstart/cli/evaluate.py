@@ -11,7 +11,7 @@ def evaluate(
     run_or_masks: Path = typer.Argument(
         ..., help="A finished run, its ONNX file, or a folder of masks with the frames' names."
     ),
-    data: Path = typer.Argument(..., help="The dataset's folder."),
+    data: Path = typer.Argument(..., help="The dataset's folder, or a dataset.toml."),
     split: str = typer.Option("test", help="Split to score: train, validation or test."),
     device: str = typer.Option("auto", help="cpu, cuda, or auto."),
     json: bool = typer.Option(False, "--json", help="Print the scores as one JSON object."),

@@ -42,10 +42,10 @@ def predict(
 ) -> None:
     """Write a mask and an overlay of every picture, at the picture's own size.
 
-    Masks hold the grey levels of the dataset that the run was trained on. Subfolders of INPUT are
-    searched, too, and kept in masks/ and overlays/. A clip becomes overlay.mp4, areas.csv (the
-    share of each class in each frame) and timeline.png; a clip in a folder gets a folder of its
-    own. A classifier writes classes.csv, with the probability of every class.
+    Masks hold the grey levels or colours of the dataset that the run was trained on. Subfolders of
+    INPUT are searched, too, and kept in masks/ and overlays/. A clip becomes overlay.mp4, areas.csv
+    (the share of each class in each frame) and timeline.png; a clip in a folder gets a folder of
+    its own. A classifier writes classes.csv, with the probability of every class.
 
     Example: headstart predict runs/first photos/ --out predictions
     """

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def study(
-    data: Path = typer.Argument(..., help="The dataset's folder."),
+    data: Path = typer.Argument(..., help="The dataset's folder, or a dataset.toml."),
     task: Literal["segmentation", "classification"] | None = typer.Option(
         None, help="What to learn. [default: segmentation if DATA has masks, else classification]"
     ),

@@ -11,7 +11,7 @@ from headstart.cli.progress import Display, say
 
 
 def train(
-    data: Path = typer.Argument(..., help="The dataset's folder."),
+    data: Path = typer.Argument(..., help="The dataset's folder, or a dataset.toml."),
     out: Path | None = typer.Option(None, help="The run's folder. [default: runs/NAME-OF-DATA]"),
     task: Literal["segmentation", "classification"] | None = typer.Option(
         None, help="What to learn. [default: segmentation if DATA has masks, else classification]"
