@@ -24,6 +24,7 @@ from headstart.data.layouts.arranged_files import (
 from headstart.data.layouts.name_patterns import constant_affixes, without_affixes
 from headstart.data.layouts.side_by_side import by_affix
 
+_MOST_KINDS = 8  # of which one may be masks of objects
 _OBJECT = re.compile(r"[_\- ]+\(?\d+\)?$")  # the number of an object, at the end of a mask's name
 
 
@@ -135,7 +136,7 @@ def _with_objects(
 
     These are masks of one object each, such as ``7_mask_1`` and ``7_mask_2`` of the picture ``7``.
     """
-    if not one_each.affixes:  # a folder for each picture
+    if not one_each.affixes or len(grouped) > _MOST_KINDS:  # a folder for each picture; patients
         return
     for kind, parts in grouped.items():
         reduced: dict[Part, list[FolderFiles]] = {
