@@ -24,7 +24,7 @@ def doctor(
     """Show what is installed, what is missing, and what this machine has.
 
     Exits with 1 if a required package is missing or broken, or if any installed package is too old.
-    A missing or broken package that only an extra needs is shown, but is no failure. Installs
+    A missing or broken package that only an extra needs is shown, but is not a failure. Installs
     nothing.
 
     Example: headstart doctor

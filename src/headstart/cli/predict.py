@@ -25,8 +25,8 @@ def predict(
     ),
     out: Path = typer.Option(
         ...,
-        help="Where to write masks/ and overlays/; for a clip overlay.mp4, areas.csv and "
-        "timeline.png; for a classifier classes.csv.",
+        help="Where to write masks/ and overlays/; for a clip, overlay.mp4, areas.csv and "
+        "timeline.png; for a classifier, classes.csv.",
     ),
     split: str | None = typer.Option(None, help="Predict this split of a dataset."),
     format: MaskFormat = typer.Option(
@@ -43,9 +43,10 @@ def predict(
     """Write a mask and an overlay of every picture, at the picture's own size.
 
     Masks hold the grey levels or colours of the dataset that the run was trained on. Subfolders of
-    INPUT are searched, too, and kept in masks/ and overlays/. A clip becomes overlay.mp4, areas.csv
-    (the share of each class in each frame) and timeline.png; a clip in a folder gets a folder of
-    its own. A classifier writes classes.csv, with the probability of every class.
+    INPUT are searched, too; masks/ and overlays/ have the same subfolders. A clip becomes
+    overlay.mp4, areas.csv (the share of each class in each frame) and timeline.png; a clip in a
+    folder gets a folder of its own. A classifier writes classes.csv, with the probability of every
+    class.
 
     Example: headstart predict runs/first photos/ --out predictions
     """

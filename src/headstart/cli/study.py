@@ -69,7 +69,7 @@ def study(
     drop_leaks: bool = typer.Option(
         False,
         "--drop-leaks",
-        help="Leave pictures that are also validation or test frames out of the pretexts.",
+        help="Leave out of the pretexts all pictures that are also validation or test frames.",
     ),
     jobs: int = typer.Option(1, help="Runs at a time, each in its own process.", min=1),
     device: str = typer.Option("auto", help="cpu, cuda, or auto."),

@@ -29,9 +29,9 @@ def suggest(
 ) -> None:
     """Pick the pictures whose labels would teach RUN most, with masks to correct.
 
-    Each pick is the picture that best represents the uncertain pictures not yet represented by a
-    labelled frame or an earlier pick. A picture is left out if it is a near-duplicate of a labelled
-    frame, of a validation or test frame, or of an earlier pick.
+    Each pick best represents the pictures that RUN is uncertain about, not counting those that a
+    labelled frame or an earlier pick already represents. A picture is left out if it is a
+    near-duplicate of a labelled frame, of a validation or test frame, or of an earlier pick.
 
     Example: headstart suggest runs/first my-data/unlabelled --count 20 --out to-label
     """

@@ -75,7 +75,7 @@ def train(
     drop_leaks: bool | None = typer.Option(
         None,
         "--drop-leaks/--keep-leaks",
-        help="Leave pictures that are also validation or test frames out of the pretext.",
+        help="Leave out of the pretext all pictures that are also validation or test frames.",
     ),
     config: Path | None = typer.Option(
         None, help="A run's config.json; the options given here override it."

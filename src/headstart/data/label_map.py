@@ -6,7 +6,7 @@
 
 It has 2 to 255 classes. Levels are integers from 0 to 255, each used once. The background is the
 class with one of the names in [`BACKGROUNDS`][], else the one with the lowest level. The key
-``ignore`` is no class: its level, or list of levels, marks pixels that count nowhere. For masks of
+``ignore`` is not a class: its level, or list of levels, marks pixels that are ignored. For masks of
 colours, each value is a colour, ``[255, 0, 0]`` or ``"#ff0000"``, in place of a level. Missing
 commas between entries are accepted with a warning, because the assignment's own file lacks all of
 them.
@@ -54,9 +54,9 @@ class LabelMap:
     Attributes:
         names: class names; index 0 is the background.
         greys: grey levels from 0 to 255; ascending after the first.
-        ignore: grey levels in masks of pixels that count nowhere.
+        ignore: grey levels in masks of pixels that are ignored.
         colours: for masks of colours, the colour of each class; else empty.
-        ignored_colours: for masks of colours, the colours of pixels that count nowhere.
+        ignored_colours: for masks of colours, the colours of pixels that are ignored.
 
     Raises:
         ValueError: the numbers of names and levels differ, there are more than 255, a name or level
@@ -144,7 +144,7 @@ def label_map_of(pairs: Sequence[tuple[str, object]], name: str) -> LabelMap:
     """Return the label map of pairs of a class name and its level or colour, as from JSON.
 
     Args:
-        pairs: The key ``ignore`` is no class, as in ``mapping.json``.
+        pairs: The key ``ignore`` is not a class, as in ``mapping.json``.
         name: The file they come from, for messages.
 
     Raises:

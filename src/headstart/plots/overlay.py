@@ -33,7 +33,7 @@ COLOURS = (
 
 
 IGNORED = 255
-"""Index of pixels that count nowhere, in maps of true classes; never the index of a class."""
+"""Index of pixels that are ignored, in maps of true classes; never the index of a class."""
 _GREY = (150, 150, 150)
 
 

@@ -35,7 +35,7 @@ def count(
         prediction: predicted class indices, 0 to ``num_classes - 1``.
         mask: true class indices, same shape.
         num_classes: number of classes, background included.
-        ignore: index in ``mask`` of pixels that count nowhere, whatever is predicted there; None
+        ignore: index in ``mask`` of pixels that are ignored, whatever is predicted there; None
             if every pixel counts.
 
     Raises:

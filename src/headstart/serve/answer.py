@@ -39,7 +39,7 @@ def answer(
     Args:
         segmenter: the trained network.
         image: RGB, of any size.
-        truth: the true classes, where they are known; 255 for pixels that count nowhere.
+        truth: the true classes, where they are known; 255 for pixels that are ignored.
         shown: send the picture back too, for a browser that does not have or cannot read the file.
 
     Returns:
@@ -47,7 +47,7 @@ def answer(
         byte for byte; ``areas``: the share of each class; ``probabilities``: ``height``, ``width``
         and ``values``, class by class; ``picture``, a data URL, if ``shown``; ``truth`` and
         ``dice`` if ``truth`` is given (``None`` without foreground in truth and prediction), and
-        ``ignored``: whether there are pixels that count nowhere.
+        ``ignored``: whether there are pixels that are ignored.
     """
     height, width = image.shape[:2]
     num_classes = len(segmenter.label_map.names)

@@ -222,7 +222,7 @@ async def _http_error(_: Request, error: Exception) -> Response:
 async def _invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     where, *names = error.errors()[0]["loc"]
-    if where == "path":  # a frame that is no number
+    if where == "path":  # a frame that is not a number
         return await _http_error(request, HTTPException(404))
     message = f"{'.'.join(map(str, names))} in the URL has an invalid value"
     return Refusal(400, "bad-value", message, "expected true or false").response()

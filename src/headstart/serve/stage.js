@@ -4,7 +4,7 @@
 const MIN_WIDTH = 1100; // a narrower canvas is enlarged by a whole factor ...
 const MAX_PIXELS = 4_000_000; // ... up to this many pixels; a larger picture is shown with fewer
 
-const IGNORED = 255; // in a map of true classes: pixels that count nowhere
+const IGNORED = 255; // in a map of true classes: pixels that are ignored
 export const IGNORED_COLOUR = [150, 150, 150];
 
 const bytesOf = (base64) => Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));

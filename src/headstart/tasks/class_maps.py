@@ -129,7 +129,7 @@ def frame_counts(
 ) -> Int64[Tensor, "n k 3"]:
     """Count TP, FP and FN pixels per frame and class; maps and masks are on one device.
 
-    Pixels whose truth is ``ignore`` count nowhere.
+    Pixels whose truth is ``ignore`` are ignored.
     """
     parts: list[Int64[Tensor, "_ k 3"]] = []
     held: list[tuple[Tensor, Tensor]] = []
@@ -158,7 +158,7 @@ def count_frames(
 ) -> Int64[np.ndarray, "n k 3"]:
     """Segment a split, and count TP, FP and FN pixels per frame and class at the masks' sizes.
 
-    Pixels whose truth is ``ignore`` count nowhere.
+    Pixels whose truth is ``ignore`` are ignored.
     """
     maps = segment(model, data.images, data.sizes, device, min_area)
     parts = []

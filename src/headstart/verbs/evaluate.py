@@ -50,7 +50,7 @@ def evaluate(
     if is_onnx(run_or_masks) or (run_or_masks / "config.json").exists():
         return EvaluateResult(evaluate_run(run_or_masks, dataset, split, device))
     if not kind_for(dataset).predicts_masks:
-        message = f"{data} has classes, and {run_or_masks} is no run"
+        message = f"{data} has classes, and {run_or_masks} is not a run"
         hint = "give the folder that train wrote, its --out"
         raise UsageError(Finding("not-a-run", "error", message, hint))
     return EvaluateResult(evaluate_masks(run_or_masks, dataset, split))

@@ -44,7 +44,7 @@ class Dataset:
 
     @property
     def ignore(self) -> int | None:
-        """The class index of pixels that count nowhere; None if there cannot be such pixels.
+        """The class index of pixels that are ignored; None if there cannot be such pixels.
 
         Known from the label map and the frames, without decoding masks.
         """

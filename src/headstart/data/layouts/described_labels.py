@@ -99,7 +99,7 @@ def _say_how_masks_are_read(
 
 
 def _ignored(description: Description) -> tuple[list[int], list[Colour]]:
-    """Return the levels and the colours that count nowhere.
+    """Return the levels and the colours that are ignored.
 
     Three numbers are three levels; one colour if the classes are colours, or two numbers are equal.
 
@@ -158,7 +158,7 @@ def _refuse_other_kind(label_map: LabelMap, levels: list[int], colours: list[Col
         other = "a grey level" if label_map.colours else "a colour"
         kind = _kind(label_map)
         message = f"ignore has {other}, but the classes are {kind}s"
-        raise _no_ignore(message, f"give the {kind} of the pixels that count nowhere")
+        raise _no_ignore(message, f"give the {kind} of the ignored pixels")
 
 
 def _kind(label_map: LabelMap) -> str:
@@ -189,7 +189,7 @@ def _two_levels(search: FrameSearch, label_map: LabelMap) -> LabelMap | None:
     """Return two classes as levels; the one with the darker level is what lies below a threshold.
 
     Classes that are colours get the levels 0 and 255. Ignored values are refused: soft edges pass
-    through every level, so that no level marks only the pixels that count nowhere.
+    through every level, so that no level marks only the ignored pixels.
     """
     if len(label_map.names) != 2:
         message = f"threshold is for two classes, but {len(label_map.names)} are named"

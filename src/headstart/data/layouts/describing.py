@@ -59,7 +59,7 @@ def description_in(data: Path) -> Description | None:
 def _mask_files(frame: Frame) -> tuple[tuple[Path, str], ...] | None:
     """Return the mask files, each with the level of its class where it shows that class alone.
 
-    None: they are no files, or a file says only with more what a frame shows.
+    None: they are not files, or a file says only with more what a frame shows.
     """
     if frame.crop is not None or frame.valid is not None or frame.mask is None:
         return None

@@ -95,7 +95,7 @@ class Description(FrozenModel):
         frames: frames one by one, in place of patterns.
         split: by split, the value of ``{split}``, or a text file that lists names.
         classes: grey level or colour by class name; by default the levels in the masks.
-        ignore: level or colour, or several, of pixels that count nowhere.
+        ignore: level or colour, or several, of pixels that are ignored.
         valid: pattern of masks of the region that counts.
         threshold: masks are 255 from this brightness up and 0 below, for soft edges and JPEG; not
             with ``ignore``.
@@ -214,7 +214,7 @@ class Description(FrozenModel):
             raise ValueError(f"masks has {named[0]}: leave it out, it is where no other class is")
         if "ignore" in masks:
             raise ValueError(
-                "masks has ignore, which is no class: give ignored levels as ignore = 255, or "
+                "masks has ignore, which is not a class: give ignored levels as ignore = 255, or "
                 "masks of the region that counts as valid"
             )
         if self.ignore == 0 or (isinstance(self.ignore, tuple) and 0 in self.ignore):

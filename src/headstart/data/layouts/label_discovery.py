@@ -54,7 +54,7 @@ def find_label_map(
     Args:
         search: gets findings, and a sentence of the reading.
         masks: mask files.
-        ignore: levels of pixels that count nowhere, if there is no ``mapping.json``.
+        ignore: levels of pixels that are ignored, if there is no ``mapping.json``.
 
     Returns:
         The label map; None with an error among the findings.
@@ -206,7 +206,7 @@ def _propose_ignore(search: FrameSearch, levels: list[int], seen: Sequence[_Seen
         if with_level and all(level in each.rings for each in with_level):
             message = f"the level {level} lies only along the borders of other levels"
             hint = (
-                f'if it is no class, add "ignore": {level} to mapping.json: it then counts nowhere'
+                f'if it is not a class, add "ignore": {level} to mapping.json: it is then ignored'
             )
             search.add_finding("border-level", "warning", message, hint)
 

@@ -9,7 +9,7 @@
 | ``classes.txt`` | one name per line; its level is the line's number, from 0, or from 1 if \
 none is called background |
 
-A class called ``ignore`` is none: its level or colour marks pixels that count nowhere, as in
+A class called ``ignore`` is none: its level or colour marks pixels that are ignored, as in
 [`headstart.data.label_map`][].
 """
 

@@ -87,7 +87,7 @@ def corrected(
     Args:
         greys: the levels of the mapping.
         levels: the levels in the masks, without ignored ones; at least two.
-        ignore: levels of pixels that count nowhere, which stay as they are.
+        ignore: levels of pixels that are ignored, which stay as they are.
 
     >>> corrected((0, 1), (0, 255))
     ('after a factor of 255', {0: 0, 1: 255})

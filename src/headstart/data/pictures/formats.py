@@ -1,4 +1,4 @@
-"""The format of a file, by its first bytes; what a file is that is no picture."""
+"""The format of a file, by its first bytes; what a file is that is not a picture."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def container_of(file: BinaryIO | io.BytesIO, name: str) -> str:
         raise picture_error(
             name,
             "link-not-restored",
-            f"the file is no picture but the text {target!r}: a symbolic link that was not "
+            f"the file is not a picture but the text {target!r}: a symbolic link that was not "
             "restored when the dataset was copied",
             "copy the dataset again with its links (git: `git config core.symlinks true`, then "
             "check out again), or put the picture itself in its place",

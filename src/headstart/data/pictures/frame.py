@@ -47,7 +47,7 @@ class Layer:
         known: the source of these levels, for messages.
         others: label map level of all other grey levels; ``None`` if there must be none.
         hint: advice for the user if a mask has other levels.
-        ignored: grey levels in the file of pixels that count nowhere.
+        ignored: grey levels in the file of pixels that are ignored.
         threshold: the file is read as 255 from this brightness up and as 0 below; None: as it is.
         published: it is a file of a published dataset, and read as it is: transparent pixels are
             no background, and where ``others`` is given, alpha and soft edges mean nothing.
@@ -64,7 +64,7 @@ class Layer:
 
     @property
     def may_ignore(self) -> bool:
-        """Whether the file may hold pixels that count nowhere."""
+        """Whether the file may hold pixels that are ignored."""
         return bool(self.ignored)
 
 
@@ -76,7 +76,7 @@ class ColourLayer:
         path: the mask file.
         colours: pairs of a colour in the file and the matching grey level of the label map.
         known: the source of these colours, for messages.
-        ignored: colours of pixels that count nowhere.
+        ignored: colours of pixels that are ignored.
         hint: advice for the user if a mask has other colours.
         nearest: each pixel is read as the nearest of these colours and of the ignored ones, by RGB
             distance, also in lossy files.
@@ -91,7 +91,7 @@ class ColourLayer:
 
     @property
     def may_ignore(self) -> bool:
-        """Whether the file may hold pixels that count nowhere."""
+        """Whether the file may hold pixels that are ignored."""
         return bool(self.ignored)
 
 
@@ -100,7 +100,7 @@ class Polygon:
     """An outline in an annotation file.
 
     Attributes:
-        grey: grey level of its class in the label map; None for pixels that count nowhere.
+        grey: grey level of its class in the label map; None for pixels that are ignored.
         rings: closed outlines as ``(x, y)`` in pixels, where ``(0, 0)`` is the picture's upper left
             corner and ``(0.5, 0.5)`` the centre of its first pixel. A pixel belongs to the polygon
             if its centre lies inside an odd number of rings, so a ring inside another is a hole.
@@ -152,7 +152,7 @@ class Shapes:
 
     @property
     def may_ignore(self) -> bool:
-        """Whether a shape marks pixels that count nowhere."""
+        """Whether a shape marks pixels that are ignored."""
         return any(shape.grey is None for shape in self.shapes)
 
 

@@ -89,7 +89,7 @@ class ShapeReader:
 
         Args:
             points: pairs of x and y in pixels, not yet checked.
-            grey: grey level of its class; None for pixels that count nowhere.
+            grey: grey level of its class; None for pixels that are ignored.
             place: where it stands.
 
         Raises:

@@ -301,7 +301,7 @@ def _shapes(
         place = ShapePlace(file.path, f"annotation {annotation.get('id')} of {name[:200]}", size)
         outline = annotation.get("segmentation")
         if not outline:
-            message = f"{place.what} is a box without an outline; a box is no mask"
+            message = f"{place.what} is a box without an outline; a box is not a mask"
             hint = "label outlines, or export as COCO with segmentation"
             reader.add_finding("boxes-not-masks", "error", message, hint, [file.path])
         elif isinstance(outline, list):

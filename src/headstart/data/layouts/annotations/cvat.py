@@ -11,7 +11,7 @@ cover those with a lower one, later areas earlier ones. Shapes without area are 
 called train, validation and test are the splits; without such, the tool splits the pictures. With
 several files in one folder, a file's name is the subset of its pictures. A picture in the file
 without shapes shows only background; a picture that no file mentions is unlabelled. Areas of a
-label called ``ignore`` count nowhere.
+label called ``ignore`` are ignored.
 """
 
 from __future__ import annotations

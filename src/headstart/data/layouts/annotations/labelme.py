@@ -8,7 +8,7 @@
 A picture's file is the one that its ``imagePath`` names, else the one with its stem beside it.
 Polygons, rectangles, circles and masks are read; lines and points have no area and are left out.
 The classes are the labels in alphabetical order. ``_background_`` is background, ``__ignore__``
-marks pixels that count nowhere. Later shapes cover earlier ones. A picture without a file is
+marks pixels that are ignored. Later shapes cover earlier ones. A picture without a file is
 unlabelled.
 """
 
@@ -65,7 +65,7 @@ from headstart.data.pictures.refusals import MAX_PIXELS
 from headstart.errors import DataError
 
 IGNORED = "__ignore__"
-"""The label of pixels that count nowhere."""
+"""The label of pixels that are ignored."""
 
 _LINES = ("line", "linestrip", "point", "points")
 _BACKGROUND = "_background_"

@@ -6,7 +6,7 @@
     imagesTr/<case>_0000.png   labelsTr/<case>.png
     imagesTs/<case>_0000.png   labelsTs/<case>.png                 (optional)
 
-``dataset.json`` names the classes and their levels; pixels of the label ``ignore`` count nowhere.
+``dataset.json`` names the classes and their levels; pixels of the label ``ignore`` are ignored.
 With ``labelsTs``, its cases are the test split. Without, the pictures in ``imagesTs`` are
 unlabelled, and ``imagesTr`` is split by the tool. A picture with several channels must be one file,
 as nnU-Net itself stores colour pictures: ``_0000`` alone.

@@ -294,7 +294,7 @@ def _outline(
         hint = "add it to the names, or correct the line"
         reader.add_finding("undeclared-class", "error", message, hint, [place.path])
     elif len(values) == 4:
-        message = f"{place.what} is a box (class x y width height); a box is no mask"
+        message = f"{place.what} is a box (class x y width height); a box is not a mask"
         hint = "label outlines, and export as YOLO segmentation"
         reader.add_finding("boxes-not-masks", "error", message, hint, [place.path])
     elif len(values) % 2:
