@@ -169,8 +169,11 @@ def test_what_does_not_answer_as_pytorch_is_not_written(
     with pytest.raises(HeadstartError, match=r"onnx-differs.* 0\.\d+ ") as caught:
         write_checked(beside, open_segmenter(other, "cpu"), images)
     assert caught.value.exit_status == 1 and not (tmp_path / "new").exists()
+    left = beside.path.with_name(f"{beside.path.name}.tmp-{2**22 + 1}")
+    left.parent.mkdir(parents=True)
+    left.write_bytes(b"of a process that was killed")
     write_checked(beside, open_segmenter(exported[0], "cpu"), images)
-    assert beside.path.read_bytes() == file.content
+    assert beside.path.read_bytes() == file.content and not left.exists()
 
 
 def test_killed_while_it_exports_it_leaves_nothing(trained: Path, tmp_path: Path) -> None:

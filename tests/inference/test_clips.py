@@ -89,6 +89,24 @@ def test_the_same_again_writes_the_same(segmenter: Segmenter, tmp_path: Path) ->
         assert time == then and np.array_equal(image, as_then)
 
 
+def test_masks_that_somebody_corrected_are_kept(segmenter: Segmenter, tmp_path: Path) -> None:
+    path, out = make_clip(tmp_path / "a.mp4", range(3)), tmp_path / "out"
+    film(segmenter, path, out, masks=True)
+    before = {p: p.read_bytes() for p in out.rglob("*.*")}
+    (out / "masks/000002.png").unlink()
+    before[out / "masks/000001.png"] = b"corrected"
+    (out / "masks/000001.png").write_bytes(b"corrected")
+    with pytest.raises(UsageError, match=r"1 masks") as caught:
+        film(segmenter, path, out, masks=True)
+    assert caught.value.findings[0].code == "masks-differ"
+    assert caught.value.findings[0].files == ("000001.png",)
+    del before[out / "masks/000002.png"]
+    assert {p: p.read_bytes() for p in out.rglob("*.*")} == before
+    (out / "masks/000001.png").unlink()
+    film(segmenter, path, out, masks=True)
+    assert (out / "masks/000002.png").exists() and (out / "masks/000001.png").exists()
+
+
 def test_another_clips_files_are_not_overwritten(segmenter: Segmenter, tmp_path: Path) -> None:
     out = tmp_path / "out"
     film(segmenter, make_clip(tmp_path / "a.mp4", range(3)), out)
@@ -171,12 +189,15 @@ def film_until(segmenter: Segmenter, path: Path, out: Path, names: int) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
-def test_masks_of_frames_that_are_left_out_now_go(segmenter: Segmenter, tmp_path: Path) -> None:
+def test_masks_of_frames_that_have_none_now_are_named(segmenter: Segmenter, tmp_path: Path) -> None:
     """What somebody has put beside them stays."""
     path, out = make_clip(tmp_path / "a.mp4", range(3)), tmp_path / "out"
     film(segmenter, path, out, masks=True)
     for name in ("000099.png", "mine.png", "notes.txt"):
         (out / "masks" / name).write_bytes(b"")
+    with pytest.raises(UsageError, match=r"\[masks-differ\](?s:.*)000099"):
+        film(segmenter, path, out, masks=True)
+    (out / "masks/000099.png").unlink()
     film(segmenter, path, out, masks=True)
     left = {p.name for p in (out / "masks").iterdir()}
     assert left == {"000000.png", "000001.png", "000002.png", "mine.png", "notes.txt"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import signal
@@ -18,6 +19,7 @@ from headstart.runs import records, run
 from headstart.studies import study as study_module
 from headstart.studies import workers
 from headstart.studies.study import study
+from headstart.system.signals import Stopping
 from headstart.tasks import pretext_training, segmentation_training
 from tests.conftest import Silent, tiny
 from tests.studies.test_study import tiny_study
@@ -164,9 +166,50 @@ def test_a_signal_to_workers_alone_does_not_end_a_study_as_if_it_were_complete(
     assert (tmp_path / "S" / "study.json").read_bytes() == whole
 
 
+def test_an_error_in_the_parent_does_not_wait_for_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such as a full disk when the ledger is written: other runs may take hours."""
+    running: Future[Any] = Future()
+
+    class Pool:
+        def __init__(self, *_: object, **__: object) -> None:
+            self.given = 0
+
+        def __enter__(self) -> Pool:
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            running.result(timeout=0)  # a real pool waits for it
+
+        def submit(self, *_: object) -> Future[Any]:
+            self.given += 1
+            if self.given == 1:
+                first: Future[Any] = Future()
+                first.set_result({})
+                return first
+            return running
+
+    class Process:
+        def terminate(self) -> None:
+            running.set_result({})
+
+    monkeypatch.setattr(workers, "ProcessPoolExecutor", Pool)
+    monkeypatch.setattr(multiprocessing, "active_children", lambda: [Process()])
+    works = [workers.Work(k, tmp_path / str(k), lambda: None, tmp_path, 1.0) for k in range(2)]  # type: ignore[arg-type, return-value]
+    with (
+        pytest.raises(ZeroDivisionError),
+        Stopping() as stopping,
+        contextlib.closing(workers.working(works, 2, Silent(), stopping)) as results,
+    ):
+        for _ in results:
+            _ = 1 / 0
+    assert running.done()
+
+
 def test_an_incomplete_study_is_no_success(
     config: StudyConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(study_module, "working", lambda *_: iter(()))
+    monkeypatch.setattr(study_module, "working", lambda *_: (work for work in ()))
     with pytest.raises(HeadstartError, match=r"(?s)\[unfinished\].*0 of the 2 runs.*again"):
         study(config, tmp_path / "S", Silent(), lambda _: None)

@@ -19,6 +19,7 @@ from headstart.config.records import StudyConfig
 from headstart.errors import DataError, Finding, InterruptedRun, LockedError, UsageError
 from headstart.reports.write import write_report
 from headstart.runs.run import train
+from headstart.studies import study as study_module
 from headstart.studies.cells import Cell, run_config
 from headstart.studies.plan import plan
 from headstart.studies.study import study
@@ -298,8 +299,26 @@ def test_two_studies_in_one_folder(done: Path, drawn: Path) -> None:
     with (done / ".lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         context = multiprocessing.get_context("fork")
-        with context.Pool(1) as pool, pytest.raises(LockedError):
-            pool.apply(study, (tiny_study(drawn), done, Silent(), ignore))
+        with context.Pool(1) as pool:
+            answer = pool.apply(study, (tiny_study(drawn), done, Silent(), ignore))
+            assert answer["records"], "reading a finished study needs no lock"
+            with pytest.raises(LockedError):
+                grown = tiny_study(drawn, seeds=(1, 2, 3))
+                pool.apply(study, (grown, done, Silent(), ignore))
+
+
+def test_a_finished_study_on_a_read_only_disk(
+    done: Path, drawn: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config, summary = tiny_study(drawn), (done / "study.json").read_bytes()
+    whole = study(config, done, Silent(), ignore)
+    with monkeypatch.context() as patched:
+        for name in ("locked", "write_atomic", "write_ledger", "write_summary"):
+            patched.delattr(study_module, name)
+        assert study(config, done, Silent(), ignore) == whole
+    (done / "study.json").write_bytes(summary[:-3])
+    study(config, done, Silent(), ignore)
+    assert (done / "study.json").read_bytes() == summary, "what is missing is written"
 
 
 def test_workers_give_the_same_files(done: Path, drawn: Path, tmp_path: Path) -> None:

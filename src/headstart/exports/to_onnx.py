@@ -28,7 +28,7 @@ from headstart.inference.onnx_session import INPUT, OUTPUT
 from headstart.inference.opening import kind_of_file, kind_of_run
 from headstart.inference.predictor import ExportForm, Images, Predictor, spread
 from headstart.records.run_records import data_folder, looked_for
-from headstart.system.disk import disk_errors, locked, write_atomic
+from headstart.system.disk import disk_errors, locked, sweep, write_atomic
 from headstart.system.packages import require
 
 _PICTURES = 8
@@ -142,6 +142,7 @@ def write_checked(file: OnnxFile, original: Predictor, images: Images) -> dict[s
     agreement = compare(kind_of_file(file).from_onnx(file), original, images)
     with disk_errors(file.path):
         file.path.parent.mkdir(parents=True, exist_ok=True)
+        sweep(file.path.parent, file.path.name)
     write_atomic(file.path, file.content)
     return _description(file, agreement)
 

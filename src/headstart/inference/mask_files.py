@@ -14,7 +14,7 @@ from headstart.data.files import shown
 from headstart.data.label_map import LabelMap
 from headstart.data.pictures.palettes import read_palette
 from headstart.data.pictures.reading import read_colours, read_mask
-from headstart.errors import DataError, Finding
+from headstart.errors import DataError, Finding, UsageError
 
 _SHOWN = 8  # values in a message
 
@@ -36,6 +36,16 @@ def mask_png(indices: UInt8[np.ndarray, "h w"], label_map: LabelMap) -> bytes:
     buffer = io.BytesIO()
     picture.save(buffer, format="PNG")
     return buffer.getvalue()
+
+
+def masks_differ(out: Path, kept: Sequence[str]) -> UsageError:
+    """Return the error for masks in ``out`` that differ from the predictions and are kept.
+
+    Somebody may have corrected them.
+    """
+    message = f"{len(kept)} masks in {out} differ from the predictions; they are kept"
+    hint = "move them away, or choose another --out: nothing is overwritten"
+    return UsageError(Finding("masks-differ", "error", message, hint, tuple(kept)))
 
 
 def values_in(

@@ -16,7 +16,7 @@ from headstart.data.pictures.frame import Frame, read_frame
 from headstart.errors import DataError, Finding, UsageError
 from headstart.inference.annotation_writer import write_annotations
 from headstart.inference.format_names import AnnotationFormat
-from headstart.inference.mask_files import mask_png
+from headstart.inference.mask_files import mask_png, masks_differ
 from headstart.inference.output_folder import claimed_pictures
 from headstart.inference.segmenter import Segmenter, brought
 from headstart.plots.overlay import overlay_with_legend
@@ -77,10 +77,7 @@ def predict(
         for batch in chain([] if first is None else [first], batches):
             kept += _predict_batch(segmenter, batch, root, out)
         if kept:
-            message = f"{len(kept)} masks in {out} differ from the predictions; they are kept"
-            hint = "move them away, or choose another --out: nothing is overwritten"
-            differ = Finding("masks-differ", "error", message, hint, tuple(kept))
-            raise UsageError([differ, *findings])
+            raise UsageError([*masks_differ(out, kept).findings, *findings])
         annotations: tuple[Path, ...] = ()
         if form is not None and not findings:
             annotations = write_annotations(form, frames, root, segmenter.label_map, out)

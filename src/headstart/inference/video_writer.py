@@ -18,7 +18,7 @@ from headstart.data.decoded_frames import resize_image, resize_mask
 from headstart.data.label_map import LabelMap
 from headstart.data.pictures.clip import Clip, Picture
 from headstart.errors import DataError, Finding
-from headstart.inference.mask_files import mask_png
+from headstart.inference.mask_files import mask_png, masks_differ
 from headstart.plots import curves
 from headstart.plots.overlay import enlarged, legend, overlay
 from headstart.system.disk import into_place, temporary_name
@@ -106,7 +106,7 @@ def writing(
             _flush(path)
         # From here on only names change, which takes no more space on the disk.
         if masks:
-            _replace_masks(folder, out / "masks")
+            _add_masks(folder, out / "masks")
         for path, name in zip((film, table, chart), names[:3], strict=True):
             into_place(path, out / name)
     finally:
@@ -123,23 +123,28 @@ def _flush(path: Path) -> None:
         os.close(descriptor)
 
 
-def _replace_masks(new: Path, path: Path) -> None:
-    """Replace the earlier masks of the same clip.
+def _add_masks(new: Path, path: Path) -> None:
+    """Move masks to where those of an earlier, killed command may be.
 
-    They are replaced one by one, because a folder cannot replace another atomically: whenever the
-    process is killed, each frame has its earlier mask or its new one. Earlier masks of frames that
-    have none now are deleted at the end.
+    They are moved one by one, because a folder cannot replace another atomically: whenever the
+    process is killed, each frame has its mask or none.
+
+    Raises:
+        UsageError: masks there are others, perhaps because somebody corrected them; they are kept.
     """
     if not path.exists():
         into_place(new, path)
         return
-    names = {mask.name for mask in new.iterdir()}
-    for name in sorted(names):
-        (new / name).replace(path / name)
+    earlier = sorted(mask for mask in path.glob("*.png") if mask.stem.isdecimal())
+    if kept := [mask.name for mask in earlier if not _same_content(mask, new / mask.name)]:
+        raise masks_differ(path, kept)
+    for mask in sorted(new.iterdir()):
+        mask.replace(path / mask.name)
     _flush(path)
-    for earlier in path.glob("*.png"):
-        if earlier.stem.isdecimal() and earlier.name not in names:
-            earlier.unlink()
+
+
+def _same_content(one: Path, other: Path) -> bool:
+    return other.exists() and one.read_bytes() == other.read_bytes()
 
 
 def _pick_encoder() -> str:

@@ -15,6 +15,7 @@ can be copied to another machine without its weights.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import shutil
 from collections.abc import Callable
@@ -29,7 +30,7 @@ from headstart.runs.initial_weights import try_starts
 from headstart.studies.cells import Cell, cells, pretext_config, run_config
 from headstart.studies.ledger import Ledger, line_of, write_ledger
 from headstart.studies.plan import Plan, plan, replanned, steps_an_epoch
-from headstart.studies.summary import write_summary
+from headstart.studies.summary import is_written, write_summary
 from headstart.studies.verdicts import compare, numbered_groups
 from headstart.studies.workers import Work, working
 from headstart.system.disk import locked, write_atomic
@@ -67,19 +68,22 @@ def study(
             [`train`][headstart.runs.run.train]; finished runs are kept.
     """
     planned = plan(config, out, dataset)
+    if (answer := _finished_study(out, planned)) is not None:
+        return answer
     # check now what would otherwise fail after hours, as a start cannot be removed from a study
     try_starts({cell.start for cell in planned.todo}, planned.config, planned.sizes.classes)
     task = labelled_task(planned.config.task)
     if planned.todo:
         task.check_labels(planned.dataset, planned.config)
-    with locked(out), Stopping() as stopping:
+    with locked(out), Stopping() as stopping, contextlib.ExitStack() as stack:
         planned = replanned(planned, out)
         write_atomic(out / "config.json", study_to_json(planned.config))
         ledger = dict(planned.done)
         order = [cell.run for cell in cells(planned.config)]
         write_ledger(out, ledger, order)
         works = _works(planned, out, checkpoint_seconds)
-        for work, scores in working(works, jobs, listener, stopping):
+        results = stack.enter_context(contextlib.closing(working(works, jobs, listener, stopping)))
+        for work, scores in results:
             cell = work.about
             if isinstance(cell, Cell):
                 ledger[cell.run] = line_of(cell.run, out / cell.run, asdict(cell), task)
@@ -160,7 +164,24 @@ def _epochs_longer(planned: Plan, cell: Cell, pretext_run: Path | None) -> int:
     return int(-(-steps // steps_an_epoch(planned, cell.labels)))
 
 
+def _finished_study(out: Path, planned: Plan) -> dict[str, Any] | None:
+    """Return the record of a finished study if no file of it would change, else None.
+
+    Reading needs no lock: the disk may be read-only.
+    """
+    if planned.todo or planned.files[0] != study_to_json(planned.config).encode():
+        return None
+    record = _study_record(out, planned, planned.done)
+    return record if is_written(out, record) else None
+
+
 def _write_study(out: Path, planned: Plan, ledger: Ledger) -> dict[str, Any]:
+    record = _study_record(out, planned, ledger)
+    write_summary(out, record)
+    return record
+
+
+def _study_record(out: Path, planned: Plan, ledger: Ledger) -> dict[str, Any]:
     task, split = labelled_task(planned.config.task), planned.config.score
     records = [
         {**asdict(cell), "run": cell.run, "scores": task.read_scores(out / cell.run)}
@@ -168,6 +189,4 @@ def _write_study(out: Path, planned: Plan, ledger: Ledger) -> dict[str, Any]:
         if cell.run in ledger
     ]
     groups = numbered_groups(task.groups(planned.dataset, split))
-    record = {"schema": 1, "records": records, **compare(records, out, planned.config, groups)}
-    write_summary(out, record)
-    return record
+    return {"schema": 1, "records": records, **compare(records, out, planned.config, groups)}

@@ -9,7 +9,7 @@ from pydantic import ConfigDict, Field
 
 from headstart.records.run_records import Record, checked
 from headstart.records.vouching import STUDY, parse_json, read_record, sealed, unsealed
-from headstart.system.disk import write_json
+from headstart.system.disk import json_text, write_json
 
 
 class _Row(Record):
@@ -66,6 +66,12 @@ def write_summary(out: Path, summary: dict[str, Any]) -> None:
         DiskError: it cannot be written.
     """
     write_json(out / STUDY, sealed(summary))
+
+
+def is_written(out: Path, summary: dict[str, Any]) -> bool:
+    """Return whether ``study.json`` holds this summary, byte for byte."""
+    path = out / STUDY
+    return path.is_file() and path.read_bytes() == json_text(sealed(summary)).encode()
 
 
 def read_summary(out: Path) -> dict[str, Any]:

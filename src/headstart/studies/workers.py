@@ -7,7 +7,7 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -50,7 +50,7 @@ class Work:
 
 def working(
     works: Sequence[Work], jobs: int, listener: Listener, stopping: Stopping
-) -> Iterator[tuple[Work, dict[str, Any]]]:
+) -> Generator[tuple[Work, dict[str, Any]]]:
     """Train the works, and yield each with its scores when it finishes; stop early on a signal.
 
     Args:
@@ -62,6 +62,9 @@ def working(
     Raises:
         HeadstartError: of the first work that failed, or of a worker process that died or got a
             signal that this process did not get; finished works are kept.
+
+    If the caller fails on a result, or stops asking for results, running works are saved and
+    stopped.
     """
     if jobs == 1:
         for work in works:
@@ -83,7 +86,7 @@ def _do(config: Config, work: Work, listener: Listener) -> dict[str, Any]:
 
 def _in_processes(
     works: Sequence[Work], jobs: int, stopping: Stopping
-) -> Iterator[tuple[Work, dict[str, Any]]]:
+) -> Generator[tuple[Work, dict[str, Any]]]:
     waiting = list(works)
     unfinished = {work.out for work in works}
     running: dict[Future[dict[str, Any]], Work] = {}
@@ -94,7 +97,10 @@ def _in_processes(
         return failure is None and interrupted is None and not stopping.asked()
 
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(jobs, context, initializer=_begin) as pool:
+    with (
+        ProcessPoolExecutor(jobs, context, initializer=_begin) as pool,
+        _workers_stop_on_errors(),
+    ):
         signalled = False
         while running or (waiting and begins_more()):
             while len(running) < jobs and begins_more():
@@ -111,8 +117,7 @@ def _in_processes(
             finished, _ = wait(running, timeout=0.2, return_when=FIRST_COMPLETED)
             if stopping.asked() and not signalled:
                 signalled = True
-                for process in multiprocessing.active_children():
-                    process.terminate()
+                _stop_workers()
             for future in finished:
                 work = running.pop(future)
                 try:
@@ -147,6 +152,21 @@ def _in_process(
 ) -> dict[str, Any]:
     work = Work(None, out, lambda: config, cache, checkpoint_seconds, needs)
     return _do(config, work, SILENT)
+
+
+@contextlib.contextmanager
+def _workers_stop_on_errors() -> Iterator[None]:
+    """Stop the workers on an error in this process: the pool waits for them, which takes hours."""
+    try:
+        yield
+    except BaseException:
+        _stop_workers()
+        raise
+
+
+def _stop_workers() -> None:
+    for process in multiprocessing.active_children():
+        process.terminate()
 
 
 @contextlib.contextmanager
