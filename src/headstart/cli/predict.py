@@ -32,7 +32,8 @@ def predict(
     format: MaskFormat = typer.Option(
         "masks",
         help="Also write the masks of pictures as annotations, to correct them in a tool. coco: "
-        "annotations.json; labelme: labelme/; yolo: labels/ and data.yaml; cvat: annotations.xml.",
+        "annotations.json; labelme: labelme/; yolo: labels/ and data.yaml; cvat: annotations.xml; "
+        "masks: no annotations.",
     ),
     masks: bool = typer.Option(
         False, "--masks", help="Also write a mask for every frame of a clip."

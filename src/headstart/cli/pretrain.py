@@ -48,7 +48,8 @@ def pretrain(
 ) -> None:
     """Pre-train a network on pictures without labels; train can start from its weights.
 
-    A dataset's unlabelled pictures are used, or those of its training split if it has none.
+    The unlabelled pictures of a dataset are used; if there are none, the pictures of its training
+    split.
 
     Example: headstart pretrain my-data --pretext masked-colorization --size 128x160 --width 16
     """

@@ -22,15 +22,16 @@ def suggest(
     format: MaskFormat = typer.Option(
         "masks",
         help="Also write the masks as annotations, to correct them in a tool. coco: "
-        "annotations.json; labelme: labelme/; yolo: labels/ and data.yaml; cvat: annotations.xml.",
+        "annotations.json; labelme: labelme/; yolo: labels/ and data.yaml; cvat: annotations.xml; "
+        "masks: no annotations.",
     ),
     device: str = typer.Option("auto", help="cpu, cuda, or auto."),
     json: bool = typer.Option(False, "--json", help="Print the list as one JSON object."),
 ) -> None:
     """Pick the pictures whose labels would teach RUN most, with masks to correct.
 
-    Each pick best represents the pictures that RUN is uncertain about, not counting those that a
-    labelled frame or an earlier pick already represents. A picture is left out if it is a
+    Each pick stands for a group of similar pictures that RUN is uncertain about and that no
+    labelled frame or earlier pick resembles. A picture is left out if it is a
     near-duplicate of a labelled frame, of a validation or test frame, or of an earlier pick.
 
     Example: headstart suggest runs/first my-data/unlabelled --count 20 --out to-label

@@ -56,8 +56,8 @@ def train(
     ),
     seed: int | None = typer.Option(
         None,
-        help="Determines which frames have labels, their order, the augmentation and the random "
-        "initial weights. [default: 0]",
+        help="Determines which labelled frames --labels selects, their order, the augmentation and "
+        "the random initial weights. [default: 0]",
     ),
     score: str | None = typer.Option(
         None, help="Split to score once, at the end: test or validation. [default: test]"
