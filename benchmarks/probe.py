@@ -86,7 +86,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     its = parser.parse_args()
     torch.set_num_threads(its.threads)
-    recipe = CLASSIFIER_DEFAULT.model_copy(update={"epochs": 10})
+    recipe = CLASSIFIER_DEFAULT.with_epochs(10)
     seconds: dict[str, list[float]] = {"probe": [], "forward": []}
     with tempfile.TemporaryDirectory() as made:
         data = draw(Path(made, "data"), its.pictures)

@@ -271,7 +271,7 @@ def measure(
         source,
         recipe,
         seed=_SEED,
-        steps=settings.steps,
+        steps=settings.steps * recipe.epochs,
         device=device,
         folder=folder / "checkpoint",
         stop=lambda: False,
@@ -344,8 +344,8 @@ def parse_arguments() -> argparse.Namespace:
 def run(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """Measure, and return the whole record."""
     device, size = torch.device(pick_device(options.device)), parse_size(options.size)
-    changes = {"batch": options.batch, "epochs": options.rounds + 1, "patience": None}
-    recipe = read_recipe(options.recipe).model_copy(update=changes)
+    changes = {"batch": options.batch, "patience": None}
+    recipe = read_recipe(options.recipe).with_epochs(options.rounds + 1).model_copy(update=changes)
     dataset = open_or_draw(options.data, options.pictures, folder)
     settings = Settings(
         data="drawn" if options.data is None else str(options.data),

@@ -123,7 +123,7 @@ def real() -> Path:
 
 def tiny(data: Path, **changes: object) -> RunConfig:
     """A configuration that trains in about a second."""
-    recipe = DEFAULT.model_copy(update={"batch": 4, "epochs": 3})
+    recipe = DEFAULT.with_epochs(3).model_copy(update={"batch": 4})
     settings = {
         "schema": 1, "data": str(data), "width": 2, "size": (16, 24), "threads": 1,
         "recipe": recipe, "seed": 3, **changes,
@@ -131,7 +131,7 @@ def tiny(data: Path, **changes: object) -> RunConfig:
     return RunConfig.model_validate(settings)
 
 
-PRETEXT_TINY = PRETEXT_DEFAULT.model_copy(update={"batch": 4, "epochs": 2})
+PRETEXT_TINY = PRETEXT_DEFAULT.with_epochs(2).model_copy(update={"batch": 4})
 
 
 def tiny_pretext(data: Path, **changes: object) -> PretextConfig:

@@ -247,3 +247,44 @@ def test_a_bad_file_ends_with_65_and_what_else_is_wrong_is_said_too(
     with pytest.raises(DataError) as error:
         run_config(TrainOptions(recipe=recipe, labels="few"), drawn)
     assert sorted(codes(error)) == ["bad-labels", "bad-setting"]
+
+
+# --- how long a training lasts ---
+
+
+def test_the_default_counts_steps_whatever_the_number_of_pictures(drawn: Path) -> None:
+    recipe = run_config(TrainOptions(), drawn).recipe
+    assert recipe.total_steps(3, 3) == recipe.total_steps(30, 300) == recipe.steps == 2400
+    shorter = run_config(TrainOptions(steps=7), drawn).recipe
+    assert (shorter.steps, shorter.epochs) == (7, 7), "no epoch without a step"
+    passes = run_config(TrainOptions(epochs=3), drawn).recipe
+    assert passes.total_steps(5, 12) == 3 * 3, "as many as passes over the whole split"
+    counted = run_config(TrainOptions(recipe="assignment", steps=100), drawn).recipe
+    assert (counted.epoch, counted.total_steps(1, 1), counted.epochs) == ("steps", 100, 40)
+
+
+def test_two_lengths_are_one_too_many(drawn: Path) -> None:
+    options = StudyOptions(epochs=1, steps=1, pretext_epochs=1, pretext_steps=1)
+    with pytest.raises(UsageError) as error:
+        resolved_study(options, drawn)
+    assert codes(error) == ["bad-setting", "bad-setting"]
+    with pytest.raises(UsageError, match="--steps is 0"):
+        run_config(TrainOptions(steps=0), drawn)
+
+
+def test_a_folder_keeps_the_default_recipe_that_it_began_with(drawn: Path) -> None:
+    """The same command continues what an older version of headstart began."""
+    now = run_config(TrainOptions(), drawn)
+    slower = now.recipe.model_copy(update={"learning_rate": 1e-5, "steps": None, "epochs": 9})
+    for older in (now.recipe.with_epochs(40), slower):
+        before = now.model_copy(update={"recipe": older})
+        assert run_config(TrainOptions(), drawn, before).recipe == older
+        assert run_config(TrainOptions(steps=50), drawn, before).recipe == older.with_steps(50)
+        assert run_config(TrainOptions(recipe="default"), drawn, before).recipe == now.recipe
+    begun = now.model_copy(update={"recipe": now.recipe.with_steps(100)})
+    assert run_config(TrainOptions(), drawn, begun).recipe == now.recipe, "to be refused"
+    study = resolved_study(StudyOptions(), drawn)
+    older_pretext = PRETEXT_DEFAULT.model_copy(update={"learning_rate": 1e-5})
+    before_study = study.model_copy(update={"recipe": slower, "pretext_recipe": older_pretext})
+    again = resolved_study(StudyOptions(), drawn, before_study)
+    assert (again.recipe, again.pretext_recipe) == (slower, older_pretext)

@@ -261,7 +261,7 @@ def test_the_lines_in_the_documentation_run_without_headstart(
 
 def test_a_classifier_writes_the_same_classes_csv(coloured: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    recipe = CLASSIFIER_DEFAULT.model_copy(update={"batch": 8, "epochs": 1})
+    recipe = CLASSIFIER_DEFAULT.with_epochs(1).model_copy(update={"batch": 8})
     settings: dict[str, Any] = {"data": str(coloured), "model": "squeezenet1_1", "size": (32, 32)}
     settings |= {**CLASSIFIER, "schema": 1, "tune": "head", "recipe": recipe}
     train(make_run_config(**settings), run, Silent())

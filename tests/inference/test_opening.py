@@ -35,7 +35,7 @@ from tests.conftest import CLASSIFIER, Silent, tiny_pretext
 @pytest.fixture(scope="module")
 def classifier_run(coloured: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("opening") / "run"
-    recipe = CLASSIFIER_DEFAULT.model_copy(update={"batch": 8, "epochs": 1})
+    recipe = CLASSIFIER_DEFAULT.with_epochs(1).model_copy(update={"batch": 8})
     settings = {"data": str(coloured), "model": "squeezenet1_1", "size": (32, 32)}
     config = make_run_config(
         **{"schema": 1, **CLASSIFIER, **settings, "tune": "head", "recipe": recipe}

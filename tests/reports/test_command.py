@@ -62,7 +62,7 @@ def understood(
         {"against": "colorization"},
         {"seeds": (2, 7), "score": "validation", "drop_leaks": True},
         {"recipe": ASSIGNMENT, "pretext_recipe": PRETEXT_ASSIGNMENT},
-        {"recipe": DEFAULT.model_copy(update={"epochs": 7})},
+        {"recipe": DEFAULT.with_epochs(7)},
         {"recipe": OWN, "pretext_recipe": PRETEXT_DEFAULT.model_copy(update={"noise": 0.2})},
         ON_ENCODER,
         {**ON_ENCODER, "starts": ("scratch", "imagenet"), "pretext_recipe": PRETEXT_DEFAULT},

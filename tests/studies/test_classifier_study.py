@@ -26,7 +26,7 @@ NAMES = ("ape", "bee", "cat")
 
 
 def small_study(data: Path, **changes: object) -> StudyConfig:
-    recipe = CLASSIFIER_DEFAULT.model_copy(update={"batch": 4, "epochs": 1, "head_epochs": 1})
+    recipe = CLASSIFIER_DEFAULT.with_epochs(1).model_copy(update={"batch": 4, "head_epochs": 1})
     settings = {
         "schema": 1, **CLASSIFIER, "model": "squeezenet1_1", "data": str(data), "size": (32, 32),
         "starts": ("scratch",), "tunes": ("all", "head"), "labels": (6, 21), "seeds": (1, 2),

@@ -20,7 +20,7 @@ from tests.studies.test_study import tiny_study
 
 
 def test_settings_of_pretexts_are_of_the_study_that_has_some(drawn: Path) -> None:
-    shorter = PRETEXT_TINY.model_copy(update={"epochs": 1})
+    shorter = PRETEXT_TINY.with_epochs(1)
     without = tiny_study(drawn, starts=("scratch",))
     with_one = tiny_study(drawn, pretext_recipe=shorter, drop_leaks=True)
     for before, now in ((without, with_one), (with_one, without)):
@@ -30,7 +30,7 @@ def test_settings_of_pretexts_are_of_the_study_that_has_some(drawn: Path) -> Non
     with pytest.raises(UsageError, match=r"pretext_recipe.epochs: 1 -> 2"):
         grown(with_one, tiny_study(drawn, drop_leaks=True))
     with pytest.raises(UsageError, match=r"recipe.epochs: 2 -> 5"):
-        longer = without.recipe.model_copy(update={"epochs": 5})
+        longer = without.recipe.with_epochs(5)
         grown(without, tiny_study(drawn, recipe=longer))
 
 

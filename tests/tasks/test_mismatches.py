@@ -43,7 +43,7 @@ def dataset(root: Path, sides: tuple[int, int]) -> Path:
 
 def told(data: Path, out: Path, size: str, **recipe: Any) -> list[Finding]:
     hears = Hears()
-    settings = RECIPES["default"].model_copy(update={"epochs": 1, **recipe})
+    settings = RECIPES["default"].with_epochs(1).model_copy(update=recipe)
     train(data, out=out, size=size, width=2, threads=1, device="cpu", recipe=settings,
           listener=hears)  # fmt: skip
     return [finding for finding in hears.findings if finding.code in ("min-area", "batch-of-one")]

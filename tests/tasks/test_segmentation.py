@@ -35,7 +35,7 @@ from tests.conftest import PRETEXT_TINY, Silent, tiny
 
 SAME_BYTES = ("weights.safetensors", "metrics.jsonl", "scores.json", "frames.csv", "config.json",
               "README.md")  # fmt: skip
-RECIPE = ENCODER_DEFAULT.model_copy(update={"batch": 4, "epochs": 3})
+RECIPE = ENCODER_DEFAULT.with_epochs(3).model_copy(update={"batch": 4})
 
 
 def encoded(data: Path, **changes: object) -> RunConfig:

@@ -119,7 +119,7 @@ def test_one_label_at_a_bottleneck_of_one_pixel_trains_and_scores(
 
 def test_a_last_batch_of_one_at_a_bottleneck_of_one_pixel(drawn: Path, tmp_path: Path) -> None:
     """Five labels in batches of four, in each epoch."""
-    recipe = DEFAULT.model_copy(update={"batch": 4, "epochs": 2, "epoch": "pass"})
+    recipe = DEFAULT.with_epochs(2).model_copy(update={"batch": 4, "epoch": "pass"})
     config = tiny(drawn, size=(8, 8), width=4, labels=5, recipe=recipe)
     assert train(config, tmp_path / "run", Silent())["frames"] == 5
 

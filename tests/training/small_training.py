@@ -53,7 +53,7 @@ def small_model() -> nn.Module:
 
 
 def short(base: Recipe = DEFAULT, **changes: object) -> Recipe:
-    return base.model_copy(update={"batch": 4, "epochs": 5, **changes})
+    return base.model_copy(update={"batch": 4, "epochs": 5, "steps": None, **changes})
 
 
 def fitted(
@@ -63,10 +63,11 @@ def fitted(
     source: BatchSource | None = None,
     listener: Silent | None = None,
     seconds: float = 1e9,
+    steps: int | None = None,
 ) -> tuple[State, nn.Module]:
-    model, listener = small_model(), listener or Silent()
+    model, listener, steps = small_model(), listener or Silent(), steps or recipe.epochs * STEPS
     state = fit(
-        model, source or lines(), recipe, seed=1, steps=STEPS, device=CPU, folder=folder,
+        model, source or lines(), recipe, seed=1, steps=steps, device=CPU, folder=folder,
         stop=lambda: stop_at is not None and len(listener.steps) >= stop_at,
         listener=listener, checkpoint_seconds=seconds,
     )  # fmt: skip

@@ -69,7 +69,7 @@ def test_a_loss_that_is_no_number_changes_no_weight(tmp_path: Path) -> None:
     broken = small_model()
     with pytest.raises(DataError) as caught:
         fit(
-            broken, lines(nan_at=4), short(), seed=1, steps=STEPS, device=CPU,
+            broken, lines(nan_at=4), short(), seed=1, steps=5 * STEPS, device=CPU,
             folder=tmp_path / "nan", stop=lambda: False, listener=listener,
         )  # fmt: skip
     finding = caught.value.findings[0]
@@ -90,6 +90,18 @@ def test_it_learns(tmp_path: Path) -> None:
     state, _ = fitted(tmp_path, short(epochs=60, learning_rate=0.02))
     assert state.best is not None
     assert state.best["validation_loss"] < 0.1 * state.history[0]["validation_loss"]
+
+
+def test_a_number_of_steps_is_divided_into_epochs(tmp_path: Path) -> None:
+    """Ends of epochs lie as far apart as they can, and the last is the last step."""
+    recipe = short(steps=13)
+    state, _ = fitted(tmp_path, recipe, steps=13)
+    assert [row["step"] for row in state.history] == [3, 6, 8, 11, 13]
+    parts = Silent()
+    for stop in (2, 3, 5):
+        fitted(tmp_path / "parts", recipe, stop_at=stop, steps=13)
+    again, _ = fitted(tmp_path / "parts", recipe, listener=parts, steps=13)
+    assert same(state, again) and parts.steps[-1] == 13
 
 
 def test_patience(tmp_path: Path) -> None:
@@ -116,10 +128,11 @@ def test_schedules_against_torch() -> None:
     optimizer = torch.optim.Adam([weight], lr=recipe.learning_rate)
     scheduler = torch.optim.lr_scheduler.StepLR(optimizer, recipe.step_size, recipe.gamma)
     for epoch in range(35):
-        assert math.isclose(learning_rate(recipe, epoch * 30 + 7, 30), scheduler.get_last_lr()[0])
+        rate = learning_rate(recipe, epoch * 30 + 7, recipe.epochs * 30)
+        assert math.isclose(rate, scheduler.get_last_lr()[0])
         optimizer.step()
         scheduler.step()
-    cycle = [learning_rate(DEFAULT, s, 30) for s in range(DEFAULT.epochs * 30)]
+    cycle = [learning_rate(DEFAULT, s, 1200) for s in range(1200)]
     peak = int(np.argmax(cycle))
     assert math.isclose(max(cycle), DEFAULT.learning_rate, rel_tol=0.02)
     assert math.isclose(peak / len(cycle), DEFAULT.warmup, abs_tol=0.01)

@@ -15,7 +15,9 @@ def pretrain(
         "colorization", help="colorization, chroma, masked-denoising or masked-colorization."
     ),
     out: Path | None = typer.Option(None, help="The run's folder. [default: runs/PRETEXT]"),
-    recipe: str = typer.Option("default", help="default, assignment, or a .toml or .json file."),
+    recipe: str | None = typer.Option(
+        None, help="default, assignment, or a .toml or .json file. [default: default]"
+    ),
     size: str | None = typer.Option(
         None, help="Train at HEIGHTxWIDTH, or one number for both. [default: 256x320]"
     ),
@@ -28,7 +30,10 @@ def pretrain(
         None, help="Channels of the network's finest level. [default: 32]"
     ),
     epochs: int | None = typer.Option(
-        None, help="Maximum number of epochs. [default: the recipe's]"
+        None, help="Maximum number of epochs, each a pass over the pictures.", min=1
+    ),
+    steps: int | None = typer.Option(
+        None, help="Number of optimizer steps. [default: the recipe's]", min=1
     ),
     seed: int | None = typer.Option(
         None,
@@ -66,6 +71,7 @@ def pretrain(
             model=model,
             width=width,
             epochs=epochs,
+            steps=steps,
             seed=seed,
             drop_leaks=drop_leaks,
             device=device,

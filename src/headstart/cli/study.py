@@ -43,11 +43,18 @@ def study(
     out: Path | None = typer.Option(
         None, help="The study's folder. [default: studies/NAME-OF-DATA]"
     ),
-    recipe: str = typer.Option(
-        "default", help="default, assignment, assignment-augmented, or a .toml or .json file."
+    recipe: str | None = typer.Option(
+        None,
+        help="default, assignment, assignment-augmented, or a .toml or .json file. "
+        "[default: default]",
     ),
     epochs: int | None = typer.Option(
-        None, help="Maximum number of epochs. [default: the recipe's]", min=1
+        None,
+        help="Maximum number of epochs, each as long as a pass over the training split.",
+        min=1,
+    ),
+    steps: int | None = typer.Option(
+        None, help="Number of optimizer steps. [default: the recipe's]", min=1
     ),
     pretext_recipe: str | None = typer.Option(
         None,
@@ -55,7 +62,12 @@ def study(
         "otherwise default]",
     ),
     pretext_epochs: int | None = typer.Option(
-        None, help="Maximum number of pretext epochs. [default: the pretext recipe's]", min=1
+        None, help="Maximum number of pretext epochs.", min=1
+    ),
+    pretext_steps: int | None = typer.Option(
+        None,
+        help="Number of optimizer steps of each pretext. [default: the pretext recipe's]",
+        min=1,
     ),
     size: str | None = typer.Option(
         None,
@@ -111,8 +123,10 @@ def study(
             out=out,
             recipe=recipe,
             epochs=epochs,
+            steps=steps,
             pretext_recipe=pretext_recipe,
             pretext_epochs=pretext_epochs,
+            pretext_steps=pretext_steps,
             size=size,
             width=width,
             score=score,

@@ -47,7 +47,12 @@ def train(
         None, help="Channels of a segmentation network's finest level. [default: 32]"
     ),
     epochs: int | None = typer.Option(
-        None, help="Maximum number of epochs. [default: the recipe's]"
+        None,
+        help="Maximum number of epochs, each as long as a pass over the training split.",
+        min=1,
+    ),
+    steps: int | None = typer.Option(
+        None, help="Number of optimizer steps. [default: the recipe's]", min=1
     ),
     labels: str | None = typer.Option(
         None,
@@ -70,7 +75,12 @@ def train(
         "the assignment's, otherwise default]",
     ),
     pretext_epochs: int | None = typer.Option(
-        None, help="Maximum number of pretext epochs. [default: the pretext recipe's]", min=1
+        None, help="Maximum number of pretext epochs.", min=1
+    ),
+    pretext_steps: int | None = typer.Option(
+        None,
+        help="Number of optimizer steps of the pretext. [default: the pretext recipe's]",
+        min=1,
     ),
     drop_leaks: bool | None = typer.Option(
         None,
@@ -108,6 +118,7 @@ def train(
             size=size,
             width=width,
             epochs=epochs,
+            steps=steps,
             labels=labels,
             seed=seed,
             score=score,
@@ -115,6 +126,7 @@ def train(
             threads=threads,
             pretext_recipe=pretext_recipe,
             pretext_epochs=pretext_epochs,
+            pretext_steps=pretext_steps,
             drop_leaks=drop_leaks,
             config=config,
             checkpoint_seconds=checkpoint_seconds,

@@ -29,6 +29,7 @@ class Options:
         size: height and width to train at.
         width: channels of a segmentation network's finest level.
         epochs: the maximum number of epochs.
+        steps: the number of optimizer steps.
         device: ``"cpu"``, ``"cuda"`` or ``"auto"``.
         threads: CPU threads of a run.
     """
@@ -37,6 +38,7 @@ class Options:
     size: Size | None = None
     width: int | None = None
     epochs: int | None = None
+    steps: int | None = None
     device: str = "auto"
     threads: int | None = None
 
@@ -53,7 +55,7 @@ class TrainOptions(Options):
         labels: a number of labelled frames, ``"all"``, or a ``.txt`` file that names them.
         seed: fixes subset, order, augmentation and new weights.
         score: the split that is scored at the end.
-        pretext_recipe, pretext_epochs, drop_leaks: for a start that is a pretext.
+        pretext_recipe, pretext_epochs, pretext_steps, drop_leaks: for a start that is a pretext.
         config: a run's ``config.json``, whose settings count where no option says otherwise.
     """
 
@@ -66,6 +68,7 @@ class TrainOptions(Options):
     score: str | None = None
     pretext_recipe: PretextRecipeOption | None = None
     pretext_epochs: int | None = None
+    pretext_steps: int | None = None
     drop_leaks: bool | None = None
     config: Path | None = None
 
@@ -78,7 +81,8 @@ class StudyOptions(Options):
         task, score: as in [`TrainOptions`][].
         starts, tunes, labels, seeds: what is crossed.
         against: the start that the others are compared with.
-        recipe, pretext_recipe, pretext_epochs, drop_leaks: as in [`TrainOptions`][].
+        recipe, pretext_recipe, pretext_epochs, pretext_steps, drop_leaks: as in
+            [`TrainOptions`][].
         jobs: runs at a time, which share the threads.
     """
 
@@ -88,9 +92,10 @@ class StudyOptions(Options):
     tunes: Listed = "all"
     labels: int | str | Sequence[int | str] = "all"
     seeds: int | str | Sequence[int] = "5"
-    recipe: RecipeOption = "default"
+    recipe: RecipeOption | None = None
     pretext_recipe: PretextRecipeOption | None = None
     pretext_epochs: int | None = None
+    pretext_steps: int | None = None
     score: str = "test"
     drop_leaks: bool = False
     jobs: int = 1
@@ -108,6 +113,6 @@ class PretextOptions(Options):
     """
 
     pretext: str = "colorization"
-    recipe: PretextRecipeOption = "default"
+    recipe: PretextRecipeOption | None = None
     seed: int | None = None
     drop_leaks: bool = False

@@ -12,12 +12,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from headstart.data.augmentation import Augmentation
+from headstart.data.batches import steps_per_epoch
 from headstart.data.settings_files import FrozenModel, explain, read_settings
 from headstart.errors import DataError, Finding, UsageError
 
+MOST_STEPS = 100_000_000
+_Recipe = TypeVar("_Recipe", bound="Training")
+_EPOCHS = 40  # of a recipe that counted passes, if it is given a number of steps
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
@@ -30,11 +34,12 @@ class Training(FrozenModel):
         learning_rate: the highest learning rate.
         weight_decay: decoupled weight decay, for ``"adamw"``.
         batch: pictures per step.
-        epochs: the maximum number of epochs.
+        epochs: the maximum number of epochs. After each, the network is validated.
         epoch: ``"pass"``: an epoch is one pass over the pictures; its last batch may be smaller.
-            ``"steps"``: an epoch has as many full batches as the *whole* training split, whatever
-            the label budget; they are drawn from passes over the labelled pictures. Every budget
-            then gets the same number of optimizer steps and the same schedule.
+            ``"steps"``: all batches are full, drawn from passes over the labelled pictures, and
+            the label budget does not change their number. Every budget gets the same schedule.
+        steps: with ``"steps"``, the number of optimizer steps of all epochs together, whatever the
+            number of pictures; null: an epoch has as many as a pass over the whole training split.
         schedule: ``"constant"``; ``"step"``: multiplied by ``gamma`` every ``step_size`` epochs;
             ``"one-cycle"``: linear from 0 during the share ``warmup`` of all steps, then half a
             cosine down to 0.
@@ -52,6 +57,7 @@ class Training(FrozenModel):
     batch: Annotated[int, Field(ge=1, le=65536)]
     epochs: Annotated[int, Field(ge=1, le=1_000_000)]
     epoch: Literal["pass", "steps"]
+    steps: Annotated[int, Field(ge=1, le=MOST_STEPS)] | None = None
     schedule: Literal["constant", "step", "one-cycle"]
     step_size: Annotated[int, Field(ge=1)] = 10
     gamma: Annotated[float, Field(gt=0, le=1)] = 0.1
@@ -60,6 +66,47 @@ class Training(FrozenModel):
     choose: Literal["loss", "dice", "accuracy"]
     average: Annotated[float, Field(ge=0, lt=1)] = 0.0
     augmentation: Augmentation = Augmentation()
+
+    @model_validator(mode="after")
+    def _steps_of_epochs(self) -> Training:
+        """Check that every epoch has a step."""
+        if self.steps is not None and self.epoch == "pass":
+            raise ValueError(f'steps is {self.steps}, but epoch is "pass"; expected "steps"')
+        if self.steps is not None and self.steps < self.epochs:
+            raise ValueError(f"steps is {self.steps}, fewer than the {self.epochs} epochs")
+        return self
+
+    def total_steps(self, labelled: int, available: int) -> int:
+        """Return the number of optimizer steps of all epochs.
+
+        Args:
+            labelled: how many pictures the training uses.
+            available: how many the training split has.
+        """
+        if self.steps is not None:
+            return self.steps
+        pictures = available if self.epoch == "steps" else labelled
+        return self.epochs * steps_per_epoch(pictures, self.batch)
+
+    def with_epochs(self: _Recipe, epochs: int) -> _Recipe:
+        """Return the recipe with another number of epochs, each as long as a pass."""
+        return self.model_copy(update={"epochs": epochs, "steps": None})
+
+    def with_steps(self: _Recipe, steps: int) -> _Recipe:
+        """Return the recipe with a number of optimizer steps, divided into at most 40 epochs."""
+        epochs = min(steps, _EPOCHS if self.steps is None else self.epochs)
+        return self.model_copy(update={"epochs": epochs, "epoch": "steps", "steps": steps})
+
+    def longer(self: _Recipe, steps: int, per_epoch: int) -> _Recipe:
+        """Return the recipe with at least as many steps more, and validated as often.
+
+        Args:
+            steps: how many more.
+            per_epoch: steps of an epoch as it is.
+        """
+        more = -(-steps // per_epoch)
+        total = None if self.steps is None else self.steps + steps
+        return self.model_copy(update={"epochs": self.epochs + more, "steps": total})
 
 
 class Recipe(Training):
@@ -104,6 +151,11 @@ class ClassifierRecipe(Training):
     head_learning_rate: Positive
     head_epochs: Annotated[int, Field(ge=1, le=1_000_000)]
     smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+
+    def of_head(self) -> ClassifierRecipe:
+        """Return the recipe of the last layer's own training: ``head_epochs`` such epochs."""
+        steps = None if self.steps is None else self.steps * self.head_epochs // self.epochs
+        return self.model_copy(update={"epochs": self.head_epochs, "steps": steps})
 
 
 class PretextRecipe(Training):
@@ -160,6 +212,7 @@ DEFAULT = Recipe(
     batch=5,
     epochs=40,
     epoch="steps",
+    steps=2400,
     balance=0.5,
     schedule="one-cycle",
     warmup=0.1,
@@ -241,8 +294,6 @@ CLASSIFIER_RECIPES = {r.name: r for r in (CLASSIFIER_DEFAULT, CLASSIFIER_ASSIGNM
 PRETEXT_RECIPES = {r.name: r for r in (PRETEXT_DEFAULT, PRETEXT_ASSIGNMENT)}
 ENCODER_RECIPES = RECIPES | {"default": ENCODER_DEFAULT}
 ENCODER_PRETEXT_RECIPES = PRETEXT_RECIPES | {"default": ENCODER_PRETEXT_DEFAULT}
-
-_Recipe = TypeVar("_Recipe", bound=Training)
 
 
 def read_recipe(name_or_path: str, encoder: bool = False) -> Recipe:

@@ -1,8 +1,9 @@
 """From options to a frozen configuration: the command line and Python's verbs share it.
 
 Where an option is not given (``None``), its value comes from, in this order: the file of
-``--config``; for threads and device, the folder that was begun; the defaults of the task and its
-network. All that is wrong with the options is said at once.
+``--config``; for threads, device and a recipe ``default`` that a version has changed since, the
+folder that was begun; the defaults of the task and its network. All that is wrong with the options
+is said at once.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from headstart.config.option_values import listed, parse_labels, parse_seeds, pa
 from headstart.config.options import Options, PretextOptions, StudyOptions, TrainOptions
 from headstart.config.problems import Problems
 from headstart.config.recipes import (
+    MOST_STEPS,
     ClassifierRecipe,
     PretextRecipe,
     Recipe,
@@ -72,13 +74,14 @@ def run_config(
     shared = _shared(options, file or settings, before, available_threads(), problems)
     if options.config is not None and file is not None and options.recipe is None:
         problems.note(_refuse_other_recipe, options.config, file.model, shared.model, settings)
-    recipe = _run_recipe(options, file, settings, shared.model, problems)
+    recipe = _run_recipe(options, file, before, settings, shared.model, problems)
     labels, frames = problems.value_of(_labels, (None, None), options.labels, file)
     start = options.start or (file.start if file else SCRATCH)
     of_file = file.pretext if file and file.start == start else None
     pretext_recipe = None
     if start in PRETEXT_NAMES and settings.pretexts:
-        pretext_recipe = _recipe_of_pretext(options, recipe, shared.model, of_file, problems)
+        begun = before.pretext if before else None
+        pretext_recipe = _recipe_of_pretext(options, recipe, shared.model, of_file, begun, problems)
     elif start not in (SCRATCH, IMAGENET, *PRETEXT_NAMES) and start != begun_from:
         problems.note(weights_file, start)
     config = problems.value_of(
@@ -149,10 +152,10 @@ def study_config(
     settings = TASKS[task]
     threads = max(1, available_threads() // options.jobs)
     shared = _shared(options, settings, before, threads, problems)
-    recipe = _run_recipe(options, None, settings, shared.model, problems)
+    recipe = _run_recipe(options, None, before, settings, shared.model, problems)
     # Without pretexts the model says nothing about their recipe.
     pretext_network = shared.model if settings.pretexts else UNET
-    pretext_recipe = _recipe_of_pretext(options, recipe, pretext_network, None, problems)
+    pretext_recipe = _recipe_of_pretext(options, recipe, pretext_network, None, before, problems)
     starts = problems.value_of(listed, None, options.starts or settings.starts)
     config = problems.value_of(
         make_study_config,
@@ -197,9 +200,11 @@ def pretext_config(
     problems = Problems()
     shared = _shared(options, SEGMENTATION, before, available_threads(), problems)
     encoder = shared.model != UNET
-    recipe = options.recipe
+    default = read_pretext_recipe("default", encoder)
+    if isinstance(before, PretextConfig):
+        default = _begun_default(before.recipe, default)
+    recipe = default if options.recipe is None else options.recipe
     if isinstance(recipe, str | Path):
-        default = read_pretext_recipe("default", encoder)
         recipe = problems.value_of(read_pretext_recipe, default, str(recipe), encoder)
     config = problems.value_of(
         make_pretext_config,
@@ -213,7 +218,7 @@ def pretext_config(
         seed=_option_or(options.seed, 0),
         pretext=options.pretext,
         drop_leaks=options.drop_leaks,
-        recipe=_with_epochs(recipe, options.epochs),
+        recipe=problems.value_of(_lasting, recipe, recipe, options.epochs, options.steps),
     )
     problems.raise_all()
     assert config is not None
@@ -262,19 +267,25 @@ def _shared(
 def _run_recipe(
     options: TrainOptions | StudyOptions,
     file: RunConfig | None,
+    before: RunConfig | StudyConfig | None,
     settings: TaskSettings[Recipe] | TaskSettings[ClassifierRecipe],
     model: str,
     problems: Problems,
 ) -> Recipe | ClassifierRecipe:
     """Return the recipe that is asked for, else that of ``--config``, else the default."""
-    default = file.recipe if file else settings.recipes_for(model)["default"]
+    default: Recipe | ClassifierRecipe = settings.recipes_for(model)["default"]
+    if file is not None:
+        default = file.recipe
+    elif before is not None and isinstance(before.recipe, settings.recipe):
+        default = _begun_default(before.recipe, default)
 
     def chosen() -> Recipe | ClassifierRecipe:
         if isinstance(options.recipe, str | Path):
             return settings.read_recipe(str(options.recipe), model)
         return _option_or(options.recipe, default)
 
-    return _with_epochs(problems.value_of(chosen, default), options.epochs)
+    recipe = problems.value_of(chosen, default)
+    return problems.value_of(_lasting, recipe, recipe, options.epochs, options.steps)
 
 
 def _recipe_of_pretext(
@@ -282,6 +293,7 @@ def _recipe_of_pretext(
     recipe: Recipe | ClassifierRecipe,
     model: str,
     of_file: PretextConfig | None,
+    before: PretextConfig | StudyConfig | None,
     problems: Problems,
 ) -> PretextRecipe:
     """Return the pretext recipe that is asked for, else that of ``--config``, else a matching one.
@@ -291,14 +303,41 @@ def _recipe_of_pretext(
     encoder = model != UNET
     matching = "assignment" if recipe.name.startswith("assignment") else "default"
     default = of_file.recipe if of_file else read_pretext_recipe(matching, encoder)
+    if before is not None and of_file is None:
+        begun = before.recipe if isinstance(before, PretextConfig) else before.pretext_recipe
+        default = _begun_default(begun, default)
     chosen = default if options.pretext_recipe is None else options.pretext_recipe
     if isinstance(chosen, str | Path):
         chosen = problems.value_of(read_pretext_recipe, default, str(chosen), encoder)
-    return _with_epochs(chosen, options.pretext_epochs)
+    epochs, steps = options.pretext_epochs, options.pretext_steps
+    return problems.value_of(_lasting, chosen, chosen, epochs, steps, "pretext-")
 
 
-def _with_epochs(recipe: _Recipe, epochs: int | None) -> _Recipe:
-    return recipe if epochs is None else recipe.model_copy(update={"epochs": epochs})
+def _lasting(recipe: _Recipe, epochs: int | None, steps: int | None, prefix: str = "") -> _Recipe:
+    """Return a recipe that lasts as long as asked for.
+
+    Raises:
+        UsageError: both lengths are given, or one is less than 1.
+    """
+    if epochs is not None and steps is not None:
+        message = f"--{prefix}epochs and --{prefix}steps are both given; expected one of them"
+        raise UsageError(Finding("bad-setting", "error", message))
+    if steps is not None and not 1 <= steps <= MOST_STEPS:
+        message = f"--{prefix}steps is {steps}; expected 1 to {MOST_STEPS}"
+        raise UsageError(Finding("bad-setting", "error", message))
+    if steps is not None:
+        return recipe.with_steps(steps)
+    return recipe if epochs is None else recipe.with_epochs(epochs)
+
+
+def _begun_default(begun: _Recipe, default: _Recipe) -> _Recipe:
+    """Return the recipe ``default`` for a folder: that of the version that began it."""
+    if begun.name != default.name:
+        return default
+    length = {"epochs": default.epochs, "epoch": default.epoch, "steps": default.steps}
+    changed = begun.model_copy(update=length) != default
+    counted_passes = begun.steps is None and begun.epochs == default.epochs
+    return begun if changed or counted_passes else default
 
 
 def _refuse_other_recipe(path: Path, before: str, model: str, settings: TaskSettings[Any]) -> None:

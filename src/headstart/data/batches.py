@@ -65,7 +65,7 @@ def batch_indices(
         count: number of labelled frames.
         batch: frames per step.
         step: index of the step, counted from the start of training.
-        steps: steps per epoch.
+        steps: steps per epoch; not used with ``"steps"``.
         epoch: ``"pass"``: epoch *e* is permutation *e*, cut into batches; the last batch may be
             smaller. ``"steps"``: the permutations are concatenated and every batch is full, so a
             batch may hold the end of one pass and the beginning of the next.

@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from headstart.config.recipes import ClassifierRecipe, Recipe
 from headstart.config.records import (
     PRETEXT_NAMES,
     SCRATCH,
@@ -77,20 +78,20 @@ def pretext_config(config: StudyConfig, pretext: str, seed: int) -> PretextConfi
     )
 
 
-def run_config(config: StudyConfig, cell: Cell, epochs_longer: int = 0) -> RunConfig:
+def run_config(
+    config: StudyConfig, cell: Cell, longer: Recipe | ClassifierRecipe | None = None
+) -> RunConfig:
     """Return the configuration of one run.
 
     Runs of the same budget, tuning and seed differ only in ``start`` and ``pretext``;
-    ``scratch-longer`` also trains for more epochs.
+    ``scratch-longer`` also trains for more steps.
 
     Args:
         config: configuration of the study.
         cell: the run.
-        epochs_longer: additional epochs of ``scratch-longer``.
+        longer: the recipe of ``scratch-longer``; by default the study's.
     """
-    recipe = config.recipe
-    if cell.start == SCRATCH_LONGER:
-        recipe = recipe.model_copy(update={"epochs": recipe.epochs + epochs_longer})
+    recipe = longer or config.recipe
     pretext = cell.start in PRETEXT_NAMES
     return RunConfig.model_validate(
         {

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from headstart.config.records import SCRATCH, RunConfig
-from headstart.data.batches import steps_per_epoch
 from headstart.studies.cells import pretext_config, run_config
 from headstart.studies.plan import Plan, expected_steps
 from headstart.tasks.lookup import labelled_task
@@ -53,15 +52,13 @@ def cost_of_run(config: RunConfig, dataset: Any = None) -> Cost:
 
     task = labelled_task(config.task)
     sizes = task.sizes(task.open(Path(config.data)) if dataset is None else dataset)
-    recipe = config.recipe
     labels = config.labels or sizes.pictures["train"]
-    pictures_per_epoch = sizes.pictures["train"] if recipe.epoch == "steps" else labels
-    epoch_steps = steps_per_epoch(pictures_per_epoch, recipe.batch)
     pictures = labels + sizes.pictures["validation"] + sizes.pictures[config.score]
     steps, seconds = 0, 0.0
-    for training, epochs in reversed(task.trainings(config)):
-        steps += epochs * epoch_steps
-        seconds += epochs * epoch_steps * seconds_per_step(training, sizes.classes)
+    for training in reversed(task.trainings(config)):
+        training_steps = training.recipe.total_steps(labels, sizes.pictures["train"])
+        steps += training_steps
+        seconds += training_steps * seconds_per_step(training, sizes.classes)
         seconds += seconds_of_features(training, sizes.classes, pictures)
     return Cost(1, 0, steps, 0, seconds, bytes_of_run(config, sizes.classes))
 

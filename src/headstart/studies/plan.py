@@ -17,7 +17,6 @@ from headstart.config.records import (
     StudyConfig,
     weights_file,
 )
-from headstart.data.batches import steps_per_epoch
 from headstart.data.decoded_frames import digest
 from headstart.errors import DataError, Finding, UsageError
 from headstart.runs.folder import strangers
@@ -204,17 +203,19 @@ def _pretext_folders(config: StudyConfig, pictures: PretextPictures) -> dict[tup
     for name in config.starts:
         for seed in config.seeds if name in PRETEXT_NAMES else ():
             settings = pretext_config(config, name, seed).model_dump(exclude={"data"})
+            if settings["recipe"]["steps"] is None:  # older versions had no such setting
+                del settings["recipe"]["steps"]
             inputs = json.dumps([settings, content], sort_keys=True)
             short_hash = hashlib.sha256(inputs.encode()).hexdigest()[:8]
             folders[name, seed] = f"starts/{name}-{seed}-{short_hash}"
     return folders
 
 
-def steps_an_epoch(planned: Plan, labels: int) -> int:
-    """Return the optimizer steps per epoch of a run with ``labels`` labels."""
-    recipe = planned.config.recipe
-    pictures = planned.sizes.pictures["train"] if recipe.epoch == "steps" else labels
-    return steps_per_epoch(pictures, recipe.batch)
+def steps_of(planned: Plan, cell: Cell) -> int:
+    """Return the most optimizer steps of a run's trainings, without those of its pretext."""
+    task, available = labelled_task(planned.config.task), planned.sizes.pictures["train"]
+    trainings = task.trainings(run_config(planned.config, cell))
+    return sum(run.recipe.total_steps(cell.labels, available) for run in trainings)
 
 
 def expected_steps(planned: Plan, tune: str | None = None) -> tuple[int, int, int]:
@@ -227,17 +228,12 @@ def expected_steps(planned: Plan, tune: str | None = None) -> tuple[int, int, in
     Returns:
         Steps of the runs, steps of the pretexts, and number of pretexts.
     """
-    config, task = planned.config, labelled_task(planned.config.task)
-    steps = sum(
-        epochs * steps_an_epoch(planned, cell.labels)
-        for cell in planned.todo
-        if tune in (None, cell.tune)
-        for _, epochs in task.trainings(run_config(config, cell))
-    )
+    config = planned.config
+    steps = sum(steps_of(planned, cell) for cell in planned.todo if tune in (None, cell.tune))
     needed = {(c.start, c.seed) for c in planned.todo if c.start in PRETEXT_NAMES}
     if not needed or planned.pictures is None:
         return steps, 0, 0
-    recipe = config.pretext_recipe
-    pretext_steps = recipe.epochs * steps_per_epoch(len(planned.pictures.train), recipe.batch)
+    pictures = len(planned.pictures.train)
+    pretext_steps = config.pretext_recipe.total_steps(pictures, pictures)
     longer = sum(c.start == SCRATCH_LONGER for c in planned.todo)
     return steps + longer * pretext_steps, len(needed) * pretext_steps, len(needed)

@@ -29,7 +29,7 @@ from headstart.errors import Finding, HeadstartError
 from headstart.runs.initial_weights import try_starts
 from headstart.studies.cells import Cell, cells, pretext_config, run_config
 from headstart.studies.ledger import Ledger, line_of, write_ledger
-from headstart.studies.plan import Plan, plan, replanned, steps_an_epoch
+from headstart.studies.plan import Plan, plan, replanned, steps_of
 from headstart.studies.summary import is_written, write_summary
 from headstart.studies.verdicts import compare, numbered_groups
 from headstart.studies.workers import Work, working
@@ -153,15 +153,12 @@ def _works(planned: Plan, out: Path, checkpoint_seconds: float) -> list[Work]:
 
 
 def _run_config(planned: Plan, cell: Cell, pretext_run: Path | None) -> RunConfig:
-    return run_config(planned.config, cell, _epochs_longer(planned, cell, pretext_run))
-
-
-def _epochs_longer(planned: Plan, cell: Cell, pretext_run: Path | None) -> int:
-    """Return the additional epochs of ``scratch-longer``, which match the pretext's steps."""
     if cell.start != SCRATCH_LONGER or pretext_run is None:
-        return 0
+        return run_config(planned.config, cell)
     steps = task_named("pretext").read_scores(pretext_run)["steps"]
-    return int(-(-steps // steps_an_epoch(planned, cell.labels)))
+    recipe = planned.config.recipe
+    per_epoch = max(1, steps_of(planned, cell) // recipe.epochs)
+    return run_config(planned.config, cell, recipe.longer(steps, per_epoch))
 
 
 def _finished_study(out: Path, planned: Plan) -> dict[str, Any] | None:

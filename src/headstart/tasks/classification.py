@@ -107,13 +107,13 @@ class Classification:
         """See the interface."""
         return read_scores(run, ClassificationScores)
 
-    def trainings(self, config: RunConfig) -> tuple[tuple[RunConfig, int], ...]:
+    def trainings(self, config: RunConfig) -> tuple[RunConfig, ...]:
         """See the interface; ``staged`` trains the head alone, then every weight."""
         recipe = recipe_of(config)
-        last_stage = (config, recipe.epochs)
         if config.tune != "staged":
-            return (last_stage,)
-        return (config.model_copy(update={"tune": "head"}), recipe.head_epochs), last_stage
+            return (config,)
+        of_head = {"tune": "head", "recipe": recipe.of_head()}
+        return config.model_copy(update=of_head), config
 
     def new_network(self, config: RunConfig, num_classes: int) -> Network:
         """See the interface."""

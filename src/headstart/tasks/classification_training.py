@@ -17,7 +17,6 @@ from torch.nn import functional as F
 from headstart.config.recipes import ClassifierRecipe
 from headstart.config.records import SCRATCH, RunConfig
 from headstart.data.augmentation import Augmentation
-from headstart.data.batches import steps_per_epoch
 from headstart.data.checks.leaks import Overlap
 from headstart.data.checks.overlaps import overlaps
 from headstart.data.files import merged
@@ -83,8 +82,7 @@ def prepare(config: RunConfig, dataset: ClassDataset, cache: Path) -> Prepared:
         source = picture_batches(parts, budget, validation, recipe, config, cache)
         if parts.frozen is not None:
             feature_seconds.append(time.perf_counter() - began)
-        pictures_per_epoch = len(train_split.names if recipe.epoch == "steps" else budget.names)
-        steps = steps_per_epoch(pictures_per_epoch, recipe.batch)
+        steps = recipe.total_steps(len(budget.names), len(train_split.names))
         seconds = sum(feature_seconds, 0.0)
         feature_seconds.clear()
         return Stage(name, parts.rest, source, recipe, steps, seconds)
@@ -93,7 +91,7 @@ def prepare(config: RunConfig, dataset: ClassDataset, cache: Path) -> Prepared:
         unaugmented = recipe.model_copy(update={"augmentation": Augmentation()})
         head_rate = {"learning_rate": recipe.head_learning_rate}
         if config.tune == "staged":
-            head_recipe = unaugmented.model_copy(update={**head_rate, "epochs": recipe.head_epochs})
+            head_recipe = unaugmented.of_head().model_copy(update=head_rate)
             yield stage(model, "head", "head", head_recipe)
         if config.tune == "head":
             yield stage(model, "", "head", unaugmented.model_copy(update=head_rate))

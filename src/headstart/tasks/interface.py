@@ -44,7 +44,7 @@ class Stage:
             begins.
         source: batches and losses, a [`BatchSource`][headstart.training.batch_source.BatchSource].
         recipe: hyper-parameters, a [`Training`][headstart.config.recipes.Training].
-        steps: optimizer steps per epoch.
+        steps: optimizer steps of all epochs together.
         seconds: seconds already spent on computing features of frozen layers.
     """
 
@@ -197,8 +197,8 @@ class Task(Protocol):
             DataError: it is missing or damaged.
         """
 
-    def trainings(self, config: Any, /) -> tuple[tuple[Any, int], ...]:
-        """Return a run's trainings in order, each with its configuration and epoch limit."""
+    def trainings(self, config: Any, /) -> tuple[Any, ...]:
+        """Return the configurations of a run's trainings, in order."""
 
     def new_network(self, config: Any, num_classes: int, /) -> Any:
         """Return a network with new weights, drawn from torch's global generator.

@@ -141,9 +141,9 @@ class PretextTask:
         """See the interface."""
         return read_scores(run, PretextScores)
 
-    def trainings(self, config: PretextConfig) -> tuple[tuple[PretextConfig, int], ...]:
+    def trainings(self, config: PretextConfig) -> tuple[PretextConfig, ...]:
         """See the interface."""
-        return ((config, config.recipe.epochs),)
+        return (config,)
 
     def new_network(self, config: PretextConfig, _num_classes: int = 0) -> Network:
         """See the interface; the pretext sets the number of output channels."""

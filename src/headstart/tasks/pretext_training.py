@@ -13,7 +13,6 @@ from torch import nn
 
 from headstart.config.recipes import PretextRecipe
 from headstart.config.records import PretextConfig
-from headstart.data.batches import steps_per_epoch
 from headstart.data.decoded_frames import Decoded, channel_statistics, decode
 from headstart.data.files import merged
 from headstart.data.label_map import LabelMap
@@ -72,7 +71,8 @@ def prepare(config: PretextConfig, pictures: PretextPictures, cache: Path) -> Pr
         args = (pretext, train, validation, recipe, config.seed, device)
         single = one_value_at_bottleneck(config.model, config.size)
         source = restoration_batches(*args, repeat_single=single)
-        return (Stage("", model, source, recipe, steps_per_epoch(len(train.names), recipe.batch)),)
+        steps = recipe.total_steps(len(train.names), len(train.names))
+        return (Stage("", model, source, recipe, steps),)
 
     def score(model: nn.Module, state: State, out: Path) -> Scored:
         return Scored(_score(model, pretext, validation, config, out, state, device), None)

@@ -121,9 +121,9 @@ class Segmentation:
         """See the interface."""
         return read_scores(run, SegmentationScores)
 
-    def trainings(self, config: RunConfig) -> tuple[tuple[RunConfig, int], ...]:
+    def trainings(self, config: RunConfig) -> tuple[RunConfig, ...]:
         """See the interface."""
-        return ((config, config.recipe.epochs),)
+        return (config,)
 
     def new_network(self, config: RunConfig | StudyConfig, num_classes: int) -> Network:
         """See the interface."""

@@ -15,7 +15,7 @@ from headstart.config.files import frame_names_text
 from headstart.config.recipes import Recipe
 from headstart.config.records import SCRATCH, RunConfig
 from headstart.config.task_settings import UNET
-from headstart.data.batches import rarity_weights, steps_per_epoch
+from headstart.data.batches import rarity_weights
 from headstart.data.checks.foreground import no_foreground
 from headstart.data.checks.leaks import Overlap
 from headstart.data.checks.overlaps import overlaps
@@ -87,8 +87,8 @@ def prepare(config: RunConfig, dataset: Dataset, cache: Path) -> Prepared:
     def stages(model: nn.Module) -> tuple[Stage]:
         args = (budget, validation, recipe, len(names), config.seed, device)
         source = frame_batches(*args, repeat_single=single, ignore=dataset.ignore)
-        frames_per_epoch = len(train_split.names if recipe.epoch == "steps" else budget.names)
-        return (Stage("", model, source, recipe, steps_per_epoch(frames_per_epoch, recipe.batch)),)
+        steps = recipe.total_steps(len(budget.names), len(train_split.names))
+        return (Stage("", model, source, recipe, steps),)
 
     def score(model: nn.Module, state: State, out: Path) -> Scored:
         budget_names = [train_split.names[i] for i in budget_indices]

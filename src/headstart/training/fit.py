@@ -59,17 +59,28 @@ def learning_rate(recipe: Training, step: int, steps: int) -> float:
     Args:
         recipe: schedule and base learning rate.
         step: number of steps before this one.
-        steps: steps per epoch.
+        steps: number of steps of all epochs.
     """
     if recipe.schedule == "constant":
         return recipe.learning_rate
     if recipe.schedule == "step":
-        return recipe.learning_rate * recipe.gamma ** (step // steps // recipe.step_size)
-    total = recipe.epochs * steps
-    rise = recipe.warmup * total
+        epochs = step * recipe.epochs // steps
+        return recipe.learning_rate * recipe.gamma ** (epochs // recipe.step_size)
+    rise = recipe.warmup * steps
     if step < rise:
         return recipe.learning_rate * (step + 1) / (rise + 1)
-    return recipe.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - rise) / (total - rise)))
+    return recipe.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - rise) / (steps - rise)))
+
+
+def epoch_end(recipe: Training, epoch: int, steps: int) -> int:
+    """Return the number of steps before the end of an epoch; epochs differ by at most one step.
+
+    >>> from headstart.config.recipes import DEFAULT
+    >>> recipe = DEFAULT.model_copy(update={"epochs": 4})
+    >>> [epoch_end(recipe, epoch, 10) for epoch in (1, 2, 3, 4)]
+    [3, 5, 8, 10]
+    """
+    return -(-epoch * steps // recipe.epochs)
 
 
 def make_optimizer(model: nn.Module, recipe: Training) -> torch.optim.Optimizer:
@@ -127,7 +138,7 @@ def fit(
         source: batches and their losses.
         recipe: hyper-parameters.
         seed: seed of the order of pictures and of dropout.
-        steps: optimizer steps per epoch.
+        steps: optimizer steps of all epochs together.
         device: device to train on.
         folder: folder for checkpoints.
         stop: called before each step and validation batch; when it returns true, the state is saved
@@ -157,7 +168,8 @@ def fit(
     while not _ended(state, recipe):
         began, first = time.perf_counter(), state.step
         model.train()
-        while state.step < (len(state.history) + 1) * steps and not stop():
+        end = epoch_end(recipe, len(state.history) + 1, steps)
+        while state.step < end and not stop():
             indices = _indices(source, recipe, seed, state.step, steps)
             torch.manual_seed(key(seed, "step", state.step))
             for group in optimizer.param_groups:
@@ -172,9 +184,9 @@ def fit(
             state.step, state.seen = state.step + 1, state.seen + len(indices)
             if recipe.average:
                 _average(averages, numbers, recipe.average, state.step)
-            listener.step(state.step, steps * recipe.epochs)
+            listener.step(state.step, steps)
             due = time.monotonic() - last_saved > pause
-            at_end = state.step % steps == 0
+            at_end = state.step == end
             if device.type == "cpu" or due or at_end or state.step % _POLL == 0:
                 _check_finite(not_finite, source, recipe, state, seed, steps)
             if due:
@@ -219,7 +231,8 @@ def finished(state: State, recipe: Training) -> bool:
 def _indices(
     source: BatchSource, recipe: Training, seed: int, step: int, steps: int
 ) -> Int64[np.ndarray, "b"]:
-    args = (seed, len(source.names), recipe.batch, step, steps, recipe.epoch, source.weights)
+    an_epoch = steps // recipe.epochs  # matters only where an epoch is a pass
+    args = (seed, len(source.names), recipe.batch, step, an_epoch, recipe.epoch, source.weights)
     return batch_indices(*args)
 
 

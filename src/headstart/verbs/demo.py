@@ -84,8 +84,8 @@ def demo(
         width=WIDTH,
         size=SIZE,
         threads=1,
-        recipe=DEFAULT.model_copy(update={"epochs": EPOCHS}),
-        pretext_recipe=PRETEXT_DEFAULT.model_copy(update={"epochs": PRETEXT_EPOCHS}),
+        recipe=DEFAULT.with_epochs(EPOCHS),
+        pretext_recipe=PRETEXT_DEFAULT.with_epochs(PRETEXT_EPOCHS),
     )
     # One thread a run: networks this small gain little from a second one.
     jobs = min(available_threads(), MOST_JOBS)

@@ -39,11 +39,12 @@ def pretrain(
     *,
     pretext: str = "colorization",
     out: Path | str | None = None,
-    recipe: PretextRecipeOption = "default",
+    recipe: PretextRecipeOption | None = None,
     size: Size | None = None,
     model: str | None = None,
     width: int | None = None,
     epochs: int | None = None,
+    steps: int | None = None,
     seed: int | None = None,
     drop_leaks: bool = False,
     device: str = "auto",
@@ -65,7 +66,8 @@ def pretrain(
         size: height and width to train at.
         model: ``"unet"``, or the torchvision classifier that becomes the encoder.
         width: channels of the network's finest level.
-        epochs: the maximum number of epochs; by default the recipe's.
+        epochs: the maximum number of epochs, each a pass over the pictures.
+        steps: the number of optimizer steps; by default the recipe's.
         seed: fixes order, augmentation, what is hidden, and new weights.
         drop_leaks: leave out pictures that are also validation or test frames.
         device: ``"cpu"``, ``"cuda"`` or ``"auto"``.
@@ -86,6 +88,7 @@ def pretrain(
         model=model,
         width=width,
         epochs=epochs,
+        steps=steps,
         seed=seed,
         drop_leaks=drop_leaks,
         device=device,

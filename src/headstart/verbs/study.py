@@ -53,10 +53,12 @@ def study(
     labels: int | str | Sequence[int | str] = "all",
     seeds: int | str | Sequence[int] = "5",
     out: Path | str | None = None,
-    recipe: RecipeOption = "default",
+    recipe: RecipeOption | None = None,
     epochs: int | None = None,
+    steps: int | None = None,
     pretext_recipe: PretextRecipeOption | None = None,
     pretext_epochs: int | None = None,
+    pretext_steps: int | None = None,
     size: Size | None = None,
     width: int | None = None,
     score: str = "test",
@@ -87,9 +89,11 @@ def study(
         seeds: how many, or in a sequence which.
         out: the study's folder; by default ``studies/NAME-OF-DATA``.
         recipe: a recipe: its name, its ``.toml`` or ``.json`` file, or a value.
-        epochs: the maximum number of epochs; by default the recipe's.
+        epochs: the maximum number of epochs, each as long as a pass over the training split.
+        steps: the number of optimizer steps; by default the recipe's.
         pretext_recipe: the recipe of the pretexts.
         pretext_epochs: the maximum number of pretext epochs.
+        pretext_steps: the number of optimizer steps of each pretext.
         size: height and width to train at.
         width: channels of a segmentation network's finest level.
         score: the split that each run scores once, at its end: ``"test"`` or ``"validation"``.
@@ -118,8 +122,10 @@ def study(
         seeds=seeds,
         recipe=recipe,
         epochs=epochs,
+        steps=steps,
         pretext_recipe=pretext_recipe,
         pretext_epochs=pretext_epochs,
+        pretext_steps=pretext_steps,
         size=size,
         width=width,
         score=score,

@@ -49,6 +49,7 @@ def train(
     size: Size | None = None,
     width: int | None = None,
     epochs: int | None = None,
+    steps: int | None = None,
     labels: int | str | Path | None = None,
     seed: int | None = None,
     score: str | None = None,
@@ -56,6 +57,7 @@ def train(
     threads: int | None = None,
     pretext_recipe: PretextRecipeOption | None = None,
     pretext_epochs: int | None = None,
+    pretext_steps: int | None = None,
     drop_leaks: bool | None = None,
     config: Path | str | None = None,
     checkpoint_seconds: float = 10.0,
@@ -78,7 +80,8 @@ def train(
         recipe: a recipe: its name, its ``.toml`` or ``.json`` file, or a value.
         size: height and width to train at.
         width: channels of a segmentation network's finest level.
-        epochs: the maximum number of epochs; by default the recipe's.
+        epochs: the maximum number of epochs, each as long as a pass over the training split.
+        steps: the number of optimizer steps; by default the recipe's.
         labels: how many labelled training frames to use, ``"all"``, or a ``.txt`` file with their
             names.
         seed: fixes subset, order, augmentation and new weights.
@@ -87,6 +90,7 @@ def train(
         threads: CPU threads; by default all that are available.
         pretext_recipe: the recipe of a pretext that is the start.
         pretext_epochs: the maximum number of pretext epochs.
+        pretext_steps: the number of optimizer steps of the pretext.
         drop_leaks: leave pictures that are also validation or test frames out of the pretext.
         config: a run's ``config.json``; the options given here override it.
         checkpoint_seconds: seconds between checkpoints.
@@ -108,6 +112,7 @@ def train(
         size=size,
         width=width,
         epochs=epochs,
+        steps=steps,
         labels=labels,
         seed=seed,
         score=score,
@@ -115,6 +120,7 @@ def train(
         threads=threads,
         pretext_recipe=pretext_recipe,
         pretext_epochs=pretext_epochs,
+        pretext_steps=pretext_steps,
         drop_leaks=drop_leaks,
         config=None if config is None else Path(config),
     )

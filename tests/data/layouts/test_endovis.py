@@ -470,7 +470,7 @@ def test_check_names_every_file_that_is_wrong(tmp_path: Path) -> None:
 
 def test_a_run_from_end_to_end(release: Path, tmp_path: Path) -> None:
     """Trained on one target and fold, scored on whole sequences, with the published scores."""
-    recipe = DEFAULT.model_copy(update={"batch": 2, "epochs": 1})
+    recipe = DEFAULT.with_epochs(1).model_copy(update={"batch": 2})
     config = tiny(release / "parts-fold3", size=(32, 40), recipe=recipe)
     scores = train(config, tmp_path / "run", Silent())
     assert scores["frames"] == 2
