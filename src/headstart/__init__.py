@@ -1,7 +1,7 @@
 """headstart: a head start for your segmentation model, and proof of whether you needed one.
 
 One function for each verb of the command line, with the same options, and the public names behind
-them in the order in which data flow. Importing the package loads nothing: each name is loaded when
+them in the order in which data flow. Importing the package loads little: each name is loaded when
 it is first used, because some of them load torch.
 """
 
@@ -9,6 +9,10 @@ from __future__ import annotations
 
 import importlib
 from typing import Any
+
+from headstart.system.processor import spin_briefly
+
+spin_briefly()  # here, because it must come before torch
 
 _WHERE = {
     "check": "verbs.check",

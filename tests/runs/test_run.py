@@ -19,6 +19,7 @@ import torch
 from PIL import Image
 
 from headstart.config.files import read_run_config, to_json
+from headstart.data.layouts.recognise import open_dataset
 from headstart.errors import DataError, DiskError, InterruptedRun, LockedError, UsageError
 from headstart.inference.opening import open_segmenter
 from headstart.runs.folder import fresh_folder
@@ -399,3 +400,21 @@ def test_config_json_is_complete(trained: Path) -> None:
     config = read_run_config(trained / "config.json")
     assert to_json(config).encode() == (trained / "config.json").read_bytes()
     assert config.threads == 1 and config.recipe.learning_rate > 0
+
+
+def test_a_few_labels_alone_train_as_a_budget_of_many_does(drawn: Path, tmp_path: Path) -> None:
+    """The recipe counts steps, so the pictures without labels do not make training longer."""
+    recipe = tiny(drawn).recipe.with_steps(7)
+    budget = tmp_path / "budget"
+    train(tiny(drawn, labels=5, recipe=recipe), budget, Silent())
+    names = (budget / "labels.txt").read_text().split()
+    alone = tmp_path / "alone"
+    shutil.copytree(drawn, alone)
+    dataset = open_dataset(drawn)
+    for frame in dataset.splits["train"]:
+        if frame.name not in names:
+            shutil.rmtree((alone / frame.image.relative_to(drawn)).parent)
+    assert len(open_dataset(alone).splits["train"]) == 5
+    train(tiny(alone, recipe=recipe), tmp_path / "run", Silent())
+    for name in ("weights.safetensors", "metrics.jsonl", "frames.csv", "scores.json"):
+        assert (tmp_path / "run" / name).read_bytes() == (budget / name).read_bytes(), name

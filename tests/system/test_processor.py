@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from headstart.system import processor
-from headstart.system.processor import Memory, available_threads, cores, cpu_model, memory
+from headstart.system.processor import (
+    Memory,
+    available_threads,
+    cores,
+    cpu_model,
+    memory,
+    spin_briefly,
+)
 
 
 def test_limits_of_containers_are_seen(tmp_path: Path) -> None:
@@ -50,3 +60,22 @@ def test_the_processor_has_a_name(tmp_path: Path) -> None:
     (tmp_path / "cpuinfo").write_text("processor : 0\nmodel name\t: Some CPU @ 2: GHz\n")
     assert cpu_model(tmp_path) == "Some CPU @ 2: GHz"
     assert cpu_model(tmp_path / "absent")
+
+
+def test_waiting_threads_sleep_soon_unless_the_user_says_otherwise() -> None:
+    environ: dict[str, str] = {}
+    spin_briefly(environ)
+    assert environ == {"GOMP_SPINCOUNT": "1000"}
+    for chosen in ({"GOMP_SPINCOUNT": "7"}, {"OMP_WAIT_POLICY": "ACTIVE"}):
+        kept = dict(chosen)
+        spin_briefly(kept)
+        assert kept == chosen
+
+
+def test_it_is_set_before_torch_is_loaded() -> None:
+    code = "import headstart, os, sys; print(os.environ['GOMP_SPINCOUNT'], 'torch' in sys.modules)"
+    environ = {
+        k: v for k, v in os.environ.items() if k not in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")
+    }
+    done = subprocess.run([sys.executable, "-c", code], env=environ, capture_output=True, text=True)
+    assert done.stdout.split() == ["1000", "False"], done.stderr

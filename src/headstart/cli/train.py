@@ -49,10 +49,9 @@ def train(
     epochs: int | None = typer.Option(
         None,
         help="Maximum number of epochs, each as long as a pass over the training split.",
-        min=1,
     ),
     steps: int | None = typer.Option(
-        None, help="Number of optimizer steps. [default: the recipe's]", min=1
+        None, help="Number of optimizer steps. [default: the recipe's]"
     ),
     labels: str | None = typer.Option(
         None,

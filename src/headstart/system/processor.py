@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import platform
+from collections.abc import MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,6 +59,24 @@ def available_threads(cgroup: Path = _CGROUP) -> int:
     counted = cores(cgroup)
     quota = counted.affinity if counted.limit is None else int(counted.limit)
     return max(1, min(counted.affinity, quota))
+
+
+def spin_briefly(environ: MutableMapping[str, str] = os.environ) -> None:
+    """Let waiting threads sleep soon, so that two trainings on the same cores share them.
+
+    After each parallel piece of work, the threads of PyTorch's OpenMP library wait for the next one
+    by spinning: by default for 300,000 rounds, which takes the cores from others for milliseconds.
+    Beside a second training, a step then takes 10 to 60 times as long. With 1,000 rounds, the
+    number that the library chooses itself where it notices too many threads, it takes about twice
+    as long, and alone no longer than before. Results do not change.
+
+    It must be called before PyTorch is loaded. What the user has set stays.
+
+    Args:
+        environ: the environment, which processes that are started later inherit.
+    """
+    if "OMP_WAIT_POLICY" not in environ:
+        environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 
 @dataclass(frozen=True)

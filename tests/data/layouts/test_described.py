@@ -334,7 +334,7 @@ WRONG = {
     PATTERNS + 'names = "{patient}_{name}"': "names has {patient}",
     'pictures = "a/{name}.png"\n[masks]\nbackground = "b/{name}.png"': "leave it out",
     BY_CLASS.replace("\na =", "\nbg ="): "leave it out",
-    BY_CLASS.replace("\na =", "\nignore ="): "no class",
+    BY_CLASS.replace("\na =", "\nignore ="): "not a class",
     BY_CLASS.replace("\na =", '\n"" ='): "invalid class names",
     BY_CLASS + "".join(f'c{k} = "c{k}/{{name}}.png"\n' for k in range(254)): "at most 254",
     "ignore = [1, 2, 3, 4]\n"
