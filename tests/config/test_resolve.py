@@ -68,7 +68,7 @@ def test_the_pretext_recipe_matches_the_recipe(drawn: Path, recipe, pretext) -> 
     options = TrainOptions(start="colorization", recipe=recipe, epochs=3, pretext_epochs=2, seed=4)
     config = run_config(options, drawn)
     assert config.recipe.epochs == 3 and config.pretext is not None
-    assert config.pretext.recipe == pretext.model_copy(update={"epochs": 2})
+    assert config.pretext.recipe == pretext.with_epochs(2)
     assert (config.pretext.seed, config.pretext.size) == (4, config.size)
     study = resolved_study(StudyOptions(recipe=recipe), drawn)
     assert study.pretext_recipe == pretext

@@ -101,7 +101,7 @@ class LabelMap:
         table = np.zeros(256, dtype=np.uint8)
         table[list(self.greys)] = np.arange(len(self.greys))
         table[list(self.ignore)] = IGNORE
-        return np.take(table, grey)
+        return _looked_up(table, grey)
 
     def to_greys(self, indices: UInt8[np.ndarray, "h w"]) -> UInt8[np.ndarray, "h w"]:
         """Return the grey levels of class indices; the inverse of ``to_indices``.
@@ -111,13 +111,23 @@ class LabelMap:
         """
         if indices.size and indices.max() >= len(self.greys):
             raise ValueError(f"index {indices.max()} is not in 0 to {len(self.greys) - 1}")
-        return np.take(np.array(self.greys, dtype=np.uint8), indices)
+        table = np.zeros(256, dtype=np.uint8)
+        table[: len(self.greys)] = self.greys
+        return _looked_up(table, indices)
 
     def unknown_levels(self, grey: UInt8[np.ndarray, "h w"]) -> tuple[int, ...]:
         """Return the levels of a mask that are not in the label map, in ascending order."""
         present = np.flatnonzero(np.bincount(grey.ravel(), minlength=256))
         known = {*self.greys, *self.ignore}
         return tuple(int(level) for level in present if level not in known)
+
+
+def _looked_up(
+    table: UInt8[np.ndarray, "256"], values: UInt8[np.ndarray, "h w"]
+) -> UInt8[np.ndarray, "h w"]:
+    """Return the table's entry for each value; ``np.take`` would need nine times the memory."""
+    translated = np.ascontiguousarray(values).tobytes().translate(table.tobytes())
+    return np.frombuffer(translated, dtype=np.uint8).reshape(values.shape)
 
 
 def read_label_map(path: Path) -> tuple[LabelMap, tuple[Finding, ...]]:

@@ -21,6 +21,7 @@ from headstart.inference.output_folder import claimed_pictures
 from headstart.inference.segmenter import Segmenter, brought
 from headstart.plots.overlay import overlay_with_legend
 from headstart.system.disk import disk_errors, write_atomic
+from headstart.system.memory import give_back
 
 _BATCH = 8
 _KEPT_PIXELS = 16_000_000  # of a batch; larger pictures are read twice
@@ -125,8 +126,9 @@ def _predict_batch(
             kept.append(f"masks/{name}.png")
             continue
         write_atomic(path, mask)
-        overlay = overlay_with_legend(image, indices, segmenter.label_map.names)
-        write_atomic(out / "overlays" / f"{name}.png", png(overlay))
+        overlay = png(overlay_with_legend(image, indices, segmenter.label_map.names))
+        write_atomic(out / "overlays" / f"{name}.png", overlay)
+        give_back(indices.size)
     return kept
 
 

@@ -6,6 +6,8 @@ import ctypes
 import functools
 from collections.abc import Callable
 
+_LARGE = 4_000_000  # pixels
+
 
 @functools.cache
 def _trim() -> Callable[[int], int] | None:
@@ -16,12 +18,15 @@ def _trim() -> Callable[[int], int] | None:
     return trim
 
 
-def give_back() -> None:
-    """Return to the system what the C library keeps of freed memory, if it can.
+def give_back(pixels: int) -> None:
+    """Return to the system what the C library keeps of freed memory, after work on a picture.
 
     GNU's library keeps freed blocks of up to 32 MB for each thread: with large pictures, that is
-    more than what is in use. It takes milliseconds, so it is worth it after large pictures only.
+    more than what is in use. It takes milliseconds, so it is done after large pictures only.
+
+    Args:
+        pixels: the picture's number of pixels.
     """
     trim = _trim()
-    if trim is not None:
+    if trim is not None and pixels > _LARGE:
         trim(0)

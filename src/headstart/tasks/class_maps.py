@@ -63,7 +63,9 @@ def _best(probs: Tensor, size: tuple[int, int], among: Iterable[int]) -> Tensor:
     Every class of a large photograph at once would take gigabytes.
     """
     first, *others = among
-    highest = _resized(probs[:, first : first + 1], size)[:, 0].clone()
+    highest = _resized(probs[:, first : first + 1], size)[:, 0]
+    if highest.shape[-2:] == probs.shape[-2:]:
+        highest = highest.clone()  # part of the probabilities, which stay as they are
     classes = torch.full_like(highest, first, dtype=torch.uint8)
     for k in others:
         other = _resized(probs[:, k : k + 1], size)[:, 0]

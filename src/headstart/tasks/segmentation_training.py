@@ -169,35 +169,35 @@ def _score(
     write_atomic(out / "curves.png", curves.curves(state.history, state.best["epoch"], title))
     chosen = sheets.choose_examples(overlap.dice_of_frames(counts))
     shown = data.subset([i for _, i in chosen])
+    # pictures first: while a large one is decoded, its masks need not be in memory
+    images = [_on_sheet(read_frame(frames[i], dataset.root)) for _, i in chosen]
     maps = segment(model, shown.images, shown.sizes, device, recipe.min_area)
     examples = [
-        _example(
-            f"{kind}: {frames[i].name}",
-            read_frame(frames[i], dataset.root),
-            truth,
-            m.cpu().numpy(),
-        )
-        for (kind, i), truth, m in zip(chosen, shown.truth, maps, strict=True)
+        _example(f"{kind}: {frames[i].name}", image, truth, m.cpu().numpy())
+        for (kind, i), image, truth, m in zip(chosen, images, shown.truth, maps, strict=True)
     ]
     sheet = sheets.predictions(examples, names, f"{config.score} frames")
     write_atomic(out / "predictions.png", sheet)
     return counts, scores
 
 
+def _on_sheet(image: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h2 w2 3"]:
+    """Return a picture no larger than a sheet shows it."""
+    height, width = image.shape[:2]
+    scale = min(1.0, (_ON_SHEET / (height * width)) ** 0.5)
+    return resize_image(image, (max(1, round(height * scale)), max(1, round(width * scale))))
+
+
 def _example(
     caption: str,
     image: UInt8[np.ndarray, "h w 3"],
-    truth: UInt8[np.ndarray, "h w"],
-    prediction: UInt8[np.ndarray, "h w"],
+    truth: UInt8[np.ndarray, "h2 w2"],
+    prediction: UInt8[np.ndarray, "h2 w2"],
 ) -> sheets.Example:
-    """Return a row of the sheet; large photographs are shrunk first, as the sheet shows them."""
-    height, width = truth.shape
-    if height * width > _ON_SHEET:
-        scale = (_ON_SHEET / (height * width)) ** 0.5
-        size = max(1, round(height * scale)), max(1, round(width * scale))
-        image = resize_image(image, size)
-        truth, prediction = resize_mask(truth, size), resize_mask(prediction, size)
-    return sheets.Example(caption, image, truth, prediction)
+    """Return a row of the sheet, with the masks at the picture's size."""
+    height, width = image.shape[:2]
+    masks = (resize_mask(mask, (height, width)) for mask in (truth, prediction))
+    return sheets.Example(caption, image, *masks)
 
 
 def _card_facts(

@@ -20,11 +20,10 @@ from headstart.data.pictures.reading import NO_RULES, ReadingRules, picture_head
 from headstart.errors import DataError
 from headstart.system.memory import give_back
 
-MOST_PIXELS = 50_000_000
-"""Pixels in flight: two photographs of 24 megapixels, or hundreds of frames of a video."""
+MOST_PIXELS = 40_000_000
+"""Pixels in flight: one photograph of 24 megapixels, or hundreds of frames of a video."""
 
 _MOST_ITEMS = 256
-_LARGE = 4_000_000  # pixels of a picture whose memory is given back at once
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
@@ -46,8 +45,7 @@ def run_and_give_back(work: Callable[[], _Result], pixels: int) -> _Result:
         pixels: the picture's number of pixels.
     """
     result = work()
-    if pixels > _LARGE:
-        give_back()
+    give_back(pixels)
     return result
 
 

@@ -71,6 +71,7 @@ from headstart.data.pictures.transparency import (
 from headstart.data.pictures.transparency import on_black as laid_on_black
 from headstart.data.pictures.value_range import ValueRange, limits, to_eight_bits
 from headstart.errors import Finding
+from headstart.system.memory import give_back
 
 TRANSPARENT = -1
 """In masks of colours as numbers, a pixel that nobody painted."""
@@ -113,7 +114,9 @@ def read_image(
     """
     name = shown(path, root)
     with open_regular(path, root) as file:
-        return _image_pixels(decode(file, name, rules.page, rules.value_range), name, rules)
+        image = _image_pixels(decode(file, name, rules.page, rules.value_range), name, rules)
+    give_back(image.shape[0] * image.shape[1])
+    return image
 
 
 def decode_image(
