@@ -63,6 +63,8 @@ def understood(
         {"seeds": (2, 7), "score": "validation", "drop_leaks": True},
         {"recipe": ASSIGNMENT, "pretext_recipe": PRETEXT_ASSIGNMENT},
         {"recipe": DEFAULT.with_epochs(7)},
+        {"recipe": DEFAULT.with_steps(7), "pretext_recipe": PRETEXT_DEFAULT.with_steps(90)},
+        {"margin": 0.05},
         {"recipe": OWN, "pretext_recipe": PRETEXT_DEFAULT.model_copy(update={"noise": 0.2})},
         ON_ENCODER,
         {**ON_ENCODER, "starts": ("scratch", "imagenet"), "pretext_recipe": PRETEXT_DEFAULT},
@@ -72,6 +74,7 @@ def test_a_study(
     drawn: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, changes: dict[str, Any]
 ) -> None:
     settings = {"starts": ("scratch", "colorization"), "labels": (3, 12), "seeds": (1,), **SMALL}
+    settings |= {"margin": 0.02}
     config = make_study_config(**{**settings, "data": str(drawn), **changes})
     assert (
         understood(monkeypatch, tmp_path, study_command(config, "again", "again/report")) == config

@@ -447,3 +447,16 @@ def test_loads_neither_torch_nor_scipy() -> None:
         "sys.exit(bool({'torch', 'scipy'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_practically_equal_needs_the_first_level() -> None:
+    """Later levels of Holm are narrower: the last of several would be called equal too often."""
+    clear = [Estimate(0.5, 0.01, ((1.0, 100), (0.0, 100)), 5, 50)] * 5
+    near = Estimate(0.0, 0.009, ((1.0, 100), (0.0, 100)), 5, 50)  # 95 %: to 0.018; 99.2 %: to 0.024
+    alone, last = holm([near], 0.02)[0], holm([*clear, near], 0.02)[-1]
+    assert alone.verdict == "practically equal" and alone.level == 0.95
+    assert last.verdict == "no difference shown" and last.level == 1 - 0.05 / 6
+    assert last.high is not None and last.high > 0.02, "the interval shown agrees with the verdict"
+    certain = Estimate(0.01, 0.001, ((1.0, 100), (0.0, 100)), 5, 50)
+    assert holm([certain], 0.02)[0].verdict == "practically equal"
+    assert holm([certain])[0].verdict == "helps"

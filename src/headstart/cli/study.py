@@ -83,6 +83,11 @@ def study(
         "--drop-leaks",
         help="Leave out of the pretexts all pictures that are also validation or test frames.",
     ),
+    margin: float | None = typer.Option(
+        None,
+        help="The smallest difference in score that matters: starts whose interval lies within it "
+        "are practically equal. It cannot change once a study has begun. [default: 0.02]",
+    ),
     jobs: int = typer.Option(1, help="Runs at a time, each in its own process.", min=1),
     device: str = typer.Option("auto", help="cpu, cuda, or auto."),
     threads: int | None = typer.Option(
@@ -131,6 +136,7 @@ def study(
             width=width,
             score=score,
             drop_leaks=drop_leaks,
+            margin=margin,
             jobs=jobs,
             device=device,
             threads=threads,

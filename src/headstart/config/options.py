@@ -83,6 +83,7 @@ class StudyOptions(Options):
         against: the start that the others are compared with.
         recipe, pretext_recipe, pretext_epochs, pretext_steps, drop_leaks: as in
             [`TrainOptions`][].
+        margin: the smallest difference in the score that matters.
         jobs: runs at a time, which share the threads.
     """
 
@@ -98,6 +99,7 @@ class StudyOptions(Options):
     pretext_steps: int | None = None
     score: str = "test"
     drop_leaks: bool = False
+    margin: float | None = None
     jobs: int = 1
 
 

@@ -220,6 +220,9 @@ class StudyConfig(_Supervised):
         tunes, labels, seeds: crossed with the starts.
         drop_leaks: see [`PretextConfig`][].
         pretext_recipe: the hyper-parameters of the pretexts, in full.
+        margin: the smallest difference in the score that matters: starts whose interval lies within
+            it are practically equal. It is fixed before the first run. Null in studies of older
+            versions, which never call starts equal.
     """
 
     starts: Annotated[tuple[AnyPath, ...], Field(min_length=1)]
@@ -229,6 +232,7 @@ class StudyConfig(_Supervised):
     seeds: Annotated[tuple[Seed, ...], Field(min_length=1)]
     drop_leaks: bool = False
     pretext_recipe: PretextRecipe = PRETEXT_DEFAULT
+    margin: Annotated[float, Field(gt=0, lt=1)] | None = None
 
     @model_validator(mode="after")
     def _nothing_twice(self) -> StudyConfig:

@@ -44,6 +44,9 @@ from headstart.data.task import TaskName, task_of
 from headstart.errors import Finding, UsageError
 from headstart.system.processor import available_threads
 
+MARGIN = 0.02
+"""The default margin of a study, in its score: a fiftieth of the way from nothing to all right."""
+
 _Value = TypeVar("_Value")
 _Recipe = TypeVar("_Recipe", bound=Training)
 
@@ -176,6 +179,7 @@ def study_config(
         pretext_recipe=pretext_recipe,
         score=options.score,
         drop_leaks=options.drop_leaks,
+        margin=_option_or(options.margin, before.margin if before else MARGIN),
     )
     problems.raise_all()
     assert config is not None

@@ -56,6 +56,7 @@ def study_command(config: StudyConfig, name: str, files_in: str) -> Command:
         pretext = task_named("pretext").measures
         words += _recipe("pretext-", config.pretext_recipe, pretext, config.model, files_in, files)
     words += [] if config.score == "test" else ["--score", config.score]
+    words += [] if config.margin is None else ["--margin", str(config.margin)]
     return _command(words, config, config.drop_leaks, name), files
 
 
@@ -125,11 +126,15 @@ def _seeds(seeds: tuple[int, ...]) -> str:
 def _recipe(
     kind: str, recipe: Training, measures: Measures, model: str, files_in: str, files: Files
 ) -> list[str]:
-    """Return the options for a recipe: its name, its name and a number of epochs, or a file."""
+    """Return the options for a recipe: its name, its name and a length, or a file."""
     known = measures.recipes if model == UNET else measures.encoder_recipes
     for known_name, candidate in known.items():
-        if candidate.model_copy(update={"epochs": recipe.epochs}) == recipe:
-            longer = [f"--{kind}epochs", str(recipe.epochs)] if candidate != recipe else []
-            return [f"--{kind}recipe", known_name, *longer]
+        named = [f"--{kind}recipe", known_name]
+        if candidate == recipe:
+            return named
+        if candidate.with_epochs(recipe.epochs) == recipe:
+            return [*named, f"--{kind}epochs", str(recipe.epochs)]
+        if recipe.steps is not None and candidate.with_steps(recipe.steps) == recipe:
+            return [*named, f"--{kind}steps", str(recipe.steps)]
     files[f"{kind}recipe.json"] = to_json(recipe)
     return [f"--{kind}recipe", f"{files_in}/{kind}recipe.json"]

@@ -12,7 +12,7 @@ from headstart.reports.formatting import listed, number, plural, signed
 from headstart.reports.records import PretextRecord, Records, RunRecord, StudyRecord
 from headstart.scores.pooled import MIN_FRAMES
 from headstart.studies.statistics import MIN_SEEDS
-from headstart.studies.verdicts import called, sentences
+from headstart.studies.verdicts import called, more_sentences, sentences
 from headstart.tasks.lookup import task_named
 from headstart.tasks.measures import Measures
 
@@ -37,7 +37,8 @@ def opening(records: Records, arms: Sequence[Arm]) -> dict[str, Any]:
     several_references = len({c["against"] for c in summary["comparisons"]}) > 1
     return {
         "sentences": [
-            _of_comparison(c, several_references, several_tunes) for c in summary["comparisons"]
+            _of_comparison(c, several_references, several_tunes, summary.get("groups"))
+            for c in summary["comparisons"]
         ],
         "compared": _how_compared(summary, several_references, records.runs[0], measures),
         "saved": list(map(printable, sentences({**summary, "comparisons": []}))),
@@ -49,7 +50,9 @@ def opening(records: Records, arms: Sequence[Arm]) -> dict[str, Any]:
     }
 
 
-def _of_comparison(c: Row, several_references: bool, several_tunes: bool) -> Sentence:
+def _of_comparison(
+    c: Row, several_references: bool, several_tunes: bool, groups: int | None
+) -> Sentence:
     """Return a verdict with its difference and interval, as briefly as possible."""
     start = printable(called(c["start"])) + (f" (tune {c['tune']})" if several_tunes else "")
     with_labels = f"With {plural(c['labels'], 'label')}, "
@@ -61,9 +64,14 @@ def _of_comparison(c: Row, several_references: bool, several_tunes: bool) -> Sen
         return {"kind": "open", "head": head, "rest": rest}
     ends = f"{signed(c['low'])} to {signed(c['high'])}"
     rest = f"{amount} ({100 * c['level']:.3g}\u00a0% interval {ends})."
+    rest = " ".join([rest, *more_sentences(c, groups)])
     if c["verdict"] == "no difference shown":
         head = f"{with_labels}no difference shown for {start}:"
         return {"kind": "open", "head": head, "rest": rest}
+    if c["verdict"] == "practically equal":
+        reference = printable(called(c["against"]))
+        head = f"{with_labels}{start} and {reference} are practically equal:"
+        return {"kind": "equal", "head": head, "rest": rest}
     head = f"{with_labels}{start} {c['verdict']}:"
     return {"kind": c["verdict"], "head": head, "rest": rest}
 

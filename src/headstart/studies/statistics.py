@@ -39,7 +39,7 @@ from jaxtyping import Float64
 
 from headstart.scores.pooled import DICE, Counts, Groups, PooledScore, sum_groups
 
-Verdict = Literal["helps", "hurts", "no difference shown", "too few seeds"]
+Verdict = Literal["helps", "hurts", "practically equal", "no difference shown", "too few seeds"]
 Parts = tuple[tuple[float, int], tuple[float, int]]  # two shares with their degrees of freedom
 
 MIN_SEEDS = 5  # for a verdict; docs/decisions/0009-interval.md
@@ -58,6 +58,8 @@ class Estimate:
     parts: Parts | None  # the parts of `se ** 2`, the one with fewer members first
     seeds: int
     units: int  # frames, or groups of frames
+    squares: tuple[float, float, float] | None = None  # mean squares of seeds, frames and the rest
+    seed_sd: float | None = None  # standard deviation between seeds, on these frames
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,7 @@ class Comparison:
     among: int  # the number of comparisons adjusted together
     seeds: int
     verdict: Verdict  # follows from `low` and `high`
+    margin: float | None = None  # a smaller difference does not matter; None: not said
 
 
 @dataclass(frozen=True)
@@ -197,20 +200,30 @@ def p_value(estimate: Estimate) -> float | None:
     return 2 * high
 
 
-def verdict(low: float | None, high: float | None) -> Verdict:
+def verdict(low: float | None, high: float | None, margin: float | None = None) -> Verdict:
     """Return the verdict that follows from the interval of a difference.
+
+    Args:
+        low: the interval's lower end; None: there are too few seeds for an interval.
+        high: its upper end.
+        margin: if the whole interval is smaller than this, the starts are practically equal, even
+            where the interval does not contain 0; None: they are never called so.
 
     >>> verdict(0.01, 0.09), verdict(-0.09, -0.01), verdict(-0.01, 0.09), verdict(None, None)
     ('helps', 'hurts', 'no difference shown', 'too few seeds')
+    >>> verdict(-0.01, 0.015, margin=0.02), verdict(0.001, 0.015, 0.02), verdict(0.01, 0.03, 0.02)
+    ('practically equal', 'practically equal', 'helps')
     """
     if low is None or high is None:
         return "too few seeds"
+    if margin is not None and -margin < low and high < margin:
+        return "practically equal"
     if low > 0:
         return "helps"
     return "hurts" if high < 0 else "no difference shown"
 
 
-def holm(estimates: Sequence[Estimate]) -> list[Comparison]:
+def holm(estimates: Sequence[Estimate], margin: float | None = None) -> list[Comparison]:
     """Return all comparisons of a study, adjusted by Holm's method (1979).
 
     The probability that any of a study's verdicts is wrong is at most 5 %. In the order of the
@@ -218,8 +231,19 @@ def holm(estimates: Sequence[Estimate]) -> list[Comparison]:
     ``1 - 0.05 / (m - r)``. The first interval that contains 0 stops this: that comparison and all
     later ones keep its level. So an interval excludes 0 exactly where Holm's test rejects. Each
     interval has its own level; jointly they would contain the truth only at ``1 - 0.05 / m``.
-    Comparisons with too few seeds are not tests and do not count in ``m``. The result is in the
-    order of ``estimates``.
+    Comparisons with too few seeds are not tests and do not count in ``m``.
+
+    Two starts are practically equal if the interval at the first level, ``1 - 0.05 / m``, lies
+    within the margin; that interval is then shown. Holm's later levels would not do: six starts
+    that all differ by the margin would be called different one by one, and the last of them equal
+    too often.
+
+    Args:
+        estimates: all comparisons of a study.
+        margin: see [`verdict`][headstart.studies.statistics.verdict].
+
+    Returns:
+        The comparisons, in the order of ``estimates``.
     """
     p_values = [p_value(e) for e in estimates]
     order = sorted((p, i) for i, p in enumerate(p_values) if p is not None)
@@ -231,11 +255,16 @@ def holm(estimates: Sequence[Estimate]) -> list[Comparison]:
             level = 1 - (1 - LEVEL) / (among - rank)
             stopped = verdict(*interval(estimates[i], level)) == "no difference shown"
         levels[i] = level
+        low, high = interval(estimates[i], level)
+        if verdict(low, high, margin) == "practically equal":
+            levels[i] = 1 - (1 - LEVEL) / among
     comparisons = []
     for e, level in zip(estimates, levels, strict=True):
         low, high = interval(e, level)
         comparisons.append(
-            Comparison(e.value, low, high, level, among, e.seeds, verdict(low, high))
+            Comparison(
+                e.value, low, high, level, among, e.seeds, verdict(low, high, margin), margin
+            )
         )
     return comparisons
 
@@ -343,13 +372,19 @@ def _estimate(values: Float64[np.ndarray, " s"], pseudo: Float64[np.ndarray, "s 
     mean = pseudo.mean()
     by_seed, by_unit = pseudo.mean(1) - mean, pseudo.mean(0) - mean
     rest = float(((pseudo - mean - by_seed[:, None] - by_unit) ** 2).sum()) / ((s - 1) * (u - 1))
-    seeds = max(u * float((by_seed**2).sum()) / (s - 1), rest)
-    units = max(s * float((by_unit**2).sum()) / (u - 1), rest)
+    squares = (
+        u * float((by_seed**2).sum()) / (s - 1),
+        s * float((by_unit**2).sum()) / (u - 1),
+        rest,
+    )
+    seeds, units = max(squares[0], rest), max(squares[1], rest)
     (first, fewest), (second, more) = sorted([(seeds, s - 1), (units, u - 1)], key=lambda m: m[1])
     variance = first + second - rest
     share = first / variance if variance > 0 else 1.0
     parts = (share, fewest), (1 - share, more)
-    return Estimate(value, math.sqrt(variance / (s * u)), parts, s, u)
+    return Estimate(
+        value, math.sqrt(variance / (s * u)), parts, s, u, squares, float(values.std(ddof=1))
+    )
 
 
 def _crossing(budgets: Sequence[float], leads: Sequence[float | None]) -> float | None:

@@ -35,6 +35,10 @@ class _Compared(_Row):
     among: int
     seeds: int
     verdict: str
+    margin: float | None = None
+    better_on_another_seed: float | None = None
+    seeds_needed: int | None = None
+    frames_needed: int | None = None
 
 
 class _Saved(_Row):

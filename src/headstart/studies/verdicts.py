@@ -14,6 +14,7 @@ from headstart.config.records import PRETEXT_NAMES, SCRATCH, SCRATCH_LONGER, Stu
 from headstart.records.vouching import damaged
 from headstart.scores.frames_csv import FRAMES
 from headstart.scores.pooled import Groups, PooledScore, Usable
+from headstart.studies import power
 from headstart.studies import statistics as stats
 from headstart.tasks.interface import LabelledTask
 from headstart.tasks.lookup import labelled_task
@@ -126,8 +127,10 @@ def compare(
                         {"labels": labels, "tune": tune, "start": start, "against": against}
                     )
     comparisons = [
-        {**pairing, "metric": score.name, **asdict(comparison)}
-        for pairing, comparison in zip(pairings, stats.holm(estimates), strict=True)
+        {**pairing, "metric": score.name, **asdict(comparison), **outlook(estimate, comparison)}
+        for pairing, estimate, comparison in zip(
+            pairings, estimates, stats.holm(estimates, config.margin), strict=True
+        )
     ]
     return {
         "classes": asdict(usable),
@@ -135,6 +138,22 @@ def compare(
         "comparisons": comparisons,
         "labels_saved": _labels_saved(runs, config, usable, groups, score, comparisons),
     }
+
+
+def outlook(estimate: stats.Estimate, comparison: stats.Comparison) -> dict[str, Any]:
+    """Return what more seeds would bring.
+
+    Returns:
+        ``better_on_another_seed``: the probability of it. Where no difference is shown:
+        ``seeds_needed`` and ``frames_needed`` (or groups), with which a difference as large as the
+        margin would be found in four of five studies; None: more than anybody would try.
+    """
+    result: dict[str, Any] = {"better_on_another_seed": power.better_on_another_seed(estimate)}
+    if comparison.verdict == "no difference shown" and comparison.margin is not None:
+        asked = estimate, comparison.margin, comparison.level
+        result["seeds_needed"] = power.seeds_for(*asked)
+        result["frames_needed"] = power.units_for(*asked)
+    return result
 
 
 def _labels_saved(
@@ -190,13 +209,54 @@ def sentences(study: dict[str, Any]) -> list[str]:
 
     conclusions = []
     for row in study["comparisons"]:
-        comparison = stats.Comparison(**{f: row[f] for f in stats.Comparison.__dataclass_fields__})
-        conclusions.append(sentence(comparison, *names(row), row["labels"], row["metric"]))
+        told = sentence(read_comparison(row), *names(row), row["labels"], row["metric"])
+        conclusions.append(" ".join([told, *more_sentences(row, study.get("groups"))]))
     for row in study["labels_saved"]:
         fields = stats.LabelsSaved.__dataclass_fields__
         saved = stats.LabelsSaved(**{f: row[f] for f in fields if f in row})  # old files lack level
         conclusions.append(labels_sentence(saved, *names(row)))
     return conclusions
+
+
+def read_comparison(row: dict[str, Any]) -> stats.Comparison:
+    """Return a comparison of ``study.json``; older files lack the margin."""
+    fields = stats.Comparison.__dataclass_fields__
+    return stats.Comparison(**{name: row[name] for name in fields if name in row})
+
+
+def more_sentences(row: dict[str, Any], groups: int | None = None) -> list[str]:
+    r"""Return what another seed would say, and what would show a difference, as sentences.
+
+    >>> row = {"verdict": "no difference shown", "margin": 0.02, "seeds": 5,
+    ...        "better_on_another_seed": 0.831, "seeds_needed": 12, "frames_needed": None}
+    >>> print(*more_sentences(row), sep="\n")
+    Another seed would favour it with a probability of 83 %.
+    A difference of 0.02 would probably be shown with 12 seeds.
+    """
+    told = []
+    if (chance := row.get("better_on_another_seed")) is not None:
+        told.append(f"Another seed would favour it with a probability of {_percent(chance)}.")
+    if row["verdict"] == "no difference shown" and row.get("margin") is not None:
+        seeds, units = row.get("seeds_needed"), row.get("frames_needed")
+        noun = "test pictures" if groups is None else "test groups"
+        ways = [f"{seeds} seeds"] if seeds else []
+        ways += [f"{units} {noun}"] if units else []
+        with_what = f"with {' or '.join(ways)}" if ways else f"by neither {power.MOST_SEEDS} seeds "
+        with_what += "" if ways else f"nor {power.MOST_UNITS} {noun}"
+        probably = "probably " if ways else ""
+        told.append(f"A difference of {row['margin']:g} would {probably}be shown {with_what}.")
+    return told
+
+
+def _percent(chance: float) -> str:
+    """Return a probability; never 0 or 100 %.
+
+    >>> _percent(0.831), _percent(0.9999), _percent(0.0)
+    ('83 %', 'over 99 %', 'under 1 %')
+    """
+    if chance > 0.99:
+        return "over 99 %"
+    return "under 1 %" if chance < 0.01 else f"{100 * chance:.0f} %"
 
 
 def sentence(
@@ -221,6 +281,10 @@ def sentence(
     if c.verdict == "no difference shown":
         both = f"between starting from {start} and from {against} (which is not the same as equal)"
         return f"{opening}no difference shown {both}: {amount} {support}."
+    if c.verdict == "practically equal":
+        both = f"starting from {start} and from {against} are practically equal"
+        within = f"closer than the margin of {c.margin:g}"
+        return f"{opening}{both}, {within}: {amount} {support}."
     return f"{opening}starting from {start} {c.verdict}: {amount} than from {against} {support}."
 
 

@@ -63,6 +63,7 @@ def study(
     width: int | None = None,
     score: str = "test",
     drop_leaks: bool = False,
+    margin: float | None = None,
     jobs: int = 1,
     device: str = "auto",
     threads: int | None = None,
@@ -98,6 +99,8 @@ def study(
         width: channels of a segmentation network's finest level.
         score: the split that each run scores once, at its end: ``"test"`` or ``"validation"``.
         drop_leaks: leave pictures that are also validation or test frames out of the pretexts.
+        margin: the smallest difference in the score that matters, by default 0.02: starts whose
+            interval lies within it are practically equal. It cannot change once a study has begun.
         jobs: runs at a time, each in its own process.
         device: ``"cpu"``, ``"cuda"`` or ``"auto"``.
         threads: CPU threads of a run; by default all, shared by the jobs.
@@ -130,6 +133,7 @@ def study(
         width=width,
         score=score,
         drop_leaks=drop_leaks,
+        margin=margin,
         jobs=jobs,
         device=device,
         threads=threads,

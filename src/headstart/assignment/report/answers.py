@@ -175,6 +175,8 @@ def _effect(c: Comparison, change: str) -> str:
             f"there is no verdict from {plural(c.seeds, 'seed')} (it takes {MIN_SEEDS}); the "
             f"difference in dice so far is {signed(c.difference)}"
         )
+    if c.verdict == "practically equal":
+        return f"the two are practically equal (dice {signed(c.difference)}, {_interval(c)})"
     if c.verdict == "no difference shown":
         return (
             "no difference is shown, which does not mean equal (dice "
@@ -201,6 +203,7 @@ def headline(effects: Sequence[Effect], reason: str = "") -> str:
     statements = {
         "helps": "starting from colorization raises dice",
         "hurts": "starting from colorization lowers dice",
+        "practically equal": "(b) and (d) are practically equal",
         "no difference shown": "no difference between (b) and (d) is shown",
     }
     if with_steplr == without:

@@ -18,7 +18,7 @@ from headstart.reports.records import PretextRecord, Records, RunRecord, read_re
 from headstart.scores.counts import constant_counts
 from headstart.scores.overlap import dice_assignment
 from headstart.studies import statistics as stats
-from headstart.studies.verdicts import numbered_groups, of_seeds
+from headstart.studies.verdicts import numbered_groups, of_seeds, read_comparison
 
 SEED = 1
 """The seed of the assignment's own runs."""
@@ -156,8 +156,7 @@ def _effects(
     effects = []
     for schedule, records in ((STEPLR, steplr), (CONSTANT, constant)):
         (row,) = _summary(records)["comparisons"]
-        fields = {name: row[name] for name in stats.Comparison.__dataclass_fields__}
-        effects.append(Effect("colorization", schedule, stats.Comparison(**fields)))
+        effects.append(Effect("colorization", schedule, read_comparison(row)))
     classes = _summary(steplr)["classes"]["classes"]
     by_schedule = {s: {p.seed: p for p in pairs if p.schedule == s} for s in (STEPLR, CONSTANT)}
     seeds = sorted(by_schedule[STEPLR].keys() & by_schedule[CONSTANT].keys())

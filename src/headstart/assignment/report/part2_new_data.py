@@ -193,6 +193,7 @@ def choices(comparisons: Sequence[Mapping[str, Any]], start: str, against: str) 
     statements = {
         "helps": f"{start} is better",
         "hurts": f"{against} is better",
+        "practically equal": "the two are practically equal",
         "no difference shown": "no difference is shown",
         "too few seeds": "there is no verdict",
     }
