@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from headstart.data.decoded_frames import Decoded
 from headstart.scores.counts import count
+from headstart.system.memory import give_back
 from headstart.training.placement import to_input
 
 _AT_ONCE = 1 << 24  # classes times pixels that are resized at once, and counted at once
@@ -140,6 +141,7 @@ def frame_counts(
         if held:
             predicted, true = (torch.stack(part) for part in zip(*held, strict=True))
             parts.append(count(predicted, true, num_classes, ignore))
+            give_back(held[0][0].numel())
             held.clear()
 
     for m, t in zip(maps, truth, strict=True):
