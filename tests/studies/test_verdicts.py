@@ -14,6 +14,7 @@ from headstart.studies.statistics import Comparison, LabelsSaved
 from headstart.studies.verdicts import (
     compare,
     labels_sentence,
+    more_sentences,
     numbered_groups,
     pairs,
     reference,
@@ -164,6 +165,27 @@ def test_sentences() -> None:
     for fact in ("30 labels", "no verdict", "chroma", "scratch", "too few seeds", "3", "5"):
         assert fact in said, fact
     assert "interval" not in said and "dice" not in said
+
+
+def test_practically_equal_is_said_with_the_margin() -> None:
+    equal = Comparison(0.004, -0.008, 0.015, 0.95, 1, 5, "practically equal", 0.02)
+    said = sentence(equal, "chroma", "scratch", 30)
+    for fact in ("chroma", "scratch", "practically equal", "margin of 0.02", "-0.008 to 0.015"):
+        assert fact in said, fact
+
+
+def test_the_record_says_what_more_seeds_would_bring(tmp_path, records):
+    few, many = compare(records, tmp_path, config(margin=0.001), None)["comparisons"]
+    assert few["margin"] == many["margin"] == 0.001 and few["better_on_another_seed"] > 0.9
+    assert "seeds_needed" not in few, "the difference is shown"
+    assert many["verdict"] == "no difference shown" and 0 < many["better_on_another_seed"] < 1
+    assert many["seeds_needed"] is None or many["seeds_needed"] > 5
+    said = " ".join(more_sentences(many))
+    assert "0.001" in said and "another seed" in said.lower()
+    wide = compare(records, tmp_path, config(margin=0.9), None)["comparisons"]
+    assert {c["verdict"] for c in wide} == {"practically equal"}
+    older = compare(records, tmp_path, config(), None)["comparisons"]
+    assert older[1]["margin"] is None and "seeds_needed" not in older[1]
 
 
 def test_sentences_about_labels() -> None:
