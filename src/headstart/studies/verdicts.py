@@ -227,24 +227,27 @@ def read_comparison(row: dict[str, Any]) -> stats.Comparison:
 def more_sentences(row: dict[str, Any], groups: int | None = None) -> list[str]:
     r"""Return what another seed would say, and what would show a difference, as sentences.
 
-    >>> row = {"verdict": "no difference shown", "margin": 0.02, "seeds": 5,
+    >>> row = {"verdict": "no difference shown", "margin": 0.02, "start": "chroma",
     ...        "better_on_another_seed": 0.831, "seeds_needed": 12, "frames_needed": None}
     >>> print(*more_sentences(row), sep="\n")
-    Another seed would favour it with a probability of 83 %.
+    Another seed would favour chroma with a probability of 83 %.
     A difference of 0.02 would probably be shown with 12 seeds.
     """
     told = []
     if (chance := row.get("better_on_another_seed")) is not None:
-        told.append(f"Another seed would favour it with a probability of {_percent(chance)}.")
+        start = called(row["start"])
+        told.append(f"Another seed would favour {start} with a probability of {_percent(chance)}.")
     if row["verdict"] == "no difference shown" and row.get("margin") is not None:
         seeds, units = row.get("seeds_needed"), row.get("frames_needed")
         noun = "test pictures" if groups is None else "test groups"
         ways = [f"{seeds} seeds"] if seeds else []
         ways += [f"{units} {noun}"] if units else []
-        with_what = f"with {' or '.join(ways)}" if ways else f"by neither {power.MOST_SEEDS} seeds "
-        with_what += "" if ways else f"nor {power.MOST_UNITS} {noun}"
-        probably = "probably " if ways else ""
-        told.append(f"A difference of {row['margin']:g} would {probably}be shown {with_what}.")
+        difference = f"A difference of {row['margin']:g} would"
+        if ways:
+            told.append(f"{difference} probably be shown with {' or '.join(ways)}.")
+        else:
+            most = f"with {power.MOST_SEEDS} seeds nor with {power.MOST_UNITS} {noun}"
+            told.append(f"{difference} be shown neither {most}.")
     return told
 
 
