@@ -64,6 +64,23 @@ def test_from_a_pretext_to_a_run_to_masks_to_scores(drawn: Path, tmp_path: Path)
     assert picked.to_json()["out"] == str(run.folder / "to-label")
 
 
+def test_the_size_fits_the_pictures_unless_it_is_given(drawn: Path, tmp_path: Path) -> None:
+    length = {**TINY, "steps": 1}
+    del length["size"], length["epochs"]
+    first = train(drawn, out=tmp_path / "run", **length)
+    assert first.config.size == (32, 40)
+    assert train(drawn, out=tmp_path / "run", **length).config == first.config
+    again = train(
+        drawn, out=tmp_path / "other", start="chroma", size="auto", pretext_steps=1, **length
+    )
+    assert again.config.pretext is not None and again.config.pretext.size == (32, 40)
+    assert pretrain(drawn, out=tmp_path / "pretext", **length).config.size == (32, 40)
+    begun = train(drawn, out=tmp_path / "small", size=16, **length)
+    assert train(drawn, out=tmp_path / "small", **length).config == begun.config, "as it began"
+    planned = study(drawn, out=tmp_path / "study", dry_run=True, seeds=1, **length)
+    assert planned.config.size == (32, 40)
+
+
 def test_a_study_and_its_plan(drawn: Path, tmp_path: Path) -> None:
     options = {"starts": ["scratch"], "labels": [6, "all"], "seeds": [3], **TINY}
     planned = study(drawn, out=tmp_path / "study", dry_run=True, **options)

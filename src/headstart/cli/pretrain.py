@@ -19,7 +19,9 @@ def pretrain(
         None, help="default, assignment, or a .toml or .json file. [default: default]"
     ),
     size: str | None = typer.Option(
-        None, help="Train at HEIGHTxWIDTH, or one number for both. [default: 256x320]"
+        None,
+        help="Train at HEIGHTxWIDTH, or one number for both. [default: auto: the pictures' shape, "
+        "the longer side at most 320 on a CPU and 512 on a GPU]",
     ),
     model: str | None = typer.Option(
         None,

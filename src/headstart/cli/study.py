@@ -71,8 +71,8 @@ def study(
     ),
     size: str | None = typer.Option(
         None,
-        help="Train at HEIGHTxWIDTH, or one number for both. [default: 256x320; classification: "
-        "224]",
+        help="Train at HEIGHTxWIDTH, or one number for both. [default: auto: the pictures' shape, "
+        "the longer side at most 320 on a CPU and 512 on a GPU; classification: 224]",
     ),
     width: int | None = typer.Option(
         None, help="Channels of a segmentation network's finest level. [default: 32]"

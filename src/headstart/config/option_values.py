@@ -8,7 +8,10 @@ from collections.abc import Sequence
 from headstart.errors import Finding, UsageError
 
 Size = str | int | tuple[int, int]
-"""``"64x80"`` or ``(64, 80)``, height by width; ``"128"`` or ``128``, a square."""
+"""``"64x80"`` or ``(64, 80)``, height by width; ``"128"`` or ``128``, a square; ``"auto"``."""
+
+AUTO = "auto"
+"""The size that fits the pictures: see [`headstart.data.training_size`][]."""
 
 Listed = str | Sequence[str]
 """Several values: a sequence, or one text with commas."""
@@ -27,7 +30,10 @@ def parse_size(value: Size) -> tuple[int, int]:
     match = re.fullmatch(r"(\d{1,4})(?:x(\d{1,4}))?", text, re.ASCII)
     height, width = (int(match[1]), int(match[2] or match[1])) if match else (0, 0)
     if not (8 <= height <= 8192 and 8 <= width <= 8192):
-        message = f"size {text} is not understood; expected HEIGHTxWIDTH or one number, 8 to 8192"
+        message = (
+            f"size {text} is not understood; expected HEIGHTxWIDTH or one number, 8 to 8192, or "
+            "auto"
+        )
         raise UsageError(Finding("bad-size", "error", message, "for example --size 64x80"))
     return height, width
 

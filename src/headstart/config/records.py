@@ -314,6 +314,16 @@ def weights_file(start: str) -> Path:
     raise UsageError(Finding("unknown-start", "error", message))
 
 
+def at_size(config: Config, size: tuple[int, int] | None) -> Config:
+    """Return the same configuration at another size, its pretext with it; None: as it is."""
+    if size is None:
+        return config
+    changed: dict[str, Any] = {"size": size}
+    if isinstance(config, RunConfig) and config.pretext is not None:
+        changed["pretext"] = config.pretext.model_copy(update=changed)
+    return config.model_copy(update=changed)
+
+
 def on_device(config: RunConfig, device: str) -> RunConfig:
     """Return the same run on another device, its pretext with it."""
     pretext = config.pretext and config.pretext.model_copy(update={"device": device})

@@ -1,9 +1,9 @@
 """From options to a frozen configuration: the command line and Python's verbs share it.
 
 Where an option is not given (``None``), its value comes from, in this order: the file of
-``--config``; for threads, device and a recipe ``default`` that a version has changed since, the
-folder that was begun; the defaults of the task and its network. All that is wrong with the options
-is said at once.
+``--config``; for size, threads, device and a recipe ``default`` that a version has changed since,
+the folder that was begun; the defaults of the task and its network. The size that fits the pictures
+is found later, when these are opened. All that is wrong with the options is said at once.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from headstart.config.files import read_frame_names
-from headstart.config.option_values import listed, parse_labels, parse_seeds, parse_size
+from headstart.config.option_values import AUTO, listed, parse_labels, parse_seeds, parse_size
 from headstart.config.options import Options, PretextOptions, StudyOptions, TrainOptions
 from headstart.config.problems import Problems
 from headstart.config.recipes import (
@@ -252,12 +252,12 @@ def _shared(
     Args:
         options: of any verb that trains.
         defaults: for network and size.
-        before: for threads and device.
+        before: for threads, device and size.
         threads: for a new folder.
         problems: gets what is wrong.
     """
-    size = defaults.size
-    if options.size is not None:
+    size = before.size if before else defaults.size
+    if options.size not in (None, AUTO):
         size = problems.value_of(parse_size, size, options.size)
     return _Shared(
         model=_option_or(options.model, defaults.model),

@@ -103,6 +103,9 @@ class Classification:
         """See the interface."""
         return {name: digest_of(dataset, name) for name in splits_of(config)}
 
+    def fitting_size(self, _dataset: ClassDataset, _longest: int) -> None:
+        """See the interface; classifiers were made for pictures of one size."""
+
     def read_scores(self, run: Path) -> dict[str, Any]:
         """See the interface."""
         return read_scores(run, ClassificationScores)

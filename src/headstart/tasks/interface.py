@@ -190,6 +190,14 @@ class Task(Protocol):
             DataError: a file cannot be read.
         """
 
+    def fitting_size(self, dataset: Any, longest: int, /) -> tuple[int, int] | None:
+        """Return the size to train at that fits the pictures; None: the default of the task.
+
+        Args:
+            dataset: the opened dataset.
+            longest: the most pixels of the longer side.
+        """
+
     def read_scores(self, run: Path, /) -> dict[str, Any]:
         """Return the content of ``scores.json`` in the folder of a finished run.
 

@@ -21,6 +21,7 @@ from headstart.data.layouts.picture_folder import find_pictures
 from headstart.data.layouts.recognise import open_dataset, recognise
 from headstart.data.pictures.duplicates import NEAR, copies, fingerprints, nearest
 from headstart.data.pictures.frame import Frame
+from headstart.data.training_size import size_for
 from headstart.errors import DataError, Finding
 from headstart.records.run_records import LEAKS, data_folder, read_leaks, read_scores
 from headstart.records.scores import PretextScores
@@ -136,6 +137,10 @@ class PretextTask:
             name: digest([replace(f, mask=None) for f in frames], kept.root)
             for name, frames in (("train", kept.train), ("validation", kept.validation))
         }
+
+    def fitting_size(self, dataset: PretextPictures, longest: int) -> tuple[int, int] | None:
+        """See the interface."""
+        return size_for(dataset.train, dataset.root, longest)
 
     def read_scores(self, run: Path) -> dict[str, Any]:
         """See the interface."""

@@ -16,6 +16,7 @@ from headstart.data.label_map import LabelMap
 from headstart.data.layouts.dataset import SPLITS, Dataset
 from headstart.data.layouts.recognise import open_dataset
 from headstart.data.task import TaskName
+from headstart.data.training_size import size_for
 from headstart.errors import Finding
 from headstart.records.run_records import read_scores
 from headstart.records.scores import SegmentationScores
@@ -98,6 +99,10 @@ class Segmentation:
         """See the interface."""
         counts = {name: len(split) for name, split in dataset.splits.items()}
         return DatasetSize(len(dataset.label_map.names), {**dict.fromkeys(SPLITS, 0), **counts})
+
+    def fitting_size(self, dataset: Dataset, longest: int) -> tuple[int, int] | None:
+        """See the interface."""
+        return size_for(dataset.splits.get("train", ()), dataset.root, longest)
 
     def reading(self, dataset: Dataset) -> tuple[Finding, ...]:
         """See the interface."""

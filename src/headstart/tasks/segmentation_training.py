@@ -100,7 +100,7 @@ def prepare(config: RunConfig, dataset: Dataset, cache: Path) -> Prepared:
         return Scored(scores, facts)
 
     return Prepared(
-        title=f"segmentation from {config.start}",
+        title=f"segmentation from {config.start}, at {config.size[0]}x{config.size[1]}",
         data={
             **{name: split.digest for name, split in splits.items()},
             **hashes_of_labels(dataset),

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from headstart.config.begun import device_name, pretext_before
-from headstart.config.option_values import Size
+from headstart.config.option_values import AUTO, Size
 from headstart.config.options import PretextOptions, PretextRecipeOption
-from headstart.config.records import PretextConfig
+from headstart.config.records import PretextConfig, at_size
 from headstart.config.resolve import pretext_config
+from headstart.data.training_size import longest_side
 from headstart.tasks.pretext import PretextTask
 from headstart.training.listener import SILENT, Listener
 
@@ -63,7 +64,8 @@ def pretrain(
             ``"masked-denoising"`` or ``"masked-colorization"``.
         out: the pretext's folder; by default ``runs/PRETEXT``.
         recipe: a pretext recipe: its name, its ``.toml`` or ``.json`` file, or a value.
-        size: height and width to train at.
+        size: height and width to train at; by default what fits the pictures, see
+            [`headstart.data.training_size`][].
         model: ``"unet"``, or the torchvision classifier that becomes the encoder.
         width: channels of the network's finest level.
         epochs: the maximum number of epochs, each a pass over the pictures.
@@ -107,6 +109,8 @@ def pretrain(
 
     chosen = pick_device(device_name(device, before))
     config = config.model_copy(update={"device": chosen})
+    if before is None and size in (None, AUTO):
+        config = at_size(config, PretextTask().fitting_size(pictures, longest_side(chosen)))
     folder = fresh_folder(folder) if fresh else folder
     scores = train(config, folder, listener or SILENT, checkpoint_seconds, dataset=pictures)
     return PretrainResult(folder, config, scores, tuple(folder / name for name in _FILES))

@@ -9,10 +9,11 @@ from typing import Any, Literal
 
 from headstart.config.begun import device_name, study_before
 from headstart.config.files import read_study_config
-from headstart.config.option_values import Listed, Size
+from headstart.config.option_values import AUTO, Listed, Size
 from headstart.config.options import PretextRecipeOption, RecipeOption, StudyOptions
-from headstart.config.records import StudyConfig
+from headstart.config.records import StudyConfig, at_size
 from headstart.config.resolve import study_config
+from headstart.data.training_size import longest_side
 from headstart.errors import Finding
 from headstart.studies.costs import Cost, cost_of_study
 from headstart.studies.plan import plan
@@ -95,7 +96,8 @@ def study(
         pretext_recipe: the recipe of the pretexts.
         pretext_epochs: the maximum number of pretext epochs.
         pretext_steps: the number of optimizer steps of each pretext.
-        size: height and width to train at.
+        size: height and width to train at; by default what fits the pictures, see
+            [`headstart.data.training_size`][].
         width: channels of a segmentation network's finest level.
         score: the split that each run scores once, at its end: ``"test"`` or ``"validation"``.
         drop_leaks: leave pictures that are also validation or test frames out of the pretexts.
@@ -149,6 +151,8 @@ def study(
             listener.finding(finding)
 
     config = config.model_copy(update={"device": pick_device(device_name(device, before))})
+    if before is None and size in (None, AUTO):
+        config = at_size(config, problem.fitting_size(dataset, longest_side(config.device)))
     if dry_run:
         planned = plan(config, folder, dataset)
         cost = cost_of_study(planned)

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from headstart.config.begun import device_name, run_before
-from headstart.config.option_values import Size
+from headstart.config.option_values import AUTO, Size
 from headstart.config.options import PretextRecipeOption, RecipeOption, TrainOptions
-from headstart.config.records import RunConfig, on_device
+from headstart.config.records import RunConfig, at_size, on_device
 from headstart.config.resolve import run_config
+from headstart.data.training_size import longest_side
 from headstart.errors import Finding
 from headstart.tasks.lookup import find_task
 from headstart.training.listener import SILENT, Listener
@@ -78,7 +79,8 @@ def train(
             run's folder or a file of weights; by default ``"scratch"``.
         tune: which layers to train: ``"all"``, ``"head"``, ``"last:N"`` or ``"staged"``.
         recipe: a recipe: its name, its ``.toml`` or ``.json`` file, or a value.
-        size: height and width to train at.
+        size: height and width to train at; by default, and with ``"auto"``, what fits the pictures:
+            their median shape, the longer side at most 320 pixels on a CPU and 512 on a GPU.
         width: channels of a segmentation network's finest level.
         epochs: the maximum number of epochs, each as long as a pass over the training split.
         steps: the number of optimizer steps; by default the recipe's.
@@ -140,6 +142,8 @@ def train(
     from headstart.system.devices import pick_device
 
     chosen = on_device(chosen, pick_device(device_name(device, before)))
+    if before is None and size in (None, AUTO):
+        chosen = at_size(chosen, problem.fitting_size(dataset, longest_side(chosen.device)))
     folder = fresh_folder(folder) if fresh else folder
     scores = train_run(chosen, folder, listener or SILENT, checkpoint_seconds, dataset=dataset)
     files = tuple(folder / name for name in _FILES if (folder / name).exists())
