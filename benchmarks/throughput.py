@@ -28,7 +28,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -258,6 +258,7 @@ def measure(
     train, validation = decode(frames, *read, keep_truth=False), decode(held_out, *read)
     recipe, device = settings.recipe, settings.device
     source = frame_batches(train, validation, recipe, settings.classes, _SEED, device)
+    source = replace(source, half=low_precision(device))
 
     def make_parts() -> dict[str, Part]:
         bounds = {f"bound {n}": bound_round(settings, source, f) for n, f in _LAYOUTS.items()}

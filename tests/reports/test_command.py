@@ -25,7 +25,13 @@ OWN = DEFAULT.model_copy(update={"name": "my own", "learning_rate": 0.00123, "ba
 ON_ENCODER: dict[str, Any] = {
     "model": "resnet18", "recipe": ENCODER_DEFAULT, "pretext_recipe": ENCODER_PRETEXT_DEFAULT,
 }  # fmt: skip
-SMALL: dict[str, Any] = {"schema": 1, "width": 3, "size": (24, 16), "threads": 1}
+SMALL: dict[str, Any] = {
+    "schema": 1,
+    "width": 3,
+    "size": (24, 16),
+    "threads": 1,
+    "precision": "float32",
+}
 
 
 def understood(

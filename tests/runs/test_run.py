@@ -418,3 +418,28 @@ def test_a_few_labels_alone_train_as_a_budget_of_many_does(drawn: Path, tmp_path
     train(tiny(alone, recipe=recipe), tmp_path / "run", Silent())
     for name in ("weights.safetensors", "metrics.jsonl", "frames.csv", "scores.json"):
         assert (tmp_path / "run" / name).read_bytes() == (budget / name).read_bytes(), name
+
+
+def test_bfloat16_stops_and_continues_to_the_same_bytes(drawn: Path, tmp_path: Path) -> None:
+    config = tiny(drawn, precision="bfloat16", recipe=tiny(drawn).recipe.with_steps(6))
+    train(config, tmp_path / "whole", Silent())
+    listener = Silent()
+
+    class Stopping(Silent):
+        def step(self, done: int, total: int) -> None:
+            if done == 4:
+                os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(InterruptedRun):
+        train(config, tmp_path / "parts", Stopping())
+    train(config, tmp_path / "parts", listener)
+    assert listener.resumed_at == [4]
+    for name in ("weights.safetensors", "metrics.jsonl", "scores.json", "frames.csv"):
+        whole, parts = ((tmp_path / part / name).read_bytes() for part in ("whole", "parts"))
+        assert whole == parts, name
+    exact = config.model_copy(update={"precision": "float32"})
+    train(exact, tmp_path / "exact", Silent())
+    weights = (
+        load_weights(tmp_path / run / "weights.safetensors")[0] for run in ("whole", "exact")
+    )
+    assert any(not torch.equal(a, b) for a, b in zip(*(w.values() for w in weights), strict=True))

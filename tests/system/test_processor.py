@@ -15,6 +15,7 @@ from headstart.system.processor import (
     available_threads,
     cores,
     cpu_model,
+    has_amx,
     memory,
     spin_briefly,
 )
@@ -79,3 +80,11 @@ def test_it_is_set_before_torch_is_loaded() -> None:
     }
     done = subprocess.run([sys.executable, "-c", code], env=environ, capture_output=True, text=True)
     assert done.stdout.split() == ["1000", "False"], done.stderr
+
+
+def test_amx_is_read_from_the_flags(tmp_path: Path) -> None:
+    assert not has_amx(tmp_path)
+    (tmp_path / "cpuinfo").write_text("flags\t\t: fpu avx512_bf16 amx_tile\n")
+    assert not has_amx(tmp_path)
+    (tmp_path / "cpuinfo").write_text("flags\t\t: fpu amx_bf16 avx512_bf16 amx_tile amx_int8\n")
+    assert has_amx(tmp_path)

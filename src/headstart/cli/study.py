@@ -95,6 +95,11 @@ def study(
         help="CPU threads of a run. [default: all that are available, shared by the jobs]",
         min=1,
     ),
+    precision: Literal["float32", "bfloat16"] | None = typer.Option(
+        None,
+        help="Precision of the products in training. [default: bfloat16 where it is faster: on "
+        "GPUs that multiply it and, for the U-Net, on CPUs with AMX; else float32]",
+    ),
     checkpoint_seconds: float = typer.Option(10.0, help="Seconds between checkpoints.", min=0),
     dry_run: bool = typer.Option(
         False,
@@ -140,6 +145,7 @@ def study(
             jobs=jobs,
             device=device,
             threads=threads,
+            precision=precision,
             checkpoint_seconds=checkpoint_seconds,
             dry_run=dry_run,
             listener=display,

@@ -68,6 +68,11 @@ def train(
     ),
     device: str = typer.Option("auto", help="cpu, cuda, or auto."),
     threads: int | None = typer.Option(None, help="CPU threads. [default: all that are available]"),
+    precision: Literal["float32", "bfloat16"] | None = typer.Option(
+        None,
+        help="Precision of the products in training. [default: bfloat16 where it is faster: on "
+        "GPUs that multiply it and, for the U-Net, on CPUs with AMX; else float32]",
+    ),
     pretext_recipe: str | None = typer.Option(
         None,
         help="Recipe of the pretext that --start names. [default: assignment if --recipe is one of "
@@ -123,6 +128,7 @@ def train(
             score=score,
             device=device,
             threads=threads,
+            precision=precision,
             pretext_recipe=pretext_recipe,
             pretext_epochs=pretext_epochs,
             pretext_steps=pretext_steps,

@@ -32,6 +32,7 @@ class Options:
         steps: the number of optimizer steps.
         device: ``"cpu"``, ``"cuda"`` or ``"auto"``.
         threads: CPU threads of a run.
+        precision: ``"float32"`` or ``"bfloat16"``.
     """
 
     model: str | None = None
@@ -41,6 +42,7 @@ class Options:
     steps: int | None = None
     device: str = "auto"
     threads: int | None = None
+    precision: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

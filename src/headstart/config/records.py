@@ -39,6 +39,7 @@ PretextName = Literal["colorization", "chroma", "masked-denoising", "masked-colo
 PRETEXT_NAMES: tuple[str, ...] = get_args(PretextName)
 SCRATCH, SCRATCH_LONGER, IMAGENET = "scratch", "scratch-longer", "imagenet"
 DeviceName = Literal["cpu", "cuda"]
+Precision = Literal["float32", "bfloat16"]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 Width = Annotated[int, Field(ge=1, le=1024)]
 Tune = Annotated[str, Field(pattern=r"^(all|head|staged|last:[1-9][0-9]{0,2})$")]
@@ -69,6 +70,8 @@ class _Settings(FrozenModel):
         device: ``"cpu"`` or ``"cuda"``.
         threads: CPU threads of a run. Another number sums in another order, so that the last bits
             of a result differ.
+        precision: of the products in training: ``"float32"`` or ``"bfloat16"``. Null in folders of
+            older versions: bfloat16 on GPUs that multiply it, else float32.
     """
 
     model_config = ConfigDict(populate_by_name=True)
@@ -78,6 +81,7 @@ class _Settings(FrozenModel):
     size: Size = (256, 320)
     device: DeviceName = "cpu"
     threads: Annotated[int, Field(ge=1, le=1024)] = 1
+    precision: Precision | None = None
 
 
 class PretextConfig(_Settings):
@@ -204,7 +208,7 @@ class RunConfig(_Supervised):
         named = self.start if self.start in PRETEXT_NAMES else None
         if (self.pretext.pretext if self.pretext else None) != named:
             raise ValueError(f"start is {self.start}, but pretext does not say how it is trained")
-        for name in ("model", "width", "size", "seed", "device", "threads"):
+        for name in ("model", "width", "size", "seed", "device", "threads", "precision"):
             if self.pretext and getattr(self.pretext, name) != getattr(self, name):
                 raise ValueError(f"pretext.{name} differs from the run's")
         return self
@@ -324,7 +328,8 @@ def at_size(config: Config, size: tuple[int, int] | None) -> Config:
     return config.model_copy(update=changed)
 
 
-def on_device(config: RunConfig, device: str) -> RunConfig:
-    """Return the same run on another device, its pretext with it."""
-    pretext = config.pretext and config.pretext.model_copy(update={"device": device})
-    return config.model_copy(update={"device": device, "pretext": pretext})
+def on_device(config: RunConfig, device: str, precision: str | None = None) -> RunConfig:
+    """Return the same run on another device and in a precision, its pretext with it."""
+    machine: dict[str, Any] = {"device": device, "precision": precision}
+    pretext = config.pretext and config.pretext.model_copy(update=machine)
+    return config.model_copy(update={**machine, "pretext": pretext})

@@ -97,6 +97,7 @@ def run_config(
         size=shared.size,
         device=shared.device,
         threads=shared.threads,
+        precision=_option_or(options.precision, before.precision if before else None),
         tune=_option_or(options.tune, file.tune if file else "all"),
         recipe=recipe,
         labels=labels,
@@ -125,6 +126,7 @@ def _pretext_of_run(
         "seed": config.seed,
         "device": config.device,
         "threads": config.threads,
+        "precision": config.precision,
         "pretext": pretext,
         "drop_leaks": drop_leaks,
         "recipe": recipe,
@@ -170,6 +172,7 @@ def study_config(
         size=shared.size,
         device=shared.device,
         threads=shared.threads,
+        precision=_option_or(options.precision, before.precision if before else None),
         starts=starts or settings.starts,
         against=options.against if starts else None,
         tunes=problems.value_of(listed, ("all",), options.tunes),
@@ -219,6 +222,7 @@ def pretext_config(
         size=shared.size,
         device=shared.device,
         threads=shared.threads,
+        precision=_option_or(options.precision, before.precision if before else None),
         seed=_option_or(options.seed, 0),
         pretext=options.pretext,
         drop_leaks=options.drop_leaks,
@@ -338,7 +342,7 @@ def _begun_default(begun: _Recipe, default: _Recipe) -> _Recipe:
     """Return the recipe ``default`` for a folder: that of the version that began it."""
     if begun.name != default.name:
         return default
-    length = {"epochs": default.epochs, "epoch": default.epoch, "steps": default.steps}
+    length = {"epochs": default.epochs, "steps": default.steps}
     changed = begun.model_copy(update=length) != default
     counted_passes = begun.steps is None and begun.epochs == default.epochs
     return begun if changed or counted_passes else default

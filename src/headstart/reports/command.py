@@ -43,7 +43,8 @@ def study_command(config: StudyConfig, name: str, files_in: str) -> Command:
     >>> config = make_study_config(data="my data", starts=["scratch"], labels=[30], seeds=[1, 2])
     >>> print(study_command(config, "S", "S/report")[0])
     headstart study 'my data' --starts scratch --labels 30 --seeds 2 --recipe default \
---pretext-recipe default --size 256x320 --width 32 --device cpu --threads 1 --out S
+--pretext-recipe default --size 256x320 --width 32 --device cpu --threads 1 \
+--precision float32 --out S
     """
     files: Files = {}
     measures = task_named(config.task).measures
@@ -103,6 +104,8 @@ def _command(
     size += [] if config.width is None else ["--width", str(config.width)]
     leaks = ["--drop-leaks"] if drop_leaks else []
     machine = ["--device", config.device, "--threads", str(config.threads)]
+    precision = config.precision or ("float32" if config.device == "cpu" else None)
+    machine += [] if precision is None else ["--precision", precision]
     return shlex.join(["headstart", *words, *size, *leaks, *machine, "--out", name])
 
 

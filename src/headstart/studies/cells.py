@@ -71,6 +71,7 @@ def pretext_config(config: StudyConfig, pretext: str, seed: int) -> PretextConfi
             "seed": seed,
             "device": config.device,
             "threads": config.threads,
+            "precision": config.precision,
             "pretext": pretext,
             "drop_leaks": config.drop_leaks,
             "recipe": config.pretext_recipe,
@@ -109,6 +110,7 @@ def run_config(
             "score": config.score,
             "device": config.device,
             "threads": config.threads,
+            "precision": config.precision,
             "recipe": recipe,
         }
     )

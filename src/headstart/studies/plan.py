@@ -203,8 +203,9 @@ def _pretext_folders(config: StudyConfig, pictures: PretextPictures) -> dict[tup
     for name in config.starts:
         for seed in config.seeds if name in PRETEXT_NAMES else ():
             settings = pretext_config(config, name, seed).model_dump(exclude={"data"})
-            if settings["recipe"]["steps"] is None:  # older versions had no such setting
-                del settings["recipe"]["steps"]
+            for place, setting in ((settings, "precision"), (settings["recipe"], "steps")):
+                if place[setting] is None:  # as in older versions, which had no such setting
+                    del place[setting]
             inputs = json.dumps([settings, content], sort_keys=True)
             short_hash = hashlib.sha256(inputs.encode()).hexdigest()[:8]
             folders[name, seed] = f"starts/{name}-{seed}-{short_hash}"

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from headstart.config.records import PretextConfig, RunConfig
 from headstart.tasks.lookup import task_named
 from headstart.training.fit import make_optimizer
-from headstart.training.placement import layout, low_precision, placed
+from headstart.training.placement import in_bfloat16, layout, placed
 
 _WARM_UP, _TIMED = 1, 3
 _FIGURES = 1_500_000  # approximate bytes of curves, predictions and records
@@ -62,7 +62,7 @@ def seconds_per_step(config: Config, num_classes: int) -> float:
             inputs = frozen(inputs)
 
     def step() -> None:
-        with torch.autocast(device.type, torch.bfloat16, enabled=low_precision(device)):
+        with torch.autocast(device.type, torch.bfloat16, enabled=in_bfloat16(config)):
             rest(inputs).square().mean().backward()
         optimizer.step()
         optimizer.zero_grad()

@@ -1,12 +1,32 @@
-"""The device to compute on."""
+"""The device to compute on, and the precision to train in."""
 
 from __future__ import annotations
 
 from typing import Literal
 
 from headstart.errors import Finding, UsageError
+from headstart.system.processor import has_amx
 
 DeviceName = Literal["cpu", "cuda"]
+Precision = Literal["float32", "bfloat16"]
+
+
+def pick_precision(device: DeviceName, unet: bool) -> Precision:
+    """Return the precision to train in: bfloat16 where it was measured to be faster.
+
+    That is on GPUs that multiply it and, for the U-Net, on CPUs with AMX. The choice follows from
+    what the hardware says it has, never from a timing, so that a run can be repeated.
+
+    Args:
+        device: ``"cpu"`` or ``"cuda"``.
+        unet: whether the network is the U-Net; others are slower with it on some CPUs.
+    """
+    if device == "cpu":
+        return "bfloat16" if unet and has_amx() else "float32"
+    import torch
+
+    native = torch.cuda.is_bf16_supported(including_emulation=False)
+    return "bfloat16" if native else "float32"
 
 
 def pick_device(name: str) -> DeviceName:

@@ -61,6 +61,19 @@ def available_threads(cgroup: Path = _CGROUP) -> int:
     return max(1, min(counted.affinity, quota))
 
 
+def has_amx(proc: Path = _PROC) -> bool:
+    """Return whether the processor has units that multiply matrices of bfloat16 (Intel's AMX)."""
+    return {"amx_tile", "amx_bf16"} <= _flags(proc)
+
+
+def _flags(proc: Path) -> set[str]:
+    with contextlib.suppress(OSError):
+        for line in (proc / "cpuinfo").read_text().splitlines():
+            if line.startswith("flags"):
+                return set(line.split(":", 1)[1].split())
+    return set()
+
+
 def spin_briefly(environ: MutableMapping[str, str] = os.environ) -> None:
     """Let waiting threads sleep soon, so that two trainings on the same cores share them.
 

@@ -39,7 +39,7 @@ from headstart.tasks.weaknesses import weak_labels
 from headstart.training.batch_source import Batch, Batches, Stop, at_least_two
 from headstart.training.features import cached_features, compute, prepared
 from headstart.training.fit import State
-from headstart.training.placement import placed, resident, rows
+from headstart.training.placement import in_bfloat16, placed, resident, rows
 from headstart.training.starts import Moved, Source, move
 
 _STATISTICS = 1024  # most pictures from which the features' mean and deviation are computed
@@ -247,7 +247,7 @@ def picture_batches(
             "collapsed": bool((classes == classes[0]).all()),
         }
 
-    return Batches(train.names, None, batch, loss, validate)
+    return Batches(train.names, None, batch, loss, validate, in_bfloat16(config))
 
 
 def _write_scores(

@@ -33,7 +33,7 @@ from headstart.tasks.pretext import (
 from headstart.tasks.segmentation_training import one_value_at_bottleneck
 from headstart.training.batch_source import Batch, Batches, Stop, at_least_two
 from headstart.training.fit import State
-from headstart.training.placement import placed, resident, rows, to_input
+from headstart.training.placement import in_bfloat16, placed, resident, rows, to_input
 from headstart.training.pretexts import PRETEXTS, Pretext
 from headstart.training.starts import Source
 
@@ -71,6 +71,7 @@ def prepare(config: PretextConfig, pictures: PretextPictures, cache: Path) -> Pr
         args = (pretext, train, validation, recipe, config.seed, device)
         single = one_value_at_bottleneck(config.model, config.size)
         source = restoration_batches(*args, repeat_single=single)
+        source = replace(source, half=in_bfloat16(config))
         steps = recipe.total_steps(len(train.names), len(train.names))
         return (Stage("", model, source, recipe, steps),)
 

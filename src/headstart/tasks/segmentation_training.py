@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,7 @@ from headstart.tasks.weaknesses import weak_classes
 from headstart.training.batch_source import Batch, Batches, Stop, at_least_two
 from headstart.training.fit import State
 from headstart.training.losses import dice_cross_entropy_loss, dice_loss
-from headstart.training.placement import placed, resident, rows, to_input
+from headstart.training.placement import in_bfloat16, placed, resident, rows, to_input
 from headstart.training.starts import Moved, Source, start_of
 
 _ON_SHEET = 2_000_000  # pixels; pictures on a sheet are some 300 pixels wide
@@ -87,6 +88,7 @@ def prepare(config: RunConfig, dataset: Dataset, cache: Path) -> Prepared:
     def stages(model: nn.Module) -> tuple[Stage]:
         args = (budget, validation, recipe, len(names), config.seed, device)
         source = frame_batches(*args, repeat_single=single, ignore=dataset.ignore)
+        source = replace(source, half=in_bfloat16(config))
         steps = recipe.total_steps(len(budget.names), len(train_split.names))
         return (Stage("", model, source, recipe, steps),)
 

@@ -16,8 +16,6 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-from headstart.training.placement import low_precision
-
 Batch = tuple[Tensor, Tensor]
 Stop = Callable[[], bool]
 Scores = dict[str, float]
@@ -69,6 +67,7 @@ class Batches:
         batch: function from indices and step to augmented input and target on the device.
         loss: function from output and target to a scalar.
         validation: see [`BatchSource.validate`][].
+        half: whether the forward pass multiplies in bfloat16.
     """
 
     names: tuple[str, ...]
@@ -76,14 +75,14 @@ class Batches:
     batch: Callable[[Int64[np.ndarray, "b"], int], Batch]
     loss: Callable[[Tensor, Tensor], Tensor]
     validation: Callable[[nn.Module, Stop], Scores | None]
+    half: bool = False
 
     def step(
         self, model: nn.Module, _averaged: nn.Module, indices: Int64[np.ndarray, "b"], step: int
     ) -> Float[Tensor, ""]:
-        """See [`BatchSource`][]; the forward pass uses bfloat16 where the hardware has it."""
+        """See [`BatchSource`][]."""
         image, target = self.batch(indices, step)
-        half = low_precision(image.device)
-        with torch.autocast(image.device.type, torch.bfloat16, enabled=half):
+        with torch.autocast(image.device.type, torch.bfloat16, enabled=self.half):
             output = model(image)
         return self.loss(output, target)
 

@@ -9,6 +9,8 @@ import torch
 from jaxtyping import Float, Int64, UInt8
 from torch import Tensor, nn
 
+from headstart.config.records import PretextConfig, RunConfig
+
 AnyModel = TypeVar("AnyModel", bound=nn.Module)
 
 
@@ -49,6 +51,13 @@ def rows(data: Tensor, indices: Int64[np.ndarray, "b"]) -> Tensor:
     return data[torch.from_numpy(indices).to(data.device, non_blocking=True)]
 
 
+def in_bfloat16(config: RunConfig | PretextConfig) -> bool:
+    """Return whether a run trains in bfloat16."""
+    if config.precision is None:  # of an older version
+        return low_precision(torch.device(config.device))
+    return config.precision == "bfloat16"
+
+
 def low_precision(device: torch.device) -> bool:
-    """Return whether to train in bfloat16: only on GPUs that multiply it without emulation."""
+    """Return whether a device is a GPU that multiplies bfloat16 without emulation."""
     return device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from headstart.config.begun import device_name, pretext_before
 from headstart.config.option_values import AUTO, Size
 from headstart.config.options import PretextOptions, PretextRecipeOption
 from headstart.config.records import PretextConfig, at_size
 from headstart.config.resolve import pretext_config
+from headstart.config.task_settings import UNET
 from headstart.data.training_size import longest_side
 from headstart.tasks.pretext import PretextTask
 from headstart.training.listener import SILENT, Listener
@@ -50,6 +51,7 @@ def pretrain(
     drop_leaks: bool = False,
     device: str = "auto",
     threads: int | None = None,
+    precision: Literal["float32", "bfloat16"] | None = None,
     checkpoint_seconds: float = 10.0,
     fresh: bool = False,
     listener: Listener | None = None,
@@ -74,6 +76,8 @@ def pretrain(
         drop_leaks: leave out pictures that are also validation or test frames.
         device: ``"cpu"``, ``"cuda"`` or ``"auto"``.
         threads: CPU threads; by default all that are available.
+        precision: of the products in training, ``"float32"`` or ``"bfloat16"``; by default bfloat16
+            where it is faster.
         checkpoint_seconds: seconds between checkpoints.
         fresh: start beside ``out`` if it exists, and never overwrite.
         listener: hears how the training goes; None: nobody does.
@@ -95,6 +99,7 @@ def pretrain(
         drop_leaks=drop_leaks,
         device=device,
         threads=threads,
+        precision=precision,
     )
     before = pretext_before(None if fresh else folder)
     config = pretext_config(options, data, before)
@@ -105,10 +110,13 @@ def pretrain(
 
     from headstart.runs.folder import fresh_folder
     from headstart.runs.run import train
-    from headstart.system.devices import pick_device
+    from headstart.system.devices import pick_device, pick_precision
 
     chosen = pick_device(device_name(device, before))
-    config = config.model_copy(update={"device": chosen})
+    if before is None and precision is None:
+        precision = pick_precision(chosen, config.model == UNET)
+    machine = {"device": chosen, "precision": precision or config.precision}
+    config = config.model_copy(update=machine)
     if before is None and size in (None, AUTO):
         config = at_size(config, PretextTask().fitting_size(pictures, longest_side(chosen)))
     folder = fresh_folder(folder) if fresh else folder

@@ -13,11 +13,12 @@ from headstart.config.option_values import AUTO, Listed, Size
 from headstart.config.options import PretextRecipeOption, RecipeOption, StudyOptions
 from headstart.config.records import StudyConfig, at_size
 from headstart.config.resolve import study_config
+from headstart.config.task_settings import UNET
 from headstart.data.training_size import longest_side
 from headstart.errors import Finding
 from headstart.studies.costs import Cost, cost_of_study
 from headstart.studies.plan import plan
-from headstart.system.devices import pick_device
+from headstart.system.devices import pick_device, pick_precision
 from headstart.tasks.lookup import find_task
 from headstart.training.listener import SILENT, Listener, ignore
 
@@ -68,6 +69,7 @@ def study(
     jobs: int = 1,
     device: str = "auto",
     threads: int | None = None,
+    precision: Literal["float32", "bfloat16"] | None = None,
     checkpoint_seconds: float = 10.0,
     dry_run: bool = False,
     listener: Listener | None = None,
@@ -106,6 +108,8 @@ def study(
         jobs: runs at a time, each in its own process.
         device: ``"cpu"``, ``"cuda"`` or ``"auto"``.
         threads: CPU threads of a run; by default all, shared by the jobs.
+        precision: of the products in training, ``"float32"`` or ``"bfloat16"``; by default bfloat16
+            where it is faster.
         checkpoint_seconds: seconds between checkpoints of a run.
         dry_run: only plan: train and write nothing, and time a few steps.
         listener: hears how each training goes, where one runs at a time, and warnings.
@@ -139,6 +143,7 @@ def study(
         jobs=jobs,
         device=device,
         threads=threads,
+        precision=precision,
     )
     before = study_before(folder)
     problem, open_data = find_task(data, task)
@@ -150,7 +155,11 @@ def study(
         if listener is not None:
             listener.finding(finding)
 
-    config = config.model_copy(update={"device": pick_device(device_name(device, before))})
+    picked = pick_device(device_name(device, before))
+    if before is None and precision is None:
+        precision = pick_precision(picked, config.model == UNET)
+    machine = {"device": picked, "precision": precision or config.precision}
+    config = config.model_copy(update=machine)
     if before is None and size in (None, AUTO):
         config = at_size(config, problem.fitting_size(dataset, longest_side(config.device)))
     if dry_run:

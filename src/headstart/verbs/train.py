@@ -11,6 +11,7 @@ from headstart.config.option_values import AUTO, Size
 from headstart.config.options import PretextRecipeOption, RecipeOption, TrainOptions
 from headstart.config.records import RunConfig, at_size, on_device
 from headstart.config.resolve import run_config
+from headstart.config.task_settings import UNET
 from headstart.data.training_size import longest_side
 from headstart.errors import Finding
 from headstart.tasks.lookup import find_task
@@ -56,6 +57,7 @@ def train(
     score: str | None = None,
     device: str = "auto",
     threads: int | None = None,
+    precision: Literal["float32", "bfloat16"] | None = None,
     pretext_recipe: PretextRecipeOption | None = None,
     pretext_epochs: int | None = None,
     pretext_steps: int | None = None,
@@ -90,6 +92,8 @@ def train(
         score: the split to score once, at the end: ``"test"`` or ``"validation"``.
         device: ``"cpu"``, ``"cuda"`` or ``"auto"``.
         threads: CPU threads; by default all that are available.
+        precision: of the products in training, ``"float32"`` or ``"bfloat16"``; by default bfloat16
+            where it is faster.
         pretext_recipe: the recipe of a pretext that is the start.
         pretext_epochs: the maximum number of pretext epochs.
         pretext_steps: the number of optimizer steps of the pretext.
@@ -120,6 +124,7 @@ def train(
         score=score,
         device=device,
         threads=threads,
+        precision=precision,
         pretext_recipe=pretext_recipe,
         pretext_epochs=pretext_epochs,
         pretext_steps=pretext_steps,
@@ -139,9 +144,12 @@ def train(
 
     from headstart.runs.folder import fresh_folder
     from headstart.runs.run import train as train_run
-    from headstart.system.devices import pick_device
+    from headstart.system.devices import pick_device, pick_precision
 
-    chosen = on_device(chosen, pick_device(device_name(device, before)))
+    picked = pick_device(device_name(device, before))
+    if before is None and precision is None:
+        precision = pick_precision(picked, chosen.model == UNET)
+    chosen = on_device(chosen, picked, precision or chosen.precision)
     if before is None and size in (None, AUTO):
         chosen = at_size(chosen, problem.fitting_size(dataset, longest_side(chosen.device)))
     folder = fresh_folder(folder) if fresh else folder
