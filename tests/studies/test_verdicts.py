@@ -17,6 +17,7 @@ from headstart.studies.verdicts import (
     more_sentences,
     numbered_groups,
     pairs,
+    prospects,
     reference,
     sentence,
     sentences,
@@ -186,6 +187,17 @@ def test_the_record_says_what_more_seeds_would_bring(tmp_path, records):
     assert {c["verdict"] for c in wide} == {"practically equal"}
     older = compare(records, tmp_path, config(), None)["comparisons"]
     assert older[1]["margin"] is None and "seeds_needed" not in older[1]
+
+
+def test_a_plan_says_what_its_seeds_could_show(tmp_path, records):
+    few, many = prospects(records, tmp_path, config(seeds=tuple(range(1, 21))), None)
+    assert (few["labels"], many["labels"]) == (30, 300) and few["seeds"] == 20
+    at_five = prospects(records, tmp_path, config(), None)
+    assert 0 < many["difference"] < at_five[1]["difference"]
+    fewer = [r for r in records if r["seed"] < 5]
+    assert (
+        prospects(fewer, tmp_path, config(), None) == () == prospects([], tmp_path, config(), None)
+    )
 
 
 def test_sentences_about_labels() -> None:

@@ -166,18 +166,29 @@ def _show_plan(planned: StudyResult, jobs: int, json: bool) -> None:
     from dataclasses import asdict
 
     from headstart.cli.show import print_json
+    from headstart.studies.verdicts import called
 
     config, cost = planned.config, planned.cost
     assert cost is not None
     if json:
-        print_json({"schema": 1, "done": planned.done, "todo": asdict(cost)})
+        could_show = list(planned.prospects)
+        todo = asdict(cost)
+        print_json({"schema": 1, "done": planned.done, "todo": todo, "could_show": could_show})
     say(f"{planned.done} runs finished, {cost.runs} runs left (starts x tunes x labels x seeds)")
     say(f"  starts  {', '.join(config.starts)}")
     say(f"  tunes   {', '.join(config.tunes)}")
     say(f"  labels  {', '.join(map(str, config.labels))}")
     say(f"  seeds   {', '.join(map(str, config.seeds))}")
+    for row in planned.prospects:
+        start, against = called(row["start"]), called(row["against"])
+        say(
+            f"  with {row['labels']} labels and {row['seeds']} seeds, a difference of "
+            f"{row['difference']:.3f} between {start} and {against} would probably be shown"
+        )
     if not cost.runs:
         return
     pretexts = f", {cost.pretext_steps} steps of {cost.pretexts} pretexts" if cost.pretexts else ""
     say(f"  at most {cost.steps} training steps{pretexts}")
-    say(f"  about {cost.seconds / 3600 / jobs:.1f} hours on this machine, {cost.size / 1e6:.0f} MB")
+    hours = cost.seconds / 3600 / jobs
+    lasts = f"{hours:.1f} hours" if hours >= 1 else f"{max(1, round(60 * hours))} minutes"
+    say(f"  about {lasts} on this machine, {cost.size / 1e6:.0f} MB")

@@ -23,6 +23,7 @@ from headstart.runs.folder import strangers
 from headstart.runs.records import refuse_other_data
 from headstart.studies.cells import Cell, cells, pretext_config, run_config
 from headstart.studies.ledger import Ledger, read_ledger
+from headstart.studies.verdicts import numbered_groups, prospects
 from headstart.tasks.budgets import budget_too_large
 from headstart.tasks.interface import DatasetSize
 from headstart.tasks.lookup import labelled_task, task_named
@@ -210,6 +211,13 @@ def _pretext_folders(config: StudyConfig, pictures: PretextPictures) -> dict[tup
             short_hash = hashlib.sha256(inputs.encode()).hexdigest()[:8]
             folders[name, seed] = f"starts/{name}-{seed}-{short_hash}"
     return folders
+
+
+def prospects_of(planned: Plan, out: Path) -> tuple[dict[str, Any], ...]:
+    """Return what the study could show, from its finished runs: see [`prospects`][]."""
+    task, split = labelled_task(planned.config.task), planned.config.score
+    groups = numbered_groups(task.groups(planned.dataset, split))
+    return prospects(list(planned.done.values()), out, planned.config, groups)
 
 
 def steps_of(planned: Plan, cell: Cell) -> int:

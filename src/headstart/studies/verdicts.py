@@ -112,6 +112,25 @@ def compare(
         usable = score.usable(any_run, groups)
     except ValueError as e:
         return {"classes": {"reason": str(e)}, **empty}
+    pairings, estimates = _differences(runs, config, usable, groups, score)
+    comparisons = [
+        {**pairing, "metric": score.name, **asdict(comparison), **outlook(estimate, comparison)}
+        for pairing, estimate, comparison in zip(
+            pairings, estimates, stats.holm(estimates, config.margin), strict=True
+        )
+    ]
+    return {
+        "classes": asdict(usable),
+        "groups": num_groups,
+        "comparisons": comparisons,
+        "labels_saved": _labels_saved(runs, config, usable, groups, score, comparisons),
+    }
+
+
+def _differences(
+    runs: Runs, config: StudyConfig, usable: Usable, groups: Groups | None, score: PooledScore
+) -> tuple[list[dict[str, Any]], list[stats.Estimate]]:
+    """Return which starts are compared, and their difference over the seeds that both have."""
     pairings, estimates = [], []
     for tune in config.tunes:
         for labels in config.labels:
@@ -126,18 +145,36 @@ def compare(
                     pairings.append(
                         {"labels": labels, "tune": tune, "start": start, "against": against}
                     )
-    comparisons = [
-        {**pairing, "metric": score.name, **asdict(comparison), **outlook(estimate, comparison)}
-        for pairing, estimate, comparison in zip(
-            pairings, estimates, stats.holm(estimates, config.margin), strict=True
-        )
-    ]
-    return {
-        "classes": asdict(usable),
-        "groups": num_groups,
-        "comparisons": comparisons,
-        "labels_saved": _labels_saved(runs, config, usable, groups, score, comparisons),
-    }
+    return pairings, estimates
+
+
+def prospects(
+    records: list[dict[str, Any]], out: Path, config: StudyConfig, groups: Groups | None
+) -> tuple[dict[str, Any], ...]:
+    """Return what a study could show once all its seeds are finished, from those that are.
+
+    Returns:
+        For each pair of starts with five seeds or more: ``labels``, ``tune``, ``start``,
+        ``against``, ``seeds``, and ``difference``, the smallest that would be found in four of five
+        studies, at the level of the first of all comparisons.
+    """
+    task = labelled_task(config.task)
+    runs = read_runs(records, out, task)
+    if not runs:
+        return ()
+    try:
+        usable = task.score.usable(next(iter(next(iter(runs.values())).values())), groups)
+    except ValueError:
+        return ()
+    pairings, estimates = _differences(runs, config, usable, groups, task.score)
+    among = len(config.tunes) * len(config.labels) * len(pairs(config))
+    level, seeds = 1 - (1 - stats.LEVEL) / max(1, among), len(config.seeds)
+    sizes = (power.smallest_difference(e, level, seeds) for e in estimates)
+    return tuple(
+        {**pairing, "seeds": seeds, "difference": size}
+        for pairing, size in zip(pairings, sizes, strict=True)
+        if size is not None
+    )
 
 
 def outlook(estimate: stats.Estimate, comparison: stats.Comparison) -> dict[str, Any]:

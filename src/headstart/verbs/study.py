@@ -17,7 +17,7 @@ from headstart.config.task_settings import UNET
 from headstart.data.training_size import longest_side
 from headstart.errors import Finding
 from headstart.studies.costs import Cost, cost_of_study
-from headstart.studies.plan import plan
+from headstart.studies.plan import plan, prospects_of
 from headstart.system.devices import pick_device, pick_precision
 from headstart.tasks.lookup import find_task
 from headstart.training.listener import SILENT, Listener, ignore
@@ -34,6 +34,8 @@ class StudyResult:
         study: the content of ``study.json``; None for a plan.
         done: the number of runs that were finished before, of a plan.
         cost: what the other runs would take, of a plan; else None.
+        prospects: the smallest differences that the study could show, of a plan with five finished
+            seeds; see [`headstart.studies.verdicts.prospects`][].
     """
 
     folder: Path
@@ -42,6 +44,7 @@ class StudyResult:
     study: dict[str, Any] | None = None
     done: int = 0
     cost: Cost | None = None
+    prospects: tuple[dict[str, Any], ...] = ()
 
 
 def study(
@@ -164,8 +167,9 @@ def study(
         config = at_size(config, problem.fitting_size(dataset, longest_side(config.device)))
     if dry_run:
         planned = plan(config, folder, dataset)
-        cost = cost_of_study(planned)
-        return StudyResult(folder, planned.config, findings, None, len(planned.done), cost)
+        cost, could_show = cost_of_study(planned), prospects_of(planned, folder)
+        done = len(planned.done)
+        return StudyResult(folder, planned.config, findings, None, done, cost, could_show)
     from headstart.studies.study import study as run_study
 
     record = run_study(
