@@ -20,7 +20,7 @@ from headstart.models.unet import UNet
 from headstart.runs.records import environment
 from headstart.system.devices import pick_device
 from headstart.system.disk import write_json
-from headstart.system.processor import available_threads, has_amx
+from headstart.system.processor import available_threads, multiplies_bfloat16
 from headstart.training.fit import make_optimizer
 from headstart.training.losses import dice_cross_entropy_loss
 from headstart.training.placement import layout, placed
@@ -77,8 +77,7 @@ def main() -> None:
             "benchmark": "precision",
             "hardware": environment("cpu"),
             "capability": capability,
-            "avx512_bf16": torch.cpu._is_avx512_bf16_supported(),
-            "amx": has_amx(),
+            "multiplies_bfloat16": multiplies_bfloat16(),
             "batch": _BATCH,
             "cases": cases,
         },

@@ -15,8 +15,8 @@ from headstart.system.processor import (
     available_threads,
     cores,
     cpu_model,
-    has_amx,
     memory,
+    multiplies_bfloat16,
     spin_briefly,
 )
 
@@ -82,9 +82,15 @@ def test_it_is_set_before_torch_is_loaded() -> None:
     assert done.stdout.split() == ["1000", "False"], done.stderr
 
 
-def test_amx_is_read_from_the_flags(tmp_path: Path) -> None:
-    assert not has_amx(tmp_path)
-    (tmp_path / "cpuinfo").write_text("flags\t\t: fpu avx512_bf16 amx_tile\n")
-    assert not has_amx(tmp_path)
-    (tmp_path / "cpuinfo").write_text("flags\t\t: fpu amx_bf16 avx512_bf16 amx_tile amx_int8\n")
-    assert has_amx(tmp_path)
+@pytest.mark.parametrize(
+    ("flags", "multiplies"),
+    [
+        ("fpu avx512f amx_tile", False),
+        ("fpu avx512f avx512_bf16", True),
+        ("amx_bf16 amx_tile amx_int8", True),
+    ],
+)
+def test_bfloat16_is_read_from_the_flags(tmp_path: Path, flags: str, multiplies: bool) -> None:
+    assert not multiplies_bfloat16(tmp_path)
+    (tmp_path / "cpuinfo").write_text(f"flags\t\t: {flags}\n")
+    assert multiplies_bfloat16(tmp_path) == multiplies

@@ -17,7 +17,7 @@ from headstart.errors import DiskError, UsageError
 from headstart.runs.run import train as train_run
 from headstart.studies.summary import read_summary
 from headstart.system.disk import locked
-from headstart.system.processor import has_amx
+from headstart.system.processor import multiplies_bfloat16
 from headstart.verbs.check import check
 from headstart.verbs.evaluate import evaluate
 from headstart.verbs.predict import predict
@@ -85,7 +85,7 @@ def test_the_size_fits_the_pictures_unless_it_is_given(drawn: Path, tmp_path: Pa
 def test_the_precision_is_recorded_and_kept(drawn: Path, tmp_path: Path) -> None:
     length = {name: value for name, value in TINY.items() if name != "epochs"} | {"steps": 1}
     usual = train(drawn, out=tmp_path / "usual", **length).config
-    assert usual.precision == ("bfloat16" if has_amx() else "float32")
+    assert usual.precision == ("bfloat16" if multiplies_bfloat16() else "float32")
     asked = {"out": tmp_path / "half", "start": "chroma", "pretext_steps": 1, **length}
     half = train(drawn, precision="bfloat16", **asked).config
     assert half.pretext is not None and half.precision == half.pretext.precision == "bfloat16"

@@ -98,7 +98,7 @@ def study(
     precision: Literal["float32", "bfloat16"] | None = typer.Option(
         None,
         help="Precision of the products in training. [default: bfloat16 where it is faster: on "
-        "GPUs that multiply it and, for the U-Net, on CPUs with AMX; else float32]",
+        "GPUs that multiply it and, for the U-Net, on CPUs that do; else float32]",
     ),
     checkpoint_seconds: float = typer.Option(10.0, help="Seconds between checkpoints.", min=0),
     dry_run: bool = typer.Option(

@@ -71,7 +71,7 @@ def train(
     precision: Literal["float32", "bfloat16"] | None = typer.Option(
         None,
         help="Precision of the products in training. [default: bfloat16 where it is faster: on "
-        "GPUs that multiply it and, for the U-Net, on CPUs with AMX; else float32]",
+        "GPUs that multiply it and, for the U-Net, on CPUs that do; else float32]",
     ),
     pretext_recipe: str | None = typer.Option(
         None,

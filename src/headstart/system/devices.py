@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from headstart.errors import Finding, UsageError
-from headstart.system.processor import has_amx
+from headstart.system.processor import multiplies_bfloat16
 
 DeviceName = Literal["cpu", "cuda"]
 Precision = Literal["float32", "bfloat16"]
@@ -14,15 +14,16 @@ Precision = Literal["float32", "bfloat16"]
 def pick_precision(device: DeviceName, unet: bool) -> Precision:
     """Return the precision to train in: bfloat16 where it was measured to be faster.
 
-    That is on GPUs that multiply it and, for the U-Net, on CPUs with AMX. The choice follows from
-    what the hardware says it has, never from a timing, so that a run can be repeated.
+    That is on GPUs that multiply it and, for the U-Net, on CPUs that do (AVX-512 BF16, AMX). The
+    choice follows from what the hardware says it has, never from a timing, so that a run can be
+    repeated.
 
     Args:
         device: ``"cpu"`` or ``"cuda"``.
-        unet: whether the network is the U-Net; others are slower with it on some CPUs.
+        unet: whether the network is the U-Net; others were not measured on CPUs.
     """
     if device == "cpu":
-        return "bfloat16" if unet and has_amx() else "float32"
+        return "bfloat16" if unet and multiplies_bfloat16() else "float32"
     import torch
 
     native = torch.cuda.is_bf16_supported(including_emulation=False)

@@ -61,9 +61,13 @@ def available_threads(cgroup: Path = _CGROUP) -> int:
     return max(1, min(counted.affinity, quota))
 
 
-def has_amx(proc: Path = _PROC) -> bool:
-    """Return whether the processor has units that multiply matrices of bfloat16 (Intel's AMX)."""
-    return {"amx_tile", "amx_bf16"} <= _flags(proc)
+def multiplies_bfloat16(proc: Path = _PROC) -> bool:
+    """Return whether the processor multiplies bfloat16: with AVX-512's instructions, or with AMX.
+
+    Others emulate it, several times more slowly than float32.
+    """
+    flags = _flags(proc)
+    return "avx512_bf16" in flags or {"amx_tile", "amx_bf16"} <= flags
 
 
 def _flags(proc: Path) -> set[str]:
