@@ -406,7 +406,7 @@ def test_a_study_its_plan_and_its_report(drawn: Path, tmp_path: Path) -> None:
     study = ("study", drawn, "--labels", "6,all", "--seeds", "1", "--out", out, *TINY)
     plan = headstart(*study, "--pretext-epochs", "1", "--dry-run")
     assert plan.returncode == 0 and "0 runs finished, 4 runs left" in plan.stderr
-    assert "hours" in plan.stderr and "MB" in plan.stderr
+    assert "minute" in plan.stderr and "MB" in plan.stderr
     assert not out.exists()
     cost = json.loads(headstart(*study, "--pretext-epochs", "1", "--dry-run", "--json").stdout)
     assert cost["done"] == 0 and cost["todo"]["runs"] == 4 and cost["todo"]["pretexts"] == 1

@@ -191,7 +191,7 @@ def test_a_run_starts_from_a_pretext_and_says_what_moved(
     listener = Silent()
     config = started(drawn, "colorization")
     train(config, tmp_path / "alone", listener)
-    assert listener.begun == ["pretext colorization", "segmentation from colorization"]
+    assert listener.begun == ["pretext colorization", "segmentation from colorization, at 16x24"]
     train(config, tmp_path / "shared", Silent(), pretext_run=pretrained)
     for name in ("weights.safetensors", "metrics.jsonl", "scores.json", "frames.csv"):
         assert (tmp_path / "alone" / name).read_bytes() == (tmp_path / "shared" / name).read_bytes()

@@ -166,6 +166,7 @@ def _show_plan(planned: StudyResult, jobs: int, json: bool) -> None:
     from dataclasses import asdict
 
     from headstart.cli.show import print_json
+    from headstart.reports.formatting import plural
     from headstart.studies.verdicts import called
 
     config, cost = planned.config, planned.cost
@@ -190,5 +191,6 @@ def _show_plan(planned: StudyResult, jobs: int, json: bool) -> None:
     pretexts = f", {cost.pretext_steps} steps of {cost.pretexts} pretexts" if cost.pretexts else ""
     say(f"  at most {cost.steps} training steps{pretexts}")
     hours = cost.seconds / 3600 / jobs
-    lasts = f"{hours:.1f} hours" if hours >= 1 else f"{max(1, round(60 * hours))} minutes"
+    minutes = plural(max(1, round(60 * hours)), "minute")
+    lasts = f"{hours:.1f} hours" if hours >= 1 else minutes
     say(f"  about {lasts} on this machine, {cost.size / 1e6:.0f} MB")
