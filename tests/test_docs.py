@@ -278,6 +278,13 @@ def test_links_lead_somewhere(page: Path) -> None:
             assert (place or page.parent / target).exists(), target
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_no_line_is_lost_as_a_comment(page: Path) -> None:
+    """The site leaves out lines that begin with a percent sign, as after a number at a line's end."""
+    lines = page.read_text(encoding="utf-8").splitlines()
+    assert not [line for line in lines if line.lstrip().startswith("%")]
+
+
 def test_the_tree_in_the_readme_has_every_room_in_order(sphinx_modules: ModuleType) -> None:
     tree = re.search(r"```\nsrc/headstart/\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     assert tree is not None
