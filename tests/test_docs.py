@@ -280,7 +280,7 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
 def test_no_line_is_lost_as_a_comment(page: Path) -> None:
-    """The site leaves out lines that begin with a percent sign, as after a number at a line's end."""
+    """The site leaves out lines that begin with a percent sign."""
     lines = page.read_text(encoding="utf-8").splitlines()
     assert not [line for line in lines if line.lstrip().startswith("%")]
 
