@@ -16,6 +16,7 @@ from headstart.config.recipes import (
     ENCODER_PRETEXT_DEFAULT,
     PRETEXT_ASSIGNMENT,
     PRETEXT_DEFAULT,
+    read_recipe,
 )
 from headstart.config.records import RunConfig, StudyConfig, make_run_config
 from headstart.config.resolve import pretext_config, run_config, study_config
@@ -288,3 +289,15 @@ def test_a_folder_keeps_the_default_recipe_that_it_began_with(drawn: Path) -> No
     before_study = study.model_copy(update={"recipe": slower, "pretext_recipe": older_pretext})
     again = resolved_study(StudyOptions(), drawn, before_study)
     assert (again.recipe, again.pretext_recipe) == (slower, older_pretext)
+
+
+def test_a_recipe_file_that_counts_epochs_does_not_inherit_steps(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    for text, steps in (
+        ("epochs = 20", None),
+        ('epochs = 20\nepoch = "pass"', None),
+        ("batch = 4", 2400),
+        ("epochs = 20\nsteps = 500", 500),
+    ):
+        path.write_text(f'base = "default"\n{text}\n')
+        assert read_recipe(str(path)).steps == steps, text

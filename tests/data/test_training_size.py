@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from headstart.config.records import at_size, make_run_config
 from headstart.data.pictures.frame import Crop, Frame
 from headstart.data.training_size import fitting_size, longest_side, size_for
 
@@ -19,7 +18,7 @@ SIDES = st.tuples(st.integers(16, 5000), st.integers(16, 5000))
 @given(sizes=st.lists(SIDES, min_size=1, max_size=20), longest=st.sampled_from([320, 512]))
 def test_sides_are_multiples_within_the_limit(sizes: list[tuple[int, int]], longest: int) -> None:
     height, width = fitting_size(sizes, longest)
-    multiple = 8 if max(height, width) < 128 else 32
+    multiple = 8 if max(height, width) <= 128 else 32
     assert height % multiple == width % multiple == 0
     assert min(height, width) >= 8 and max(height, width) <= longest
 
@@ -57,9 +56,3 @@ def test_headers_are_read_upright_cropped_and_without_those_that_are_broken(tmp_
     assert size_for(frames[1:], tmp_path, 320) is None
     cropped = Frame("c", tmp_path / "absent.png", crop=Crop((1080, 1920), 28, 320, 1024, 1280))
     assert size_for([cropped], tmp_path, 320) == (256, 320)
-
-
-def test_a_pretext_gets_the_size_of_its_run() -> None:
-    plain = make_run_config(data="d")
-    assert at_size(plain, None) == plain
-    assert at_size(plain, (64, 96)).size == (64, 96)

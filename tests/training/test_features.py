@@ -98,3 +98,11 @@ def test_augmented_pictures_are_moved_before_they_are_enlarged() -> None:
     assert any(flipped) and not all(flipped)
     for k in np.flatnonzero(flipped):
         assert torch.allclose(found[k], plain[k].flip(-1), atol=1e-4)
+
+
+def test_each_precision_has_features_of_its_own(tmp_path: Path) -> None:
+    frozen = part()
+    exact = kept(frozen, tmp_path / "cache")
+    half = kept(frozen, tmp_path / "cache", half=True)
+    assert not torch.equal(exact, half) and torch.allclose(exact, half, atol=0.1)
+    assert torch.equal(kept(frozen, tmp_path / "cache"), exact)

@@ -349,6 +349,8 @@ def read_one_of(name_or_path: str, kind: type[_Recipe], named: Mapping[str, _Rec
             hint = f"expected one of {', '.join(named)}"
             raise DataError(Finding("unknown-recipe", "error", message, hint))
         inherited = named[str(base)].model_dump()
+        if "steps" not in settings and not settings.keys().isdisjoint(("epochs", "epoch")):
+            inherited["steps"] = None  # as with --epochs
         if isinstance(changes := settings.get("augmentation"), dict):
             settings["augmentation"] = {**inherited["augmentation"], **changes}
         settings = {**inherited, "name": path.stem, **settings}

@@ -31,6 +31,7 @@ from headstart.data.augmentation import Augmentation
 from headstart.data.settings_files import FrozenModel, explain
 from headstart.data.task import TaskName
 from headstart.errors import Finding, UsageError
+from headstart.system.devices import DeviceName, Precision
 
 Size = tuple[Annotated[int, Field(ge=8, le=8192)], Annotated[int, Field(ge=8, le=8192)]]
 _Part = Annotated[int, Field(ge=0, le=255)]
@@ -38,8 +39,6 @@ RGB = tuple[_Part, _Part, _Part]
 PretextName = Literal["colorization", "chroma", "masked-denoising", "masked-colorization"]
 PRETEXT_NAMES: tuple[str, ...] = get_args(PretextName)
 SCRATCH, SCRATCH_LONGER, IMAGENET = "scratch", "scratch-longer", "imagenet"
-DeviceName = Literal["cpu", "cuda"]
-Precision = Literal["float32", "bfloat16"]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 Width = Annotated[int, Field(ge=1, le=1024)]
 Tune = Annotated[str, Field(pattern=r"^(all|head|staged|last:[1-9][0-9]{0,2})$")]
@@ -318,18 +317,7 @@ def weights_file(start: str) -> Path:
     raise UsageError(Finding("unknown-start", "error", message))
 
 
-def at_size(config: Config, size: tuple[int, int] | None) -> Config:
-    """Return the same configuration at another size, its pretext with it; None: as it is."""
-    if size is None:
-        return config
-    changed: dict[str, Any] = {"size": size}
-    if isinstance(config, RunConfig) and config.pretext is not None:
-        changed["pretext"] = config.pretext.model_copy(update=changed)
-    return config.model_copy(update=changed)
-
-
-def on_device(config: RunConfig, device: str, precision: str | None = None) -> RunConfig:
-    """Return the same run on another device and in a precision, its pretext with it."""
-    machine: dict[str, Any] = {"device": device, "precision": precision}
-    pretext = config.pretext and config.pretext.model_copy(update=machine)
-    return config.model_copy(update={**machine, "pretext": pretext})
+def on_device(config: RunConfig, device: str) -> RunConfig:
+    """Return the same run on another device, its pretext with it."""
+    pretext = config.pretext and config.pretext.model_copy(update={"device": device})
+    return config.model_copy(update={"device": device, "pretext": pretext})

@@ -29,7 +29,6 @@ from headstart.config.records import (
     IMAGENET,
     PRETEXT_NAMES,
     SCRATCH,
-    DeviceName,
     PretextConfig,
     RunConfig,
     StudyConfig,
@@ -42,6 +41,7 @@ from headstart.config.records import (
 from headstart.config.task_settings import SEGMENTATION, TASKS, UNET, TaskSettings
 from headstart.data.task import TaskName, task_of
 from headstart.errors import Finding, UsageError
+from headstart.system.devices import DeviceName
 from headstart.system.processor import available_threads
 
 MARGIN = 0.02

@@ -159,7 +159,8 @@ def _standardise(
         features = _inputs(frozen, budget, config, cache)[torch.from_numpy(sample)]
     else:
         images = torch.from_numpy(budget.images[sample])
-        features = torch.cat(list(compute(frozen, images, config.size, device)))
+        batches = compute(frozen, images, config.size, device, in_bfloat16(config))
+        features = torch.cat(list(batches))
     standardise.set(features.to(device))
 
 
@@ -170,7 +171,7 @@ def _inputs(frozen: nn.Module | None, data: Labelled, config: RunConfig, cache: 
     content = hashlib.sha256(data.digest.encode() + "\n".join(data.names).encode())
     device = torch.device(config.device)
     args = (np.ascontiguousarray(data.images), content.hexdigest(), config.size, device, cache)
-    return cached_features(frozen, *args)
+    return cached_features(frozen, *args, in_bfloat16(config))
 
 
 def _on_device(part: Tensor, config: RunConfig) -> Tensor:

@@ -17,9 +17,9 @@ from headstart.data.cache import cached, open_array, write_array
 from headstart.data.transforms import augment_image
 from headstart.models.classifiers import prepare
 from headstart.models.tuning import FrozenPart
-from headstart.training.placement import low_precision, to_input
+from headstart.training.placement import to_input
 
-_VERSION = 1  # cache format; raise it when preparation or storage changes
+_VERSION = 2  # cache format; raise it when preparation or storage changes
 _BATCH = 64
 
 
@@ -39,13 +39,17 @@ def prepared(
 
 @torch.no_grad()
 def compute(
-    frozen: nn.Module, images: UInt8[Tensor, "n c h w"], size: tuple[int, int], device: torch.device
+    frozen: nn.Module,
+    images: UInt8[Tensor, "n c h w"],
+    size: tuple[int, int],
+    device: torch.device,
+    half: bool = False,
 ) -> Iterator[Float[Tensor, "b f"]]:
-    """Yield the features of the pictures batch by batch, on the CPU."""
+    """Yield the features of the pictures batch by batch, on the CPU; ``half``: in bfloat16."""
     frozen.eval()
     for start in range(0, len(images), _BATCH):
         batch = prepared(images[start : start + _BATCH], size, device)
-        with torch.autocast(device.type, torch.bfloat16, enabled=low_precision(device)):
+        with torch.autocast(device.type, torch.bfloat16, enabled=half):
             features = frozen(batch)
         yield features.float().cpu()
 
@@ -57,6 +61,7 @@ def cached_features(
     size: tuple[int, int],
     device: torch.device,
     cache: Path,
+    half: bool = False,
 ) -> Float[Tensor, "n f"]:
     """Return the features of all pictures; computed once, then read from ``cache``.
 
@@ -69,14 +74,15 @@ def cached_features(
         size: input height and width of the network.
         device: device to compute on.
         cache: a folder inside the output folder.
+        half: whether to multiply in bfloat16.
 
     Raises:
         DiskError: the cache cannot be written.
     """
-    made_from = [_VERSION, content, size, device.type, hash_of(frozen)]
+    made_from = [_VERSION, content, size, device.type, half, hash_of(frozen)]
 
     def make(folder: Path) -> None:
-        batches = compute(frozen, torch.from_numpy(images), size, device)
+        batches = compute(frozen, torch.from_numpy(images), size, device, half)
         first = next(batches)
         parts = (batch.numpy().tobytes() for batch in itertools.chain([first], batches))
         write_array(folder / "features.npy", "<f4", (len(images), first.shape[1]), parts)

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from headstart.config.begun import device_name, pretext_before
-from headstart.config.option_values import AUTO, Size
+from headstart.config.begun import pretext_before
+from headstart.config.option_values import Size
 from headstart.config.options import PretextOptions, PretextRecipeOption
-from headstart.config.records import PretextConfig, at_size
+from headstart.config.records import PretextConfig
 from headstart.config.resolve import pretext_config
-from headstart.config.task_settings import UNET
-from headstart.data.training_size import longest_side
 from headstart.tasks.pretext import PretextTask
 from headstart.training.listener import SILENT, Listener
+from headstart.verbs.machine import on_this_machine
 
 _FILES = ("restorations.png", "curves.png", "README.md", "weights.safetensors")
 
@@ -110,15 +110,9 @@ def pretrain(
 
     from headstart.runs.folder import fresh_folder
     from headstart.runs.run import train
-    from headstart.system.devices import pick_device, pick_precision
 
-    chosen = pick_device(device_name(device, before))
-    if before is None and precision is None:
-        precision = pick_precision(chosen, config.model == UNET)
-    machine = {"device": chosen, "precision": precision or config.precision}
-    config = config.model_copy(update=machine)
-    if before is None and size in (None, AUTO):
-        config = at_size(config, PretextTask().fitting_size(pictures, longest_side(chosen)))
+    fitting_size = functools.partial(PretextTask().fitting_size, pictures)
+    config = on_this_machine(config, options, before, fitting_size)
     folder = fresh_folder(folder) if fresh else folder
     scores = train(config, folder, listener or SILENT, checkpoint_seconds, dataset=pictures)
     return PretrainResult(folder, config, scores, tuple(folder / name for name in _FILES))

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from headstart.config.begun import device_name, study_before
+from headstart.config.begun import study_before
 from headstart.config.files import read_study_config
-from headstart.config.option_values import AUTO, Listed, Size
+from headstart.config.option_values import Listed, Size
 from headstart.config.options import PretextRecipeOption, RecipeOption, StudyOptions
-from headstart.config.records import StudyConfig, at_size
+from headstart.config.records import StudyConfig
 from headstart.config.resolve import study_config
-from headstart.config.task_settings import UNET
-from headstart.data.training_size import longest_side
 from headstart.errors import Finding
 from headstart.studies.costs import Cost, cost_of_study
 from headstart.studies.plan import plan, prospects_of
-from headstart.system.devices import pick_device, pick_precision
 from headstart.tasks.lookup import find_task
 from headstart.training.listener import SILENT, Listener, ignore
+from headstart.verbs.machine import on_this_machine
 
 
 @dataclass(frozen=True)
@@ -158,13 +157,8 @@ def study(
         if listener is not None:
             listener.finding(finding)
 
-    picked = pick_device(device_name(device, before))
-    if before is None and precision is None:
-        precision = pick_precision(picked, config.model == UNET)
-    machine = {"device": picked, "precision": precision or config.precision}
-    config = config.model_copy(update=machine)
-    if before is None and size in (None, AUTO):
-        config = at_size(config, problem.fitting_size(dataset, longest_side(config.device)))
+    fitting_size = functools.partial(problem.fitting_size, dataset)
+    config = on_this_machine(config, options, before, fitting_size)
     if dry_run:
         planned = plan(config, folder, dataset)
         cost, could_show = cost_of_study(planned), prospects_of(planned, folder)

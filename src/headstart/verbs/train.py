@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from headstart.config.begun import device_name, run_before
-from headstart.config.option_values import AUTO, Size
+from headstart.config.begun import run_before
+from headstart.config.option_values import Size
 from headstart.config.options import PretextRecipeOption, RecipeOption, TrainOptions
-from headstart.config.records import RunConfig, at_size, on_device
+from headstart.config.records import RunConfig
 from headstart.config.resolve import run_config
-from headstart.config.task_settings import UNET
-from headstart.data.training_size import longest_side
 from headstart.errors import Finding
 from headstart.tasks.lookup import find_task
 from headstart.training.listener import SILENT, Listener
+from headstart.verbs.machine import on_this_machine
 
 _FILES = ("curves.png", "predictions.png", "confusion.png", "README.md", "scores.json")
 
@@ -144,14 +144,9 @@ def train(
 
     from headstart.runs.folder import fresh_folder
     from headstart.runs.run import train as train_run
-    from headstart.system.devices import pick_device, pick_precision
 
-    picked = pick_device(device_name(device, before))
-    if before is None and precision is None:
-        precision = pick_precision(picked, chosen.model == UNET)
-    chosen = on_device(chosen, picked, precision or chosen.precision)
-    if before is None and size in (None, AUTO):
-        chosen = at_size(chosen, problem.fitting_size(dataset, longest_side(chosen.device)))
+    fitting_size = functools.partial(problem.fitting_size, dataset)
+    chosen = on_this_machine(chosen, options, before, fitting_size)
     folder = fresh_folder(folder) if fresh else folder
     scores = train_run(chosen, folder, listener or SILENT, checkpoint_seconds, dataset=dataset)
     files = tuple(folder / name for name in _FILES if (folder / name).exists())
