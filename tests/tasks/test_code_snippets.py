@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-import io
-import os
 import re
-import sys
-import traceback
-from contextlib import redirect_stdout
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
@@ -29,39 +23,7 @@ from headstart.runs.run import train
 from headstart.tasks.code_snippets import classifier_code, onnx_code
 from tests.conftest import Silent
 from tests.tasks.classifier_runs import classifier as tiny_classifier
-
-
-class _NoHeadstart:
-    """Finds nothing of headstart, and says so."""
-
-    def find_spec(self, name: str, *_: Any) -> None:
-        if name.partition(".")[0] == "headstart":
-            raise ModuleNotFoundError(f"No module named {name!r}")
-
-
-def run_without_headstart(code: str, folder: Path) -> str:
-    """Stdout of ``code`` in a process of its own, where headstart is not installed."""
-    said = folder / "stdout.txt"
-    child = os.fork()
-    if child == 0:
-        try:
-            os.chdir(folder)
-            for name in [n for n in sys.modules if n.partition(".")[0] == "headstart"]:
-                del sys.modules[name]
-            sys.meta_path.insert(0, _NoHeadstart())
-            with pytest.raises(ModuleNotFoundError):
-                exec("import headstart", {})
-            out = io.StringIO()
-            with redirect_stdout(out):
-                exec(compile(code, "card", "exec"), {"__name__": "__main__"})
-            said.write_text(out.getvalue())
-            os._exit(0)
-        except BaseException:
-            traceback.print_exc()
-        os._exit(1)
-    _, status = os.waitpid(child, 0)
-    assert os.waitstatus_to_exitcode(status) == 0, "the code of the card failed: see stderr"
-    return said.read_text()
+from tests.tasks.without_headstart import run_without_headstart
 
 
 def code_of(card: str) -> str:
