@@ -19,6 +19,7 @@ import torch
 from PIL import Image
 
 from headstart.config.files import read_run_config, to_json
+from headstart.config.recipes import DEFAULT
 from headstart.data.layouts.recognise import open_dataset
 from headstart.errors import DataError, DiskError, InterruptedRun, LockedError, UsageError
 from headstart.inference.opening import open_segmenter
@@ -299,6 +300,36 @@ def test_a_process_that_was_suspended_goes_on_to_the_same_bytes(
     assert os.waitpid(child, 0)[1] == 0
     for name in ("weights.safetensors", "metrics.jsonl", "scores.json", "frames.csv"):
         assert (tmp_path / "run" / name).read_bytes() == (trained / name).read_bytes(), name
+
+
+def _held_by_this_process() -> dict[str, int]:
+    """Memory in bytes, open files and threads, now."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return {
+        "memory": pages * os.sysconf("SC_PAGE_SIZE"),
+        "files": len(list(Path("/proc/self/fd").iterdir())),
+        "threads": len(list(Path("/proc/self/task").iterdir())),
+    }
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="reads /proc, which Linux has")
+def test_steps_epochs_and_checkpoints_leave_nothing_behind(drawn: Path, tmp_path: Path) -> None:
+    """Of 300 checkpoints of 0.9 MB and 100 epochs; `benchmarks/soak.py` does the same for hours."""
+    held = {}
+
+    class Sampling(Silent):
+        def step(self, done: int, total: int) -> None:
+            if done in (100, total):
+                held[done] = _held_by_this_process()
+
+    recipe = DEFAULT.with_epochs(100).model_copy(update={"batch": 4})
+    config = tiny(drawn, width=4, recipe=recipe)
+    train(config, tmp_path / "run", Sampling(), checkpoint_seconds=0.0)
+    early, late = held[100], held[300]
+    assert len(list((tmp_path / "run/checkpoint").glob("*.pt"))) == 2
+    assert min(p.stat().st_size for p in (tmp_path / "run/checkpoint").glob("*.pt")) > 0.9e6
+    assert late["files"] <= early["files"] and late["threads"] <= early["threads"]
+    assert late["memory"] - early["memory"] < 16e6, "of 180 MB of checkpoints"
 
 
 def test_a_budget_above_the_data(drawn: Path, tmp_path: Path) -> None:
