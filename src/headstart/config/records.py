@@ -43,6 +43,7 @@ Seed = Annotated[int, Field(ge=0, lt=2**63)]
 Width = Annotated[int, Field(ge=1, le=1024)]
 Tune = Annotated[str, Field(pattern=r"^(all|head|staged|last:[1-9][0-9]{0,2})$")]
 Network = Annotated[str, Field(min_length=1)]
+Folds = Annotated[int, Field(ge=2, le=100)]
 NOT_A_PATH = "not_a_path"
 """The type of pydantic's error for a path that no system can open."""
 
@@ -92,6 +93,9 @@ class PretextConfig(_Settings):
         seed: fixes order, augmentation and new weights.
         pretext: what the network has to restore; see [`headstart.training.pretexts`][].
         drop_leaks: leave out copies and near-duplicates of validation and test frames.
+        folds: number of folds of the run that starts from it; null: it is not cross-validated.
+        fold: the fold whose training pictures it learns from; null: unlabelled ones, which all
+            folds share.
         recipe: the hyper-parameters, in full.
     """
 
@@ -101,6 +105,8 @@ class PretextConfig(_Settings):
     seed: Seed = 0
     pretext: PretextName
     drop_leaks: bool = False
+    folds: Folds | None = None
+    fold: Annotated[int, Field(ge=1)] | None = None
     recipe: PretextRecipe = PRETEXT_DEFAULT
 
     @property
@@ -164,6 +170,14 @@ class _Supervised(_Settings):
             raise ValueError(f"a {self.task} cannot start from {start}")
 
 
+def _refuse_in_folds(folds: int | None, score: str, frames: tuple[str, ...] | None) -> None:
+    """Raise a ValueError if settings contradict a cross-validation."""
+    if folds is not None and score != "test":
+        raise ValueError(f"folds are scored on their test pictures; score is {score}")
+    if folds is not None and frames is not None:
+        raise ValueError("labels names frames, but each fold trains on others; give a number")
+
+
 class RunConfig(_Supervised):
     """Every setting that decides the result of one run, apart from the data themselves.
 
@@ -175,7 +189,10 @@ class RunConfig(_Supervised):
         tune: which layers train; see [`headstart.models.tuning`][].
         labels: the number of labelled training frames; null: all.
         frames: the names of those frames; null: the seed draws them.
-        seed: fixes subset, order, augmentation and new weights.
+        folds: number of folds of a cross-validation: every labelled picture is a test picture once;
+            null: the dataset's own splits.
+        fold: the one that the run trains and is scored for, from 1; null: all, one after the other.
+        seed: fixes folds, subset, order, augmentation and new weights.
     """
 
     start: Annotated[AnyPath, Field(min_length=1)] = SCRATCH
@@ -183,7 +200,17 @@ class RunConfig(_Supervised):
     tune: Tune = "all"
     labels: Annotated[int, Field(ge=1)] | None = None
     frames: tuple[str, ...] | None = None
+    folds: Folds | None = None
+    fold: Annotated[int, Field(ge=1)] | None = None
     seed: Seed = 0
+
+    @model_validator(mode="after")
+    def _fold_of_folds(self) -> RunConfig:
+        """Check that a fold is one of the folds, and that test pictures are scored."""
+        if self.fold is not None and (self.folds is None or self.fold > self.folds):
+            raise ValueError(f"fold is {self.fold}, but folds is {self.folds}")
+        _refuse_in_folds(self.folds, self.score, self.frames)
+        return self
 
     @property
     def start_pretext(self) -> PretextConfig | None:
@@ -221,6 +248,7 @@ class StudyConfig(_Supervised):
         against: the start that the others are compared with; null: ``"scratch"`` if it is among
             them, else the first. It does not change the runs.
         tunes, labels, seeds: crossed with the starts.
+        folds: number of folds of each run; see [`RunConfig`][].
         drop_leaks: see [`PretextConfig`][].
         pretext_recipe: the hyper-parameters of the pretexts, in full.
         margin: the smallest difference in the score that matters: starts whose interval lies within
@@ -233,6 +261,7 @@ class StudyConfig(_Supervised):
     tunes: Annotated[tuple[Tune, ...], Field(min_length=1)] = ("all",)
     labels: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)]
     seeds: Annotated[tuple[Seed, ...], Field(min_length=1)]
+    folds: Folds | None = None
     drop_leaks: bool = False
     pretext_recipe: PretextRecipe = PRETEXT_DEFAULT
     margin: Annotated[float, Field(gt=0, lt=1)] | None = None
@@ -240,6 +269,7 @@ class StudyConfig(_Supervised):
     @model_validator(mode="after")
     def _nothing_twice(self) -> StudyConfig:
         """Check every start and tuning, and that no list repeats a value."""
+        _refuse_in_folds(self.folds, self.score, None)
         for start in self.starts:
             for tune in self.tunes:
                 self._refuse(start, tune)

@@ -84,8 +84,8 @@ def answers_csv(
     return csv_text([_ANSWERS, *([f, names[t], names[p]] for f, t, p in pairs)])
 
 
-def read_answers_csv(content: bytes, path: Path) -> FrameCounts:
-    """Read a file written by [`answers_csv`][] as counts ``(n, 1, 2)``: correct, wrong.
+def read_answers(content: bytes, path: Path) -> list[tuple[str, str, str]]:
+    """Return picture, true and predicted class of each line that [`answers_csv`][] wrote.
 
     ``path`` is for messages.
 
@@ -100,6 +100,16 @@ def read_answers_csv(content: bytes, path: Path) -> FrameCounts:
         message = f"{path} is damaged: expected one line {','.join(_ANSWERS)} per picture"
         hint = "restore the file from a copy, or delete the run folder and train again"
         raise DataError(Finding("bad-frames", "error", message, hint)) from None
+    return [(text_of(frame), text_of(true), text_of(answer)) for frame, true, answer in rows]
+
+
+def read_answers_csv(content: bytes, path: Path) -> FrameCounts:
+    """Read a file written by [`answers_csv`][] as counts ``(n, 1, 2)``: correct, wrong.
+
+    Raises:
+        DataError: as [`read_answers`][].
+    """
+    rows = read_answers(content, path)
     correct = np.array([truth == predicted for _, truth, predicted in rows])
     counts = np.stack([correct, ~correct], axis=1)[:, None].astype(np.int64)
-    return FrameCounts(tuple(text_of(row[0]) for row in rows), ("all",), counts)
+    return FrameCounts(tuple(row[0] for row in rows), ("all",), counts)

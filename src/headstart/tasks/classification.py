@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from headstart.config.recipes import CLASSIFIER_RECIPES, ClassifierRecipe
 from headstart.config.records import RunConfig, StudyConfig
 from headstart.data.checks.classification import report_on
+from headstart.data.files import natural_key
 from headstart.data.labelled_pictures import digest_of
-from headstart.data.layouts.class_dataset import ClassDataset
+from headstart.data.layouts.class_dataset import ClassDataset, pooled
 from headstart.data.layouts.class_layouts import open_classes
-from headstart.data.layouts.dataset import SPLITS
+from headstart.data.layouts.dataset import LABELLED, SPLITS
 from headstart.data.task import TaskName
 from headstart.errors import Finding
 from headstart.records.run_records import read_scores
 from headstart.records.scores import ClassificationScores
 from headstart.records.vouching import read_record
-from headstart.scores.frames_csv import FRAMES, FrameCounts, read_answers_csv
+from headstart.scores import classification as classification_scores
+from headstart.scores.frames_csv import (
+    FRAMES,
+    FrameCounts,
+    answers_csv,
+    read_answers,
+    read_answers_csv,
+)
 from headstart.scores.pooled import ACCURACY
+from headstart.system.disk import write_atomic
 from headstart.tasks.interface import DatasetSize, Prepared
 from headstart.tasks.measures import Measures, Sheet
 
@@ -101,6 +113,8 @@ class Classification:
 
     def hashes(self, dataset: ClassDataset, config: RunConfig, _run: Path) -> dict[str, str]:
         """See the interface."""
+        if config.folds is not None:
+            return {LABELLED: digest_of(pooled(dataset), LABELLED)}
         return {name: digest_of(dataset, name) for name in splits_of(config)}
 
     def fitting_size(self, _dataset: ClassDataset, _longest: int) -> None:
@@ -130,6 +144,22 @@ class Classification:
 
         parts = cut(network, trained_weights(network, config.tune), config.size)
         return parts.frozen, parts.rest
+
+    def pooled(self, dataset: ClassDataset) -> ClassDataset:
+        """See the interface."""
+        return pooled(dataset)
+
+    def write_pooled(self, folds: Sequence[Path], out: Path) -> dict[str, Any]:
+        """See the interface."""
+        classes = tuple(self.read_scores(folds[0])["classes"])
+        index_of = {name: k for k, name in enumerate(classes)}
+        rows = [row for run in folds for row in read_answers(read_record(run, FRAMES), run / FRAMES)]
+        rows.sort(key=lambda row: natural_key(row[0]))
+        truth, predicted = (np.array([index_of[row[i]] for row in rows]) for i in (1, 2))
+        names = tuple(row[0] for row in rows)
+        write_atomic(out / FRAMES, answers_csv(truth, predicted, names, classes))
+        matrix = classification_scores.confusion_matrix(truth, predicted, len(classes))
+        return {"split": "test", **classification_scores.score(matrix, classes)}
 
     def try_start(self, source: Source, config: Any, num_classes: int) -> None:
         """See the interface."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,10 @@ from headstart.data.augmentation import Augmentation
 from headstart.data.checks.leaks import Overlap
 from headstart.data.checks.overlaps import overlaps
 from headstart.data.files import merged
+from headstart.data.folds import fold_splits
 from headstart.data.labelled_pictures import Labelled, read_labelled_pictures
-from headstart.data.layouts.class_dataset import ClassDataset
+from headstart.data.layouts.class_dataset import ClassDataset, pooled
+from headstart.data.layouts.dataset import LABELLED
 from headstart.errors import DataError, Finding
 from headstart.models.classifiers import MEAN, STD, make_network
 from headstart.models.standardise import Standardise
@@ -52,7 +55,7 @@ def prepare(config: RunConfig, dataset: ClassDataset, cache: Path) -> Prepared:
     Raises:
         DataError: the data cannot be used; lists every fault.
     """
-    splits = _decoded(dataset, config, cache)
+    dataset, splits = _decoded(dataset, config, cache)
     train_split, validation, scored = splits["train"], splits["validation"], splits[config.score]
     present = train_split.labels[:, None] == np.arange(len(dataset.names))
     budget_indices = labelled_indices(present, train_split.names, config)
@@ -109,9 +112,13 @@ def prepare(config: RunConfig, dataset: ClassDataset, cache: Path) -> Prepared:
         facts = _card_facts(config, dataset, len(budget.names), shared, scores, matrix, model)
         return Scored(scores, facts)
 
+    digests = {name: split.digest for name, split in splits.items()}
+    if config.fold is not None:
+        digests = {LABELLED: train_split.digest}  # of all pictures that the folds are drawn from
+    of_folds = "" if config.fold is None else f", fold {config.fold} of {config.folds}"
     return Prepared(
-        title=f"classification from {config.start}",
-        data={name: split.digest for name, split in splits.items()},
+        title=f"classification from {config.start}{of_folds}",
+        data=digests,
         facts={"labels": {"train": len(budget.names), "validation": len(validation.names)}},
         weights_facts={
             "task": config.task,
@@ -127,7 +134,15 @@ def prepare(config: RunConfig, dataset: ClassDataset, cache: Path) -> Prepared:
     )
 
 
-def _decoded(dataset: ClassDataset, config: RunConfig, cache: Path) -> dict[str, Labelled]:
+def _decoded(
+    dataset: ClassDataset, config: RunConfig, cache: Path
+) -> tuple[ClassDataset, dict[str, Labelled]]:
+    """Read the splits of a run; return them with the dataset that has them.
+
+    For a fold of a cross-validation, the splits are drawn from all labelled pictures.
+    """
+    if config.fold is not None:
+        return _decoded_fold(dataset, config, cache)
     missing = [s for s in splits_of(config) if s not in dataset.splits]
     if missing:
         message = f"{dataset.root} has no pictures for {', '.join(missing)}"
@@ -141,7 +156,22 @@ def _decoded(dataset: ClassDataset, config: RunConfig, cache: Path) -> dict[str,
             findings.extend(e.findings)
     if findings:
         raise DataError(merged(findings))
-    return splits
+    return dataset, splits
+
+
+def _decoded_fold(
+    dataset: ClassDataset, config: RunConfig, cache: Path
+) -> tuple[ClassDataset, dict[str, Labelled]]:
+    assert config.folds is not None and config.fold is not None
+    together = pooled(dataset)
+    pictures = together.splits[LABELLED]
+    pool = read_labelled_pictures(together, LABELLED, config.size, cache)
+    present = pool.labels[:, None] == np.arange(len(dataset.names))
+    groups = [None] * len(pool.names)
+    splits = fold_splits(groups, present, config.folds, config.fold, config.seed)
+    in_fold = {name: pictures.subset(indices) for name, indices in splits.items()}
+    parts = {name: pool.subset(indices) for name, indices in splits.items()}
+    return replace(dataset, splits=in_fold), parts
 
 
 @torch.no_grad()

@@ -7,7 +7,7 @@ implementations import it only in functions that need it, so planning and report
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -257,6 +257,23 @@ class LabelledTask(Task, Protocol):
 
     def groups(self, dataset: Any, split: str, /) -> tuple[str | None, ...]:
         """Return the video or patient of each picture in a split; None if unknown."""
+
+    def pooled(self, dataset: Any, /) -> Any:
+        """Return the dataset with all labelled pictures in one split, ``"labelled"``."""
+
+    def write_pooled(self, folds: Sequence[Path], out: Path, /) -> dict[str, Any]:
+        """Write the ``frames.csv`` of all test pictures of a cross-validation.
+
+        Args:
+            folds: folders of the finished runs of all folds.
+            out: folder of the cross-validation.
+
+        Returns:
+            The scores over all of these pictures, as in ``scores.json``.
+
+        Raises:
+            DataError: a record of a fold is missing or damaged.
+        """
 
     def try_start(self, source: Any, config: Any, num_classes: int, /) -> None:
         """Check that a [`Source`][headstart.training.starts.Source] fits a new network.

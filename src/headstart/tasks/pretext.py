@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from jaxtyping import Int64
 
 from headstart.config.files import read_config
 from headstart.config.recipes import ENCODER_PRETEXT_RECIPES, PRETEXT_RECIPES
@@ -16,7 +18,7 @@ from headstart.config.records import PretextConfig
 from headstart.data.checks.segmentation import report_on
 from headstart.data.decoded_frames import digest
 from headstart.data.files import shown
-from headstart.data.layouts.dataset import Dataset
+from headstart.data.layouts.dataset import LABELLED, Dataset, pooled
 from headstart.data.layouts.picture_folder import find_pictures
 from headstart.data.layouts.recognise import open_dataset, recognise
 from headstart.data.pictures.duplicates import NEAR, copies, fingerprints, nearest
@@ -50,6 +52,7 @@ class PretextPictures:
         validation: pictures that choose the epoch.
         labelled: validation and test frames of the same dataset, which a start should not see.
         passed_over: say which files of a folder were passed over, and why.
+        dataset: the dataset that they are from, of which folds are drawn; None for a folder.
     """
 
     root: Path
@@ -58,6 +61,12 @@ class PretextPictures:
     validation: tuple[Frame, ...]
     labelled: tuple[Frame, ...]
     passed_over: tuple[Finding, ...] = ()
+    dataset: Dataset | None = None
+
+    @property
+    def unlabelled(self) -> bool:
+        """Whether the dataset has unlabelled pictures, which all folds share."""
+        return self.dataset is not None and bool(self.dataset.unlabelled.get("train"))
 
     @property
     def pool(self) -> tuple[Frame, ...]:
@@ -127,8 +136,13 @@ class PretextTask:
 
         check_segmenter(config.model, config.size)
 
-    def hashes(self, dataset: PretextPictures, _config: PretextConfig, run: Path) -> dict[str, str]:
-        """See the interface; leaves out the pictures that the run left out as leaks."""
+    def hashes(self, dataset: PretextPictures, config: PretextConfig, run: Path) -> dict[str, str]:
+        """See the interface; leaves out the pictures that the run left out as leaks.
+
+        The pictures of a fold are drawn from all labelled frames, which are hashed instead.
+        """
+        if config.fold is not None:
+            return {LABELLED: digest(labelled_frames(dataset), dataset.root)}
         record = read_leaks(run)
         leaked = {*record.copies, *record.near} if record.dropped else set()
         indices = (i for i, f in enumerate(dataset.pool) if shown(f.image, dataset.root) in leaked)
@@ -187,7 +201,28 @@ def pictures_of(dataset: Dataset) -> PretextPictures:
         validation = ()
     if not validation:
         train, validation = _set_aside(train)
-    return PretextPictures(dataset.root, source, train, validation, labelled)
+    return PretextPictures(dataset.root, source, train, validation, labelled, dataset=dataset)
+
+
+def labelled_frames(pictures: PretextPictures) -> tuple[Frame, ...]:
+    """Return all labelled frames of the dataset, from which folds are drawn."""
+    assert pictures.dataset is not None
+    return pooled(pictures.dataset).splits[LABELLED]
+
+
+def pictures_of_fold(
+    pictures: PretextPictures, splits: Mapping[str, Sequence[int] | Int64[np.ndarray, " _"]]
+) -> PretextPictures:
+    """Return the training pictures of a fold of a cross-validation, a tenth of which validates.
+
+    Args:
+        pictures: of a dataset without unlabelled pictures.
+        splits: indices into [`labelled_frames`][] by split.
+    """
+    frames = labelled_frames(pictures)
+    train, validation = _set_aside(tuple(replace(frames[i], mask=None) for i in splits["train"]))
+    held_out = tuple(frames[i] for split in HELD_OUT for i in splits[split])
+    return replace(pictures, train=train, validation=validation, labelled=held_out)
 
 
 def _set_aside(frames: tuple[Frame, ...]) -> tuple[tuple[Frame, ...], tuple[Frame, ...]]:

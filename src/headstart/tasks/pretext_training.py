@@ -13,9 +13,11 @@ from torch import nn
 
 from headstart.config.recipes import PretextRecipe
 from headstart.config.records import PretextConfig
-from headstart.data.decoded_frames import Decoded, channel_statistics, decode
+from headstart.data.decoded_frames import Decoded, channel_statistics, decode, digest
 from headstart.data.files import merged
+from headstart.data.folds import fold_splits
 from headstart.data.label_map import LabelMap
+from headstart.data.layouts.dataset import LABELLED
 from headstart.data.transforms import augment_image
 from headstart.errors import DataError, Finding
 from headstart.models.encoder_unet import make_segmenter
@@ -27,7 +29,9 @@ from headstart.tasks.interface import Prepared, Scored, Stage
 from headstart.tasks.pretext import (
     PretextPictures,
     find_leaks,
+    labelled_frames,
     leaks_record,
+    pictures_of_fold,
     without_leaks,
 )
 from headstart.tasks.segmentation_training import one_value_at_bottleneck
@@ -50,6 +54,8 @@ def prepare(config: PretextConfig, pictures: PretextPictures, cache: Path) -> Pr
         DataError: the pictures cannot be used; lists every fault.
     """
     device, recipe = torch.device(config.device), config.recipe
+    if config.folds is not None:
+        pictures = _of_folds(pictures, config, cache)
     leaks = find_leaks(pictures)
     record = leaks_record(leaks, pictures, config.drop_leaks)
     kept = without_leaks(pictures, leaks) if config.drop_leaks else pictures
@@ -78,9 +84,13 @@ def prepare(config: PretextConfig, pictures: PretextPictures, cache: Path) -> Pr
     def score(model: nn.Module, state: State, out: Path) -> Scored:
         return Scored(_score(model, pretext, validation, config, out, state, device), None)
 
+    data = {"train": train.digest, "validation": validation.digest}
+    if config.fold is not None:
+        data = {LABELLED: digest(labelled_frames(pictures), pictures.root)}
+    of_folds = "" if config.fold is None else f", fold {config.fold} of {config.folds}"
     return Prepared(
-        title=f"pretext {config.pretext}",
-        data={"train": train.digest, "validation": validation.digest},
+        title=f"pretext {config.pretext}{of_folds}",
+        data=data,
         facts={
             "source": kept.source,
             "pictures": {"train": len(train.names), "validation": len(validation.names)},
@@ -97,6 +107,19 @@ def prepare(config: PretextConfig, pictures: PretextPictures, cache: Path) -> Pr
         score=score,
         records={LEAKS: record},
     )
+
+
+def _of_folds(pictures: PretextPictures, config: PretextConfig, cache: Path) -> PretextPictures:
+    """Return the pictures for a cross-validation: those of the fold, or what all folds share."""
+    frames, dataset = labelled_frames(pictures), pictures.dataset
+    if config.fold is None:
+        return replace(pictures, labelled=frames)  # each is a test picture of some fold
+    assert config.folds is not None and dataset is not None
+    # as the runs of the fold decode them, so that they are decoded once
+    pool = decode(frames, config.size, dataset.label_map, dataset.root, cache)
+    groups = [frame.group for frame in frames]
+    splits = fold_splits(groups, pool.present, config.folds, config.fold, config.seed)
+    return pictures_of_fold(pictures, splits)
 
 
 def _decoded(

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from headstart.config.recipes import ENCODER_RECIPES, RECIPES, Recipe
 from headstart.config.records import RunConfig, StudyConfig
 from headstart.data.checks.foreground import refuse_no_foreground
 from headstart.data.checks.segmentation import report_on
 from headstart.data.decoded_frames import digest
+from headstart.data.files import natural_key
 from headstart.data.label_map import LabelMap
-from headstart.data.layouts.dataset import SPLITS, Dataset
+from headstart.data.layouts.dataset import LABELLED, SPLITS, Dataset, pooled
 from headstart.data.layouts.recognise import open_dataset
 from headstart.data.task import TaskName
 from headstart.data.training_size import size_for
@@ -21,9 +25,11 @@ from headstart.errors import Finding
 from headstart.records.run_records import read_scores
 from headstart.records.scores import SegmentationScores
 from headstart.records.vouching import read_record
-from headstart.scores.frames_csv import FRAMES, FrameCounts, read_frames_csv
+from headstart.scores import segmentation as segmentation_scores
+from headstart.scores.frames_csv import FRAMES, FrameCounts, frames_csv, read_frames_csv
 from headstart.scores.pooled import DICE
 from headstart.scores.segmentation import SCORES
+from headstart.system.disk import write_atomic
 from headstart.tasks.interface import DatasetSize, Prepared
 from headstart.tasks.measures import Measures, Sheet
 
@@ -118,6 +124,9 @@ class Segmentation:
 
     def hashes(self, dataset: Dataset, config: RunConfig, _run: Path) -> dict[str, str]:
         """See the interface."""
+        if config.folds is not None:
+            frames = pooled(dataset).splits[LABELLED]
+            return {LABELLED: digest(frames, dataset.root), **hashes_of_labels(dataset)}
         splits = ("train", "validation", config.score)
         hashes = {s: digest(dataset.splits.get(s, ()), dataset.root) for s in splits}
         return {**hashes, **hashes_of_labels(dataset)}
@@ -141,6 +150,21 @@ class Segmentation:
         """See the interface."""
         return None, network
 
+    def pooled(self, dataset: Dataset) -> Dataset:
+        """See the interface."""
+        return pooled(dataset)
+
+    def write_pooled(self, folds: Sequence[Path], out: Path) -> dict[str, Any]:
+        """See the interface."""
+        parts = [self.read_counts(run) for run in folds]
+        names = [name for part in parts for name in part.frames]
+        order = sorted(range(len(names)), key=lambda i: natural_key(names[i]))
+        counts = np.concatenate([part.counts for part in parts])[order]
+        classes = parts[0].names
+        in_order = tuple(names[i] for i in order)
+        write_atomic(out / FRAMES, frames_csv(counts, in_order, classes))
+        return {"split": "test", **segmentation_scores.score(counts, classes)}
+
     def try_start(self, source: Source, config: Any, num_classes: int) -> None:
         """See the interface."""
         import torch
@@ -153,7 +177,10 @@ class Segmentation:
 
     def check_labels(self, dataset: Dataset, config: StudyConfig) -> None:
         """See the interface."""
-        refuse_no_foreground(dataset, ("train", "validation", config.score))
+        if config.folds is not None:
+            refuse_no_foreground(pooled(dataset), (LABELLED,))
+        else:
+            refuse_no_foreground(dataset, ("train", "validation", config.score))
 
     def prepare(self, config: RunConfig, dataset: Dataset, cache: Path) -> Prepared:
         """See the interface."""

@@ -28,7 +28,8 @@ from headstart.data.decoded_frames import (
     resize_mask,
 )
 from headstart.data.files import merged
-from headstart.data.layouts.dataset import Dataset
+from headstart.data.folds import fold_splits
+from headstart.data.layouts.dataset import LABELLED, Dataset, pooled
 from headstart.data.pictures.frame import read_frame
 from headstart.data.transforms import augment
 from headstart.errors import DataError, Finding
@@ -63,7 +64,7 @@ def prepare(config: RunConfig, dataset: Dataset, cache: Path) -> Prepared:
     Raises:
         DataError: the data cannot be used; lists every fault.
     """
-    train_split, validation, scored = _decoded(dataset, config, cache)
+    dataset, (train_split, validation, scored) = _decoded(dataset, config, cache)
     budget_indices = labelled_indices(train_split.present, train_split.names, config)
     budget = train_split.subset(budget_indices)
     splits = {"train": train_split, "validation": validation, config.score: scored}
@@ -101,12 +102,13 @@ def prepare(config: RunConfig, dataset: Dataset, cache: Path) -> Prepared:
         facts = _card_facts(config, dataset, train_split, budget, shared, scores, counts)
         return Scored(scores, facts)
 
+    digests = {name: split.digest for name, split in splits.items()}
+    if config.fold is not None:
+        digests = {LABELLED: train_split.digest}  # of all frames that the folds are drawn from
+    of_folds = "" if config.fold is None else f", fold {config.fold} of {config.folds}"
     return Prepared(
-        title=f"segmentation from {config.start}, at {config.size[0]}x{config.size[1]}",
-        data={
-            **{name: split.digest for name, split in splits.items()},
-            **hashes_of_labels(dataset),
-        },
+        title=f"segmentation from {config.start}, at {config.size[0]}x{config.size[1]}{of_folds}",
+        data={**digests, **hashes_of_labels(dataset)},
         facts={"labels": {"train": len(budget.names), "validation": len(validation.names)}},
         weights_facts={
             "task": config.task,
@@ -129,8 +131,16 @@ def _splits(config: RunConfig) -> tuple[str, str, str]:
     return "train", "validation", config.score
 
 
-def _decoded(dataset: Dataset, config: RunConfig, cache: Path) -> tuple[Decoded, Decoded, Decoded]:
-    """Decode the training, validation and scored split."""
+_Parts = tuple[Decoded, Decoded, Decoded]
+
+
+def _decoded(dataset: Dataset, config: RunConfig, cache: Path) -> tuple[Dataset, _Parts]:
+    """Decode the training, validation and scored split; return them with the dataset that has them.
+
+    For a fold of a cross-validation, the splits are drawn from all labelled frames.
+    """
+    if config.fold is not None:
+        return _decoded_fold(dataset, config, cache)
     missing = [s for s in _splits(config) if not dataset.splits.get(s)]
     if missing:
         message = f"{dataset.root} has no frames for {', '.join(missing)}"
@@ -148,7 +158,22 @@ def _decoded(dataset: Dataset, config: RunConfig, cache: Path) -> tuple[Decoded,
     by_split = dict(zip(_splits(config), parts, strict=True))
     if empty := no_foreground(s for s, part in by_split.items() if not part.present[:, 1:].any()):
         raise DataError(empty)
-    return parts[0], parts[1], parts[2]
+    return dataset, (parts[0], parts[1], parts[2])
+
+
+def _decoded_fold(dataset: Dataset, config: RunConfig, cache: Path) -> tuple[Dataset, _Parts]:
+    """Decode all labelled frames, and draw the splits of the fold from them."""
+    assert config.folds is not None and config.fold is not None
+    frames = pooled(dataset).splits[LABELLED]
+    pool = decode(frames, config.size, dataset.label_map, dataset.root, cache)
+    groups = [frame.group for frame in frames]
+    splits = fold_splits(groups, pool.present, config.folds, config.fold, config.seed)
+    in_fold = {name: tuple(frames[i] for i in indices) for name, indices in splits.items()}
+    parts = pool.subset(splits["train"]), pool.subset(splits["validation"])
+    learns = zip(("train", "validation"), parts, strict=True)
+    if empty := no_foreground(name for name, part in learns if not part.present[:, 1:].any()):
+        raise DataError(empty)
+    return replace(dataset, splits=in_fold), (*parts, pool.subset(splits["test"]))
 
 
 def _score(

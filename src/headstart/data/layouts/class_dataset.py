@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Int64, UInt8
 
-from headstart.data.layouts.dataset import SPLITS
+from headstart.data.layouts.dataset import LABELLED, SPLITS
 from headstart.data.pictures.frame import Frame
 from headstart.errors import Finding
 from headstart.seeding import generator
@@ -62,6 +62,25 @@ class ClassDataset:
     splits: dict[str, LabelledSplit]
     findings: tuple[Finding, ...]
     reading: tuple[str, ...] = ()
+
+
+def pooled(dataset: ClassDataset) -> ClassDataset:
+    """Return a dataset with all its labelled pictures in one split, ``LABELLED``.
+
+    Where pictures of two splits share a name, every name gets that of its split in front.
+    """
+    splits = dataset.splits
+    names = [name for split in splits.values() for name in split.names]
+    if len(set(names)) < len(names):
+        names = [f"{name}/{n}" for name, split in splits.items() for n in split.names]
+    pixels = [split.pixels for split in splits.values() if split.pixels is not None]
+    together = LabelledSplit(
+        tuple(names),
+        np.concatenate([split.labels for split in splits.values()]),
+        tuple(frame for split in splits.values() for frame in split.frames),
+        np.concatenate(pixels) if pixels else None,
+    )
+    return replace(dataset, splits={LABELLED: together})
 
 
 def reading_of(

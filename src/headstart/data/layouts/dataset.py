@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Generic, TypeVar
 
+from headstart.data.files import natural_key
 from headstart.data.label_map import IGNORE, LabelMap
 from headstart.data.pictures.frame import Frame
 from headstart.errors import DataError, Finding, UsageError
@@ -15,6 +16,8 @@ Opened = TypeVar("Opened")
 """A dataset of frames with masks, or of labelled pictures."""
 
 SPLITS = ("train", "validation", "test")
+LABELLED = "labelled"
+"""The one split of a pooled dataset, from which folds are drawn."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,18 @@ class Dataset:
         of_map = self.label_map.ignore or self.label_map.ignored_colours
         frames = (frame for frames in self.splits.values() for frame in frames)
         return IGNORE if of_map or any(frame.may_ignore for frame in frames) else None
+
+
+def pooled(dataset: Dataset) -> Dataset:
+    """Return a dataset with all its labelled frames in one split, [`LABELLED`][], by name.
+
+    Where frames of two splits share a name, every name gets that of its split in front.
+    """
+    placed = [(name, f) for name, frames in dataset.splits.items() for f in frames]
+    if len({frame.name for _, frame in placed}) < len(placed):
+        placed = [(split, replace(f, name=f"{split}/{f.name}")) for split, f in placed]
+    frames = sorted((frame for _, frame in placed), key=lambda frame: natural_key(frame.name))
+    return replace(dataset, splits={LABELLED: tuple(frames)})
 
 
 class FaultyDatasetError(DataError):

@@ -1,0 +1,143 @@
+"""Candidates for the recipe ``default``, compared on validation on several datasets.
+
+``python benchmarks/recipes.py DATA --out ledger.jsonl --seeds 1,2``: ``DATA`` is the folder that
+holds ``hw6``, ``drive`` and ``membrane``; scenes are drawn. Each candidate is trained with each
+seed in each case, and scored on the validation split, the trivial prediction beside it. The test
+split is never read. A line is added to the ledger after every run; the same command continues it.
+``--table`` prints, for each candidate and case, the mean and the mean difference to ``default``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+from headstart.config.recipes import DEFAULT, Recipe
+from headstart.config.records import RunConfig
+from headstart.data.augmentation import Augmentation
+from headstart.data.drawn.dataset import write_dataset
+from headstart.runs.records import environment
+from headstart.runs.run import train
+from headstart.system.devices import pick_precision
+from headstart.system.processor import available_threads
+from headstart.training.listener import Silent
+
+
+@dataclass(frozen=True)
+class Case:
+    """A dataset, a number of labels and a size at which a run takes one to three minutes."""
+
+    folder: str
+    labels: int | None
+    size: tuple[int, int]
+    width: int
+
+
+CASES = {
+    "hw6, 30 labels": Case("hw6", 30, (64, 80), 16),
+    "hw6, all labels": Case("hw6", None, (64, 80), 16),
+    "drive": Case("drive", None, (128, 128), 8),
+    "membrane": Case("membrane", None, (128, 128), 8),
+    "scenes, 30 labels": Case("scenes", 30, (64, 80), 16),
+}
+
+
+def _augmented(**changes: Any) -> Recipe:
+    return DEFAULT.model_copy(
+        update={"augmentation": Augmentation(**{**vars(DEFAULT.augmentation), **changes})}
+    )
+
+
+CANDIDATES = {
+    "default": DEFAULT,
+    "horizontal flips": _augmented(flip_horizontal=True),
+    "stronger": _augmented(rotation=20.0, scale=1.4, brightness=0.4, contrast=0.4, saturation=0.4),
+    "half the rate": DEFAULT.model_copy(update={"learning_rate": 3e-3}),
+    "no least area": DEFAULT.model_copy(update={"min_area": 0.0}),
+}
+
+
+def train_once(case: Case, data: Path, recipe: Recipe, seed: int, threads: int) -> dict[str, Any]:
+    """Train one run and return its validation scores."""
+    config = RunConfig(
+        schema=1, data=str(data), size=case.size, width=case.width, labels=case.labels,
+        recipe=recipe, seed=seed, score="validation", threads=threads,
+        precision=pick_precision("cpu", True),
+    )  # fmt: skip
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory() as out:
+        scores = train(config, Path(out) / "run", Silent())
+    return {
+        "dice": scores["dice"],
+        "trivial": scores["trivial"]["dice"],
+        "frames": scores["frames"],
+        "seconds": round(time.monotonic() - began, 1),
+    }
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """Return means, and mean differences to ``default`` over the seeds that both have."""
+    dice = {(r["candidate"], r["case"], r["seed"]): r["dice"] for r in rows}
+    lines = [f"{'':20}" + "".join(f"{case:>28}" for case in CASES)]
+    for candidate in CANDIDATES:
+        line = f"{candidate:20}"
+        for case in CASES:
+            seeds = [s for c, k, s in dice if (c, k) == (candidate, case)]
+            both = [s for s in seeds if ("default", case, s) in dice]
+            if not both:
+                line += f"{'':28}"
+                continue
+            mine = mean(dice[candidate, case, s] for s in both)
+            gain = [dice[candidate, case, s] - dice["default", case, s] for s in both]
+            line += f"{mine:14.3f} {mean(gain):+.3f} ({len(both)} seeds)"[:28].rjust(28)
+        lines.append(line)
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Read the options, train what is missing, print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--seeds", default="1,2,3")
+    parser.add_argument("--threads", type=int, default=available_threads())
+    parser.add_argument("--table", action="store_true")
+    options = parser.parse_args()
+    rows = []
+    if options.out.exists():
+        rows = [json.loads(line) for line in options.out.read_text().splitlines()]
+    done: set[tuple[str, str, int]] = {(r["candidate"], r["case"], r["seed"]) for r in rows}
+    if not options.table:
+        with tempfile.TemporaryDirectory() as folder:
+            drawn = Path(folder) / "scenes"
+            write_dataset(
+                drawn, train=60, validation=20, test=1, unlabelled=0, height=128, width=160
+            )
+            folders: Mapping[str, Path] = {
+                c.folder: drawn if c.folder == "scenes" else options.data / c.folder
+                for c in CASES.values()
+            }
+            for seed in map(int, options.seeds.split(",")):
+                for candidate, recipe in CANDIDATES.items():
+                    for name, case in CASES.items():
+                        if (candidate, name, seed) in done:
+                            continue
+                        row = {"candidate": candidate, "case": name, "seed": seed}
+                        row |= train_once(case, folders[case.folder], recipe, seed, options.threads)
+                        row |= {"settings": vars(case), "recipe": recipe.model_dump()}
+                        row |= {"cpu": environment("cpu")["cpu"]}
+                        rows.append(row)
+                        with options.out.open("a") as ledger:
+                            ledger.write(json.dumps(row) + "\n")
+    print(table(rows))
+
+
+if __name__ == "__main__":
+    main()
