@@ -10,7 +10,10 @@ is known: recall and precision of a class on a frame are logistic in the sum of
     start + seed + frame + start x seed + start x group + start x frame + start x seed x frame
 
 each effect drawn per class, those of single frames with heavy tails. Every study draws new
-seeds and frames, so the truth is that of all seeds and all frames. ``--a`` and ``--b`` (runs of two
+seeds and frames, so the truth is that of all seeds and all frames. With folds, every seed deals the
+frames anew and has a network for each fold; its effect is shared by the frames of the fold, and a
+part of it by all folds of the seed, because their training sets overlap. ``--only folds`` measures
+these cases alone, and keeps the rest of the file. ``--a`` and ``--b`` (runs of two
 recipes or starts, seed by seed, on hw6) measure the same components on real runs; the sizes below
 come from there.
 """
@@ -19,6 +22,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import json
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -51,7 +55,10 @@ SIZES = (3, 5, 10)  # seeds
 
 @dataclass(frozen=True)
 class Effects:
-    """Standard deviations on the logit scale, and ``per_group`` frames per video."""
+    """Standard deviations on the logit scale, and ``per_group`` frames per video.
+
+    With ``folds``, ``alike`` is the share of the variance of a seed's networks that they share.
+    """
 
     start_seed: float
     start_frame: float
@@ -59,6 +66,8 @@ class Effects:
     rest: float = 0.5
     start_group: float = 0.0
     per_group: int = 1
+    folds: int = 1
+    alike: float = 1.0
 
 
 # `hw6` has the ratio measured there: with rest 1, start x seed and start x frame have variances of
@@ -76,6 +85,22 @@ SCENARIOS = {
 def heavy(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
     """Draws of variance 1 with heavy tails: one in ten is five times as wide, like misses."""
     return rng.standard_normal(shape) * np.where(rng.random(shape) < 0.1, 2.7, 0.52)
+
+
+def of_networks(
+    rng: np.random.Generator, e: Effects, shape: tuple[int, ...], fold: np.ndarray
+) -> np.ndarray:
+    """Draws of variance 1, one for each network, at the frames that it predicts.
+
+    ``shape`` is (..., studies, seeds); ``fold`` (studies, seeds, frames) is the network of a frame.
+    """
+    if e.folds == 1:
+        return rng.standard_normal((*shape, 1, 4))
+    common = rng.standard_normal((*shape, 1, 4))
+    own = rng.standard_normal((*shape, e.folds, 4))
+    drawn = np.sqrt(e.alike) * common + np.sqrt(1 - e.alike) * own
+    index = np.broadcast_to(fold[..., None], (*shape, fold.shape[-1], 4))
+    return np.take_along_axis(drawn, index, axis=-2)
 
 
 def simulate(
@@ -96,6 +121,8 @@ def simulate(
         pattern = np.where(rng.random((studies, frames)) < 0.5, own, pattern)
     held = PATTERNS[pattern][:, None]
     pixels = np.exp(LOG_PIXELS + LOG_PIXELS_SD * rng.standard_normal((studies, 1, frames, 4)))
+    # (studies, seeds, frames): every seed deals the frames anew
+    fold = rng.permuted(np.tile(np.arange(frames) % e.folds, (studies, seeds, 1)), axis=-1)
     rates = []
     for mean, share in ((RECALL, 1.0), (PRECISION, PRECISION_SHARE)):
         frame = heavy(rng, (studies, 1, frames, 4))
@@ -103,8 +130,8 @@ def simulate(
             video = rng.standard_normal((studies, 1, groups, 4)).repeat(per, axis=2)
             frame = np.sqrt(0.5) * (frame + video)
         logit = np.array(shifts)[:, None, None, None, None] + FRAME_SD * frame
-        logit = logit + e.seed * rng.standard_normal((studies, seeds, 1, 4))
-        logit = logit + e.start_seed * rng.standard_normal((starts, studies, seeds, 1, 4))
+        logit = logit + e.seed * of_networks(rng, e, (studies, seeds), fold)
+        logit = logit + e.start_seed * of_networks(rng, e, (starts, studies, seeds), fold)
         logit = logit + e.start_frame * heavy(rng, (starts, studies, 1, frames, 4))
         if e.start_group:
             video = rng.standard_normal((starts, studies, 1, groups, 4)).repeat(per, axis=3)
@@ -435,8 +462,14 @@ def main() -> None:
     parser.add_argument("--a", type=Path, nargs="+", default=[], help="runs of one recipe or start")
     parser.add_argument("--b", type=Path, nargs="+", default=[], help="of another, the same seeds")
     parser.add_argument("--studies", type=int, default=500)
+    parser.add_argument("--only", choices=("folds",))
     args = parser.parse_args()
     n, shift = args.studies, 0.5
+    if args.only == "folds":
+        record = json.loads(args.out.read_text())
+        record["folds"] = in_folds(n, shift)
+        write_json(args.out, record)
+        return
     record: dict[str, Any] = {"schema": 1, "benchmark": "coverage", "studies": n, "frames": 50}
     if args.a:
         record["measured"] = measure(read_runs(args.a), read_runs(args.b))
@@ -475,7 +508,28 @@ def main() -> None:
         expected = population(effects, [*BUDGETS.values(), 0.0])
         rows = {f"{s} seeds": labels(effects, expected, s, n) for s in (5, 10)}
         record["labels saved"][name] = rows
+    record["folds"] = in_folds(n, shift)
     write_json(args.out, record)
+
+
+def in_folds(studies: int, shift: float) -> dict[str, Any]:
+    """Coverage of studies with five folds; ``median_width`` beside that of one test split."""
+    rows: dict[str, Any] = {}
+    for name in ("hw6", "seeds differ", "frames differ", "both differ"):
+        expected = population(SCENARIOS[name], [shift, 0.0])
+        truth = expected[0] - expected[1]
+        for alike in (0.0, 0.5):
+            effects = replace(SCENARIOS[name], folds=5, alike=alike)
+            of_case: dict[str, Any] = {}
+            for frames, seeds in ((50, 5), (50, 10), (200, 5)):
+                common = (seeds, frames, studies)
+                of_case[f"{seeds} seeds, {frames} frames"] = {
+                    "difference": differences(effects, shift, truth, *common, others=False),
+                    "no difference": differences(effects, 0.0, np.zeros(4), *common, others=False),
+                }
+            rows[f"{name}, alike {alike:g}"] = of_case
+            print(name, alike, of_case, flush=True)
+    return rows
 
 
 if __name__ == "__main__":

@@ -40,6 +40,12 @@ def study(
     ),
     labels: str = typer.Option("all", help="Label budgets, for example 30,75,all."),
     seeds: str = typer.Option("5", help="How many seeds, or which: 5 means 1,2,3,4,5."),
+    folds: int | None = typer.Option(
+        None,
+        help="Cross-validate: every labelled picture is a test picture once for each seed. For "
+        "data with few test pictures. [default: DATA's splits]",
+        min=2,
+    ),
     out: Path | None = typer.Option(
         None, help="The study's folder. [default: studies/NAME-OF-DATA]"
     ),
@@ -130,6 +136,7 @@ def study(
             tunes=tunes,
             labels=labels,
             seeds=seeds,
+            folds=folds,
             out=out,
             recipe=recipe,
             epochs=epochs,
@@ -180,6 +187,10 @@ def _show_plan(planned: StudyResult, jobs: int, json: bool) -> None:
     say(f"  tunes   {', '.join(config.tunes)}")
     say(f"  labels  {', '.join(map(str, config.labels))}")
     say(f"  seeds   {', '.join(map(str, config.seeds))}")
+    if config.folds is not None:
+        say(
+            f"  folds   {config.folds} for each seed, so that every labelled picture is tested once"
+        )
     for row in planned.prospects:
         start, against = called(row["start"]), called(row["against"])
         say(

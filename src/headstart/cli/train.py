@@ -58,10 +58,17 @@ def train(
         help="Number of labelled training frames to use, or a .txt file with their names, one per "
         "line. [default: all]",
     ),
+    folds: int | None = typer.Option(
+        None,
+        help="Cross-validate: train so many networks, each scored on labelled pictures that it has "
+        "not seen, so that every labelled picture is a test picture once. [default: DATA's splits]",
+        min=2,
+    ),
+    fold: int | None = typer.Option(None, help="Train only this one of the --folds, from 1."),
     seed: int | None = typer.Option(
         None,
-        help="Determines which labelled frames --labels selects, their order, the augmentation and "
-        "the random initial weights. [default: 0]",
+        help="Determines the folds, which labelled frames --labels selects, their order, the "
+        "augmentation and the random initial weights. [default: 0]",
     ),
     score: str | None = typer.Option(
         None, help="Split to score once, at the end: test or validation. [default: test]"
@@ -124,6 +131,8 @@ def train(
             epochs=epochs,
             steps=steps,
             labels=labels,
+            folds=folds,
+            fold=fold,
             seed=seed,
             score=score,
             device=device,

@@ -55,7 +55,9 @@ class TrainOptions(Options):
         tune: which layers train.
         recipe: a recipe's name, its file, or the recipe itself.
         labels: a number of labelled frames, ``"all"``, or a ``.txt`` file that names them.
-        seed: fixes subset, order, augmentation and new weights.
+        folds: number of folds of a cross-validation.
+        fold: the only one to train.
+        seed: fixes folds, subset, order, augmentation and new weights.
         score: the split that is scored at the end.
         pretext_recipe, pretext_epochs, pretext_steps, drop_leaks: for a start that is a pretext.
         config: a run's ``config.json``, whose settings count where no option says otherwise.
@@ -66,6 +68,8 @@ class TrainOptions(Options):
     tune: str | None = None
     recipe: RecipeOption | None = None
     labels: int | str | Path | None = None
+    folds: int | None = None
+    fold: int | None = None
     seed: int | None = None
     score: str | None = None
     pretext_recipe: PretextRecipeOption | None = None
@@ -83,7 +87,7 @@ class StudyOptions(Options):
         task, score: as in [`TrainOptions`][].
         starts, tunes, labels, seeds: what is crossed.
         against: the start that the others are compared with.
-        recipe, pretext_recipe, pretext_epochs, pretext_steps, drop_leaks: as in
+        folds, recipe, pretext_recipe, pretext_epochs, pretext_steps, drop_leaks: as in
             [`TrainOptions`][].
         margin: the smallest difference in the score that matters.
         jobs: runs at a time, which share the threads.
@@ -95,6 +99,7 @@ class StudyOptions(Options):
     tunes: Listed = "all"
     labels: int | str | Sequence[int | str] = "all"
     seeds: int | str | Sequence[int] = "5"
+    folds: int | None = None
     recipe: RecipeOption | None = None
     pretext_recipe: PretextRecipeOption | None = None
     pretext_epochs: int | None = None

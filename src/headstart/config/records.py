@@ -94,8 +94,8 @@ class PretextConfig(_Settings):
         pretext: what the network has to restore; see [`headstart.training.pretexts`][].
         drop_leaks: leave out copies and near-duplicates of validation and test frames.
         folds: number of folds of the run that starts from it; null: it is not cross-validated.
-        fold: the fold whose training pictures it learns from; null: unlabelled ones, which all
-            folds share.
+        fold: the fold whose test and validation pictures it does not see; null: none of its
+            pictures is labelled, and all folds share them.
         recipe: the hyper-parameters, in full.
     """
 
@@ -345,6 +345,13 @@ def weights_file(start: str) -> Path:
     known = ", ".join((SCRATCH, *PRETEXT_NAMES, IMAGENET))
     message = f"there is no start {start}; expected {known}, a run's folder or a file of weights"
     raise UsageError(Finding("unknown-start", "error", message))
+
+
+def folds_of(config: RunConfig | StudyConfig | PretextConfig) -> int | None:
+    """Return the number of folds of a cross-validation; None for anything else."""
+    if isinstance(config, PretextConfig) or getattr(config, "fold", None) is not None:
+        return None
+    return config.folds
 
 
 def on_device(config: RunConfig, device: str) -> RunConfig:

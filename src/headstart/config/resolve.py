@@ -102,6 +102,8 @@ def run_config(
         recipe=recipe,
         labels=labels,
         frames=frames,
+        folds=_option_or(options.folds, file.folds if file else None),
+        fold=_option_or(options.fold, file.fold if file and options.folds is None else None),
         seed=_option_or(options.seed, file.seed if file else 0),
         score=_option_or(options.score, file.score if file else "test"),
     )
@@ -147,7 +149,8 @@ def study_config(
         options: of ``study``.
         data: the dataset's folder.
         task: the task of its runs.
-        training_pictures: how many labelled training pictures there are, for the budget "all".
+        training_pictures: how many labelled training pictures there are (of folds, the fewest), for
+            the budget "all".
         before: what [`study_before`][headstart.config.begun.study_before] returned.
 
     Raises:
@@ -178,6 +181,7 @@ def study_config(
         tunes=problems.value_of(listed, ("all",), options.tunes),
         labels=problems.value_of(_budgets, (1,), options.labels, training_pictures),
         seeds=problems.value_of(parse_seeds, (1,), options.seeds),
+        folds=options.folds,
         recipe=recipe,
         pretext_recipe=pretext_recipe,
         score=options.score,

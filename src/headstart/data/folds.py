@@ -69,9 +69,11 @@ def fold_splits(
     """Return the indices of the training, validation and test pictures of a fold.
 
     Args:
-        groups, present, seed: as in [`deal`][].
+        groups: the group of each picture.
+        present: whether each picture shows each class.
         folds: number of folds.
         fold: from 1 to ``folds``.
+        seed: seed of the run.
 
     Raises:
         ValueError: there are fewer groups than folds, or fewer than two outside the fold.

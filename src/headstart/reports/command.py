@@ -52,6 +52,7 @@ def study_command(config: StudyConfig, name: str, files_in: str) -> Command:
     words += [] if config.against is None else ["--against", config.against]
     words += [] if config.tunes == ("all",) else ["--tunes", ",".join(config.tunes)]
     words += ["--labels", ",".join(map(str, config.labels)), "--seeds", _seeds(config.seeds)]
+    words += [] if config.folds is None else ["--folds", str(config.folds)]
     words += _recipe("", config.recipe, measures, config.model, files_in, files)
     if measures.pretext_recipe:
         pretext = task_named("pretext").measures
@@ -71,6 +72,8 @@ def run_command(config: RunConfig, name: str, files_in: str) -> Command:
     words = ["train", config.data, *_network(config), "--start", config.start]
     words += [] if config.tune == "all" else ["--tune", config.tune]
     words += ["--labels", labels, "--seed", str(config.seed)]
+    words += [] if config.folds is None else ["--folds", str(config.folds)]
+    words += [] if config.fold is None else ["--fold", str(config.fold)]
     words += _recipe(
         "", config.recipe, task_named(config.task).measures, config.model, files_in, files
     )

@@ -10,7 +10,8 @@ import numpy as np
 from jaxtyping import Int64
 
 from headstart.config.files import read_run_config
-from headstart.config.records import RunConfig
+from headstart.config.records import RunConfig, folds_of
+from headstart.data.layouts.dataset import LABELLED
 from headstart.errors import DataError, Finding, printable
 from headstart.records.run_records import LeakRecord, data_folder, looked_for
 from headstart.records.vouching import CONFIG
@@ -68,6 +69,10 @@ def check_data(records: Records) -> DataCheck:
             missing = "The pictures are in a plain folder; there is no dataset to check."
             return DataCheck(missing, (), None)
         return DataCheck("", error.findings, None)
+    if config is not None and config.folds is not None:
+        task = labelled_task(config.task)
+        groups = numbered_groups(task.groups(task.pooled(dataset), LABELLED))
+        return DataCheck("", report.findings, groups)
     return DataCheck("", report.findings, _scored_groups(records, report.groups))
 
 
@@ -84,7 +89,8 @@ def _other_data(run: RunRecord, config: RunConfig, dataset: Any) -> bool:
         now = labelled_task(config.task).hashes(dataset, config, run.folder)
     except DataError:  # the check names every file that cannot be read
         return False
-    return any(before[name] != now[name] for name in (config.score, "label map") if name in before)
+    scored = config.score if config.folds is None else LABELLED
+    return any(before[name] != now[name] for name in (scored, "label map") if name in before)
 
 
 def _scored_groups(
@@ -118,13 +124,18 @@ def data_section(records: Records, data: DataCheck) -> dict[str, Any]:
 def _group_sentences(records: Records, data: DataCheck) -> list[str]:
     if not records.runs:
         return []
-    if sentences := [_GROUPS[f.code] for f in data.findings if f.code in _GROUPS]:
+    known = _GROUPS
+    if folds_of(records.config) is not None:  # they do not follow the splits of the dataset
+        known = {code: words for code, words in _GROUPS.items() if code == "no-groups"}
+    if sentences := [known[f.code] for f in data.findings if f.code in known]:
         return sentences
     if data.missing:
         return [
             "This report does not know whether the splits keep videos or patients apart. Without "
             "groups, the scores say nothing about new patients."
         ]
+    if folds_of(records.config) is not None:
+        return ["The frames of a video or patient are all in one fold."]
     return ["No video or patient is in more than one split."]
 
 

@@ -40,7 +40,9 @@ def opening(records: Records, arms: Sequence[Arm]) -> dict[str, Any]:
             _of_comparison(c, several_references, several_tunes, summary.get("groups"))
             for c in summary["comparisons"]
         ],
-        "compared": _how_compared(summary, several_references, records.runs[0], measures),
+        "compared": _how_compared(
+            summary, several_references, records.runs[0], measures, records.study.config.folds
+        ),
         "saved": list(map(printable, sentences({**summary, "comparisons": []}))),
         "notes": [
             *_progress(records.study, len(records.runs)),
@@ -77,7 +79,11 @@ def _of_comparison(
 
 
 def _how_compared(
-    summary: Row, several_references: bool, run: RunRecord, measures: Measures
+    summary: Row,
+    several_references: bool,
+    run: RunRecord,
+    measures: Measures,
+    folds: int | None,
 ) -> str:
     comparisons = summary["comparisons"]
     if not comparisons:
@@ -88,6 +94,8 @@ def _how_compared(
     over = f" over {plural(seeds.pop(), 'seed')}" if len(seeds) == 1 else ""
     units = measures.units
     words = f"Compared{against}{over}, on {run.scores[units]} {run.scores['split']} {units}."
+    if folds is not None:
+        words += f" {in_folds(folds, measures)}"
     if (among := max(c["among"] for c in comparisons)) > 1:
         words += f" Intervals are adjusted for {among} comparisons (Holm)."
     if any(c["verdict"] == "no difference shown" for c in comparisons):
@@ -95,6 +103,16 @@ def _how_compared(
     if "groups" in summary and any(c["low"] is not None for c in comparisons):
         words += f" {_population(summary['groups'], measures)}"
     return words
+
+
+def in_folds(folds: int, measures: Measures) -> str:
+    """Return how a study with folds was scored, and what its intervals do not speak of."""
+    return (
+        f"These are all labelled {measures.units}: each seed deals them into {folds} folds, and "
+        f"each {measures.unit} is predicted by a network that was trained on other folds. The "
+        "training sets overlap and are drawn from the same pictures, so the intervals do not say "
+        "how scores would differ if other pictures had been labelled."
+    )
 
 
 def _population(groups: int | None, measures: Measures) -> str:

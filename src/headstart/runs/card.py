@@ -5,7 +5,7 @@ A repeated run writes the same bytes: the card has no time, path or host name.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +69,57 @@ def _card(
         "## Figures",
         "![training and validation loss](curves.png)",
         facts.sheet,
+    ]
+    return "\n\n".join(blocks) + "\n"
+
+
+def cross_validation_card(
+    config: RunConfig,
+    scores: Mapping[str, Any],
+    of_folds: Sequence[Mapping[str, Any]],
+    environment: Environment,
+    headline: str,
+) -> str:
+    """Return the README of a cross-validation.
+
+    Args:
+        config: its configuration.
+        scores: over all labelled pictures.
+        of_folds: the scores of each fold.
+        environment: of one of the folds.
+        headline: the score that verdicts compare.
+    """
+    things = "frames" if "frames" in scores else "pictures"
+    count, labels = scores[things], environment.labels
+    assert labels is not None
+    height, width = config.size
+    where = environment.gpu or f"{environment.cpu}, {environment.threads} threads"
+    rows = [
+        f"| [fold-{k}](fold-{k}/README.md) | {of_fold[things]} | {_shown(of_fold[headline])} |"
+        for k, of_fold in enumerate(of_folds, 1)
+    ]
+    table = [f"| fold | {things} | {headline} |", "|---|--:|--:|", *rows]
+    blocks = [
+        f"# {config.model}, {printable(config.recipe.name)} recipe, start "
+        f"{quoted(_start_name(config.start))}, {config.folds} folds",
+        f"Cross-validation on the {count} labelled {things} of "
+        f"{quoted(_dataset_name(config.data))}, seed {config.seed}, at {height}x{width} (height x "
+        f"width). Each {things[:-1]} was predicted once, by a network that was trained on other "
+        "folds. For research; not a medical device.",
+        f"Each fold trained on {labels.train} labelled {things} or a few more, and chose its epoch "
+        f"on {labels.validation} or more others.",
+        f"Hardware: {where}; torch {environment.versions['torch']}.",
+        f"## Scores over all {things}",
+        "The last column is the best score of a constant prediction.",
+        _score_table(scores),
+        _class_table(scores, things),
+        "## Folds",
+        "\n".join(table),
+        "The folds' networks share most of their training data, so these scores differ less than "
+        "those of networks trained on different data would.",
+        "## Use",
+        "This folder has no weights of its own. Each fold has: for example `headstart predict "
+        "THIS_FOLDER/fold-1 PICTURES`.",
     ]
     return "\n\n".join(blocks) + "\n"
 

@@ -59,8 +59,17 @@ def cells(config: StudyConfig) -> list[Cell]:
     ]
 
 
-def pretext_config(config: StudyConfig, pretext: str, seed: int) -> PretextConfig:
-    """Return the configuration of the pretext run for one seed."""
+def pretext_config(
+    config: StudyConfig, pretext: str, seed: int, fold: int | None = None
+) -> PretextConfig:
+    """Return the configuration of the pretext run for one seed.
+
+    Args:
+        config: configuration of the study.
+        pretext: its name.
+        seed: its seed.
+        fold: the fold whose training pictures it learns from; None: all folds share its pictures.
+    """
     return PretextConfig.model_validate(
         {
             "schema": 1,
@@ -74,6 +83,8 @@ def pretext_config(config: StudyConfig, pretext: str, seed: int) -> PretextConfi
             "precision": config.precision,
             "pretext": pretext,
             "drop_leaks": config.drop_leaks,
+            "folds": config.folds,
+            "fold": fold,
             "recipe": config.pretext_recipe,
         }
     )
@@ -106,6 +117,7 @@ def run_config(
             "width": config.width,
             "size": config.size,
             "labels": cell.labels,
+            "folds": config.folds,
             "seed": cell.seed,
             "score": config.score,
             "device": config.device,

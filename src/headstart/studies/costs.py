@@ -88,8 +88,9 @@ def cost_of_study(planned: Plan, pretexts: bool = True) -> Cost:
             seconds += expected_steps(planned, tune)[0] * step_seconds
             networks = {(c.start, c.seed if c.start == SCRATCH else 0) for c in tune_cells}
             pictures = sum(cell.labels for cell in tune_cells) + held_out * len(networks)
-            seconds += seconds_of_features(run, sizes.classes, pictures)
-            size += len(tune_cells) * bytes_of_run(run, sizes.classes)
+            folds = config.folds or 1
+            seconds += folds * seconds_of_features(run, sizes.classes, pictures)
+            size += folds * len(tune_cells) * bytes_of_run(run, sizes.classes)
     if count:
         name, seed = next(iter(planned.folders))
         pretext = pretext_config(config, name, seed)

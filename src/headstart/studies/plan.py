@@ -18,16 +18,18 @@ from headstart.config.records import (
     weights_file,
 )
 from headstart.data.decoded_frames import digest
+from headstart.data.layouts.dataset import LABELLED
 from headstart.errors import DataError, Finding, UsageError
 from headstart.runs.folder import strangers
 from headstart.runs.records import refuse_other_data
+from headstart.scores.pooled import Groups
 from headstart.studies.cells import Cell, cells, pretext_config, run_config
 from headstart.studies.ledger import Ledger, read_ledger
 from headstart.studies.verdicts import numbered_groups, prospects
-from headstart.tasks.budgets import budget_too_large
+from headstart.tasks.budgets import budget_too_large, sizes_in_folds
 from headstart.tasks.interface import DatasetSize
 from headstart.tasks.lookup import labelled_task, task_named
-from headstart.tasks.pretext import PretextPictures, pictures_of
+from headstart.tasks.pretext import PretextPictures, labelled_frames, pictures_of
 
 _OURS = (
     ".lock", "cache", "config.json", "ledger.jsonl", "study.json", "runs", "starts", "report",
@@ -77,7 +79,7 @@ class Plan:
         config: configuration, merged with the one in the study's folder.
         done: ledger of the finished runs.
         todo: runs that are not in the ledger.
-        folders: folders of the pretexts, by pretext and seed.
+        folders: folders of the pretexts of each pretext and seed: one, or one for each fold.
         dataset: result of the task's ``open``.
         sizes: numbers of classes and pictures.
         pictures: pictures of the pretexts; None without pretexts.
@@ -87,7 +89,7 @@ class Plan:
     config: StudyConfig
     done: Ledger
     todo: tuple[Cell, ...]
-    folders: dict[tuple[str, int], str]
+    folders: dict[tuple[str, int], tuple[str, ...]]
     dataset: Any
     sizes: DatasetSize
     pictures: PretextPictures | None
@@ -110,7 +112,7 @@ def plan(config: StudyConfig, out: Path, dataset: Any = None) -> Plan:
     """
     task = labelled_task(config.task)
     dataset = task.open(Path(config.data)) if dataset is None else dataset
-    sizes, files = task.sizes(dataset), _files(out)
+    files = _files(out)
     path = out / "config.json"
     if path.exists():
         config = grown(read_study_config(path), config)
@@ -122,6 +124,7 @@ def plan(config: StudyConfig, out: Path, dataset: Any = None) -> Plan:
         message = f"{out} is not empty and holds no study"
         hint = "choose another --out"
         raise UsageError(Finding("not-a-study", "error", message, hint, others))
+    sizes = _sizes(config, dataset)
     done = read_ledger(out)
     all_cells = cells(config)
     if unknown := tuple(sorted(done.keys() - {cell.run for cell in all_cells})):
@@ -132,11 +135,12 @@ def plan(config: StudyConfig, out: Path, dataset: Any = None) -> Plan:
     _check(config, sizes.pictures["train"], todo)
     runs = (out / run for run in done)
     refuse_other_data(task, run_config(config, all_cells[0]), dataset, out, runs)
-    folders: dict[tuple[str, int], str] = {}
+    folders: dict[tuple[str, int], tuple[str, ...]] = {}
     pictures = None
     if pretexts := [start for start in config.starts if start in PRETEXT_NAMES]:
         pictures = pictures_of(dataset)
-        pretext = pretext_config(config, pretexts[0], config.seeds[0])
+        fold = _folds_of_pretexts(config, pictures)[0]
+        pretext = pretext_config(config, pretexts[0], config.seeds[0], fold)
         pretext_runs = _used_pretexts(out, done)
         suffix = " without labels"
         refuse_other_data(task_named("pretext"), pretext, pictures, out, pretext_runs, suffix)
@@ -146,8 +150,23 @@ def plan(config: StudyConfig, out: Path, dataset: Any = None) -> Plan:
 
 def unbegun(config: StudyConfig, dataset: Any) -> Plan:
     """Plan a study that has not begun and whose starts may not exist yet."""
-    sizes = labelled_task(config.task).sizes(dataset)
+    sizes = _sizes(config, dataset)
     return Plan(config, {}, tuple(cells(config)), {}, dataset, sizes, None, (None, None))
+
+
+def _sizes(config: StudyConfig, dataset: Any) -> DatasetSize:
+    task = labelled_task(config.task)
+    if config.folds is None:
+        return task.sizes(dataset)
+    return sizes_in_folds(task, dataset, config.folds)
+
+
+def scored_groups(config: StudyConfig, dataset: Any) -> Groups | None:
+    """Return the groups of the frames that every run of a study is scored on, as numbers."""
+    task = labelled_task(config.task)
+    if config.folds is None:
+        return numbered_groups(task.groups(dataset, config.score))
+    return numbered_groups(task.groups(task.pooled(dataset), LABELLED))
 
 
 def replanned(planned: Plan, out: Path) -> Plan:
@@ -197,31 +216,51 @@ def _used_pretexts(out: Path, done: Ledger) -> list[Path]:
     return [folder for folder in finished if tuple(folder.name.rsplit("-", 2)[:2]) in used]
 
 
-def _pretext_folders(config: StudyConfig, pictures: PretextPictures) -> dict[tuple[str, int], str]:
+def _folds_of_pretexts(config: StudyConfig, pictures: PretextPictures) -> tuple[int | None, ...]:
+    """Return the folds that need a pretext of their own; None once if they all share one."""
+    if config.folds is None or pictures.shared_by_folds:
+        return (None,)
+    return tuple(range(1, config.folds + 1))
+
+
+def _pretext_folders(
+    config: StudyConfig, pictures: PretextPictures
+) -> dict[tuple[str, int], tuple[str, ...]]:
     """Return the pretext folders, named by a hash of settings and pictures."""
-    content = digest(pictures.pool, pictures.root)
-    folders = {}
-    for name in config.starts:
-        for seed in config.seeds if name in PRETEXT_NAMES else ():
-            settings = pretext_config(config, name, seed).model_dump(exclude={"data"})
-            for place, setting in ((settings, "precision"), (settings["recipe"], "steps")):
-                if place[setting] is None:  # as in older versions, which had no such setting
-                    del place[setting]
-            inputs = json.dumps([settings, content], sort_keys=True)
-            short_hash = hashlib.sha256(inputs.encode()).hexdigest()[:8]
-            folders[name, seed] = f"starts/{name}-{seed}-{short_hash}"
-    return folders
+    folds = _folds_of_pretexts(config, pictures)
+    # the pictures of a fold are drawn from all labelled frames
+    frames = pictures.pool if folds == (None,) else labelled_frames(pictures)
+    content = digest(frames, pictures.root)
+
+    def folder(name: str, seed: int, fold: int | None) -> str:
+        settings = pretext_config(config, name, seed, fold).model_dump(exclude={"data"})
+        # as in older versions, which had no such settings
+        absent = [(settings, key) for key in ("precision", "folds", "fold")]
+        for place, setting in (*absent, (settings["recipe"], "steps")):
+            if place[setting] is None:
+                del place[setting]
+        inputs = json.dumps([settings, content], sort_keys=True)
+        short_hash = hashlib.sha256(inputs.encode()).hexdigest()[:8]
+        return f"starts/{name}-{seed}-{short_hash}"
+
+    return {
+        (name, seed): tuple(folder(name, seed, fold) for fold in folds)
+        for name in config.starts
+        for seed in (config.seeds if name in PRETEXT_NAMES else ())
+    }
 
 
 def prospects_of(planned: Plan, out: Path) -> tuple[dict[str, Any], ...]:
     """Return what the study could show, from its finished runs: see [`prospects`][]."""
-    task, split = labelled_task(planned.config.task), planned.config.score
-    groups = numbered_groups(task.groups(planned.dataset, split))
+    groups = scored_groups(planned.config, planned.dataset)
     return prospects(list(planned.done.values()), out, planned.config, groups)
 
 
 def steps_of(planned: Plan, cell: Cell) -> int:
-    """Return the most optimizer steps of a run's trainings, without those of its pretext."""
+    """Return the most optimizer steps of a run's trainings, without those of its pretext.
+
+    Of a cross-validation, those of one fold.
+    """
     task, available = labelled_task(planned.config.task), planned.sizes.pictures["train"]
     trainings = task.trainings(run_config(planned.config, cell))
     return sum(run.recipe.total_steps(cell.labels, available) for run in trainings)
@@ -238,11 +277,13 @@ def expected_steps(planned: Plan, tune: str | None = None) -> tuple[int, int, in
         Steps of the runs, steps of the pretexts, and number of pretexts.
     """
     config = planned.config
+    folds = config.folds or 1
     steps = sum(steps_of(planned, cell) for cell in planned.todo if tune in (None, cell.tune))
     needed = {(c.start, c.seed) for c in planned.todo if c.start in PRETEXT_NAMES}
     if not needed or planned.pictures is None:
-        return steps, 0, 0
+        return folds * steps, 0, 0
+    pretexts = sum(len(planned.folders[key]) for key in needed)
     pictures = len(planned.pictures.train)
     pretext_steps = config.pretext_recipe.total_steps(pictures, pictures)
     longer = sum(c.start == SCRATCH_LONGER for c in planned.todo)
-    return steps + longer * pretext_steps, len(needed) * pretext_steps, len(needed)
+    return folds * (steps + longer * pretext_steps), pretexts * pretext_steps, pretexts

@@ -29,9 +29,9 @@ from headstart.errors import Finding, HeadstartError
 from headstart.runs.initial_weights import try_starts
 from headstart.studies.cells import Cell, cells, pretext_config, run_config
 from headstart.studies.ledger import Ledger, line_of, write_ledger
-from headstart.studies.plan import Plan, plan, replanned, steps_of
+from headstart.studies.plan import Plan, plan, replanned, scored_groups, steps_of
 from headstart.studies.summary import is_written, write_summary
-from headstart.studies.verdicts import compare, numbered_groups
+from headstart.studies.verdicts import compare
 from headstart.studies.workers import Work, working
 from headstart.system.disk import locked, write_atomic
 from headstart.system.signals import Stopping
@@ -117,7 +117,7 @@ def study(
 
 def without_checkpoints(run: Path) -> None:
     """Remove the checkpoints of a finished run, which can take gigabytes."""
-    for folder in (run / "checkpoint", *run.glob("*/checkpoint")):
+    for folder in list(run.rglob("checkpoint")):
         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -135,27 +135,30 @@ def _works(planned: Plan, out: Path, checkpoint_seconds: float) -> list[Work]:
         longer = any(cell.start == SCRATCH_LONGER for cell in seed_cells)
         needed = {cell.start for cell in seed_cells} & set(PRETEXT_NAMES)
         needed |= set(pretexts[:1] if longer else ())  # whose steps scratch-longer adds
-        for name in pretexts:
-            if name in needed:
-                folder = out / planned.folders[name, seed]
-                make = functools.partial(pretext_config, config, name, seed)
-                args = (f"pretext {name}, seed {seed}", folder, make, out / "cache")
+        for name in (name for name in pretexts if name in needed):
+            folders = planned.folders[name, seed]
+            for number, folder in enumerate(folders, 1):
+                fold = number if len(folders) > 1 else None
+                make = functools.partial(pretext_config, config, name, seed, fold)
+                of_fold = "" if fold is None else f", fold {fold}"
+                args = (f"pretext {name}, seed {seed}{of_fold}", out / folder, make, out / "cache")
                 works.append(Work(*args, checkpoint_seconds, dataset=planned.pictures))
         for cell in seed_cells:
             pretext = cell.start if cell.start in PRETEXT_NAMES else None
             if cell.start == SCRATCH_LONGER:
                 pretext = pretexts[0]
-            pretext_run = out / planned.folders[pretext, seed] if pretext else None
-            make_run = functools.partial(_run_config, planned, cell, pretext_run)
+            folders = planned.folders[pretext, seed] if pretext else ()
+            pretext_runs = tuple(out / folder for folder in folders)
+            make_run = functools.partial(_run_config, planned, cell, pretext_runs)
             run_args = (cell, out / cell.run, make_run, out / "cache", checkpoint_seconds)
-            works.append(Work(*run_args, pretext_run, planned.dataset))
+            works.append(Work(*run_args, pretext_runs, planned.dataset))
     return works
 
 
-def _run_config(planned: Plan, cell: Cell, pretext_run: Path | None) -> RunConfig:
-    if cell.start != SCRATCH_LONGER or pretext_run is None:
+def _run_config(planned: Plan, cell: Cell, pretext_runs: tuple[Path, ...]) -> RunConfig:
+    if cell.start != SCRATCH_LONGER or not pretext_runs:
         return run_config(planned.config, cell)
-    steps = task_named("pretext").read_scores(pretext_run)["steps"]
+    steps = max(task_named("pretext").read_scores(run)["steps"] for run in pretext_runs)
     recipe = planned.config.recipe
     per_epoch = max(1, steps_of(planned, cell) // recipe.epochs)
     return run_config(planned.config, cell, recipe.longer(steps, per_epoch))
@@ -179,11 +182,11 @@ def _write_study(out: Path, planned: Plan, ledger: Ledger) -> dict[str, Any]:
 
 
 def _study_record(out: Path, planned: Plan, ledger: Ledger) -> dict[str, Any]:
-    task, split = labelled_task(planned.config.task), planned.config.score
+    task = labelled_task(planned.config.task)
     records = [
         {**asdict(cell), "run": cell.run, "scores": task.read_scores(out / cell.run)}
         for cell in cells(planned.config)
         if cell.run in ledger
     ]
-    groups = numbered_groups(task.groups(planned.dataset, split))
+    groups = scored_groups(planned.config, planned.dataset)
     return {"schema": 1, "records": records, **compare(records, out, planned.config, groups)}

@@ -17,6 +17,7 @@ from typing import Any
 
 from headstart.config.records import PretextConfig, RunConfig
 from headstart.errors import Finding, HeadstartError, InterruptedRun
+from headstart.runs.cross_validation import cross_validate
 from headstart.runs.run import train
 from headstart.system.signals import Stopping
 from headstart.training.listener import SILENT, Listener
@@ -35,7 +36,7 @@ class Work:
         make_config: function that returns the configuration, called once ``needs`` is finished.
         cache: folder for decoded pictures.
         checkpoint_seconds: seconds between checkpoints.
-        needs: folder of the pretext that must finish first, if any.
+        needs: folders of the pretexts that must finish first: none, one, or one for each fold.
         dataset: the opened dataset; a worker process opens it again.
     """
 
@@ -44,7 +45,7 @@ class Work:
     make_config: Callable[[], Config]
     cache: Path
     checkpoint_seconds: float
-    needs: Path | None = None
+    needs: tuple[Path, ...] = ()
     dataset: Any = None
 
 
@@ -80,8 +81,15 @@ def working(
 
 
 def _do(config: Config, work: Work, listener: Listener) -> dict[str, Any]:
-    args = (work.checkpoint_seconds, work.cache, work.needs, work.dataset)
-    return train(config, work.out, listener, *args)
+    pretexts = work.needs
+    if isinstance(config, RunConfig) and config.folds is not None:
+        pretexts = pretexts * config.folds if len(pretexts) == 1 else pretexts
+        args = (work.checkpoint_seconds, work.cache, pretexts or None, work.dataset)
+        return cross_validate(config, work.out, listener, *args)
+    pretext = pretexts[0] if pretexts else None
+    return train(
+        config, work.out, listener, work.checkpoint_seconds, work.cache, pretext, work.dataset
+    )
 
 
 def _in_processes(
@@ -104,7 +112,7 @@ def _in_processes(
         signalled = False
         while running or (waiting and begins_more()):
             while len(running) < jobs and begins_more():
-                ready = next((w for w in waiting if w.needs not in unfinished), None)
+                ready = next((w for w in waiting if unfinished.isdisjoint(w.needs)), None)
                 if ready is None:
                     break
                 waiting.remove(ready)
@@ -148,7 +156,7 @@ def _worker_died(work: Work, what: str, change: str) -> HeadstartError:
 
 
 def _in_process(
-    config: Config, out: Path, cache: Path, checkpoint_seconds: float, needs: Path | None
+    config: Config, out: Path, cache: Path, checkpoint_seconds: float, needs: tuple[Path, ...]
 ) -> dict[str, Any]:
     work = Work(None, out, lambda: config, cache, checkpoint_seconds, needs)
     return _do(config, work, SILENT)

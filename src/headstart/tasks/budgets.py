@@ -1,13 +1,18 @@
-"""The label budget: the labelled pictures a run trains on."""
+"""The label budget: the labelled pictures a run trains on, and how many a fold leaves."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Int64
 
 from headstart.config.records import RunConfig
+from headstart.data.folds import smallest_splits
+from headstart.data.layouts.dataset import LABELLED as LABELLED_SPLIT
 from headstart.data.splits import label_budget
-from headstart.errors import DataError, Finding
+from headstart.errors import DataError, Finding, UsageError
+from headstart.tasks.interface import DatasetSize, LabelledTask
 
 LABELS = "labels.txt"
 """File in a run's folder with the names of its labelled training pictures, one per line."""
@@ -38,6 +43,25 @@ def labelled_indices(
     except ValueError:
         assert config.labels is not None
         raise budget_too_large(config.labels, len(names)) from None
+
+
+def sizes_in_folds(task: LabelledTask, dataset: Any, folds: int) -> DatasetSize:
+    """Return the size of a dataset whose labelled pictures are dealt into folds.
+
+    Its splits have the fewest training and validation pictures of any fold, and all test pictures.
+
+    Raises:
+        UsageError: there are too few pictures or groups for so many folds.
+    """
+    groups = task.groups(task.pooled(dataset), LABELLED_SPLIT)
+    try:
+        return DatasetSize(task.sizes(dataset).classes, smallest_splits(groups, folds))
+    except ValueError:
+        count = len({(i,) if group is None else group for i, group in enumerate(groups)})
+        kind = "groups" if any(groups) else "labelled pictures"
+        message = f"{count} {kind} are too few for {folds} folds, with two left to train"
+        hint = "choose fewer --folds, or label more"
+        raise UsageError(Finding("too-few-frames", "error", message, hint)) from None
 
 
 def budget_too_large(labels: int, available: int) -> DataError:

@@ -153,8 +153,10 @@ class Classification:
         """See the interface."""
         classes = tuple(self.read_scores(folds[0])["classes"])
         index_of = {name: k for k, name in enumerate(classes)}
-        rows = [row for run in folds for row in read_answers(read_record(run, FRAMES), run / FRAMES)]
-        rows.sort(key=lambda row: natural_key(row[0]))
+        rows = [
+            row for run in folds for row in read_answers(read_record(run, FRAMES), run / FRAMES)
+        ]
+        rows.sort(key=lambda row: (natural_key(row[0]), row[0]))
         truth, predicted = (np.array([index_of[row[i]] for row in rows]) for i in (1, 2))
         names = tuple(row[0] for row in rows)
         write_atomic(out / FRAMES, answers_csv(truth, predicted, names, classes))

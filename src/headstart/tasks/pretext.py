@@ -64,9 +64,10 @@ class PretextPictures:
     dataset: Dataset | None = None
 
     @property
-    def unlabelled(self) -> bool:
-        """Whether the dataset has unlabelled pictures, which all folds share."""
-        return self.dataset is not None and bool(self.dataset.unlabelled.get("train"))
+    def shared_by_folds(self) -> bool:
+        """Whether no picture is a labelled frame, so that all folds can learn from all pictures."""
+        labelled = {frame.image for frame in labelled_frames(self)}
+        return labelled.isdisjoint(frame.image for frame in self.pool)
 
     @property
     def pool(self) -> tuple[Frame, ...]:
@@ -213,15 +214,22 @@ def labelled_frames(pictures: PretextPictures) -> tuple[Frame, ...]:
 def pictures_of_fold(
     pictures: PretextPictures, splits: Mapping[str, Sequence[int] | Int64[np.ndarray, " _"]]
 ) -> PretextPictures:
-    """Return the training pictures of a fold of a cross-validation, a tenth of which validates.
+    """Return the pictures for a fold of a cross-validation, a tenth of which validates.
+
+    These are the unlabelled pictures or, without any, the labelled frames; no file of a held-out
+    frame of the fold is among them.
 
     Args:
-        pictures: of a dataset without unlabelled pictures.
+        pictures: of a dataset.
         splits: indices into [`labelled_frames`][] by split.
     """
-    frames = labelled_frames(pictures)
-    train, validation = _set_aside(tuple(replace(frames[i], mask=None) for i in splits["train"]))
+    assert pictures.dataset is not None
+    frames, unlabelled = labelled_frames(pictures), pictures.dataset.unlabelled
     held_out = tuple(frames[i] for split in HELD_OUT for i in splits[split])
+    hidden = {frame.image for frame in held_out}
+    candidates = [frame for part in unlabelled.values() for frame in part] or frames
+    kept = tuple(replace(f, mask=None) for f in candidates if f.image not in hidden)
+    train, validation = _set_aside(kept)
     return replace(pictures, train=train, validation=validation, labelled=held_out)
 
 

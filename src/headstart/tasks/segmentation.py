@@ -158,7 +158,7 @@ class Segmentation:
         """See the interface."""
         parts = [self.read_counts(run) for run in folds]
         names = [name for part in parts for name in part.frames]
-        order = sorted(range(len(names)), key=lambda i: natural_key(names[i]))
+        order = sorted(range(len(names)), key=lambda i: (natural_key(names[i]), names[i]))
         counts = np.concatenate([part.counts for part in parts])[order]
         classes = parts[0].names
         in_order = tuple(names[i] for i in order)

@@ -17,6 +17,7 @@ from headstart.config.resolve import study_config
 from headstart.errors import Finding
 from headstart.studies.costs import Cost, cost_of_study
 from headstart.studies.plan import plan, prospects_of
+from headstart.tasks.budgets import sizes_in_folds
 from headstart.tasks.lookup import find_task
 from headstart.training.listener import SILENT, Listener, ignore
 from headstart.verbs.machine import on_this_machine
@@ -56,6 +57,7 @@ def study(
     tunes: Listed = "all",
     labels: int | str | Sequence[int | str] = "all",
     seeds: int | str | Sequence[int] = "5",
+    folds: int | None = None,
     out: Path | str | None = None,
     recipe: RecipeOption | None = None,
     epochs: int | None = None,
@@ -93,6 +95,8 @@ def study(
         tunes: which layers to train: ``"all"``, ``"head"``, ``"last:N"``, ``"staged"``, or several.
         labels: one label budget or several, for example ``[30, 75, "all"]``.
         seeds: how many, or in a sequence which.
+        folds: cross-validate: every labelled picture is a test picture once for each seed; for data
+            with few test pictures.
         out: the study's folder; by default ``studies/NAME-OF-DATA``.
         recipe: a recipe: its name, its ``.toml`` or ``.json`` file, or a value.
         epochs: the maximum number of epochs, each as long as a pass over the training split.
@@ -131,6 +135,7 @@ def study(
         tunes=tunes,
         labels=labels,
         seeds=seeds,
+        folds=folds,
         recipe=recipe,
         epochs=epochs,
         steps=steps,
@@ -150,7 +155,10 @@ def study(
     before = study_before(folder)
     problem, open_data = find_task(data, task)
     dataset = open_data()
-    training_pictures = problem.sizes(dataset).pictures["train"]
+    sizes = problem.sizes(dataset)
+    if folds is not None and folds > 1:  # another number is refused with the other options
+        sizes = sizes_in_folds(problem, dataset, folds)
+    training_pictures = sizes.pictures["train"]
     config = study_config(options, data, problem.name, training_pictures, before)
     findings = problem.warnings(dataset)
     for finding in (*problem.reading(dataset), *findings):

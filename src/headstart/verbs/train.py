@@ -53,6 +53,8 @@ def train(
     epochs: int | None = None,
     steps: int | None = None,
     labels: int | str | Path | None = None,
+    folds: int | None = None,
+    fold: int | None = None,
     seed: int | None = None,
     score: str | None = None,
     device: str = "auto",
@@ -88,7 +90,10 @@ def train(
         steps: the number of optimizer steps; by default the recipe's.
         labels: how many labelled training frames to use, ``"all"``, or a ``.txt`` file with their
             names.
-        seed: fixes subset, order, augmentation and new weights.
+        folds: cross-validate: train so many networks, each of which is scored on the labelled
+            pictures that it has not seen, so that each picture is a test picture once.
+        fold: train only this one of the folds, from 1.
+        seed: fixes folds, subset, order, augmentation and new weights.
         score: the split to score once, at the end: ``"test"`` or ``"validation"``.
         device: ``"cpu"``, ``"cuda"`` or ``"auto"``.
         threads: CPU threads; by default all that are available.
@@ -120,6 +125,8 @@ def train(
         epochs=epochs,
         steps=steps,
         labels=labels,
+        folds=folds,
+        fold=fold,
         seed=seed,
         score=score,
         device=device,
@@ -142,12 +149,14 @@ def train(
         if listener is not None:
             listener.finding(finding)
 
+    from headstart.runs.cross_validation import cross_validate
     from headstart.runs.folder import fresh_folder
     from headstart.runs.run import train as train_run
 
     fitting_size = functools.partial(problem.fitting_size, dataset)
     chosen = on_this_machine(chosen, options, before, fitting_size)
     folder = fresh_folder(folder) if fresh else folder
-    scores = train_run(chosen, folder, listener or SILENT, checkpoint_seconds, dataset=dataset)
+    run = train_run if chosen.folds is None or chosen.fold is not None else cross_validate
+    scores = run(chosen, folder, listener or SILENT, checkpoint_seconds, dataset=dataset)
     files = tuple(folder / name for name in _FILES if (folder / name).exists())
     return TrainResult(folder, chosen, scores, files, findings)

@@ -64,7 +64,7 @@ def pooled(dataset: Dataset) -> Dataset:
     placed = [(name, f) for name, frames in dataset.splits.items() for f in frames]
     if len({frame.name for _, frame in placed}) < len(placed):
         placed = [(split, replace(f, name=f"{split}/{f.name}")) for split, f in placed]
-    frames = sorted((frame for _, frame in placed), key=lambda frame: natural_key(frame.name))
+    frames = sorted((frame for _, frame in placed), key=lambda f: (natural_key(f.name), f.name))
     return replace(dataset, splits={LABELLED: tuple(frames)})
 
 
