@@ -167,7 +167,9 @@ def test_a_study_refuses_what_would_stop_it_later_before_anything_is_made(
         raise DataError(Finding("no-network", "error", f"no weights of {network}"))
 
     monkeypatch.setattr("headstart.models.published.fetch_published", offline)
-    settings = encoded(drawn).model_dump(exclude={"start", "pretext", "tune", "frames", "fold", "seed"})
+    settings = encoded(drawn).model_dump(
+        exclude={"start", "pretext", "tune", "frames", "fold", "seed"}
+    )
     starts = ("scratch", "imagenet", str(trained), str(squeezenet))
     config = make_study_config(**{**settings, "starts": starts, "labels": [3], "seeds": [1]})
     with pytest.raises(DataError, match=r"(?s)no weights of squeezenet1_1.*shapes-differ"):

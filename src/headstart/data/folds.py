@@ -57,7 +57,7 @@ def deal(
     dealt: list[list[int]] = [[] for _ in range(parts)]  # sizes of the groups of each part
     part_of = np.zeros(len(groups), dtype=np.int64)
     for g in order:
-        least = min(range(parts), key=lambda p: (sum(dealt[p]), dealt[p], places[p]))
+        least = min(range(parts), key=lambda p: (sum(dealt[p]), len(dealt[p]), dealt[p], places[p]))
         dealt[least].append(len(members[g]))
         part_of[members[g]] = least
     return part_of

@@ -14,6 +14,7 @@ from headstart.config.option_values import Listed, Size
 from headstart.config.options import PretextRecipeOption, RecipeOption, StudyOptions
 from headstart.config.records import StudyConfig
 from headstart.config.resolve import study_config
+from headstart.data.checks.small_test import small_test_split
 from headstart.errors import Finding
 from headstart.studies.costs import Cost, cost_of_study
 from headstart.studies.plan import plan, prospects_of
@@ -161,6 +162,9 @@ def study(
     training_pictures = sizes.pictures["train"]
     config = study_config(options, data, problem.name, training_pictures, before)
     findings = problem.warnings(dataset)
+    if folds is None and score == "test" and sizes.pictures["test"]:
+        labelled, tested = sum(sizes.pictures.values()), problem.groups(dataset, "test")
+        findings = (*findings, *small_test_split(tested, labelled, problem.measures.units))
     for finding in (*problem.reading(dataset), *findings):
         if listener is not None:
             listener.finding(finding)

@@ -56,7 +56,7 @@ def codes(report: Report) -> dict[str, Finding]:
 def test_describes_a_sound_dataset(data: Path) -> None:
     report = check_dataset(data)
     assert report.ok
-    assert set(codes(report)) == {"few-test-frames", "no-groups"}
+    assert set(codes(report)) == {"few-test-frames", "no-groups", "small-test-split"}
     described = report.to_json()
     pixels = np.array([[240, 40, 40]] * 6)
     trivial = trivial_scores(pixels)

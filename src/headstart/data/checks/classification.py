@@ -18,6 +18,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from headstart.data.checks.contact_sheet import classes_sheet, refuse_other_files, write_sheet
+from headstart.data.checks.small_test import small_test_split
 from headstart.data.files import merged, shown
 from headstart.data.layouts.class_dataset import ClassDataset, LabelledSplit
 from headstart.data.layouts.class_layouts import open_classes
@@ -158,6 +159,9 @@ def report_on(dataset: ClassDataset, out: Path | None = None) -> ClassReport:
         findings += _near(seen)
     findings += _labels(seen, dataset.names)
     findings += _sizes(seen)
+    counts = {name: len(split.names) for name, split in dataset.splits.items()}
+    tested = [None] * counts.get("test", 0)
+    findings += small_test_split(tested, sum(counts.values()), "pictures")
     readable = {n: {p.index: p.label for p in part} for n, part in seen.items()}
     pixels = None if out is None else classes_sheet(dataset, readable)
     sheet = None if out is None or pixels is None else write_sheet(out, pixels)

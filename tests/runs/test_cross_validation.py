@@ -1,0 +1,159 @@
+"""Cross-validation: pooled records, exact resume, pretexts that see no held-out picture."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from headstart.config.files import read_config
+from headstart.config.records import RunConfig
+from headstart.data.drawn.dataset import write_dataset
+from headstart.data.layouts.recognise import open_dataset
+from headstart.errors import DataError, InterruptedRun, UsageError
+from headstart.records.run_records import read_leaks
+from headstart.runs.cross_validation import cross_validate
+from headstart.runs.run import train
+from headstart.scores import segmentation as segmentation_scores
+from headstart.scores.frames_csv import read_frames_csv
+from tests.conftest import Silent, started, tiny
+from tests.tasks.classifier_runs import classifier
+
+SAME_BYTES = ("scores.json", "frames.csv", "metrics.jsonl", "config.json", "README.md")
+
+
+def folded(data: Path, **changes: object) -> RunConfig:
+    return tiny(data, folds=3, **changes)
+
+
+@pytest.fixture(scope="module")
+def run(drawn: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("folds") / "R"
+    cross_validate(folded(drawn), out, Silent())
+    return out
+
+
+def test_every_labelled_frame_is_scored_once_by_a_network_that_has_not_seen_it(
+    run: Path, drawn: Path
+) -> None:
+    dataset = open_dataset(drawn)
+    counts = read_frames_csv((run / "frames.csv").read_bytes(), run)
+    assert len(counts.frames) == len(set(counts.frames)) == sum(map(len, dataset.splits.values()))
+    tested: list[str] = []
+    for fold in (1, 2, 3):
+        folder = run / f"fold-{fold}"
+        of_fold = read_frames_csv((folder / "frames.csv").read_bytes(), folder)
+        learned = set((folder / "labels.txt").read_text().split())
+        assert learned.isdisjoint(of_fold.frames) and learned < set(counts.frames)
+        tested += of_fold.frames
+        rows = [counts.frames.index(name) for name in of_fold.frames]
+        assert np.array_equal(counts.counts[rows], of_fold.counts)
+    assert sorted(tested) == sorted(counts.frames)
+    scores = json.loads((run / "scores.json").read_text())
+    assert scores == {
+        "split": "test", **segmentation_scores.score(counts.counts, counts.names)
+    }  # fmt: skip
+
+
+def test_the_records_are_those_of_a_run(run: Path) -> None:
+    assert read_config(run / "config.json") == folded(Path(read_config(run / "config.json").data))
+    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    losses = [
+        json.loads((run / f"fold-{k}/metrics.jsonl").read_text().splitlines()[0])["train_loss"]
+        for k in (1, 2, 3)
+    ]
+    assert [row["epoch"] for row in rows] == [1, 2, 3]
+    assert rows[0]["train_loss"] == pytest.approx(np.mean(losses))
+    environment = json.loads((run / "environment.json").read_text())
+    assert set(environment["data"]) == {"labelled", "label map"}
+    assert not (run / "weights.safetensors").exists()
+    card = (run / "README.md").read_text()
+    assert "3 folds" in card and "21 labelled frames" in card and "fold-3/README.md" in card
+
+
+def test_stopped_in_any_fold_it_continues_to_the_same_bytes(
+    run: Path, drawn: Path, tmp_path: Path
+) -> None:
+    class Interrupting(Silent):
+        def step(self, done: int, total: int) -> None:
+            super().step(done, total)
+            if len(self.steps) == 4:
+                os.kill(os.getpid(), signal.SIGTERM)
+
+    out = tmp_path / "R"
+    stops = []
+    for _ in range(20):
+        try:
+            cross_validate(folded(drawn), out, Interrupting())
+            break
+        except InterruptedRun as stopped:
+            stops.append(str(stopped))
+    assert {f"fold {k} of 3" in "".join(stops) for k in (1, 2, 3)} == {True}
+    assert all(f"--out {out}," in stop for stop in stops)
+    for name in SAME_BYTES:
+        assert (out / name).read_bytes() == (run / name).read_bytes(), name
+
+
+def test_a_finished_one_is_read_and_trains_nothing(run: Path, drawn: Path, tmp_path: Path) -> None:
+    listener = Silent()
+    assert cross_validate(folded(drawn), run, listener)["frames"] == 21
+    assert not listener.steps
+    other = tmp_path / "data"
+    shutil.copytree(drawn, other)
+    mask = next((other / "segmentation/test").rglob("*mask*"))
+    mask.write_bytes(next((other / "segmentation/train").rglob("*mask*")).read_bytes())
+    with pytest.raises(DataError, match=r"data-changed.*labelled"):
+        cross_validate(folded(other), run, Silent())
+
+
+def test_one_fold_alone_is_the_same_run(run: Path, drawn: Path, tmp_path: Path) -> None:
+    train(folded(drawn, fold=2), tmp_path / "two", Silent())
+    for name in ("weights.safetensors", "frames.csv", "scores.json", "labels.txt"):
+        assert (tmp_path / "two" / name).read_bytes() == (run / "fold-2" / name).read_bytes()
+
+
+def test_too_many_folds_are_refused_before_anything_is_made(drawn: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="21 labelled pictures are too few for 30 folds"):
+        cross_validate(tiny(drawn, folds=30), tmp_path / "R", Silent())
+    assert not (tmp_path / "R").exists()
+
+
+def test_a_pretext_of_labelled_pictures_sees_no_held_out_one(tmp_path: Path) -> None:
+    """Without unlabelled pictures, each fold has a pretext of its own."""
+    data = write_dataset(
+        tmp_path / "d", train=9, validation=3, test=3, unlabelled=0, height=32, width=40
+    )
+    shutil.rmtree(data / "colorization")
+    config = started(data, "colorization", folds=3)
+    cross_validate(config, tmp_path / "R", Silent())
+    for fold in (1, 2, 3):
+        folder = tmp_path / "R" / f"fold-{fold}"
+        record = read_leaks(folder / "start")
+        assert not record.copies and not record.near
+        seen = json.loads((folder / "start/environment.json").read_text())["pictures"]
+        learned = (folder / "labels.txt").read_text().split()
+        assert seen["train"] + seen["validation"] == len(learned)
+
+
+def test_unlabelled_pictures_train_one_pretext_for_all_folds(drawn: Path, tmp_path: Path) -> None:
+    """Copies of any labelled frame are leaks: each is a test frame of some fold."""
+    cross_validate(started(drawn, "colorization", folds=3), tmp_path / "R", Silent())
+    assert (tmp_path / "R/start/scores.json").exists()
+    assert not (tmp_path / "R/fold-1/start").exists()
+
+
+def test_classes_of_pictures(coloured: Path, tmp_path: Path) -> None:
+    out = tmp_path / "R"
+    config = classifier(coloured, start="scratch", folds=2)
+    scores = cross_validate(config, out, Silent())
+    assert scores["pictures"] == 42 and len((out / "frames.csv").read_text().splitlines()) == 43
+    assert scores["classes"]["ape"]["pictures"] == 14
+    parts = [json.loads((out / f"fold-{k}/scores.json").read_text()) for k in (1, 2)]
+    right = sum(part["accuracy"] * part["pictures"] for part in parts)
+    assert scores["accuracy"] == pytest.approx(right / 42)
+    assert (out / "confusion.png").exists()
