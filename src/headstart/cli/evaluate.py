@@ -6,10 +6,13 @@ from pathlib import Path
 
 import typer
 
+from headstart.cli.progress import say
+
 
 def evaluate(
     run_or_masks: Path = typer.Argument(
-        ..., help="A finished run, its ONNX file, or a folder of masks with the frames' names."
+        ...,
+        help="A finished run or study, its ONNX file, or a folder of masks with the frames' names.",
     ),
     data: Path = typer.Argument(..., help="The dataset's folder, or a dataset.toml."),
     split: str = typer.Option("test", help="Split to score: train, validation or test."),
@@ -23,4 +26,7 @@ def evaluate(
     from headstart.cli.show import show_scores
     from headstart.verbs.evaluate import evaluate as score
 
-    show_scores(score(run_or_masks, data, split=split, device=device).scores, json)
+    result = score(run_or_masks, data, split=split, device=device)
+    for finding in result.findings:
+        say(str(finding))
+    show_scores(result.scores, json)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def predict(
-    run: Path = typer.Argument(..., help="A finished run, or its ONNX file."),
+    run: Path = typer.Argument(..., help="A finished run or study, or its ONNX file."),
     source: Path = typer.Argument(
         ...,
         metavar="INPUT",
@@ -43,11 +43,12 @@ def predict(
 ) -> None:
     """Write a mask and an overlay of every picture, at the picture's own size.
 
-    Masks hold the grey levels or colours of the dataset that the run was trained on. Subfolders of
-    INPUT are searched, too; masks/ and overlays/ have the same subfolders. A clip becomes
-    overlay.mp4, areas.csv (the share of each class in each frame) and timeline.png; a clip in a
-    folder gets a folder of its own. A classifier writes classes.csv, with the probability of every
-    class.
+    Of a study, the seeds of its best start predict together, by their mean probability; of a
+    cross-validation, its folds. Masks hold the grey levels or colours of the dataset that the run
+    was trained on. Subfolders of INPUT are searched, too; masks/ and overlays/ have the same
+    subfolders. A clip becomes overlay.mp4, areas.csv (the share of each class in each frame) and
+    timeline.png; a clip in a folder gets a folder of its own. A classifier writes classes.csv, with
+    the probability of every class.
 
     Example: headstart predict runs/first photos/ --out predictions
     """

@@ -46,9 +46,12 @@ def serve(
     about = find_about(run)
     address = bind(host, port)
 
+    from headstart.inference.members import told
     from headstart.inference.opening import open_segmenter
 
     segmenter = open_segmenter(run, device)
+    for finding in told(run):
+        say(str(finding))
     samples = find_samples(about.config, about.run, segmenter.label_map, data)
     app = make_app(Served(segmenter, about, samples), host, secret)
     if samples.missing:

@@ -15,6 +15,7 @@ from headstart.data.pictures.frame import read_frame
 from headstart.errors import DataError, Finding, UsageError
 from headstart.exports.agreement import TOLERANCE, Agreement, compare
 from headstart.inference.finished_run import FinishedRun, read_finished_run
+from headstart.inference.members import members_of
 from headstart.inference.onnx_file import (
     Checked,
     Facts,
@@ -27,7 +28,7 @@ from headstart.inference.onnx_file import (
 from headstart.inference.onnx_session import INPUT, OUTPUT
 from headstart.inference.opening import kind_of_file, kind_of_run
 from headstart.inference.predictor import ExportForm, Images, Predictor, spread
-from headstart.records.run_records import data_folder, looked_for
+from headstart.records.run_records import WEIGHTS, data_folder, looked_for
 from headstart.system.disk import disk_errors, locked, sweep, write_atomic
 from headstart.system.packages import require
 
@@ -93,12 +94,20 @@ def _existing(path: Path, run: Path) -> dict[str, Any]:
     except DataError as error:
         message = f"{path} exists and cannot be used"
         raise UsageError([*error.findings, Finding("not-ours", "error", message, hint)]) from None
-    weights = run / "weights.safetensors"
-    sha256 = hashlib.sha256(weights.read_bytes()).hexdigest() if weights.exists() else None
-    if sha256 != file.facts.weights_sha256:
+    if _digest(run) != file.facts.weights_sha256:
         message = f"{path} was made from other weights than those of {run}"
         raise UsageError(Finding("other-weights", "error", message, hint))
     return _description(file, None)
+
+
+def _digest(run: Path) -> str | None:
+    """Return the hash of a run's weights as its file records it; None without weights."""
+    several = members_of(run)
+    paths = [member / WEIGHTS for member in (several.runs if several else (run,))]
+    if not all(path.exists() for path in paths):
+        return None
+    digests = [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths]
+    return hashlib.sha256("".join(digests).encode()).hexdigest() if several else digests[0]
 
 
 def _description(file: OnnxFile, agreement: Agreement | None) -> dict[str, Any]:
@@ -191,6 +200,8 @@ def _images(
             tell(str(finding))
         frames = spread(found.frames, _PICTURES)
         return [original.as_sample(read_frame(frame, found.root)) for frame in frames]
+    several = members_of(run)
+    run = several.runs[0] if several else run
     config = read_run_config(run / "config.json")
     data = data_folder(run, config.data)
     # A dataset that is not a folder but a word is not fetched again.

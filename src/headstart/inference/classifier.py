@@ -69,8 +69,11 @@ class Classifier:
         """See the interface."""
         import torch
 
+        from headstart.models.averaged import Averaged
         from headstart.models.classifiers import make_network, versioned
 
+        if run.members:
+            return Averaged(map(Classifier.network, run.members)).eval()
         with torch.random.fork_rng(devices=[]):
             network, _ = make_network(run.network_name, len(run.facts.names))
         run.load_into(network, versioned(network, dict(run.weights)))

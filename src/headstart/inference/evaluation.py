@@ -9,17 +9,24 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt8
 
+from headstart.config.files import read_config
+from headstart.config.records import RunConfig
 from headstart.data.files import listing, merged
 from headstart.data.label_map import IGNORE, LabelMap
-from headstart.data.layouts.dataset import Dataset, frames_of
+from headstart.data.layouts.dataset import LABELLED, Dataset, frames_of
 from headstart.data.layouts.pairing import composed
 from headstart.data.pictures.frame import Frame
 from headstart.data.pictures.masks import read_labelled
-from headstart.errors import DataError, Finding
+from headstart.errors import DataError, Finding, UsageError
 from headstart.inference.mask_files import class_map, unknown_values, values_in
 from headstart.inference.mask_scores import count_pixels
+from headstart.inference.members import members_of
+from headstart.inference.onnx_file import is_onnx
 from headstart.inference.opening import kind_for, open_predictor
+from headstart.records.run_records import read_environment
+from headstart.records.vouching import CONFIG
 from headstart.scores import segmentation as segmentation_scores
+from headstart.tasks.lookup import labelled_task
 
 
 def evaluate_run(run: Path, dataset: Any, split: str, device: str = "auto") -> dict[str, Any]:
@@ -34,9 +41,33 @@ def evaluate_run(run: Path, dataset: Any, split: str, device: str = "auto") -> d
     Raises:
         DataError: the run is not finished or of another task, its classes are not the dataset's, or
             pictures cannot be read; all of them are named.
-        UsageError: there is no such split or device.
+        UsageError: there is no such split or device, or the run is one of folds of this dataset.
     """
+    _refuse_seen(run, dataset)
     return open_predictor(run, device, kind_for(dataset)).evaluate(dataset, split)
+
+
+def _refuse_seen(folder: Path, dataset: Any) -> None:
+    """Refuse to score networks of folds on the pictures that the folds were dealt from.
+
+    Raises:
+        UsageError: the dataset is theirs; each of its labelled pictures trained some of them.
+    """
+    if is_onnx(folder) or not (folder / CONFIG).exists():
+        return
+    members = members_of(folder)
+    run = members.runs[0] if members else folder
+    config = read_config(run / CONFIG)
+    if not isinstance(config, RunConfig) or config.folds is None:
+        return
+    now = labelled_task(config.task).hashes(dataset, config, run)
+    if now[LABELLED] == read_environment(run).data.get(LABELLED):
+        message = (
+            f"{folder} was trained in folds of these labelled pictures: whichever split is scored, "
+            "networks have seen its pictures in training"
+        )
+        hint = "its scores on pictures that they have not seen are in scores.json of each run"
+        raise UsageError(Finding("seen-in-training", "error", message, hint))
 
 
 def evaluate_masks(folder: Path, dataset: Dataset, split: str) -> dict[str, Any]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,6 +13,7 @@ from pydantic import Field, ValidationError
 from headstart.config.records import RGB, Size
 from headstart.data.label_map import LabelMap
 from headstart.errors import DataError, Finding
+from headstart.inference.members import members_of
 from headstart.records.run_records import SCORES, WEIGHTS, Record
 from headstart.runs.folder import weights_missing
 
@@ -53,13 +55,16 @@ class FinishedRun:
         folder: the run's folder.
         weights: the state of the network, on the CPU.
         facts: the metadata that were written with the weights.
-        digest: SHA-256 of the file.
+        digest: SHA-256 of the file; of several runs, of their digests.
+        members: the runs that predict together, if these are several; ``weights`` and ``facts`` are
+            those of the first.
     """
 
     folder: Path
     weights: Mapping[str, Any]
     facts: WeightsFacts
     digest: str
+    members: tuple[FinishedRun, ...] = ()
 
     @property
     def network_name(self) -> str:
@@ -98,9 +103,26 @@ class FinishedRun:
 def read_finished_run(folder: Path) -> FinishedRun:
     """Return the weights of a finished run; loads torch.
 
+    Of a study or a cross-validation, those of its members: see
+    [`members_of`][headstart.inference.members.members_of].
+
     Raises:
         DataError: there is no such run, it is not finished, or its weights are damaged.
     """
+    if (several := members_of(folder)) is not None:
+        members = tuple(map(_read_one, several.runs))
+        digests = hashlib.sha256("".join(member.digest for member in members).encode())
+        first = members[0]
+        for member in members:
+            if member.facts != first.facts:
+                message = f"{member.folder} and {first.folder} are of different networks"
+                hint = "restore them from a copy; or repeat the command that made them"
+                raise DataError(Finding("bad-record", "error", message, hint))
+        return replace(first, folder=folder, digest=digests.hexdigest(), members=members)
+    return _read_one(folder)
+
+
+def _read_one(folder: Path) -> FinishedRun:
     path = folder / WEIGHTS
     if not folder.is_dir():
         message = f"there is no run folder {folder}"

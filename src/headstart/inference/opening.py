@@ -8,6 +8,7 @@ from typing import Any
 from headstart.config.files import read_config
 from headstart.inference.classifier import Classifier
 from headstart.inference.finished_run import FinishedRun, read_finished_run
+from headstart.inference.members import members_of
 from headstart.inference.onnx_file import OnnxFile, is_onnx, read_onnx
 from headstart.inference.predictor import Predictor, PredictorKind
 from headstart.inference.segmenter import Segmenter
@@ -22,7 +23,8 @@ def open_predictor(
 ) -> Predictor:
     """Return the trained network in a run's folder or in an ONNX file.
 
-    ONNX Runtime runs the file, and torch is not loaded.
+    Of a study or a cross-validation, several networks predict together. ONNX Runtime runs the
+    file, and torch is not loaded.
 
     Args:
         run_or_onnx: a run's folder, or a file that ``headstart export`` wrote.
@@ -105,6 +107,8 @@ def kind_at(run_or_onnx: Path) -> PredictorKind:
     path = run_or_onnx / "config.json"
     if not path.exists():
         return Segmenter
+    if (several := members_of(run_or_onnx)) is not None:
+        return _kind(several.task, None, run_or_onnx, "")
     config = read_config(path)
     return _kind(config.task, None, run_or_onnx, str(config.pretext))
 

@@ -87,8 +87,11 @@ class Segmenter:
         """See the interface."""
         import torch
 
+        from headstart.models.averaged import Averaged
         from headstart.models.encoder_unet import make_segmenter
 
+        if run.members:
+            return Averaged(map(Segmenter.network, run.members)).eval()
         with torch.random.fork_rng(devices=[]):
             network = make_segmenter(run.network_name, len(run.facts.names), run.facts.width or 0)
         run.load_into(network, run.weights)
@@ -147,18 +150,21 @@ class Segmenter:
     def export_form(cls, run: FinishedRun) -> ExportForm:
         """See the interface; the network standardises pictures itself."""
         network: Any = cls.network(run)
+        parts = list(network.networks) if run.members else [network]
+        mean, std = ([getattr(p, name).flatten() for p in parts] for name in ("mean", "std"))
         height, width = run.facts.size
         is_unet = run.network_name == UNET
+        several = f" by each of the {len(parts)} networks" if run.members else ""
         return ExportForm(
             network=network,
             fixed_size=None,
             standardises=True,
-            mean=tuple(network.mean.flatten().tolist()),
-            std=tuple(network.std.flatten().tolist()),
+            mean=tuple((sum(mean) / len(mean)).tolist()),
+            std=tuple((sum(std) / len(std)).tolist()),
             input="RGB in [0, 1], float32: pictures x 3 x height x width, any number, any size"
             f"{'' if is_unet else ' of which the encoder has two pixels left'}; "
             f"trained at {height} x {width}, to which pictures are brought, bilinearly",
-            normalisation="inside: minus mean, divided by std, by channel"
+            normalisation=f"inside: minus mean, divided by std, by channel{several}"
             + (_PADDED if is_unet else ""),
             greys=run.facts.greys,
             colours=run.facts.colours,

@@ -40,7 +40,7 @@ from headstart.data.pictures.duplicates import (
     nearest,
 )
 from headstart.data.pictures.frame import Frame, read_frame
-from headstart.errors import DataError, Finding
+from headstart.errors import DataError, Finding, UsageError
 from headstart.inference.finished_run import read_finished_run
 from headstart.inference.opening import kind_of_run
 from headstart.inference.segmenter import Segmenter
@@ -216,6 +216,10 @@ def suggest(
             one that it learned from, cannot be read.
     """
     finished = read_finished_run(run)
+    if finished.members:
+        message = f"{run} holds several networks; suggest looks at pictures with one"
+        hint = f"give one of its runs, such as {finished.members[0].folder}"
+        raise UsageError(Finding("several-networks", "error", message, hint))
     kind_of_run(finished, Segmenter)
     network, known = Segmenter.network(finished), known or known_of(run)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from headstart.errors import Finding, UsageError
 from headstart.inference.evaluation import evaluate_masks, evaluate_run
+from headstart.inference.members import told
 from headstart.inference.onnx_file import is_onnx
 from headstart.inference.opening import kind_for
 from headstart.tasks.lookup import find_task
@@ -19,9 +20,11 @@ class EvaluateResult:
 
     Attributes:
         scores: by name, as in ``scores.json``.
+        findings: which networks predict together, where a study or a cross-validation is given.
     """
 
     scores: dict[str, Any]
+    findings: tuple[Finding, ...] = ()
 
 
 def evaluate(
@@ -35,7 +38,7 @@ def evaluate(
 
     Args:
         run_or_masks: a finished run, its ONNX file, or a folder of masks that are named as the
-            frames.
+            frames; of a study or a cross-validation, several networks predict together.
         data: the dataset's folder.
         split: ``"train"``, ``"validation"`` or ``"test"``.
         device: ``"cpu"``, ``"cuda"`` or ``"auto"``.
@@ -48,7 +51,8 @@ def evaluate(
     _, open_data = find_task(data)
     dataset = open_data()
     if is_onnx(run_or_masks) or (run_or_masks / "config.json").exists():
-        return EvaluateResult(evaluate_run(run_or_masks, dataset, split, device))
+        scores = evaluate_run(run_or_masks, dataset, split, device)
+        return EvaluateResult(scores, () if is_onnx(run_or_masks) else told(run_or_masks))
     if not kind_for(dataset).predicts_masks:
         message = f"{data} has classes, and {run_or_masks} is not a run"
         hint = "give the folder that train wrote, its --out"

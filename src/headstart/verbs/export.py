@@ -47,7 +47,7 @@ def export(
     """Write a run as one ONNX file, if it agrees with PyTorch, as ``headstart export`` does.
 
     Args:
-        run: a finished run.
+        run: a finished run; of a study or a cross-validation, several networks as one.
         out: the file; by default ``RUN/model.onnx``.
         pictures: real pictures to compare on; by default the run's test and validation frames.
         fresh: write beside a file that exists, and never overwrite.
@@ -57,7 +57,10 @@ def export(
         HeadstartError: as [`export_run`][headstart.exports.to_onnx.export_run].
     """
     from headstart.exports.to_onnx import export_run
+    from headstart.inference.members import told
 
+    for finding in told(Path(run)):
+        (tell or ignore)(str(finding))
     written = export_run(
         Path(run),
         None if out is None else Path(out),

@@ -20,6 +20,7 @@ from headstart.data.pictures.clip import is_clip, open_clip
 from headstart.data.pictures.frame import Frame
 from headstart.errors import DataError, Finding, UsageError
 from headstart.inference.format_names import WRITTEN, AnnotationFormat, MaskFormat
+from headstart.inference.members import told
 from headstart.inference.opening import kind_at, open_predictor, open_segmenter
 from headstart.inference.predictor import Predictor
 from headstart.inference.segmenter import Segmenter
@@ -63,7 +64,7 @@ class PredictResult:
         clip: what came of a single clip, beside ``overlay.mp4``, ``areas.csv`` and
             ``timeline.png``.
         clips: what came of each clip in a folder.
-        findings: what was passed over, and warnings about clips.
+        findings: which networks predict together, what was passed over, warnings about clips.
     """
 
     folder: Path
@@ -110,7 +111,8 @@ def predict(
     ``out``. A classifier writes ``classes.csv``. An ONNX file is run without torch.
 
     Args:
-        run: a finished run, or the ONNX file of one.
+        run: a finished run, or the ONNX file of one; of a study or a cross-validation, several
+            networks predict together.
         source: a picture, a folder of pictures and clips, a clip, or a dataset with ``split``.
         out: where to write; nothing there is overwritten that does not come from the same weights
             and pictures.
@@ -129,8 +131,22 @@ def predict(
             that can be read have been predicted.
         LockedError, DiskError, MissingExtraError, InterruptedRun: as their names say.
     """
-    run, source, out = Path(run), Path(source), Path(out)
+    run = Path(run)
     form = None if format == "masks" else format
+    result = _predict(run, Path(source), Path(out), split, form, masks, device, step)
+    return replace(result, findings=(*told(run), *result.findings))
+
+
+def _predict(
+    run: Path,
+    source: Path,
+    out: Path,
+    split: str | None,
+    form: AnnotationFormat | None,
+    masks: bool,
+    device: str,
+    step: Step | None,
+) -> PredictResult:
     kind = kind_at(run)
     if form is not None and not kind.predicts_masks:
         raise _no_annotations(form, f"{run} is a classifier, which predicts no masks")

@@ -1,0 +1,102 @@
+"""The runs whose networks are used together: the folds of a cross-validation, seeds of a study."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import mean
+
+from headstart.config.files import holds_study, read_config, read_study_config
+from headstart.config.records import RunConfig
+from headstart.errors import DataError, Finding
+from headstart.records.run_records import SCORES, read_metrics
+from headstart.records.vouching import CONFIG
+from headstart.tasks.lookup import labelled_task
+
+
+@dataclass(frozen=True)
+class Members:
+    """Runs that predict together, by the mean of their probabilities.
+
+    Attributes:
+        runs: their folders.
+        task: their task.
+        words: which they are, and why these.
+    """
+
+    runs: tuple[Path, ...]
+    task: str
+    words: str
+
+
+def told(folder: Path) -> tuple[Finding, ...]:
+    """Return which runs predict together, as a finding; nothing for a single run or a file.
+
+    Raises:
+        DataError: as [`members_of`][].
+    """
+    members = members_of(folder)
+    if members is None:
+        return ()
+    message = f"{len(members.runs)} networks predict, by their mean probability: {members.words}"
+    return (Finding("ensemble", "info", message),)
+
+
+def members_of(folder: Path) -> Members | None:
+    """Return the runs that a folder's predictions come from; None for any single run.
+
+    Of a study these are the seeds of its best arm: of the starts and tunings with the most labels
+    and the most finished seeds, the one with the highest mean validation score. The test split does
+    not choose. Of a cross-validation they are the folds.
+
+    Raises:
+        DataError: a record is damaged, or nothing in the folder is finished.
+    """
+    path = folder / CONFIG
+    if not path.exists():
+        return None
+    if holds_study(path):
+        return _of_study(folder)
+    config = read_config(path)
+    if not isinstance(config, RunConfig) or config.folds is None or config.fold is not None:
+        return None
+    return Members(_folds(folder), config.task, f"the {config.folds} folds of {folder}")
+
+
+def _folds(folder: Path) -> tuple[Path, ...]:
+    if not (folder / SCORES).exists():
+        message = f"{folder} holds a cross-validation that is not finished"
+        hint = "give the same train command again: it resumes"
+        raise DataError(Finding("no-weights", "error", message, hint))
+    folds = folder.glob(f"fold-*/{SCORES}")
+    return tuple(sorted((p.parent for p in folds), key=lambda p: int(p.name.partition("-")[2])))
+
+
+def _of_study(folder: Path) -> Members:
+    study = read_study_config(folder / CONFIG)
+    score = f"validation_{labelled_task(study.task).score.name}"
+    arms: dict[str, list[tuple[int, Path, float]]] = defaultdict(list)
+    for scores in folder.glob(f"runs/*/{SCORES}"):
+        run = scores.parent
+        config = read_config(run / CONFIG)
+        if isinstance(config, RunConfig) and config.labels == max(study.labels):
+            best = max(float(row.get(score) or 0.0) for row in read_metrics(run))
+            arms[run.name.rpartition("-")[0]].append((config.seed, run, best))
+    if not arms:
+        message = f"{folder} holds a study without a finished run at {max(study.labels)} labels"
+        hint = "repeat the study's command to continue it"
+        raise DataError(Finding("unfinished", "error", message, hint))
+    most = max(map(len, arms.values()))
+    complete = {name: sorted(runs) for name, runs in arms.items() if len(runs) == most}
+    value, name = max((mean(v for *_, v in runs), name) for name, runs in complete.items())
+    chosen = [run for _, run, _ in complete[name]]
+    runs = chosen if study.folds is None else [fold for run in chosen for fold in _folds(run)]
+    seeds = "1 seed" if most == 1 else f"{most} seeds"
+    of_folds = "" if study.folds is None else f", {study.folds} folds each"
+    best_of = f", the best of {len(complete)} on validation" if len(complete) > 1 else ""
+    words = (
+        f"{seeds} of {name} in {folder}{of_folds}{best_of} (mean {score.replace('_', ' ')} "
+        f"{value:.3f})"
+    )
+    return Members(tuple(runs), study.task, words)

@@ -1,0 +1,136 @@
+"""Studies and cross-validations in use: which networks predict, and that they average."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import headstart
+from headstart.config.records import StudyConfig
+from headstart.errors import DataError, UsageError
+from headstart.exports.to_onnx import export_run
+from headstart.inference.members import members_of
+from headstart.inference.opening import open_classifier, open_segmenter
+from headstart.labelling.suggestion import suggest
+from headstart.runs.cross_validation import cross_validate
+from headstart.studies.study import study
+from tests.conftest import Silent, tiny
+from tests.tasks.classifier_runs import classifier
+
+
+@pytest.fixture(scope="module")
+def folded(drawn: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("members") / "R"
+    recipe = tiny(drawn).recipe.with_epochs(1)
+    cross_validate(tiny(drawn, folds=2, recipe=recipe), out, Silent())
+    return out
+
+
+@pytest.fixture(scope="module")
+def studied(drawn: Path, trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two starts, two budgets, two seeds."""
+    out = tmp_path_factory.mktemp("members") / "S"
+    settings = tiny(drawn).model_dump(
+        include={"schema_", "data", "width", "size", "threads", "task", "model"}
+    )
+    recipe = tiny(drawn).recipe.with_epochs(1)
+    starts, labels, seeds = ("scratch", str(trained)), (4, 6), (1, 2)
+    config = StudyConfig(**settings, recipe=recipe, starts=starts, labels=labels, seeds=seeds)
+    study(config, out, Silent(), lambda _: None)
+    return out
+
+
+def score_highest(study: Path, start: str) -> None:
+    """Give the runs of a start the best validation scores."""
+    for path in study.glob("runs/*/metrics.jsonl"):
+        (path.parent / "manifest.json").unlink()
+        value = 0.9 if path.parent.name.startswith(start) else 0.2
+        rows = [json.loads(line) for line in path.read_text().splitlines()]
+        text = (json.dumps({**row, "validation_dice": value}) + "\n" for row in rows)
+        path.write_text("".join(text))
+
+
+def test_folds_predict_by_their_mean_probability(folded: Path) -> None:
+    pictures = np.random.default_rng(0).integers(0, 256, (2, 3, 16, 24), np.uint8)
+    together = open_segmenter(folded, "cpu")
+    alone = [open_segmenter(folded / f"fold-{k}", "cpu") for k in (1, 2)]
+    expected = np.mean([one.probabilities(pictures) for one in alone], axis=0)
+    assert np.allclose(together.probabilities(pictures), expected, atol=1e-6)
+    assert together.digest not in {one.digest for one in alone}
+
+
+@pytest.mark.parametrize("best", ["scratch", "run_"])
+def test_the_best_arm_by_validation_is_chosen(studied: Path, tmp_path: Path, best: str) -> None:
+    shutil.copytree(studied, tmp_path / "S")
+    score_highest(tmp_path / "S", best)
+    members = members_of(tmp_path / "S")
+    assert members is not None and len(members.runs) == 2
+    assert all(run.name.startswith(best) and "-6-" in run.name for run in members.runs)
+    assert "the best of 2 on validation (mean validation dice 0.900)" in members.words
+
+
+def test_an_arm_with_fewer_seeds_is_not_chosen(studied: Path, tmp_path: Path) -> None:
+    shutil.copytree(studied, tmp_path / "S")
+    score_highest(tmp_path / "S", "scratch")
+    (tmp_path / "S/runs/scratch-all-6-2/scores.json").unlink()
+    members = members_of(tmp_path / "S")
+    assert members is not None
+    assert all(run.name.startswith("run_") for run in members.runs)
+    shutil.rmtree(tmp_path / "S/runs")
+    with pytest.raises(DataError, match="unfinished"):
+        members_of(tmp_path / "S")
+
+
+def test_a_run_is_no_ensemble(trained: Path, tmp_path: Path) -> None:
+    assert members_of(trained) is None and members_of(tmp_path) is None
+
+
+def test_verbs_take_a_study_and_say_which_networks_predict(
+    studied: Path, drawn: Path, tmp_path: Path
+) -> None:
+    result = headstart.predict(studied, drawn, split="test", out=tmp_path / "P", device="cpu")
+    assert [f.code for f in result.findings] == ["ensemble"]
+    assert "2 networks" in result.findings[0].message
+    scored = headstart.evaluate(studied, drawn, device="cpu")
+    of_masks = headstart.evaluate(tmp_path / "P/masks", drawn)
+    assert scored.scores == of_masks.scores and scored.findings[0].code == "ensemble"
+
+
+def test_folds_are_not_scored_on_pictures_that_they_have_seen(folded: Path, drawn: Path) -> None:
+    for run in (folded, folded / "fold-1"):
+        with pytest.raises(UsageError, match="seen-in-training"):
+            headstart.evaluate(run, drawn, device="cpu")
+
+
+def test_folds_are_scored_on_other_data(folded: Path, drawn: Path, tmp_path: Path) -> None:
+    shutil.copytree(drawn, tmp_path / "d")
+    shutil.rmtree(tmp_path / "d/segmentation/test/0")
+    assert headstart.evaluate(folded, tmp_path / "d", device="cpu").scores["frames"] == 4
+
+
+def test_folds_as_one_onnx_file(folded: Path, tmp_path: Path) -> None:
+    path = tmp_path / "folds.onnx"
+    assert export_run(folded, path)["agreement"]["other_class_share"] == 0
+    pictures = np.random.default_rng(0).integers(0, 256, (2, 3, 16, 24), np.uint8)
+    expected = open_segmenter(folded, "cpu").probabilities(pictures)
+    assert np.allclose(open_segmenter(path, "cpu").probabilities(pictures), expected, atol=1e-5)
+    assert not export_run(folded, path)["written"], "made from the same weights"
+
+
+def test_suggest_takes_one_network(folded: Path, drawn: Path) -> None:
+    with pytest.raises(UsageError, match=r"several-networks[\s\S]*fold-1"):
+        suggest(folded, [], drawn, 2, torch.device("cpu"))
+
+
+def test_classifiers_average_too(coloured: Path, tmp_path: Path) -> None:
+    cross_validate(classifier(coloured, start="scratch", folds=2), tmp_path / "R", Silent())
+    pictures = list(np.random.default_rng(0).integers(0, 256, (3, 3, 18, 20), np.uint8))
+    alone = [open_classifier(tmp_path / f"R/fold-{k}", "cpu") for k in (1, 2)]
+    expected = np.mean([one.probabilities(pictures) for one in alone], axis=0)
+    together = open_classifier(tmp_path / "R", "cpu").probabilities(pictures)
+    assert np.allclose(together, expected, atol=1e-6)
