@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Literal
 
@@ -57,6 +58,11 @@ def pretrain(
     fresh: bool = typer.Option(
         False, "--fresh", help="If OUT exists, use a new folder next to it; overwrite nothing."
     ),
+    dry_run: bool = typer.Option(
+        False,
+        "--dry-run",
+        help="Show the time and disk space that it needs; train nothing.",
+    ),
     json: bool = typer.Option(False, "--json", help="Print the scores as one JSON object."),
 ) -> None:
     """Pre-train a network on pictures without labels; train can start from its weights.
@@ -66,7 +72,7 @@ def pretrain(
 
     Example: headstart pretrain my-data --pretext masked-colorization --size 128x160 --width 16
     """
-    from headstart.cli.show import print_json
+    from headstart.cli.show import print_json, show_forecast
     from headstart.verbs.pretrain import pretrain as pretrain_run
 
     with Display(pretext) as display:
@@ -87,8 +93,13 @@ def pretrain(
             precision=precision,
             checkpoint_seconds=checkpoint_seconds,
             fresh=fresh,
+            dry_run=dry_run,
+            forecast=display.forecast if sys.stderr.isatty() else None,
             listener=display,
         )
+    if result.cost is not None:
+        show_forecast(result.config, result.cost, json)
+        return
     scores, folder = result.scores, result.folder
     if json:
         print_json(scores)

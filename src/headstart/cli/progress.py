@@ -13,6 +13,9 @@ from headstart.errors import Finding
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
+    from headstart.config.records import PretextConfig, RunConfig
+    from headstart.studies.costs import Cost
+
 
 def say(text: str = "") -> None:
     """Print a line on stderr (stdout is for results); if that fails, the work goes on."""
@@ -79,6 +82,13 @@ class Display:
     def tell(self, text: str) -> None:
         """Print a line."""
         self._line(text)
+
+    def forecast(self, config: RunConfig | PretextConfig, cost: Cost) -> None:
+        """Print what the training will take."""
+        from headstart.cli.forecast import forecast
+
+        for line in forecast(config, cost):
+            self._line(line)
 
     def begins(self, what: str) -> None:
         if self._epochs:

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from headstart.config.records import PretextConfig, RunConfig
+    from headstart.studies.costs import Cost
 
 
 def print_json(value: Any) -> None:
@@ -43,6 +47,20 @@ def show_scores(scores: dict[str, Any], as_json: bool) -> None:
     console.print(classes)
     if scores["collapsed"]:
         console.print(f"Collapsed: the model predicts one class for every {unit} of this split")
+
+
+def show_forecast(config: RunConfig | PretextConfig, cost: Cost, as_json: bool) -> None:
+    """Print what a training will take, on stderr, or as JSON."""
+    from dataclasses import asdict
+
+    from headstart.cli.forecast import forecast
+    from headstart.cli.progress import say
+
+    if as_json:
+        print_json({"schema": 1, "todo": asdict(cost)})
+        return
+    for line in forecast(config, cost):
+        say(line)
 
 
 def show_study(study: dict[str, Any]) -> None:

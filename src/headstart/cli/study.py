@@ -172,8 +172,8 @@ def study(
 def _show_plan(planned: StudyResult, jobs: int, json: bool) -> None:
     from dataclasses import asdict
 
+    from headstart.cli.forecast import lasting
     from headstart.cli.show import print_json
-    from headstart.reports.formatting import plural
     from headstart.studies.verdicts import called
 
     config, cost = planned.config, planned.cost
@@ -201,7 +201,4 @@ def _show_plan(planned: StudyResult, jobs: int, json: bool) -> None:
         return
     pretexts = f", {cost.pretext_steps} steps of {cost.pretexts} pretexts" if cost.pretexts else ""
     say(f"  at most {cost.steps} training steps{pretexts}")
-    hours = cost.seconds / 3600 / jobs
-    minutes = plural(max(1, round(60 * hours)), "minute")
-    lasts = f"{hours:.1f} hours" if hours >= 1 else minutes
-    say(f"  about {lasts} on this machine, {cost.size / 1e6:.0f} MB")
+    say(f"  about {lasting(cost.seconds / jobs)} on this machine, {cost.size / 1e6:.0f} MB")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Literal
 
@@ -105,6 +106,11 @@ def train(
     fresh: bool = typer.Option(
         False, "--fresh", help="If OUT exists, use a new folder next to it; overwrite nothing."
     ),
+    dry_run: bool = typer.Option(
+        False,
+        "--dry-run",
+        help="Show the time and disk space that it needs; train nothing.",
+    ),
     json: bool = typer.Option(False, "--json", help="Print the scores as one JSON object."),
 ) -> None:
     """Train a network on DATA and score it once.
@@ -114,7 +120,7 @@ def train(
 
     Example: headstart train my-data --size 128x160 --width 16 --out runs/first
     """
-    from headstart.cli.show import show_scores
+    from headstart.cli.show import show_forecast, show_scores
     from headstart.verbs.train import train as train_run
 
     with Display("train") as display:
@@ -145,7 +151,12 @@ def train(
             config=config,
             checkpoint_seconds=checkpoint_seconds,
             fresh=fresh,
+            dry_run=dry_run,
+            forecast=display.forecast if sys.stderr.isatty() else None,
             listener=display,
         )
+    if result.cost is not None:
+        show_forecast(result.config, result.cost, json)
+        return
     show_scores(result.scores, json)
     say(f"Wrote {', '.join(path.name for path in result.files)} to {result.folder}")

@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from headstart.config.records import SCRATCH, RunConfig
+from headstart.config.records import SCRATCH, PretextConfig, RunConfig
 from headstart.studies.cells import pretext_config, run_config
 from headstart.studies.plan import Plan, expected_steps
+from headstart.tasks.budgets import sizes_in_folds
 from headstart.tasks.lookup import labelled_task
+from headstart.tasks.pretext import PretextPictures, pictures_of
 
 
 @dataclass(frozen=True)
@@ -36,22 +38,34 @@ class Cost:
     seconds: float
     size: int
 
+    def times(self, count: int) -> Cost:
+        """Return the cost of as many."""
+        of_steps = self.steps * count, self.pretext_steps * count
+        of_all = self.seconds * count, self.size * count
+        return Cost(self.runs * count, self.pretexts * count, *of_steps, *of_all)
+
 
 NOTHING = Cost(0, 0, 0, 0, 0.0, 0)
 """The cost of a finished study."""
 
 
 def cost_of_run(config: RunConfig, dataset: Any = None) -> Cost:
-    """Estimate the cost of one run that has not begun.
+    """Estimate the cost of one run that has not begun, or of all folds of a cross-validation.
 
     Args:
         config: configuration of the run.
         dataset: result of the task's ``open`` for ``config.data``; opened here by default.
+
+    Raises:
+        UsageError: there are too few pictures or groups for so many folds.
     """
     from headstart.studies.step_time import bytes_of_run, seconds_of_features, seconds_per_step
 
     task = labelled_task(config.task)
-    sizes = task.sizes(task.open(Path(config.data)) if dataset is None else dataset)
+    dataset = task.open(Path(config.data)) if dataset is None else dataset
+    sizes = task.sizes(dataset)
+    if config.folds is not None:
+        sizes = sizes_in_folds(task, dataset, config.folds)
     labels = config.labels or sizes.pictures["train"]
     pictures = labels + sizes.pictures["validation"] + sizes.pictures[config.score]
     steps, seconds = 0, 0.0
@@ -60,7 +74,32 @@ def cost_of_run(config: RunConfig, dataset: Any = None) -> Cost:
         steps += training_steps
         seconds += training_steps * seconds_per_step(training, sizes.classes)
         seconds += seconds_of_features(training, sizes.classes, pictures)
-    return Cost(1, 0, steps, 0, seconds, bytes_of_run(config, sizes.classes))
+    size = bytes_of_run(config, sizes.classes)
+    folds = config.folds if config.folds is not None and config.fold is None else 1
+    first = NOTHING
+    if config.pretext is not None:
+        of_dataset = pictures_of(dataset)
+        first = cost_of_pretext(config.pretext, of_dataset)
+        shared = config.folds is None or of_dataset.shared_by_folds
+        first = first if shared else first.times(folds)
+    return Cost(
+        folds,
+        first.pretexts,
+        folds * steps,
+        first.pretext_steps,
+        folds * seconds + first.seconds,
+        folds * size + first.size,
+    )
+
+
+def cost_of_pretext(config: PretextConfig, pictures: PretextPictures) -> Cost:
+    """Estimate the cost of one pretext that has not begun."""
+    from headstart.studies.step_time import bytes_of_run, seconds_per_step
+
+    count = len(pictures.train)
+    steps = config.recipe.total_steps(count, count)
+    seconds = steps * seconds_per_step(config, 0)
+    return Cost(0, 1, 0, steps, seconds, bytes_of_run(config, 0))
 
 
 def cost_of_study(planned: Plan, pretexts: bool = True) -> Cost:

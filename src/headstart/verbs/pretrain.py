@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -12,6 +13,7 @@ from headstart.config.option_values import Size
 from headstart.config.options import PretextOptions, PretextRecipeOption
 from headstart.config.records import PretextConfig
 from headstart.config.resolve import pretext_config
+from headstart.studies.costs import Cost, cost_of_pretext
 from headstart.tasks.pretext import PretextTask
 from headstart.training.listener import SILENT, Listener
 from headstart.verbs.machine import on_this_machine
@@ -28,12 +30,14 @@ class PretrainResult:
         config: every setting that decided the result.
         scores: the content of ``scores.json``.
         files: what a person looks at first.
+        cost: with ``dry_run``, what the pretext would take; there are no scores then.
     """
 
     folder: Path
     config: PretextConfig
     scores: dict[str, Any]
     files: tuple[Path, ...]
+    cost: Cost | None = None
 
 
 def pretrain(
@@ -54,6 +58,8 @@ def pretrain(
     precision: Literal["float32", "bfloat16"] | None = None,
     checkpoint_seconds: float = 10.0,
     fresh: bool = False,
+    dry_run: bool = False,
+    forecast: Callable[[PretextConfig, Cost], None] | None = None,
     listener: Listener | None = None,
 ) -> PretrainResult:
     """Pre-train a network on pictures without labels, as ``headstart pretrain`` does.
@@ -80,6 +86,8 @@ def pretrain(
             where it is faster.
         checkpoint_seconds: seconds between checkpoints.
         fresh: start beside ``out`` if it exists, and never overwrite.
+        dry_run: train nothing; measure a few steps, and return what the pretext would take.
+        forecast: hears the same before a new pretext begins; None: nothing is measured.
         listener: hears how the training goes; None: nobody does.
 
     Raises:
@@ -114,5 +122,9 @@ def pretrain(
     fitting_size = functools.partial(PretextTask().fitting_size, pictures)
     config = on_this_machine(config, options, before, fitting_size)
     folder = fresh_folder(folder) if fresh else folder
+    if dry_run:
+        return PretrainResult(folder, config, {}, (), cost_of_pretext(config, pictures))
+    if forecast is not None and not (folder / "config.json").exists():
+        forecast(config, cost_of_pretext(config, pictures))
     scores = train(config, folder, listener or SILENT, checkpoint_seconds, dataset=pictures)
     return PretrainResult(folder, config, scores, tuple(folder / name for name in _FILES))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -13,6 +14,7 @@ from headstart.config.options import PretextRecipeOption, RecipeOption, TrainOpt
 from headstart.config.records import RunConfig
 from headstart.config.resolve import run_config
 from headstart.errors import Finding
+from headstart.studies.costs import Cost, cost_of_run
 from headstart.tasks.lookup import find_task
 from headstart.training.listener import SILENT, Listener
 from headstart.verbs.machine import on_this_machine
@@ -30,6 +32,8 @@ class TrainResult:
         scores: the content of ``scores.json``.
         files: what a person looks at first.
         findings: warnings about the data.
+        cost: with ``dry_run``, what the run would take; nothing was trained then, and there are no
+            scores.
     """
 
     folder: Path
@@ -37,6 +41,7 @@ class TrainResult:
     scores: dict[str, Any]
     files: tuple[Path, ...]
     findings: tuple[Finding, ...]
+    cost: Cost | None = None
 
 
 def train(
@@ -67,6 +72,8 @@ def train(
     config: Path | str | None = None,
     checkpoint_seconds: float = 10.0,
     fresh: bool = False,
+    dry_run: bool = False,
+    forecast: Callable[[RunConfig, Cost], None] | None = None,
     listener: Listener | None = None,
 ) -> TrainResult:
     """Train a network on labelled pictures and score it once, as ``headstart train`` does.
@@ -106,6 +113,8 @@ def train(
         config: a run's ``config.json``; the options given here override it.
         checkpoint_seconds: seconds between checkpoints.
         fresh: start beside ``out`` if it exists, and never overwrite.
+        dry_run: train nothing; measure a few steps, and return what the run would take.
+        forecast: hears the same before a new run begins; None: nothing is measured.
         listener: hears how the training goes, and warnings; None: nobody does.
 
     Raises:
@@ -156,6 +165,10 @@ def train(
     fitting_size = functools.partial(problem.fitting_size, dataset)
     chosen = on_this_machine(chosen, options, before, fitting_size)
     folder = fresh_folder(folder) if fresh else folder
+    if dry_run:
+        return TrainResult(folder, chosen, {}, (), findings, cost_of_run(chosen, dataset))
+    if forecast is not None and not (folder / "config.json").exists():
+        forecast(chosen, cost_of_run(chosen, dataset))
     run = train_run if chosen.folds is None or chosen.fold is not None else cross_validate
     scores = run(chosen, folder, listener or SILENT, checkpoint_seconds, dataset=dataset)
     files = tuple(folder / name for name in _FILES if (folder / name).exists())
