@@ -71,6 +71,7 @@ def show_study(study: dict[str, Any]) -> None:
     from rich.markup import escape
     from rich.table import Table
 
+    from headstart.studies.ensembles import together_sentence
     from headstart.studies.verdicts import called, sentences
 
     console = Console(highlight=False)
@@ -97,3 +98,5 @@ def show_study(study: dict[str, Any]) -> None:
     console.print(table)
     for sentence in sentences(study):
         console.print(escape(sentence))
+    for row in study.get("together", ()):
+        console.print(escape(together_sentence(row, metric)))

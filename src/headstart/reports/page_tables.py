@@ -20,6 +20,7 @@ from headstart.reports.formatting import (
 )
 from headstart.reports.records import Records
 from headstart.scores.pooled import MIN_FRAMES
+from headstart.studies.ensembles import together_sentence
 from headstart.studies.verdicts import called
 from headstart.tasks.lookup import task_named
 from headstart.tasks.measures import Measures
@@ -40,15 +41,22 @@ def scores_section(records: Records, arms: Sequence[Arm]) -> dict[str, Any]:
     """Return all scores of each arm, and of each run.
 
     Returns:
-        ``table``; ``runs``: the table of all runs, None for a single run; ``reasons``: why a score
-        is missing; ``left_out``: frames that some scores skip; ``meanings`` of the scores.
+        ``table``; ``together``: how the seeds of each arm score together, in sentences; ``runs``:
+        the table of all runs, None for a single run; ``reasons``: why a score is missing;
+        ``left_out``: frames that some scores skip; ``meanings`` of the scores.
     """
     measures = task_named(records.config.task).measures
     rows: Rows = []
+    summary = (records.study.summary if records.study else None) or {}
+    together = summary.get("together", [])
+    ensembles = {(row["start"], row["tune"], row["labels"]): row for row in together}
     for i, arm in enumerate(arms):
         if i == 0 or arm.labels != arms[i - 1].labels:
             rows.append((plural(arm.labels, "label"),))
         rows.append((_name_and_mark(arm), *(over_seeds(arm.spread(s)) for s in measures.scores)))
+        if (row := ensembles.get((arm.runs[0].start, arm.runs[0].tune, arm.labels))) is not None:
+            values = (number(row["scores"][s]) for s in measures.scores)
+            rows.append((f"its {row['seeds']} seeds together", *values))
     scores = records.runs[0].scores
     rows.append(("Without learning",))
     constant = (number(scores["trivial"].get(score)) for score in measures.scores)
@@ -60,6 +68,7 @@ def scores_section(records: Records, arms: Sequence[Arm]) -> dict[str, Any]:
     caption += "everywhere."
     return {
         "table": Table(caption, ("start", *measures.scores), tuple(rows)),
+        "together": [printable(together_sentence(row, measures.headline)) for row in together],
         "runs": _every_run(records, measures) if len(records.runs) > 1 else None,
         "reasons": [f"{score}: {why}." for score, why in scores.get("reasons", {}).items()],
         "left_out": _left_out(records),

@@ -32,8 +32,8 @@ from headstart.tasks.lookup import labelled_task, task_named
 from headstart.tasks.pretext import PretextPictures, labelled_frames, pictures_of
 
 _OURS = (
-    ".lock", "cache", "config.json", "ledger.jsonl", "study.json", "runs", "starts", "report",
-    "report.html",
+    ".lock", "cache", "config.json", "ledger.jsonl", "study.json", "runs", "starts", "ensembles",
+    "report", "report.html",
 )  # fmt: skip
 _MAY_GROW = ("starts", "tunes", "labels", "seeds")
 _OF_PRETEXTS = ("pretext_recipe", "drop_leaks")

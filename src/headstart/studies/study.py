@@ -6,6 +6,7 @@ The folder of a study::
     ledger.jsonl           one line per finished run, with hashes of its scores and counts
     study.json             records, comparisons with intervals, labels saved
     runs/START-TUNE-LABELS-SEED/    one folder per run
+    ensembles/START-TUNE-LABELS/    scores of its seeds together
     starts/PRETEXT-SEED-HASH/       one folder per pretext, shared by the runs that start from it
     cache/                 decoded pictures
 
@@ -28,6 +29,7 @@ from headstart.config.records import PRETEXT_NAMES, SCRATCH_LONGER, RunConfig, S
 from headstart.errors import Finding, HeadstartError
 from headstart.runs.initial_weights import try_starts
 from headstart.studies.cells import Cell, cells, pretext_config, run_config
+from headstart.studies.ensembles import read_ensembles, write_ensembles
 from headstart.studies.ledger import Ledger, line_of, write_ledger
 from headstart.studies.plan import Plan, plan, replanned, scored_groups, steps_of
 from headstart.studies.summary import is_written, write_summary
@@ -112,6 +114,8 @@ def study(
             message = f"{len(ledger)} of the {len(order)} runs of {out} are done; expected all"
             hint = "run the same command again to resume"
             raise HeadstartError(Finding("unfinished", "error", message, hint))
+        if planned.todo:  # a study of an older version stays as it was
+            write_ensembles(planned, out, ledger, stopping.asked)
         return _write_study(out, planned, ledger)
 
 
@@ -189,4 +193,9 @@ def _study_record(out: Path, planned: Plan, ledger: Ledger) -> dict[str, Any]:
         if cell.run in ledger
     ]
     groups = scored_groups(planned.config, planned.dataset)
-    return {"schema": 1, "records": records, **compare(records, out, planned.config, groups)}
+    compared = compare(records, out, planned.config, groups)
+    record = {"schema": 1, "records": records, **compared}
+    classes = (compared["classes"] or {}).get("classes")
+    if classes and (together := read_ensembles(out, ledger, task.name, list(classes), groups)):
+        record["together"] = together
+    return record

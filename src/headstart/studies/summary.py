@@ -52,6 +52,15 @@ class _Saved(_Row):
     level: float | None = None
 
 
+class _Together(_Row):
+    labels: int
+    seeds: int
+    scores: dict[str, Any]
+    difference: float
+    low: float | None
+    high: float | None
+
+
 class _Summary(Record):
     model_config = ConfigDict(extra="forbid")  # such as a damaged name of the record's own hash
 
@@ -61,6 +70,7 @@ class _Summary(Record):
     groups: int | None = None
     comparisons: list[_Compared]
     labels_saved: list[_Saved]
+    together: list[_Together] = Field(default_factory=list)
 
 
 def write_summary(out: Path, summary: dict[str, Any]) -> None:

@@ -163,6 +163,14 @@ class Classification:
         matrix = classification_scores.confusion_matrix(truth, predicted, len(classes))
         return {"split": "test", **classification_scores.score(matrix, classes)}
 
+    def score_together(
+        self, config: RunConfig, dataset: ClassDataset, runs: Sequence[Path], cache: Path, out: Path
+    ) -> dict[str, Any]:
+        """See the interface."""
+        from headstart.tasks.together import classify_together
+
+        return classify_together(config, dataset, runs, cache, out)
+
     def try_start(self, source: Source, config: Any, num_classes: int) -> None:
         """See the interface."""
         import torch

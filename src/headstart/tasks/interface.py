@@ -275,6 +275,25 @@ class LabelledTask(Task, Protocol):
             DataError: a record of a fold is missing or damaged.
         """
 
+    def score_together(
+        self, config: Any, dataset: Any, runs: Sequence[Path], cache: Path, out: Path, /
+    ) -> dict[str, Any]:
+        """Score several runs as one, by their mean probability; write its ``frames.csv``.
+
+        Args:
+            config: configuration of one of the runs, which differ in their seed alone.
+            dataset: result of `open`.
+            runs: folders of the finished runs.
+            cache: folder for decoded pictures.
+            out: folder that the file is written to.
+
+        Returns:
+            The scores on the runs' scored split, as in ``scores.json``.
+
+        Raises:
+            DataError: weights are missing or damaged, or pictures cannot be read.
+        """
+
     def try_start(self, source: Any, config: Any, num_classes: int, /) -> None:
         """Check that a [`Source`][headstart.training.starts.Source] fits a new network.
 

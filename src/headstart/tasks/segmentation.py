@@ -165,6 +165,14 @@ class Segmentation:
         write_atomic(out / FRAMES, frames_csv(counts, in_order, classes))
         return {"split": "test", **segmentation_scores.score(counts, classes)}
 
+    def score_together(
+        self, config: RunConfig, dataset: Dataset, runs: Sequence[Path], cache: Path, out: Path
+    ) -> dict[str, Any]:
+        """See the interface."""
+        from headstart.tasks.together import segment_together
+
+        return segment_together(config, dataset, runs, cache, out)
+
     def try_start(self, source: Source, config: Any, num_classes: int) -> None:
         """See the interface."""
         import torch

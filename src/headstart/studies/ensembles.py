@@ -1,0 +1,157 @@
+"""The seeds of an arm together: their mean probability, scored on the frames of each run.
+
+For each start, tuning and budget, ``ensembles/START-TUNE-LABELS/`` has ``frames.csv`` and
+``scores.json``, and in ``members.json`` the runs. They are written when a study finishes, while the
+weights of its runs are there, and written again when seeds are added.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from headstart.config.files import read_run_config
+from headstart.records.run_records import SCORES, WEIGHTS
+from headstart.records.vouching import CONFIG, parse_json, read_record, write_manifest
+from headstart.scores.frames_csv import FRAMES
+from headstart.scores.pooled import Groups, PooledScore
+from headstart.studies import statistics as stats
+from headstart.studies.ledger import Ledger
+from headstart.studies.plan import Plan
+from headstart.studies.verdicts import called
+from headstart.system.disk import disk_errors, json_text, write_atomic
+from headstart.tasks.lookup import labelled_task
+
+ENSEMBLES = "ensembles"
+_MEMBERS = "members.json"
+
+
+def write_ensembles(planned: Plan, out: Path, ledger: Ledger, stop: Callable[[], bool]) -> None:
+    """Score the seeds of each arm together, where that is not done yet.
+
+    An arm with a single seed, or whose runs have lost their weights, is left out. So are
+    cross-validations, of which each seed has several networks.
+
+    Args:
+        planned: plan of the study.
+        out: folder of the study.
+        ledger: its finished runs.
+        stop: asked before each arm.
+
+    Raises:
+        DataError, DiskError: as their names say.
+    """
+    if planned.config.folds is not None:
+        return
+    task = labelled_task(planned.config.task)
+    for name, lines in _arms(ledger).items():
+        runs, folder = [out / line["run"] for line in lines], out / ENSEMBLES / name
+        members = _members(lines)
+        if len(runs) < 2 or stop() or _is_written(folder, members):
+            continue
+        if not all((run / WEIGHTS).exists() for run in runs):
+            continue
+        with disk_errors(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            for file in (SCORES, FRAMES, "manifest.json"):
+                (folder / file).unlink(missing_ok=True)
+        config = read_run_config(runs[0] / CONFIG)
+        scores = task.score_together(config, planned.dataset, runs, out / "cache", folder)
+        write_atomic(folder / _MEMBERS, json_text(members))
+        content = json_text(scores).encode()
+        write_manifest(folder, (FRAMES, _MEMBERS), {SCORES: content})
+        write_atomic(folder / SCORES, content)
+
+
+def read_ensembles(
+    out: Path, ledger: Ledger, task_name: str, classes: list[int], groups: Groups | None
+) -> list[dict[str, Any]]:
+    """Return how the seeds of each arm score together, beside their mean.
+
+    The interval of the difference is over frames (or groups) alone: it speaks of these networks on
+    other frames, not of other seeds.
+
+    Returns:
+        For each arm that has been scored together: ``start``, ``tune``, ``labels``, ``seeds``,
+        ``scores``, ``difference`` to the mean of its members, ``low`` and ``high``.
+
+    Raises:
+        DataError: a record is damaged.
+    """
+    task, rows = labelled_task(task_name), []
+    for name, lines in _arms(ledger).items():
+        folder = out / ENSEMBLES / name
+        if not _is_written(folder, _members(lines)):
+            continue
+        together = task.read_counts(folder).counts
+        alone = np.stack([task.read_counts(out / line["run"]).counts for line in lines])
+        arm = {key: lines[0][key] for key in ("start", "tune", "labels")}
+        gain = _gain(together, alone, classes, groups, task.score)
+        rows.append({**arm, "seeds": len(lines), "scores": task.read_scores(folder), **gain})
+    return rows
+
+
+def together_sentence(row: dict[str, Any], metric: str) -> str:
+    """Return how an ensemble scores, as a sentence.
+
+    Args:
+        row: as [`read_ensembles`][] returns it.
+        metric: name of the score.
+
+    >>> row = {"start": "scratch", "labels": 30, "seeds": 5, "difference": 0.031, "low": 0.012,
+    ...        "high": 0.05}
+    >>> print(together_sentence(row, "dice"))  # doctest: +NORMALIZE_WHITESPACE
+    With 30 labels, the 5 seeds of scratch together score dice 0.031 higher than one of them on
+    average (95 % interval over frames 0.012 to 0.050).
+    """
+    direction = "lower" if row["difference"] < 0 else "higher"
+    ends = ""
+    if row["low"] is not None:
+        level = f"{100 * stats.LEVEL:g} %"
+        ends = f" ({level} interval over frames {row['low']:.3f} to {row['high']:.3f})"
+    seeds = f"the {row['seeds']} seeds of {called(row['start'])} together"
+    amount = f"{metric} {abs(row['difference']):.3f} {direction}"
+    return f"With {row['labels']} labels, {seeds} score {amount} than one of them on average{ends}."
+
+
+def _gain(
+    together: np.ndarray,
+    alone: np.ndarray,
+    classes: list[int],
+    groups: Groups | None,
+    score: PooledScore,
+) -> dict[str, float | None]:
+    """Return the difference between an ensemble and the mean of its members, over the frames."""
+    copies = np.broadcast_to(together, alone.shape)
+    estimate = stats.paired_difference(copies, alone, classes, groups, score)
+    if estimate.squares is None:
+        return {"difference": estimate.value, "low": None, "high": None}
+    from scipy.special import stdtrit  # slow to load
+
+    variance = estimate.squares[1] / (estimate.seeds * estimate.units)  # over the frames alone
+    half = -float(stdtrit(estimate.units - 1, (1 - stats.LEVEL) / 2)) * variance**0.5
+    value = estimate.value
+    return {"difference": value, "low": value - half, "high": value + half}
+
+
+def _arms(ledger: Ledger) -> dict[str, list[dict[str, Any]]]:
+    """Return the ledger's lines by arm, which is named as its runs are but for the seed."""
+    arms: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for line in ledger.values():
+        arms[Path(line["run"]).name.rpartition("-")[0]].append(line)
+    return {name: sorted(lines, key=lambda line: line["seed"]) for name, lines in arms.items()}
+
+
+def _members(lines: list[dict[str, Any]]) -> dict[str, str]:
+    """Return the runs, each with the hash of its counts, so that one trained again is noticed."""
+    return {line["run"]: line["frames_sha256"] for line in lines}
+
+
+def _is_written(folder: Path, members: dict[str, str]) -> bool:
+    if not (folder / SCORES).exists():
+        return False
+    return bool(parse_json(read_record(folder, _MEMBERS), folder / _MEMBERS) == members)

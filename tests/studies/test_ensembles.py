@@ -1,0 +1,89 @@
+"""The seeds of each arm together: scored as their mean probability, beside their mean score."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import headstart
+from headstart.errors import DataError
+from headstart.reports.write import write_report
+from headstart.scores.pooled import pooled_dice
+from headstart.studies.study import study
+from headstart.tasks.lookup import labelled_task
+from tests.conftest import Silent
+from tests.studies.test_study import ignore, tiny_study
+
+
+@pytest.fixture(scope="module")
+def done(drawn: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("together") / "S"
+    config = tiny_study(drawn, starts=("scratch",), labels=(6,), seeds=(1, 2), width=4)
+    study(config, out, Silent(), ignore)
+    return out
+
+
+def test_they_are_scored_as_predict_would_use_them(done: Path, drawn: Path) -> None:
+    (row,) = json.loads((done / "study.json").read_text())["together"]
+    assert (row["start"], row["labels"], row["seeds"]) == ("scratch", 6, 2)
+    assert headstart.evaluate(done, drawn, device="cpu").scores == row["scores"]
+
+
+def test_the_gain_and_its_interval_are_over_frames(done: Path) -> None:
+    """Against the jackknife written out; classes as the study's verdicts take them."""
+    record = json.loads((done / "study.json").read_text())
+    (row,) = record["together"]
+    classes = record["classes"]["classes"]
+    task = labelled_task("segmentation")
+    folders = [done / "ensembles/scratch-all-6", *(done / r["run"] for r in record["records"])]
+    together, *alone = (task.read_counts(f).counts[:, classes] for f in folders)
+
+    def gain(kept: np.ndarray) -> float:
+        members = [float(pooled_dice(counts[kept].sum(0))) for counts in alone]
+        return float(pooled_dice(together[kept].sum(0))) - float(np.mean(members))
+
+    frames = np.arange(5)
+    assert row["difference"] == pytest.approx(gain(frames))
+    pseudo = [5 * gain(frames) - 4 * gain(frames[frames != f]) for f in frames]
+    half = 2.7764451 * np.std(pseudo, ddof=1) / 5**0.5
+    assert row["high"] - row["low"] == pytest.approx(2 * half, rel=1e-5)
+
+
+def test_added_seeds_are_scored_together_with_the_others(
+    done: Path, drawn: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(done, tmp_path / "S")
+    config = tiny_study(drawn, starts=("scratch",), labels=(6,), seeds=(1, 2, 3), width=4)
+    (row,) = study(config, tmp_path / "S", Silent(), ignore)["together"]
+    assert row["seeds"] == 3
+    assert len(json.loads((tmp_path / "S/ensembles/scratch-all-6/members.json").read_text())) == 3
+
+
+def test_without_weights_nothing_is_scored_together(
+    done: Path, drawn: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(done, tmp_path / "S")
+    shutil.rmtree(tmp_path / "S/ensembles")
+    for weights in tmp_path.rglob("weights.safetensors"):
+        weights.unlink()
+    config = tiny_study(drawn, starts=("scratch",), labels=(6,), seeds=(1, 2, 3), width=4)
+    assert "together" not in study(config, tmp_path / "S", Silent(), ignore)
+
+
+def test_a_changed_record_is_noticed(done: Path, drawn: Path, tmp_path: Path) -> None:
+    shutil.copytree(done, tmp_path / "S")
+    path = tmp_path / "S/ensembles/scratch-all-6/frames.csv"
+    path.write_text(path.read_text().replace(",0,", ",1,", 1))
+    config = tiny_study(drawn, starts=("scratch",), labels=(6,), seeds=(1, 2), width=4)
+    with pytest.raises(DataError, match=r"frames\.csv is damaged"):
+        study(config, tmp_path / "S", Silent(), ignore)
+
+
+def test_the_report_shows_them(done: Path, tmp_path: Path) -> None:
+    shutil.copytree(done, tmp_path / "S")
+    page = next(p for p in write_report(tmp_path / "S") if p.suffix == ".html").read_text()
+    assert "its 2 seeds together" in page and "the 2 seeds of scratch together score dice" in page
