@@ -17,7 +17,7 @@ VERBS = (
     "check", "train", "pretrain", "study", "report", "evaluate", "predict", "suggest", "export",
     "demo", "homework",
 )  # fmt: skip
-OF_PYTHON = {"listener", "tell", "step"}  # a command line shows these itself
+OF_PYTHON = {"listener", "tell", "step", "forecast"}  # a command line shows these itself
 
 
 def function_of(verb: str) -> Callable[..., object]:

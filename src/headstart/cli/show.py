@@ -73,6 +73,7 @@ def show_study(study: dict[str, Any]) -> None:
 
     from headstart.studies.ensembles import together_sentence
     from headstart.studies.verdicts import called, sentences
+    from headstart.tasks.lookup import task_named
 
     console = Console(highlight=False)
     metric = "accuracy" if "accuracy" in study["records"][0]["scores"] else "dice"
@@ -98,5 +99,6 @@ def show_study(study: dict[str, Any]) -> None:
     console.print(table)
     for sentence in sentences(study):
         console.print(escape(sentence))
+    measures = task_named("classification" if metric == "accuracy" else "segmentation").measures
     for row in study.get("together", ()):
-        console.print(escape(together_sentence(row, metric)))
+        console.print(escape(together_sentence(row, measures)))

@@ -68,7 +68,7 @@ def scores_section(records: Records, arms: Sequence[Arm]) -> dict[str, Any]:
     caption += "everywhere."
     return {
         "table": Table(caption, ("start", *measures.scores), tuple(rows)),
-        "together": [printable(together_sentence(row, measures.headline)) for row in together],
+        "together": [printable(together_sentence(row, measures)) for row in together],
         "runs": _every_run(records, measures) if len(records.runs) > 1 else None,
         "reasons": [f"{score}: {why}." for score, why in scores.get("reasons", {}).items()],
         "left_out": _left_out(records),

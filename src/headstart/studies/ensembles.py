@@ -25,6 +25,7 @@ from headstart.studies.plan import Plan
 from headstart.studies.verdicts import called
 from headstart.system.disk import disk_errors, json_text, write_atomic
 from headstart.tasks.lookup import labelled_task
+from headstart.tasks.measures import Measures
 
 ENSEMBLES = "ensembles"
 _MEMBERS = "members.json"
@@ -95,16 +96,17 @@ def read_ensembles(
     return rows
 
 
-def together_sentence(row: dict[str, Any], metric: str) -> str:
+def together_sentence(row: dict[str, Any], measures: Measures) -> str:
     """Return how an ensemble scores, as a sentence.
 
     Args:
         row: as [`read_ensembles`][] returns it.
-        metric: name of the score.
+        measures: of the task.
 
+    >>> from headstart.tasks.segmentation import MEASURES
     >>> row = {"start": "scratch", "labels": 30, "seeds": 5, "difference": 0.031, "low": 0.012,
     ...        "high": 0.05}
-    >>> print(together_sentence(row, "dice"))  # doctest: +NORMALIZE_WHITESPACE
+    >>> print(together_sentence(row, MEASURES))  # doctest: +NORMALIZE_WHITESPACE
     With 30 labels, the 5 seeds of scratch together score dice 0.031 higher than one of them on
     average (95 % interval over frames 0.012 to 0.050).
     """
@@ -112,9 +114,9 @@ def together_sentence(row: dict[str, Any], metric: str) -> str:
     ends = ""
     if row["low"] is not None:
         level = f"{100 * stats.LEVEL:g} %"
-        ends = f" ({level} interval over frames {row['low']:.3f} to {row['high']:.3f})"
+        ends = f" ({level} interval over {measures.units} {row['low']:.3f} to {row['high']:.3f})"
     seeds = f"the {row['seeds']} seeds of {called(row['start'])} together"
-    amount = f"{metric} {abs(row['difference']):.3f} {direction}"
+    amount = f"{measures.headline} {abs(row['difference']):.3f} {direction}"
     return f"With {row['labels']} labels, {seeds} score {amount} than one of them on average{ends}."
 
 

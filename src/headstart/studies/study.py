@@ -196,6 +196,7 @@ def _study_record(out: Path, planned: Plan, ledger: Ledger) -> dict[str, Any]:
     compared = compare(records, out, planned.config, groups)
     record = {"schema": 1, "records": records, **compared}
     classes = (compared["classes"] or {}).get("classes")
-    if classes and (together := read_ensembles(out, ledger, task.name, list(classes), groups)):
+    finished = {record["run"]: ledger[record["run"]] for record in records}
+    if classes and (together := read_ensembles(out, finished, task.name, list(classes), groups)):
         record["together"] = together
     return record
