@@ -467,7 +467,7 @@ def main() -> None:
     n, shift = args.studies, 0.5
     if args.only == "folds":
         record = json.loads(args.out.read_text())
-        record["folds"] = in_folds(n, shift)
+        record |= {"folds": in_folds(n, shift), "few frames": few_frames(n, shift)}
         write_json(args.out, record)
         return
     record: dict[str, Any] = {"schema": 1, "benchmark": "coverage", "studies": n, "frames": 50}
@@ -508,8 +508,20 @@ def main() -> None:
         expected = population(effects, [*BUDGETS.values(), 0.0])
         rows = {f"{s} seeds": labels(effects, expected, s, n) for s in (5, 10)}
         record["labels saved"][name] = rows
-    record["folds"] = in_folds(n, shift)
+    record |= {"folds": in_folds(n, shift), "few frames": few_frames(n, shift)}
     write_json(args.out, record)
+
+
+def few_frames(studies: int, shift: float) -> dict[str, Any]:
+    """How often a true difference is found on small test splits, with five seeds: ``says``."""
+    rows: dict[str, Any] = {}
+    for name in ("hw6", "frames differ", "seeds differ"):
+        expected = population(SCENARIOS[name], [shift, 0.0])
+        truth = expected[0] - expected[1]
+        for frames in (8, 20, 40):
+            common = (SCENARIOS[name], shift, truth, 5, frames, studies)
+            rows[f"{name}, {frames} frames"] = differences(*common, others=False)
+    return rows
 
 
 def in_folds(studies: int, shift: float) -> dict[str, Any]:

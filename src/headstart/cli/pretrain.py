@@ -61,7 +61,7 @@ def pretrain(
     dry_run: bool = typer.Option(
         False,
         "--dry-run",
-        help="Show the time and disk space that it needs; train nothing.",
+        help="Show the time and disk space needed; train nothing.",
     ),
     json: bool = typer.Option(False, "--json", help="Print the scores as one JSON object."),
 ) -> None:

@@ -61,11 +61,11 @@ def train(
     ),
     folds: int | None = typer.Option(
         None,
-        help="Cross-validate: train so many networks, each scored on labelled pictures that it has "
+        help="Cross-validate: train this many networks, each scored on labelled pictures that it has "
         "not seen, so that every labelled picture is a test picture once. [default: DATA's splits]",
         min=2,
     ),
-    fold: int | None = typer.Option(None, help="Train only this one of the --folds, from 1."),
+    fold: int | None = typer.Option(None, help="Train only this fold of --folds (1, 2, ...)."),
     seed: int | None = typer.Option(
         None,
         help="Determines the folds, which labelled frames --labels selects, their order, the "
@@ -109,7 +109,7 @@ def train(
     dry_run: bool = typer.Option(
         False,
         "--dry-run",
-        help="Show the time and disk space that it needs; train nothing.",
+        help="Show the time and disk space needed; train nothing.",
     ),
     json: bool = typer.Option(False, "--json", help="Print the scores as one JSON object."),
 ) -> None:

@@ -208,7 +208,9 @@ class RunConfig(_Supervised):
     def _fold_of_folds(self) -> RunConfig:
         """Check that a fold is one of the folds, and that test pictures are scored."""
         if self.fold is not None and (self.folds is None or self.fold > self.folds):
-            raise ValueError(f"fold is {self.fold}, but folds is {self.folds}")
+            raise ValueError(
+                f"fold is {self.fold}; expected 1 to the number of folds, {self.folds}"
+            )
         _refuse_in_folds(self.folds, self.score, self.frames)
         return self
 
