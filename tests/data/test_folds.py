@@ -30,7 +30,7 @@ def test_every_picture_is_a_test_picture_once(
     try:
         splits = [fold_splits(groups, present, folds, f, seed) for f in range(1, folds + 1)]
     except ValueError:
-        assert units(groups) < folds + 3  # three more always leave two to train and validate
+        assert any(groups) or len(groups) < folds + 2  # single pictures leave two for the rest
         return
     assert sorted(np.concatenate([s["test"] for s in splits])) == list(range(len(groups)))
     for parts in splits:
@@ -69,6 +69,15 @@ def test_rare_classes_are_spread(seed: int) -> None:
     part_of = deal([None] * 50, present, 5, seed, "test")
     assert np.bincount(part_of[present[:, 2]], minlength=5).tolist() == [1] * 5
     assert np.ptp(np.bincount(part_of[present[:, 1]], minlength=5)) <= 2
+
+
+def test_about_a_sixth_validates_though_one_group_is_large() -> None:
+    groups = ["a"] * 50 + [str(i) for i in range(40)]
+    present = np.ones((90, 2), bool)
+    sizes = [
+        {n: len(i) for n, i in fold_splits(groups, present, 3, f, 1).items()} for f in (1, 2, 3)
+    ]
+    assert all(s["validation"] <= 10 for s in sizes), sizes
 
 
 def test_another_seed_deals_anew_and_the_same_seed_does_not() -> None:

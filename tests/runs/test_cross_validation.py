@@ -11,20 +11,29 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from headstart.config.files import read_config
+import headstart
+from headstart.config.files import read_config, to_json
 from headstart.config.records import RunConfig
 from headstart.data.drawn.dataset import write_dataset
 from headstart.data.layouts.recognise import open_dataset
 from headstart.errors import DataError, InterruptedRun, UsageError
 from headstart.records.run_records import read_leaks
-from headstart.runs.cross_validation import cross_validate
+from headstart.runs.cross_validation import cross_validate, in_fold
 from headstart.runs.run import train
 from headstart.scores import segmentation as segmentation_scores
 from headstart.scores.frames_csv import read_frames_csv
+from headstart.tasks.lookup import labelled_task
 from tests.conftest import Silent, started, tiny
 from tests.tasks.classifier_runs import classifier
 
 SAME_BYTES = ("scores.json", "frames.csv", "metrics.jsonl", "config.json", "README.md")
+
+
+def labelled_alone(root: Path) -> Path:
+    """Fifteen labelled frames, and no others."""
+    write_dataset(root, train=9, validation=3, test=3, unlabelled=0, height=32, width=40)
+    shutil.rmtree(root / "colorization")
+    return root
 
 
 def folded(data: Path, **changes: object) -> RunConfig:
@@ -70,7 +79,7 @@ def test_the_records_are_those_of_a_run(run: Path) -> None:
     assert [row["epoch"] for row in rows] == [1, 2, 3]
     assert rows[0]["train_loss"] == pytest.approx(np.mean(losses))
     environment = json.loads((run / "environment.json").read_text())
-    assert set(environment["data"]) == {"labelled", "label map"}
+    assert set(environment["data"]) == {"labelled", "label map", "groups"}
     assert not (run / "weights.safetensors").exists()
     card = (run / "README.md").read_text()
     assert "3 folds" in card and "21 labelled frames" in card and "fold-3/README.md" in card
@@ -117,6 +126,63 @@ def test_one_fold_alone_is_the_same_run(run: Path, drawn: Path, tmp_path: Path) 
         assert (tmp_path / "two" / name).read_bytes() == (run / "fold-2" / name).read_bytes()
 
 
+def test_one_fold_alone_has_the_pretext_of_the_fold(tmp_path: Path) -> None:
+    """Through the verb, as `train --fold` does: without the fold's test pictures."""
+    data = labelled_alone(tmp_path / "d")
+    settings = {"size": (16, 24), "width": 2, "threads": 1, "device": "cpu", "steps": 3}
+    settings |= {"start": "colorization", "pretext_steps": 3, "folds": 3, "seed": 3}
+    headstart.train(data, out=tmp_path / "all", **settings)
+    headstart.train(data, out=tmp_path / "two", fold=2, **settings)
+    for name in ("weights.safetensors", "config.json", "start/leaks.json"):
+        assert (tmp_path / "two" / name).read_bytes() == (
+            tmp_path / "all/fold-2" / name
+        ).read_bytes(), name
+
+
+def test_other_groups_are_other_data(drawn: Path, tmp_path: Path) -> None:
+    """They decide the folds: with the same pictures, some would be tested twice."""
+    data = tmp_path / "data"
+    (data / "images").mkdir(parents=True)
+    (data / "masks").mkdir()
+    shutil.copy(drawn / "mapping.json", data)
+    for i, picture in enumerate(sorted(drawn.glob("segmentation/train/*/*_input.jpg"))):
+        shutil.copy(picture, data / f"images/{i}.jpg")
+        mask = picture.with_name(picture.name.replace("_input.jpg", "_mask.png"))
+        shutil.copy(mask, data / f"masks/{i}.png")
+    config, out = folded(data), tmp_path / "R"
+    train(in_fold(config, open_dataset(data), 1), out / "fold-1", Silent())
+    (out / "config.json").write_text(to_json(config))
+    lines = [f"{i},{i // 2}\n" for i in range(12)]
+    (data / "groups.csv").write_text("stem,group\n" + "".join(lines))
+    with pytest.raises(DataError, match=r"data-changed.*groups"):
+        cross_validate(config, out, Silent())
+
+
+def test_folds_that_were_dealt_differently_are_not_put_together(run: Path, tmp_path: Path) -> None:
+    task = labelled_task("segmentation")
+    with pytest.raises(DataError, match="dealt differently"):
+        task.write_pooled([run / "fold-1", run / "fold-2", run / "fold-1"], tmp_path)
+
+
+def test_starts_that_have_seen_test_pictures_are_refused(
+    drawn: Path, trained: Path, tmp_path: Path
+) -> None:
+    for start in (trained, trained / "weights.safetensors"):
+        with pytest.raises(UsageError, match="start-has-seen"):
+            cross_validate(folded(drawn, start=str(start)), tmp_path / "R", Silent())
+    assert not (tmp_path / "R").exists()
+    headstart.pretrain(drawn, out=tmp_path / "start", size=(16, 24), width=2, threads=1,
+                       device="cpu", steps=2)  # fmt: skip
+    config = folded(drawn, start=str(tmp_path / "start"), recipe=tiny(drawn).recipe.with_epochs(1))
+    cross_validate(config, tmp_path / "R", Silent())  # learned from unlabelled pictures alone
+
+
+def test_a_budget_that_a_fold_cannot_meet_is_refused_first(drawn: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="budget-too-large"):
+        cross_validate(folded(drawn, labels=15), tmp_path / "R", Silent())
+    assert not (tmp_path / "R").exists()
+
+
 def test_too_many_folds_are_refused_before_anything_is_made(drawn: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="21 labelled pictures are too few for 30 folds"):
         cross_validate(tiny(drawn, folds=30), tmp_path / "R", Silent())
@@ -125,10 +191,7 @@ def test_too_many_folds_are_refused_before_anything_is_made(drawn: Path, tmp_pat
 
 def test_a_pretext_of_labelled_pictures_sees_no_held_out_one(tmp_path: Path) -> None:
     """Without unlabelled pictures, each fold has a pretext of its own."""
-    data = write_dataset(
-        tmp_path / "d", train=9, validation=3, test=3, unlabelled=0, height=32, width=40
-    )
-    shutil.rmtree(data / "colorization")
+    data = labelled_alone(tmp_path / "d")
     config = started(data, "colorization", folds=3)
     cross_validate(config, tmp_path / "R", Silent())
     for fold in (1, 2, 3):

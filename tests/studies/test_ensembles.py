@@ -63,6 +63,27 @@ def test_added_seeds_are_scored_together_with_the_others(
     assert len(json.loads((tmp_path / "S/ensembles/scratch-all-6/members.json").read_text())) == 3
 
 
+def test_interrupted_before_they_are_scored_it_goes_on_with_them(
+    done: Path, drawn: Path, tmp_path: Path
+) -> None:
+    """As after a kill: all runs are finished, and only the ensembles are missing."""
+    shutil.copytree(done, tmp_path / "S")
+    shutil.rmtree(tmp_path / "S/ensembles/scratch-all-6")
+    config = tiny_study(drawn, starts=("scratch",), labels=(6,), seeds=(1, 2), width=4)
+    study(config, tmp_path / "S", Silent(), ignore)
+    assert (tmp_path / "S/study.json").read_bytes() == (done / "study.json").read_bytes()
+
+
+def test_a_study_that_an_older_version_finished_stays_as_it_is(
+    done: Path, drawn: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(done, tmp_path / "S")
+    shutil.rmtree(tmp_path / "S/ensembles")
+    config = tiny_study(drawn, starts=("scratch",), labels=(6,), seeds=(1, 2), width=4)
+    assert "together" not in study(config, tmp_path / "S", Silent(), ignore)
+    assert not (tmp_path / "S/ensembles").exists()
+
+
 def test_without_weights_nothing_is_scored_together(
     done: Path, drawn: Path, tmp_path: Path
 ) -> None:

@@ -52,4 +52,6 @@ def forecast(config: RunConfig | PretextConfig, cost: Cost) -> Iterator[str]:
         return
     half = steps // max(1, cost.runs) // 2
     smaller = "x".join(map(str, half_the_pixels(config.size)))
-    yield f"Half of that: --steps {half}, or --size {smaller}"
+    of_pretext = cost.pretext_steps // cost.pretexts // 2 if cost.pretexts and cost.steps else 0
+    fewer = f" --pretext-steps {of_pretext}" if of_pretext else ""
+    yield f"Half of that: --steps {half}{fewer}, or --size {smaller}"

@@ -42,8 +42,8 @@ def study(
     seeds: str = typer.Option("5", help="How many seeds, or which: 5 means 1,2,3,4,5."),
     folds: int | None = typer.Option(
         None,
-        help="Cross-validate in this many folds: each labelled picture is tested once per seed. For "
-        "data with few test pictures. [default: DATA's splits]",
+        help="Cross-validate in this many folds: each labelled picture is tested once per seed. "
+        "For data with few test pictures. [default: DATA's splits]",
         min=2,
     ),
     out: Path | None = typer.Option(

@@ -61,8 +61,8 @@ def train(
     ),
     folds: int | None = typer.Option(
         None,
-        help="Cross-validate: train this many networks, each scored on labelled pictures that it has "
-        "not seen, so that every labelled picture is a test picture once. [default: DATA's splits]",
+        help="Cross-validate: train this many networks, each scored on labelled pictures that it "
+        "has not seen, so that every labelled picture is tested once. [default: DATA's splits]",
         min=2,
     ),
     fold: int | None = typer.Option(None, help="Train only this fold of --folds (1, 2, ...)."),

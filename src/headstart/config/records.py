@@ -241,6 +241,13 @@ class RunConfig(_Supervised):
                 raise ValueError(f"pretext.{name} differs from the run's")
         return self
 
+    @property
+    def pretext_fits_the_fold(self) -> bool:
+        """Whether the pretext, if there is one, sees no held-out picture of the run's fold."""
+        if self.fold is None or self.pretext is None:
+            return True
+        return self.pretext.folds == self.folds and self.pretext.fold in (None, self.fold)
+
 
 class StudyConfig(_Supervised):
     """Every setting that decides the result of a study, apart from the data themselves.

@@ -54,11 +54,14 @@ def deal(
         key=lambda g: (-len(members[g]), *(~shows[g, rarest_first]).tolist(), tie[g]),
     )
     places = rng.permutation(parts).tolist()  # so that no part always gets the larger share
-    dealt: list[list[int]] = [[] for _ in range(parts)]  # sizes of the groups of each part
+    # Of the groups of each part: sums of their sizes, of ones, of squares and of cubes. Parts that
+    # are equal in all of these have groups of the same sizes.
+    dealt = [(0, 0, 0, 0)] * parts
     part_of = np.zeros(len(groups), dtype=np.int64)
     for g in order:
-        least = min(range(parts), key=lambda p: (sum(dealt[p]), len(dealt[p]), dealt[p], places[p]))
-        dealt[least].append(len(members[g]))
+        least = min(range(parts), key=lambda p: (dealt[p], places[p]))
+        size, (total, count, squares, cubes) = len(members[g]), dealt[least]
+        dealt[least] = (total + size, count + 1, squares + size**2, cubes + size**3)
         part_of[members[g]] = least
     return part_of
 
@@ -91,7 +94,12 @@ def fold_splits(
         raise ValueError("fewer than two groups are left to train and to validate")
     parts = min(_VALIDATION_PARTS, units)
     part_of_rest = deal(rest_groups, present[rest], parts, seed, f"validation {fold}")
-    validates = part_of_rest == np.bincount(part_of_rest).argmax()
+    sizes = np.bincount(part_of_rest, minlength=parts)
+    shows = [int(present[rest[part_of_rest == p]].any(0).sum()) for p in range(parts)]
+    # closest to a sixth of the pictures; of equally large ones, that with most classes
+    away = np.abs(sizes * _VALIDATION_PARTS - len(rest))
+    chosen = min(range(parts), key=lambda p: (away[p], -sizes[p], -shows[p]))
+    validates = part_of_rest == chosen
     tested = np.flatnonzero(part_of == fold - 1)
     return {"train": rest[~validates], "validation": rest[validates], "test": tested}
 

@@ -24,7 +24,7 @@ from headstart.inference.members import members_of
 from headstart.inference.onnx_file import is_onnx
 from headstart.inference.opening import kind_for, open_predictor
 from headstart.records.run_records import read_environment
-from headstart.records.vouching import CONFIG
+from headstart.records.vouching import CONFIG, holds_run
 from headstart.scores import segmentation as segmentation_scores
 from headstart.tasks.lookup import labelled_task
 
@@ -53,12 +53,15 @@ def _refuse_seen(folder: Path, dataset: Any) -> None:
     Raises:
         UsageError: the dataset is theirs; each of its labelled pictures trained some of them.
     """
-    if is_onnx(folder) or not (folder / CONFIG).exists():
+    folder = folder.parent if is_onnx(folder) else folder
+    if not (folder / CONFIG).exists() or not holds_run(folder):
         return
     members = members_of(folder)
     run = members.runs[0] if members else folder
     config = read_config(run / CONFIG)
     if not isinstance(config, RunConfig) or config.folds is None:
+        return
+    if kind_for(dataset).task != config.task:  # opening the run says so
         return
     now = labelled_task(config.task).hashes(dataset, config, run)
     if now[LABELLED] == read_environment(run).data.get(LABELLED):

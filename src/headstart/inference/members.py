@@ -61,16 +61,18 @@ def members_of(folder: Path) -> Members | None:
     config = read_config(path)
     if not isinstance(config, RunConfig) or config.folds is None or config.fold is not None:
         return None
-    return Members(_folds(folder), config.task, f"the {config.folds} folds of {folder}")
+    return Members(
+        _folds(folder, config.folds), config.task, f"the {config.folds} folds of {folder}"
+    )
 
 
-def _folds(folder: Path) -> tuple[Path, ...]:
-    if not (folder / SCORES).exists():
+def _folds(folder: Path, folds: int) -> tuple[Path, ...]:
+    runs = tuple(folder / f"fold-{k}" for k in range(1, folds + 1))
+    if not all((run / SCORES).exists() for run in (folder, *runs)):
         message = f"{folder} holds a cross-validation that is not finished"
         hint = "give the same train command again: it resumes"
         raise DataError(Finding("no-weights", "error", message, hint))
-    folds = folder.glob(f"fold-*/{SCORES}")
-    return tuple(sorted((p.parent for p in folds), key=lambda p: int(p.name.partition("-")[2])))
+    return runs
 
 
 def _of_study(folder: Path) -> Members:
@@ -91,7 +93,9 @@ def _of_study(folder: Path) -> Members:
     complete = {name: sorted(runs) for name, runs in arms.items() if len(runs) == most}
     value, name = max((mean(v for *_, v in runs), name) for name, runs in complete.items())
     chosen = [run for _, run, _ in complete[name]]
-    runs = chosen if study.folds is None else [fold for run in chosen for fold in _folds(run)]
+    runs = chosen
+    if study.folds is not None:
+        runs = [fold for run in chosen for fold in _folds(run, study.folds)]
     seeds = "1 seed" if most == 1 else f"{most} seeds"
     of_folds = "" if study.folds is None else f", {study.folds} folds each"
     best_of = f", the best of {len(complete)} on validation" if len(complete) > 1 else ""

@@ -118,8 +118,9 @@ def cross_validation_card(
         "The folds' networks share most of their training data, so these scores differ less than "
         "those of networks trained on different data would.",
         "## Use",
-        "This folder has no weights of its own. Each fold has: for example `headstart predict "
-        "THIS_FOLDER/fold-1 PICTURES`.",
+        "`headstart predict THIS_FOLDER PICTURES` averages the probabilities of the folds' "
+        "networks. Each fold's folder is a run of its own, whose README counts the pictures that "
+        "its test and training pictures share.",
     ]
     return "\n\n".join(blocks) + "\n"
 

@@ -35,10 +35,11 @@ from headstart.runs.card import cross_validation_card
 from headstart.runs.folder import check_folder, is_finished
 from headstart.runs.records import record_environment, refuse_changed_data
 from headstart.runs.run import train
+from headstart.runs.seen_starts import refuse_seen_starts
 from headstart.scores.frames_csv import FRAMES
 from headstart.system.disk import disk_errors, json_text, locked, write_atomic
 from headstart.system.signals import Stopping
-from headstart.tasks.budgets import sizes_in_folds
+from headstart.tasks.budgets import budget_too_large, sizes_in_folds
 from headstart.tasks.interface import LabelledTask
 from headstart.tasks.lookup import labelled_task
 from headstart.tasks.pretext import pictures_of
@@ -71,13 +72,17 @@ def cross_validate(
         The content of ``scores.json``: the scores over all labelled pictures.
 
     Raises:
-        UsageError: there are too few pictures or groups for so many folds.
+        UsageError: there are too few pictures or groups for so many folds, or the start was trained
+            on some of the pictures.
         HeadstartError: as [`train`][headstart.runs.run.train].
     """
     assert config.folds is not None and config.fold is None
     task = labelled_task(config.task)
     dataset = task.open(Path(config.data)) if dataset is None else dataset
-    sizes_in_folds(task, dataset, config.folds)  # before the folder is created
+    available = sizes_in_folds(task, dataset, config.folds).pictures["train"]
+    if config.labels is not None and config.labels > available:  # before hours of training
+        raise budget_too_large(config.labels, available)
+    refuse_seen_starts(config, (config.start,), task, dataset)
     check_folder(config, out)
     if is_finished(out, task.finished):  # reading needs no lock: the disk may be read-only
         refuse_changed_data(out, read_environment(out).data, task.hashes(dataset, config, out))
@@ -131,8 +136,9 @@ def _write_records(
     }
     if first.start is not None:
         facts["start"] = first.start.model_dump()
-    if first.start_pictures is not None:
-        facts["start_pictures"] = first.start_pictures.model_dump()
+    seen = [e.start_pictures for e in environments if e.start_pictures is not None]
+    if seen:  # that of the fold whose start has seen most
+        facts["start_pictures"] = max(seen, key=lambda s: s.copies + s.near).model_dump()
     record_environment(out, config, first.data, facts)
     histories = [read_metrics(run) for run in runs]
     _write_lines(out / METRICS, map(_mean_row, zip(*histories, strict=False)))
@@ -149,7 +155,7 @@ def _write_records(
     if sheet.exists():
         with disk_errors(sheet):
             write_atomic(out / sheet.name, sheet.read_bytes())
-    card = cross_validation_card(config, scores, of_folds, first, name)
+    card = cross_validation_card(config, scores, of_folds, read_environment(out), name)
     write_atomic(out / "README.md", card)
     content = json_text(scores).encode()
     write_manifest(out, _RECORDS, {SCORES: content})

@@ -68,6 +68,8 @@ def cost_of_run(config: RunConfig, dataset: Any = None) -> Cost:
         sizes = sizes_in_folds(task, dataset, config.folds)
     labels = config.labels or sizes.pictures["train"]
     pictures = labels + sizes.pictures["validation"] + sizes.pictures[config.score]
+    if config.folds is not None:
+        pictures = sizes.pictures["test"]  # all labelled pictures, once for each fold
     steps, seconds = 0, 0.0
     for training in reversed(task.trainings(config)):
         training_steps = training.recipe.total_steps(labels, sizes.pictures["train"])

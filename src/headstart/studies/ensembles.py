@@ -31,11 +31,26 @@ ENSEMBLES = "ensembles"
 _MEMBERS = "members.json"
 
 
-def write_ensembles(planned: Plan, out: Path, ledger: Ledger, stop: Callable[[], bool]) -> None:
-    """Score the seeds of each arm together, where that is not done yet.
+def missing(planned: Plan, out: Path, ledger: Ledger) -> dict[str, list[dict[str, Any]]]:
+    """Return the ledger's lines of each arm whose seeds are not scored together yet.
 
     An arm with a single seed, or whose runs have lost their weights, is left out. So are
-    cross-validations, of which each seed has several networks.
+    cross-validations, of which each seed has several networks, and studies that an older version
+    finished, which have no folder for it.
+    """
+    if planned.config.folds is not None or not (out / ENSEMBLES).is_dir():
+        return {}
+    return {
+        name: lines
+        for name, lines in _arms(ledger).items()
+        if len(lines) > 1
+        and all((out / line["run"] / WEIGHTS).exists() for line in lines)
+        and not _is_written(out / ENSEMBLES / name, _members(lines))
+    }
+
+
+def write_ensembles(planned: Plan, out: Path, ledger: Ledger, stop: Callable[[], bool]) -> None:
+    """Score the seeds of each arm together, where that is [`missing`][].
 
     Args:
         planned: plan of the study.
@@ -46,16 +61,12 @@ def write_ensembles(planned: Plan, out: Path, ledger: Ledger, stop: Callable[[],
     Raises:
         DataError, DiskError: as their names say.
     """
-    if planned.config.folds is not None:
-        return
     task = labelled_task(planned.config.task)
-    for name, lines in _arms(ledger).items():
+    for name, lines in missing(planned, out, ledger).items():
+        if stop():
+            return
         runs, folder = [out / line["run"] for line in lines], out / ENSEMBLES / name
         members = _members(lines)
-        if len(runs) < 2 or stop() or _is_written(folder, members):
-            continue
-        if not all((run / WEIGHTS).exists() for run in runs):
-            continue
         with disk_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
             for file in (SCORES, FRAMES, "manifest.json"):

@@ -22,6 +22,7 @@ from headstart.data.layouts.dataset import LABELLED
 from headstart.errors import DataError, Finding, UsageError
 from headstart.runs.folder import strangers
 from headstart.runs.records import refuse_other_data
+from headstart.runs.seen_starts import refuse_seen_starts
 from headstart.scores.pooled import Groups
 from headstart.studies.cells import Cell, cells, pretext_config, run_config
 from headstart.studies.ledger import Ledger, read_ledger
@@ -29,7 +30,7 @@ from headstart.studies.verdicts import numbered_groups, prospects
 from headstart.tasks.budgets import budget_too_large, sizes_in_folds
 from headstart.tasks.interface import DatasetSize
 from headstart.tasks.lookup import labelled_task, task_named
-from headstart.tasks.pretext import PretextPictures, labelled_frames, pictures_of
+from headstart.tasks.pretext import PretextPictures, hashes_of_folds, pictures_of
 
 _OURS = (
     ".lock", "cache", "config.json", "ledger.jsonl", "study.json", "runs", "starts", "ensembles",
@@ -132,7 +133,7 @@ def plan(config: StudyConfig, out: Path, dataset: Any = None) -> Plan:
         hint = "restore config.json, or remove their lines from ledger.jsonl"
         raise DataError(Finding("ledger-differs", "error", message, hint, unknown))
     todo = tuple(cell for cell in all_cells if cell.run not in done)
-    _check(config, sizes.pictures["train"], todo)
+    _check(config, dataset, sizes.pictures["train"], todo)
     runs = (out / run for run in done)
     refuse_other_data(task, run_config(config, all_cells[0]), dataset, out, runs)
     folders: dict[tuple[str, int], tuple[str, ...]] = {}
@@ -187,7 +188,7 @@ def _files(out: Path) -> tuple[bytes | None, bytes | None]:
     return config, ledger
 
 
-def _check(config: StudyConfig, available: int, todo: tuple[Cell, ...]) -> None:
+def _check(config: StudyConfig, dataset: Any, available: int, todo: tuple[Cell, ...]) -> None:
     """Report everything that would stop a study later; starts of finished runs are not needed."""
     findings: list[Finding] = []
     if todo:
@@ -199,6 +200,11 @@ def _check(config: StudyConfig, available: int, todo: tuple[Cell, ...]) -> None:
                 weights_file(start)
             except UsageError as e:
                 findings += e.findings
+    if config.folds is not None:
+        try:
+            refuse_seen_starts(config, needed, labelled_task(config.task), dataset)
+        except UsageError as e:
+            findings += e.findings
     if SCRATCH_LONGER in config.starts and not set(config.starts) & set(PRETEXT_NAMES):
         message = f"{SCRATCH_LONGER} adds the training steps of a pretext, and --starts has none"
         hint = f"add a pretext to --starts: {', '.join(PRETEXT_NAMES)}"
@@ -228,9 +234,10 @@ def _pretext_folders(
 ) -> dict[tuple[str, int], tuple[str, ...]]:
     """Return the pretext folders, named by a hash of settings and pictures."""
     folds = _folds_of_pretexts(config, pictures)
-    # the pictures of a fold are drawn from all labelled frames
-    frames = pictures.pool if folds == (None,) else labelled_frames(pictures)
-    content = digest(frames, pictures.root)
+    if folds == (None,):
+        content = digest(pictures.pool, pictures.root)
+    else:  # the pictures of a fold are drawn from all of these
+        content = json.dumps(hashes_of_folds(pictures))
 
     def folder(name: str, seed: int, fold: int | None) -> str:
         settings = pretext_config(config, name, seed, fold).model_dump(exclude={"data"})

@@ -29,13 +29,13 @@ from headstart.config.records import PRETEXT_NAMES, SCRATCH_LONGER, RunConfig, S
 from headstart.errors import Finding, HeadstartError
 from headstart.runs.initial_weights import try_starts
 from headstart.studies.cells import Cell, cells, pretext_config, run_config
-from headstart.studies.ensembles import read_ensembles, write_ensembles
+from headstart.studies.ensembles import ENSEMBLES, missing, read_ensembles, write_ensembles
 from headstart.studies.ledger import Ledger, line_of, write_ledger
 from headstart.studies.plan import Plan, plan, replanned, scored_groups, steps_of
 from headstart.studies.summary import is_written, write_summary
 from headstart.studies.verdicts import compare
 from headstart.studies.workers import Work, working
-from headstart.system.disk import locked, write_atomic
+from headstart.system.disk import disk_errors, locked, write_atomic
 from headstart.system.signals import Stopping
 from headstart.tasks.lookup import labelled_task, task_named
 from headstart.training.listener import Listener
@@ -80,6 +80,9 @@ def study(
     with locked(out), Stopping() as stopping, contextlib.ExitStack() as stack:
         planned = replanned(planned, out)
         write_atomic(out / "config.json", study_to_json(planned.config))
+        if planned.todo:  # a study that an older version finished stays as it is
+            with disk_errors(out):
+                (out / ENSEMBLES).mkdir(exist_ok=True)
         ledger = dict(planned.done)
         order = [cell.run for cell in cells(planned.config)]
         write_ledger(out, ledger, order)
@@ -114,9 +117,13 @@ def study(
             message = f"{len(ledger)} of the {len(order)} runs of {out} are done; expected all"
             hint = "run the same command again to resume"
             raise HeadstartError(Finding("unfinished", "error", message, hint))
-        if planned.todo:  # a study of an older version stays as it was
-            write_ensembles(planned, out, ledger, stopping.asked)
-        return _write_study(out, planned, ledger)
+        write_ensembles(planned, out, ledger, stopping.asked)
+        record = _write_study(out, planned, ledger)
+        if stopping.asked() and missing(planned, out, ledger):
+            message = f"stopped while seeds were scored together; all runs of {out} are finished"
+            hint = f"run the same command again to score them (--out {out})"
+            raise stopping.interrupted(Finding("interrupted", "info", message, hint))
+        return record
 
 
 def without_checkpoints(run: Path) -> None:
@@ -174,6 +181,8 @@ def _finished_study(out: Path, planned: Plan) -> dict[str, Any] | None:
     Reading needs no lock: the disk may be read-only.
     """
     if planned.todo or planned.files[0] != study_to_json(planned.config).encode():
+        return None
+    if missing(planned, out, planned.done):
         return None
     record = _study_record(out, planned, planned.done)
     return record if is_written(out, record) else None

@@ -33,6 +33,7 @@ from headstart.scores.pooled import ACCURACY
 from headstart.system.disk import write_atomic
 from headstart.tasks.interface import DatasetSize, Prepared
 from headstart.tasks.measures import Measures, Sheet
+from headstart.tasks.results import refuse_twice
 
 if TYPE_CHECKING:
     from torch.nn import Module as Network
@@ -156,6 +157,7 @@ class Classification:
         rows = [
             row for run in folds for row in read_answers(read_record(run, FRAMES), run / FRAMES)
         ]
+        refuse_twice([row[0] for row in rows], out)
         rows.sort(key=lambda row: (natural_key(row[0]), row[0]))
         truth, predicted = (np.array([index_of[row[i]] for row in rows]) for i in (1, 2))
         names = tuple(row[0] for row in rows)

@@ -31,6 +31,7 @@ from headstart.records.vouching import CONFIG, holds_run
 from headstart.seeding import generator
 from headstart.tasks.interface import Prepared
 from headstart.tasks.measures import Measures, Sheet
+from headstart.tasks.segmentation import hash_of_groups
 
 if TYPE_CHECKING:
     from torch.nn import Module as Network
@@ -140,10 +141,10 @@ class PretextTask:
     def hashes(self, dataset: PretextPictures, config: PretextConfig, run: Path) -> dict[str, str]:
         """See the interface; leaves out the pictures that the run left out as leaks.
 
-        The pictures of a fold are drawn from all labelled frames, which are hashed instead.
+        The pictures of a fold are drawn from those of the dataset, which are hashed instead.
         """
         if config.fold is not None:
-            return {LABELLED: digest(labelled_frames(dataset), dataset.root)}
+            return hashes_of_folds(dataset)
         record = read_leaks(run)
         leaked = {*record.copies, *record.near} if record.dropped else set()
         indices = (i for i, f in enumerate(dataset.pool) if shown(f.image, dataset.root) in leaked)
@@ -209,6 +210,16 @@ def labelled_frames(pictures: PretextPictures) -> tuple[Frame, ...]:
     """Return all labelled frames of the dataset, from which folds are drawn."""
     assert pictures.dataset is not None
     return pooled(pictures.dataset).splits[LABELLED]
+
+
+def hashes_of_folds(pictures: PretextPictures) -> dict[str, str]:
+    """Return the SHA-256 of everything that decides the pictures of a fold, by name."""
+    assert pictures.dataset is not None
+    return {
+        LABELLED: digest(labelled_frames(pictures), pictures.root),
+        "groups": hash_of_groups(pictures.dataset),
+        "pictures": digest([replace(f, mask=None) for f in pictures.pool], pictures.root),
+    }
 
 
 def pictures_of_fold(

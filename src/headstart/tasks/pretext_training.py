@@ -13,11 +13,10 @@ from torch import nn
 
 from headstart.config.recipes import PretextRecipe
 from headstart.config.records import PretextConfig
-from headstart.data.decoded_frames import Decoded, channel_statistics, decode, digest
+from headstart.data.decoded_frames import Decoded, channel_statistics, decode
 from headstart.data.files import merged
 from headstart.data.folds import fold_splits
 from headstart.data.label_map import LabelMap
-from headstart.data.layouts.dataset import LABELLED
 from headstart.data.transforms import augment_image
 from headstart.errors import DataError, Finding
 from headstart.models.encoder_unet import make_segmenter
@@ -29,6 +28,7 @@ from headstart.tasks.interface import Prepared, Scored, Stage
 from headstart.tasks.pretext import (
     PretextPictures,
     find_leaks,
+    hashes_of_folds,
     labelled_frames,
     leaks_record,
     pictures_of_fold,
@@ -54,6 +54,7 @@ def prepare(config: PretextConfig, pictures: PretextPictures, cache: Path) -> Pr
         DataError: the pictures cannot be used; lists every fault.
     """
     device, recipe = torch.device(config.device), config.recipe
+    of_dataset = pictures
     if config.folds is not None:
         pictures = _of_folds(pictures, config, cache)
     leaks = find_leaks(pictures)
@@ -86,7 +87,7 @@ def prepare(config: PretextConfig, pictures: PretextPictures, cache: Path) -> Pr
 
     data = {"train": train.digest, "validation": validation.digest}
     if config.fold is not None:
-        data = {LABELLED: digest(labelled_frames(pictures), pictures.root)}
+        data = hashes_of_folds(of_dataset)
     of_folds = "" if config.fold is None else f", fold {config.fold} of {config.folds}"
     return Prepared(
         title=f"pretext {config.pretext}{of_folds}",

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from headstart.errors import printable
+from headstart.errors import DataError, Finding, printable
 from headstart.records.run_records import SCORES
 from headstart.records.vouching import damaged
 from headstart.scores.frames_csv import FRAMES, FrameCounts
@@ -38,6 +40,23 @@ def read_result(task: LabelledTask, run: Path) -> tuple[dict[str, Any], FrameCou
         differ = f"its {name} is {recorded}; {FRAMES} gives {computed}; one of the two has changed"
         raise damaged(run / SCORES, differ)
     return scores, counts
+
+
+def refuse_twice(names: Sequence[str], out: Path) -> None:
+    """Refuse to put folds together that were dealt differently.
+
+    Args:
+        names: the test pictures of all folds.
+        out: folder of the cross-validation.
+
+    Raises:
+        DataError: a picture was tested twice, and so another one never.
+    """
+    twice = tuple(name for name, count in Counter(names).items() if count > 1)
+    if twice:
+        message = f"the folds of {out} were dealt differently: some pictures are in two of them"
+        hint = "delete its folder, and repeat the command that made it"
+        raise DataError(Finding("bad-record", "error", message, hint, twice))
 
 
 def _headline(task: LabelledTask, counts: FrameCounts) -> float | None:

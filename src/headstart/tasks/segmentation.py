@@ -32,6 +32,7 @@ from headstart.scores.segmentation import SCORES
 from headstart.system.disk import write_atomic
 from headstart.tasks.interface import DatasetSize, Prepared
 from headstart.tasks.measures import Measures, Sheet
+from headstart.tasks.results import refuse_twice
 
 if TYPE_CHECKING:
     from torch.nn import Module as Network
@@ -126,7 +127,8 @@ class Segmentation:
         """See the interface."""
         if config.folds is not None:
             frames = pooled(dataset).splits[LABELLED]
-            return {LABELLED: digest(frames, dataset.root), **hashes_of_labels(dataset)}
+            of_frames = {LABELLED: digest(frames, dataset.root), "groups": hash_of_groups(dataset)}
+            return {**of_frames, **hashes_of_labels(dataset)}
         splits = ("train", "validation", config.score)
         hashes = {s: digest(dataset.splits.get(s, ()), dataset.root) for s in splits}
         return {**hashes, **hashes_of_labels(dataset)}
@@ -158,6 +160,7 @@ class Segmentation:
         """See the interface."""
         parts = [self.read_counts(run) for run in folds]
         names = [name for part in parts for name in part.frames]
+        refuse_twice(names, out)
         order = sorted(range(len(names)), key=lambda i: (natural_key(names[i]), names[i]))
         counts = np.concatenate([part.counts for part in parts])[order]
         classes = parts[0].names
@@ -205,6 +208,13 @@ def hashes_of_labels(dataset: Dataset) -> dict[str, str]:
     """Return the SHA-256 of the label map and, if there is one, of ``dataset.toml``."""
     described = {"dataset.toml": dataset.description} if dataset.description else {}
     return {"label map": hash_of_label_map(dataset.label_map), **described}
+
+
+def hash_of_groups(dataset: Dataset) -> str:
+    """Return the SHA-256 of the names and groups of all labelled frames, which decide the folds."""
+    frames = pooled(dataset).splits[LABELLED]
+    named = [[frame.name, frame.group] for frame in frames]
+    return hashlib.sha256(json.dumps(named).encode()).hexdigest()
 
 
 def hash_of_label_map(label_map: LabelMap) -> str:

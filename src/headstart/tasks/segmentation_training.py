@@ -47,7 +47,7 @@ from headstart.tasks.class_maps import count_frames, each_class_map, frame_count
 from headstart.tasks.code_snippets import onnx_code
 from headstart.tasks.interface import CardFacts, Prepared, Scored, Stage
 from headstart.tasks.mismatches import mismatches
-from headstart.tasks.segmentation import hashes_of_labels, recipe_of
+from headstart.tasks.segmentation import hash_of_groups, hashes_of_labels, recipe_of
 from headstart.tasks.weaknesses import weak_classes
 from headstart.training.batch_source import Batch, Batches, Stop, at_least_two
 from headstart.training.fit import State
@@ -64,6 +64,7 @@ def prepare(config: RunConfig, dataset: Dataset, cache: Path) -> Prepared:
     Raises:
         DataError: the data cannot be used; lists every fault.
     """
+    groups = hash_of_groups(dataset)
     dataset, (train_split, validation, scored) = _decoded(dataset, config, cache)
     budget_indices = labelled_indices(train_split.present, train_split.names, config)
     budget = train_split.subset(budget_indices)
@@ -104,7 +105,8 @@ def prepare(config: RunConfig, dataset: Dataset, cache: Path) -> Prepared:
 
     digests = {name: split.digest for name, split in splits.items()}
     if config.fold is not None:
-        digests = {LABELLED: train_split.digest}  # of all frames that the folds are drawn from
+        # of all frames that the folds are drawn from, and what decides the folds
+        digests = {LABELLED: train_split.digest, "groups": groups}
     of_folds = "" if config.fold is None else f", fold {config.fold} of {config.folds}"
     return Prepared(
         title=f"segmentation from {config.start}, at {config.size[0]}x{config.size[1]}{of_folds}",
@@ -164,6 +166,7 @@ def _decoded(dataset: Dataset, config: RunConfig, cache: Path) -> tuple[Dataset,
 def _decoded_fold(dataset: Dataset, config: RunConfig, cache: Path) -> tuple[Dataset, _Parts]:
     """Decode all labelled frames, and draw the splits of the fold from them."""
     assert config.folds is not None and config.fold is not None
+    assert config.pretext_fits_the_fold  # else its start has seen held-out pictures
     frames = pooled(dataset).splits[LABELLED]
     pool = decode(frames, config.size, dataset.label_map, dataset.root, cache)
     groups = [frame.group for frame in frames]

@@ -48,6 +48,7 @@ def segment_together(
     """
     names, width = dataset.label_map.names, config.width
     assert width is not None
+    torch.set_num_threads(config.threads)  # as in the runs: else the last bits may differ
     device = torch.device(config.device)
     together = _averaged([make_segmenter(config.model, len(names), width) for _ in runs], runs)
     frames, label_map = dataset.splits[config.score], dataset.label_map
@@ -67,6 +68,7 @@ def classify_together(
     Arguments and errors are those of [`segment_together`][].
     """
     names, device = dataset.names, torch.device(config.device)
+    torch.set_num_threads(config.threads)
     networks = [make_network(config.model, len(names))[0] for _ in runs]
     network = placed(_averaged(networks, runs), device)
     data = read_labelled_pictures(dataset, config.score, config.size, cache)

@@ -14,6 +14,7 @@ from headstart.config.options import PretextRecipeOption, RecipeOption, TrainOpt
 from headstart.config.records import RunConfig
 from headstart.config.resolve import run_config
 from headstart.errors import Finding
+from headstart.runs.seen_starts import refuse_seen_starts
 from headstart.studies.costs import Cost, cost_of_run
 from headstart.tasks.lookup import find_task
 from headstart.training.listener import SILENT, Listener
@@ -158,12 +159,15 @@ def train(
         if listener is not None:
             listener.finding(finding)
 
-    from headstart.runs.cross_validation import cross_validate
+    from headstart.runs.cross_validation import cross_validate, in_fold
     from headstart.runs.folder import fresh_folder
     from headstart.runs.run import train as train_run
 
     fitting_size = functools.partial(problem.fitting_size, dataset)
     chosen = on_this_machine(chosen, options, before, fitting_size)
+    if chosen.fold is not None:
+        chosen = in_fold(chosen, dataset, chosen.fold)
+        refuse_seen_starts(chosen, (chosen.start,), problem, dataset)
     folder = fresh_folder(folder) if fresh else folder
     if dry_run:
         return TrainResult(folder, chosen, {}, (), findings, cost_of_run(chosen, dataset))
