@@ -16,6 +16,7 @@ from headstart.errors import DataError, UsageError
 from headstart.exports.to_onnx import export_run
 from headstart.inference.members import members_of
 from headstart.inference.opening import open_classifier, open_segmenter
+from headstart.labelling.known_frames import known_of
 from headstart.labelling.suggestion import suggest
 from headstart.runs.cross_validation import cross_validate
 from headstart.studies.study import study
@@ -125,6 +126,13 @@ def test_folds_as_one_onnx_file(folded: Path, tmp_path: Path) -> None:
 def test_suggest_takes_one_network(folded: Path, drawn: Path) -> None:
     with pytest.raises(UsageError, match=r"several-networks[\s\S]*fold-1"):
         suggest(folded, [], drawn, 2, torch.device("cpu"))
+
+
+def test_a_fold_knows_what_it_learned_from(folded: Path, drawn: Path) -> None:
+    known = known_of(folded / "fold-1")
+    names = (folded / "fold-1/labels.txt").read_text().split()
+    assert [f.name for f in known.learned] == names and not known.findings
+    assert len(known.labelled) == 21, "none of the labelled frames is suggested"
 
 
 def test_classifiers_average_too(coloured: Path, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from headstart.config.files import read_frame_names, read_run_config
 from headstart.config.records import RunConfig
-from headstart.data.layouts.dataset import Dataset
+from headstart.data.layouts.dataset import LABELLED, Dataset, pooled
 from headstart.data.layouts.recognise import open_dataset
 from headstart.data.pictures.frame import Frame
 from headstart.errors import DataError, Finding
@@ -53,8 +53,10 @@ def known_of(run: Path) -> KnownFrames:
         return KnownFrames((), (), (), data, (_unknown(message, hint),))
     labelled = dataset.splits.get("train", ())
     held_out = tuple(f for s in ("validation", "test") for f in dataset.splits.get(s, ()))
+    if config.fold is not None:  # drawn from all labelled frames, none of which needs labels
+        labelled, held_out = pooled(dataset).splits[LABELLED], ()
     findings, learned = [], labelled
-    if config.labels is not None:
+    if config.labels is not None or config.fold is not None:
         try:
             names = read_frame_names(run / LABELS)
         except DataError as e:
