@@ -15,6 +15,7 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 from PIL import Image
 
+from headstart.config.records import folds_of
 from headstart.errors import printable
 from headstart.plots.overlay import colour
 from headstart.reports import charts, page_tables, provenance, sentences
@@ -133,6 +134,7 @@ def render(
             "predictions": _predictions(records, arms, pictures),
             "legend": _legend(run.frames.names[1:]),
             "validation": run.labelled.validation,
+            "folds": folds_of(records.config),
         }
     return environment.from_string(template).render(content) + "\n"
 

@@ -80,7 +80,8 @@ def study(
     with locked(out), Stopping() as stopping, contextlib.ExitStack() as stack:
         planned = replanned(planned, out)
         write_atomic(out / "config.json", study_to_json(planned.config))
-        if planned.todo:  # a study that an older version finished stays as it is
+        # a study that an older version finished stays as it is
+        if planned.todo and planned.config.folds is None:
             with disk_errors(out):
                 (out / ENSEMBLES).mkdir(exist_ok=True)
         ledger = dict(planned.done)

@@ -64,7 +64,7 @@ def prepare(config: RunConfig, dataset: Dataset, cache: Path) -> Prepared:
     Raises:
         DataError: the data cannot be used; lists every fault.
     """
-    groups = hash_of_groups(dataset)
+    groups = {} if config.fold is None else {"groups": hash_of_groups(dataset)}
     dataset, (train_split, validation, scored) = _decoded(dataset, config, cache)
     budget_indices = labelled_indices(train_split.present, train_split.names, config)
     budget = train_split.subset(budget_indices)
@@ -106,7 +106,7 @@ def prepare(config: RunConfig, dataset: Dataset, cache: Path) -> Prepared:
     digests = {name: split.digest for name, split in splits.items()}
     if config.fold is not None:
         # of all frames that the folds are drawn from, and what decides the folds
-        digests = {LABELLED: train_split.digest, "groups": groups}
+        digests = {LABELLED: train_split.digest, **groups}
     of_folds = "" if config.fold is None else f", fold {config.fold} of {config.folds}"
     return Prepared(
         title=f"segmentation from {config.start}, at {config.size[0]}x{config.size[1]}{of_folds}",
