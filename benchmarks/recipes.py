@@ -61,6 +61,7 @@ CANDIDATES = {
     "stronger": _augmented(rotation=20.0, scale=1.4, brightness=0.4, contrast=0.4, saturation=0.4),
     "half the rate": DEFAULT.model_copy(update={"learning_rate": 3e-3}),
     "no least area": DEFAULT.model_copy(update={"min_area": 0.0}),
+    "batch of 10": DEFAULT.model_copy(update={"batch": 10, "steps": 1200}),
 }
 
 
@@ -108,6 +109,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seeds", default="1,2,3")
     parser.add_argument("--threads", type=int, default=available_threads())
+    parser.add_argument("--candidates", default=",".join(CANDIDATES), help="which of them to train")
     parser.add_argument("--table", action="store_true")
     options = parser.parse_args()
     rows = []
@@ -125,7 +127,8 @@ def main() -> None:
                 for c in CASES.values()
             }
             for seed in map(int, options.seeds.split(",")):
-                for candidate, recipe in CANDIDATES.items():
+                for candidate in options.candidates.split(","):
+                    recipe = CANDIDATES[candidate]
                     for name, case in CASES.items():
                         if (candidate, name, seed) in done:
                             continue
