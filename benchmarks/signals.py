@@ -30,7 +30,7 @@ POINTS = {
     "a pretext's fit": "headstart.tasks.pretext_training:restoration_batches",
     "a pretext's scoring": "headstart.tasks.pretext_training:_score",
     "decoding for a run": "headstart.tasks.segmentation_training:_decoded",
-    "fit": "headstart.tasks.segmentation_training:frame_batches",
+    "fit": "headstart.tasks.segmentation_batches:frame_batches",
     "validation": "headstart.tasks.segmentation_training:frame_counts",
     "scoring": "headstart.tasks.segmentation_training:_score",
     "a model card": "headstart.runs.run:model_card",

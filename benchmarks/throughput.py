@@ -54,7 +54,7 @@ from headstart.runs.records import environment
 from headstart.seeding import key
 from headstart.system.devices import pick_device
 from headstart.system.processor import available_threads
-from headstart.tasks.segmentation_training import frame_batches
+from headstart.tasks.segmentation_batches import frame_batches
 from headstart.training.batch_source import Batches
 from headstart.training.fit import fit, make_optimizer
 from headstart.training.listener import Row

@@ -21,6 +21,7 @@ from headstart.data.transforms import (
     draw_colour,
     flip,
     recolour,
+    surroundings,
     warp,
 )
 
@@ -331,3 +332,28 @@ def test_ignored_pixels_move_with_the_picture(border: str, moves: bool) -> None:
     assert 0.1 < where.float().mean() < 0.5
     assert torch.equal(moved(changed) == 255, where)
     assert torch.equal(moved(changed)[~where], moved(mask.to(torch.uint8))[~where])
+
+
+@given(
+    rotation=st.floats(0, 180), scale=st.floats(1.01, 3), height=st.integers(8, 24),
+    width=st.integers(8, 24), seed=st.integers(0, 99),
+)  # fmt: skip
+@settings(max_examples=40, deadline=None)
+def test_a_crop_does_not_depend_on_what_lies_beyond_its_surroundings(
+    rotation: float, scale: float, height: int, width: int, seed: int
+) -> None:
+    augmentation = replace(EVERYTHING, rotation=rotation, scale=scale)
+    size, more = (height, width), 10
+    needed = surroundings(augmentation, size)
+    wide = [side + 2 * more for side in needed]
+    image = torch.rand(2, 3, *wide, generator=torch.Generator().manual_seed(seed))
+    mask = (image[:, 0] * 5).to(torch.uint8)
+    inner = (..., slice(more, -more), slice(more, -more))
+
+    def crop(image: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        return augment(image, mask, augmentation, np.random.default_rng(seed), size)
+
+    (all_of_it, all_labels), (part, labels) = crop(image, mask), crop(image[inner], mask[inner])
+    assert all_of_it.shape[-2:] == size
+    assert close(all_of_it, part, 1e-3)
+    assert (all_labels != labels).float().mean() < 0.02  # nearest neighbours at a tie

@@ -45,7 +45,7 @@ def test_memory_does_not_grow_with_the_frames(
 
     def maps(pictures: Pictures, sizes: PictureSizes) -> list[np.ndarray]:
         nonlocal most
-        class_maps = [m.view(Held) for m in segmenter.maps(pictures, sizes)]
+        class_maps = [m.view(Held) for m in segmenter.resized_maps(pictures, sizes)]
         for m in class_maps:
             alive.add(m)
         most = max(most, len(alive))

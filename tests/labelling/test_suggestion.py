@@ -125,7 +125,7 @@ def test_pictures_that_cannot_be_read_are_all_named(trained: Path, tmp_path: Pat
     run = read_finished_run(trained)
     with pytest.raises(DataError, match=r"a\.png(.|\n)*b\.png"):
         frames = find_pictures(tmp_path).frames
-        look(Segmenter.network(run), run.facts.size, frames, tmp_path, CPU)
+        look(Segmenter.network(run), run.facts.size, "squeeze", frames, tmp_path, CPU)
 
 
 def test_a_bad_picture_does_not_keep_others_from_being_suggested(
@@ -147,6 +147,6 @@ def test_what_the_network_is_used_for_leaves_no_hook(trained: Path, drawn: Path)
     run = read_finished_run(trained)
     network: Any = Segmenter.network(run)
     frames = [replace(f, mask=None) for f in open_dataset(drawn).splits["test"]]
-    first, again = (look(network, run.facts.size, frames, drawn, CPU) for _ in range(2))
+    first, again = (look(network, run.facts.size, "squeeze", frames, drawn, CPU) for _ in range(2))
     assert np.array_equal(first.features, again.features) and first.features.shape == (5, 16)
     assert not network.encoder[-1]._forward_hooks

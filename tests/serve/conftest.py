@@ -77,6 +77,6 @@ def slow(seconds: float, limits: RequestLimits) -> Served:
         return [np.zeros(size, np.uint8) for size in sizes]
 
     label_map = LabelMap(("background", "tool"), (0, 255))
-    segmenter = Segmenter((4, 4), label_map, 0.0, "0" * 64, probabilities, maps)
+    segmenter = Segmenter((4, 4), "squeeze", label_map, 0.0, "0" * 64, probabilities, maps)
     about = About("slow", None, None, {})
     return Served(segmenter, about, Samples("test", (), Path(), "none"), limits)

@@ -88,7 +88,7 @@ def test_segment_does_not_depend_on_the_batch(splits: tuple[Decoded, Decoded]) -
 
 
 def test_count_frames_counts_every_pixel(splits: tuple[Decoded, Decoded]) -> None:
-    counts = count_frames(UNet(5, 2), splits[1], 5, CPU, 0.0)
+    counts = count_frames(UNet(5, 2), splits[1], 5, CPU, 0.0, (32, 40))
     assert counts.shape == (4, 5, 3)
     assert (counts[..., 0] + counts[..., 2]).sum(1).tolist() == [32 * 40] * 4
 

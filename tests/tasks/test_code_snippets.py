@@ -21,6 +21,7 @@ from headstart.inference.segmenter import class_maps
 from headstart.models.classifiers import make_network, outline
 from headstart.runs.run import train
 from headstart.tasks.code_snippets import classifier_code, onnx_code
+from headstart.tasks.windows import class_map
 from tests.conftest import Silent
 from tests.tasks.classifier_runs import classifier as tiny_classifier
 from tests.tasks.without_headstart import run_without_headstart
@@ -59,7 +60,7 @@ def test_the_code_for_onnx_makes_the_masks_of_headstart(tmp_path: Path, min_area
     names, greys, size = ("ground", "it's", 'a`b"{c}'), (0, 60, 200), (16, 24)
     small_onnx(tmp_path / "model.onnx", len(names))
     image = picture(tmp_path / "picture.png")
-    run_without_headstart(onnx_code(size, names, greys, min_area), tmp_path)
+    run_without_headstart(onnx_code(size, "squeeze", names, greys, min_area), tmp_path)
     small = Image.fromarray(image).resize((24, 16), Image.Resampling.BILINEAR)
     given = np.asarray(small, np.float32).transpose(2, 0, 1)[None] / 255
     session = onnxruntime.InferenceSession(tmp_path / "model.onnx")
@@ -68,6 +69,25 @@ def test_the_code_for_onnx_makes_the_masks_of_headstart(tmp_path: Path, min_area
     found = np.asarray(Image.open(tmp_path / "mask.png"))
     assert np.array_equal(found, np.array(greys)[expected])
     assert len(np.unique(expected)) == (3 if not min_area else 2)  # else the test tests little
+
+
+@pytest.mark.parametrize(("min_area", "tile"), [(0.0, (16, 24)), (0.2, (64, 16))])
+def test_the_code_for_tiles_makes_the_masks_of_headstart(
+    tmp_path: Path, min_area: float, tile: tuple[int, int]
+) -> None:
+    names, greys = ("ground", "it's", 'a`b"{c}'), (0, 60, 200)
+    small_onnx(tmp_path / "model.onnx", len(names))
+    image = picture(tmp_path / "picture.png")
+    run_without_headstart(onnx_code(tile, "tile", names, greys, min_area), tmp_path)
+    session = onnxruntime.InferenceSession(tmp_path / "model.onnx")
+
+    def answer(tiles: np.ndarray, _corners: object) -> np.ndarray:
+        return session.run(None, {"image": tiles.astype(np.float32) / 255})[0]
+
+    expected = class_map(image, tile, answer, min_area)
+    found = np.asarray(Image.open(tmp_path / "mask.png"))
+    assert np.array_equal(found, np.array(greys)[expected])
+    assert len(np.unique(expected)) == (3 if not min_area else 2)
 
 
 def test_a_cards_own_code_for_onnx(trained: Path, tmp_path: Path) -> None:

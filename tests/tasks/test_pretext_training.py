@@ -26,6 +26,7 @@ from tests.conftest import Silent, tiny_pretext
 
 CPU = torch.device("cpu")
 RECIPE = PRETEXT_DEFAULT.model_copy(update={"batch": 2})
+SIZE = 16, 24
 
 
 def rng(seed: int = 0) -> torch.Generator:
@@ -42,7 +43,8 @@ def pictures() -> Decoded:
 def test_a_step_is_a_function_of_seed_and_step(pictures):
     pretext = PRETEXTS["masked-colorization"]
     sources = [
-        restoration_batches(pretext, pictures, pictures, RECIPE, seed, CPU) for seed in (1, 1, 2)
+        restoration_batches(pretext, pictures, pictures.images, RECIPE, seed, CPU, SIZE)
+        for seed in (1, 1, 2)
     ]
     batches = [source.batch(np.array([0, 3]), 7) for source in sources]
     assert torch.equal(batches[0][0], batches[1][0]) and torch.equal(batches[0][1], batches[1][1])
@@ -50,7 +52,8 @@ def test_a_step_is_a_function_of_seed_and_step(pictures):
 
 
 def test_validation_hides_always_the_same_and_can_be_stopped(pictures):
-    source = restoration_batches(PRETEXTS["masked-denoising"], pictures, pictures, RECIPE, 1, CPU)
+    pretext, held_out = PRETEXTS["masked-denoising"], pictures.images
+    source = restoration_batches(pretext, pictures, held_out, RECIPE, 1, CPU, SIZE)
     model = torch.nn.Conv2d(3, 3, 1)
     first = source.validate(model, lambda: False)
     assert first == source.validate(model, lambda: False) and set(first) == {"loss"}
@@ -61,9 +64,9 @@ def test_validation_hides_always_the_same_and_can_be_stopped(pictures):
 def test_the_trivial_loss_is_that_of_the_trivial_answer(name, pictures):
     """An oracle model that gives the trivial answer validates at the trivial loss."""
     pretext = PRETEXTS[name]
-    trivial = trivial_loss(pretext, pictures, RECIPE, 1, CPU)
+    trivial = trivial_loss(pretext, pictures.images, RECIPE, 1, CPU)
     if pretext.channels == 3:
-        source = restoration_batches(pretext, pictures, pictures, RECIPE, 1, CPU)
+        source = restoration_batches(pretext, pictures, pictures.images, RECIPE, 1, CPU, SIZE)
         assert math.isclose(
             source.validate(torch.nn.Identity(), lambda: False)["loss"], trivial, rel_tol=1e-5
         )
@@ -76,7 +79,8 @@ def test_the_trivial_loss_is_that_of_the_trivial_answer(name, pictures):
 
 def test_pictures_to_look_at(pictures):
     model = torch.nn.Conv2d(3, 3, 1)
-    seen, answer, clean = restored(model, PRETEXTS["colorization"], pictures, RECIPE, 1, CPU)
+    images = pictures.images
+    seen, answer, clean = restored(model, PRETEXTS["colorization"], images, RECIPE, 1, CPU)
     assert seen.shape == answer.shape == clean.shape == (5, 16, 24, 3)
     assert min(answer.min(), seen.min()) >= 0 and max(answer.max(), clean.max()) <= 1
 

@@ -99,7 +99,7 @@ def test_what_to_label_next_looks_at_its_coarsest_features(drawn: Path, run: Pat
     frames = open_dataset(drawn).unlabelled["train"]
     finished = read_finished_run(run)
     network = Segmenter.network(finished)
-    seen = look(network, finished.facts.size, frames, drawn, torch.device("cpu"))
+    seen = look(network, finished.facts.size, "squeeze", frames, drawn, torch.device("cpu"))
     assert seen.features.shape == (len(frames), 512)
 
 

@@ -25,6 +25,13 @@ def pretrain(
         help="Train at HEIGHTxWIDTH, or one number for both. [default: auto: the pictures' shape, "
         "the longer side at most 320 on a CPU and 512 on a GPU]",
     ),
+    tile: bool = typer.Option(
+        False,
+        "--tile",
+        help="Train on tiles of --size, cut from the pictures at their own size, and predict by "
+        "overlapping tiles: for objects that would vanish in smaller pictures. [default size: 128 "
+        "on a CPU, 256 on a GPU]",
+    ),
     model: str | None = typer.Option(
         None,
         help="unet, or the torchvision classifier that becomes the encoder: vgg16, resnet18, "
@@ -82,6 +89,7 @@ def pretrain(
             out=out,
             recipe=recipe,
             size=size,
+            tile=tile or None,
             model=model,
             width=width,
             epochs=epochs,

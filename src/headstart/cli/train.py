@@ -44,6 +44,13 @@ def train(
         help="Train at HEIGHTxWIDTH, or one number for both. [default: auto: the pictures' shape, "
         "the longer side at most 320 on a CPU and 512 on a GPU; classification: 224]",
     ),
+    tile: bool = typer.Option(
+        False,
+        "--tile",
+        help="Train on tiles of --size, cut from the pictures at their own size, and predict by "
+        "overlapping tiles: for objects that would vanish in smaller pictures. [default size: 128 "
+        "on a CPU, 256 on a GPU]",
+    ),
     width: int | None = typer.Option(
         None, help="Channels of a segmentation network's finest level. [default: 32]"
     ),
@@ -133,6 +140,7 @@ def train(
             tune=tune,
             recipe=recipe,
             size=size,
+            tile=tile or None,
             width=width,
             epochs=epochs,
             steps=steps,

@@ -27,6 +27,7 @@ class Options:
     Attributes:
         model: ``"unet"``, or one of torchvision's classifiers.
         size: height and width to train at.
+        tile: train on tiles of that size, cut from the pictures at their own size.
         width: channels of a segmentation network's finest level.
         epochs: the maximum number of epochs.
         steps: the number of optimizer steps.
@@ -37,6 +38,7 @@ class Options:
 
     model: str | None = None
     size: Size | None = None
+    tile: bool | None = None
     width: int | None = None
     epochs: int | None = None
     steps: int | None = None

@@ -43,6 +43,7 @@ Seed = Annotated[int, Field(ge=0, lt=2**63)]
 Width = Annotated[int, Field(ge=1, le=1024)]
 Tune = Annotated[str, Field(pattern=r"^(all|head|staged|last:[1-9][0-9]{0,2})$")]
 Network = Annotated[str, Field(min_length=1)]
+Framing = Literal["squeeze", "tile"]
 Folds = Annotated[int, Field(ge=2, le=100)]
 NOT_A_PATH = "not_a_path"
 """The type of pydantic's error for a path that no system can open."""
@@ -67,6 +68,8 @@ class _Settings(FrozenModel):
     Attributes:
         data: the folder with the pictures, as it was given.
         size: height and width, in pixels, that the pictures are trained at.
+        framing: how a picture becomes a picture of that size: ``"squeeze"``: it is resized;
+            ``"tile"``: it keeps its own size and is cut into tiles.
         device: ``"cpu"`` or ``"cuda"``.
         threads: CPU threads of a run. Another number sums in another order, so that the last bits
             of a result differ.
@@ -79,6 +82,7 @@ class _Settings(FrozenModel):
     schema_: Literal[1] = Field(1, alias="schema")
     data: AnyPath
     size: Size = (256, 320)
+    framing: Framing = "squeeze"
     device: DeviceName = "cpu"
     threads: Annotated[int, Field(ge=1, le=1024)] = 1
     precision: Precision | None = None
@@ -119,6 +123,9 @@ class PretextConfig(_Settings):
         """As of a [`RunConfig`][]: there is none."""
 
 
+_AS_IN_THE_RUN = ("model", "width", "size", "framing", "seed", "device", "threads", "precision")
+"""The settings that a pretext shares with the run that starts from it."""
+
 AnyRecipe = Annotated[
     Annotated[Recipe, Tag("segmentation")] | Annotated[ClassifierRecipe, Tag("classification")],
     Discriminator(task_of_recipe),
@@ -150,6 +157,8 @@ class _Supervised(_Settings):
         if self.model == UNET and not settings.unet:
             expected = "one of torchvision's classifiers"
             raise ValueError(f"model is {UNET}, but a {self.task} takes {expected}")
+        if self.framing == "tile" and not settings.tiles:
+            raise ValueError(f"a {self.task} takes no tiles")
         if (self.width is None) != (settings.width is None):
             raise ValueError("width is for networks that segment; a classifier has none")
         if task_of_recipe(self.recipe) != self.task:
@@ -236,7 +245,7 @@ class RunConfig(_Supervised):
         named = self.start if self.start in PRETEXT_NAMES else None
         if (self.pretext.pretext if self.pretext else None) != named:
             raise ValueError(f"start is {self.start}, but pretext does not say how it is trained")
-        for name in ("model", "width", "size", "seed", "device", "threads", "precision"):
+        for name in _AS_IN_THE_RUN:
             if self.pretext and getattr(self.pretext, name) != getattr(self, name):
                 raise ValueError(f"pretext.{name} differs from the run's")
         return self

@@ -17,18 +17,22 @@ from headstart.config.files import read_frame_names
 from headstart.config.option_values import AUTO, listed, parse_labels, parse_seeds, parse_size
 from headstart.config.options import Options, PretextOptions, StudyOptions, TrainOptions
 from headstart.config.problems import Problems
+from headstart.config.recipe_options import (
+    begun_default,
+    lasting,
+    recipe_of_pretext,
+    refuse_other_recipe,
+    run_recipe,
+)
 from headstart.config.recipes import (
-    MOST_STEPS,
-    ClassifierRecipe,
     PretextRecipe,
-    Recipe,
-    Training,
     read_pretext_recipe,
 )
 from headstart.config.records import (
     IMAGENET,
     PRETEXT_NAMES,
     SCRATCH,
+    Framing,
     PretextConfig,
     RunConfig,
     StudyConfig,
@@ -40,7 +44,6 @@ from headstart.config.records import (
 )
 from headstart.config.task_settings import SEGMENTATION, TASKS, UNET, TaskSettings
 from headstart.data.task import TaskName, task_of
-from headstart.errors import Finding, UsageError
 from headstart.system.devices import DeviceName
 from headstart.system.processor import available_threads
 
@@ -48,7 +51,7 @@ MARGIN = 0.02
 """The default margin of a study, in its score: a fiftieth of the way from nothing to all right."""
 
 _Value = TypeVar("_Value")
-_Recipe = TypeVar("_Recipe", bound=Training)
+AnyConfig = RunConfig | PretextConfig | StudyConfig
 
 
 def run_config(
@@ -76,15 +79,15 @@ def run_config(
     settings = TASKS[task]
     shared = _shared(options, file or settings, before, available_threads(), problems)
     if options.config is not None and file is not None and options.recipe is None:
-        problems.note(_refuse_other_recipe, options.config, file.model, shared.model, settings)
-    recipe = _run_recipe(options, file, before, settings, shared.model, problems)
+        problems.note(refuse_other_recipe, options.config, file.model, shared.model, settings)
+    recipe = run_recipe(options, file, before, settings, shared.model, problems)
     labels, frames = problems.value_of(_labels, (None, None), options.labels, file)
     start = options.start or (file.start if file else SCRATCH)
     of_file = file.pretext if file and file.start == start else None
     pretext_recipe = None
     if start in PRETEXT_NAMES and settings.pretexts:
         begun = before.pretext if before else None
-        pretext_recipe = _recipe_of_pretext(options, recipe, shared.model, of_file, begun, problems)
+        pretext_recipe = recipe_of_pretext(options, recipe, shared.model, of_file, begun, problems)
     elif start not in (SCRATCH, IMAGENET, *PRETEXT_NAMES) and start != begun_from:
         problems.note(weights_file, start)
     config = problems.value_of(
@@ -95,6 +98,7 @@ def run_config(
         model=shared.model,
         width=shared.width,
         size=shared.size,
+        framing=shared.framing,
         device=shared.device,
         threads=shared.threads,
         precision=_option_or(options.precision, before.precision if before else None),
@@ -125,6 +129,7 @@ def _pretext_of_run(
         "model": config.model,
         "width": config.width,
         "size": config.size,
+        "framing": config.framing,
         "seed": config.seed,
         "device": config.device,
         "threads": config.threads,
@@ -160,10 +165,10 @@ def study_config(
     settings = TASKS[task]
     threads = max(1, available_threads() // options.jobs)
     shared = _shared(options, settings, before, threads, problems)
-    recipe = _run_recipe(options, None, before, settings, shared.model, problems)
+    recipe = run_recipe(options, None, before, settings, shared.model, problems)
     # Without pretexts the model says nothing about their recipe.
     pretext_network = shared.model if settings.pretexts else UNET
-    pretext_recipe = _recipe_of_pretext(options, recipe, pretext_network, None, before, problems)
+    pretext_recipe = recipe_of_pretext(options, recipe, pretext_network, None, before, problems)
     starts = problems.value_of(listed, None, options.starts or settings.starts)
     config = problems.value_of(
         make_study_config,
@@ -173,6 +178,7 @@ def study_config(
         model=shared.model,
         width=shared.width,
         size=shared.size,
+        framing=shared.framing,
         device=shared.device,
         threads=shared.threads,
         precision=_option_or(options.precision, before.precision if before else None),
@@ -213,7 +219,7 @@ def pretext_config(
     encoder = shared.model != UNET
     default = read_pretext_recipe("default", encoder)
     if isinstance(before, PretextConfig):
-        default = _begun_default(before.recipe, default)
+        default = begun_default(before.recipe, default)
     recipe = default if options.recipe is None else options.recipe
     if isinstance(recipe, str | Path):
         recipe = problems.value_of(read_pretext_recipe, default, str(recipe), encoder)
@@ -224,13 +230,14 @@ def pretext_config(
         model=shared.model,
         width=shared.width,
         size=shared.size,
+        framing=shared.framing,
         device=shared.device,
         threads=shared.threads,
         precision=_option_or(options.precision, before.precision if before else None),
         seed=_option_or(options.seed, 0),
         pretext=options.pretext,
         drop_leaks=options.drop_leaks,
-        recipe=problems.value_of(_lasting, recipe, recipe, options.epochs, options.steps),
+        recipe=problems.value_of(lasting, recipe, recipe, options.epochs, options.steps),
     )
     problems.raise_all()
     assert config is not None
@@ -244,6 +251,7 @@ class _Shared:
     model: str
     width: int | None
     size: tuple[int, int]
+    framing: Framing
     threads: int
     device: DeviceName
 
@@ -251,7 +259,7 @@ class _Shared:
 def _shared(
     options: Options,
     defaults: RunConfig | TaskSettings[Any],
-    before: RunConfig | PretextConfig | StudyConfig | None,
+    before: AnyConfig | None,
     threads: int,
     problems: Problems,
 ) -> _Shared:
@@ -271,97 +279,17 @@ def _shared(
         model=_option_or(options.model, defaults.model),
         width=_option_or(options.width, defaults.width),
         size=size,
+        framing=_framing(options, before),
         threads=_option_or(options.threads, before.threads if before else threads),
         device=before.device if before else "cpu",
     )
 
 
-def _run_recipe(
-    options: TrainOptions | StudyOptions,
-    file: RunConfig | None,
-    before: RunConfig | StudyConfig | None,
-    settings: TaskSettings[Recipe] | TaskSettings[ClassifierRecipe],
-    model: str,
-    problems: Problems,
-) -> Recipe | ClassifierRecipe:
-    """Return the recipe that is asked for, else that of ``--config``, else the default."""
-    default: Recipe | ClassifierRecipe = settings.recipes_for(model)["default"]
-    if file is not None:
-        default = file.recipe
-    elif before is not None and isinstance(before.recipe, settings.recipe):
-        default = _begun_default(before.recipe, default)
-
-    def chosen() -> Recipe | ClassifierRecipe:
-        if isinstance(options.recipe, str | Path):
-            return settings.read_recipe(str(options.recipe), model)
-        return _option_or(options.recipe, default)
-
-    recipe = problems.value_of(chosen, default)
-    return problems.value_of(_lasting, recipe, recipe, options.epochs, options.steps)
-
-
-def _recipe_of_pretext(
-    options: TrainOptions | StudyOptions,
-    recipe: Recipe | ClassifierRecipe,
-    model: str,
-    of_file: PretextConfig | None,
-    before: PretextConfig | StudyConfig | None,
-    problems: Problems,
-) -> PretextRecipe:
-    """Return the pretext recipe that is asked for, else that of ``--config``, else a matching one.
-
-    The recipe ``assignment`` matches those of the assignment, ``default`` all others.
-    """
-    encoder = model != UNET
-    matching = "assignment" if recipe.name.startswith("assignment") else "default"
-    default = of_file.recipe if of_file else read_pretext_recipe(matching, encoder)
-    if before is not None and of_file is None:
-        begun = before.recipe if isinstance(before, PretextConfig) else before.pretext_recipe
-        default = _begun_default(begun, default)
-    chosen = default if options.pretext_recipe is None else options.pretext_recipe
-    if isinstance(chosen, str | Path):
-        chosen = problems.value_of(read_pretext_recipe, default, str(chosen), encoder)
-    epochs, steps = options.pretext_epochs, options.pretext_steps
-    return problems.value_of(_lasting, chosen, chosen, epochs, steps, "pretext-")
-
-
-def _lasting(recipe: _Recipe, epochs: int | None, steps: int | None, prefix: str = "") -> _Recipe:
-    """Return a recipe that lasts as long as asked for.
-
-    Raises:
-        UsageError: both lengths are given, or one is less than 1.
-    """
-    if epochs is not None and steps is not None:
-        message = f"--{prefix}epochs and --{prefix}steps are both given; expected one of them"
-        raise UsageError(Finding("bad-setting", "error", message))
-    if steps is not None and not 1 <= steps <= MOST_STEPS:
-        message = f"--{prefix}steps is {steps}; expected 1 to {MOST_STEPS}"
-        raise UsageError(Finding("bad-setting", "error", message))
-    if steps is not None:
-        return recipe.with_steps(steps)
-    return recipe if epochs is None else recipe.with_epochs(epochs)
-
-
-def _begun_default(begun: _Recipe, default: _Recipe) -> _Recipe:
-    """Return the recipe ``default`` for a folder: that of the version that began it."""
-    if begun.name != default.name:
-        return default
-    length = {"epochs": default.epochs, "steps": default.steps}
-    changed = begun.model_copy(update=length) != default
-    counted_passes = begun.steps is None and begun.epochs == default.epochs
-    return begun if changed or counted_passes else default
-
-
-def _refuse_other_recipe(path: Path, before: str, model: str, settings: TaskSettings[Any]) -> None:
-    """Refuse the recipe of ``--config`` for a network that has other named recipes.
-
-    Raises:
-        UsageError: one of the two networks is the U-Net, the other has an encoder.
-    """
-    if settings.recipes_for(before) is not settings.recipes_for(model):
-        message = f"the recipe in {path} is for {before}, and --model is {model}"
-        hint = "name a recipe for that network, for example --recipe default"
-        raise UsageError(Finding("bad-setting", "error", message, hint))
+def _framing(options: Options, before: AnyConfig | None) -> Framing:
+    """Return what the options say, else that of the folder or file, else the default."""
+    if options.tile is not None:
+        return "tile" if options.tile else "squeeze"
+    return before.framing if before else "squeeze"
 
 
 def _labels(

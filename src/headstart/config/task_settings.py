@@ -45,6 +45,7 @@ class TaskSettings(Generic[_Recipe]):
         partly_frozen: whether some layers may stay frozen, with a ``tune`` other than ``"all"``.
         pretexts: whether a pretext may be the start.
         named_frames: whether the labelled frames may be given by name.
+        tiles: whether pictures may be cut into tiles.
     """
 
     model: str
@@ -59,6 +60,7 @@ class TaskSettings(Generic[_Recipe]):
     partly_frozen: bool
     pretexts: bool
     named_frames: bool
+    tiles: bool
 
     def recipes_for(self, model: str) -> Mapping[str, _Recipe]:
         """Return the named recipes for a network."""
@@ -87,6 +89,7 @@ SEGMENTATION = TaskSettings(
     partly_frozen=False,
     pretexts=True,
     named_frames=True,
+    tiles=True,
 )
 
 CLASSIFICATION = TaskSettings(
@@ -102,6 +105,7 @@ CLASSIFICATION = TaskSettings(
     partly_frozen=True,
     pretexts=False,
     named_frames=False,
+    tiles=False,
 )
 
 TASKS: Mapping[TaskName, TaskSettings[Recipe] | TaskSettings[ClassifierRecipe]] = {

@@ -1,4 +1,4 @@
-"""Decode a split in parallel, resize it to the training size, and cache it by content.
+"""Decode a split in parallel, at the training size or its own, and cache it by content.
 
 The cache lies inside the output folder, never beside the data or in a home folder, because the
 pictures may show patients.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,18 +21,19 @@ from PIL import Image
 from headstart.data.cache import cached, open_array, write_header
 from headstart.data.files import merged, read_file
 from headstart.data.label_map import LabelMap
+from headstart.data.own_size import open_arrays, some_arrays
 from headstart.data.pictures.duplicates import THUMBNAIL, Fingerprints, fingerprint
 from headstart.data.pictures.frame import ColourLayer, Frame, Layer, MaskLayer, Shapes, read_frame
 from headstart.data.pictures.in_flight import in_order, pixels_of
 from headstart.data.pictures.mask_levels import pixels_by_level
 from headstart.data.pictures.masks import read_labelled
 from headstart.data.pictures.reading import NO_RULES
-from headstart.data.truth_maps import open_maps, some_maps
 from headstart.errors import DataError, Finding
 
 _VERSION = 3  # cache format; raise it when decoding or resizing changes
-# The last two exist only with labels.
 _FILES = ("images.npy", "thumbnails.npy", "masks.npy", "truth.u8")
+_OWN_SIZE = ("pictures.u8", "thumbnails.npy", "truth.u8")
+_OF_LABELS = ("masks.npy", "truth.u8")  # exist only with labels
 
 
 @dataclass(frozen=True)
@@ -41,12 +42,16 @@ class Decoded:
 
     Attributes:
         names: frame names, in the order of the split.
-        images: RGB images at the training size, ``(N, 3, H, W)``.
-        masks: class indices at the training size, ``(N, H, W)``; ``None`` without labels. Pixels
-            that count nowhere have the index ``IGNORE`` of [`headstart.data.label_map`][].
+        images: RGB images at the training size, ``(N, 3, H, W)``; of no pixels if the frames were
+            decoded at their own sizes.
+        pictures: RGB images at their own sizes, ``(H, W, 3)`` each; empty if the frames were
+            decoded at a training size.
+        masks: class indices at the training size, ``(N, H, W)``; ``None`` without labels, and at
+            the frames' own sizes. Pixels that count nowhere have the index ``IGNORE`` of
+            [`headstart.data.label_map`][].
         present: whether a frame shows a class at the mask's original size, ``(N, K)``.
-        truth: class indices at each mask's original size, read from the disk when asked for if
-            they are large; empty if not kept.
+        truth: class indices at each mask's original size; empty if not kept. Like ``pictures``,
+            they are read from the disk when asked for if they are large.
         sizes: height and width of each original picture.
         digest: SHA-256 of the contents of all files, in order, and of any crops, mask layers and
             reading rules.
@@ -61,6 +66,7 @@ class Decoded:
     sizes: tuple[tuple[int, int], ...]
     digest: str
     prints: Fingerprints
+    pictures: Sequence[UInt8[np.ndarray, "_ _ 3"]] = ()
 
     def subset(self, indices: Sequence[int] | Int64[np.ndarray, "m"]) -> Decoded:
         """Return the frames at ``indices``, in that order; the digest stays that of the split.
@@ -75,11 +81,18 @@ class Decoded:
             images=self.images[chosen],
             masks=None if self.masks is None else self.masks[chosen],
             present=self.present[chosen],
-            truth=some_maps(self.truth, chosen.tolist()),
+            truth=some_arrays(self.truth, chosen.tolist()),
             sizes=tuple(self.sizes[i] for i in chosen),
             digest=self.digest,
             prints=self.prints.subset(chosen),
+            pictures=some_arrays(self.pictures, chosen.tolist()),
         )
+
+    def channels_first(self) -> Iterator[UInt8[np.ndarray, "3 _ _"]]:
+        """Yield every image, at the training size or, if the frames have none, at its own."""
+        if self.pictures:
+            return (picture.transpose(2, 0, 1) for picture in self.pictures)
+        return iter(self.images)
 
 
 def resize_image(
@@ -106,7 +119,7 @@ def resize_mask(
 
 def decode(
     frames: Sequence[Frame],
-    size: tuple[int, int],
+    size: tuple[int, int] | None,
     label_map: LabelMap,
     root: Path,
     cache: Path,
@@ -119,7 +132,7 @@ def decode(
 
     Args:
         frames: frames that all have labels or all have none.
-        size: height and width for training.
+        size: height and width for training; None: frames keep their own sizes.
         label_map: label map of the masks.
         root: the dataset folder, for messages and to refuse links that leave it.
         cache: a folder inside the output folder.
@@ -203,7 +216,7 @@ def _write(
     folder: Path,
     pool: ThreadPoolExecutor,
     frames: Sequence[Frame],
-    size: tuple[int, int],
+    size: tuple[int, int] | None,
     label_map: LabelMap,
     root: Path,
     keep_truth: bool,
@@ -216,9 +229,12 @@ def _write(
     with contextlib.ExitStack() as stack:
         files = {
             name: stack.enter_context((folder / name).open("wb"))
-            for name in (_FILES if frames[0].mask else _FILES[:2])
+            for name in (_FILES if size else _OWN_SIZE)
+            if frames[0].mask or name not in _OF_LABELS
         }
-        shapes = {"images.npy": (3, *size), "thumbnails.npy": THUMBNAIL, "masks.npy": size}
+        shapes: dict[str, tuple[int, ...]] = {"thumbnails.npy": THUMBNAIL}
+        if size is not None:
+            shapes |= {"images.npy": (3, *size), "masks.npy": size}
         for name in shapes.keys() & files.keys():
             write_header(files[name], "|u1", (len(frames), *shapes[name]))
 
@@ -231,11 +247,12 @@ def _write(
                 continue
             sizes.append(frame.size)
             digests += frame.prints.digests
-            files["images.npy"].write(frame.image.tobytes())
+            files[("images.npy" if size else "pictures.u8")].write(frame.image.tobytes())
             files["thumbnails.npy"].write(frame.prints.thumbnails.tobytes())
             shows = np.zeros(classes, dtype=bool)
-            if frame.mask is not None and frame.truth is not None:
-                files["masks.npy"].write(frame.mask.tobytes())
+            if frame.truth is not None:
+                if frame.mask is not None:
+                    files["masks.npy"].write(frame.mask.tobytes())
                 files["truth.u8"].write(
                     np.ascontiguousarray(frame.truth).data if keep_truth else b""
                 )
@@ -249,17 +266,20 @@ def _write(
 
 @dataclass(frozen=True)
 class _Frame:
-    """One decoded frame at the training size, and its labels at their original size."""
+    """One decoded frame, and its labels at their original size.
+
+    Image and mask are at the training size. Without one, the image is ``(H, W, 3)`` at its own.
+    """
 
     size: tuple[int, int]
     prints: Fingerprints
-    image: UInt8[np.ndarray, "3 h w"]
+    image: UInt8[np.ndarray, "_ _ _"]
     mask: UInt8[np.ndarray, "h w"] | None
     truth: UInt8[np.ndarray, "h2 w2"] | None
 
 
 def _decode_one(
-    frame: Frame, size: tuple[int, int], label_map: LabelMap, root: Path
+    frame: Frame, size: tuple[int, int] | None, label_map: LabelMap, root: Path
 ) -> _Frame | DataError:
     try:
         if frame.mask is None:
@@ -268,8 +288,10 @@ def _decode_one(
             image, truth = read_labelled(frame, label_map, root)
     except DataError as e:
         return e
-    mask = None if truth is None else resize_mask(truth, size)
     height, width, _ = image.shape
+    if size is None:
+        return _Frame((height, width), fingerprint(image), image, None, truth)
+    mask = None if truth is None else resize_mask(truth, size)
     small = resize_image(image, size).transpose(2, 0, 1)
     return _Frame((height, width), fingerprint(image), small, mask, truth)
 
@@ -278,14 +300,17 @@ def _read(folder: Path, names: tuple[str, ...], digest: str) -> Decoded:
     """Read the frames from an intact cache folder."""
     about = json.loads((folder / "frames.json").read_bytes())
     sizes = tuple((int(h), int(w)) for h, w in about["sizes"])
-    labels, masks = folder / "masks.npy", folder / "truth.u8"
+    labels, masks, pictures = (folder / n for n in ("masks.npy", "truth.u8", "pictures.u8"))
     has_truth = masks.exists() and masks.stat().st_size
+    at_own_size = pictures.exists()
+    no_pixels = np.zeros((len(names), 3, 0, 0), np.uint8)
     return Decoded(
         names=names,
-        images=open_array(folder / "images.npy"),
+        images=no_pixels if at_own_size else open_array(folder / "images.npy"),
+        pictures=open_arrays(pictures, sizes, 3) if at_own_size else (),
         masks=open_array(labels) if labels.exists() else None,
         present=np.array(about["present"], dtype=bool),
-        truth=open_maps(masks, sizes) if has_truth else (),
+        truth=open_arrays(masks, sizes) if has_truth else (),
         sizes=sizes,
         digest=digest,
         prints=Fingerprints(tuple(about["digests"]), open_array(folder / "thumbnails.npy")),

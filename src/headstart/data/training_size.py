@@ -14,6 +14,9 @@ from headstart.errors import DataError
 LONGEST_ON_CPU, LONGEST_ON_GPU = 320, 512
 """The longer side that is trained at unless ``--size`` says otherwise, in pixels."""
 
+TILE_ON_CPU, TILE_ON_GPU = 128, 256
+"""The sides of a tile unless ``--size`` says otherwise, in pixels."""
+
 _MULTIPLE = 32  # networks halve a picture up to five times
 _SMALL, _OF_SMALL = 128, 8  # on small pictures, multiples of 32 would change the shape
 _LOOKED_AT = 200  # pictures, evenly spread; each takes a tenth of a millisecond
@@ -60,6 +63,16 @@ def size_for(frames: Sequence[Frame], root: Path, longest: int) -> tuple[int, in
 def longest_side(device: str) -> int:
     """Return the longer side that is trained at by default on ``"cpu"`` or ``"cuda"``."""
     return LONGEST_ON_CPU if device == "cpu" else LONGEST_ON_GPU
+
+
+def tile_size(size: tuple[int, int], device: str) -> tuple[int, int]:
+    """Return the size of tiles on ``"cpu"`` or ``"cuda"``: square, no side longer than ``size``'s.
+
+    >>> tile_size((256, 320), "cpu"), tile_size((64, 80), "cuda")
+    ((128, 128), (64, 64))
+    """
+    side = min(TILE_ON_CPU if device == "cpu" else TILE_ON_GPU, *size)
+    return side, side
 
 
 def _size(frame: Frame, root: Path) -> tuple[int, int] | None:

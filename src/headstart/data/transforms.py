@@ -55,9 +55,14 @@ def warp(
     mask: UInt8[Tensor, "b h w"] | None,
     theta: Float[Tensor, "b 2 3"],
     border: Literal["zeros", "reflection"],
-) -> tuple[Float[Tensor, "b c h w"], UInt8[Tensor, "b h w"] | None]:
-    """Sample images (bilinear) and masks (nearest, if given) at the same positions."""
-    grid = F.affine_grid(theta, list(image.shape), align_corners=False)
+    size: tuple[int, int] | None = None,
+) -> tuple[Float[Tensor, "b c h2 w2"], UInt8[Tensor, "b h2 w2"] | None]:
+    """Sample images (bilinear) and masks (nearest, if given) at the same positions.
+
+    The result has the height and width ``size``, by default those of the images; ``theta`` maps
+    its coordinates to those of the images.
+    """
+    grid = F.affine_grid(theta, [*image.shape[:2], *(size or image.shape[2:])], align_corners=False)
     moved = F.grid_sample(image, grid, "bilinear", border, align_corners=False)
     if mask is None:
         return moved, None
@@ -105,12 +110,37 @@ def recolour(
     return torch.lerp(to_grey(image), image, saturation).clamp_(0, 1)
 
 
+def surroundings(augmentation: Augmentation, size: tuple[int, int]) -> tuple[int, int]:
+    """Return the height and width of the window that [`augment`][] needs for a crop of ``size``.
+
+    It holds the crop however it is rotated and scaled, and has the same centre.
+
+    >>> surroundings(Augmentation(flip_vertical=True), (128, 96))
+    (128, 96)
+    >>> surroundings(Augmentation(rotation=90.0), (128, 96))
+    (162, 162)
+    >>> surroundings(Augmentation(scale=2.0), (8, 8))
+    (18, 18)
+    """
+    if not augmentation.rotation and augmentation.scale == 1:
+        return size
+
+    def side(along: int, across: int) -> int:
+        angle = min(math.radians(augmentation.rotation), math.atan2(across, along))
+        longest = along * math.cos(angle) + across * math.sin(angle)
+        margin = math.ceil((augmentation.scale * longest - along) / 2) + 1  # bilinear: one more
+        return along + 2 * margin
+
+    return side(*size), side(size[1], size[0])
+
+
 def augment(
     image: Float[Tensor, "b 3 h w"],
     mask: UInt8[Tensor, "b h w"],
     augmentation: Augmentation,
     rng: np.random.Generator,
-) -> tuple[Float[Tensor, "b 3 h w"], UInt8[Tensor, "b h w"]]:
+    size: tuple[int, int] | None = None,
+) -> tuple[Float[Tensor, "b 3 h2 w2"], UInt8[Tensor, "b h2 w2"]]:
     """Augment one batch; the parameters depend only on the state of ``rng``, not on the device.
 
     Args:
@@ -118,30 +148,42 @@ def augment(
         mask: class indices.
         augmentation: settings of the augmentation.
         rng: generator of the random parameters.
+        size: height and width of a crop around the centre of ``image``, whose own height and width
+            are its [`surroundings`][]; None: the result is as large as ``image``.
     """
-    image, moved = _augment(image, mask, augmentation, rng)
+    image, moved = _augment(image, mask, augmentation, rng, size)
     assert moved is not None
     return image, moved
 
 
 def augment_image(
-    image: Float[Tensor, "b 3 h w"], augmentation: Augmentation, rng: np.random.Generator
-) -> Float[Tensor, "b 3 h w"]:
+    image: Float[Tensor, "b 3 h w"],
+    augmentation: Augmentation,
+    rng: np.random.Generator,
+    size: tuple[int, int] | None = None,
+) -> Float[Tensor, "b 3 h2 w2"]:
     """Augment images without masks; equal ``rng`` states transform them as [`augment`][] does."""
-    return _augment(image, None, augmentation, rng)[0]
+    return _augment(image, None, augmentation, rng, size)[0]
 
 
 def _augment(
-    image: Tensor, mask: Tensor | None, augmentation: Augmentation, rng: np.random.Generator
+    image: Tensor,
+    mask: Tensor | None,
+    augmentation: Augmentation,
+    rng: np.random.Generator,
+    size: tuple[int, int] | None,
 ) -> tuple[Tensor, Tensor | None]:
-    count, _, height, width = image.shape
+    count, (height, width) = len(image), size or (image.shape[2], image.shape[3])
     theta = draw_affine(augmentation, rng, count, height, width)
     factors = draw_colour(augmentation, rng, count)
     if augmentation.moves:
-        theta = theta.to(image.device, non_blocking=True)
         if augmentation.rotation or augmentation.scale != 1:
-            image, mask = warp(image, mask, theta, augmentation.border)
+            if size is not None:
+                theta = theta * torch.tensor([[width / image.shape[3]], [height / image.shape[2]]])
+            theta = theta.to(image.device, non_blocking=True)
+            image, mask = warp(image, mask, theta, augmentation.border, size)
         else:
+            theta = theta.to(image.device, non_blocking=True)
             image, mask = flip(image, mask, theta)
     if augmentation.recolours:
         image = recolour(image, factors.to(image.device, non_blocking=True))

@@ -171,6 +171,7 @@ def _content(run: FinishedRun, form: ExportForm, pictures: int) -> bytes:
             "greys": form.greys,
             "colours": form.colours,
             "size": run.facts.size,
+            "framing": run.facts.framing,
             "min_area": form.min_area,
             "input": form.input,
             "normalisation": form.normalisation,

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, ValidationError
 
-from headstart.config.records import RGB, Size
+from headstart.config.records import RGB, Framing, Size
 from headstart.data.label_map import LabelMap
 from headstart.errors import DataError, Finding
 from headstart.inference.members import members_of
@@ -30,6 +30,7 @@ class WeightsFacts(Record):
         pretext: the name of the pretext; None for other tasks.
         width: channels of the first level, where the network has such a setting.
         size: height and width at which the network was trained.
+        framing: how pictures become pictures of that size.
         names: the classes, in the order of the network's output.
         greys: for a segmentation, the grey level of each class in masks.
         colours: for a segmentation, the colour of each class in masks, if they have colours.
@@ -41,6 +42,7 @@ class WeightsFacts(Record):
     pretext: str | None = None
     width: int | None = Field(None, ge=1, le=4096)
     size: Annotated[Size, Field(strict=False)]
+    framing: Framing = "squeeze"
     names: Annotated[tuple[str, ...], Field(strict=False)] = ()
     greys: Annotated[tuple[_Grey, ...], Field(strict=False)] = ()
     colours: Annotated[tuple[_Colour, ...], Field(strict=False)] = ()

@@ -14,11 +14,9 @@ from headstart.data.layouts.dataset import Dataset, frames_of
 from headstart.data.pictures.frame import Frame
 from headstart.data.pictures.masks import read_labelled
 from headstart.errors import DataError, Finding
-from headstart.inference.segmenter import Segmenter, brought
+from headstart.inference.segmenter import Segmenter, brought, maps_of
 from headstart.scores import segmentation as segmentation_scores
 from headstart.scores.counts import count
-
-_BATCH = 8
 
 
 def score_class_maps(segmenter: Segmenter, dataset: Dataset, split: str) -> dict[str, Any]:
@@ -37,8 +35,8 @@ def score_class_maps(segmenter: Segmenter, dataset: Dataset, split: str) -> dict
     findings: list[Finding] = []
     # Allocated once: small arrays that stay would lie between large ones that come and go.
     counts = np.zeros((len(frames), len(names), 3), dtype=np.int64)
-    for start in range(0, len(frames), _BATCH):
-        part = slice(start, start + _BATCH)
+    for start in range(0, len(frames), segmenter.batch):
+        part = slice(start, start + segmenter.batch)
         findings += _count_batch(segmenter, frames[part], dataset, counts[part])
     if findings:
         raise DataError(merged(findings))
@@ -60,11 +58,11 @@ def _count_batch(
         except DataError as e:
             findings.extend(e.findings)
             continue
-        small.append(brought(segmenter, [picture])[0])
+        small.append(brought(segmenter, picture))
         truths.append(truth)
     if not findings:
         sizes = [(truth.shape[0], truth.shape[1]) for truth in truths]
-        maps = segmenter.maps(np.stack(small), sizes)
+        maps = maps_of(segmenter, small, sizes)
         for row, predicted, truth in zip(counts, maps, truths, strict=True):
             row[:] = count_pixels(predicted, truth, len(row))
     return findings

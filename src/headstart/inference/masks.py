@@ -18,21 +18,20 @@ from headstart.inference.annotation_writer import write_annotations
 from headstart.inference.format_names import AnnotationFormat
 from headstart.inference.mask_files import mask_png, masks_differ
 from headstart.inference.output_folder import claimed_pictures
-from headstart.inference.segmenter import Segmenter, brought
+from headstart.inference.segmenter import Segmenter, brought, maps_of
 from headstart.plots.overlay import overlay_with_legend
 from headstart.system.disk import disk_errors, write_atomic
 from headstart.system.memory import give_back
 
-_BATCH = 8
 _KEPT_PIXELS = 16_000_000  # of a batch; larger pictures are read twice
 
 
 @dataclass(frozen=True)
 class _Picture:
-    """A picture at the network's size; and as it is, unless a batch of such would be too large."""
+    """A picture as the network takes it; and as it is, unless a batch of such is too large."""
 
     frame: Frame
-    small: UInt8[np.ndarray, "3 h w"]
+    small: UInt8[np.ndarray, "h w 3"]
     size: tuple[int, int]
     image: UInt8[np.ndarray, "_ _ 3"] | None
 
@@ -95,9 +94,9 @@ def _readable(
     segmenter: Segmenter, frames: Sequence[Frame], root: Path, findings: list[Finding]
 ) -> Iterator[list[_Picture]]:
     """Yield pictures in batches; add what is wrong with others to ``findings``."""
-    for start in range(0, len(frames), _BATCH):
+    for start in range(0, len(frames), segmenter.batch):
         pictures, pixels = [], 0
-        for frame in frames[start : start + _BATCH]:
+        for frame in frames[start : start + segmenter.batch]:
             try:
                 image = read_frame(frame, root)
             except DataError as e:
@@ -106,7 +105,7 @@ def _readable(
             size = image.shape[0], image.shape[1]
             pixels += size[0] * size[1]
             kept = image if pixels <= _KEPT_PIXELS else None
-            pictures.append(_Picture(frame, brought(segmenter, [image])[0], size, kept))
+            pictures.append(_Picture(frame, brought(segmenter, image), size, kept))
         if pictures:
             yield pictures
 
@@ -116,7 +115,7 @@ def _predict_batch(
 ) -> list[str]:
     """Write masks and overlays; return the masks that were there and are others."""
     kept = []
-    maps = segmenter.maps(np.stack([p.small for p in pictures]), [p.size for p in pictures])
+    maps = maps_of(segmenter, [p.small for p in pictures], [p.size for p in pictures])
     for picture, indices in zip(pictures, maps, strict=True):
         name, image = picture.frame.name, picture.image
         if image is None:

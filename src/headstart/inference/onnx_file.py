@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from pydantic import ConfigDict, Field, ValidationError
 
-from headstart.config.records import RGB, Size
+from headstart.config.records import RGB, Framing, Size
 from headstart.data.files import read_file
 from headstart.data.settings_files import FrozenModel
 from headstart.data.task import TaskName
@@ -50,7 +50,8 @@ class Facts(FrozenModel):
         names: the classes, in the order of the output.
         greys: for a segmentation, the grey level of each class in masks.
         colours: for a segmentation, the colour of each class in masks, if they have colours.
-        size: height and width at which the network was trained; pictures are resized to it.
+        size: height and width at which the network was trained.
+        framing: how pictures become pictures of that size.
         min_area: for a segmentation, see
             [`class_maps`][headstart.inference.segmenter.class_maps].
         input: the expected input, in words.
@@ -72,6 +73,7 @@ class Facts(FrozenModel):
     greys: tuple[int, ...] | None = None
     colours: tuple[RGB, ...] = ()
     size: Size
+    framing: Framing = "squeeze"
     min_area: float = Field(0.0, ge=0, lt=1)
     input: str
     normalisation: str
@@ -84,6 +86,7 @@ class Facts(FrozenModel):
     def to_json(self) -> str:
         """Return JSON with sorted keys, the same for the same facts."""
         absent = {name for name in ("colours", "sealed") if not getattr(self, name)}  # as before
+        absent |= {"framing"} if self.framing == "squeeze" else set()
         content = self.model_dump(mode="json", by_alias=True, exclude=absent)
         return json.dumps(content, sort_keys=True)
 

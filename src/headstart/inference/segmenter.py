@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from jaxtyping import Bool, Float32, UInt8
 
+from headstart.config.records import Framing
 from headstart.config.task_settings import UNET
 from headstart.data.decoded_frames import resize_image
 from headstart.data.label_map import LabelMap
@@ -21,6 +22,7 @@ from headstart.inference.finished_run import FinishedRun
 from headstart.inference.mask_files import listed
 from headstart.inference.onnx_file import OnnxFile, bad_facts
 from headstart.inference.predictor import Answers, ExportForm, Images, Predictions, spread
+from headstart.tasks.windows import Answer, blended, class_map
 
 if TYPE_CHECKING:
     from torch import device as Device
@@ -31,6 +33,7 @@ else:
 Pictures = UInt8[np.ndarray, "n 3 h w"]
 PictureSizes = Sequence[tuple[int, int]]
 _BATCH = 8
+_LONGEST = 512  # side of the probabilities of a picture in tiles
 _AT_ONCE = 1 << 20  # classes times pixels that are resized at once
 _ALONE = 3  # pictures that are compared once more, alone and at another size
 _MULTIPLE = 8  # the U-Net pads pictures to multiples of it
@@ -40,31 +43,44 @@ _PADDED = (
 )
 
 
+_FRAMED = {
+    "squeeze": "at {} x {}, to which pictures are brought, bilinearly",
+    "tile": "on tiles of {} x {}, cut from pictures at their own size",
+}
+
+
 @dataclass(frozen=True)
 class Segmenter:
     """A trained segmentation network; see [`Predictor`][headstart.inference.predictor.Predictor].
 
     Attributes:
-        size: height and width at which the network was trained; pictures are resized to it.
+        size: height and width at which the network was trained.
+        framing: how pictures become pictures of that size.
         label_map: the classes.
         min_area: see [`class_maps`][].
         digest: SHA-256 of the file of weights, or of the ONNX file.
         probabilities: maps RGB pictures, ``(n, 3, h, w)``, to the probability of each class at each
             pixel, ``(n, k, h, w)``.
-        maps: the most probable class of each pixel of these pictures, at the height and width that
-            is given for each.
+        resized_maps: the most probable class of each pixel of pictures that were resized to
+            ``size``, at the height and width that is given for each.
     """
 
     size: tuple[int, int]
+    framing: Framing
     label_map: LabelMap
     min_area: float
     digest: str
     probabilities: Callable[[Pictures], Float32[np.ndarray, "n k h w"]]
-    maps: Callable[[Pictures, PictureSizes], list[UInt8[np.ndarray, "_ _"]]]
+    resized_maps: Callable[[Pictures, PictureSizes], list[UInt8[np.ndarray, "_ _"]]]
 
     task: ClassVar[str] = "segmentation"
     dataset: ClassVar[type] = Dataset
     predicts_masks: ClassVar[bool] = True
+
+    @property
+    def batch(self) -> int:
+        """The number of pictures to predict at once: one if they keep their own size."""
+        return _BATCH if self.framing == "squeeze" else 1
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -119,7 +135,8 @@ class Segmenter:
             return [class_map.cpu().numpy() for class_map in classes]
 
         label_map = run.label_map()
-        return Segmenter(run.facts.size, label_map, min_area, run.digest, probabilities, maps)
+        size, framing = run.facts.size, run.facts.framing
+        return Segmenter(size, framing, label_map, min_area, run.digest, probabilities, maps)
 
     @classmethod
     def from_onnx(cls, file: OnnxFile) -> Segmenter:
@@ -144,7 +161,8 @@ class Segmenter:
                 classes += class_maps(probabilities(part), part_sizes, facts.min_area)
             return classes
 
-        return Segmenter(facts.size, label_map, facts.min_area, file.digest, probabilities, maps)
+        size, framing = facts.size, facts.framing
+        return Segmenter(size, framing, label_map, facts.min_area, file.digest, probabilities, maps)
 
     @classmethod
     def export_form(cls, run: FinishedRun) -> ExportForm:
@@ -163,7 +181,7 @@ class Segmenter:
             std=tuple((sum(std) / len(std)).tolist()),
             input="RGB in [0, 1], float32: pictures x 3 x height x width, any number, any size"
             f"{'' if is_unet else ' of which the encoder has two pixels left'}; "
-            f"trained at {height} x {width}, to which pictures are brought, bilinearly",
+            f"trained {_FRAMED[run.facts.framing].format(height, width)}",
             normalisation=f"inside: minus mean, divided by std, by channel{several}"
             + (_PADDED if is_unet else ""),
             greys=run.facts.greys,
@@ -211,7 +229,7 @@ class Segmenter:
         alone = [np.stack([resize_image(i, odd).transpose(2, 0, 1)]) for i in images[:_ALONE]]
         return Answers(
             sizes=(self.size, *[odd] * len(alone)),
-            probabilities=tuple(map(self.probabilities, (brought(self, images), *alone))),
+            probabilities=tuple(map(self.probabilities, (_resized(self, images), *alone))),
             classes=tuple(class_maps_of(self, images)),
         )
 
@@ -224,17 +242,63 @@ def _no_multiple(side: int) -> int:
     return side - side % _MULTIPLE + _MULTIPLE + 3
 
 
-def brought(segmenter: Segmenter, pictures: Sequence[UInt8[np.ndarray, "_ _ 3"]]) -> Pictures:
+def _resized(segmenter: Segmenter, pictures: Images) -> Pictures:
     """Return pictures of any size at the network's size, ``(n, 3, h, w)``."""
     return np.stack([resize_image(image, segmenter.size).transpose(2, 0, 1) for image in pictures])
 
 
-def class_maps_of(
-    segmenter: Segmenter, pictures: Sequence[UInt8[np.ndarray, "_ _ 3"]]
+def brought(
+    segmenter: Segmenter, picture: UInt8[np.ndarray, "h w 3"]
+) -> UInt8[np.ndarray, "h2 w2 3"]:
+    """Return a picture of any size as [`maps_of`][] takes it: resized, or as it is for tiles."""
+    return resize_image(picture, segmenter.size) if segmenter.framing == "squeeze" else picture
+
+
+def maps_of(
+    segmenter: Segmenter, pictures: Images, sizes: PictureSizes
 ) -> list[UInt8[np.ndarray, "_ _"]]:
+    """Return the most probable class of each pixel.
+
+    Args:
+        segmenter: the trained network.
+        pictures: as [`brought`][] returns them.
+        sizes: their own heights and widths.
+    """
+    if segmenter.framing == "squeeze":
+        images = np.stack([picture.transpose(2, 0, 1) for picture in pictures])
+        return segmenter.resized_maps(images, sizes)
+    answer, size, area = _answer(segmenter), segmenter.size, segmenter.min_area
+    return [class_map(picture, size, answer, area) for picture in pictures]
+
+
+def probability_map(
+    segmenter: Segmenter, picture: UInt8[np.ndarray, "h w 3"]
+) -> Float32[np.ndarray, "k h2 w2"]:
+    """Return the class probabilities of a picture as [`brought`][] returns it, ``(k, h2, w2)``.
+
+    They have the network's size; where tiles keep the picture's own, every n-th pixel of every n-th
+    row is kept, so that no side is longer than 512.
+    """
+    if segmenter.framing == "squeeze":
+        probs: Float32[np.ndarray, "k h2 w2"]
+        probs = segmenter.probabilities(picture.transpose(2, 0, 1)[None])[0]
+        return probs
+    every = -(-max(picture.shape[:2]) // _LONGEST)
+    parts = [
+        probs[:, -rows.start % every :: every, ::every]
+        for rows, probs in blended(picture, segmenter.size, _answer(segmenter))
+    ]
+    return np.concatenate(parts, axis=1)
+
+
+def _answer(segmenter: Segmenter) -> Answer:
+    return lambda windows, _corners: segmenter.probabilities(np.ascontiguousarray(windows))
+
+
+def class_maps_of(segmenter: Segmenter, pictures: Images) -> list[UInt8[np.ndarray, "_ _"]]:
     """Return the most probable class of each pixel, at each picture's own size."""
     sizes = [(image.shape[0], image.shape[1]) for image in pictures]
-    return segmenter.maps(brought(segmenter, pictures), sizes)
+    return maps_of(segmenter, [brought(segmenter, image) for image in pictures], sizes)
 
 
 def resized(

@@ -18,7 +18,7 @@ surgical frames was measured: docs/results/suggest.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,11 +26,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
+from headstart.config.records import Framing
 from headstart.data.decoded_frames import resize_image
 from headstart.data.files import merged
+from headstart.data.own_size import cut
 from headstart.data.pictures.duplicates import (
     NEAR,
     Fingerprints,
@@ -46,6 +48,7 @@ from headstart.inference.opening import kind_of_run
 from headstart.inference.segmenter import Segmenter
 from headstart.labelling.known_frames import KnownFrames, known_of
 from headstart.labelling.selection import pick
+from headstart.tasks.windows import window_starts
 from headstart.training.placement import placed, to_input
 
 _BATCH = 8
@@ -87,6 +90,7 @@ def uncertainty(probs: Float[Tensor, "b k h w"]) -> Float[Tensor, "b"]:
 def look(
     network: nn.Module,
     size: tuple[int, int],
+    framing: Framing,
     frames: Sequence[Frame],
     root: Path,
     device: torch.device,
@@ -97,6 +101,8 @@ def look(
     Args:
         network: a segmentation network.
         size: height and width at which it was trained.
+        framing: how pictures become pictures of that size; of pictures cut into tiles, all measures
+            are means over the tiles.
         frames: the pictures, at least one.
         root: their folder.
         device: where to compute.
@@ -111,14 +117,17 @@ def look(
     def keep(_stage: nn.Module, _inputs: tuple[Tensor, ...], output: Tensor) -> None:
         deepest.append(output.mean((2, 3)).cpu())
 
-    uncertainties, shares, prints = [], [], []
+    uncertain: list[Tensor] = []
+    share: list[Tensor] = []
+    measures: tuple[list[Tensor], list[Tensor], list[Tensor]] = ([], [], [])
+    prints = []
     readable: list[Frame] = []
     findings: list[Finding] = []
     stage: Any = network.deepest
     hook = stage.register_forward_hook(keep)
     try:
         for start in range(0, len(frames), _BATCH):
-            images = []
+            views = []
             for frame in frames[start : start + _BATCH]:
                 try:
                     picture = read_frame(frame, root)
@@ -127,15 +136,17 @@ def look(
                     continue
                 readable.append(frame)
                 prints.append(fingerprint(picture))
-                images.append(resize_image(picture, size).transpose(2, 0, 1))
-            if not images:
-                continue
-            batch = to_input(torch.from_numpy(np.stack(images)), device)
-            probs = network(batch).float().softmax(1)
-            uncertainties.append(uncertainty(probs).cpu())
-            classes = torch.arange(probs.shape[1], device=device)
-            is_class = probs.argmax(1).flatten(1)[..., None] == classes
-            shares.append(is_class.float().mean(1).cpu())
+                views.append(_views(picture, size, framing))
+            counts = [len(of_picture) for of_picture in views]
+            for batch in _batches(views):
+                probs = network(to_input(batch, device)).float().softmax(1)
+                uncertain.append(uncertainty(probs).cpu())
+                classes = torch.arange(probs.shape[1], device=device)
+                is_class = probs.argmax(1).flatten(1)[..., None] == classes
+                share.append(is_class.float().mean(1).cpu())
+            for found, of_pictures in zip((uncertain, share, deepest), measures, strict=True):
+                of_pictures += _means(found, counts)
+                found.clear()
             step(min(start + _BATCH, len(frames)))
     finally:
         hook.remove()
@@ -143,13 +154,40 @@ def look(
     if not readable:
         raise DataError(unreadable)
     return PictureMeasures(
-        uncertainty=torch.cat(uncertainties).double().numpy(),
-        features=torch.cat(deepest).double().numpy(),
-        shares=torch.cat(shares).double().numpy(),
+        uncertainty=torch.stack(measures[0]).double().numpy(),
+        features=torch.stack(measures[2]).double().numpy(),
+        shares=torch.stack(measures[1]).double().numpy(),
         prints=joined(prints),
         frames=tuple(readable),
         unreadable=unreadable,
     )
+
+
+def _views(
+    picture: UInt8[np.ndarray, "h w 3"], size: tuple[int, int], framing: Framing
+) -> UInt8[np.ndarray, "m 3 h2 w2"]:
+    """Return what the network sees of a picture: all of it, resized, or the tiles that cover it."""
+    if framing == "squeeze":
+        return resize_image(picture, size).transpose(2, 0, 1)[None]
+    own = picture.shape[0], picture.shape[1]
+    tops, lefts = (window_starts(side, tile) for side, tile in zip(own, size, strict=True))
+    corners = [(top, left) for top in tops for left in lefts]
+    tiles = [cut((picture,), 0, own, corner, size) for corner in corners]
+    return np.stack(tiles).transpose(0, 3, 1, 2)
+
+
+def _batches(views: Sequence[UInt8[np.ndarray, "m 3 h w"]]) -> Iterator[UInt8[Tensor, "b 3 h w"]]:
+    if views:
+        together = torch.from_numpy(np.concatenate(views))
+        yield from (together[i : i + _BATCH] for i in range(0, len(together), _BATCH))
+
+
+def _means(values: list[Tensor], counts: Sequence[int]) -> list[Tensor]:
+    """Return the mean of the first ``counts[0]`` values, of the next ``counts[1]``, and so on."""
+    if not values:
+        return []
+    ends, together = np.cumsum(counts).tolist(), torch.cat(values)
+    return [together[end - n : end].mean(0) for end, n in zip(ends, counts, strict=True)]
 
 
 @dataclass(frozen=True)
@@ -228,6 +266,7 @@ def suggest(
         return look(
             network,
             finished.facts.size,
+            finished.facts.framing,
             some,
             folder,
             device,

@@ -1,8 +1,8 @@
 """The answer to a picture: classes, probabilities and mask, as JSON.
 
 The page sends no further request about the picture. Class maps and probabilities are bytes, row by
-row, deflated (zlib) and in base64. Probabilities are scaled to 0 to 255 and have the size of the
-network's output.
+row, deflated (zlib) and in base64. Probabilities are scaled to 0 to 255 and have the size of
+[`probability_map`][headstart.inference.segmenter.probability_map].
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from PIL import Image
 
 from headstart.data.label_map import IGNORE
 from headstart.inference.mask_files import mask_png
-from headstart.inference.segmenter import Segmenter, brought
+from headstart.inference.segmenter import Segmenter, brought, maps_of, probability_map
 from headstart.scores.overlap import dice_of_frames
 
 # The network segments one picture at a time, with all threads: two would share the same cores and
@@ -51,12 +51,12 @@ def answer(
     """
     height, width = image.shape[:2]
     num_classes = len(segmenter.label_map.names)
-    pictures = brought(segmenter, [image])
+    given = brought(segmenter, image)
     picture = _data_url(image) if shown else ""
     del image  # a photograph takes as much memory as a map of its classes, which comes next
     with _NETWORK:
-        probs = segmenter.probabilities(pictures)[0]
-        (classes,) = segmenter.maps(pictures, [(height, width)])
+        probs = probability_map(segmenter, given)
+        (classes,) = maps_of(segmenter, [given], [(height, width)])
     response: dict[str, Any] = {
         "height": height,
         "width": width,

@@ -6,13 +6,14 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int64, UInt8
+from jaxtyping import Float, Float32, Int64, UInt8
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from headstart.data.decoded_frames import Decoded
 from headstart.scores.counts import count
 from headstart.system.memory import give_back
+from headstart.tasks.windows import Answer, Corners, class_map
 from headstart.training.placement import to_input
 
 _AT_ONCE = 1 << 24  # classes times pixels that are resized at once, and counted at once
@@ -124,6 +125,42 @@ def segment(
         yield from each_class_map(logits, sizes[start : start + batch], min_area)
 
 
+@torch.no_grad()
+def segment_decoded(
+    model: nn.Module,
+    data: Decoded,
+    tile: tuple[int, int],
+    device: torch.device,
+    min_area: float,
+) -> Iterator[UInt8[Tensor, "_ _"]]:
+    """Yield the class map of each decoded frame at its own size.
+
+    Frames that were decoded at their own size are cut into windows of the size ``tile``, see
+    [`class_map`][headstart.tasks.windows.class_map]; others are segmented as by [`segment`][].
+    """
+    if not data.pictures:
+        yield from segment(model, data.images, data.sizes, device, min_area)
+        return
+    model.eval()
+    answer = answer_of(model, device)
+    for picture in data.pictures:
+        yield torch.from_numpy(class_map(picture, tile, answer, min_area)).to(device)
+
+
+def answer_of(model: nn.Module, device: torch.device) -> Answer:
+    """Return a function from windows to class probabilities, by a network in evaluation mode."""
+
+    @torch.no_grad()
+    def answer(
+        windows: UInt8[np.ndarray, "n 3 h w"], _corners: Corners
+    ) -> Float32[np.ndarray, "n k h w"]:
+        batch = torch.from_numpy(np.ascontiguousarray(windows))
+        probs: Tensor = model(to_input(batch, device)).float().softmax(1)
+        return probs.cpu().numpy()
+
+    return answer
+
+
 def frame_counts(
     maps: Iterable[Tensor],
     truth: Iterable[Tensor],
@@ -158,13 +195,14 @@ def count_frames(
     num_classes: int,
     device: torch.device,
     min_area: float,
+    tile: tuple[int, int],
     ignore: int | None = None,
 ) -> Int64[np.ndarray, "n k 3"]:
     """Segment a split, and count TP, FP and FN pixels per frame and class at the masks' sizes.
 
-    Pixels whose truth is ``ignore`` are ignored.
+    Pixels whose truth is ``ignore`` are ignored. For ``tile`` see [`segment_decoded`][].
     """
-    maps = segment(model, data.images, data.sizes, device, min_area)
+    maps = segment_decoded(model, data, tile, device, min_area)
     parts = []
     for m, t in zip(maps, data.truth, strict=True):
         truth = torch.from_numpy(np.array(t)).to(device)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from torch import nn
 
+from headstart.config.records import Framing
 from headstart.models.classifiers import AS_PUBLISHED, MEAN, STD
 from headstart.models.standardise import Standardise
 
@@ -24,6 +25,36 @@ image = np.asarray(small, np.float32).transpose(2, 0, 1)[None] / 255
 bilinear = Image.Resampling.BILINEAR  # to the picture's own size
 layers = [Image.fromarray(layer).resize(picture.size, bilinear) for layer in probabilities[0]]
 probabilities = np.stack([np.asarray(layer) for layer in layers])
+mask = probabilities.argmax(0)  # index of each pixel's class in classes
+"""
+
+_TILES = """\
+import numpy as np
+import onnxruntime
+from PIL import Image
+
+classes = {classes}
+greys = {greys}
+session = onnxruntime.InferenceSession("model.onnx", providers=["CPUExecutionProvider"])
+picture = np.asarray(Image.open("picture.png").convert("RGB"), np.float32) / 255
+tile = ({height}, {width})  # the picture keeps its size; tiles overlap, and their edges blend
+size = picture.shape[:2]
+more = [(0, max(0, t - side)) for t, side in zip(tile, size)]
+picture = np.pad(picture, [*more, (0, 0)], mode="symmetric")
+starts, weights = [], []
+for t, side in zip(tile, size):
+    steps = -(-max(0, side - t) // (t - t // 4))
+    starts.append([round(i * (side - t) / steps) for i in range(steps + 1)] if steps else [0])
+    weights.append(np.sin(np.pi * (np.arange(t) + 0.5) / t) ** 2)
+blend = np.outer(*weights)
+probabilities = np.zeros((len(classes), *picture.shape[:2]))
+for y in starts[0]:
+    for x in starts[1]:
+        at = slice(y, y + tile[0]), slice(x, x + tile[1])
+        image = picture[at].transpose(2, 0, 1)[None]
+        (answer,) = session.run(["probabilities"], {{"image": image}})
+        probabilities[:, *at] += blend * answer[0]
+probabilities = probabilities[:, : size[0], : size[1]]  # not divided by the sum of the weights
 mask = probabilities.argmax(0)  # index of each pixel's class in classes
 """
 
@@ -79,20 +110,26 @@ own.update(weights)
 
 
 def onnx_code(
-    size: tuple[int, int], names: Sequence[str], greys: Sequence[int], min_area: float
+    size: tuple[int, int],
+    framing: Framing,
+    names: Sequence[str],
+    greys: Sequence[int],
+    min_area: float,
 ) -> str:
     """Return Python code that segments ``picture.png`` with ``model.onnx``.
 
-    The code computes the same mask as [`class_maps`][headstart.inference.segmenter.class_maps].
+    The code computes the same mask as headstart.
 
     Args:
         size: height and width of the network's input.
+        framing: how pictures become pictures of that size.
         names: names of the classes.
         greys: grey level of each class in the mask.
         min_area: see [`class_maps`][headstart.inference.segmenter.class_maps].
     """
     height, width = size
-    code = _ONNX.format(classes=_list(names), greys=list(greys), height=height, width=width)
+    template = _TILES if framing == "tile" else _ONNX
+    code = template.format(classes=_list(names), greys=list(greys), height=height, width=width)
     return code + (_SMALL.format(min_area=min_area) if min_area else "") + _SAVED
 
 

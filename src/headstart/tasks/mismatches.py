@@ -15,7 +15,7 @@ def mismatches(
     """Return warnings about settings that do not fit the labelled frames.
 
     Args:
-        budget: the frames to train on, with masks at the training size.
+        budget: the frames to train on, with masks.
         recipe: the hyper-parameters.
         names: the classes, background first.
         single: whether one picture leaves a single value at the network's bottleneck.
@@ -23,9 +23,9 @@ def mismatches(
     Raises:
         DataError: ``min_area`` would remove every object.
     """
-    assert budget.masks is not None
-    pixels = np.array([np.bincount(m.ravel(), minlength=256) for m in budget.masks])
-    largest = pixels[:, 1 : len(names)].max(0) / budget.masks[0].size
+    masks = budget.truth if budget.masks is None else budget.masks
+    areas = np.array([np.bincount(m.ravel(), minlength=256) / m.size for m in masks])
+    largest = areas[:, 1 : len(names)].max(0)
     shown = largest > 0
     too_small = shown & (largest < recipe.min_area)
     findings = []

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Float, Int64, UInt8
-from torch import nn
+from torch import Tensor, nn
 
 from headstart.config.recipes import PretextRecipe
 from headstart.config.records import PretextConfig
@@ -17,7 +17,9 @@ from headstart.data.decoded_frames import Decoded, channel_statistics, decode
 from headstart.data.files import merged
 from headstart.data.folds import fold_splits
 from headstart.data.label_map import LabelMap
-from headstart.data.transforms import augment_image
+from headstart.data.own_size import cut
+from headstart.data.tiles import draw_corners
+from headstart.data.transforms import augment_image, surroundings
 from headstart.errors import DataError, Finding
 from headstart.models.encoder_unet import make_segmenter
 from headstart.plots import curves, sheets
@@ -34,7 +36,7 @@ from headstart.tasks.pretext import (
     pictures_of_fold,
     without_leaks,
 )
-from headstart.tasks.segmentation_training import one_value_at_bottleneck
+from headstart.tasks.segmentation_training import decoded_size, one_value_at_bottleneck
 from headstart.training.batch_source import Batch, Batches, Stop, at_least_two
 from headstart.training.fit import State
 from headstart.training.placement import in_bfloat16, placed, resident, rows, to_input
@@ -42,6 +44,7 @@ from headstart.training.pretexts import PRETEXTS, Pretext
 from headstart.training.starts import Source
 
 _SHOWN = 5
+_TILES = 4  # of each validation picture
 _NO_LABELS = LabelMap(("picture",), (0,))
 
 
@@ -61,6 +64,7 @@ def prepare(config: PretextConfig, pictures: PretextPictures, cache: Path) -> Pr
     record = leaks_record(leaks, pictures, config.drop_leaks)
     kept = without_leaks(pictures, leaks) if config.drop_leaks else pictures
     train, validation = _decoded(kept, config, cache)
+    held_out = _held_out(validation, config)
     pretext = PRETEXTS[config.pretext]
 
     def network(_source: Source | None) -> tuple[nn.Module, None]:
@@ -68,14 +72,15 @@ def prepare(config: PretextConfig, pictures: PretextPictures, cache: Path) -> Pr
             torch.manual_seed(key(config.seed, "weights"))
             model = make_segmenter(config.model, pretext.channels, config.width)
         if recipe.standardise:
-            inputs = map(_grey, train.images) if pretext.grey else train.images
+            inputs = train.channels_first()
+            inputs = map(_grey, inputs) if pretext.grey else inputs
             mean, std = channel_statistics(inputs)
             model.mean.copy_(torch.tensor(mean)[:, None, None])
             model.std.copy_(torch.tensor(std)[:, None, None])
         return placed(model, device), None
 
     def stages(model: nn.Module) -> tuple[Stage]:
-        args = (pretext, train, validation, recipe, config.seed, device)
+        args = (pretext, train, held_out, recipe, config.seed, device, config.size)
         single = one_value_at_bottleneck(config.model, config.size)
         source = restoration_batches(*args, repeat_single=single)
         source = replace(source, half=in_bfloat16(config))
@@ -83,7 +88,8 @@ def prepare(config: PretextConfig, pictures: PretextPictures, cache: Path) -> Pr
         return (Stage("", model, source, recipe, steps),)
 
     def score(model: nn.Module, state: State, out: Path) -> Scored:
-        return Scored(_score(model, pretext, validation, config, out, state, device), None)
+        scores = _score(model, pretext, validation.names, held_out, config, out, state, device)
+        return Scored(scores, None)
 
     data = {"train": train.digest, "validation": validation.digest}
     if config.fold is not None:
@@ -117,7 +123,7 @@ def _of_folds(pictures: PretextPictures, config: PretextConfig, cache: Path) -> 
         return replace(pictures, labelled=frames)  # each is a test picture of some fold
     assert config.folds is not None and dataset is not None
     # as the runs of the fold decode them, so that they are decoded once
-    pool = decode(frames, config.size, dataset.label_map, dataset.root, cache)
+    pool = decode(frames, decoded_size(config), dataset.label_map, dataset.root, cache)
     groups = [frame.group for frame in frames]
     splits = fold_splits(groups, pool.present, config.folds, config.fold, config.seed)
     return pictures_of_fold(pictures, splits)
@@ -131,12 +137,25 @@ def _decoded(
     for frames in (pictures.train, pictures.validation):
         try:
             unmasked = [replace(f, mask=None) for f in frames]
-            parts.append(decode(unmasked, config.size, _NO_LABELS, pictures.root, cache))
+            size = decoded_size(config)
+            parts.append(decode(unmasked, size, _NO_LABELS, pictures.root, cache))
         except DataError as e:
             findings.extend(e.findings)
     if findings:
         raise DataError(merged(findings))
     return parts[0], parts[1]
+
+
+def _held_out(validation: Decoded, config: PretextConfig) -> UInt8[np.ndarray, "n 3 h w"]:
+    """Return the pictures to validate on, or some tiles of each, always the same."""
+    if config.framing != "tile":
+        return validation.images
+    several = [i for i in range(len(validation.names)) for _ in range(_TILES)]
+    sizes = [validation.sizes[i] for i in several]
+    corners = draw_corners(generator(config.seed, "validation tiles"), sizes, config.size)
+    places = zip(several, sizes, corners.tolist(), strict=True)
+    tiles = [cut(validation.pictures, i, size, (y, x), config.size) for i, size, (y, x) in places]
+    return np.stack(tiles).transpose(0, 3, 1, 2)
 
 
 def _grey(image: UInt8[np.ndarray, "3 h w"]) -> UInt8[np.ndarray, "3 h w"]:
@@ -149,7 +168,8 @@ def _grey(image: UInt8[np.ndarray, "3 h w"]) -> UInt8[np.ndarray, "3 h w"]:
 def _score(
     model: nn.Module,
     pretext: Pretext,
-    validation: Decoded,
+    names: tuple[str, ...],
+    held_out: UInt8[np.ndarray, "n 3 h w"],
     config: PretextConfig,
     out: Path,
     state: State,
@@ -160,15 +180,15 @@ def _score(
     recipe, seed = config.recipe, config.seed
     title = f"{config.pretext}, {recipe.name} recipe, seed {seed}"
     write_atomic(out / "curves.png", curves.curves(state.history, state.best["epoch"], title))
-    shown = validation.subset(range(min(_SHOWN, len(validation.names))))
-    parts = restored(model, pretext, shown, recipe, seed, device)
-    sheet = sheets.restorations(list(zip(shown.names, *parts, strict=True)), config.pretext)
+    each = len(held_out) // len(names)  # one, or so many tiles
+    parts = restored(model, pretext, held_out[::each][:_SHOWN], recipe, seed, device)
+    sheet = sheets.restorations(list(zip(names[:_SHOWN], *parts, strict=True)), config.pretext)
     write_atomic(out / "restorations.png", sheet)
     return {
         "split": "validation",
-        "pictures": len(validation.names),
+        "pictures": len(names),
         "loss": state.best["validation_loss"],
-        "trivial": {"loss": trivial_loss(pretext, validation, recipe, seed, device)},
+        "trivial": {"loss": trivial_loss(pretext, held_out, recipe, seed, device)},
         "epoch": state.best["epoch"],
         "steps": state.step,
     }
@@ -181,10 +201,11 @@ def _rng(device: torch.device, seed: int, *purpose: str | int) -> torch.Generato
 def restoration_batches(
     pretext: Pretext,
     train: Decoded,
-    validation: Decoded,
+    validation: UInt8[np.ndarray, "n 3 h w"],
     recipe: PretextRecipe,
     seed: int,
     device: torch.device,
+    size: tuple[int, int],
     repeat_single: bool = False,
 ) -> Batches:
     """Return batches of corrupted pictures, with the clean pictures as targets.
@@ -193,21 +214,36 @@ def restoration_batches(
 
     Args:
         pretext: corruption and loss.
-        train: pictures to train on.
-        validation: pictures that choose the epoch.
+        train: pictures to train on; those at their own size are cut into tiles.
+        validation: pictures or tiles that choose the epoch.
         recipe: batch size, augmentation and strength of the corruption.
         seed: seed of augmentation and corruption.
         device: device to train on.
+        size: height and width of a tile.
         repeat_single: whether a batch of one picture is doubled, see
             [`at_least_two`][headstart.training.batch_source.at_least_two].
     """
-    images, held_out = torch.from_numpy(train.images), torch.from_numpy(validation.images)
-    images, held_out = resident(images, device), resident(held_out, device)
+    images = resident(torch.from_numpy(train.images), device)
+    held_out = resident(torch.from_numpy(validation), device)
+    window = surroundings(recipe.augmentation, size)
+    margin = np.array([(w - t) // 2 for w, t in zip(window, size, strict=True)])
+
+    def tiles(indices: Int64[np.ndarray, "b"], step: int) -> UInt8[Tensor, "b 3 h w"]:
+        sizes = [train.sizes[i] for i in indices]
+        corners = draw_corners(generator(seed, "tiles", step), sizes, size) - margin
+        places = zip(indices.tolist(), sizes, corners.tolist(), strict=True)
+        cuts = [cut(train.pictures, i, of, (y, x), window) for i, of, (y, x) in places]
+        return torch.from_numpy(np.stack(cuts)).permute(0, 3, 1, 2)
 
     def batch(indices: Int64[np.ndarray, "b"], step: int) -> Batch:
         indices = at_least_two(indices) if repeat_single else indices
-        clean = to_input(rows(images, indices), device)
-        clean = augment_image(clean, recipe.augmentation, generator(seed, "augment", step))
+        rng = generator(seed, "augment", step)
+        if train.pictures:
+            clean = to_input(tiles(indices, step), device)
+            clean = augment_image(clean, recipe.augmentation, rng, size)
+        else:
+            clean = to_input(rows(images, indices), device)
+            clean = augment_image(clean, recipe.augmentation, rng)
         return pretext.spoil(clean, _rng(device, seed, "spoil", step), recipe), clean
 
     @torch.no_grad()
@@ -227,14 +263,18 @@ def restoration_batches(
 
 @torch.no_grad()
 def trivial_loss(
-    pretext: Pretext, validation: Decoded, recipe: PretextRecipe, seed: int, device: torch.device
+    pretext: Pretext,
+    validation: UInt8[np.ndarray, "n 3 h w"],
+    recipe: PretextRecipe,
+    seed: int,
+    device: torch.device,
 ) -> float:
     """Return the validation loss of the trivial answer, which needs no training.
 
     For pretexts that restore pictures it is the unchanged input; for histograms, the overall
     histogram of the validation pictures at every pixel.
     """
-    clean = to_input(torch.from_numpy(validation.images), device)
+    clean = to_input(torch.from_numpy(validation), device)
     parts = []
     for start in range(0, len(clean), recipe.batch):
         part = clean[start : start + recipe.batch]
@@ -248,7 +288,7 @@ def trivial_loss(
 def restored(
     model: nn.Module,
     pretext: Pretext,
-    pictures: Decoded,
+    pictures: UInt8[np.ndarray, "n 3 h w"],
     recipe: PretextRecipe,
     seed: int,
     device: torch.device,
@@ -257,7 +297,7 @@ def restored(
 ]:
     """Return input, output and clean pictures for a figure, each in ``[0, 1]``."""
     model.eval()
-    clean = to_input(torch.from_numpy(pictures.images), device)
+    clean = to_input(torch.from_numpy(pictures), device)
     corrupted = pretext.spoil(clean, _rng(device, seed, "spoil shown"), recipe)
     restoration = pretext.picture(model(corrupted), corrupted)
     first, second, third = (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,13 +10,12 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Int64, UInt8
-from torch import Tensor, nn
+from torch import nn
 
 from headstart.config.files import frame_names_text
 from headstart.config.recipes import Recipe
-from headstart.config.records import SCRATCH, RunConfig
+from headstart.config.records import SCRATCH, PretextConfig, RunConfig
 from headstart.config.task_settings import UNET
-from headstart.data.batches import rarity_weights
 from headstart.data.checks.foreground import no_foreground
 from headstart.data.checks.leaks import Overlap
 from headstart.data.checks.overlaps import overlaps
@@ -31,28 +30,25 @@ from headstart.data.files import merged
 from headstart.data.folds import fold_splits
 from headstart.data.layouts.dataset import LABELLED, Dataset, pooled
 from headstart.data.pictures.frame import read_frame
-from headstart.data.transforms import augment
 from headstart.errors import DataError, Finding
 from headstart.models.encoder_unet import make_segmenter
 from headstart.models.unet import MULTIPLE
 from headstart.plots import curves, sheets
 from headstart.scores import overlap
 from headstart.scores import segmentation as segmentation_scores
-from headstart.scores.counts import collapsed
 from headstart.scores.frames_csv import frames_csv
-from headstart.seeding import generator, key
+from headstart.seeding import key
 from headstart.system.disk import write_atomic
 from headstart.tasks.budgets import LABELS, labelled_indices
-from headstart.tasks.class_maps import count_frames, each_class_map, frame_counts, segment
+from headstart.tasks.class_maps import count_frames, segment_decoded
 from headstart.tasks.code_snippets import onnx_code
 from headstart.tasks.interface import CardFacts, Prepared, Scored, Stage
 from headstart.tasks.mismatches import mismatches
 from headstart.tasks.segmentation import hash_of_groups, hashes_of_labels, recipe_of
+from headstart.tasks.segmentation_batches import frame_batches, tile_batches
 from headstart.tasks.weaknesses import weak_classes
-from headstart.training.batch_source import Batch, Batches, Stop, at_least_two
 from headstart.training.fit import State
-from headstart.training.losses import dice_cross_entropy_loss, dice_loss
-from headstart.training.placement import in_bfloat16, placed, resident, rows, to_input
+from headstart.training.placement import in_bfloat16, placed
 from headstart.training.starts import Moved, Source, start_of
 
 _ON_SHEET = 2_000_000  # pixels; pictures on a sheet are some 300 pixels wide
@@ -82,14 +78,17 @@ def prepare(config: RunConfig, dataset: Dataset, cache: Path) -> Prepared:
             model = make_segmenter(config.model, len(names), width)
         moved = Moved(SCRATCH) if source is None else start_of(model, source, names)
         if recipe.standardise:
-            mean, std = channel_statistics(budget.images)
+            mean, std = channel_statistics(budget.channels_first())
             model.mean.copy_(torch.tensor(mean)[:, None, None])
             model.std.copy_(torch.tensor(std)[:, None, None])
         return placed(model, device), moved
 
     def stages(model: nn.Module) -> tuple[Stage]:
         args = (budget, validation, recipe, len(names), config.seed, device)
-        source = frame_batches(*args, repeat_single=single, ignore=dataset.ignore)
+        if config.framing == "tile":
+            source = tile_batches(*args, config.size, single, dataset.ignore)
+        else:
+            source = frame_batches(*args, repeat_single=single, ignore=dataset.ignore)
         source = replace(source, half=in_bfloat16(config))
         steps = recipe.total_steps(len(budget.names), len(train_split.names))
         return (Stage("", model, source, recipe, steps),)
@@ -108,8 +107,9 @@ def prepare(config: RunConfig, dataset: Dataset, cache: Path) -> Prepared:
         # of all frames that the folds are drawn from, and what decides the folds
         digests = {LABELLED: train_split.digest, **groups}
     of_folds = "" if config.fold is None else f", fold {config.fold} of {config.folds}"
+    at = f"{'in tiles of' if config.framing == 'tile' else 'at'} {config.size[0]}x{config.size[1]}"
     return Prepared(
-        title=f"segmentation from {config.start}, at {config.size[0]}x{config.size[1]}{of_folds}",
+        title=f"segmentation from {config.start}, {at}{of_folds}",
         data={**digests, **hashes_of_labels(dataset)},
         facts={"labels": {"train": len(budget.names), "validation": len(validation.names)}},
         weights_facts={
@@ -121,12 +121,18 @@ def prepare(config: RunConfig, dataset: Dataset, cache: Path) -> Prepared:
             "greys": dataset.label_map.greys,
             "min_area": recipe.min_area,
             **({"colours": dataset.label_map.colours} if dataset.label_map.colours else {}),
+            **({} if config.framing == "squeeze" else {"framing": config.framing}),
         },
         network=network,
         stages=stages,
         score=score,
         findings=findings,
     )
+
+
+def decoded_size(config: RunConfig | PretextConfig) -> tuple[int, int] | None:
+    """Return the size that pictures are decoded at: that of the configuration; None: their own."""
+    return None if config.framing == "tile" else config.size
 
 
 def _splits(config: RunConfig) -> tuple[str, str, str]:
@@ -151,8 +157,9 @@ def _decoded(dataset: Dataset, config: RunConfig, cache: Path) -> tuple[Dataset,
     parts = []
     for split in _splits(config):
         try:
-            args = (dataset.splits[split], config.size, dataset.label_map, dataset.root, cache)
-            parts.append(decode(*args, keep_truth=split != "train"))
+            args = (dataset.splits[split], decoded_size(config), dataset.label_map)
+            keep_truth = split != "train" or config.framing == "tile"
+            parts.append(decode(*args, dataset.root, cache, keep_truth))
         except DataError as e:
             findings.extend(e.findings)
     if findings:
@@ -168,7 +175,7 @@ def _decoded_fold(dataset: Dataset, config: RunConfig, cache: Path) -> tuple[Dat
     assert config.folds is not None and config.fold is not None
     assert config.pretext_fits_the_fold  # else its start has seen held-out pictures
     frames = pooled(dataset).splits[LABELLED]
-    pool = decode(frames, config.size, dataset.label_map, dataset.root, cache)
+    pool = decode(frames, decoded_size(config), dataset.label_map, dataset.root, cache)
     groups = [frame.group for frame in frames]
     splits = fold_splits(groups, pool.present, config.folds, config.fold, config.seed)
     in_fold = {name: tuple(frames[i] for i in indices) for name, indices in splits.items()}
@@ -191,7 +198,8 @@ def _score(
 ) -> tuple[Int64[np.ndarray, "n k 3"], dict[str, Any]]:
     names = dataset.label_map.names
     frames = dataset.splits[config.score]
-    counts = count_frames(model, data, len(names), device, recipe.min_area, dataset.ignore)
+    area, tile = recipe.min_area, config.size
+    counts = count_frames(model, data, len(names), device, area, tile, dataset.ignore)
     scores = {"split": config.score, **segmentation_scores.score(counts, names)}
     write_atomic(out / "frames.csv", frames_csv(counts, data.names, names))
     assert state.best is not None
@@ -201,7 +209,7 @@ def _score(
     shown = data.subset([i for _, i in chosen])
     # pictures first: while a large one is decoded, its masks need not be in memory
     images = [_on_sheet(read_frame(frames[i], dataset.root)) for _, i in chosen]
-    maps = segment(model, shown.images, shown.sizes, device, recipe.min_area)
+    maps = segment_decoded(model, shown, tile, device, area)
     examples = [
         _example(f"{kind}: {frames[i].name}", image, truth, m.cpu().numpy())
         for (kind, i), image, truth, m in zip(chosen, images, shown.truth, maps, strict=True)
@@ -240,7 +248,7 @@ def _card_facts(
     counts: Int64[np.ndarray, "n k 3"],
 ) -> CardFacts:
     names, greys = dataset.label_map.names, dataset.label_map.greys
-    code = onnx_code(config.size, names, greys, recipe_of(config).min_area)
+    code = onnx_code(config.size, config.framing, names, greys, recipe_of(config).min_area)
     usage = (
         "Run `headstart export` on this folder to write `model.onnx`, which holds the network and "
         "its normalisation. Then NumPy, Pillow and ONNX Runtime suffice:\n\n"
@@ -274,96 +282,3 @@ def one_value_at_bottleneck(model: str, size: tuple[int, int]) -> bool:
     [`check_segmenter`][headstart.models.encoder_unet.check_segmenter] refuses such sizes.
     """
     return model == UNET and max(size) <= MULTIPLE
-
-
-def _resident_truth(data: Decoded, device: torch.device) -> Callable[[slice], Iterable[Tensor]]:
-    """Return a function from frames to their true classes on the device.
-
-    Like other data, they stay on a GPU if they fit into a quarter of its free memory.
-    """
-
-    def one(index: int) -> Tensor:
-        return torch.from_numpy(np.array(data.truth[index])).to(device)
-
-    frames = range(len(data.truth))
-    if device.type == "cuda":
-        free, _ = torch.cuda.mem_get_info(device)
-        if sum(h * w for h, w in data.sizes) <= free // 4:
-            kept = [one(i) for i in frames]
-            return lambda part: kept[part]
-    return lambda part: (one(i) for i in frames[part])
-
-
-def frame_batches(
-    train: Decoded,
-    validation: Decoded,
-    recipe: Recipe,
-    num_classes: int,
-    seed: int,
-    device: torch.device,
-    repeat_single: bool = False,
-    ignore: int | None = None,
-) -> Batches:
-    """Return batches of frames and masks, with the recipe's loss and augmentation.
-
-    ``validate`` returns ``loss`` at the training size, and ``dice`` (the headline score) and
-    ``collapsed`` at each mask's own size.
-
-    Args:
-        train: labelled frames to train on.
-        validation: labelled frames that choose the epoch.
-        recipe: loss, augmentation and class balance.
-        num_classes: number of classes, background included.
-        seed: seed of the augmentation.
-        device: device to train on.
-        repeat_single: whether a batch of one frame is doubled, see
-            [`at_least_two`][headstart.training.batch_source.at_least_two].
-        ignore: index in masks of pixels that enter neither loss nor scores; None if every pixel
-            counts.
-    """
-    assert train.masks is not None and validation.masks is not None
-    images, masks = torch.from_numpy(train.images), torch.from_numpy(train.masks)
-    images, masks = resident(images, device), resident(masks, device)
-    held_out = tuple(
-        resident(torch.from_numpy(part), device) for part in (validation.images, validation.masks)
-    )
-    truth = _resident_truth(validation, device)
-    # a frame without any pixel that counts has no part in the mean loss
-    weighs = np.array([ignore is None or bool((m != ignore).any()) for m in validation.masks])
-
-    def batch(indices: Int64[np.ndarray, "b"], step: int) -> Batch:
-        indices = at_least_two(indices) if repeat_single else indices
-        image = to_input(rows(images, indices), device)
-        mask = rows(masks, indices).to(device, non_blocking=True)
-        return augment(image, mask, recipe.augmentation, generator(seed, "augment", step))
-
-    def loss(logits: Tensor, mask: Tensor) -> Tensor:
-        if recipe.loss == "dice":
-            probs = logits.float().softmax(1)
-            return dice_loss(probs, mask, absent=recipe.absent, ignore=ignore)
-        return dice_cross_entropy_loss(logits, mask, absent=recipe.absent, ignore=ignore)
-
-    @torch.no_grad()
-    def validate(model: nn.Module, stop: Stop) -> dict[str, float] | None:
-        model.eval()
-        total = torch.zeros((), dtype=torch.float64, device=device)
-        counts = []
-        for start in range(0, len(validation.names), recipe.batch):
-            if stop():
-                return None
-            part = slice(start, start + recipe.batch)
-            mask = held_out[1][part].to(device)
-            logits = model(to_input(held_out[0][part], device))
-            total += loss(logits, mask).double() * int(weighs[part].sum())
-            maps = each_class_map(logits, validation.sizes[part], recipe.min_area)
-            counts.append(frame_counts(maps, truth(part), num_classes, ignore))
-        per_frame = torch.cat(counts).cpu().numpy()
-        dice = overlap.dice(per_frame)
-        return {
-            "loss": total.item() / max(1, int(weighs.sum())),
-            "dice": 0.0 if dice is None else dice,
-            "collapsed": collapsed(per_frame),
-        }
-
-    weights = rarity_weights(train.present, recipe.balance) if recipe.balance else None
-    return Batches(train.names, weights, batch, loss, validate)

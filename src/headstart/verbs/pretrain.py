@@ -47,6 +47,7 @@ def pretrain(
     out: Path | str | None = None,
     recipe: PretextRecipeOption | None = None,
     size: Size | None = None,
+    tile: bool | None = None,
     model: str | None = None,
     width: int | None = None,
     epochs: int | None = None,
@@ -75,6 +76,8 @@ def pretrain(
         size: height and width to train at; by default what fits the pictures, see
             [`headstart.data.training_size`][].
         model: ``"unet"``, or the torchvision classifier that becomes the encoder.
+        tile: train on tiles of that size, which are cut from the pictures at their own size, for
+            objects that would vanish in smaller pictures.
         width: channels of the network's finest level.
         epochs: the maximum number of epochs, each a pass over the pictures.
         steps: the number of optimizer steps; by default the recipe's.
@@ -99,6 +102,7 @@ def pretrain(
         pretext=pretext,
         recipe=recipe,
         size=size,
+        tile=tile,
         model=model,
         width=width,
         epochs=epochs,

@@ -67,6 +67,7 @@ def study(
     pretext_epochs: int | None = None,
     pretext_steps: int | None = None,
     size: Size | None = None,
+    tile: bool | None = None,
     width: int | None = None,
     score: str = "test",
     drop_leaks: bool = False,
@@ -107,6 +108,8 @@ def study(
         pretext_steps: the number of optimizer steps of each pretext.
         size: height and width to train at; by default what fits the pictures, see
             [`headstart.data.training_size`][].
+        tile: train on tiles of that size, which are cut from the pictures at their own size, for
+            objects that would vanish in smaller pictures.
         width: channels of a segmentation network's finest level.
         score: the split that each run scores once, at its end: ``"test"`` or ``"validation"``.
         drop_leaks: leave pictures that are also validation or test frames out of the pretexts.
@@ -144,6 +147,7 @@ def study(
         pretext_epochs=pretext_epochs,
         pretext_steps=pretext_steps,
         size=size,
+        tile=tile,
         width=width,
         score=score,
         drop_leaks=drop_leaks,

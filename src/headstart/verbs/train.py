@@ -55,6 +55,7 @@ def train(
     tune: str | None = None,
     recipe: RecipeOption | None = None,
     size: Size | None = None,
+    tile: bool | None = None,
     width: int | None = None,
     epochs: int | None = None,
     steps: int | None = None,
@@ -93,6 +94,8 @@ def train(
         recipe: a recipe: its name, its ``.toml`` or ``.json`` file, or a value.
         size: height and width to train at; by default, and with ``"auto"``, what fits the pictures:
             their median shape, the longer side at most 320 pixels on a CPU and 512 on a GPU.
+        tile: train on tiles of that size, which are cut from the pictures at their own size, for
+            objects that would vanish in smaller pictures.
         width: channels of a segmentation network's finest level.
         epochs: the maximum number of epochs, each as long as a pass over the training split.
         steps: the number of optimizer steps; by default the recipe's.
@@ -131,6 +134,7 @@ def train(
         tune=tune,
         recipe=recipe,
         size=size,
+        tile=tile,
         width=width,
         epochs=epochs,
         steps=steps,

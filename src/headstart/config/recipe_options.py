@@ -1,0 +1,110 @@
+"""The recipe that options ask for: of a run, and of the pretext that it starts from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, TypeVar
+
+from headstart.config.options import StudyOptions, TrainOptions
+from headstart.config.problems import Problems
+from headstart.config.recipes import (
+    MOST_STEPS,
+    ClassifierRecipe,
+    PretextRecipe,
+    Recipe,
+    Training,
+    read_pretext_recipe,
+)
+from headstart.config.records import PretextConfig, RunConfig, StudyConfig
+from headstart.config.task_settings import UNET, TaskSettings
+from headstart.errors import Finding, UsageError
+
+_Recipe = TypeVar("_Recipe", bound=Training)
+
+
+def run_recipe(
+    options: TrainOptions | StudyOptions,
+    file: RunConfig | None,
+    before: RunConfig | StudyConfig | None,
+    settings: TaskSettings[Recipe] | TaskSettings[ClassifierRecipe],
+    model: str,
+    problems: Problems,
+) -> Recipe | ClassifierRecipe:
+    """Return the recipe that is asked for, else that of ``--config``, else the default."""
+    default: Recipe | ClassifierRecipe = settings.recipes_for(model)["default"]
+    if file is not None:
+        default = file.recipe
+    elif before is not None and isinstance(before.recipe, settings.recipe):
+        default = begun_default(before.recipe, default)
+
+    def chosen() -> Recipe | ClassifierRecipe:
+        if isinstance(options.recipe, str | Path):
+            return settings.read_recipe(str(options.recipe), model)
+        return default if options.recipe is None else options.recipe
+
+    recipe = problems.value_of(chosen, default)
+    return problems.value_of(lasting, recipe, recipe, options.epochs, options.steps)
+
+
+def recipe_of_pretext(
+    options: TrainOptions | StudyOptions,
+    recipe: Recipe | ClassifierRecipe,
+    model: str,
+    of_file: PretextConfig | None,
+    before: PretextConfig | StudyConfig | None,
+    problems: Problems,
+) -> PretextRecipe:
+    """Return the pretext recipe that is asked for, else that of ``--config``, else a matching one.
+
+    The recipe ``assignment`` matches those of the assignment, ``default`` all others.
+    """
+    encoder = model != UNET
+    matching = "assignment" if recipe.name.startswith("assignment") else "default"
+    default = of_file.recipe if of_file else read_pretext_recipe(matching, encoder)
+    if before is not None and of_file is None:
+        begun = before.recipe if isinstance(before, PretextConfig) else before.pretext_recipe
+        default = begun_default(begun, default)
+    chosen = default if options.pretext_recipe is None else options.pretext_recipe
+    if isinstance(chosen, str | Path):
+        chosen = problems.value_of(read_pretext_recipe, default, str(chosen), encoder)
+    epochs, steps = options.pretext_epochs, options.pretext_steps
+    return problems.value_of(lasting, chosen, chosen, epochs, steps, "pretext-")
+
+
+def lasting(recipe: _Recipe, epochs: int | None, steps: int | None, prefix: str = "") -> _Recipe:
+    """Return a recipe that lasts as long as asked for.
+
+    Raises:
+        UsageError: both lengths are given, or one is less than 1.
+    """
+    if epochs is not None and steps is not None:
+        message = f"--{prefix}epochs and --{prefix}steps are both given; expected one of them"
+        raise UsageError(Finding("bad-setting", "error", message))
+    if steps is not None and not 1 <= steps <= MOST_STEPS:
+        message = f"--{prefix}steps is {steps}; expected 1 to {MOST_STEPS}"
+        raise UsageError(Finding("bad-setting", "error", message))
+    if steps is not None:
+        return recipe.with_steps(steps)
+    return recipe if epochs is None else recipe.with_epochs(epochs)
+
+
+def begun_default(begun: _Recipe, default: _Recipe) -> _Recipe:
+    """Return the recipe ``default`` for a folder: that of the version that began it."""
+    if begun.name != default.name:
+        return default
+    length = {"epochs": default.epochs, "steps": default.steps}
+    changed = begun.model_copy(update=length) != default
+    counted_passes = begun.steps is None and begun.epochs == default.epochs
+    return begun if changed or counted_passes else default
+
+
+def refuse_other_recipe(path: Path, before: str, model: str, settings: TaskSettings[Any]) -> None:
+    """Refuse the recipe of ``--config`` for a network that has other named recipes.
+
+    Raises:
+        UsageError: one of the two networks is the U-Net, the other has an encoder.
+    """
+    if settings.recipes_for(before) is not settings.recipes_for(model):
+        message = f"the recipe in {path} is for {before}, and --model is {model}"
+        hint = "name a recipe for that network, for example --recipe default"
+        raise UsageError(Finding("bad-setting", "error", message, hint))

@@ -1,0 +1,212 @@
+"""Batches, loss and validation of a segmentation: whole frames, or tiles of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import numpy as np
+import torch
+from jaxtyping import Float32, Int64, UInt8
+from torch import Tensor, nn
+
+from headstart.config.recipes import Recipe
+from headstart.data.batches import Weights, rarity_weights
+from headstart.data.decoded_frames import Decoded
+from headstart.data.own_size import cut
+from headstart.data.tiles import class_pixels, draw_corners
+from headstart.data.transforms import augment, surroundings
+from headstart.scores import overlap
+from headstart.scores.counts import collapsed
+from headstart.seeding import generator
+from headstart.tasks.class_maps import each_class_map, frame_counts
+from headstart.tasks.windows import Corners, class_map
+from headstart.training.batch_source import Batch, Batches, Stop, at_least_two
+from headstart.training.losses import dice_cross_entropy_loss, dice_loss
+from headstart.training.placement import resident, rows, to_input
+
+
+def _resident_truth(data: Decoded, device: torch.device) -> Callable[[slice], Iterable[Tensor]]:
+    """Return a function from frames to their true classes on the device.
+
+    Like other data, they stay on a GPU if they fit into a quarter of its free memory.
+    """
+
+    def one(index: int) -> Tensor:
+        return torch.from_numpy(np.array(data.truth[index])).to(device)
+
+    frames = range(len(data.truth))
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        if sum(h * w for h, w in data.sizes) <= free // 4:
+            kept = [one(i) for i in frames]
+            return lambda part: kept[part]
+    return lambda part: (one(i) for i in frames[part])
+
+
+def frame_batches(
+    train: Decoded,
+    validation: Decoded,
+    recipe: Recipe,
+    num_classes: int,
+    seed: int,
+    device: torch.device,
+    repeat_single: bool = False,
+    ignore: int | None = None,
+) -> Batches:
+    """Return batches of frames and masks, with the recipe's loss and augmentation.
+
+    ``validate`` returns ``loss`` at the training size, and ``dice`` (the headline score) and
+    ``collapsed`` at each mask's own size.
+
+    Args:
+        train: labelled frames to train on.
+        validation: labelled frames that choose the epoch.
+        recipe: loss, augmentation and class balance.
+        num_classes: number of classes, background included.
+        seed: seed of the augmentation.
+        device: device to train on.
+        repeat_single: whether a batch of one frame is doubled, see
+            [`at_least_two`][headstart.training.batch_source.at_least_two].
+        ignore: index in masks of pixels that enter neither loss nor scores; None if every pixel
+            counts.
+    """
+    assert train.masks is not None and validation.masks is not None
+    images, masks = torch.from_numpy(train.images), torch.from_numpy(train.masks)
+    images, masks = resident(images, device), resident(masks, device)
+    held_out = tuple(
+        resident(torch.from_numpy(part), device) for part in (validation.images, validation.masks)
+    )
+    truth = _resident_truth(validation, device)
+    # a frame without any pixel that counts has no part in the mean loss
+    weighs = np.array([ignore is None or bool((m != ignore).any()) for m in validation.masks])
+
+    def batch(indices: Int64[np.ndarray, "b"], step: int) -> Batch:
+        indices = at_least_two(indices) if repeat_single else indices
+        image = to_input(rows(images, indices), device)
+        mask = rows(masks, indices).to(device, non_blocking=True)
+        return augment(image, mask, recipe.augmentation, generator(seed, "augment", step))
+
+    loss = _loss(recipe, ignore)
+
+    @torch.no_grad()
+    def validate(model: nn.Module, stop: Stop) -> dict[str, float] | None:
+        model.eval()
+        total = torch.zeros((), dtype=torch.float64, device=device)
+        counts = []
+        for start in range(0, len(validation.names), recipe.batch):
+            if stop():
+                return None
+            part = slice(start, start + recipe.batch)
+            mask = held_out[1][part].to(device)
+            logits = model(to_input(held_out[0][part], device))
+            total += loss(logits, mask).double() * int(weighs[part].sum())
+            maps = each_class_map(logits, validation.sizes[part], recipe.min_area)
+            counts.append(frame_counts(maps, truth(part), num_classes, ignore))
+        return _scores(total.item() / max(1, int(weighs.sum())), torch.cat(counts))
+
+    return Batches(train.names, _frequencies(train, recipe), batch, loss, validate)
+
+
+def tile_batches(
+    train: Decoded,
+    validation: Decoded,
+    recipe: Recipe,
+    num_classes: int,
+    seed: int,
+    device: torch.device,
+    tile: tuple[int, int],
+    repeat_single: bool = False,
+    ignore: int | None = None,
+) -> Batches:
+    """Return batches of tiles: crops of frames at their own size, one of each frame of a batch.
+
+    ``validate`` returns ``loss``, the mean over the windows of all frames, and ``dice`` and
+    ``collapsed`` of the class maps that [`class_map`][headstart.tasks.windows.class_map] makes of
+    the windows.
+
+    Args:
+        train: labelled frames at their own size.
+        validation: labelled frames that choose the epoch, at their own size.
+        recipe: loss, augmentation and class balance.
+        num_classes: number of classes, background included.
+        seed: seed of tiles and augmentation.
+        device: device to train on.
+        tile: height and width of a tile.
+        repeat_single: as in [`frame_batches`][].
+        ignore: as in [`frame_batches`][].
+    """
+    pixels = tuple(
+        class_pixels(mask, num_classes, generator(seed, "class pixels", i))
+        for i, mask in enumerate(train.truth)
+    )
+    window = surroundings(recipe.augmentation, tile)
+    margin = np.array([(w - t) // 2 for w, t in zip(window, tile, strict=True)])
+    loss = _loss(recipe, ignore)
+
+    def batch(indices: Int64[np.ndarray, "b"], step: int) -> Batch:
+        indices = at_least_two(indices) if repeat_single else indices
+        sizes = [train.sizes[i] for i in indices]
+        of_batch = [pixels[i] for i in indices]
+        corners = draw_corners(generator(seed, "tiles", step), sizes, tile, of_batch) - margin
+        places = list(zip(indices.tolist(), sizes, corners.tolist(), strict=True))
+        images = np.stack([cut(train.pictures, i, s, (y, x), window) for i, s, (y, x) in places])
+        masks = np.stack([cut(train.truth, i, s, (y, x), window) for i, s, (y, x) in places])
+        image = to_input(torch.from_numpy(images).permute(0, 3, 1, 2), device)
+        mask = torch.from_numpy(masks).to(device, non_blocking=True)
+        rng = generator(seed, "augment", step)
+        return augment(image, mask, recipe.augmentation, rng, tile)
+
+    @torch.no_grad()
+    def validate(model: nn.Module, stop: Stop) -> dict[str, float] | None:
+        model.eval()
+        losses: list[float] = []
+        counts = []
+        for index, (picture, truth) in enumerate(
+            zip(validation.pictures, validation.truth, strict=True)
+        ):
+            if stop():
+                return None
+
+            def answer(
+                windows: UInt8[np.ndarray, "n 3 h w"], corners: Corners, index: int = index
+            ) -> Float32[np.ndarray, "n k h w"]:
+                logits = model(to_input(torch.from_numpy(windows), device))
+                size = validation.sizes[index]
+                masks = [cut(validation.truth, index, size, corner, tile) for corner in corners]
+                counted = [ignore is None or bool((mask != ignore).any()) for mask in masks]
+                if any(counted):
+                    mask = torch.from_numpy(np.stack(masks)).to(device)
+                    losses.extend([loss(logits, mask).item()] * sum(counted))
+                probs: Tensor = logits.float().softmax(1)
+                return probs.cpu().numpy()
+
+            predicted = class_map(picture, tile, answer, recipe.min_area)
+            maps = [torch.from_numpy(np.array(m))[None] for m in (predicted, truth)]
+            counts.append(frame_counts(maps[0], maps[1], num_classes, ignore))
+        return _scores(sum(losses) / max(1, len(losses)), torch.cat(counts))
+
+    return Batches(train.names, _frequencies(train, recipe), batch, loss, validate)
+
+
+def _loss(recipe: Recipe, ignore: int | None) -> Callable[[Tensor, Tensor], Tensor]:
+    """Return the recipe's loss, a function of logits and mask."""
+
+    def loss(logits: Tensor, mask: Tensor) -> Tensor:
+        if recipe.loss == "dice":
+            probs = logits.float().softmax(1)
+            return dice_loss(probs, mask, absent=recipe.absent, ignore=ignore)
+        return dice_cross_entropy_loss(logits, mask, absent=recipe.absent, ignore=ignore)
+
+    return loss
+
+
+def _frequencies(train: Decoded, recipe: Recipe) -> Weights | None:
+    """Return how often each frame is drawn, relative to the others; None: all alike."""
+    return rarity_weights(train.present, recipe.balance) if recipe.balance else None
+
+
+def _scores(loss: float, counts: Int64[Tensor, "n k 3"]) -> dict[str, float]:
+    per_frame = counts.cpu().numpy()
+    dice = overlap.dice(per_frame)
+    score = 0.0 if dice is None else dice
+    return {"loss": loss, "dice": score, "collapsed": collapsed(per_frame)}
