@@ -22,6 +22,7 @@ from headstart.data.checks.foreground import no_foreground
 from headstart.data.checks.frame_facts import FrameFacts, see_frames, together
 from headstart.data.checks.neighbours import neighbouring_pictures
 from headstart.data.checks.small_test import small_test_split
+from headstart.data.checks.thin_objects import thin_objects
 from headstart.data.files import merged
 from headstart.data.layouts.dataset import Dataset
 from headstart.data.layouts.recognise import open_dataset
@@ -153,6 +154,7 @@ def report_on(dataset: Dataset, out: Path | None = None) -> Report:
     findings += neighbouring_pictures(splits, drawn)
     tested = [frame.group for frame in dataset.splits.get("test", ())]
     findings += small_test_split(tested, sum(map(len, dataset.splits.values())))
+    findings += thin_objects(dataset)
     pixels = None if out is None else frames_sheet(dataset, splits)
     sheet = None if out is None or pixels is None else write_sheet(out, pixels)
     rank = {"error": 0, "warning": 1, "info": 2}
