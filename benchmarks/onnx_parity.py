@@ -96,7 +96,7 @@ def measure(run: Path, data: Path, split: str) -> dict[str, Any]:
     pictures = [read_frame(frame, dataset.root) for frame in frames]
     both = {"pytorch": open_segmenter(run, "cpu"), "onnxruntime": Segmenter.from_onnx(file)}
     sizes = [picture.shape[:2] for picture in pictures]
-    small = [brought(both["pytorch"], [picture]) for picture in pictures]
+    small = [brought(both["pytorch"], picture).transpose(2, 0, 1)[None] for picture in pictures]
     own = [np.stack([picture.transpose(2, 0, 1)]) for picture in pictures]
     hardware = environment("cpu")
     for package in ("onnx", "onnxruntime", "onnxscript"):

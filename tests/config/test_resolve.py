@@ -45,8 +45,19 @@ def resolved_study(options: StudyOptions, data: Path, before: StudyConfig | None
 
 
 def test_a_run_by_default(drawn: Path) -> None:
-    expected = RunConfig(data=str(drawn), threads=available_threads())
+    expected = RunConfig(data=str(drawn), threads=available_threads(), framing="pad")
     assert run_config(TrainOptions(), drawn) == expected
+
+
+def test_tiles_are_asked_for_and_kept(drawn: Path, coloured: Path) -> None:
+    """The pretext of a run gets them too; a folder that was begun keeps what it has."""
+    config = run_config(TrainOptions(tile=True, start="chroma"), drawn)
+    assert config.pretext is not None and config.framing == config.pretext.framing == "tile"
+    assert run_config(TrainOptions(), drawn, config).framing == "tile"
+    older = RunConfig(data=str(drawn))
+    assert run_config(TrainOptions(), drawn, older).framing == "squeeze"
+    with pytest.raises(UsageError, match="framing is tile, but a classification takes squeeze"):
+        run_config(TrainOptions(tile=True), coloured)
 
 
 def test_a_classification_by_default(coloured: Path) -> None:

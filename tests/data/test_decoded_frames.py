@@ -18,7 +18,8 @@ from hypothesis.extra import numpy as hnp
 from PIL import Image
 
 from headstart.data import decoded_frames as decoded
-from headstart.data.decoded_frames import Decoded, decode, resize_image, resize_mask
+from headstart.data.decoded_frames import Decoded, decode
+from headstart.data.framing import resize_image, resize_mask
 from headstart.data.label_map import IGNORE, LabelMap, map_of_colours
 from headstart.data.layouts.recognise import open_dataset
 from headstart.data.pictures import masks

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from headstart.data.decoded_frames import resize_image
+from headstart.data.framing import resize_image
 from headstart.data.labelled_pictures import Labelled, digest_of, read_labelled_pictures
 from headstart.data.layouts.class_layouts import open_classes
 from headstart.errors import DataError

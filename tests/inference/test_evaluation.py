@@ -17,7 +17,7 @@ from PIL import Image
 from headstart.data.layouts.dataset import frames_of
 from headstart.data.layouts.recognise import open_dataset
 from headstart.errors import DataError, UsageError
-from headstart.inference import mask_scores
+from headstart.inference import segmenter as segmenter_module
 from headstart.inference.evaluation import evaluate_masks, evaluate_run
 from headstart.inference.opening import open_segmenter
 from headstart.inference.segmenter import Pictures, PictureSizes
@@ -43,17 +43,19 @@ def test_memory_does_not_grow_with_the_frames(
 
     segmenter = open_segmenter(trained, "cpu")
 
-    def maps(pictures: Pictures, sizes: PictureSizes) -> list[np.ndarray]:
+    def maps(
+        pictures: Pictures, sizes: PictureSizes, contents: PictureSizes
+    ) -> list[np.ndarray]:
         nonlocal most
-        class_maps = [m.view(Held) for m in segmenter.resized_maps(pictures, sizes)]
+        class_maps = [m.view(Held) for m in segmenter.framed_maps(pictures, sizes, contents)]
         for m in class_maps:
             alive.add(m)
         most = max(most, len(alive))
         return class_maps
 
     scores = evaluate_run(trained, open_dataset(drawn), "train", "cpu")
-    monkeypatch.setattr(mask_scores, "_BATCH", 2)
-    assert replace(segmenter, maps=maps).evaluate(open_dataset(drawn), "train") == scores
+    monkeypatch.setattr(segmenter_module, "_BATCH", 2)
+    assert replace(segmenter, framed_maps=maps).evaluate(open_dataset(drawn), "train") == scores
     assert scores["frames"] == 12 and most == 2
 
 

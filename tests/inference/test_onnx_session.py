@@ -79,7 +79,7 @@ def test_a_file_answers_for_any_number_of_pictures_of_any_size(tmp_path: Path) -
         expected = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
         probs = segmenter.probabilities(images)
         assert probs.dtype == np.float32 and np.abs(probs - expected).max() < 1e-6
-        maps = segmenter.resized_maps(images, [shape[2:]] * shape[0])
+        maps = segmenter.framed_maps(images, [shape[2:]] * shape[0], ())
         assert np.array_equal(np.stack(maps), expected.argmax(1))
 
 

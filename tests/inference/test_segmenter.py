@@ -60,7 +60,9 @@ def test_a_run_answers_alike_by_its_probabilities(trained: Path, drawn: Path) ->
     segmenter = open_segmenter(trained, "cpu")
     frames = frames_of(open_dataset(drawn), "test")
     pictures = [read_frame(frame, drawn) for frame in frames]
-    probs = segmenter.probabilities(brought(segmenter, pictures))
+    probs = segmenter.probabilities(
+        np.stack([brought(segmenter, p).transpose(2, 0, 1) for p in pictures])
+    )
     assert probs.shape == (5, 5, 16, 24) and np.allclose(probs.sum(1), 1, atol=1e-5)
     maps = class_maps(probs, [p.shape[:2] for p in pictures], segmenter.min_area)
     for ours, theirs in zip(maps, class_maps_of(segmenter, pictures), strict=True):

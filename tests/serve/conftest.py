@@ -73,7 +73,7 @@ def slow(seconds: float, limits: RequestLimits) -> Served:
         time.sleep(seconds)
         return np.full((len(pictures), 2, 4, 4), 0.5, np.float32)
 
-    def maps(_: np.ndarray, sizes: list[tuple[int, int]]) -> list[np.ndarray]:
+    def maps(_: np.ndarray, sizes: list[tuple[int, int]], *_contents: object) -> list[np.ndarray]:
         return [np.zeros(size, np.uint8) for size in sizes]
 
     label_map = LabelMap(("background", "tool"), (0, 255))

@@ -67,7 +67,8 @@ def test_the_mask_is_the_one_that_predict_writes(
 
 def test_probabilities_are_the_networks(client: httpx.Client, served: Served) -> None:
     told = post(client).json()["probabilities"]
-    expected = served.segmenter.probabilities(brought(served.segmenter, [RGB]))[0]
+    given = brought(served.segmenter, RGB).transpose(2, 0, 1)[None].copy()
+    expected = served.segmenter.probabilities(given)[0]
     values = unpacked(told["values"]).reshape(5, told["height"], told["width"]) / 255
     assert np.abs(values - expected).max() <= 0.5 / 255 + 1e-6
 

@@ -17,7 +17,7 @@ from headstart.data.drawn.scenes import draw_scene
 from headstart.data.layouts.picture_folder import find_pictures
 from headstart.data.layouts.recognise import open_dataset
 from headstart.inference.masks import predict
-from headstart.inference.segmenter import brought, resized
+from headstart.inference.segmenter import brought, probability_map, resized
 from headstart.serve.app import Served
 from headstart.serve.samples import Samples
 from tests.serve.conftest import address, running, served  # noqa: F401 - fixtures
@@ -145,8 +145,9 @@ def test_the_crosshair_reads_the_networks_probabilities(
 ) -> None:
     upload(page, picture)
     with Image.open(picture) as image:
-        pictures = brought(served.segmenter, [np.asarray(image)])
-    probs = resized(served.segmenter.probabilities(pictures)[0], (96, 120))
+        given = brought(served.segmenter, np.asarray(image))
+        size = (image.height, image.width)
+    probs = resized(probability_map(served.segmenter, given, size), (96, 120))
     box = page.locator("#canvas").bounding_box()
     assert box is not None
     for x, y in ((3, 90), (60, 48), (117, 2)):

@@ -14,6 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 from torchvision import models
 
+from headstart.data.framing import Framing, content_size, framed
 from headstart.data.layouts.picture_folder import find_pictures
 from headstart.inference.classifier import classes_of_pictures
 from headstart.inference.opening import open_classifier
@@ -55,17 +56,20 @@ def small_onnx(path: Path, classes: int) -> None:
     onnx.save(helper.make_model(graph, opset_imports=opset, ir_version=9), path)
 
 
+@pytest.mark.parametrize("framing", ["squeeze", "pad"])
 @pytest.mark.parametrize("min_area", [0.0, 0.2])
-def test_the_code_for_onnx_makes_the_masks_of_headstart(tmp_path: Path, min_area: float) -> None:
+def test_the_code_for_onnx_makes_the_masks_of_headstart(
+    tmp_path: Path, min_area: float, framing: Framing
+) -> None:
     names, greys, size = ("ground", "it's", 'a`b"{c}'), (0, 60, 200), (16, 24)
     small_onnx(tmp_path / "model.onnx", len(names))
     image = picture(tmp_path / "picture.png")
-    run_without_headstart(onnx_code(size, "squeeze", names, greys, min_area), tmp_path)
-    small = Image.fromarray(image).resize((24, 16), Image.Resampling.BILINEAR)
-    given = np.asarray(small, np.float32).transpose(2, 0, 1)[None] / 255
+    run_without_headstart(onnx_code(size, framing, names, greys, min_area), tmp_path)
+    given = framed(image, size, framing).astype(np.float32).transpose(2, 0, 1)[None] / 255
     session = onnxruntime.InferenceSession(tmp_path / "model.onnx")
     (probabilities,) = session.run(None, {"image": given})
-    (expected,) = class_maps(probabilities, [image.shape[:2]], min_area)
+    contents = [content_size(image.shape[:2], size, framing)]
+    (expected,) = class_maps(probabilities, [image.shape[:2]], min_area, contents)
     found = np.asarray(Image.open(tmp_path / "mask.png"))
     assert np.array_equal(found, np.array(greys)[expected])
     assert len(np.unique(expected)) == (3 if not min_area else 2)  # else the test tests little

@@ -53,8 +53,9 @@ def tiled(data: Path, start: str = "scratch", **changes: object) -> RunConfig:
 def whole(drawn: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Decoded, Decoded]:
     """Training and validation frames of the drawn data at their own size."""
     dataset, cache = open_dataset(drawn), tmp_path_factory.mktemp("cache")
-    read = (None, dataset.label_map, dataset.root, cache)
-    return decode(dataset.splits["train"], *read), decode(dataset.splits["validation"], *read)
+    read = (TILE, dataset.label_map, dataset.root, cache)
+    parts = [decode(dataset.splits[s], *read, framing="tile") for s in ("train", "validation")]
+    return parts[0], parts[1]
 
 
 @pytest.fixture(scope="module")

@@ -89,7 +89,7 @@ def pretrain(
             out=out,
             recipe=recipe,
             size=size,
-            tile=tile or None,
+            tile=tile,
             model=model,
             width=width,
             epochs=epochs,

@@ -152,7 +152,7 @@ def study(
             pretext_epochs=pretext_epochs,
             pretext_steps=pretext_steps,
             size=size,
-            tile=tile or None,
+            tile=tile,
             width=width,
             score=score,
             drop_leaks=drop_leaks,

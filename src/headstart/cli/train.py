@@ -140,7 +140,7 @@ def train(
             tune=tune,
             recipe=recipe,
             size=size,
-            tile=tile or None,
+            tile=tile,
             width=width,
             epochs=epochs,
             steps=steps,

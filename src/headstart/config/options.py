@@ -38,7 +38,7 @@ class Options:
 
     model: str | None = None
     size: Size | None = None
-    tile: bool | None = None
+    tile: bool = False
     width: int | None = None
     epochs: int | None = None
     steps: int | None = None

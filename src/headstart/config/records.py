@@ -28,6 +28,7 @@ from headstart.config.recipes import (
 )
 from headstart.config.task_settings import TASKS, UNET, task_of_recipe
 from headstart.data.augmentation import Augmentation
+from headstart.data.framing import Framing
 from headstart.data.settings_files import FrozenModel, explain
 from headstart.data.task import TaskName
 from headstart.errors import Finding, UsageError
@@ -43,7 +44,6 @@ Seed = Annotated[int, Field(ge=0, lt=2**63)]
 Width = Annotated[int, Field(ge=1, le=1024)]
 Tune = Annotated[str, Field(pattern=r"^(all|head|staged|last:[1-9][0-9]{0,2})$")]
 Network = Annotated[str, Field(min_length=1)]
-Framing = Literal["squeeze", "tile"]
 Folds = Annotated[int, Field(ge=2, le=100)]
 NOT_A_PATH = "not_a_path"
 """The type of pydantic's error for a path that no system can open."""
@@ -68,8 +68,8 @@ class _Settings(FrozenModel):
     Attributes:
         data: the folder with the pictures, as it was given.
         size: height and width, in pixels, that the pictures are trained at.
-        framing: how a picture becomes a picture of that size: ``"squeeze"``: it is resized;
-            ``"tile"``: it keeps its own size and is cut into tiles.
+        framing: how a picture becomes a picture of that size, see [`headstart.data.framing`][].
+            Folders of older versions, which record none, squeezed.
         device: ``"cpu"`` or ``"cuda"``.
         threads: CPU threads of a run. Another number sums in another order, so that the last bits
             of a result differ.
@@ -157,8 +157,9 @@ class _Supervised(_Settings):
         if self.model == UNET and not settings.unet:
             expected = "one of torchvision's classifiers"
             raise ValueError(f"model is {UNET}, but a {self.task} takes {expected}")
-        if self.framing == "tile" and not settings.tiles:
-            raise ValueError(f"a {self.task} takes no tiles")
+        if self.framing not in settings.framings:
+            takes = " or ".join(settings.framings)
+            raise ValueError(f"framing is {self.framing}, but a {self.task} takes {takes}")
         if (self.width is None) != (settings.width is None):
             raise ValueError("width is for networks that segment; a classifier has none")
         if task_of_recipe(self.recipe) != self.task:

@@ -32,7 +32,6 @@ from headstart.config.records import (
     IMAGENET,
     PRETEXT_NAMES,
     SCRATCH,
-    Framing,
     PretextConfig,
     RunConfig,
     StudyConfig,
@@ -43,6 +42,7 @@ from headstart.config.records import (
     weights_file,
 )
 from headstart.config.task_settings import SEGMENTATION, TASKS, UNET, TaskSettings
+from headstart.data.framing import Framing
 from headstart.data.task import TaskName, task_of
 from headstart.system.devices import DeviceName
 from headstart.system.processor import available_threads
@@ -279,17 +279,20 @@ def _shared(
         model=_option_or(options.model, defaults.model),
         width=_option_or(options.width, defaults.width),
         size=size,
-        framing=_framing(options, before),
+        framing=_framing(options, defaults, before),
         threads=_option_or(options.threads, before.threads if before else threads),
         device=before.device if before else "cpu",
     )
 
 
-def _framing(options: Options, before: AnyConfig | None) -> Framing:
+def _framing(
+    options: Options, defaults: RunConfig | TaskSettings[Any], before: AnyConfig | None
+) -> Framing:
     """Return what the options say, else that of the folder or file, else the default."""
-    if options.tile is not None:
-        return "tile" if options.tile else "squeeze"
-    return before.framing if before else "squeeze"
+    default = defaults.framing if isinstance(defaults, RunConfig) else defaults.framings[0]
+    if options.tile:
+        return "tile"
+    return before.framing if before else default
 
 
 def _labels(

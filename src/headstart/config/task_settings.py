@@ -18,6 +18,7 @@ from headstart.config.recipes import (
     Recipe,
     read_one_of,
 )
+from headstart.data.framing import Framing
 from headstart.data.task import TaskName
 
 UNET = "unet"
@@ -45,7 +46,7 @@ class TaskSettings(Generic[_Recipe]):
         partly_frozen: whether some layers may stay frozen, with a ``tune`` other than ``"all"``.
         pretexts: whether a pretext may be the start.
         named_frames: whether the labelled frames may be given by name.
-        tiles: whether pictures may be cut into tiles.
+        framings: how pictures may become pictures of the training size; the first is the default.
     """
 
     model: str
@@ -60,7 +61,7 @@ class TaskSettings(Generic[_Recipe]):
     partly_frozen: bool
     pretexts: bool
     named_frames: bool
-    tiles: bool
+    framings: tuple[Framing, ...]
 
     def recipes_for(self, model: str) -> Mapping[str, _Recipe]:
         """Return the named recipes for a network."""
@@ -89,7 +90,7 @@ SEGMENTATION = TaskSettings(
     partly_frozen=False,
     pretexts=True,
     named_frames=True,
-    tiles=True,
+    framings=("pad", "tile", "squeeze"),
 )
 
 CLASSIFICATION = TaskSettings(
@@ -105,7 +106,7 @@ CLASSIFICATION = TaskSettings(
     partly_frozen=True,
     pretexts=False,
     named_frames=False,
-    tiles=False,
+    framings=("squeeze",),
 )
 
 TASKS: Mapping[TaskName, TaskSettings[Recipe] | TaskSettings[ClassifierRecipe]] = {

@@ -16,11 +16,11 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import Bool, Int64, UInt8
-from PIL import Image
 
 from headstart.data.cache import cached, open_array, write_header
 from headstart.data.files import merged, read_file
-from headstart.data.label_map import LabelMap
+from headstart.data.framing import Framing, content_size, framed, resize_mask
+from headstart.data.label_map import IGNORE, LabelMap
 from headstart.data.own_size import open_arrays, some_arrays
 from headstart.data.pictures.duplicates import THUMBNAIL, Fingerprints, fingerprint
 from headstart.data.pictures.frame import ColourLayer, Frame, Layer, MaskLayer, Shapes, read_frame
@@ -55,6 +55,9 @@ class Decoded:
         sizes: height and width of each original picture.
         digest: SHA-256 of the contents of all files, in order, and of any crops, mask layers and
             reading rules.
+        contents: height and width of each frame within its image, which is padded to the training
+            size at the right and the bottom; the padding is ignored in ``masks``. Empty: no image
+            is padded.
         prints: fingerprints of the original pictures, to find duplicates without decoding again.
     """
 
@@ -67,6 +70,7 @@ class Decoded:
     digest: str
     prints: Fingerprints
     pictures: Sequence[UInt8[np.ndarray, "_ _ 3"]] = ()
+    contents: tuple[tuple[int, int], ...] = ()
 
     def subset(self, indices: Sequence[int] | Int64[np.ndarray, "m"]) -> Decoded:
         """Return the frames at ``indices``, in that order; the digest stays that of the split.
@@ -86,7 +90,13 @@ class Decoded:
             digest=self.digest,
             prints=self.prints.subset(chosen),
             pictures=some_arrays(self.pictures, chosen.tolist()),
+            contents=tuple(self.contents[i] for i in chosen) if self.contents else (),
         )
+
+    @property
+    def padded(self) -> bool:
+        """Whether an image is padded, so that its mask has ignored pixels."""
+        return any(content != self.images.shape[2:] for content in self.contents)
 
     def channels_first(self) -> Iterator[UInt8[np.ndarray, "3 _ _"]]:
         """Yield every image, at the training size or, if the frames have none, at its own."""
@@ -95,35 +105,14 @@ class Decoded:
         return iter(self.images)
 
 
-def resize_image(
-    image: UInt8[np.ndarray, "h w 3"], size: tuple[int, int]
-) -> UInt8[np.ndarray, "h2 w2 3"]:
-    """Resize an image bilinearly, antialiased when shrinking."""
-    height, width = size
-    if image.shape[:2] == size:
-        return image
-    resized = Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR)
-    return np.asarray(resized)
-
-
-def resize_mask(
-    mask: UInt8[np.ndarray, "h w"], size: tuple[int, int]
-) -> UInt8[np.ndarray, "h2 w2"]:
-    """Resize a mask by nearest neighbour, which creates no new labels."""
-    height, width = size
-    if mask.shape == size:
-        return mask
-    resized = Image.fromarray(mask).resize((width, height), Image.Resampling.NEAREST)
-    return np.asarray(resized)
-
-
 def decode(
     frames: Sequence[Frame],
-    size: tuple[int, int] | None,
+    size: tuple[int, int],
     label_map: LabelMap,
     root: Path,
     cache: Path,
     keep_truth: bool = True,
+    framing: Framing = "squeeze",
 ) -> Decoded:
     """Return all frames at ``size``; decode them in parallel once, then read them from ``cache``.
 
@@ -132,11 +121,12 @@ def decode(
 
     Args:
         frames: frames that all have labels or all have none.
-        size: height and width for training; None: frames keep their own sizes.
+        size: height and width for training.
         label_map: label map of the masks.
         root: the dataset folder, for messages and to refuse links that leave it.
         cache: a folder inside the output folder.
         keep_truth: also keep the masks at their original size, for scoring.
+        framing: how frames become frames of that size; with ``"tile"`` they keep their own.
 
     Raises:
         DataError: files cannot be used; names all of them.
@@ -151,15 +141,16 @@ def decode(
     with ThreadPoolExecutor() as pool:
         digest = _digest(pool, frames, root)
         made_from = [
-            _VERSION, digest, labelled[0], size, label_map.greys, label_map.ignore, keep_truth,
+            _VERSION, digest, labelled[0], None if framing == "tile" else size, label_map.greys,
+            label_map.ignore, keep_truth, *(["padded"] if framing == "pad" else []),
             *((label_map.colours, label_map.ignored_colours) if label_map.colours else ()),
         ]  # fmt: skip
 
         def make(folder: Path) -> None:
-            _write(folder, pool, frames, size, label_map, root, keep_truth)
+            _write(folder, pool, frames, size, framing, label_map, root, keep_truth)
 
         folder = cached(cache, made_from, make)
-    return _read(folder, tuple(f.name for f in frames), digest)
+    return _read(folder, tuple(f.name for f in frames), digest, size, framing)
 
 
 def digest(frames: Sequence[Frame], root: Path) -> str:
@@ -216,7 +207,8 @@ def _write(
     folder: Path,
     pool: ThreadPoolExecutor,
     frames: Sequence[Frame],
-    size: tuple[int, int] | None,
+    size: tuple[int, int],
+    framing: Framing,
     label_map: LabelMap,
     root: Path,
     keep_truth: bool,
@@ -229,17 +221,15 @@ def _write(
     with contextlib.ExitStack() as stack:
         files = {
             name: stack.enter_context((folder / name).open("wb"))
-            for name in (_FILES if size else _OWN_SIZE)
+            for name in (_OWN_SIZE if framing == "tile" else _FILES)
             if frames[0].mask or name not in _OF_LABELS
         }
-        shapes: dict[str, tuple[int, ...]] = {"thumbnails.npy": THUMBNAIL}
-        if size is not None:
-            shapes |= {"images.npy": (3, *size), "masks.npy": size}
+        shapes = {"images.npy": (3, *size), "thumbnails.npy": THUMBNAIL, "masks.npy": size}
         for name in shapes.keys() & files.keys():
             write_header(files[name], "|u1", (len(frames), *shapes[name]))
 
         def one(frame: Frame) -> _Frame | DataError:
-            return _decode_one(frame, size, label_map, root)
+            return _decode_one(frame, size, framing, label_map, root)
 
         for frame in in_order(pool, one, frames, lambda frame: pixels_of(frame, root)):
             if isinstance(frame, DataError):
@@ -247,7 +237,8 @@ def _write(
                 continue
             sizes.append(frame.size)
             digests += frame.prints.digests
-            files[("images.npy" if size else "pictures.u8")].write(frame.image.tobytes())
+            images = files["pictures.u8" if framing == "tile" else "images.npy"]
+            images.write(frame.image.tobytes())
             files["thumbnails.npy"].write(frame.prints.thumbnails.tobytes())
             shows = np.zeros(classes, dtype=bool)
             if frame.truth is not None:
@@ -268,7 +259,8 @@ def _write(
 class _Frame:
     """One decoded frame, and its labels at their original size.
 
-    Image and mask are at the training size. Without one, the image is ``(H, W, 3)`` at its own.
+    Image and mask are at the training size; the image of a frame that keeps its own is
+    ``(H, W, 3)``.
     """
 
     size: tuple[int, int]
@@ -279,7 +271,7 @@ class _Frame:
 
 
 def _decode_one(
-    frame: Frame, size: tuple[int, int] | None, label_map: LabelMap, root: Path
+    frame: Frame, size: tuple[int, int], framing: Framing, label_map: LabelMap, root: Path
 ) -> _Frame | DataError:
     try:
         if frame.mask is None:
@@ -289,21 +281,28 @@ def _decode_one(
     except DataError as e:
         return e
     height, width, _ = image.shape
-    if size is None:
+    if framing == "tile":
         return _Frame((height, width), fingerprint(image), image, None, truth)
-    mask = None if truth is None else resize_mask(truth, size)
-    small = resize_image(image, size).transpose(2, 0, 1)
+    mask = None
+    if truth is not None:
+        content = content_size((height, width), size, framing)
+        mask = np.full(size, IGNORE, np.uint8)
+        mask[: content[0], : content[1]] = resize_mask(truth, content)
+    small = framed(image, size, framing).transpose(2, 0, 1)
     return _Frame((height, width), fingerprint(image), small, mask, truth)
 
 
-def _read(folder: Path, names: tuple[str, ...], digest: str) -> Decoded:
+def _read(
+    folder: Path, names: tuple[str, ...], digest: str, size: tuple[int, int], framing: Framing
+) -> Decoded:
     """Read the frames from an intact cache folder."""
     about = json.loads((folder / "frames.json").read_bytes())
     sizes = tuple((int(h), int(w)) for h, w in about["sizes"])
     labels, masks, pictures = (folder / n for n in ("masks.npy", "truth.u8", "pictures.u8"))
     has_truth = masks.exists() and masks.stat().st_size
-    at_own_size = pictures.exists()
+    at_own_size = framing == "tile"
     no_pixels = np.zeros((len(names), 3, 0, 0), np.uint8)
+    contents = sizes if at_own_size else (content_size(own, size, framing) for own in sizes)
     return Decoded(
         names=names,
         images=no_pixels if at_own_size else open_array(folder / "images.npy"),
@@ -312,6 +311,7 @@ def _read(folder: Path, names: tuple[str, ...], digest: str) -> Decoded:
         present=np.array(about["present"], dtype=bool),
         truth=open_arrays(masks, sizes) if has_truth else (),
         sizes=sizes,
+        contents=tuple(contents),
         digest=digest,
         prints=Fingerprints(tuple(about["digests"]), open_array(folder / "thumbnails.npy")),
     )

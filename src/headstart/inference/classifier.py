@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from jaxtyping import Float, Float32, UInt8
 
-from headstart.data.decoded_frames import resize_image
+from headstart.data.framing import resize_image
 from headstart.data.labelled_pictures import Labelled, read_labelled_pictures
 from headstart.data.layouts.class_dataset import ClassDataset
 from headstart.data.layouts.class_layouts import open_classes

@@ -10,7 +10,8 @@ from typing import Annotated, Any
 
 from pydantic import Field, ValidationError
 
-from headstart.config.records import RGB, Framing, Size
+from headstart.config.records import RGB, Size
+from headstart.data.framing import Framing
 from headstart.data.label_map import LabelMap
 from headstart.errors import DataError, Finding
 from headstart.inference.members import members_of

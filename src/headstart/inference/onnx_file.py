@@ -12,8 +12,9 @@ from typing import Any, Literal
 
 from pydantic import ConfigDict, Field, ValidationError
 
-from headstart.config.records import RGB, Framing, Size
+from headstart.config.records import RGB, Size
 from headstart.data.files import read_file
+from headstart.data.framing import Framing
 from headstart.data.settings_files import FrozenModel
 from headstart.data.task import TaskName
 from headstart.errors import DataError, Finding

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from jaxtyping import Bool, Float32, UInt8
 
-from headstart.config.records import Framing
 from headstart.config.task_settings import UNET
-from headstart.data.decoded_frames import resize_image
+from headstart.data.framing import Framing, content_size, framed, resize_image
 from headstart.data.label_map import LabelMap
 from headstart.data.layouts.dataset import Dataset, frames_of
 from headstart.data.layouts.recognise import open_dataset
@@ -44,6 +43,8 @@ _PADDED = (
 
 
 _FRAMED = {
+    "pad": "at {} x {}; pictures are resized bilinearly until they fit, and mirrored at the right "
+    "and the bottom to fill the rest",
     "squeeze": "at {} x {}, to which pictures are brought, bilinearly",
     "tile": "on tiles of {} x {}, cut from pictures at their own size",
 }
@@ -61,8 +62,9 @@ class Segmenter:
         digest: SHA-256 of the file of weights, or of the ONNX file.
         probabilities: maps RGB pictures, ``(n, 3, h, w)``, to the probability of each class at each
             pixel, ``(n, k, h, w)``.
-        resized_maps: the most probable class of each pixel of pictures that were resized to
-            ``size``, at the height and width that is given for each.
+        framed_maps: the most probable class of each pixel of pictures at the network's size, at the
+            height and width that is given for each; the third argument is their height and width
+            without padding.
     """
 
     size: tuple[int, int]
@@ -71,7 +73,7 @@ class Segmenter:
     min_area: float
     digest: str
     probabilities: Callable[[Pictures], Float32[np.ndarray, "n k h w"]]
-    resized_maps: Callable[[Pictures, PictureSizes], list[UInt8[np.ndarray, "_ _"]]]
+    framed_maps: Callable[[Pictures, PictureSizes, PictureSizes], list[UInt8[np.ndarray, "_ _"]]]
 
     task: ClassVar[str] = "segmentation"
     dataset: ClassVar[type] = Dataset
@@ -80,7 +82,7 @@ class Segmenter:
     @property
     def batch(self) -> int:
         """The number of pictures to predict at once: one if they keep their own size."""
-        return _BATCH if self.framing == "squeeze" else 1
+        return 1 if self.framing == "tile" else _BATCH
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -130,8 +132,10 @@ class Segmenter:
             logits = (network(to_input(batch, device)) for batch in batches)
             return torch.cat([batch.float().softmax(1).cpu() for batch in logits]).numpy()
 
-        def maps(images: Pictures, sizes: PictureSizes) -> list[UInt8[np.ndarray, "_ _"]]:
-            classes = segment(network, images, sizes, device, min_area, _BATCH)
+        def maps(
+            images: Pictures, sizes: PictureSizes, contents: PictureSizes
+        ) -> list[UInt8[np.ndarray, "_ _"]]:
+            classes = segment(network, images, sizes, device, min_area, _BATCH, contents)
             return [class_map.cpu().numpy() for class_map in classes]
 
         label_map = run.label_map()
@@ -154,11 +158,14 @@ class Segmenter:
             scaled = (part.astype(np.float32) / np.float32(255) for part in _batches(images))
             return np.concatenate([run(part) for part in scaled])
 
-        def maps(images: Pictures, sizes: PictureSizes) -> list[UInt8[np.ndarray, "_ _"]]:
+        def maps(
+            images: Pictures, sizes: PictureSizes, contents: PictureSizes
+        ) -> list[UInt8[np.ndarray, "_ _"]]:
             classes: list[UInt8[np.ndarray, "_ _"]] = []
             for i, part in enumerate(_batches(images)):
-                part_sizes = sizes[i * _BATCH : (i + 1) * _BATCH]
-                classes += class_maps(probabilities(part), part_sizes, facts.min_area)
+                of_part = slice(i * _BATCH, (i + 1) * _BATCH)
+                probs = probabilities(part)
+                classes += class_maps(probs, sizes[of_part], facts.min_area, contents[of_part])
             return classes
 
         size, framing = facts.size, facts.framing
@@ -250,8 +257,13 @@ def _resized(segmenter: Segmenter, pictures: Images) -> Pictures:
 def brought(
     segmenter: Segmenter, picture: UInt8[np.ndarray, "h w 3"]
 ) -> UInt8[np.ndarray, "h2 w2 3"]:
-    """Return a picture of any size as [`maps_of`][] takes it: resized, or as it is for tiles."""
-    return resize_image(picture, segmenter.size) if segmenter.framing == "squeeze" else picture
+    """Return a picture of any size as [`maps_of`][] takes it: at the network's size, or as it is.
+
+    For tiles it stays as it is.
+    """
+    if segmenter.framing == "tile":
+        return picture
+    return framed(picture, segmenter.size, segmenter.framing)
 
 
 def maps_of(
@@ -264,25 +276,32 @@ def maps_of(
         pictures: as [`brought`][] returns them.
         sizes: their own heights and widths.
     """
-    if segmenter.framing == "squeeze":
+    if segmenter.framing != "tile":
         images = np.stack([picture.transpose(2, 0, 1) for picture in pictures])
-        return segmenter.resized_maps(images, sizes)
+        contents = [content_size(own, segmenter.size, segmenter.framing) for own in sizes]
+        return segmenter.framed_maps(images, sizes, contents)
     answer, size, area = _answer(segmenter), segmenter.size, segmenter.min_area
     return [class_map(picture, size, answer, area) for picture in pictures]
 
 
 def probability_map(
-    segmenter: Segmenter, picture: UInt8[np.ndarray, "h w 3"]
+    segmenter: Segmenter, picture: UInt8[np.ndarray, "h w 3"], size: tuple[int, int]
 ) -> Float32[np.ndarray, "k h2 w2"]:
-    """Return the class probabilities of a picture as [`brought`][] returns it, ``(k, h2, w2)``.
+    """Return the class probabilities of a picture, ``(k, h2, w2)``.
 
-    They have the network's size; where tiles keep the picture's own, every n-th pixel of every n-th
-    row is kept, so that no side is longer than 512.
+    They have the network's size, without padding. Of a picture cut into tiles every n-th pixel of
+    every n-th row is kept, so that no side is longer than 512.
+
+    Args:
+        segmenter: the trained network.
+        picture: as [`brought`][] returns it.
+        size: its own height and width.
     """
-    if segmenter.framing == "squeeze":
-        probs: Float32[np.ndarray, "k h2 w2"]
-        probs = segmenter.probabilities(picture.transpose(2, 0, 1)[None])[0]
-        return probs
+    if segmenter.framing != "tile":
+        height, width = content_size(size, segmenter.size, segmenter.framing)
+        probs = segmenter.probabilities(np.stack([picture.transpose(2, 0, 1)]))
+        of_picture: Float32[np.ndarray, "k h2 w2"] = probs[0, :, :height, :width]
+        return of_picture
     every = -(-max(picture.shape[:2]) // _LONGEST)
     parts = [
         probs[:, -rows.start % every :: every, ::every]
@@ -331,7 +350,10 @@ def resized(
 
 
 def class_maps(
-    probs: Float32[np.ndarray, "n k h w"], sizes: PictureSizes, min_area: float
+    probs: Float32[np.ndarray, "n k h w"],
+    sizes: PictureSizes,
+    min_area: float,
+    contents: PictureSizes = (),
 ) -> list[UInt8[np.ndarray, "_ _"]]:
     """Return the most probable class of each pixel, at each picture's own size.
 
@@ -342,7 +364,10 @@ def class_maps(
         sizes: height and width of each.
         min_area: a foreground class that is the most probable on a smaller share of a picture is
             not predicted there; its pixels get the most probable of the other classes.
+        contents: height and width of each within the probabilities, which are padded at the right
+            and the bottom; empty: none is padded.
     """
+    contents = contents or [(probs.shape[2], probs.shape[3])] * len(probs)
 
     def one(p: Float32[np.ndarray, "k h w"], size: tuple[int, int]) -> UInt8[np.ndarray, "_ _"]:
         left_out = np.zeros(len(p), bool)
@@ -352,7 +377,8 @@ def class_maps(
             left_out[0] = False
         return _best(p, size, left_out) if left_out.any() else classes
 
-    return [one(p, size) for p, size in zip(probs, sizes, strict=True)]
+    of_pictures = zip(probs, sizes, contents, strict=True)
+    return [one(p[:, :height, :width], size) for p, size, (height, width) in of_pictures]
 
 
 def _best(

@@ -14,7 +14,7 @@ from typing import Any, TextIO
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from headstart.data.decoded_frames import resize_image, resize_mask
+from headstart.data.framing import resize_image, resize_mask
 from headstart.data.label_map import LabelMap
 from headstart.data.pictures.clip import Clip, Picture
 from headstart.errors import DataError, Finding

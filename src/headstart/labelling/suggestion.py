@@ -29,9 +29,8 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
-from headstart.config.records import Framing
-from headstart.data.decoded_frames import resize_image
 from headstart.data.files import merged
+from headstart.data.framing import Framing, framed
 from headstart.data.own_size import cut
 from headstart.data.pictures.duplicates import (
     NEAR,
@@ -102,7 +101,7 @@ def look(
         network: a segmentation network.
         size: height and width at which it was trained.
         framing: how pictures become pictures of that size; of pictures cut into tiles, all measures
-            are means over the tiles.
+            are means over the tiles; of padded ones, over picture and mirror image.
         frames: the pictures, at least one.
         root: their folder.
         device: where to compute.
@@ -167,8 +166,8 @@ def _views(
     picture: UInt8[np.ndarray, "h w 3"], size: tuple[int, int], framing: Framing
 ) -> UInt8[np.ndarray, "m 3 h2 w2"]:
     """Return what the network sees of a picture: all of it, resized, or the tiles that cover it."""
-    if framing == "squeeze":
-        return resize_image(picture, size).transpose(2, 0, 1)[None]
+    if framing != "tile":
+        return framed(picture, size, framing).transpose(2, 0, 1)[None]
     own = picture.shape[0], picture.shape[1]
     tops, lefts = (window_starts(side, tile) for side, tile in zip(own, size, strict=True))
     corners = [(top, left) for top in tops for left in lefts]

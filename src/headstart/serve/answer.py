@@ -55,7 +55,7 @@ def answer(
     picture = _data_url(image) if shown else ""
     del image  # a photograph takes as much memory as a map of its classes, which comes next
     with _NETWORK:
-        probs = probability_map(segmenter, given)
+        probs = probability_map(segmenter, given, (height, width))
         (classes,) = maps_of(segmenter, [given], [(height, width)])
     response: dict[str, Any] = {
         "height": height,

@@ -16,11 +16,12 @@ from headstart.system.memory import give_back
 from headstart.tasks.windows import Answer, Corners, class_map
 from headstart.training.placement import to_input
 
+Sizes = Sequence[tuple[int, int]]
 _AT_ONCE = 1 << 24  # classes times pixels that are resized at once, and counted at once
 
 
 def class_maps(
-    logits: Float[Tensor, "b k h w"], sizes: Sequence[tuple[int, int]], min_area: float
+    logits: Float[Tensor, "b k h w"], sizes: Sizes, min_area: float, contents: Sizes = ()
 ) -> list[UInt8[Tensor, "_ _"]]:
     """Return the most probable class of each pixel, at each frame's own size.
 
@@ -33,16 +34,21 @@ def class_maps(
         min_area: smallest share of a frame, in ``[0, 1)``, that a foreground class must cover. A
             class below it is dropped from that frame, and each of its pixels gets the next most
             probable class.
+        contents: height and width of each frame within the logits, which are padded at the right
+            and the bottom; empty: no frame is padded.
     """
-    return list(each_class_map(logits, sizes, min_area))
+    return list(each_class_map(logits, sizes, min_area, contents))
 
 
 def each_class_map(
-    logits: Float[Tensor, "b k h w"], sizes: Sequence[tuple[int, int]], min_area: float
+    logits: Float[Tensor, "b k h w"], sizes: Sizes, min_area: float, contents: Sizes = ()
 ) -> Iterator[UInt8[Tensor, "_ _"]]:
     """Yield what [`class_maps`][] returns, one frame at a time."""
-    for probs, size in zip(logits.float().softmax(1), sizes, strict=True):
-        yield _class_map(probs[None], size, min_area)
+    contents = contents or [(logits.shape[2], logits.shape[3])] * len(logits)
+    for probs, size, (height, width) in zip(
+        logits.float().softmax(1), sizes, contents, strict=True
+    ):
+        yield _class_map(probs[None, :, :height, :width], size, min_area)
 
 
 def _class_map(probs: Tensor, size: tuple[int, int], min_area: float) -> Tensor:
@@ -100,10 +106,11 @@ def _resized(probs: Tensor, size: tuple[int, int]) -> Tensor:
 def segment(
     model: nn.Module,
     images: UInt8[np.ndarray, "n c h w"],
-    sizes: Sequence[tuple[int, int]],
+    sizes: Sizes,
     device: torch.device,
     min_area: float,
     batch: int = 8,
+    contents: Sizes = (),
 ) -> Iterator[UInt8[Tensor, "_ _"]]:
     """Yield the class map of each picture at its original size.
 
@@ -117,12 +124,14 @@ def segment(
         device: device of the model.
         min_area: see [`class_maps`][].
         batch: pictures per forward pass.
+        contents: see [`class_maps`][].
     """
     model.eval()
     for start in range(0, len(images), batch):
         chunk = torch.from_numpy(np.ascontiguousarray(images[start : start + batch]))
         logits = model(to_input(chunk, device))
-        yield from each_class_map(logits, sizes[start : start + batch], min_area)
+        part = slice(start, start + batch)
+        yield from each_class_map(logits, sizes[part], min_area, contents[part])
 
 
 @torch.no_grad()
@@ -139,7 +148,8 @@ def segment_decoded(
     [`class_map`][headstart.tasks.windows.class_map]; others are segmented as by [`segment`][].
     """
     if not data.pictures:
-        yield from segment(model, data.images, data.sizes, device, min_area)
+        args = (data.images, data.sizes, device, min_area)
+        yield from segment(model, *args, contents=data.contents)
         return
     model.eval()
     answer = answer_of(model, device)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from torch import nn
 
-from headstart.config.records import Framing
+from headstart.data.framing import Framing
 from headstart.models.classifiers import AS_PUBLISHED, MEAN, STD
 from headstart.models.standardise import Standardise
 
@@ -19,14 +19,32 @@ classes = {classes}
 greys = {greys}
 session = onnxruntime.InferenceSession("model.onnx", providers=["CPUExecutionProvider"])
 picture = Image.open("picture.png").convert("RGB")
-small = picture.resize(({width}, {height}), Image.Resampling.BILINEAR)
-image = np.asarray(small, np.float32).transpose(2, 0, 1)[None] / 255
+{fit}image = np.asarray(small, np.float32).transpose(2, 0, 1)[None] / 255
 (probabilities,) = session.run(["probabilities"], {{"image": image}})
-bilinear = Image.Resampling.BILINEAR  # to the picture's own size
+{crop}bilinear = Image.Resampling.BILINEAR  # to the picture's own size
 layers = [Image.fromarray(layer).resize(picture.size, bilinear) for layer in probabilities[0]]
 probabilities = np.stack([np.asarray(layer) for layer in layers])
 mask = probabilities.argmax(0)  # index of each pixel's class in classes
 """
+
+_FIT = {
+    "squeeze": """\
+small = picture.resize(({width}, {height}), Image.Resampling.BILINEAR)
+""",
+    "pad": """\
+width, height = {width}, {height}
+scale = min(height / picture.height, width / picture.width)
+inside = [max(1, min(s, round(o * scale))) for s, o in zip((width, height), picture.size)]
+small = np.asarray(picture.resize(inside, Image.Resampling.BILINEAR))
+small = np.pad(small, [(0, height - inside[1]), (0, width - inside[0]), (0, 0)], "symmetric")
+""",
+}
+_CROP = {
+    "squeeze": "",
+    "pad": """\
+probabilities = np.ascontiguousarray(probabilities[:, :, : inside[1], : inside[0]])
+""",
+}
 
 _TILES = """\
 import numpy as np
@@ -128,8 +146,11 @@ def onnx_code(
         min_area: see [`class_maps`][headstart.inference.segmenter.class_maps].
     """
     height, width = size
-    template = _TILES if framing == "tile" else _ONNX
-    code = template.format(classes=_list(names), greys=list(greys), height=height, width=width)
+    about = {"classes": _list(names), "greys": list(greys), "height": height, "width": width}
+    if framing == "tile":
+        code = _TILES.format(**about)
+    else:
+        code = _ONNX.format(**about, fit=_FIT[framing].format(**about), crop=_CROP[framing])
     return code + (_SMALL.format(min_area=min_area) if min_area else "") + _SAVED
 
 

@@ -36,7 +36,7 @@ from headstart.tasks.pretext import (
     pictures_of_fold,
     without_leaks,
 )
-from headstart.tasks.segmentation_training import decoded_size, one_value_at_bottleneck
+from headstart.tasks.segmentation_training import one_value_at_bottleneck
 from headstart.training.batch_source import Batch, Batches, Stop, at_least_two
 from headstart.training.fit import State
 from headstart.training.placement import in_bfloat16, placed, resident, rows, to_input
@@ -123,7 +123,8 @@ def _of_folds(pictures: PretextPictures, config: PretextConfig, cache: Path) -> 
         return replace(pictures, labelled=frames)  # each is a test picture of some fold
     assert config.folds is not None and dataset is not None
     # as the runs of the fold decode them, so that they are decoded once
-    pool = decode(frames, decoded_size(config), dataset.label_map, dataset.root, cache)
+    args = (frames, config.size, dataset.label_map, dataset.root, cache)
+    pool = decode(*args, framing=config.framing)
     groups = [frame.group for frame in frames]
     splits = fold_splits(groups, pool.present, config.folds, config.fold, config.seed)
     return pictures_of_fold(pictures, splits)
@@ -137,8 +138,8 @@ def _decoded(
     for frames in (pictures.train, pictures.validation):
         try:
             unmasked = [replace(f, mask=None) for f in frames]
-            size = decoded_size(config)
-            parts.append(decode(unmasked, size, _NO_LABELS, pictures.root, cache))
+            args = (unmasked, config.size, _NO_LABELS, pictures.root, cache)
+            parts.append(decode(*args, framing=config.framing))
         except DataError as e:
             findings.extend(e.findings)
     if findings:

@@ -100,7 +100,8 @@ def frame_batches(
             mask = held_out[1][part].to(device)
             logits = model(to_input(held_out[0][part], device))
             total += loss(logits, mask).double() * int(weighs[part].sum())
-            maps = each_class_map(logits, validation.sizes[part], recipe.min_area)
+            sizes, contents = validation.sizes[part], validation.contents[part]
+            maps = each_class_map(logits, sizes, recipe.min_area, contents)
             counts.append(frame_counts(maps, truth(part), num_classes, ignore))
         return _scores(total.item() / max(1, int(weighs.sum())), torch.cat(counts))
 

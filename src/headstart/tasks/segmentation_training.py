@@ -14,20 +14,16 @@ from torch import nn
 
 from headstart.config.files import frame_names_text
 from headstart.config.recipes import Recipe
-from headstart.config.records import SCRATCH, PretextConfig, RunConfig
+from headstart.config.records import SCRATCH, RunConfig
 from headstart.config.task_settings import UNET
 from headstart.data.checks.foreground import no_foreground
 from headstart.data.checks.leaks import Overlap
 from headstart.data.checks.overlaps import overlaps
-from headstart.data.decoded_frames import (
-    Decoded,
-    channel_statistics,
-    decode,
-    resize_image,
-    resize_mask,
-)
+from headstart.data.decoded_frames import Decoded, channel_statistics, decode
 from headstart.data.files import merged
 from headstart.data.folds import fold_splits
+from headstart.data.framing import resize_image, resize_mask
+from headstart.data.label_map import IGNORE
 from headstart.data.layouts.dataset import LABELLED, Dataset, pooled
 from headstart.data.pictures.frame import read_frame
 from headstart.errors import DataError, Finding
@@ -88,7 +84,9 @@ def prepare(config: RunConfig, dataset: Dataset, cache: Path) -> Prepared:
         if config.framing == "tile":
             source = tile_batches(*args, config.size, single, dataset.ignore)
         else:
-            source = frame_batches(*args, repeat_single=single, ignore=dataset.ignore)
+            padded = budget.padded or validation.padded
+            ignore = IGNORE if padded else dataset.ignore
+            source = frame_batches(*args, repeat_single=single, ignore=ignore)
         source = replace(source, half=in_bfloat16(config))
         steps = recipe.total_steps(len(budget.names), len(train_split.names))
         return (Stage("", model, source, recipe, steps),)
@@ -130,11 +128,6 @@ def prepare(config: RunConfig, dataset: Dataset, cache: Path) -> Prepared:
     )
 
 
-def decoded_size(config: RunConfig | PretextConfig) -> tuple[int, int] | None:
-    """Return the size that pictures are decoded at: that of the configuration; None: their own."""
-    return None if config.framing == "tile" else config.size
-
-
 def _splits(config: RunConfig) -> tuple[str, str, str]:
     return "train", "validation", config.score
 
@@ -157,9 +150,9 @@ def _decoded(dataset: Dataset, config: RunConfig, cache: Path) -> tuple[Dataset,
     parts = []
     for split in _splits(config):
         try:
-            args = (dataset.splits[split], decoded_size(config), dataset.label_map)
+            args = (dataset.splits[split], config.size, dataset.label_map, dataset.root, cache)
             keep_truth = split != "train" or config.framing == "tile"
-            parts.append(decode(*args, dataset.root, cache, keep_truth))
+            parts.append(decode(*args, keep_truth, config.framing))
         except DataError as e:
             findings.extend(e.findings)
     if findings:
@@ -175,7 +168,8 @@ def _decoded_fold(dataset: Dataset, config: RunConfig, cache: Path) -> tuple[Dat
     assert config.folds is not None and config.fold is not None
     assert config.pretext_fits_the_fold  # else its start has seen held-out pictures
     frames = pooled(dataset).splits[LABELLED]
-    pool = decode(frames, decoded_size(config), dataset.label_map, dataset.root, cache)
+    args = (frames, config.size, dataset.label_map, dataset.root, cache)
+    pool = decode(*args, framing=config.framing)
     groups = [frame.group for frame in frames]
     splits = fold_splits(groups, pool.present, config.folds, config.fold, config.seed)
     in_fold = {name: tuple(frames[i] for i in indices) for name, indices in splits.items()}

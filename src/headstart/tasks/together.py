@@ -24,7 +24,6 @@ from headstart.scores.frames_csv import FRAMES, answers_csv, frames_csv
 from headstart.system.disk import write_atomic
 from headstart.tasks.class_maps import count_frames
 from headstart.tasks.segmentation import recipe_of
-from headstart.tasks.segmentation_training import decoded_size
 from headstart.training.checkpoint import load_weights
 from headstart.training.features import prepared
 from headstart.training.placement import placed
@@ -53,7 +52,8 @@ def segment_together(
     device = torch.device(config.device)
     together = _averaged([make_segmenter(config.model, len(names), width) for _ in runs], runs)
     frames, label_map = dataset.splits[config.score], dataset.label_map
-    data = decode(frames, decoded_size(config), label_map, dataset.root, cache)
+    args = (frames, config.size, label_map, dataset.root, cache)
+    data = decode(*args, framing=config.framing)
     network, area = placed(together, device), recipe_of(config).min_area
     counts = count_frames(network, data, len(names), device, area, config.size, dataset.ignore)
     write_atomic(out / FRAMES, frames_csv(counts, data.names, names))

@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from jaxtyping import Float32, UInt8
 
+from headstart.data.framing import padded
+
 Corners = list[tuple[int, int]]
 Answer = Callable[[UInt8[np.ndarray, "n 3 h w"], Corners], Float32[np.ndarray, "n k h w"]]
 """A network: from windows, and the row and column where each begins, to class probabilities."""
@@ -46,9 +48,7 @@ def blended(
         answer: the network.
     """
     (height, width), (high, wide) = picture.shape[:2], window
-    edges = [(0, max(0, high - height)), (0, max(0, wide - width)), (0, 0)]
-    if any(edge for _, edge in edges):
-        picture = np.pad(picture, edges, mode="symmetric")
+    picture = padded(picture, window)
     weights = np.outer(_weights(high), _weights(wide))
     tops = window_starts(height, high)
     # sums over the rows that the windows from `top` on reach

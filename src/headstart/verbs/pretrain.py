@@ -47,7 +47,7 @@ def pretrain(
     out: Path | str | None = None,
     recipe: PretextRecipeOption | None = None,
     size: Size | None = None,
-    tile: bool | None = None,
+    tile: bool = False,
     model: str | None = None,
     width: int | None = None,
     epochs: int | None = None,

@@ -67,7 +67,7 @@ def study(
     pretext_epochs: int | None = None,
     pretext_steps: int | None = None,
     size: Size | None = None,
-    tile: bool | None = None,
+    tile: bool = False,
     width: int | None = None,
     score: str = "test",
     drop_leaks: bool = False,

@@ -55,7 +55,7 @@ def train(
     tune: str | None = None,
     recipe: RecipeOption | None = None,
     size: Size | None = None,
-    tile: bool | None = None,
+    tile: bool = False,
     width: int | None = None,
     epochs: int | None = None,
     steps: int | None = None,

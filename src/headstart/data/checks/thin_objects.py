@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Float, UInt8
 from scipy import ndimage
 
-from headstart.data.decoded_frames import resize_mask
+from headstart.data.framing import resize_mask
 from headstart.data.label_map import LabelMap
 from headstart.data.layouts.dataset import Dataset
 from headstart.data.pictures.frame import Frame
