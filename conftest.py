@@ -1,19 +1,66 @@
-"""Before anything else is imported: what Python compiles is kept, where it would not be.
+"""Before anything else is imported: bytecode is kept, and annotations are checked cheaply.
 
 The suite starts some hundred processes, and with ``PYTHONDONTWRITEBYTECODE`` (containers and CI
 like to set it) in an environment that came without bytecode each of them compiles all of PyTorch
 again: three fifths of the time of an import. The setting is about files in people's folders, so
 here they go into one that is pytest's own. Processes inherit it from the environment.
+
+jaxtyping gives every function two stubs and binds the arguments of every call, to compare shapes.
+That took more than half of the time of tests that read many small files. Functions whose
+annotations contain no shape are given to beartype as they are: the same checks, without the stubs.
 """
 
 from __future__ import annotations
 
+import dataclasses
+import inspect
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, get_args
+
+import jaxtyping
+from jaxtyping._decorator import _destring_annotation
 
 if sys.dont_write_bytecode:
     sys.dont_write_bytecode = False
     sys.pycache_prefix = str(Path(__file__).parent / ".pytest_cache" / "bytecode")
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     os.environ["PYTHONPYCACHEPREFIX"] = sys.pycache_prefix
+
+_with_shapes = jaxtyping.jaxtyped
+
+
+def _has_shape(annotation: Any) -> bool:
+    """Whether an annotation is an array of some shape, or has one inside."""
+    if isinstance(annotation, list | tuple):  # the parameters of a Callable
+        return any(map(_has_shape, annotation))
+    if inspect.isclass(annotation) and issubclass(annotation, jaxtyping.AbstractArray):
+        return True
+    return any(map(_has_shape, get_args(annotation)))
+
+
+def _checked(function: Any, typechecker: Callable[[Any], Any]) -> Any:
+    if inspect.isclass(function) and dataclasses.is_dataclass(function):
+        if "__init__" in vars(function):
+            function.__init__ = _checked(function.__init__, typechecker)
+        return function
+    if not inspect.isfunction(function):
+        return _with_shapes(function, typechecker=typechecker)
+    written = function.__annotations__
+    # As jaxtyping reads them: what is not known yet, such as a class within itself, is not checked.
+    known = {n: _destring_annotation(a, function.__globals__) for n, a in written.items()}
+    if any(map(_has_shape, known.values())):
+        return _with_shapes(function, typechecker=typechecker)
+    function.__annotations__ = known
+    checked = typechecker(function)
+    function.__annotations__ = checked.__annotations__ = written
+    return checked
+
+
+def _jaxtyped(*, typechecker: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    return lambda function: _checked(function, typechecker)
+
+
+jaxtyping.jaxtyped = _jaxtyped
