@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import io
+import multiprocessing
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from fontTools import subset
 from PIL import Image
 from safetensors.torch import save_file
 
@@ -14,6 +19,7 @@ from headstart.config.recipes import ASSIGNMENT_AUGMENTED, DEFAULT, PRETEXT_DEFA
 from headstart.config.records import PRETEXT_NAMES, PretextConfig, RunConfig
 from headstart.config.task_settings import CLASSIFICATION
 from headstart.data.drawn.dataset import write_dataset
+from headstart.plots import curves, sheets
 
 CLASSIFIER = {
     "task": "classification",
@@ -28,6 +34,10 @@ REAL = Path(__file__).parents[2] / "shared" / "data" / "hw6"
 
 
 torch.set_num_threads(1)  # as the runs in tests are; and the suite runs on several processes
+
+# Tables for composing scripts, which a PDF does not use. To read them from matplotlib's font takes
+# most of the time of a PDF figure.
+subset.Options._drop_tables_default += ["GDEF", "GPOS", "GSUB"]
 
 # The slowest files, slowest first. They start first, so that no worker waits long for another at
 # the end. A missing or wrong name costs seconds and nothing else.
@@ -78,6 +88,42 @@ class Silent:
 @pytest.fixture
 def listener() -> Silent:
     return Silent()
+
+
+@contextmanager
+def blank_figures() -> Iterator[None]:
+    """Runs write blank pictures for their figures, which take longer than a tiny training.
+
+    For tests of something else; ``tests/plots`` and the tests of each task look at the figures.
+    """
+    picture = io.BytesIO()
+    Image.new("RGB", (8, 8), "white").save(picture, "PNG")
+    with pytest.MonkeyPatch.context() as patched:
+        for module, name in (
+            (curves, "curves"), (curves, "confusion"),
+            (sheets, "predictions"), (sheets, "restorations"),
+        ):  # fmt: skip
+            patched.setattr(module, name, lambda *_: picture.getvalue())
+        yield
+
+
+@pytest.fixture
+def unseen() -> Iterator[None]:
+    """``blank_figures``; fixtures of a module or the session are made without it."""
+    with blank_figures():
+        yield
+
+
+@contextmanager
+def forked_workers() -> Iterator[None]:
+    """Workers of a study begin as forks: they need not load torch, which takes seconds each.
+
+    ``studies/test_study.py`` and ``studies/test_stopping.py`` start them as a study does.
+    """
+    fork = multiprocessing.get_context("fork")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(multiprocessing, "get_context", lambda _: fork)
+        yield
 
 
 @pytest.fixture(scope="session")

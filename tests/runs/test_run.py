@@ -31,6 +31,7 @@ from headstart.system.disk import locked
 from headstart.training.checkpoint import load_weights
 from tests.conftest import ASSIGNMENT_TINY, Silent, tiny
 
+pytestmark = pytest.mark.usefixtures("unseen")
 SAME_BYTES = ("weights.safetensors", "metrics.jsonl", "scores.json", "frames.csv", "config.json",
               "README.md", "labels.txt")  # fmt: skip
 

@@ -20,7 +20,7 @@ from headstart.studies.study import study
 from headstart.studies.summary import read_summary
 from headstart.studies.verdicts import sentences
 from headstart.tasks.lookup import labelled_task
-from tests.conftest import CLASSIFIER, Silent
+from tests.conftest import CLASSIFIER, Silent, blank_figures
 
 NAMES = ("ape", "bee", "cat")
 
@@ -39,9 +39,11 @@ def small_study(data: Path, **changes: object) -> StudyConfig:
 def done(coloured: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict]:
     """First from scratch; then the last run of that is a start too."""
     out = tmp_path_factory.mktemp("study") / "S"
-    study(small_study(coloured), out, Silent(), lambda _: None)
     start = str(out / "runs" / "scratch-all-21-1")
-    record = study(small_study(coloured, starts=("scratch", start)), out, Silent(), lambda _: None)
+    with blank_figures():
+        study(small_study(coloured), out, Silent(), lambda _: None)
+        grown = small_study(coloured, starts=("scratch", start))
+        record = study(grown, out, Silent(), lambda _: None)
     return out, record
 
 

@@ -23,7 +23,8 @@ from tests.studies.test_study import ignore, tiny_study
 def done(drawn: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("together") / "S"
     config = tiny_study(drawn, starts=("scratch",), labels=(6,), seeds=(1, 2), width=4)
-    study(config, out, Silent(), ignore)
+    with blank_figures():
+        study(config, out, Silent(), ignore)
     return out
 
 

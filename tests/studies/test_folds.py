@@ -15,8 +15,10 @@ from headstart.studies.costs import cost_of_study
 from headstart.studies.plan import plan, scored_groups
 from headstart.studies.study import study
 from headstart.tasks.lookup import labelled_task
-from tests.conftest import Silent
+from tests.conftest import Silent, blank_figures, forked_workers
 from tests.studies.test_study import ignore, tiny_study
+
+pytestmark = pytest.mark.usefixtures("unseen")
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +43,8 @@ def done(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("study") / "S"
     config = tiny_study(data, folds=2, labels=(6,), seeds=(1,))
     assert plan(config, out).sizes.pictures["test"] == 21
-    study(config, out, Silent(), ignore)
+    with blank_figures():
+        study(config, out, Silent(), ignore)
     return out
 
 
@@ -72,7 +75,8 @@ def test_each_fold_has_its_pretext_and_starts_of_a_seed_share_their_folds(done: 
 
 def test_two_processes_give_the_same_files(data: Path, done: Path, tmp_path: Path) -> None:
     config = tiny_study(data, folds=2, labels=(6,), seeds=(1,))
-    study(config, tmp_path / "S", Silent(), ignore, jobs=2)
+    with forked_workers():
+        study(config, tmp_path / "S", Silent(), ignore, jobs=2)
     for path in [done / "study.json", *done.glob("runs/*/frames.csv")]:
         assert (tmp_path / "S" / path.relative_to(done)).read_bytes() == path.read_bytes()
 

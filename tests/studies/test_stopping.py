@@ -21,9 +21,10 @@ from headstart.studies import workers
 from headstart.studies.study import study
 from headstart.system.signals import Stopping
 from headstart.tasks import pretext_training, segmentation_training
-from tests.conftest import Silent, tiny
+from tests.conftest import Silent, blank_figures, tiny
 from tests.studies.test_study import tiny_study
 
+pytestmark = pytest.mark.usefixtures("unseen")
 POINTS: dict[str, tuple[Any, str, int, int]] = {
     "planning again": (study_module, "replanned", 1, 0),
     "decoding for a pretext": (pretext_training, "_decoded", 1, 0),
@@ -49,7 +50,8 @@ def config(drawn: Path) -> StudyConfig:
 @pytest.fixture(scope="module")
 def whole(drawn: Path, tmp_path_factory: pytest.TempPathFactory) -> bytes:
     out = tmp_path_factory.mktemp("whole") / "S"
-    study(tiny_study(drawn, labels=(6,), seeds=(1,)), out, Silent(), lambda _: None)
+    with blank_figures():
+        study(tiny_study(drawn, labels=(6,), seeds=(1,)), out, Silent(), lambda _: None)
     return (out / "study.json").read_bytes()
 
 

@@ -23,8 +23,9 @@ from headstart.studies import study as study_module
 from headstart.studies.cells import Cell, run_config
 from headstart.studies.plan import plan
 from headstart.studies.study import study
-from tests.conftest import PRETEXT_TINY, Silent, tiny
+from tests.conftest import PRETEXT_TINY, Silent, blank_figures, tiny
 
+pytestmark = pytest.mark.usefixtures("unseen")
 RUN_FILES = ("frames.csv", "scores.json", "metrics.jsonl", "weights.safetensors")
 
 
@@ -45,7 +46,8 @@ def ignore(_: str) -> None:
 @pytest.fixture(scope="module")
 def done(drawn: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("study") / "S"
-    study(tiny_study(drawn), out, Silent(), ignore)
+    with blank_figures():
+        study(tiny_study(drawn), out, Silent(), ignore)
     return out
 
 

@@ -11,7 +11,6 @@ from PIL import Image
 
 from headstart.data.decoded_frames import Decoded, decode
 from headstart.data.layouts.recognise import open_dataset
-from headstart.plots import curves
 from headstart.runs.run import train
 from tests.conftest import Silent
 from tests.tasks.classifier_runs import COLOURS, classifier
@@ -58,10 +57,3 @@ def probed(data: Path, weights: Path, tmp_path_factory: pytest.TempPathFactory) 
     out = tmp_path_factory.mktemp("probed") / "run"
     train(classifier(data, start=str(weights)), out, Silent())
     return out
-
-
-@pytest.fixture
-def unseen(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No figures, which take longer than the training."""
-    monkeypatch.setattr(curves, "curves", lambda *_: b"")
-    monkeypatch.setattr(curves, "confusion", lambda *_: b"")

@@ -29,7 +29,7 @@ def video(seed: int, frames: int) -> np.ndarray:
 
 
 @given(st.integers(0, 10**6), st.integers(30, 150), st.integers(1, 4))
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=15)
 def test_videos_are_in_order_and_shuffled_ones_are_not(seed: int, frames: int, parts: int) -> None:
     several = np.concatenate([video(seed + k, frames) for k in range(parts)])
     order = order_of(several)
@@ -40,7 +40,7 @@ def test_videos_are_in_order_and_shuffled_ones_are_not(seed: int, frames: int, p
 
 
 @given(st.integers(0, 10**6), st.integers(0, 200))
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=20)
 def test_unrelated_and_equal_pictures_have_no_order(seed: int, count: int) -> None:
     rng = np.random.default_rng(seed)
     assert not order_of(rng.integers(0, 256, (count, 32, 40, 3), dtype=np.uint8)).in_order
