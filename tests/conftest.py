@@ -40,15 +40,19 @@ torch.set_num_threads(1)  # as the runs in tests are; and the suite runs on seve
 subset.Options._drop_tables_default += ["GDEF", "GPOS", "GSUB"]
 
 # The slowest files, slowest first. They start first, so that no worker waits long for another at
-# the end. A missing or wrong name costs seconds and nothing else.
+# the end. ``test_rooms.py`` checks the names.
 LONG = (
-    "test_docs.py", "studies/test_study.py", "assignment/test_transfer.py", "test_old_folders.py",
-    "models/test_encoder_unet.py", "cli/test_main.py", "tasks/test_segmentation.py",
-    "assignment/test_notebook.py", "runs/test_run.py", "report/test_page.py",
-    "export/test_to_onnx.py", "tasks/test_classification.py", "studies/test_classifier_study.py",
-    "assignment/test_homework.py", "serve/test_app.py", "verbs/test_verbs.py",
-    "tasks/test_pretext.py", "serve/test_browser.py", "inference/test_clips.py",
-    "tasks/test_code_snippets.py", "data/checks/test_segmentation.py", "runs/test_card.py",
+    "test_docs.py", "studies/test_study.py", "assignment/test_transfer.py",
+    "studies/test_stopping.py", "runs/test_run.py", "exports/test_to_onnx.py", "cli/test_main.py",
+    "inference/test_members.py", "test_old_folders.py", "models/test_encoder_unet.py",
+    "assignment/test_notebook.py", "tasks/test_segmentation.py", "reports/test_page.py",
+    "data/layouts/test_describing.py", "serve/test_browser.py", "studies/test_classifier_study.py",
+    "assignment/test_homework.py", "data/checks/test_classification.py", "verbs/test_verbs.py",
+    "runs/test_cross_validation.py", "data/layouts/test_people.py",
+    "data/checks/test_neighbours.py", "tasks/test_classification.py", "tasks/test_pretext.py",
+    "data/pictures/test_tiff.py", "cli/test_video.py", "studies/test_folds.py",
+    "inference/test_annotation_formats.py", "data/checks/test_contact_sheet.py",
+    "inference/test_clips.py", "runs/test_card.py", "tasks/test_code_snippets.py",
 )  # fmt: skip
 
 

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import LONG
+
 PACKAGE = Path(__file__).parents[1] / "src" / "headstart"
 
 LIGHT = (
@@ -47,3 +49,9 @@ def test_planning_predicting_from_a_file_and_reporting_load_no_torch() -> None:
 @pytest.mark.parametrize("path", sorted(PACKAGE.glob("*.py")), ids=lambda path: path.stem)
 def test_no_module_lies_outside_the_rooms(path: Path) -> None:
     assert path.stem in ("__init__", "__main__", "errors", "seeding")
+
+
+def test_the_slowest_files_of_the_suite_exist() -> None:
+    """A name that is wrong starts late, and one worker waits for the other at the end."""
+    tests = Path(__file__).parent
+    assert [name for name in LONG if not (tests / name).is_file()] == []

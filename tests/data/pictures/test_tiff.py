@@ -235,7 +235,11 @@ def test_cut_short_anywhere(case: str, rules: ReadingRules, tmp_path: Path) -> N
     content = CUT[case]
     path = tmp_path / "a.tif"
     # Closer where headers and directories are, at both ends, than in the pixels between them.
-    ends = {*range(0, 300, 23), *range(300, len(content), 131), *range(len(content) - 1, 0, -61)[:9]}
+    ends = {
+        *range(0, 300, 23),
+        *range(300, len(content), 131),
+        *range(len(content) - 1, 0, -61)[:9],
+    }
     for end in sorted(ends):
         path.write_bytes(content[:end])
         for read in (
