@@ -18,10 +18,9 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, get_args, get_type_hints
 
 import jaxtyping
-from jaxtyping._decorator import _destring_annotation
 
 if sys.dont_write_bytecode:
     sys.dont_write_bytecode = False
@@ -41,6 +40,19 @@ def _has_shape(annotation: Any) -> bool:
     return any(map(_has_shape, get_args(annotation)))
 
 
+def _known(annotation: Any, names: dict[str, Any]) -> Any:
+    """An annotation that may be text, as jaxtyping reads it: anything, where a name is unknown."""
+
+    def of(value: Any) -> None:
+        """Holds the annotation."""
+
+    of.__annotations__ = {"value": annotation}
+    try:
+        return get_type_hints(of, names, include_extras=True)["value"]
+    except Exception:  # such as a class within itself, or what only type checkers import
+        return Any
+
+
 def _checked(function: Any, typechecker: Callable[[Any], Any]) -> Any:
     if inspect.isclass(function) and dataclasses.is_dataclass(function):
         if "__init__" in vars(function):
@@ -49,8 +61,7 @@ def _checked(function: Any, typechecker: Callable[[Any], Any]) -> Any:
     if not inspect.isfunction(function):
         return _with_shapes(function, typechecker=typechecker)
     written = function.__annotations__
-    # As jaxtyping reads them: what is not known yet, such as a class within itself, is not checked.
-    known = {n: _destring_annotation(a, function.__globals__) for n, a in written.items()}
+    known = {name: _known(text, function.__globals__) for name, text in written.items()}
     if any(map(_has_shape, known.values())):
         return _with_shapes(function, typechecker=typechecker)
     function.__annotations__ = known

@@ -122,7 +122,7 @@ def unseen() -> Iterator[None]:
 def forked_workers() -> Iterator[None]:
     """Workers of a study begin as forks: they need not load torch, which takes seconds each.
 
-    ``studies/test_study.py`` and ``studies/test_stopping.py`` start them as a study does.
+    ``test_workers_give_the_same_files`` in ``studies/test_study.py`` starts them as a study does.
     """
     fork = multiprocessing.get_context("fork")
     with pytest.MonkeyPatch.context() as patched:

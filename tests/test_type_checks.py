@@ -26,8 +26,8 @@ def test_arrays_of_other_shapes_or_types_are_refused() -> None:
 
 def test_values_of_other_types_are_refused(tmp_path: Path) -> None:
     with pytest.raises(WRONG):
-        printable(3)  # type: ignore[arg-type]
+        printable(3)
     with pytest.raises(WRONG):
-        write_atomic(tmp_path / "a", 3)  # type: ignore[arg-type]
+        write_atomic(tmp_path / "a", 3)
     with pytest.raises(WRONG):
-        Finding("code", "error", "what", 7)  # type: ignore[arg-type]
+        Finding("code", "error", "what", 7)

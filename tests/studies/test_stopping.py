@@ -21,7 +21,7 @@ from headstart.studies import workers
 from headstart.studies.study import study
 from headstart.system.signals import Stopping
 from headstart.tasks import pretext_training, segmentation_training
-from tests.conftest import Silent, blank_figures, tiny
+from tests.conftest import Silent, blank_figures, forked_workers, tiny
 from tests.studies.test_study import tiny_study
 
 pytestmark = pytest.mark.usefixtures("unseen")
@@ -159,7 +159,8 @@ def test_a_signal_to_workers_alone_does_not_end_a_study_as_if_it_were_complete(
             for process in multiprocessing.active_children():
                 process.terminate()
 
-    with pytest.raises(HeadstartError, match=r"(?s)\[worker-died\].*signal.*same command"):
+    said = r"(?s)\[worker-died\].*signal.*same command"
+    with forked_workers(), pytest.raises(HeadstartError, match=said):
         study(config, tmp_path / "S", Silent(), signalling, jobs=2)
     finished = sum(line.startswith("[") for line in told)
     assert finished < 2
