@@ -20,7 +20,7 @@ from headstart.labelling.known_frames import known_of
 from headstart.labelling.suggestion import suggest
 from headstart.runs.cross_validation import cross_validate
 from headstart.studies.study import study
-from tests.conftest import Silent, tiny
+from tests.conftest import Silent, blank_figures, tiny
 from tests.tasks.classifier_runs import classifier
 
 
@@ -28,7 +28,8 @@ from tests.tasks.classifier_runs import classifier
 def folded(drawn: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("members") / "R"
     recipe = tiny(drawn).recipe.with_epochs(1)
-    cross_validate(tiny(drawn, folds=2, recipe=recipe), out, Silent())
+    with blank_figures():
+        cross_validate(tiny(drawn, folds=2, recipe=recipe), out, Silent())
     return out
 
 
@@ -42,7 +43,8 @@ def studied(drawn: Path, trained: Path, tmp_path_factory: pytest.TempPathFactory
     recipe = tiny(drawn).recipe.with_epochs(1)
     starts, labels, seeds = ("scratch", str(trained)), (4, 6), (1, 2)
     config = StudyConfig(**settings, recipe=recipe, starts=starts, labels=labels, seeds=seeds)
-    study(config, out, Silent(), lambda _: None)
+    with blank_figures():
+        study(config, out, Silent(), lambda _: None)
     return out
 
 

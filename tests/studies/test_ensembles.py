@@ -15,7 +15,7 @@ from headstart.reports.write import write_report
 from headstart.scores.pooled import pooled_dice
 from headstart.studies.study import study
 from headstart.tasks.lookup import labelled_task
-from tests.conftest import Silent
+from tests.conftest import Silent, blank_figures
 from tests.studies.test_study import ignore, tiny_study
 
 
