@@ -1,21 +1,16 @@
-"""How often the intervals of ``headstart.studies.statistics`` contain the truth, by simulation.
+"""How often the intervals of ``headstart.studies`` contain the truth, and find it, by simulation.
 
-Each row simulates 500 studies. Also measures how often a study of six comparisons without any
-difference claims one.
+``python benchmarks/coverage.py OUT.json [--a RUN ... --b RUN ...]``. ``simulated.py`` draws the
+studies. For each of its cases, with one test split and with folds, and with 5 and 10 seeds:
 
-``python benchmarks/coverage.py OUT.json [--a RUN ... --b RUN ...]``. Simulated runs are counts of
-true positive, false positive and false negative pixels, drawn from a model whose true difference
-is known: recall and precision of a class on a frame are logistic in the sum of
+- how often the interval of a difference contains the truth, and how wide it is on average, beside
+  other intervals that could have been chosen;
+- how often a study of one comparison, and one of six, claims a difference where there is none;
+- how often a true difference of 0.02, 0.05 and 0.10 is found, with 3, 5, 10 and 20 seeds (three
+  seeds get no verdict; the number is what they would find if they did).
 
-    start + seed + frame + start x seed + start x group + start x frame + start x seed x frame
-
-each effect drawn per class, those of single frames with heavy tails. Every study draws new
-seeds and frames, so the truth is that of all seeds and all frames. With folds, every seed deals the
-frames anew and has a network for each fold; its effect is shared by the frames of the fold, and a
-part of it by all folds of the seed, because their training sets overlap. ``--only folds`` measures
-these cases alone, and keeps the rest of the file. ``--a`` and ``--b`` (runs of two
-recipes or starts, seed by seed, on hw6) measure the same components on real runs; the sizes below
-come from there.
+``--a`` and ``--b`` (runs of two recipes or starts, seed by seed, on hw6) measure the components of
+the simulation on real runs; without them, those in OUT.json are kept.
 """
 
 from __future__ import annotations
@@ -23,140 +18,274 @@ from __future__ import annotations
 import argparse
 import csv
 import json
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from scipy.special import stdtrit
+from simulated import (
+    FOLDED,
+    FRAMES,
+    SCENARIOS,
+    Effects,
+    population,
+    shift_of,
+    simulate,
+    studies,
+)
 
 from headstart.scores.pooled import MIN_FRAMES, pooled_dice, usable_classes
 from headstart.studies import statistics as stats
+from headstart.studies.labels_saved import labels_saved
 from headstart.system.disk import write_json
 
-# The test split of hw6: which of its four usable classes (bipolar forceps, prograsp forceps, needle
-# driver, other) are on a frame together, and on how many of the 50; the logarithm of their pixels.
-PATTERNS = np.array(
-    [[0, 1, 0, 1], [0, 0, 1, 0], [1, 1, 0, 1], [0, 1, 1, 0], [1, 0, 0, 0], [1, 0, 0, 1]], dtype=bool
-)
-PATTERN_FRAMES = np.array([20, 15, 6, 6, 2, 1])
-LOG_PIXELS, LOG_PIXELS_SD = np.array([8.6, 8.55, 9.2, 8.4]), np.array([0.8, 0.5, 0.35, 0.45])
-# Fitted so that the score of a simulated run (0.85), its variance between frames, and the rest of a
-# difference are those of the default and the assignment recipe at 300 labels.
-RECALL, PRECISION = np.array([2.6, 2.3, 2.9, 2.5]), np.array([1.9, 1.8, 2.5, 2.0])  # logits
-FRAME_SD = np.array([2.7, 1.8, 1.45, 1.25])
-PRECISION_SHARE = 0.5  # its effects are so much smaller than recall's
-STRAY = np.array([0.02, 0.12, 0.03, 0.03])  # absent classes of which pixels are predicted
-LOG_STRAY, LOG_STRAY_SD = 7.0, 1.0
-
+SHIFT = 0.5  # logits; a true difference of about 0.03
+POWER_SEEDS, POWER_SIZES = (3, 5, 10, 20), (0.02, 0.05, 0.10)
 BUDGETS = {30: -0.6, 75: -0.1, 300: 0.5}  # of labels; the lead over the other start's 300, logits
-SIZES = (3, 5, 10)  # seeds
+
+Squares = tuple[float, float, float]
+Half = Callable[[Squares, int, int, float], float]
+"""Half an interval, times the root of seeds x units; from mean squares, seeds, units and a tail."""
 
 
-@dataclass(frozen=True)
-class Effects:
-    """Standard deviations on the logit scale, and ``per_group`` frames per video.
-
-    With ``folds``, ``alike`` is the share of the variance of a seed's networks that they share.
-    """
-
-    start_seed: float
-    start_frame: float
-    seed: float = 0.2
-    rest: float = 0.5
-    start_group: float = 0.0
-    per_group: int = 1
-    folds: int = 1
-    alike: float = 1.0
+def ours(squares: Squares, s: int, u: int, tail: float) -> float:
+    """The interval of verdicts, also with fewer than five seeds."""
+    variance, parts = stats.combined(squares, s, u)
+    return stats.t_of(parts, tail) * variance**0.5
 
 
-# `hw6` has the ratio measured there: with rest 1, start x seed and start x frame have variances of
-# about 0.1. The others are what three seeds cannot exclude, and what would be worse.
-SCENARIOS = {
-    "hw6": Effects(start_seed=0.15, start_frame=0.15),
-    "no effects of seeds or frames": Effects(start_seed=0.0, start_frame=0.0),
-    "seeds differ a little": Effects(start_seed=0.35, start_frame=0.15),
-    "seeds differ": Effects(start_seed=0.7, start_frame=0.15),
-    "frames differ": Effects(start_seed=0.15, start_frame=1.0),
-    "both differ": Effects(start_seed=0.5, start_frame=1.0),
+def raised(squares: Squares, s: int, u: int, tail: float) -> float:
+    """The interval until decision 0034: both mean squares are raised to that of the rest."""
+    seeds, units, rest = squares
+    return ours((max(seeds, rest), max(units, rest), rest), s, u, tail)
+
+
+def three_ts(squares: Squares, s: int, u: int, tail: float) -> float:
+    """The rest has degrees of freedom of its own, so that it is not multiplied by a large t."""
+    seeds, units, rest = squares
+    parts = (max(seeds - rest, 0), s - 1), (max(units - rest, 0), u - 1), (rest, (s - 1) * (u - 1))
+    variance = sum(part for part, _ in parts)
+    return sum(part * t(tail, df) for part, df in parts) / variance**0.5
+
+
+def larger(squares: Squares, s: int, u: int, tail: float) -> float:
+    """Ours, but never below the interval over frames alone."""
+    return max(ours(squares, s, u, tail), over_units(squares, s, u, tail))
+
+
+def over_seeds(squares: Squares, s: int, _u: int, tail: float) -> float:
+    """Student's t over seeds."""
+    return t(tail, s - 1) * squares[0] ** 0.5
+
+
+def over_units(squares: Squares, _s: int, u: int, tail: float) -> float:
+    """Student's t over frames."""
+    return t(tail, u - 1) * squares[1] ** 0.5
+
+
+def satterthwaite(squares: Squares, s: int, u: int, tail: float) -> float:
+    """Our variance with a single number of degrees of freedom."""
+    variance, parts = stats.combined(squares, s, u)
+    freedom = 1 / sum(share**2 / df for share, df in parts)
+    return t(tail, freedom) * variance**0.5
+
+
+def pooled(squares: Squares, s: int, u: int, tail: float) -> float:
+    """headstart's first: Satterthwaite, and what is not above the rest is pooled with it."""
+    seeds, units, rest = squares
+    main, df = [(seeds, s - 1), (units, u - 1)], float((s - 1) * (u - 1))
+    for ms, d in sorted(main):
+        if ms <= rest * (1 + 1e-9) and d > 1:
+            rest, df = (rest * df + ms * d) / (df + d), df + d
+            main.remove((ms, d))
+    terms = [*((max(ms, rest), d) for ms, d in main), ((1 - len(main)) * rest, df)]
+    variance = sum(ms for ms, _ in terms)
+    freedom = variance**2 / sum(ms**2 / d for ms, d in terms)
+    return t(tail, max(freedom, min((d for _, d in main), default=df))) * variance**0.5
+
+
+METHODS: dict[str, Half] = {
+    "two-way": ours,
+    "raised to the rest": raised,
+    "never below frames alone": larger,
+    "Satterthwaite": satterthwaite,
+    "a t for the rest": three_ts,
+    "pooled, Satterthwaite": pooled,
+    "over seeds alone": over_seeds,
+    "over frames alone": over_units,
 }
 
 
-def heavy(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
-    """Draws of variance 1 with heavy tails: one in ten is five times as wide, like misses."""
-    return rng.standard_normal(shape) * np.where(rng.random(shape) < 0.1, 2.7, 0.52)
+def t(tail: float, df: float) -> float:
+    return -float(stdtrit(df, tail))
 
 
-def of_networks(
-    rng: np.random.Generator, e: Effects, shape: tuple[int, ...], fold: np.ndarray
-) -> np.ndarray:
-    """Draws of variance 1, one for each network, at the frames that it predicts.
+def half_of(method: Half, estimate: stats.Estimate, error: float = 1 - stats.LEVEL) -> float:
+    """Half the interval of an estimate, by any of the methods."""
+    assert estimate.squares is not None
+    s, u = estimate.seeds, estimate.units
+    return method(estimate.squares, s, u, error / 2) / (s * u) ** 0.5
 
-    ``shape`` is (..., studies, seeds); ``fold`` (studies, seeds, frames) is the network of a frame.
+
+def covered(
+    effects: Effects, shift: float, seeds: int, count: int, frames: int = FRAMES, **how: bool
+) -> dict[str, dict[str, float]]:
+    """For each method: coverage, how often a difference is claimed, mean width."""
+    truth = np.zeros(4)
+    if shift:
+        expected = population(effects, [shift, 0.0], times=8)
+        truth = expected[0] - expected[1]
+    rng = np.random.default_rng([1, seeds, frames])
+    rows: dict[str, list[tuple[bool, bool, float]]] = {name: [] for name in METHODS}
+    for study in studies(rng, effects, [shift, 0.0], count, seeds, frames, **how):
+        (estimate,) = study.estimates()
+        true = float(truth[study.classes].mean())
+        for name, method in METHODS.items():
+            half = half_of(method, estimate)
+            hit = abs(estimate.value - true) <= half
+            rows[name].append((hit, abs(estimate.value) > half, 2 * half))
+    result = {}
+    for name, told in rows.items():
+        hits, says, widths = np.array(told, dtype=float).T
+        result[name] = {
+            "covers": round(float(hits.mean()), 4),
+            "says": round(float(says.mean()), 4),
+            "mean_width": round(float(widths.mean()), 5),
+        }
+    return result
+
+
+def several(effects: Effects, seeds: int, count: int, frames: int = FRAMES) -> dict[str, float]:
+    """How often at least one of six verdicts is wrong: two starts, three budgets, all equal.
+
+    Holm says something exactly where the smallest p-value is below 0.05 / 6.
     """
-    if e.folds == 1:
-        return rng.standard_normal((*shape, 1, 4))
-    common = rng.standard_normal((*shape, 1, 4))
-    own = rng.standard_normal((*shape, e.folds, 4))
-    drawn = np.sqrt(e.alike) * common + np.sqrt(1 - e.alike) * own
-    index = np.broadcast_to(fold[..., None], (*shape, fold.shape[-1], 4))
-    return np.take_along_axis(drawn, index, axis=-2)
+    rng = np.random.default_rng([5, seeds, frames])
+    wrong: dict[str, list[bool]] = {name: [] for name in METHODS}
+    drawn = [studies(rng, effects, [0.0] * 3, count, seeds, frames) for _ in range(3)]
+    for budgets in zip(*drawn, strict=True):
+        pairs = [estimate for study in budgets for estimate in study.estimates()]
+        for name, method in METHODS.items():
+            clear = [abs(e.value) > half_of(method, e, (1 - stats.LEVEL) / 6) for e in pairs]
+            wrong[name].append(any(clear))
+        told = any(c.verdict in ("helps", "hurts") for c in stats.holm(pairs))
+        assert told == (wrong["two-way"][-1] and seeds >= stats.MIN_SEEDS)
+    return {name: round(float(np.mean(each)), 4) for name, each in wrong.items()}
 
 
-def simulate(
-    rng: np.random.Generator,
-    effects: Effects,
-    shifts: list[float],
-    studies: int,
-    seeds: int,
-    frames: int,
-) -> np.ndarray:
-    """Counts ``(starts, studies, seeds, frames, 4, 3)``; ``shifts`` are the starts' logits."""
-    e, starts, per = effects, len(shifts), effects.per_group
-    groups = frames // per
-    p = PATTERN_FRAMES / PATTERN_FRAMES.sum()
-    pattern = rng.choice(len(p), p=p, size=(studies, groups)).repeat(per, axis=1)
-    if per > 1:  # half the frames of a video show what its others show
-        own = rng.choice(len(p), p=p, size=(studies, frames))
-        pattern = np.where(rng.random((studies, frames)) < 0.5, own, pattern)
-    held = PATTERNS[pattern][:, None]
-    pixels = np.exp(LOG_PIXELS + LOG_PIXELS_SD * rng.standard_normal((studies, 1, frames, 4)))
-    # (studies, seeds, frames): every seed deals the frames anew
-    fold = rng.permuted(np.tile(np.arange(frames) % e.folds, (studies, seeds, 1)), axis=-1)
-    rates = []
-    for mean, share in ((RECALL, 1.0), (PRECISION, PRECISION_SHARE)):
-        frame = heavy(rng, (studies, 1, frames, 4))
-        if per > 1:  # half the variance between frames is between videos
-            video = rng.standard_normal((studies, 1, groups, 4)).repeat(per, axis=2)
-            frame = np.sqrt(0.5) * (frame + video)
-        logit = np.array(shifts)[:, None, None, None, None] + FRAME_SD * frame
-        logit = logit + e.seed * of_networks(rng, e, (studies, seeds), fold)
-        logit = logit + e.start_seed * of_networks(rng, e, (starts, studies, seeds), fold)
-        logit = logit + e.start_frame * heavy(rng, (starts, studies, 1, frames, 4))
-        if e.start_group:
-            video = rng.standard_normal((starts, studies, 1, groups, 4)).repeat(per, axis=3)
-            logit = logit + e.start_group * video
-        logit = logit + e.rest * heavy(rng, (starts, studies, seeds, frames, 4))
-        rates.append(1 / (1 + np.exp(-mean - share * logit)))
-    recall, precision = rates
-    tp = np.rint(pixels * recall) * held
-    fn = np.maximum(np.rint(pixels) * held - tp, 0)
-    stray = np.exp(LOG_STRAY + LOG_STRAY_SD * rng.standard_normal(tp.shape))
-    stray = stray * (rng.random(tp.shape) < STRAY)
-    fp = np.where(held, np.minimum(tp * (1 - precision) / precision, 20_000), stray)
-    return np.stack([tp, np.rint(fp), fn], axis=-1).astype(np.int64)
+def found(effects: Effects, size: float, count: int) -> dict[str, float]:
+    """How often a true difference is found, by the number of seeds, in a study of one."""
+    rng, shift = np.random.default_rng([6]), shift_of(effects, size)
+    said: dict[int, list[bool]] = {seeds: [] for seeds in POWER_SEEDS}
+    for study in studies(rng, effects, [shift, 0.0], count, max(POWER_SEEDS)):
+        for seeds, each in said.items():
+            (estimate,) = study.estimates(seeds)
+            each.append(estimate.value > half_of(ours, estimate))
+    return {f"{seeds} seeds": round(float(np.mean(each)), 3) for seeds, each in said.items()}
 
 
-def class_dice(counts: np.ndarray) -> np.ndarray:
-    """``(..., k, 3)`` to ``(..., k)``."""
-    return 2 * counts[..., 0] / np.maximum(2 * counts[..., 0] + counts[..., 1] + counts[..., 2], 1)
+def case(effects: Effects, count: int, frames: int = FRAMES) -> dict[str, Any]:
+    """Coverage, error and power of one case, on 50 frames."""
+    rows: dict[str, Any] = {"effects": asdict(effects)}
+    for seeds in (5, 10):
+        rows[f"{seeds} seeds"] = {
+            "difference": covered(effects, SHIFT, seeds, count, frames),
+            "no difference": covered(effects, 0.0, seeds, count, frames),
+        }
+        if effects.per_group == 1:
+            told = several(effects, seeds, count // 2, frames)
+            rows[f"{seeds} seeds"]["six comparisons, any wrong"] = told
+        else:
+            alone = covered(effects, SHIFT, seeds, count, frames, by_frames=True)["two-way"]
+            rows[f"{seeds} seeds"]["by frames"] = alone
+    if effects.per_group == 1:
+        rows["found"] = {str(size): found(effects, size, count // 4) for size in POWER_SIZES}
+    return rows
 
 
-def population(effects: Effects, shifts: list[float]) -> np.ndarray:
-    """Expected dice ``(starts, 4)`` over all seeds, on so many frames that none matters."""
-    rng = np.random.default_rng(0)
-    parts = [class_dice(simulate(rng, effects, shifts, 40, 1, 1000).sum(3)) for _ in range(20)]
-    return np.mean([part.mean((1, 2)) for part in parts], axis=0)
+def cases() -> dict[str, tuple[Effects, int]]:
+    """Effects and frames of every case."""
+    every = {name: (effects, FRAMES) for name, effects in {**SCENARIOS, **FOLDED}.items()}
+    for name in ("hw6", "seeds differ"):
+        every[f"{name}, folds, not alike"] = replace(FOLDED[f"{name}, folds"], alike=0.0), FRAMES
+    for number, per in ((2, 25), (5, 10), (20, 10)):
+        videos = replace(SCENARIOS["hw6"], start_group=0.3, per_group=per)
+        every[f"{number} videos of {per} frames"] = videos, number * per
+    return every
+
+
+def many_frames(count: int) -> dict[str, Any]:
+    """On 200 frames, where the seeds count for more: coverage, and errors among six."""
+    rows: dict[str, Any] = {}
+    for name, effects in SCENARIOS.items():
+        rows[name] = {
+            "difference": covered(effects, SHIFT, 5, count, 200),
+            "six comparisons, any wrong": several(effects, 5, count, 200),
+        }
+    return rows
+
+
+def few_frames(count: int) -> dict[str, Any]:
+    """How often a true difference is found on small test splits, with five seeds: ``says``."""
+    return {
+        f"{name}, {frames} frames": covered(SCENARIOS[name], SHIFT, 5, count, frames)["two-way"]
+        for name in ("hw6", "frames differ", "seeds differ")
+        for frames in (8, 20, 40)
+    }
+
+
+def single_scores(count: int) -> dict[str, Any]:
+    """Coverage of one start's true score, as on hw6."""
+    effects = SCENARIOS["hw6"]
+    truth, rows = population(effects, [0.0])[0], {}
+    for seeds, frames in ((5, 50), (10, 50), (5, 200)):
+        rng, hits = np.random.default_rng([2, seeds, frames]), []
+        for run in simulate(rng, effects, [0.0], count, seeds, frames)[0]:
+            classes = held_by(run)
+            estimate = stats.mean_score(run, classes)
+            true = float(truth[classes].mean())
+            hits.append(abs(estimate.value - true) <= half_of(ours, estimate))
+        rows[f"{seeds} seeds, {frames} frames"] = round(float(np.mean(hits)), 4)
+    return rows
+
+
+def held_by(run: np.ndarray) -> list[int]:
+    """The classes on enough frames of a run ``(seeds, frames, 4, 3)``."""
+    return np.flatnonzero((run[0, ..., 0] + run[0, ..., 2] > 0).sum(0) >= MIN_FRAMES).tolist()
+
+
+def crossing(budgets: list[int], leads: np.ndarray) -> float:
+    """The first budget where the lead reaches 0, interpolated log-linearly; infinite if none."""
+    above = np.flatnonzero(leads >= 0)
+    if not len(above):
+        return float("inf")
+    if above[0] == 0:
+        return float(budgets[0])
+    i = above[0]
+    share = leads[i - 1] / (leads[i - 1] - leads[i])
+    return float(budgets[i - 1] * (budgets[i] / budgets[i - 1]) ** share)
+
+
+def labels(count: int) -> dict[str, Any]:
+    """Coverage of the budget at which one start reaches the other's score at 300 labels."""
+    budgets, shifts, rows = list(BUDGETS), [*BUDGETS.values(), 0.0], {}
+    for name in ("hw6", "seeds differ"):
+        expected = population(SCENARIOS[name], shifts)
+        for seeds in (5, 10):
+            rng, hits = np.random.default_rng([3, seeds]), []
+            runs = simulate(rng, SCENARIOS[name], shifts, count, seeds, FRAMES)
+            for one in runs.swapaxes(0, 1):
+                classes = held_by(one[0])
+                score = expected[:, classes].mean(1)
+                truth = crossing(budgets, score[:-1] - score[-1])
+                saved = labels_saved(dict(zip(budgets, one[:-1], strict=True)), one[-1], classes)
+                low, high = (x or float("inf") for x in (saved.low, saved.high))
+                hits.append(low <= truth <= high)
+            rows[f"{name}, {seeds} seeds"] = round(float(np.mean(hits)), 4)
+    return rows
 
 
 def mean_squares(values: np.ndarray) -> tuple[float, float, float]:
@@ -178,221 +307,6 @@ def pseudo_values(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     n, total = counts.shape[1], counts.sum(1, keepdims=True)
     values = pooled_dice(total)
     return values[:, 0], n * values - (n - 1) * pooled_dice(total - counts)
-
-
-def t_ends(value: float, se: float, df: float) -> tuple[float, float]:
-    half = float(stdtrit(df, 0.5 + stats.LEVEL / 2)) * se
-    return value - half, value + half
-
-
-def pooled_anyway(counts: np.ndarray) -> np.ndarray:
-    """Dice of a resample that may have lost a class: the mean over the classes it contains."""
-    held = counts[..., 0] + counts[..., 2] > 0
-    return (class_dice(counts) * held).sum(-1) / np.maximum(held.sum(-1), 1)
-
-
-def resampled(rng: np.random.Generator, runs: list[np.ndarray], times: int = 500) -> np.ndarray:
-    """Scores ``(runs, times)`` of two-way resamples: seeds and frames drawn with replacement."""
-    s, n, k = runs[0].shape[:3]
-    frames = rng.multinomial(n, np.full(n, 1 / n), size=times).astype(float)
-    seeds = rng.multinomial(s, np.full(s, 1 / s), size=times) / s
-    scores = []
-    for run in runs:
-        summed = frames @ run.swapaxes(0, 1).reshape(n, -1)
-        scores.append((seeds * pooled_anyway(summed.reshape(times, s, k, 3))).sum(1))
-    return np.array(scores)
-
-
-def satterthwaite(pseudo: np.ndarray, *, pooled: bool = False) -> tuple[float, float]:
-    """Standard error, and one number of degrees of freedom for both parts.
-
-    ``pooled`` is the first version: a mean square not above that of the rest is pooled with it.
-    """
-    s, n = pseudo.shape
-    seeds, frames, rest = mean_squares(pseudo)
-    main, df = [(seeds, s - 1), (frames, n - 1)], float((s - 1) * (n - 1))
-    if pooled:
-        for ms, d in sorted(main):
-            if ms <= rest * (1 + 1e-9) and d > 1:
-                rest, df = (rest * df + ms * d) / (df + d), df + d
-                main.remove((ms, d))
-    main = [(max(ms, rest), d) for ms, d in main]
-    terms = [*main, ((1 - len(main)) * rest, df)]
-    variance = sum(ms for ms, _ in terms)
-    freedom = variance**2 / sum(ms**2 / d for ms, d in terms)
-    lowest = min((d for _, d in main), default=df)
-    return (variance / (s * n)) ** 0.5, max(freedom, lowest)
-
-
-def ours(estimate: stats.Estimate, level: float = stats.LEVEL) -> tuple[float, float]:
-    """Like ``stats.interval``, but also with fewer than five seeds."""
-    assert estimate.se is not None and estimate.parts is not None
-    half = stats.t_of(estimate.parts, (1 - level) / 2) * estimate.se
-    return estimate.value - half, estimate.value + half
-
-
-def alternatives(
-    rng: np.random.Generator, a: np.ndarray, b: np.ndarray
-) -> dict[str, tuple[float, float]]:
-    """Other intervals of the same difference."""
-    (values_a, pseudo_a), (values_b, pseudo_b) = pseudo_values(a), pseudo_values(b)
-    values, pseudo = values_a - values_b, pseudo_a - pseudo_b
-    (s, n), value = pseudo.shape, float(values.mean())
-    again = resampled(rng, [a, b])
-    low, high = np.quantile(again[0] - again[1], [0.025, 0.975])
-    return {
-        "t over seeds alone": t_ends(value, float(values.std(ddof=1)) / s**0.5, s - 1),
-        "t over frames alone": t_ends(value, float(pseudo.mean(0).std(ddof=1)) / n**0.5, n - 1),
-        "two-way, Satterthwaite": t_ends(value, *satterthwaite(pseudo)),
-        "two-way, Satterthwaite, components below 0 pooled": t_ends(
-            value, *satterthwaite(pseudo, pooled=True)
-        ),
-        "two-way bootstrap, percentiles": (float(low), float(high)),
-    }
-
-
-class Tally:
-    """Counts how often intervals contain the truth, and how often they exclude 0."""
-
-    def __init__(self) -> None:
-        self.rows: dict[str, list[tuple[bool, bool, bool, float]]] = {}
-
-    def add(self, method: str, low: float, high: float, truth: float, null: float = 0.0) -> None:
-        row = (high < truth, low > truth, low > null or high < null, high - low)
-        self.rows.setdefault(method, []).append(row)
-
-    def result(self) -> dict[str, dict[str, float]]:
-        """``says``: the share of studies that say "helps" or "hurts"."""
-        result = {}
-        for method, rows in self.rows.items():
-            below, above, says, width = np.array(rows, dtype=float).T
-            result[method] = {
-                "covers": round(1 - float(below.mean() + above.mean()), 4),
-                "interval_too_low": round(float(below.mean()), 4),
-                "interval_too_high": round(float(above.mean()), 4),
-                "says": round(float(says.mean()), 4),
-                "median_width": round(float(np.median(width)), 5),
-            }
-        return result
-
-
-def differences(
-    effects: Effects,
-    shift: float,
-    truth: np.ndarray,
-    seeds: int,
-    frames: int,
-    studies: int,
-    *,
-    others: bool = True,
-) -> dict[str, dict[str, float]]:
-    """Coverage of the true difference ``truth`` (per class), by our and other methods."""
-    rng = np.random.default_rng([1, seeds, frames])
-    runs = simulate(rng, effects, [shift, 0.0], studies, seeds, frames)
-    groups = np.arange(frames) // effects.per_group
-    tally = Tally()
-    for a, b in zip(*runs, strict=True):
-        # Class 0 stands for background here; it only has to be there.
-        whole = np.concatenate([a[0, :, :1], a[0]], axis=1)
-        grouped = None if effects.per_group == 1 else groups
-        usable = usable_classes(whole, grouped)
-        classes = [c - 1 for c in usable.classes]
-        true = float(truth[classes].mean())
-        estimate = stats.paired_difference(a, b, classes, grouped)
-        ends = ours(estimate)
-        tally.add("two-way" if grouped is None else "two-way by groups", *ends, true)
-        given = stats.interval(estimate)
-        assert given == ((None, None) if seeds < stats.MIN_SEEDS else ends)
-        if not others:
-            continue
-        if grouped is None:
-            for method, ends in alternatives(rng, a[:, :, classes], b[:, :, classes]).items():
-                tally.add(method, *ends, true)
-        else:
-            alone = stats.paired_difference(a, b, classes)
-            tally.add("two-way by frames", *ours(alone), true)
-    return tally.result()
-
-
-def several(effects: Effects, seeds: int, frames: int, studies: int) -> dict[str, float]:
-    """How often at least one of six verdicts is wrong: two starts, three budgets, all equal."""
-    rng = np.random.default_rng([5, seeds, frames])
-    wrong: dict[str, list[bool]] = {}
-    for _ in range(studies // 25):
-        runs = simulate(rng, effects, [0.0] * 9, 25, seeds, frames)
-        for one in runs.swapaxes(0, 1):
-            held = (one[0, 0, ..., 0] + one[0, 0, ..., 2] > 0).sum(0) >= MIN_FRAMES
-            classes = np.flatnonzero(held).tolist()
-            pairs = [(one[b + k], one[b]) for b in (0, 3, 6) for k in (1, 2)]
-            told = stats.holm([stats.paired_difference(*pair, classes) for pair in pairs])
-            said = any(c.verdict in ("helps", "hurts") for c in told)
-            wrong.setdefault("two-way", []).append(said)
-            # Holm says something exactly where the smallest p-value is below 0.05 / 6.
-            names = {"two-way, Satterthwaite": False}
-            names |= {"two-way, Satterthwaite, components below 0 pooled": True}
-            for name, pooled in names.items():
-                clear = []
-                for pair in pairs:
-                    a, b = (pseudo_values(x[:, :, classes]) for x in pair)
-                    se, df = satterthwaite(a[1] - b[1], pooled=pooled)
-                    t = float(stdtrit(df, 1 - 0.025 / len(pairs)))
-                    clear.append(abs(float((a[0] - b[0]).mean())) > t * se)
-                wrong.setdefault(name, []).append(any(clear))
-    return {name: round(float(np.mean(each)), 4) for name, each in wrong.items()}
-
-
-def single_scores(
-    effects: Effects, truth: np.ndarray, seeds: int, frames: int, studies: int
-) -> dict[str, dict[str, float]]:
-    """Coverage of one start's true score ``truth`` (per class)."""
-    rng = np.random.default_rng([2, seeds, frames])
-    runs = simulate(rng, effects, [0.0], studies, seeds, frames)[0]
-    tally = Tally()
-    for run in runs:
-        held = (run[0, ..., 0] + run[0, ..., 2] > 0).sum(0) >= MIN_FRAMES
-        classes = np.flatnonzero(held).tolist()
-        ends = ours(stats.mean_score(run, classes))
-        tally.add("two-way", *ends, float(truth[classes].mean()))
-    return tally.result()
-
-
-def crossing(budgets: list[int], leads: np.ndarray) -> float:
-    """The first budget where the lead reaches 0, interpolated log-linearly; infinite if none."""
-    above = np.flatnonzero(leads >= 0)
-    if not len(above):
-        return float("inf")
-    if above[0] == 0:
-        return float(budgets[0])
-    i = above[0]
-    share = leads[i - 1] / (leads[i - 1] - leads[i])
-    return float(budgets[i - 1] * (budgets[i] / budgets[i - 1]) ** share)
-
-
-def labels(effects: Effects, expected: np.ndarray, seeds: int, studies: int) -> dict[str, Any]:
-    """Coverage of the budget at which one start reaches the other's score at 300 labels."""
-    budgets, shifts = list(BUDGETS), [*BUDGETS.values(), 0.0]
-    rng = np.random.default_rng([3, seeds])
-    runs = simulate(rng, effects, shifts, studies, seeds, 50)
-    tally, truths = Tally(), []
-    for one in runs.swapaxes(0, 1):
-        held = (one[0, 0, ..., 0] + one[0, 0, ..., 2] > 0).sum(0) >= MIN_FRAMES
-        classes = np.flatnonzero(held).tolist()
-        score = expected[:, classes].mean(1)
-        truth = crossing(budgets, score[:-1] - score[-1])
-        truths.append(truth)
-        saved = stats.labels_saved(dict(zip(budgets, one[:-1], strict=True)), one[-1], classes)
-        inf = float("inf")
-        tally.add("two-way, Fieller", saved.low or inf, saved.high or inf, truth)
-        again = resampled(rng, list(one[:, :, :, classes]))
-        reached = [crossing(budgets, lead) for lead in (again[:-1] - again[-1]).T]
-        low, high = np.quantile(reached, [0.025, 0.975], method="inverted_cdf")
-        tally.add("two-way bootstrap, percentiles", float(low), float(high), truth)
-    result: dict[str, Any] = tally.result()
-    for row in result.values():
-        del row["says"]  # there is no budget that would mean "no difference"
-        if row["median_width"] == float("inf"):
-            row["median_width"] = None  # half the intervals end with "more than 300"
-    return {"true_budget": round(float(np.median(truths)), 1), **result}
 
 
 def measure(a: np.ndarray, b: np.ndarray) -> dict[str, Any]:
@@ -461,87 +375,31 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--a", type=Path, nargs="+", default=[], help="runs of one recipe or start")
     parser.add_argument("--b", type=Path, nargs="+", default=[], help="of another, the same seeds")
-    parser.add_argument("--studies", type=int, default=500)
-    parser.add_argument("--only", choices=("folds",))
+    parser.add_argument("--studies", type=int, default=2000)
+    parser.add_argument("--jobs", type=int, default=2)
     args = parser.parse_args()
-    n, shift = args.studies, 0.5
-    if args.only == "folds":
-        record = json.loads(args.out.read_text())
-        record |= {"folds": in_folds(n, shift), "few frames": few_frames(n, shift)}
-        write_json(args.out, record)
-        return
-    record: dict[str, Any] = {"schema": 1, "benchmark": "coverage", "studies": n, "frames": 50}
+    n = args.studies
+    old = json.loads(args.out.read_text()) if args.out.exists() else {}
+    record: dict[str, Any] = {"schema": 2, "benchmark": "coverage", "studies": n, "frames": FRAMES}
+    record["measured"] = old.get("measured")
     if args.a:
         record["measured"] = measure(read_runs(args.a), read_runs(args.b))
-    record["simulated"] = {name: simulated_measure(e) for name, e in SCENARIOS.items()}
-    record["scenarios"] = {}
-    cases = [(name, e, 50, SIZES) for name, e in SCENARIOS.items()]
-    for number, per in ((2, 25), (5, 10), (20, 10)):
-        videos = replace(SCENARIOS["hw6"], start_group=0.3, per_group=per)
-        cases.append((f"{number} videos of {per} frames", videos, number * per, (5, 10)))
-    for name, effects, frames, sizes in cases:
-        expected = population(effects, [shift, 0.0])
-        truth = expected[0] - expected[1]
-        rows: dict[str, Any] = {"effects": asdict(effects), "difference": float(truth.mean())}
-        for seeds in sizes:
-            rows[f"{seeds} seeds"] = {
-                "difference": differences(effects, shift, truth, seeds, frames, n),
-                "no difference": differences(effects, 0.0, np.zeros(4), seeds, frames, n),
-            }
-            print(name, seeds, rows[f"{seeds} seeds"], flush=True)
-        record["scenarios"][name] = rows
-    record["six comparisons"] = {}
-    for frames in (50, 200):
-        for name, effects in SCENARIOS.items():
-            told = several(effects, 5, frames, 4 * n)
-            record["six comparisons"][f"{name}, 5 seeds, {frames} frames"] = told
-            print(name, frames, told, flush=True)
-    hw6 = SCENARIOS["hw6"]
-    truth = population(hw6, [0.0])[0]
-    record["one score"] = {
-        f"{s} seeds, {f} frames": single_scores(hw6, truth, s, f, n)
-        for s, f in ((5, 50), (10, 50), (5, 200))
-    }
-    record["labels saved"] = {}
-    for name in ("hw6", "seeds differ"):
-        effects = SCENARIOS[name]
-        expected = population(effects, [*BUDGETS.values(), 0.0])
-        rows = {f"{s} seeds": labels(effects, expected, s, n) for s in (5, 10)}
-        record["labels saved"][name] = rows
-    record |= {"folds": in_folds(n, shift), "few frames": few_frames(n, shift)}
+    with ProcessPoolExecutor(args.jobs) as pool:
+        of_cases = {name: pool.submit(case, e, n, f) for name, (e, f) in cases().items()}
+        others = {
+            "200 frames": pool.submit(many_frames, n // 2),
+            "few frames": pool.submit(few_frames, n // 2),
+            "one score": pool.submit(single_scores, n // 4),
+            "labels saved": pool.submit(labels, n // 8),
+        }
+        measured = {name: pool.submit(simulated_measure, e) for name, e in SCENARIOS.items()}
+        record["cases"] = {}
+        for name, future in of_cases.items():
+            record["cases"][name] = future.result()
+            print(name, flush=True)
+        record |= {name: future.result() for name, future in others.items()}
+        record["simulated"] = {name: future.result() for name, future in measured.items()}
     write_json(args.out, record)
-
-
-def few_frames(studies: int, shift: float) -> dict[str, Any]:
-    """How often a true difference is found on small test splits, with five seeds: ``says``."""
-    rows: dict[str, Any] = {}
-    for name in ("hw6", "frames differ", "seeds differ"):
-        expected = population(SCENARIOS[name], [shift, 0.0])
-        truth = expected[0] - expected[1]
-        for frames in (8, 20, 40):
-            common = (SCENARIOS[name], shift, truth, 5, frames, studies)
-            rows[f"{name}, {frames} frames"] = differences(*common, others=False)
-    return rows
-
-
-def in_folds(studies: int, shift: float) -> dict[str, Any]:
-    """Coverage of studies with five folds; ``median_width`` beside that of one test split."""
-    rows: dict[str, Any] = {}
-    for name in ("hw6", "seeds differ", "frames differ", "both differ"):
-        expected = population(SCENARIOS[name], [shift, 0.0])
-        truth = expected[0] - expected[1]
-        for alike in (0.0, 0.5):
-            effects = replace(SCENARIOS[name], folds=5, alike=alike)
-            of_case: dict[str, Any] = {}
-            for frames, seeds in ((50, 5), (50, 10), (200, 5)):
-                common = (seeds, frames, studies)
-                of_case[f"{seeds} seeds, {frames} frames"] = {
-                    "difference": differences(effects, shift, truth, *common, others=False),
-                    "no difference": differences(effects, 0.0, np.zeros(4), *common, others=False),
-                }
-            rows[f"{name}, alike {alike:g}"] = of_case
-            print(name, alike, of_case, flush=True)
-    return rows
 
 
 if __name__ == "__main__":

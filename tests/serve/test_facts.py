@@ -13,7 +13,7 @@ from headstart.errors import DataError
 from headstart.inference.opening import open_segmenter
 from headstart.serve.facts import facts, find_about
 from headstart.serve.samples import find_samples
-from headstart.studies.verdicts import sentences
+from headstart.studies.wording import sentences
 from tests.reports.maker import make_study
 
 

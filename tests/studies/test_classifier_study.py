@@ -18,7 +18,7 @@ from headstart.reports.command import study_command
 from headstart.reports.write import write_report
 from headstart.studies.study import study
 from headstart.studies.summary import read_summary
-from headstart.studies.verdicts import sentences
+from headstart.studies.wording import sentences
 from headstart.tasks.lookup import labelled_task
 from tests.conftest import CLASSIFIER, Silent, blank_figures
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from headstart.studies import power
-from headstart.studies.statistics import Estimate, _estimate, interval
+from headstart.studies.statistics import Estimate, interval, two_way
 
 
 def matrices(
@@ -18,7 +18,7 @@ def matrices(
         of_seeds = sds[0] * rng.standard_normal((seeds, 1))
         of_units = sds[1] * rng.standard_normal((1, units))
         pseudo = of_seeds + of_units + sds[2] * rng.standard_normal((seeds, units))
-        result.append(_estimate(pseudo.mean(1), pseudo))
+        result.append(two_way(pseudo.mean(1), pseudo))
     return result
 
 
@@ -33,9 +33,10 @@ def exact(seeds: int, units: int, sds: tuple[float, float, float]) -> Estimate:
 def test_the_power_is_that_of_simulated_studies(sds: tuple[float, float, float]) -> None:
     rng = np.random.default_rng(0)
     for seeds, units in ((5, 40), (12, 40), (5, 120)):
-        size = power.smallest_difference(exact(5, 40, sds), 0.95, seeds, units)
+        known = exact(400, 4000, sds)
+        size = power.smallest_difference(known, 0.95, seeds, units)
         assert size is not None
-        told = power.power(exact(5, 40, sds), size, 0.95, seeds, units)
+        told = power.power(known, size, 0.95, seeds, units)
         ends = [interval(e) for e in matrices(rng, 1500, seeds, units, sds)]
         found = np.mean([low is not None and low + size > 0 for low, _ in ends])
         assert told == pytest.approx(0.8, abs=0.01)

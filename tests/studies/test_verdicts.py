@@ -10,18 +10,10 @@ import pytest
 from headstart.config.records import StudyConfig
 from headstart.data.pictures.frame import Frame
 from headstart.scores.frames_csv import frames_csv
-from headstart.studies.statistics import Comparison, LabelsSaved
-from headstart.studies.verdicts import (
-    compare,
-    labels_sentence,
-    more_sentences,
-    numbered_groups,
-    pairs,
-    prospects,
-    reference,
-    sentence,
-    sentences,
-)
+from headstart.studies.labels_saved import LabelsSaved
+from headstart.studies.statistics import Comparison
+from headstart.studies.verdicts import compare, numbered_groups, pairs, prospects, reference
+from headstart.studies.wording import labels_sentence, more_sentences, sentence, sentences
 
 NAMES = ("background", "tool", "rare")
 FRAMES = tuple(Frame(str(i), Path(f"{i}.png")) for i in range(12))

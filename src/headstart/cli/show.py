@@ -72,7 +72,8 @@ def show_study(study: dict[str, Any]) -> None:
     from rich.table import Table
 
     from headstart.studies.ensembles import together_sentence
-    from headstart.studies.verdicts import called, sentences
+    from headstart.studies.looks import look_sentence
+    from headstart.studies.wording import called, sentences
     from headstart.tasks.lookup import task_named
 
     console = Console(highlight=False)
@@ -99,6 +100,8 @@ def show_study(study: dict[str, Any]) -> None:
     console.print(table)
     for sentence in sentences(study):
         console.print(escape(sentence))
+    if looked := look_sentence(study.get("look")):
+        console.print(escape(looked))
     measures = task_named("classification" if metric == "accuracy" else "segmentation").measures
     for row in study.get("together", ()):
         console.print(escape(together_sentence(row, measures)))

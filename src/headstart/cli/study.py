@@ -39,7 +39,17 @@ def study(
         "supports only all.",
     ),
     labels: str = typer.Option("all", help="Label budgets, for example 30,75,all."),
-    seeds: str = typer.Option("5", help="How many seeds, or which: 5 means 1,2,3,4,5."),
+    seeds: str | None = typer.Option(
+        None,
+        help="How many seeds, or which: 5 means 1,2,3,4,5. [default: 5, or as many as the first of "
+        "--looks]",
+    ),
+    looks: str | None = typer.Option(
+        None,
+        help="Numbers of seeds at which to compare the starts, for example 5,10,20, if you may add "
+        "seeds after a look. Together they are wrong as rarely as one look. They cannot change "
+        "once a study has begun. [default: one look, at all seeds]",
+    ),
     folds: int | None = typer.Option(
         None,
         help="Cross-validate in this many folds: each labelled picture is tested once per seed. "
@@ -143,6 +153,7 @@ def study(
             tunes=tunes,
             labels=labels,
             seeds=seeds,
+            looks=looks,
             folds=folds,
             out=out,
             recipe=recipe,
@@ -182,7 +193,7 @@ def _show_plan(planned: StudyResult, jobs: int, json: bool) -> None:
 
     from headstart.cli.forecast import lasting
     from headstart.cli.show import print_json
-    from headstart.studies.verdicts import called
+    from headstart.studies.wording import called, would_show
 
     config, cost = planned.config, planned.cost
     assert cost is not None
@@ -195,6 +206,8 @@ def _show_plan(planned: StudyResult, jobs: int, json: bool) -> None:
     say(f"  tunes   {', '.join(config.tunes)}")
     say(f"  labels  {', '.join(map(str, config.labels))}")
     say(f"  seeds   {', '.join(map(str, config.seeds))}")
+    if config.looks is not None:
+        say(f"  looks   at {', '.join(map(str, config.looks))} seeds")
     if config.folds is not None:
         say(
             f"  folds   {config.folds} for each seed, so that every labelled picture is tested once"
@@ -205,6 +218,8 @@ def _show_plan(planned: StudyResult, jobs: int, json: bool) -> None:
             f"  with {row['labels']} labels and {row['seeds']} seeds, a difference of "
             f"{row['difference']:.3f} between {start} and {against} would probably be shown"
         )
+        if "margin" in row:
+            say(f"    {would_show(row, row['groups'])}")
     if not cost.runs:
         return
     pretexts = f", {cost.pretext_steps} steps of {cost.pretexts} pretexts" if cost.pretexts else ""

@@ -13,6 +13,8 @@ Size = str | int | tuple[int, int]
 AUTO = "auto"
 """The size that fits the pictures: see [`headstart.data.training_size`][]."""
 
+FEWEST_SEEDS = 5  # that allow a verdict
+
 Listed = str | Sequence[str]
 """Several values: a sequence, or one text with commas."""
 
@@ -74,6 +76,28 @@ def parse_seeds(value: int | str | Sequence[int]) -> tuple[int, ...]:
         message = f"--seeds {text}: expected 1 to 1000 of them"
         raise UsageError(Finding("bad-seeds", "error", message))
     return tuple(range(1, numbers[0] + 1))
+
+
+def parse_looks(value: int | str | Sequence[int]) -> tuple[int, ...]:
+    """Return the numbers of seeds at which a study is compared.
+
+    Raises:
+        UsageError: they are not numbers that grow, from 5 to 1000.
+
+    >>> parse_looks("5,10,20"), parse_looks(8), parse_looks([5, 10])
+    ((5, 10, 20), (8,), (5, 10))
+    """
+    text = str(value) if isinstance(value, int | str) else ",".join(map(str, value))
+    parts = [part.strip() for part in text.split(",")]
+    numbers = [int(part) for part in parts if re.fullmatch(r"\d{1,4}", part, re.ASCII)]
+    grow = numbers == sorted(set(numbers)) and all(FEWEST_SEEDS <= n <= 1000 for n in numbers)
+    if not parts or len(numbers) < len(parts) or not grow:
+        message = (
+            f"--looks {text} is not understood; expected numbers of seeds that grow, from "
+            f"{FEWEST_SEEDS} to 1000"
+        )
+        raise UsageError(Finding("bad-looks", "error", message, "for example --looks 5,10,20"))
+    return tuple(numbers)
 
 
 def listed(values: Listed) -> tuple[str, ...]:

@@ -92,6 +92,7 @@ class StudyOptions(Options):
         folds, recipe, pretext_recipe, pretext_epochs, pretext_steps, drop_leaks: as in
             [`TrainOptions`][].
         margin: the smallest difference in the score that matters.
+        looks: the numbers of seeds at which the study is compared.
         jobs: runs at a time, which share the threads.
     """
 
@@ -100,7 +101,7 @@ class StudyOptions(Options):
     against: str | None = None
     tunes: Listed = "all"
     labels: int | str | Sequence[int | str] = "all"
-    seeds: int | str | Sequence[int] = "5"
+    seeds: int | str | Sequence[int] | None = None
     folds: int | None = None
     recipe: RecipeOption | None = None
     pretext_recipe: PretextRecipeOption | None = None
@@ -109,6 +110,7 @@ class StudyOptions(Options):
     score: str = "test"
     drop_leaks: bool = False
     margin: float | None = None
+    looks: int | str | Sequence[int] | None = None
     jobs: int = 1
 
 

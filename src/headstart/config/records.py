@@ -19,6 +19,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from headstart.config.option_values import FEWEST_SEEDS
 from headstart.config.recipes import (
     DEFAULT,
     PRETEXT_DEFAULT,
@@ -41,6 +42,7 @@ PretextName = Literal["colorization", "chroma", "masked-denoising", "masked-colo
 PRETEXT_NAMES: tuple[str, ...] = get_args(PretextName)
 SCRATCH, SCRATCH_LONGER, IMAGENET = "scratch", "scratch-longer", "imagenet"
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
+SeedsOfLook = Annotated[int, Field(ge=FEWEST_SEEDS, le=1000)]
 Width = Annotated[int, Field(ge=1, le=1024)]
 Tune = Annotated[str, Field(pattern=r"^(all|head|staged|last:[1-9][0-9]{0,2})$")]
 Network = Annotated[str, Field(min_length=1)]
@@ -273,6 +275,9 @@ class StudyConfig(_Supervised):
         margin: the smallest difference in the score that matters: starts whose interval lies within
             it are practically equal. It is fixed before the first run. Null in studies of older
             versions, which never call starts equal.
+        looks: the numbers of seeds at which the study is compared, fixed before the first run; null
+            for a single look, at all its seeds.
+        seen: the numbers of seeds of finished studies to which seeds were added without a plan.
     """
 
     starts: Annotated[tuple[AnyPath, ...], Field(min_length=1)]
@@ -284,6 +289,8 @@ class StudyConfig(_Supervised):
     drop_leaks: bool = False
     pretext_recipe: PretextRecipe = PRETEXT_DEFAULT
     margin: Annotated[float, Field(gt=0, lt=1)] | None = None
+    looks: Annotated[tuple[SeedsOfLook, ...], Field(min_length=1)] | None = None
+    seen: tuple[SeedsOfLook, ...] = ()
 
     @model_validator(mode="after")
     def _nothing_twice(self) -> StudyConfig:
@@ -296,6 +303,8 @@ class StudyConfig(_Supervised):
             values = getattr(self, name)
             if len(set(values)) != len(values):
                 raise ValueError(f"{name} names something twice")
+        if self.looks is not None and list(self.looks) != sorted(set(self.looks)):
+            raise ValueError(f"looks must grow; found {', '.join(map(str, self.looks))}")
         if self.against is not None and self.against not in self.starts:
             raise ValueError(f"{self.against} is not among the starts {', '.join(self.starts)}")
         return self

@@ -14,7 +14,14 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from headstart.config.files import read_frame_names
-from headstart.config.option_values import AUTO, listed, parse_labels, parse_seeds, parse_size
+from headstart.config.option_values import (
+    AUTO,
+    listed,
+    parse_labels,
+    parse_looks,
+    parse_seeds,
+    parse_size,
+)
 from headstart.config.options import Options, PretextOptions, StudyOptions, TrainOptions
 from headstart.config.problems import Problems
 from headstart.config.recipe_options import (
@@ -49,6 +56,9 @@ from headstart.system.processor import available_threads
 
 MARGIN = 0.02
 """The default margin of a study, in its score: a fiftieth of the way from nothing to all right."""
+
+SEEDS = 5
+"""The default number of seeds of a study without planned looks."""
 
 _Value = TypeVar("_Value")
 AnyConfig = RunConfig | PretextConfig | StudyConfig
@@ -170,6 +180,12 @@ def study_config(
     pretext_network = shared.model if settings.pretexts else UNET
     pretext_recipe = recipe_of_pretext(options, recipe, pretext_network, None, before, problems)
     starts = problems.value_of(listed, None, options.starts or settings.starts)
+    looks = before.looks if before else None
+    if options.looks is not None:
+        looks = problems.value_of(parse_looks, None, options.looks)
+    seeds = options.seeds
+    if seeds is None:
+        seeds = looks[0] if looks else SEEDS
     config = problems.value_of(
         make_study_config,
         None,
@@ -186,13 +202,14 @@ def study_config(
         against=options.against if starts else None,
         tunes=problems.value_of(listed, ("all",), options.tunes),
         labels=problems.value_of(_budgets, (1,), options.labels, training_pictures),
-        seeds=problems.value_of(parse_seeds, (1,), options.seeds),
+        seeds=problems.value_of(parse_seeds, (1,), seeds),
         folds=options.folds,
         recipe=recipe,
         pretext_recipe=pretext_recipe,
         score=options.score,
         drop_leaks=options.drop_leaks,
         margin=_option_or(options.margin, before.margin if before else MARGIN),
+        looks=looks,
     )
     problems.raise_all()
     assert config is not None

@@ -15,7 +15,7 @@ from headstart.reports.records import Records, RunRecord
 from headstart.scores.counts import constant_counts
 from headstart.scores.pooled import PooledScore, Usable, pooled_dice
 from headstart.studies.statistics import interval, mean_score
-from headstart.studies.verdicts import called
+from headstart.studies.wording import called
 from headstart.tasks.measures import Measures
 
 

@@ -21,7 +21,7 @@ from headstart.reports.formatting import (
 from headstart.reports.records import Records
 from headstart.scores.pooled import MIN_FRAMES
 from headstart.studies.ensembles import together_sentence
-from headstart.studies.verdicts import called
+from headstart.studies.wording import called
 from headstart.tasks.lookup import task_named
 from headstart.tasks.measures import Measures
 

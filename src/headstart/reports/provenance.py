@@ -10,7 +10,7 @@ from headstart.errors import printable
 from headstart.reports.command import reproduce_command
 from headstart.reports.formatting import Entry, Table, duration, flat, listed
 from headstart.reports.records import Records
-from headstart.studies.verdicts import called
+from headstart.studies.wording import called
 from headstart.tasks.lookup import task_named
 
 

@@ -11,8 +11,8 @@ from headstart.reports.arms import Arm, verdict_classes
 from headstart.reports.formatting import listed, number, plural, signed
 from headstart.reports.records import PretextRecord, Records, RunRecord, StudyRecord
 from headstart.scores.pooled import MIN_FRAMES
-from headstart.studies.statistics import MIN_SEEDS
-from headstart.studies.verdicts import called, more_sentences, sentences
+from headstart.studies.looks import look_sentence
+from headstart.studies.wording import called, more_sentences, needed_seeds, sentences
 from headstart.tasks.lookup import task_named
 from headstart.tasks.measures import Measures
 
@@ -37,7 +37,7 @@ def opening(records: Records, arms: Sequence[Arm]) -> dict[str, Any]:
     several_references = len({c["against"] for c in summary["comparisons"]}) > 1
     return {
         "sentences": [
-            _of_comparison(c, several_references, several_tunes, summary.get("groups"))
+            _of_comparison(c, several_references, several_tunes, summary)
             for c in summary["comparisons"]
         ],
         "compared": _how_compared(
@@ -52,9 +52,7 @@ def opening(records: Records, arms: Sequence[Arm]) -> dict[str, Any]:
     }
 
 
-def _of_comparison(
-    c: Row, several_references: bool, several_tunes: bool, groups: int | None
-) -> Sentence:
+def _of_comparison(c: Row, several_references: bool, several_tunes: bool, summary: Row) -> Sentence:
     """Return a verdict with its difference and interval, as briefly as possible."""
     start = printable(called(c["start"])) + (f" (tune {c['tune']})" if several_tunes else "")
     with_labels = f"With {plural(c['labels'], 'label')}, "
@@ -62,11 +60,11 @@ def _of_comparison(
     amount += f" against {printable(called(c['against']))}" if several_references else ""
     if c["verdict"] == "too few seeds":
         head = f"{with_labels}too few seeds for a verdict on {start}:"
-        rest = f"{amount} so far, {c['seeds']} of {MIN_SEEDS} seeds."
+        rest = f"{amount} so far, {c['seeds']} of {needed_seeds(summary)} seeds."
         return {"kind": "open", "head": head, "rest": rest}
     ends = f"{signed(c['low'])} to {signed(c['high'])}"
     rest = f"{amount} ({100 * c['level']:.3g}\u00a0% interval {ends})."
-    rest = " ".join([rest, *more_sentences(c, groups)])
+    rest = " ".join([rest, *more_sentences(c, summary.get("groups"))])
     if c["verdict"] == "no difference shown":
         head = f"{with_labels}no difference shown for {start}:"
         return {"kind": "open", "head": head, "rest": rest}
@@ -98,6 +96,8 @@ def _how_compared(
         words += f" {in_folds(folds, measures)}"
     if (among := max(c["among"] for c in comparisons)) > 1:
         words += f" Intervals are adjusted for {among} comparisons (Holm)."
+    if looked := look_sentence(summary.get("look")):
+        words += f" {looked}"
     if any(c["verdict"] == "no difference shown" for c in comparisons):
         words += " “No difference shown” does not mean equal."
     if "groups" in summary and any(c["low"] is not None for c in comparisons):

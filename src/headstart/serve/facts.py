@@ -19,8 +19,8 @@ from headstart.reports.arms import arms_of
 from headstart.reports.formatting import duration, plural
 from headstart.reports.records import read_records
 from headstart.reports.sentences import opening
-from headstart.studies.verdicts import called
-from headstart.studies.verdicts import sentences as sentences_of
+from headstart.studies.wording import called
+from headstart.studies.wording import sentences as sentences_of
 from headstart.tasks.segmentation import MEASURES
 
 _SHEETS = ("curves.png", "predictions.png")

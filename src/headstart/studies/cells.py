@@ -17,7 +17,7 @@ from headstart.config.records import (
     RunConfig,
     StudyConfig,
 )
-from headstart.studies.verdicts import called
+from headstart.studies.wording import called
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from headstart.scores.pooled import Groups, PooledScore
 from headstart.studies import statistics as stats
 from headstart.studies.ledger import Ledger
 from headstart.studies.plan import Plan
-from headstart.studies.verdicts import called
+from headstart.studies.wording import called
 from headstart.system.disk import disk_errors, json_text, write_atomic
 from headstart.tasks.lookup import labelled_task
 from headstart.tasks.measures import Measures

@@ -20,12 +20,14 @@ from headstart.config.records import (
 from headstart.data.decoded_frames import digest
 from headstart.data.layouts.dataset import LABELLED
 from headstart.errors import DataError, Finding, UsageError
+from headstart.records.vouching import STUDY
 from headstart.runs.folder import strangers
 from headstart.runs.records import refuse_other_data
 from headstart.runs.seen_starts import refuse_seen_starts
 from headstart.scores.pooled import Groups
 from headstart.studies.cells import Cell, cells, pretext_config, run_config
 from headstart.studies.ledger import Ledger, read_ledger
+from headstart.studies.looks import seen_by
 from headstart.studies.verdicts import numbered_groups, prospects
 from headstart.tasks.budgets import budget_too_large, sizes_in_folds
 from headstart.tasks.interface import DatasetSize
@@ -62,6 +64,7 @@ def grown(before: StudyConfig, now: StudyConfig) -> StudyConfig:
     had, has = (bool(set(config.starts) & set(PRETEXT_NAMES)) for config in (before, now))
     if not (had and has):
         united |= {name: getattr(before if had else now, name) for name in _OF_PRETEXTS}
+    united["seen"] = before.seen
     after = now.model_copy(update=united)
     same = before.model_copy(update={**united, "against": now.against})
     changed = [d for d in differences(same, after) if not d.startswith("data: ")]
@@ -115,8 +118,9 @@ def plan(config: StudyConfig, out: Path, dataset: Any = None) -> Plan:
     dataset = task.open(Path(config.data)) if dataset is None else dataset
     files = _files(out)
     path = out / "config.json"
-    if path.exists():
-        config = grown(read_study_config(path), config)
+    before = read_study_config(path) if path.exists() else None
+    if before is not None:
+        config = grown(before, config)
     elif (out / "ledger.jsonl").exists():
         message = f"{out} holds a ledger of runs without the config.json of its study"
         hint = "restore config.json, or choose another --out"
@@ -127,6 +131,9 @@ def plan(config: StudyConfig, out: Path, dataset: Any = None) -> Plan:
         raise UsageError(Finding("not-a-study", "error", message, hint, others))
     sizes = _sizes(config, dataset)
     done = read_ledger(out)
+    if before is not None:
+        finished = (out / STUDY).exists() and all(cell.run in done for cell in cells(before))
+        config = config.model_copy(update={"seen": seen_by(before, config, finished)})
     all_cells = cells(config)
     if unknown := tuple(sorted(done.keys() - {cell.run for cell in all_cells})):
         message = f"{len(unknown)} runs in the ledger do not belong to the study in config.json"

@@ -1,4 +1,4 @@
-"""The statistics of a study: differences between starts, intervals, verdicts, labels saved.
+"""The statistics of a study: differences between starts, intervals and verdicts.
 
 The input is counts of shape ``(seeds, frames, classes, m)`` for each start and label budget, of
 every run on every frame; see [`headstart.scores.pooled`][]. A score is
@@ -12,41 +12,42 @@ two-way analysis of variance splits its variation into seeds, frames and the res
 
     ``Var(mean) = (MS_seeds + MS_frames - MS_rest) / (seeds * frames)``
 
-A mean square below ``MS_rest`` is raised to it, because five seeds cannot show that seeds make no
-difference. The variance is then the sum of two parts: the part of the side with fewer members,
-which includes the rest, and what the other side adds. Each part has its own degrees of freedom, for
-example four for five seeds. The interval uses the mean of the two Student's t, weighted by the
-parts, at the level asked for. The usual single number of degrees of freedom (Satterthwaite) gives
-intervals that are too short at the high levels that several comparisons need. Where groups of
-frames (videos, patients) are known, they take the place of frames, because frames of one group err
-together. ``benchmarks/coverage.py`` measures how often the interval contains the truth, and how
-often a study without differences reports one.
+The side with fewer members (in most studies the seeds) counts in full, because few members cannot
+show that they make no difference. The other side counts where it exceeds the rest. Each part has
+its own degrees of freedom, for example four for five seeds. The interval uses the mean of the two
+Student's t, weighted by the parts, at the level asked for. Where groups of frames (videos,
+patients) are known, they take the place of frames, because frames of one group err together.
+
+``benchmarks/coverage.py`` measures how often the interval contains the truth, beside other
+intervals, and how often a study without differences reports one. The usual single number of degrees
+of freedom (Satterthwaite) gives intervals that are too short at the high levels that several
+comparisons need.
 
 Sources: Cornfield and Tukey 1956 (variance of a two-way mean), Cochran and Cox 1950 (t with two
-variances), Efron and Stein 1981 (the jackknife), Holm 1979, Fieller 1954 (interval of
-a crossing).
+variances), Efron and Stein 1981 (the jackknife), Holm 1979.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from jaxtyping import Float64
 
+from headstart.config.option_values import FEWEST_SEEDS
 from headstart.scores.pooled import DICE, Counts, Groups, PooledScore, sum_groups
 
 Verdict = Literal["helps", "hurts", "practically equal", "no difference shown", "too few seeds"]
 Parts = tuple[tuple[float, int], tuple[float, int]]  # two shares with their degrees of freedom
 
-MIN_SEEDS = 5  # for a verdict; docs/decisions/0009-interval.md
+MIN_SEEDS = FEWEST_SEEDS  # for a verdict; docs/decisions/0009-interval.md
 LEVEL = 0.95  # of an interval, and of all verdicts of a study together
+LEAST_SHARE = 0.1  # of the mean square of the rest, in that of the side with fewer members
 
 _LEAST = 1e-300  # the smallest probability that is told from 0
-_STEPS = 64  # points between two budgets at which a crossing is searched
 
 
 @dataclass(frozen=True)
@@ -76,23 +77,6 @@ class Comparison:
     margin: float | None = None  # a smaller difference does not matter; None: not said
 
 
-@dataclass(frozen=True)
-class LabelsSaved:
-    """The label budget at which a start reaches the score that another has with all labels.
-
-    In ``reaches``, ``low`` and ``high``, the value ``smallest`` means "at most ``smallest``", and
-    ``None`` means "more than ``labels``". With too few seeds, ``low`` and ``high`` are ``None``.
-    """
-
-    labels: int  # the largest budget
-    smallest: int  # the smallest budget
-    reaches: float | None
-    low: float | None
-    high: float | None
-    seeds: int
-    level: float = LEVEL  # of `low` and `high`
-
-
 def mean_score(
     counts: Counts, classes: Sequence[int], groups: Groups | None = None, score: PooledScore = DICE
 ) -> Estimate:
@@ -114,7 +98,7 @@ def mean_score(
             is unknown, or there are fewer than two frames (groups).
     """
     _check(counts, score, "counts")
-    return _estimate(*_pseudo_values(counts, classes, groups, score))
+    return two_way(*_pseudo_values(counts, classes, groups, score))
 
 
 def paired_difference(
@@ -141,7 +125,7 @@ def paired_difference(
     >>> round(paired_difference(a, b, classes=[0]).value, 4)
     0.2645
     """
-    return _estimate(*_pair(a, b, classes, groups, score))
+    return two_way(*pseudo_differences(a, b, classes, groups, score))
 
 
 def interval(estimate: Estimate, level: float = LEVEL) -> tuple[float, float] | tuple[None, None]:
@@ -223,17 +207,19 @@ def verdict(low: float | None, high: float | None, margin: float | None = None) 
     return "hurts" if high < 0 else "no difference shown"
 
 
-def holm(estimates: Sequence[Estimate], margin: float | None = None) -> list[Comparison]:
+def holm(
+    estimates: Sequence[Estimate], margin: float | None = None, error: float = 1 - LEVEL
+) -> list[Comparison]:
     """Return all comparisons of a study, adjusted by Holm's method (1979).
 
-    The probability that any of a study's verdicts is wrong is at most 5 %. In the order of the
-    p-values, the interval of comparison ``r`` of ``m`` (from 0) has the level
-    ``1 - 0.05 / (m - r)``. The first interval that contains 0 stops this: that comparison and all
+    The probability that any of a study's verdicts is wrong is at most ``error``. In the order of
+    the p-values, the interval of comparison ``r`` of ``m`` (from 0) has the level
+    ``1 - error / (m - r)``. The first interval that contains 0 stops this: that comparison and all
     later ones keep its level. So an interval excludes 0 exactly where Holm's test rejects. Each
-    interval has its own level; jointly they would contain the truth only at ``1 - 0.05 / m``.
+    interval has its own level; jointly they would contain the truth only at ``1 - error / m``.
     Comparisons with too few seeds are not tests and do not count in ``m``.
 
-    Two starts are practically equal if the interval at the first level, ``1 - 0.05 / m``, lies
+    Two starts are practically equal if the interval at the first level, ``1 - error / m``, lies
     within the margin; that interval is then shown. Holm's later levels would not do: six starts
     that all differ by the margin would be called different one by one, and the last of them equal
     too often.
@@ -241,6 +227,8 @@ def holm(estimates: Sequence[Estimate], margin: float | None = None) -> list[Com
     Args:
         estimates: all comparisons of a study.
         margin: see [`verdict`][headstart.studies.statistics.verdict].
+        error: the largest probability that any verdict is wrong; less than 5 % where a study has
+            several looks, see [`headstart.studies.looks`][].
 
     Returns:
         The comparisons, in the order of ``estimates``.
@@ -248,16 +236,16 @@ def holm(estimates: Sequence[Estimate], margin: float | None = None) -> list[Com
     p_values = [p_value(e) for e in estimates]
     order = sorted((p, i) for i, p in enumerate(p_values) if p is not None)
     among = len(order)
-    levels = [LEVEL] * len(estimates)
-    level, stopped = LEVEL, False
+    levels = [1 - error] * len(estimates)
+    level, stopped = 1 - error, False
     for rank, (_, i) in enumerate(order):
         if not stopped:
-            level = 1 - (1 - LEVEL) / (among - rank)
+            level = 1 - error / (among - rank)
             stopped = verdict(*interval(estimates[i], level)) == "no difference shown"
         levels[i] = level
         low, high = interval(estimates[i], level)
         if verdict(low, high, margin) == "practically equal":
-            levels[i] = 1 - (1 - LEVEL) / among
+            levels[i] = 1 - error / among
     comparisons = []
     for e, level in zip(estimates, levels, strict=True):
         low, high = interval(e, level)
@@ -267,60 +255,6 @@ def holm(estimates: Sequence[Estimate], margin: float | None = None) -> list[Com
             )
         )
     return comparisons
-
-
-def labels_saved(
-    start: Mapping[int, Counts],
-    against: Counts,
-    classes: Sequence[int],
-    groups: Groups | None = None,
-    score: PooledScore = DICE,
-    level: float = LEVEL,
-) -> LabelsSaved:
-    """Return the budget at which a start reaches the mean score that another has with all labels.
-
-    Between budgets, scores are interpolated linearly in the logarithm of the budget; if the curve
-    is not monotone, the first crossing counts. At each budget ``x``, the lead over the other start
-    has a two-way interval. The interval of the crossing (Fieller) contains the budgets at which the
-    lead may be 0: from the first ``x`` where the upper end of the lead's interval reaches 0 to the
-    first where its lower end does.
-
-    Args:
-        start: the counts by budget.
-        against: the counts of the other start at its largest budget, for the same seeds and frames.
-        classes: as in [`mean_score`][headstart.studies.statistics.mean_score].
-        groups: as in ``mean_score``.
-        score: as in ``mean_score``.
-        level: the level of the interval. At the level of the comparison with all labels, the
-            interval ends below all labels exactly where that comparison says ``helps``, unless the
-            lead falls again.
-
-    Raises:
-        ValueError: there are no budgets, or as in
-            [`paired_difference`][headstart.studies.statistics.paired_difference].
-    """
-    budgets = sorted(start)
-    if not budgets or budgets[0] < 1:
-        raise ValueError(f"there must be budgets, each of 1 label or more; found {budgets}")
-    leads = [_pair(start[budget], against, classes, groups, score) for budget in budgets]
-    places = np.linspace(0, len(budgets) - 1, _STEPS * (len(budgets) - 1) + 1)
-    tried = np.exp(np.interp(places, np.arange(len(budgets)), np.log(budgets)))
-    tried[::_STEPS] = budgets
-    estimates = []
-    for place in places:
-        left, right = math.floor(place), math.ceil(place)
-        pairs = zip(leads[left], leads[right], strict=True)
-        estimates.append(_estimate(*(a + (place - left) * (b - a) for a, b in pairs)))
-    ends = [interval(e, level) for e in estimates]
-    return LabelsSaved(
-        labels=budgets[-1],
-        smallest=budgets[0],
-        reaches=_crossing(tried.tolist(), [e.value for e in estimates]),
-        low=_crossing(tried.tolist(), [high for _, high in ends]),
-        high=_crossing(tried.tolist(), [low for low, _ in ends]),
-        seeds=len(against),
-        level=level,
-    )
 
 
 def _check(counts: Counts, score: PooledScore, name: str) -> None:
@@ -349,7 +283,7 @@ def _pseudo_values(
     return values, n * values[:, None] - (n - 1) * score.of(total[:, None] - units)
 
 
-def _pair(
+def pseudo_differences(
     a: Counts, b: Counts, classes: Sequence[int], groups: Groups | None, score: PooledScore
 ) -> tuple[Float64[np.ndarray, " s"], Float64[np.ndarray, "s u"]]:
     """Return each seed's difference and the pseudo-values of its units."""
@@ -363,7 +297,7 @@ def _pair(
     return values_a - values_b, pseudo_a - pseudo_b
 
 
-def _estimate(values: Float64[np.ndarray, " s"], pseudo: Float64[np.ndarray, "s u"]) -> Estimate:
+def two_way(values: Float64[np.ndarray, " s"], pseudo: Float64[np.ndarray, "s u"]) -> Estimate:
     """Return the mean over seeds with its two-way standard error; see the module's docstring."""
     s, u = pseudo.shape
     value = float(values.mean())
@@ -377,21 +311,27 @@ def _estimate(values: Float64[np.ndarray, " s"], pseudo: Float64[np.ndarray, "s 
         s * float((by_unit**2).sum()) / (u - 1),
         rest,
     )
-    seeds, units = max(squares[0], rest), max(squares[1], rest)
-    (first, fewest), (second, more) = sorted([(seeds, s - 1), (units, u - 1)], key=lambda m: m[1])
-    variance = first + second - rest
-    share = first / variance if variance > 0 else 1.0
-    parts = (share, fewest), (1 - share, more)
+    variance, parts = combined(squares, s, u)
     return Estimate(
         value, math.sqrt(variance / (s * u)), parts, s, u, squares, float(values.std(ddof=1))
     )
 
 
-def _crossing(budgets: Sequence[float], leads: Sequence[float | None]) -> float | None:
-    """Return the budget at which the lead first reaches 0, linear in the budget's logarithm."""
-    known = [lead for lead in leads if lead is not None]  # all of them, or none with too few seeds
-    i = next((i for i, lead in enumerate(known) if lead >= 0), None)
-    if i is None or i == 0:
-        return None if i is None else float(budgets[0])
-    share = known[i - 1] / (known[i - 1] - known[i])
-    return float(min(budgets[i - 1] * (budgets[i] / budgets[i - 1]) ** share, budgets[i]))
+def combined(squares: tuple[float, float, float], seeds: int, units: int) -> tuple[float, Parts]:
+    """Return ``seeds * units`` times the variance of the mean, and its parts.
+
+    Args:
+        squares: the mean squares of seeds, units and the rest.
+        seeds: their number.
+        units: the number of frames or groups.
+
+    >>> combined((5.0, 2.0, 1.0), seeds=5, units=50)
+    (6.0, ((0.8333333333333334, 4), (0.16666666666666666, 49)))
+    """
+    of_seeds, of_units, rest = squares
+    sides = (of_seeds, seeds - 1), (of_units, units - 1)
+    (fewer, few), (other, more) = sorted(sides, key=lambda side: side[1])
+    main = max(fewer, LEAST_SHARE * rest)  # seeds may score alike by chance, on few frames
+    added = max(other - rest, 0.0)
+    share = main / (main + added) if main + added > 0 else 1.0
+    return main + added, ((share, few), (1 - share, more))

@@ -61,6 +61,16 @@ class _Together(_Row):
     high: float | None
 
 
+class _Look(Record):
+    number: int
+    seeds: list[int]
+    planned: int
+    needed: int
+    most: int | None
+    error: float
+    total: float
+
+
 class _Summary(Record):
     model_config = ConfigDict(extra="forbid")  # such as a damaged name of the record's own hash
 
@@ -70,6 +80,7 @@ class _Summary(Record):
     groups: int | None = None
     comparisons: list[_Compared]
     labels_saved: list[_Saved]
+    look: _Look | None = None
     together: list[_Together] = Field(default_factory=list)
 
 

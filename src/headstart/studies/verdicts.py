@@ -1,9 +1,10 @@
-"""Comparisons and labels saved from a study's finished runs, and the sentences about them."""
+"""Comparisons and labels saved from a study's finished runs."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from headstart.scores.frames_csv import FRAMES
 from headstart.scores.pooled import Groups, PooledScore, Usable
 from headstart.studies import power
 from headstart.studies import statistics as stats
+from headstart.studies.labels_saved import labels_saved
+from headstart.studies.looks import error_with_more_seeds, look_at
 from headstart.tasks.interface import LabelledTask
 from headstart.tasks.lookup import labelled_task
 
@@ -99,12 +102,17 @@ def compare(
 
     Returns:
         ``classes`` that enter the score; ``groups``, the number of videos or patients, None if the
-        intervals are over single frames; ``comparisons``; ``labels_saved``.
+        intervals are over single frames; ``comparisons``; ``labels_saved``; with several looks,
+        ``look``, see [`Look`][headstart.studies.looks.Look].
     """
     task = labelled_task(config.task)
     runs, score = read_runs(records, out, task), task.score
     num_groups = None if groups is None else len(np.unique(groups))
+    complete = _complete_seeds(records, config)
+    look = look_at(config, complete)
     empty: dict[str, Any] = {"groups": num_groups, "comparisons": [], "labels_saved": []}
+    if len(look.seeds) > 1:
+        empty["look"] = asdict(look)
     if not runs:
         return {"classes": None, **empty}
     any_run = next(iter(next(iter(runs.values())).values()))
@@ -112,19 +120,35 @@ def compare(
         usable = score.usable(any_run, groups)
     except ValueError as e:
         return {"classes": {"reason": str(e)}, **empty}
+    if look.most is not None:  # the seeds after this look wait for the next
+        runs = {key: dict(sorted(of_arm.items())[: look.most]) for key, of_arm in runs.items()}
     pairings, estimates = _differences(runs, config, usable, groups, score)
+    more = error_with_more_seeds(config, complete) / look.error
+    compared = stats.holm(estimates, config.margin, look.error)
+    if complete < look.needed:  # no verdict before the first look
+        waiting: dict[str, Any] = {"low": None, "high": None, "verdict": "too few seeds"}
+        compared = [replace(c, **waiting) if c.seeds < look.needed else c for c in compared]
     comparisons = [
-        {**pairing, "metric": score.name, **asdict(comparison), **outlook(estimate, comparison)}
-        for pairing, estimate, comparison in zip(
-            pairings, estimates, stats.holm(estimates, config.margin), strict=True
-        )
+        {**pairing, "metric": score.name, **asdict(c), **outlook(estimate, c, more)}
+        for pairing, estimate, c in zip(pairings, estimates, compared, strict=True)
     ]
+    saved = _labels_saved(runs, config, usable, groups, score, comparisons)
+    if complete < look.needed:
+        no_ends: dict[str, Any] = {"low": None, "high": None}
+        saved = [{**row, **no_ends} if row["seeds"] < look.needed else row for row in saved]
     return {
+        **empty,
         "classes": asdict(usable),
-        "groups": num_groups,
         "comparisons": comparisons,
-        "labels_saved": _labels_saved(runs, config, usable, groups, score, comparisons),
+        "labels_saved": saved,
     }
+
+
+def _complete_seeds(records: list[dict[str, Any]], config: StudyConfig) -> int:
+    """Return how many seeds have all their runs."""
+    runs = Counter(record["seed"] for record in records)
+    each = len(config.starts) * len(config.tunes) * len(config.labels)
+    return sum(runs[seed] == each for seed in config.seeds)
 
 
 def _differences(
@@ -156,7 +180,8 @@ def prospects(
     Returns:
         For each pair of starts with five seeds or more: ``labels``, ``tune``, ``start``,
         ``against``, ``seeds``, and ``difference``, the smallest that would be found in four of five
-        studies, at the level of the first of all comparisons.
+        studies, at the level of the first of all comparisons; with a margin, also ``margin``,
+        ``groups``, ``seeds_needed`` and ``frames_needed``, as in [`outlook`][].
     """
     task = labelled_task(config.task)
     runs = read_runs(records, out, task)
@@ -168,17 +193,31 @@ def prospects(
         return ()
     pairings, estimates = _differences(runs, config, usable, groups, task.score)
     among = len(config.tunes) * len(config.labels) * len(pairs(config))
-    level, seeds = 1 - (1 - stats.LEVEL) / max(1, among), len(config.seeds)
-    sizes = (power.smallest_difference(e, level, seeds) for e in estimates)
-    return tuple(
-        {**pairing, "seeds": seeds, "difference": size}
-        for pairing, size in zip(pairings, sizes, strict=True)
-        if size is not None
-    )
+    error = error_with_more_seeds(config, _complete_seeds(records, config))
+    level, seeds, rows = 1 - error / max(1, among), len(config.seeds), []
+    for pairing, estimate in zip(pairings, estimates, strict=True):
+        size = power.smallest_difference(estimate, level, seeds)
+        if size is None:
+            continue
+        row = {**pairing, "seeds": seeds, "difference": size}
+        if (margin := config.margin) is not None:
+            row["margin"] = margin
+            row["groups"] = None if groups is None else len(np.unique(groups))
+            row["seeds_needed"] = power.seeds_for(estimate, margin, level)
+            row["frames_needed"] = power.units_for(estimate, margin, level)
+        rows.append(row)
+    return tuple(rows)
 
 
-def outlook(estimate: stats.Estimate, comparison: stats.Comparison) -> dict[str, Any]:
+def outlook(
+    estimate: stats.Estimate, comparison: stats.Comparison, share: float = 1.0
+) -> dict[str, Any]:
     """Return what more seeds would bring.
+
+    Args:
+        estimate: the difference.
+        comparison: its verdict.
+        share: error of the next look, after more seeds, over that of this one.
 
     Returns:
         ``better_on_another_seed``: the probability of it. Where no difference is shown:
@@ -187,9 +226,9 @@ def outlook(estimate: stats.Estimate, comparison: stats.Comparison) -> dict[str,
     """
     result: dict[str, Any] = {"better_on_another_seed": power.better_on_another_seed(estimate)}
     if comparison.verdict == "no difference shown" and comparison.margin is not None:
-        asked = estimate, comparison.margin, comparison.level
-        result["seeds_needed"] = power.seeds_for(*asked)
-        result["frames_needed"] = power.units_for(*asked)
+        level = 1 - (1 - comparison.level) * share
+        result["seeds_needed"] = power.seeds_for(estimate, comparison.margin, level)
+        result["frames_needed"] = power.units_for(estimate, comparison.margin, comparison.level)
     return result
 
 
@@ -220,141 +259,6 @@ def _labels_saved(
             curve = {n: of_seeds(by_seed, seeds) for n, by_seed in budgets.items()}
             level = levels[start, against, tune, most]
             goal = of_seeds(reference_runs, seeds)
-            saved = stats.labels_saved(curve, goal, usable.classes, groups, score, level)
+            saved = labels_saved(curve, goal, usable.classes, groups, score, level)
             rows.append({"start": start, "against": against, "tune": tune, **asdict(saved)})
     return rows
-
-
-def called(start: str) -> str:
-    """Return a short name of a start; for a path, its last part without the suffix.
-
-    >>> called("colorization"), called("../weights/squeezenet1_0-imagenet.safetensors")
-    ('colorization', 'squeezenet1_0-imagenet')
-    """
-    path = Path(start)
-    return path.name.removesuffix(".safetensors").removesuffix(".pth") or start
-
-
-def sentences(study: dict[str, Any]) -> list[str]:
-    """Return the conclusions in a ``study.json`` as sentences: comparisons, then labels saved."""
-    rows = (*study["comparisons"], *study["labels_saved"])
-    several_tunes = len({row["tune"] for row in rows}) > 1
-
-    def names(row: dict[str, Any]) -> tuple[str, str]:
-        tune = f" (tune {row['tune']})" if several_tunes else ""
-        return called(row["start"]) + tune, called(row["against"]) + tune
-
-    conclusions = []
-    for row in study["comparisons"]:
-        told = sentence(read_comparison(row), *names(row), row["labels"], row["metric"])
-        conclusions.append(" ".join([told, *more_sentences(row, study.get("groups"))]))
-    for row in study["labels_saved"]:
-        fields = stats.LabelsSaved.__dataclass_fields__
-        saved = stats.LabelsSaved(**{f: row[f] for f in fields if f in row})  # old files lack level
-        conclusions.append(labels_sentence(saved, *names(row)))
-    return conclusions
-
-
-def read_comparison(row: dict[str, Any]) -> stats.Comparison:
-    """Return a comparison of ``study.json``; older files lack the margin."""
-    fields = stats.Comparison.__dataclass_fields__
-    return stats.Comparison(**{name: row[name] for name in fields if name in row})
-
-
-def more_sentences(row: dict[str, Any], groups: int | None = None) -> list[str]:
-    r"""Return what another seed would say, and what would show a difference, as sentences.
-
-    >>> row = {"verdict": "no difference shown", "margin": 0.02, "start": "chroma",
-    ...        "better_on_another_seed": 0.831, "seeds_needed": 12, "frames_needed": None}
-    >>> print(*more_sentences(row), sep="\n")
-    Another seed would favour chroma with a probability of 83 %.
-    A difference of 0.02 would probably be shown with 12 seeds.
-    """
-    told = []
-    if (chance := row.get("better_on_another_seed")) is not None:
-        start = called(row["start"])
-        told.append(f"Another seed would favour {start} with a probability of {_percent(chance)}.")
-    if row["verdict"] == "no difference shown" and row.get("margin") is not None:
-        seeds, units = row.get("seeds_needed"), row.get("frames_needed")
-        noun = "test pictures" if groups is None else "test groups"
-        ways = [f"{seeds} seeds"] if seeds else []
-        ways += [f"{units} {noun}"] if units else []
-        difference = f"A difference of {row['margin']:g} would"
-        if ways:
-            told.append(f"{difference} probably be shown with {' or '.join(ways)}.")
-        else:
-            most = f"with {power.MOST_SEEDS} seeds nor with {power.MOST_UNITS} {noun}"
-            told.append(f"{difference} be shown neither {most}.")
-    return told
-
-
-def _percent(chance: float) -> str:
-    """Return a probability; never 0 or 100 %.
-
-    >>> _percent(0.831), _percent(0.9999), _percent(0.0)
-    ('83 %', 'over 99 %', 'under 1 %')
-    """
-    if chance > 0.99:
-        return "over 99 %"
-    return "under 1 %" if chance < 0.01 else f"{100 * chance:.0f} %"
-
-
-def sentence(
-    c: stats.Comparison, start: str, against: str, labels: int, metric: str = "dice"
-) -> str:
-    """Return the verdict and its interval as a sentence.
-
-    >>> helps = stats.Comparison(0.054, 0.012, 0.096, 0.95, 1, 5, "helps")
-    >>> print(sentence(helps, "colorization", "scratch", 30))  # doctest: +NORMALIZE_WHITESPACE
-    With 30 labels, starting from colorization helps: dice 0.054 higher than from scratch
-    (95 % interval 0.012 to 0.096, 5 seeds).
-    """
-    opening = f"With {labels} labels, "
-    if c.low is None or c.high is None:
-        reason = f"too few seeds ({c.seeds} of the {stats.MIN_SEEDS} needed)"
-        return f"{opening}no verdict on starting from {start} against {against}: {reason}."
-    adjusted = f", adjusted for {c.among} comparisons (Holm)" if c.among > 1 else ""
-    ends = f"{_decimal(c.low)} to {_decimal(c.high)}"
-    support = f"({100 * c.level:.4g} % interval {ends}{adjusted}, {c.seeds} seeds)"
-    direction = "lower" if c.difference < 0 else "higher"
-    amount = f"{metric} {_decimal(abs(c.difference))} {direction}"
-    if c.verdict == "no difference shown":
-        both = f"between starting from {start} and from {against} (which is not the same as equal)"
-        return f"{opening}no difference shown {both}: {amount} {support}."
-    if c.verdict == "practically equal":
-        both = f"starting from {start} and from {against} are practically equal"
-        within = f"closer than the margin of {c.margin:g}"
-        return f"{opening}{both}, {within}: {amount} {support}."
-    return f"{opening}starting from {start} {c.verdict}: {amount} than from {against} {support}."
-
-
-def labels_sentence(saved: stats.LabelsSaved, start: str, against: str) -> str:
-    """Return the labels saved as a sentence.
-
-    >>> saved = stats.LabelsSaved(300, 30, 120.5, 80.1, None, 5)
-    >>> print(labels_sentence(saved, "imagenet", "scratch"))  # doctest: +NORMALIZE_WHITESPACE
-    Starting from imagenet reaches with 120 labels what scratch reaches with 300
-    (95 % interval 80 to more than 300 labels, 5 seeds).
-    """
-    reaches, low, high = (_budget(x, saved) for x in (saved.reaches, saved.low, saved.high))
-    ends = f"{100 * saved.level:.4g} % interval {low} to {high} labels"
-    support = f"{ends}, {saved.seeds} seeds"
-    if saved.seeds < stats.MIN_SEEDS:
-        support = f"no interval: too few seeds, {saved.seeds} of the {stats.MIN_SEEDS} needed"
-    goal = f"what {against} reaches with {saved.labels}"
-    return f"Starting from {start} reaches with {reaches} labels {goal} ({support})."
-
-
-def _decimal(value: float) -> str:
-    """Return three decimals, or the first non-zero digit so that small values do not show as 0.
-
-    >>> _decimal(0.0544), _decimal(-0.00021), _decimal(-0.0)
-    ('0.054', '-0.0002', '0.000')
-    """
-    return f"{value:.1g}" if 0 < abs(value) < 0.0005 else f"{value + 0.0:.3f}"
-
-
-def _budget(value: float | None, saved: stats.LabelsSaved) -> str:
-    if value is None:
-        return f"more than {saved.labels}"
-    return f"{saved.smallest} or fewer" if value <= saved.smallest else f"{value:.0f}"

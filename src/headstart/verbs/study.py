@@ -57,7 +57,7 @@ def study(
     against: str | None = None,
     tunes: Listed = "all",
     labels: int | str | Sequence[int | str] = "all",
-    seeds: int | str | Sequence[int] = "5",
+    seeds: int | str | Sequence[int] | None = None,
     folds: int | None = None,
     out: Path | str | None = None,
     recipe: RecipeOption | None = None,
@@ -72,6 +72,7 @@ def study(
     score: str = "test",
     drop_leaks: bool = False,
     margin: float | None = None,
+    looks: int | str | Sequence[int] | None = None,
     jobs: int = 1,
     device: str = "auto",
     threads: int | None = None,
@@ -96,7 +97,7 @@ def study(
             first.
         tunes: which layers to train: ``"all"``, ``"head"``, ``"last:N"``, ``"staged"``, or several.
         labels: one label budget or several, for example ``[30, 75, "all"]``.
-        seeds: how many, or in a sequence which.
+        seeds: how many, or in a sequence which; by default 5, or as many as the first look has.
         folds: cross-validate: every labelled picture is a test picture once for each seed; for data
             with few test pictures.
         out: the study's folder; by default ``studies/NAME-OF-DATA``.
@@ -115,6 +116,9 @@ def study(
         drop_leaks: leave pictures that are also validation or test frames out of the pretexts.
         margin: the smallest difference in the score that matters, by default 0.02: starts whose
             interval lies within it are practically equal. It cannot change once a study has begun.
+        looks: the numbers of seeds at which the study is compared, for example ``[5, 10, 20]``, if
+            seeds may be added after a look. They cannot change once a study has begun; see
+            [`headstart.studies.looks`][].
         jobs: runs at a time, each in its own process.
         device: ``"cpu"``, ``"cuda"`` or ``"auto"``.
         threads: CPU threads of a run; by default all, shared by the jobs.
@@ -152,6 +156,7 @@ def study(
         score=score,
         drop_leaks=drop_leaks,
         margin=margin,
+        looks=looks,
         jobs=jobs,
         device=device,
         threads=threads,

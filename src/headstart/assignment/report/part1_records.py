@@ -18,7 +18,8 @@ from headstart.reports.records import PretextRecord, Records, RunRecord, read_re
 from headstart.scores.counts import constant_counts
 from headstart.scores.overlap import dice_assignment
 from headstart.studies import statistics as stats
-from headstart.studies.verdicts import numbered_groups, of_seeds, read_comparison
+from headstart.studies.verdicts import numbered_groups, of_seeds
+from headstart.studies.wording import read_comparison
 
 SEED = 1
 """The seed of the assignment's own runs."""
