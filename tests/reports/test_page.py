@@ -22,6 +22,7 @@ from headstart.reports.page import Figures, draw, render
 from headstart.reports.records import Records, read_records
 from headstart.reports.sentences import opening, verdict_scope
 from headstart.reports.write import write_report
+from headstart.studies.summary import read_summary, write_summary
 from tests.reports.conftest import HOSTILE, START
 from tests.reports.maker import make_study
 
@@ -136,6 +137,17 @@ def test_the_verdict_comes_first(text: str, study: Path) -> None:
         assert f"{c['difference']:+.3f} (" in words and c["verdict"] in words
     compared = opening(records, arms_of(records))["compared"]
     for fact in ("scratch", "5 seeds", "20 test frames", "2 comparisons (Holm)"):
+        assert fact in compared
+
+
+def test_seeds_added_after_a_look_are_told(study: Path, tmp_path: Path) -> None:
+    out = Path(shutil.copytree(study, tmp_path / "study"))
+    look = {"number": 2, "seeds": [5, 10], "planned": 0, "needed": 5, "most": None}
+    summary = {**read_summary(out), "look": {**look, "error": 0.025, "total": 0.075}}
+    write_summary(out, summary)
+    records = read_records(out)
+    compared = opening(records, arms_of(records))["compared"]
+    for fact in ("look 2", "after 5 seeds", "2.5 %", "7.5 %", "--looks"):
         assert fact in compared
 
 

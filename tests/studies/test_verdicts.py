@@ -13,7 +13,13 @@ from headstart.scores.frames_csv import frames_csv
 from headstart.studies.labels_saved import LabelsSaved
 from headstart.studies.statistics import Comparison
 from headstart.studies.verdicts import compare, numbered_groups, pairs, prospects, reference
-from headstart.studies.wording import labels_sentence, more_sentences, sentence, sentences
+from headstart.studies.wording import (
+    labels_sentence,
+    more_sentences,
+    sentence,
+    sentences,
+    would_show,
+)
 
 NAMES = ("background", "tool", "rare")
 FRAMES = tuple(Frame(str(i), Path(f"{i}.png")) for i in range(12))
@@ -185,7 +191,14 @@ def test_a_plan_says_what_its_seeds_could_show(tmp_path, records):
     few, many = prospects(records, tmp_path, config(seeds=tuple(range(1, 21))), None)
     assert (few["labels"], many["labels"]) == (30, 300) and few["seeds"] == 20
     at_five = prospects(records, tmp_path, config(), None)
-    assert 0 < many["difference"] < at_five[1]["difference"]
+    assert 0 < many["difference"] < at_five[1]["difference"] and "margin" not in many
+    planned = prospects(records, tmp_path, config(margin=0.005), None)[1]
+    assert planned["margin"] == 0.005 and planned["groups"] is None
+    said = would_show(planned)
+    assert "0.005" in said and (str(planned["seeds_needed"]) in said or "neither" in said)
+    told = compare(records, tmp_path, config(margin=0.005), None)["comparisons"][1]
+    asked = [row["seeds_needed"] or 999 for row in (told, planned)]
+    assert asked[0] <= asked[1], "the plan is for the first of two comparisons, the hardest"
     fewer = [r for r in records if r["seed"] < 5]
     assert (
         prospects(fewer, tmp_path, config(), None) == () == prospects([], tmp_path, config(), None)

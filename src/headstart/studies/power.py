@@ -7,18 +7,13 @@ difference then has the variance
     ``var_seeds / S + var_frames / U + var_rest / (S * U)``
 
 A difference of a given size is found if it exceeds half the interval. Two things are uncertain: the
-variances, which a few seeds have shown, and the interval to come, which few seeds will again
-estimate. So the power is a mean over both: over the variances that the observed mean squares allow
-(``MS * df / chi2``; O'Hagan and others 2005 call such a mean assurance), and over the mean squares
-that the next study may observe.
+variances, which a few seeds have shown, and what the seeds or frames to come will show. The power
+is a mean over both: over the variances that the observed mean squares allow (``MS * df / chi2``;
+O'Hagan and others 2005 call such a mean assurance), and over the mean squares of the members that
+are added. Those that are there stay, and their mean squares are known: a study grows.
 
-With ``df`` of five seeds, the mean asks for too many seeds, because studies that add seeds keep the
-five they have; without it, for too few. Three times the ``df`` is in between: in
-``benchmarks/power.py``, studies with as many seeds as asked for find the difference about as often
-as promised.
-
-Source of the expectation of the larger of a mean square and a constant: the partial moments of the
-chi-squared distribution.
+``benchmarks/power.py`` measures how often studies that go on to the number asked for find the
+difference, and how often they were told to.
 """
 
 from __future__ import annotations
@@ -35,7 +30,7 @@ POWER = 0.8  # the chance of finding a difference that "would be shown"
 MOST_SEEDS, MOST_UNITS = 200, 5000  # beyond these nobody goes on
 
 _CASES = 12  # equally likely values that stand for a distribution
-_TRUST = 3  # in the variances of the study at hand: its degrees of freedom count so many times
+_TRUST = 1.5  # times the degrees of freedom of what was observed; benchmarks/power.py
 
 
 def better_on_another_seed(estimate: Estimate) -> float | None:
@@ -132,31 +127,47 @@ def _found(halves: Any, ses: Any, size: float) -> float:
 
 
 def _halves(estimate: Estimate, level: float, seeds: int | None, units: int | None) -> Any:
-    """Return half the interval and the standard error of the next study, in many likely cases.
+    """Return half the interval and the standard error of the study to come, in many likely cases.
 
     The axes are: the true variance between seeds, that between units, and the mean square that the
-    next study observes of the side with fewer members; the other side has its expected one.
+    members which are added show, on the side with fewer members; on the other side they show the
+    expected one.
     """
     from scipy.special import stdtrit
 
     assert estimate.squares is not None
     seeds, units = seeds or estimate.seeds, units or estimate.units
     of_seeds, of_units, rest = estimate.squares
-    likely_seeds = of_seeds / _shares(_TRUST * (estimate.seeds - 1))[:, None, None]
-    likely_units = of_units / _shares(_TRUST * (estimate.units - 1))[None, :, None]
-    true_seeds = _with_more(likely_seeds, rest, units / estimate.units)
-    true_units = _with_more(likely_units, rest, seeds / estimate.seeds)
-    sides = (true_seeds, seeds - 1), (true_units, units - 1)
-    (fewer, few), (other, more) = sorted(sides, key=lambda side: side[1])
-    main = np.maximum(fewer * _shares(few), LEAST_SHARE * rest)
-    added = _larger(other, rest, more) - rest
+    sides = []
+    for axis, square, had, now, ratio in (
+        (0, of_seeds, estimate.seeds, seeds, units / estimate.units),
+        (1, of_units, estimate.units, units, seeds / estimate.seeds),
+    ):
+        likely = square / _shares(_TRUST * (had - 1))
+        true = _with_more(likely, rest, ratio).reshape((-1, 1, 1) if axis == 0 else (-1, 1))
+        sides.append((true, float(_with_more(square, rest, ratio)), had, now))
+    (fewer, seen, had, few), (other, seen_of_other, had_of_other, more) = sorted(
+        sides, key=lambda side: side[3]
+    )
+    new = few - had if few > had else few - 1  # their degrees of freedom, beside those of before
+    main = _together(seen, had, fewer * _shares(new), few)
+    main = np.maximum(main, LEAST_SHARE * rest)
+    added = np.maximum(_together(seen_of_other, had_of_other, other, more) - rest, 0)
     tail = (1 - level) / 2
-    weighted = -main * stdtrit(few, tail) - added * stdtrit(more, tail)
+    weighted = -main * stdtrit(few - 1, tail) - added * stdtrit(more - 1, tail)
     with np.errstate(divide="ignore", invalid="ignore"):
         half = np.where(main + added > 0, weighted / np.sqrt(main + added), 0)
     count = seeds * units
+    true_seeds, true_units = sides[0][0], sides[1][0]
     variance = np.maximum(true_seeds + true_units - rest, LEAST_SHARE * rest)
     return half / math.sqrt(count), np.sqrt(variance / count)
+
+
+def _together(seen: float, had: int, added: Any, now: int) -> Any:
+    """Return the mean square of ``now`` members, of which the first ``had`` showed ``seen``."""
+    if now < had:  # another study
+        return added
+    return ((had - 1) * seen + (now - had) * added) / (now - 1)
 
 
 def _with_more(square: Any, rest: float, ratio: float) -> Any:
@@ -170,7 +181,7 @@ def _with_more(square: Any, rest: float, ratio: float) -> Any:
     return np.where(square > rest, rest + ratio * (square - rest), square)
 
 
-def _shares(df: int) -> Any:
+def _shares(df: int | float) -> Any:
     """Return equally likely values of a mean square over its expectation: ``chi2 / df``.
 
     >>> _shares(4)[[0, -1]].round(2), round(float(_shares(4).mean()), 2)
@@ -179,19 +190,3 @@ def _shares(df: int) -> Any:
     from scipy.special import chdtri
 
     return chdtri(df, 1 - (np.arange(_CASES) + 0.5) / _CASES) / df
-
-
-def _larger(square: Any, least: float, df: int) -> Any:
-    """Return the expectation of the larger of a mean square and a constant.
-
-    ``square * P(chi2_{df+2} > x) + least * P(chi2_df < x)``, ``x = df * least / square``.
-
-    >>> round(float(_larger(np.array(1.0), 1.0, 4)), 3), float(_larger(np.array(1.0), 0.0, 4))
-    (1.271, 1.0)
-    """
-    from scipy.special import chdtr, chdtrc
-
-    if least == 0:
-        return square
-    x = df * least / square
-    return square * chdtrc(df + 2, x) + least * chdtr(df, x)

@@ -83,8 +83,8 @@ def mean_score(
     """Return the score of one start at one budget, over seeds and frames.
 
     Its interval is less reliable than the interval of a difference, in which the difficulty of the
-    frames cancels. In simulations it contained the truth in 87 to 91 % of the cases with 50 frames,
-    and classes on as few as 9 of them; with 200 frames, in 93 %. No verdict uses it.
+    frames cancels. In simulations it contained the truth in 90 % of the cases with 50 frames, and
+    classes on as few as 9 of them; with 200 frames, in 94 %. No verdict uses it.
 
     Args:
         counts: the counts of all seeds on the same frames.
