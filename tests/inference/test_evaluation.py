@@ -43,9 +43,7 @@ def test_memory_does_not_grow_with_the_frames(
 
     segmenter = open_segmenter(trained, "cpu")
 
-    def maps(
-        pictures: Pictures, sizes: PictureSizes, contents: PictureSizes
-    ) -> list[np.ndarray]:
+    def maps(pictures: Pictures, sizes: PictureSizes, contents: PictureSizes) -> list[np.ndarray]:
         nonlocal most
         class_maps = [m.view(Held) for m in segmenter.framed_maps(pictures, sizes, contents)]
         for m in class_maps:

@@ -17,6 +17,7 @@ from headstart.config.records import RunConfig
 from headstart.data.drawn.dataset import write_dataset
 from headstart.data.layouts.recognise import open_dataset
 from headstart.errors import DataError, InterruptedRun, UsageError
+from headstart.records.calibration import read_calibration
 from headstart.records.run_records import read_leaks
 from headstart.runs.cross_validation import cross_validate, in_fold
 from headstart.runs.run import train
@@ -27,7 +28,8 @@ from tests.conftest import Silent, blank_figures, started, tiny
 from tests.tasks.classifier_runs import classifier
 
 pytestmark = pytest.mark.usefixtures("unseen")
-SAME_BYTES = ("scores.json", "frames.csv", "metrics.jsonl", "config.json", "README.md")
+SAME_BYTES = ("scores.json", "frames.csv", "metrics.jsonl", "config.json", "README.md",
+              "calibration.json")  # fmt: skip
 
 
 def labelled_alone(root: Path) -> Path:
@@ -69,6 +71,20 @@ def test_every_labelled_frame_is_scored_once_by_a_network_that_has_not_seen_it(
     assert scores == {
         "split": "test", **segmentation_scores.score(counts.counts, counts.names)
     }  # fmt: skip
+
+
+def test_calibration_is_that_of_each_picture_by_the_network_that_has_not_seen_it(
+    run: Path,
+) -> None:
+    pooled = read_calibration(run)
+    folds = [read_calibration(run / f"fold-{k}") for k in (1, 2, 3)]
+    temperatures = [fold.temperature for fold in folds]
+    assert pooled.temperature == pytest.approx(np.exp(np.mean(np.log(temperatures))), abs=1e-4)
+    for part in ("before", "after"):
+        sums = sum(getattr(fold, part).sums for fold in folds)
+        assert np.allclose(getattr(pooled, part).sums, sums)
+    frames = read_frames_csv((run / "frames.csv").read_bytes(), run).counts
+    assert pooled.before.sums[:, 0].sum() == (frames[..., 0] + frames[..., 2]).sum()
 
 
 def test_the_records_are_those_of_a_run(run: Path) -> None:

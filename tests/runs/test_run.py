@@ -33,14 +33,14 @@ from tests.conftest import ASSIGNMENT_TINY, Silent, tiny
 
 pytestmark = pytest.mark.usefixtures("unseen")
 SAME_BYTES = ("weights.safetensors", "metrics.jsonl", "scores.json", "frames.csv", "config.json",
-              "README.md", "labels.txt")  # fmt: skip
+              "README.md", "labels.txt", "calibration.json")  # fmt: skip
 
 
 def test_what_a_run_folder_holds(trained: Path) -> None:
     assert {p.name for p in trained.iterdir()} == {
         ".lock", "cache", "checkpoint", "config.json", "environment.json", "metrics.jsonl",
         "timing.jsonl", "weights.safetensors", "scores.json", "frames.csv", "curves.png",
-        "predictions.png", "README.md", "labels.txt", "manifest.json",
+        "predictions.png", "README.md", "labels.txt", "manifest.json", "calibration.json",
     }  # fmt: skip
     rows = [json.loads(line) for line in (trained / "metrics.jsonl").read_text().splitlines()]
     assert [r["epoch"] for r in rows] == [1, 2, 3]
@@ -71,7 +71,8 @@ def test_the_config_makes_the_run_again(trained: Path, tmp_path: Path) -> None:
 
 
 def test_no_time_path_or_host_in_what_must_be_equal(trained: Path) -> None:
-    for name in ("weights.safetensors", "metrics.jsonl", "scores.json", "frames.csv"):
+    for name in ("weights.safetensors", "metrics.jsonl", "scores.json", "frames.csv",
+                 "calibration.json"):  # fmt: skip
         content = (trained / name).read_bytes()
         if name.endswith(".safetensors"):  # the header; short words occur in the weights by chance
             content = content[8 : 8 + int.from_bytes(content[:8], "little")]
@@ -299,7 +300,8 @@ def test_a_process_that_was_suspended_goes_on_to_the_same_bytes(
     time.sleep(0.2)
     os.kill(child, signal.SIGCONT)
     assert os.waitpid(child, 0)[1] == 0
-    for name in ("weights.safetensors", "metrics.jsonl", "scores.json", "frames.csv"):
+    for name in ("weights.safetensors", "metrics.jsonl", "scores.json", "frames.csv",
+                 "calibration.json"):  # fmt: skip
         assert (tmp_path / "run" / name).read_bytes() == (trained / name).read_bytes(), name
 
 
@@ -466,7 +468,8 @@ def test_bfloat16_stops_and_continues_to_the_same_bytes(drawn: Path, tmp_path: P
         train(config, tmp_path / "parts", Stopping())
     train(config, tmp_path / "parts", listener)
     assert listener.resumed_at == [4]
-    for name in ("weights.safetensors", "metrics.jsonl", "scores.json", "frames.csv"):
+    for name in ("weights.safetensors", "metrics.jsonl", "scores.json", "frames.csv",
+                 "calibration.json"):  # fmt: skip
         whole, parts = ((tmp_path / part / name).read_bytes() for part in ("whole", "parts"))
         assert whole == parts, name
     exact = config.model_copy(update={"precision": "float32"})

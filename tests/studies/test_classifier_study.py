@@ -14,6 +14,7 @@ from headstart.config.recipes import CLASSIFIER_DEFAULT
 from headstart.config.records import StudyConfig
 from headstart.errors import DataError, UsageError
 from headstart.inference.opening import open_segmenter
+from headstart.records.calibration import read_calibration
 from headstart.reports.command import study_command
 from headstart.reports.write import write_report
 from headstart.studies.study import study
@@ -45,6 +46,18 @@ def done(coloured: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path
         grown = small_study(coloured, starts=("scratch", start))
         record = study(grown, out, Silent(), lambda _: None)
     return out, record
+
+
+def test_seeds_together_have_a_temperature_of_their_own(done: tuple[Path, dict]) -> None:
+    out, record = done
+    folders = list(out.glob("ensembles/*"))
+    assert len(folders) == len(record["together"]) == 8
+    for folder in folders:
+        calibration = read_calibration(folder)
+        assert calibration is not None and calibration.split == "test"
+        accuracy = json.loads((folder / "scores.json").read_text())["accuracy"]
+        for part in (calibration.before, calibration.after):
+            assert part.sums[:, :2].sum(0) == pytest.approx([18, 18 * accuracy])
 
 
 def test_the_record_is_as_for_segmentation_and_about_accuracy(done: tuple[Path, dict]) -> None:

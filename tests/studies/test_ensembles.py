@@ -10,8 +10,14 @@ import numpy as np
 import pytest
 
 import headstart
+from headstart.data.decoded_frames import decode
+from headstart.data.layouts.recognise import open_dataset
 from headstart.errors import DataError
+from headstart.inference.opening import open_segmenter
+from headstart.inference.segmenter import resized
+from headstart.records.calibration import read_calibration
 from headstart.reports.write import write_report
+from headstart.scores.calibration import fit_temperature
 from headstart.scores.pooled import pooled_dice
 from headstart.studies.study import study
 from headstart.tasks.lookup import labelled_task
@@ -32,6 +38,21 @@ def test_they_are_scored_as_predict_would_use_them(done: Path, drawn: Path) -> N
     (row,) = json.loads((done / "study.json").read_text())["together"]
     assert (row["start"], row["labels"], row["seeds"]) == ("scratch", 6, 2)
     assert headstart.evaluate(done, drawn, device="cpu").scores == row["scores"]
+
+
+def test_they_have_a_temperature_of_their_own(done: Path, drawn: Path, tmp_path: Path) -> None:
+    """Fitted on what their mean probability says of the validation frames, at the masks' size."""
+    together = read_calibration(done / "ensembles/scratch-all-6")
+    assert together is not None and together.fitted_on == "validation" and together.split == "test"
+    segmenter, dataset = open_segmenter(done, "cpu"), open_dataset(drawn)
+    frames = dataset.splits["validation"]
+    data = decode(frames, segmenter.size, dataset.label_map, dataset.root, tmp_path)
+    probs = zip(segmenter.probabilities(np.array(data.images)), data.sizes, strict=True)
+    pixels = np.concatenate([resized(p, size).reshape(len(p), -1).T for p, size in probs])
+    truth = np.concatenate([np.asarray(t).ravel() for t in data.truth])
+    expected, reason = fit_temperature(pixels, truth)
+    assert together.temperature == pytest.approx(expected, rel=1e-3) and together.reason == reason
+    assert together.fitted_predictions == len(truth)
 
 
 def test_the_gain_and_its_interval_are_over_frames(done: Path) -> None:

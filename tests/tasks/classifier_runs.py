@@ -10,7 +10,7 @@ from headstart.data.augmentation import Augmentation
 
 SIZE = (32, 32)
 SAME_BYTES = ("weights.safetensors", "metrics.jsonl", "scores.json", "frames.csv", "config.json",
-              "README.md")  # fmt: skip
+              "README.md", "calibration.json")  # fmt: skip
 HEAD = ("classifier.2.mean", "classifier.2.std", "classifier.3.weight", "classifier.3.bias")
 COLOURS = {"fern": (40, 160, 60), "rust": (180, 80, 40), "sky": (70, 120, 200)}
 

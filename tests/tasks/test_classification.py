@@ -17,6 +17,7 @@ from torch import Tensor
 from headstart.data.augmentation import Augmentation
 from headstart.errors import DataError, InterruptedRun, UsageError
 from headstart.models.classifiers import make_network
+from headstart.records.calibration import read_calibration
 from headstart.runs.run import train
 from headstart.scores.frames_csv import read_answers_csv
 from headstart.training.checkpoint import load_weights
@@ -39,7 +40,7 @@ def test_what_the_run_folder_holds(probed: Path) -> None:
     assert {p.name for p in probed.iterdir()} == {
         ".lock", "cache", "checkpoint", "config.json", "environment.json", "metrics.jsonl",
         "timing.jsonl", "weights.safetensors", "scores.json", "frames.csv", "curves.png",
-        "confusion.png", "README.md", "manifest.json",
+        "confusion.png", "README.md", "manifest.json", "calibration.json",
     }  # fmt: skip
     for name in ("curves.png", "confusion.png"):
         with Image.open(probed / name) as picture:
@@ -66,6 +67,14 @@ def test_it_learns_and_the_scores_are_those_that_were_promised(probed: Path) -> 
     assert scores["accuracy"] >= 0.75 and scores["macro_f1"] >= 0.7
     counts = read_answers_csv((probed / "frames.csv").read_bytes(), probed / "frames.csv").counts
     assert counts[:, 0, 0].mean() == pytest.approx(scores["accuracy"])
+
+
+def test_calibration_is_over_pictures(probed: Path) -> None:
+    record = read_calibration(probed)
+    assert record is not None and (record.split, record.fitted_predictions) == ("test", 6)
+    scores = json.loads((probed / "scores.json").read_text())
+    for part in (record.before, record.after):
+        assert part.sums[:, :2].sum(0) == pytest.approx([12, 12 * scores["accuracy"]])
 
 
 def test_the_head_alone_changes_and_all_else_is_bit_identical(probed: Path, weights: Path) -> None:

@@ -84,6 +84,17 @@ def read_record(folder: Path, name: str) -> bytes:
     return content
 
 
+def is_recorded(folder: Path, name: str) -> bool:
+    """Return whether a folder has a record that older versions did not write.
+
+    It has if the file is there, or if the manifest lists it: then reading it says that it is gone.
+
+    Raises:
+        DataError: the manifest is damaged.
+    """
+    return (folder / name).exists() or name in (_manifest(folder) or {})
+
+
 def content_of(path: Path) -> bytes:
     """Return the content of a file, which nothing vouches for.
 

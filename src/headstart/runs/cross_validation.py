@@ -20,6 +20,14 @@ from typing import Any
 from headstart.config.files import to_json
 from headstart.config.records import RunConfig
 from headstart.errors import Finding, InterruptedRun
+from headstart.records.calibration import (
+    CALIBRATION,
+    pooled_calibration,
+    read_calibration,
+)
+from headstart.records.calibration import (
+    to_json as calibration_json,
+)
 from headstart.records.run_records import (
     ENVIRONMENT,
     METRICS,
@@ -37,7 +45,7 @@ from headstart.runs.records import record_environment, refuse_changed_data
 from headstart.runs.run import train
 from headstart.runs.seen_starts import refuse_seen_starts
 from headstart.scores.frames_csv import FRAMES
-from headstart.system.disk import disk_errors, json_text, locked, write_atomic
+from headstart.system.disk import disk_errors, json_text, locked, write_atomic, write_json
 from headstart.system.signals import Stopping
 from headstart.tasks.budgets import budget_too_large, sizes_in_folds
 from headstart.tasks.interface import LabelledTask
@@ -45,7 +53,7 @@ from headstart.tasks.lookup import labelled_task
 from headstart.tasks.pretext import pictures_of
 from headstart.training.listener import Listener
 
-_RECORDS = ("config.json", ENVIRONMENT, METRICS, TIMING, FRAMES)
+_RECORDS = ("config.json", ENVIRONMENT, METRICS, TIMING, FRAMES, CALIBRATION)
 
 
 def cross_validate(
@@ -140,6 +148,10 @@ def _write_records(
     if seen:  # that of the fold whose start has seen most
         facts["start_pictures"] = max(seen, key=lambda s: s.copies + s.near).model_dump()
     record_environment(out, config, first.data, facts)
+    calibrations = [read_calibration(run) for run in runs]
+    known = [record for record in calibrations if record is not None]
+    if len(known) == len(runs):  # an older version finished no fold
+        write_json(out / CALIBRATION, calibration_json(pooled_calibration(known)))
     histories = [read_metrics(run) for run in runs]
     _write_lines(out / METRICS, map(_mean_row, zip(*histories, strict=False)))
     timing = (

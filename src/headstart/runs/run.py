@@ -16,6 +16,7 @@ from headstart.config.files import to_json
 from headstart.config.records import PretextConfig, RunConfig
 from headstart.errors import Finding
 from headstart.models.classifiers import versioned
+from headstart.records.calibration import CALIBRATION
 from headstart.records.run_records import (
     ENVIRONMENT,
     LEAKS,
@@ -42,7 +43,7 @@ from headstart.training.fit import State, fit
 from headstart.training.listener import Listener
 
 _RECORDS = (
-    "config.json", ENVIRONMENT, METRICS, TIMING, LEAKS, LABELS, FRAMES, WEIGHTS
+    "config.json", ENVIRONMENT, METRICS, TIMING, LEAKS, LABELS, FRAMES, WEIGHTS, CALIBRATION
 )  # fmt: skip
 
 

@@ -1,8 +1,8 @@
 """The seeds of an arm together: their mean probability, scored on the frames of each run.
 
-For each start, tuning and budget, ``ensembles/START-TUNE-LABELS/`` has ``frames.csv`` and
-``scores.json``, and in ``members.json`` the runs. They are written when a study finishes, while the
-weights of its runs are there, and written again when seeds are added.
+For each start, tuning and budget, ``ensembles/START-TUNE-LABELS/`` has ``frames.csv``,
+``scores.json`` and ``calibration.json``, and in ``members.json`` the runs. They are written when a
+study finishes, while the weights of its runs are there, and written again when seeds are added.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from headstart.config.files import read_run_config
+from headstart.records.calibration import CALIBRATION
 from headstart.records.run_records import SCORES, WEIGHTS
 from headstart.records.vouching import CONFIG, parse_json, read_record, write_manifest
 from headstart.scores.frames_csv import FRAMES
@@ -69,13 +70,13 @@ def write_ensembles(planned: Plan, out: Path, ledger: Ledger, stop: Callable[[],
         members = _members(lines)
         with disk_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
-            for file in (SCORES, FRAMES, "manifest.json"):
+            for file in (SCORES, FRAMES, CALIBRATION, "manifest.json"):
                 (folder / file).unlink(missing_ok=True)
         config = read_run_config(runs[0] / CONFIG)
         scores = task.score_together(config, planned.dataset, runs, out / "cache", folder)
         write_atomic(folder / _MEMBERS, json_text(members))
         content = json_text(scores).encode()
-        write_manifest(folder, (FRAMES, _MEMBERS), {SCORES: content})
+        write_manifest(folder, (FRAMES, _MEMBERS, CALIBRATION), {SCORES: content})
         write_atomic(folder / SCORES, content)
 
 

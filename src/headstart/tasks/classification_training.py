@@ -30,11 +30,13 @@ from headstart.models.classifiers import MEAN, STD, make_network
 from headstart.models.standardise import Standardise
 from headstart.models.tuning import FrozenPart, SplitNetwork, cut, trained_weights
 from headstart.plots import curves
+from headstart.records.calibration import CALIBRATION, to_json
 from headstart.scores import classification as classification_scores
 from headstart.scores.frames_csv import answers_csv
 from headstart.seeding import generator, key
-from headstart.system.disk import write_atomic
+from headstart.system.disk import write_atomic, write_json
 from headstart.tasks.budgets import labelled_indices
+from headstart.tasks.calibration import calibration
 from headstart.tasks.classification import recipe_of, splits_of
 from headstart.tasks.code_snippets import classifier_code
 from headstart.tasks.interface import CardFacts, Prepared, Scored, Stage
@@ -104,8 +106,15 @@ def prepare(config: RunConfig, dataset: ClassDataset, cache: Path) -> Prepared:
 
     def score(model: nn.Module, state: State, out: Path) -> Scored:
         parts = cut(model, trained_weights(model, config.tune), config.size)
-        inputs = _inputs(parts.frozen, scored, config, cache)
-        predicted = _logits(parts.rest, inputs, config).argmax(1).numpy()
+        logits, of_validation = (
+            _logits(parts.rest, _inputs(parts.frozen, data, config, cache), config)
+            for data in (scored, validation)
+        )
+        predicted = logits.argmax(1).numpy()
+        pairs = ((of_validation, validation), (logits, scored))
+        held_out, on_scored = ([(z.softmax(1).numpy(), d.labels)] for z, d in pairs)
+        record = calibration(held_out, on_scored, config.score)
+        write_json(out / CALIBRATION, to_json(record))
         matrix, scores = _write_scores(predicted, scored, dataset, config, out, state)
         prints = {name: split.prints for name, split in splits.items()}
         shared = overlaps(prints, budget_indices, config.score, cache)

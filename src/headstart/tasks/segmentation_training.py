@@ -30,12 +30,14 @@ from headstart.errors import DataError, Finding
 from headstart.models.encoder_unet import make_segmenter
 from headstart.models.unet import MULTIPLE
 from headstart.plots import curves, sheets
+from headstart.records.calibration import CALIBRATION, to_json
 from headstart.scores import overlap
 from headstart.scores import segmentation as segmentation_scores
 from headstart.scores.frames_csv import frames_csv
 from headstart.seeding import key
-from headstart.system.disk import write_atomic
+from headstart.system.disk import write_atomic, write_json
 from headstart.tasks.budgets import LABELS, labelled_indices
+from headstart.tasks.calibration import calibrate_segmenter
 from headstart.tasks.class_maps import count_frames, segment_decoded
 from headstart.tasks.code_snippets import onnx_code
 from headstart.tasks.interface import CardFacts, Prepared, Scored, Stage
@@ -95,6 +97,8 @@ def prepare(config: RunConfig, dataset: Dataset, cache: Path) -> Prepared:
         budget_names = [train_split.names[i] for i in budget_indices]
         write_atomic(out / LABELS, frame_names_text(budget_names))
         counts, scores = _score(model, dataset, scored, config, recipe, out, state, device)
+        args = (model, validation, scored, config.score, config.size, device, dataset.ignore)
+        write_json(out / CALIBRATION, to_json(calibrate_segmenter(*args)))
         prints = {name: split.prints for name, split in splits.items()}
         shared = overlaps(prints, budget_indices, config.score, cache)
         facts = _card_facts(config, dataset, train_split, budget, shared, scores, counts)

@@ -7,21 +7,23 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from headstart.config.records import RunConfig
 from headstart.data.decoded_frames import decode
-from headstart.data.labelled_pictures import read_labelled_pictures
+from headstart.data.labelled_pictures import Labelled, read_labelled_pictures
 from headstart.data.layouts.class_dataset import ClassDataset
 from headstart.data.layouts.dataset import Dataset
 from headstart.models.averaged import Averaged
 from headstart.models.classifiers import make_network, versioned
 from headstart.models.encoder_unet import make_segmenter
+from headstart.records.calibration import CALIBRATION, to_json
 from headstart.records.run_records import WEIGHTS
 from headstart.scores import classification as classification_scores
 from headstart.scores import segmentation as segmentation_scores
 from headstart.scores.frames_csv import FRAMES, answers_csv, frames_csv
-from headstart.system.disk import write_atomic
+from headstart.system.disk import write_atomic, write_json
+from headstart.tasks.calibration import calibrate_segmenter, calibration
 from headstart.tasks.class_maps import count_frames
 from headstart.tasks.segmentation import recipe_of
 from headstart.training.checkpoint import load_weights
@@ -35,6 +37,8 @@ def segment_together(
     config: RunConfig, dataset: Dataset, runs: Sequence[Path], cache: Path, out: Path
 ) -> dict[str, Any]:
     """Write the ``frames.csv`` of runs that segment, on their scored split; return the scores.
+
+    Also writes ``calibration.json``, with one temperature for the mean of their probabilities.
 
     Args:
         config: configuration of one of the runs, which differ in their seed alone.
@@ -57,6 +61,10 @@ def segment_together(
     network, area = placed(together, device), recipe_of(config).min_area
     counts = count_frames(network, data, len(names), device, area, config.size, dataset.ignore)
     write_atomic(out / FRAMES, frames_csv(counts, data.names, names))
+    held_out = (dataset.splits["validation"], config.size, label_map, dataset.root, cache)
+    validation = decode(*held_out, framing=config.framing)
+    of_data = (validation, data, config.score, config.size, device, dataset.ignore)
+    write_json(out / CALIBRATION, to_json(calibrate_segmenter(network, *of_data)))
     return {"split": config.score, **segmentation_scores.score(counts, names)}
 
 
@@ -64,7 +72,7 @@ def segment_together(
 def classify_together(
     config: RunConfig, dataset: ClassDataset, runs: Sequence[Path], cache: Path, out: Path
 ) -> dict[str, Any]:
-    """Write the ``frames.csv`` of classifiers on their scored split; return the scores.
+    """Write the files of classifiers, as [`segment_together`][] does; return the scores.
 
     Arguments and errors are those of [`segment_together`][].
     """
@@ -72,11 +80,19 @@ def classify_together(
     torch.set_num_threads(config.threads)
     networks = [make_network(config.model, len(names))[0] for _ in runs]
     network = placed(_averaged(networks, runs), device)
-    data = read_labelled_pictures(dataset, config.score, config.size, cache)
-    images = torch.from_numpy(data.images.copy())
-    parts = (images[i : i + _BATCH] for i in range(0, len(images), _BATCH))
-    answers = [network(prepared(part, config.size, device)).argmax(1).cpu() for part in parts]
-    predicted = torch.cat(answers).numpy()
+
+    def read(split: str) -> tuple[Labelled, Tensor]:
+        data = read_labelled_pictures(dataset, split, config.size, cache)
+        images = torch.from_numpy(data.images.copy())
+        parts = (images[i : i + _BATCH] for i in range(0, len(images), _BATCH))
+        answers = [network(prepared(part, config.size, device)).cpu() for part in parts]
+        return data, torch.cat(answers)
+
+    (data, logits), (validation, of_validation) = map(read, (config.score, "validation"))
+    predicted = logits.argmax(1).numpy()
+    pairs = ((of_validation, validation), (logits, data))
+    held_out, on_scored = ([(z.softmax(1).numpy(), d.labels)] for z, d in pairs)
+    write_json(out / CALIBRATION, to_json(calibration(held_out, on_scored, config.score)))
     write_atomic(out / FRAMES, answers_csv(data.labels, predicted, data.names, names))
     matrix = classification_scores.confusion_matrix(data.labels, predicted, len(names))
     return {"split": config.score, **classification_scores.score(matrix, names)}
