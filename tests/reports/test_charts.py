@@ -33,13 +33,21 @@ def panels(count: int = 2) -> Figure:
     return charts.losses(some, ["scratch", "colorization"], share=True)
 
 
-@pytest.mark.parametrize("draw", [curves, panels])
+def reliability(names: tuple[str, ...] = ("scratch", "colorization")) -> Figure:
+    rng = np.random.default_rng(0)
+    before, after = rng.random((2, 15, 4))
+    before[:, 1:3], after[:, 1:3] = before[:, :1] * 0.5, after[:, :1] * 0.7
+    lines = [charts.ReliabilityLine(i, name, before, after) for i, name in enumerate(names)]
+    return charts.reliability(lines)
+
+
+@pytest.mark.parametrize("draw", [curves, panels, reliability])
 def test_the_same_bytes_each_time(draw) -> None:
     for write in (charts.png, charts.pdf, lambda f: charts.svg(f, "a", "b")):
         assert write(draw()) == write(draw())
 
 
-@pytest.mark.parametrize("draw", [curves, panels])
+@pytest.mark.parametrize("draw", [curves, panels, reliability])
 def test_an_svg_names_nothing_outside_and_shares_no_names(draw) -> None:
     one, other = (charts.svg(draw(), called, "alt") for called in ("one", "other"))
     assert "http" not in one and "<style" not in one and "<?xml" not in one
@@ -51,13 +59,19 @@ def test_an_svg_names_nothing_outside_and_shares_no_names(draw) -> None:
     ElementTree.fromstring(one)
 
 
-@pytest.mark.parametrize("draw", [curves, panels])
+@pytest.mark.parametrize("draw", [curves, panels, reliability])
 def test_text_is_legible_on_a_phone(draw) -> None:
     """390 px wide, 16 px of margin on each side."""
     text = charts.svg(draw(), "a", "b")
     width = float(re.search(r'viewBox="0 0 ([\d.]+)', text)[1])  # type: ignore[index]
     sizes = [float(s) for s in re.findall(r"font-size: ([\d.]+)px", text)]
     assert sizes and min(sizes) * 358 / width >= 9
+
+
+def test_a_network_that_is_always_equally_sure_is_drawn() -> None:
+    bins = np.zeros((15, 4))
+    bins[4] = [6400, 339, 2029, 100]
+    assert charts.png(charts.reliability([charts.ReliabilityLine(0, "scratch", bins, bins)]))
 
 
 def test_pictures_are_pictures() -> None:
@@ -69,7 +83,12 @@ def test_pictures_are_pictures() -> None:
 
 def test_nothing_drawn_is_cut_off() -> None:
     """The outermost pixels are white."""
-    for figure in (curves(), panels(3), curves(("a very long name of a start, " * 3, "b", "c"))):
+    for figure in (
+        curves(),
+        panels(3),
+        reliability(),
+        curves(("a very long name of a start, " * 3, "b", "c")),
+    ):
         with Image.open(io.BytesIO(charts.png(figure))) as picture:
             pixels = np.asarray(picture.convert("L"))
         edge = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])

@@ -70,7 +70,7 @@ def page(folder: Path, pictures: bool = True, drawn: bool = True) -> str:
 
 def render_records(records: Records, pictures: bool, drawn: bool = True) -> str:
     arms, data = arms_of(records), check_data(records)
-    figures = draw(records, arms, data) if drawn else Figures(None, None, None)
+    figures = draw(records, arms, data) if drawn else Figures(None, None, None, None)
     return render(records, arms, data, figures, pictures, records.folder)
 
 

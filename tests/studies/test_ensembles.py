@@ -129,4 +129,5 @@ def test_a_changed_record_is_noticed(done: Path, drawn: Path, tmp_path: Path) ->
 def test_the_report_shows_them(done: Path, tmp_path: Path) -> None:
     shutil.copytree(done, tmp_path / "S")
     page = next(p for p in write_report(tmp_path / "S") if p.suffix == ".html").read_text()
-    assert "its 2 seeds together" in page and "the 2 seeds of scratch together score dice" in page
+    assert page.count("its 2 seeds together") == 2  # of scores, and of calibration
+    assert "the 2 seeds of scratch together score dice" in page

@@ -20,6 +20,10 @@ WEIGHTS = "weights.safetensors"
 METRICS = "metrics.jsonl"
 TIMING = "timing.jsonl"
 LEAKS = "leaks.json"
+ENSEMBLES = "ensembles"
+"""The folder of a study in which the seeds of each arm are scored together."""
+MEMBERS = "members.json"
+"""The runs of an ensemble, each with the SHA-256 of its counts."""
 
 Row = dict[str, Any]
 _Names = Annotated[tuple[str, ...], Field(strict=False)]

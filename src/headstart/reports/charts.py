@@ -27,6 +27,7 @@ from headstart.errors import printable
 from headstart.plots import canvas
 from headstart.plots.overlay import COLOURS
 from headstart.reports.arms import Point
+from headstart.scores.calibration import Bins
 
 # A phone shows a figure about 358 px wide; at 400 points its text is then at least 9 px high.
 WIDTH = 400 / 72  # inches
@@ -72,6 +73,23 @@ class Panel:
     trivial: float | None = None
 
 
+@dataclass(frozen=True)
+class ReliabilityLine:
+    """The predictions of a start by confidence.
+
+    Attributes:
+        line: index of its colour and mark.
+        name: its name.
+        before: bins with temperature 1, see [`Bins`][headstart.scores.calibration.Bins].
+        after: bins with the fitted temperature.
+    """
+
+    line: int
+    name: str
+    before: Bins
+    after: Bins
+
+
 def colour(i: int) -> str:
     """Return the colour of line ``i``, the same in every figure; colours repeat after eight."""
     return _LINES[i % len(_LINES)]
@@ -103,10 +121,7 @@ def label_efficiency(
         axes.set_ylim(0, 1)
         axes.set_xlabel("labels to train on")
         axes.set_ylabel(score)
-        entries = [
-            Line2D([], [], color=colour(i), marker=_MARKS[i % len(_MARKS)], label=_plain(name))
-            for i, (name, _) in enumerate(lines)
-        ]
+        entries = _entries([(i, name) for i, (name, _) in enumerate(lines)])
         _legend(figure, entries, trivial is not None, "best constant prediction")
         return figure
 
@@ -171,6 +186,55 @@ def _loss_lines(axes: Axes, panel: Panel, key: str) -> None:
         axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
         axes.yaxis.set_minor_locator(NullLocator())
+
+
+def reliability(lines: Sequence[ReliabilityLine]) -> Figure:
+    """Draw accuracy over confidence, before and after calibration.
+
+    Bins with less than one per cent of the predictions have pale marks.
+
+    Args:
+        lines: at least one.
+    """
+    with matplotlib.style.context(["default", LOOK]):
+        figure = Figure(figsize=(WIDTH, 3.6), layout="constrained")
+        panels = figure.subplots(1, 2, sharex=True, sharey=True)
+        for axes, title, after in zip(panels, ("before", "after"), (False, True), strict=True):
+            axes.plot([0, 1], [0, 1], color=FAINT, lw=1, ls=(0, (4, 3)))
+            for line in lines:
+                _reliability_line(axes, line.after if after else line.before, line.line)
+            axes.set_title(f"{title} calibration", loc="left", fontsize=_TEXT)
+            axes.set_xlabel("confidence")
+            axes.set_aspect("equal")
+            axes.xaxis.set_major_locator(FixedLocator([0, 0.5, 1]))
+            axes.set_xlim(0, 1)
+            axes.set_ylim(0, 1)
+        panels[0].set_ylabel("share that is right")
+        names = [(line.line, line.name) for line in lines] if len(lines) > 1 else []
+        _legend(figure, _entries(names), True, "perfectly calibrated")
+        return figure
+
+
+def _reliability_line(axes: Axes, bins: Bins, i: int) -> None:
+    total = bins[:, 0].sum()
+    used = bins[bins[:, 0] > 0]
+    confidence, right = used[:, 2] / used[:, 0], used[:, 1] / used[:, 0]
+    axes.plot(confidence, right, color=colour(i), lw=1, alpha=0.5)
+    many = used[:, 0] >= 0.01 * total
+    style: dict[str, Any] = {"color": colour(i), "marker": _MARKS[i % len(_MARKS)], "ls": ""}
+    for shown, alpha in ((many, 1.0), (~many, 0.35)):
+        if not shown.any():  # unclipped, it would have no extent for the layout
+            continue
+        at = confidence[shown], right[shown]
+        axes.plot(*at, ms=4.5, mew=0, alpha=alpha, clip_on=False, **style)
+
+
+def _entries(names: Sequence[tuple[int, str]]) -> list[Line2D]:
+    """Return the legend's entries of lines with marks, from their indices and names."""
+    return [
+        Line2D([], [], color=colour(i), marker=_MARKS[i % len(_MARKS)], label=_plain(name))
+        for i, name in names
+    ]
 
 
 def _legend(figure: Figure, entries: list[Line2D], trivial: bool, trivial_name: str) -> None:

@@ -18,7 +18,7 @@ from PIL import Image
 from headstart.config.records import folds_of
 from headstart.errors import printable
 from headstart.plots.overlay import colour
-from headstart.reports import charts, page_tables, provenance, sentences
+from headstart.reports import certainty, charts, page_tables, provenance, sentences
 from headstart.reports.arms import Arm, line_names, point, trivial_score, verdict_classes
 from headstart.reports.data_check import DataCheck, data_section
 from headstart.reports.formatting import listed, number, plural
@@ -34,6 +34,7 @@ class Figures:
 
     label_efficiency: Figure | None
     losses: Figure | None
+    reliability: Figure | None
     pretext_losses: Figure | None
 
 
@@ -47,10 +48,11 @@ def draw(records: Records, arms: Sequence[Arm], data: DataCheck) -> Figures:
         )
         for labels in sorted({arm.labels for arm in arms})
     ]
-    pretexts = _pretext_panels(records, names)
+    pretexts, reliability = _pretext_panels(records, names), certainty.reliability_lines(arms)
     return Figures(
         _label_efficiency(records, arms, data, names),
         charts.losses(panels, names, share=True) if panels else None,
+        charts.reliability(reliability) if reliability else None,
         charts.losses(pretexts, [], share=False) if pretexts else None,
     )
 
@@ -124,6 +126,7 @@ def render(
         "machines": provenance.machines_section(records, out),
         "scores": None,
         "classes": None,
+        "certainty": None,
     }
     if records.runs:
         run = records.runs[0]
@@ -131,6 +134,7 @@ def render(
             "scope": sentences.verdict_scope(records, grouped),
             "scores": page_tables.scores_section(records, arms),
             "classes": page_tables.classes_section(records, arms),
+            "certainty": certainty.certainty_section(records, arms),
             "predictions": _predictions(records, arms, pictures),
             "legend": _legend(run.frames.names[1:]),
             "validation": run.labelled.validation,
@@ -176,6 +180,8 @@ def _embed_figures(figures: Figures) -> dict[str, Markup | None]:
         "table of scores has the numbers.",
         "losses": "Training and validation loss per epoch of every run, with a row for each number "
         "of labels.",
+        "reliability": "The share of right predictions over their confidence, before and after "
+        "calibration; the table above has the errors.",
         "pretext_losses": "Training and validation loss per epoch of every pretext run, with the "
         "loss of the trivial answer.",
     }

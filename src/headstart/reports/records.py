@@ -11,6 +11,7 @@ from headstart.config.files import holds_study, read_config, read_study_config
 from headstart.config.records import PretextConfig, RunConfig, StudyConfig
 from headstart.data.task import TaskName
 from headstart.errors import DataError, Finding, printable
+from headstart.records.calibration import Calibration, read_calibration
 from headstart.records.run_records import (
     ENVIRONMENT,
     METRICS,
@@ -48,6 +49,7 @@ class RunRecord:
         environment: content of ``environment.json``.
         seconds: spent on training and validation, repeated epochs included.
         frames: content of ``frames.csv``.
+        calibration: content of ``calibration.json``; None if an older version made the run.
     """
 
     name: str
@@ -61,6 +63,7 @@ class RunRecord:
     environment: Environment
     seconds: float
     frames: FrameCounts
+    calibration: Calibration | None = None
 
     @property
     def labelled(self) -> LabelCounts:
@@ -252,7 +255,17 @@ def _read_run(
     _read_labels(folder)
     environment, seconds = read_environment(folder), seconds_of(folder)
     settings = (start, tune, labels, seed)
-    return RunRecord(name, folder, *settings, scores, history, environment, seconds, frames)
+    return RunRecord(
+        name,
+        folder,
+        *settings,
+        scores,
+        history,
+        environment,
+        seconds,
+        frames,
+        read_calibration(folder),
+    )
 
 
 def _read_pretext(folder: Path, name: str) -> PretextRecord:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from headstart.errors import Finding, UsageError
-from headstart.reports import charts, csv_tables, latex_tables
+from headstart.reports import certainty, charts, csv_tables, latex_tables
 from headstart.reports.arms import Arm, arms_of
 from headstart.reports.command import reproduce_command
 from headstart.reports.data_check import check_data
@@ -91,6 +91,8 @@ def _tables_and_figures(
         contents["scores.csv"] = csv_tables.scores_csv(records)
         contents["classes.csv"] = csv_tables.classes_csv(records)
         contents["scores.tex"] = latex_tables.scores_tex(records, arms)
+        if (table := certainty.calibration_csv(records)) is not None:
+            contents["calibration.csv"] = table
     if records.study is not None and records.study.summary is not None:
         summary = records.study.summary
         contents["comparisons.csv"] = csv_tables.comparisons_csv(summary)
@@ -99,6 +101,7 @@ def _tables_and_figures(
     drawn = {
         "label-efficiency": figures.label_efficiency,
         "losses": figures.losses,
+        "reliability": figures.reliability,
         "pretext-losses": figures.pretext_losses,
     }
     for name, figure in drawn.items():

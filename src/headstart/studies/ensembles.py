@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from headstart.config.files import read_run_config
-from headstart.records.calibration import CALIBRATION
-from headstart.records.run_records import SCORES, WEIGHTS
+from headstart.records.calibration import CALIBRATION, read_calibration
+from headstart.records.run_records import ENSEMBLES, MEMBERS, SCORES, WEIGHTS
 from headstart.records.vouching import CONFIG, parse_json, read_record, write_manifest
 from headstart.scores.frames_csv import FRAMES
 from headstart.scores.pooled import Groups, PooledScore
@@ -27,9 +27,6 @@ from headstart.studies.wording import called
 from headstart.system.disk import disk_errors, json_text, write_atomic
 from headstart.tasks.lookup import labelled_task
 from headstart.tasks.measures import Measures
-
-ENSEMBLES = "ensembles"
-_MEMBERS = "members.json"
 
 
 def missing(planned: Plan, out: Path, ledger: Ledger) -> dict[str, list[dict[str, Any]]]:
@@ -74,9 +71,9 @@ def write_ensembles(planned: Plan, out: Path, ledger: Ledger, stop: Callable[[],
                 (folder / file).unlink(missing_ok=True)
         config = read_run_config(runs[0] / CONFIG)
         scores = task.score_together(config, planned.dataset, runs, out / "cache", folder)
-        write_atomic(folder / _MEMBERS, json_text(members))
+        write_atomic(folder / MEMBERS, json_text(members))
         content = json_text(scores).encode()
-        write_manifest(folder, (FRAMES, _MEMBERS, CALIBRATION), {SCORES: content})
+        write_manifest(folder, (FRAMES, MEMBERS, CALIBRATION), {SCORES: content})
         write_atomic(folder / SCORES, content)
 
 
@@ -90,7 +87,8 @@ def read_ensembles(
 
     Returns:
         For each arm that has been scored together: ``start``, ``tune``, ``labels``, ``seeds``,
-        ``scores``, ``difference`` to the mean of its members, ``low`` and ``high``.
+        ``scores``, ``difference`` to the mean of its members, ``low`` and ``high``; and
+        ``calibration``, its temperature and errors, unless an older version scored it.
 
     Raises:
         DataError: a record is damaged.
@@ -104,7 +102,15 @@ def read_ensembles(
         alone = np.stack([task.read_counts(out / line["run"]).counts for line in lines])
         arm = {key: lines[0][key] for key in ("start", "tune", "labels")}
         gain = _gain(together, alone, classes, groups, task.score)
-        rows.append({**arm, "seeds": len(lines), "scores": task.read_scores(folder), **gain})
+        row = {**arm, "seeds": len(lines), "scores": task.read_scores(folder), **gain}
+        if (record := read_calibration(folder)) is not None:
+            errors = {
+                f"{name}_{when}": getattr(part, name)
+                for name in ("ece", "nll")
+                for when, part in (("before", record.before), ("after", record.after))
+            }
+            row["calibration"] = {"temperature": record.temperature, **errors}
+        rows.append(row)
     return rows
 
 
@@ -168,4 +174,4 @@ def _members(lines: list[dict[str, Any]]) -> dict[str, str]:
 def _is_written(folder: Path, members: dict[str, str]) -> bool:
     if not (folder / SCORES).exists():
         return False
-    return bool(parse_json(read_record(folder, _MEMBERS), folder / _MEMBERS) == members)
+    return bool(parse_json(read_record(folder, MEMBERS), folder / MEMBERS) == members)

@@ -27,9 +27,10 @@ from typing import Any
 from headstart.config.files import study_to_json
 from headstart.config.records import PRETEXT_NAMES, SCRATCH_LONGER, RunConfig, StudyConfig
 from headstart.errors import Finding, HeadstartError
+from headstart.records.run_records import ENSEMBLES
 from headstart.runs.initial_weights import try_starts
 from headstart.studies.cells import Cell, cells, pretext_config, run_config
-from headstart.studies.ensembles import ENSEMBLES, missing, read_ensembles, write_ensembles
+from headstart.studies.ensembles import missing, read_ensembles, write_ensembles
 from headstart.studies.ledger import Ledger, line_of, write_ledger
 from headstart.studies.plan import Plan, plan, replanned, scored_groups, steps_of
 from headstart.studies.summary import is_written, write_summary
