@@ -31,9 +31,10 @@ from headstart.data.layouts.dataset import frames_of
 from headstart.data.layouts.recognise import open_dataset
 from headstart.data.pictures.frame import read_frame
 from headstart.errors import HeadstartError
+from headstart.inference.class_maps import class_maps, resized
 from headstart.inference.onnx_file import read_onnx
 from headstart.inference.opening import open_segmenter
-from headstart.inference.segmenter import Pictures, Segmenter, brought, class_maps, resized
+from headstart.inference.segmenter import Pictures, Segmenter, brought
 from headstart.runs.records import environment, version_of
 from headstart.system.disk import write_json
 from headstart.system.processor import available_threads

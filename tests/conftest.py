@@ -210,3 +210,23 @@ def trained(drawn: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("trained") / "run"
     train(tiny(drawn), out, Silent())
     return out
+
+
+@pytest.fixture(scope="session")
+def sharp(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that predicts several classes, far too surely, with temperature 3."""
+    import json
+    import shutil
+
+    from headstart.training.checkpoint import load_weights, save_weights
+
+    run = tmp_path_factory.mktemp("sharp") / "run"
+    shutil.copytree(trained, run, ignore=shutil.ignore_patterns("cache", "checkpoint"))
+    (run / "manifest.json").unlink()  # as in a run of an older version
+    weights, facts, _ = load_weights(run / "weights.safetensors")
+    weights["head.weight"] = 200 * weights["head.weight"]
+    weights["head.bias"] = 0 * weights["head.bias"]
+    save_weights(run / "weights.safetensors", weights, {**facts, "min_area": 0.0})
+    record = json.loads((run / "calibration.json").read_text())
+    (run / "calibration.json").write_text(json.dumps({**record, "temperature": 3.0, "reason": ""}))
+    return run

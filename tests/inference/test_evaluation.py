@@ -18,9 +18,10 @@ from headstart.data.layouts.dataset import frames_of
 from headstart.data.layouts.recognise import open_dataset
 from headstart.errors import DataError, UsageError
 from headstart.inference import segmenter as segmenter_module
+from headstart.inference.class_maps import PictureSizes
 from headstart.inference.evaluation import evaluate_masks, evaluate_run
 from headstart.inference.opening import open_segmenter
-from headstart.inference.segmenter import Pictures, PictureSizes
+from headstart.inference.segmenter import Pictures
 from headstart.verbs.predict import predict
 
 

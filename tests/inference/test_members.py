@@ -67,6 +67,40 @@ def test_folds_predict_by_their_mean_probability(folded: Path) -> None:
     assert together.digest not in {one.digest for one in alone}
 
 
+def with_temperatures(folder: Path, values: dict[str, float]) -> None:
+    """Write other temperatures, as an older version would: nothing vouches for them."""
+    for name, value in values.items():
+        path = folder / name / "calibration.json"
+        (path.parent / "manifest.json").unlink(missing_ok=True)
+        path.write_text(json.dumps({**json.loads(path.read_text()), "temperature": value}))
+
+
+def test_folds_take_the_mean_of_their_temperatures(folded: Path, tmp_path: Path) -> None:
+    shutil.copytree(folded, tmp_path / "R")
+    with_temperatures(tmp_path / "R", {"fold-1": 1.0, "fold-2": 4.0, ".": 2.5})
+    assert open_segmenter(tmp_path / "R/fold-2", "cpu").temperature == 4.0
+    assert open_segmenter(tmp_path / "R", "cpu").temperature == 2.5, "its own record"
+    (tmp_path / "R/calibration.json").unlink()  # an older version finished it
+    assert open_segmenter(tmp_path / "R", "cpu").temperature == 2.0
+
+
+def test_seeds_take_the_temperature_that_was_fitted_for_them_together(
+    studied: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(studied, tmp_path / "S")
+    score_highest(tmp_path / "S", "scratch")
+    runs = {"runs/scratch-all-6-1": 1.0, "runs/scratch-all-6-2": 4.0}
+    with_temperatures(tmp_path / "S", {**runs, "ensembles/scratch-all-6": 3.0})
+    assert open_segmenter(tmp_path / "S", "cpu").temperature == 3.0
+    members = tmp_path / "S/ensembles/scratch-all-6/members.json"
+    content = members.read_text()
+    members.write_text(content.replace("scratch-all-6-2", "scratch-all-6-9"))
+    assert open_segmenter(tmp_path / "S", "cpu").temperature == 2.0, "of other runs"
+    members.write_text(content)
+    (tmp_path / "S/ensembles/scratch-all-6/calibration.json").unlink()
+    assert open_segmenter(tmp_path / "S", "cpu").temperature == 2.0
+
+
 @pytest.mark.parametrize("best", ["scratch", "run_"])
 def test_the_best_arm_by_validation_is_chosen(studied: Path, tmp_path: Path, best: str) -> None:
     shutil.copytree(studied, tmp_path / "S")

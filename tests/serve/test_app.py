@@ -28,6 +28,7 @@ from headstart.inference.segmenter import brought
 from headstart.scores.frames_csv import read_frames_csv
 from headstart.scores.overlap import dice_of_frames
 from headstart.serve import app
+from headstart.serve.answer import answer as answer_to
 from headstart.serve.app import Served
 from headstart.serve.guard import HEADERS, OPEN
 from headstart.serve.limits import RequestLimits
@@ -71,6 +72,19 @@ def test_probabilities_are_the_networks(client: httpx.Client, served: Served) ->
     expected = served.segmenter.probabilities(given)[0]
     values = unpacked(told["values"]).reshape(5, told["height"], told["width"]) / 255
     assert np.abs(values - expected).max() <= 0.5 / 255 + 1e-6
+
+
+def test_probabilities_are_calibrated(served: Served) -> None:
+    """The map and the mask are not: they stay those that predict writes."""
+    plain = answer_to(served.segmenter, RGB)
+    warm = answer_to(replace(served.segmenter, temperature=2.0), RGB)
+    given = np.stack([brought(served.segmenter, RGB).transpose(2, 0, 1)])
+    expected = served.segmenter.probabilities(given)[0] ** 0.5
+    expected /= expected.sum(0)
+    told = warm["probabilities"]
+    values = unpacked(told["values"]).reshape(5, told["height"], told["width"]) / 255
+    assert np.abs(values - expected).max() <= 0.5 / 255 + 1e-6
+    assert {**plain, "probabilities": told} == warm and plain != warm
 
 
 def test_a_picture_that_browsers_cannot_read_comes_back(client: httpx.Client) -> None:

@@ -16,8 +16,9 @@ from PIL import Image
 from headstart.data.drawn.scenes import draw_scene
 from headstart.data.layouts.picture_folder import find_pictures
 from headstart.data.layouts.recognise import open_dataset
+from headstart.inference.class_maps import resized
 from headstart.inference.masks import predict
-from headstart.inference.segmenter import brought, probability_map, resized
+from headstart.inference.segmenter import brought, probability_map
 from headstart.serve.app import Served
 from headstart.serve.samples import Samples
 from tests.serve.conftest import address, running, served  # noqa: F401 - fixtures

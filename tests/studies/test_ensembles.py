@@ -13,8 +13,8 @@ import headstart
 from headstart.data.decoded_frames import decode
 from headstart.data.layouts.recognise import open_dataset
 from headstart.errors import DataError
+from headstart.inference.class_maps import resized
 from headstart.inference.opening import open_segmenter
-from headstart.inference.segmenter import resized
 from headstart.records.calibration import read_calibration
 from headstart.reports.write import write_report
 from headstart.scores.calibration import fit_temperature

@@ -109,7 +109,7 @@ def test_too_sure_a_network_is_brought_back() -> None:
 
 def test_the_record_of_a_run_is_what_its_network_gives(trained: Path, drawn: Path, tmp_path: Path):
     """By a way of its own: the test frames through the opened run, resized by NumPy."""
-    from headstart.inference.segmenter import resized
+    from headstart.inference.class_maps import resized
 
     record, segmenter = read_calibration(trained), open_segmenter(trained, "cpu")
     assert record is not None and record.split == "test" and record.fitted_on == "validation"

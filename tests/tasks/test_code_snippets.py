@@ -16,9 +16,9 @@ from torchvision import models
 
 from headstart.data.framing import Framing, content_size, framed
 from headstart.data.layouts.picture_folder import find_pictures
+from headstart.inference.class_maps import class_maps
 from headstart.inference.classifier import classes_of_pictures
 from headstart.inference.opening import open_classifier
-from headstart.inference.segmenter import class_maps
 from headstart.models.classifiers import make_network, outline
 from headstart.runs.run import train
 from headstart.tasks.code_snippets import classifier_code, onnx_code

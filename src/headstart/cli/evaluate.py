@@ -16,6 +16,12 @@ def evaluate(
     ),
     data: Path = typer.Argument(..., help="The dataset's folder, or a dataset.toml."),
     split: str = typer.Option("test", help="Split to score: train, validation or test."),
+    tta: bool = typer.Option(
+        False,
+        "--tta",
+        help="Score the mean of each picture and its mirror image, as predict --tta gives it. Try "
+        "it on validation.",
+    ),
     device: str = typer.Option("auto", help="cpu, cuda, or auto."),
     json: bool = typer.Option(False, "--json", help="Print the scores as one JSON object."),
 ) -> None:
@@ -26,7 +32,9 @@ def evaluate(
     from headstart.cli.show import show_scores
     from headstart.verbs.evaluate import evaluate as score
 
-    result = score(run_or_masks, data, split=split, device=device)
+    result = score(run_or_masks, data, split=split, tta=tta, device=device)
     for finding in result.findings:
         say(str(finding))
+    if tta:
+        say("Each prediction is the mean of a picture and its mirror image (--tta)")
     show_scores(result.scores, json)

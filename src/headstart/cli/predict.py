@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from headstart.cli.progress import Counting, say
-from headstart.inference.format_names import MaskFormat
+from headstart.inference.format_names import MaskFormat, ProbabilityFormat
 
 if TYPE_CHECKING:
     from headstart.inference.clips import ClipPrediction
@@ -38,6 +38,17 @@ def predict(
     masks: bool = typer.Option(
         False, "--masks", help="Also write a mask for every frame of a clip."
     ),
+    probabilities: ProbabilityFormat | None = typer.Option(
+        None,
+        help="Also write the probability of every class to probabilities/. png: 16-bit grey, a "
+        "file for each class, 65535 is 1; npz: one NumPy file for each picture.",
+    ),
+    tta: bool = typer.Option(
+        False,
+        "--tta",
+        help="Predict the mean of each picture and its mirror image (left and right swapped), in "
+        "twice the time. It can help only if mirrored pictures look like real ones.",
+    ),
     device: str = typer.Option("auto", help="cpu, cuda, or auto."),
     json: bool = typer.Option(False, "--json", help="Print the result as one JSON object."),
 ) -> None:
@@ -48,7 +59,7 @@ def predict(
     was trained on. Subfolders of INPUT are searched, too; masks/ and overlays/ have the same
     subfolders. A clip becomes overlay.mp4, areas.csv (the share of each class in each frame) and
     timeline.png; a clip in a folder gets a folder of its own. A classifier writes classes.csv, with
-    the probability of every class.
+    the probability of every class. Probabilities are calibrated on the run's validation split.
 
     Example: headstart predict runs/first photos/ --out predictions
     """
@@ -64,6 +75,8 @@ def predict(
             split=split,
             format=format,
             masks=masks,
+            probabilities=probabilities,
+            tta=tta,
             device=device,
             step=counting.step,
         )
@@ -82,6 +95,8 @@ def _written(result: PredictResult) -> Iterator[str]:
         yield _of_clip(result.clip, result.folder)
     elif result.masks is not None:
         yield f"Wrote {result.pictures} masks to {result.masks}, overlays to {result.overlays}"
+    if result.probabilities is not None:
+        yield f"Wrote the probability of each class to {result.probabilities}"
     if result.annotations:
         yield f"Wrote annotations to {' and '.join(map(str, result.annotations))}"
     for clip in result.clips:

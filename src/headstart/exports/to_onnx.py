@@ -173,6 +173,7 @@ def _content(run: FinishedRun, form: ExportForm, pictures: int) -> bytes:
             "size": run.facts.size,
             "framing": run.facts.framing,
             "min_area": form.min_area,
+            "temperature": run.temperature,
             "input": form.input,
             "normalisation": form.normalisation,
             "mean": form.mean,

@@ -17,11 +17,13 @@ from headstart.data.layouts.class_dataset import ClassDataset
 from headstart.data.layouts.class_layouts import open_classes
 from headstart.data.pictures.frame import Frame, read_frame
 from headstart.errors import DataError, Finding, UsageError
+from headstart.inference.class_maps import resized
 from headstart.inference.finished_run import FinishedRun
 from headstart.inference.onnx_file import OnnxFile
 from headstart.inference.predictor import Answers, ExportForm, Images, Predictions, spread
-from headstart.inference.segmenter import resized
+from headstart.inference.segmenter import mirrored_digest
 from headstart.scores import classification as scores
+from headstart.scores.calibration import calibrated
 from headstart.system.disk import disk_errors, locked, sweep, write_atomic
 from headstart.system.spreadsheets import csv_text
 
@@ -47,12 +49,15 @@ class Classifier:
         digest: SHA-256 of the file of weights, or of the ONNX file.
         probabilities: maps pictures, each ``(c, h, w)``, grey or RGB, no larger than ``size``, to
             the probability of each class; it enlarges them to ``size``.
+        temperature: brings these probabilities closer to how often the class is right: see
+            [`calibrated`][headstart.scores.calibration.calibrated].
     """
 
     size: tuple[int, int]
     names: tuple[str, ...]
     digest: str
     probabilities: Callable[[Small], Float32[np.ndarray, "n k"]]
+    temperature: float = 1.0
 
     task: ClassVar[str] = "classification"
     dataset: ClassVar[type] = ClassDataset
@@ -80,14 +85,16 @@ class Classifier:
         return network.eval()
 
     @classmethod
-    def from_run(cls, run: FinishedRun, device: Device) -> Classifier:
+    def from_run(cls, run: FinishedRun, device: Device, mirror: bool = False) -> Classifier:
         """See the interface."""
         import torch
 
+        from headstart.models.averaged import Mirrored
         from headstart.training.features import prepared
         from headstart.training.placement import placed
 
-        network, size = placed(cls.network(run), device), run.facts.size
+        own, size = cls.network(run), run.facts.size
+        network = placed(Mirrored(own) if mirror else own, device)
 
         def to_input(pictures: Small) -> Float[Tensor, "b 3 h w"]:
             if len({picture.shape for picture in pictures}) == 1:
@@ -101,15 +108,16 @@ class Classifier:
             batches = [batch.float().softmax(1).cpu() for batch in logits]
             return torch.cat([torch.zeros(0, len(run.facts.names)), *batches]).numpy()
 
-        return Classifier(size, run.facts.names, run.digest, probabilities)
+        digest = mirrored_digest(run.digest) if mirror else run.digest
+        return Classifier(size, run.facts.names, digest, probabilities, run.temperature)
 
     @classmethod
-    def from_onnx(cls, file: OnnxFile) -> Classifier:
+    def from_onnx(cls, file: OnnxFile, mirror: bool = False) -> Classifier:
         """See the interface."""
         from headstart.inference.onnx_session import start_session
 
         size, names = file.facts.size, file.facts.names
-        run = start_session(file, [None, 3, *size], per_pixel=False)
+        run = start_session(file, [None, 3, *size], per_pixel=False, mirror=mirror)
 
         def to_input(picture: UInt8[np.ndarray, "_ _ _"]) -> Float32[np.ndarray, "3 h w"]:
             enlarged = resized(picture.astype(np.float32) / np.float32(255), size)
@@ -120,7 +128,8 @@ class Classifier:
             none = np.zeros((0, len(names)), dtype=np.float32)
             return np.concatenate([none, *[run(batch) for batch in inputs]])
 
-        return Classifier(size, names, file.digest, probabilities)
+        digest = mirrored_digest(file.digest) if mirror else file.digest
+        return Classifier(size, names, digest, probabilities, file.facts.temperature)
 
     @classmethod
     def export_form(cls, run: FinishedRun) -> ExportForm:
@@ -143,7 +152,7 @@ class Classifier:
         names, probabilities, findings = classes_of_pictures(self, frames, root)
         if not names:
             raise DataError(findings)
-        path = write_classes(out, names, self.names, probabilities)
+        path = write_classes(out, names, self.names, probabilities, self.temperature)
         if findings:
             raise DataError(findings)
         return Predictions(len(names), {"classes": path})
@@ -151,7 +160,8 @@ class Classifier:
     def predict_split(self, dataset: ClassDataset, split: str, out: Path) -> Predictions:
         """See the interface."""
         pictures, probabilities = classes_of_split(self, dataset, split)
-        path = write_classes(out, pictures.names, self.names, probabilities)
+        args = (pictures.names, self.names, probabilities, self.temperature)
+        path = write_classes(out, *args)
         return Predictions(len(pictures.names), {"classes": path})
 
     def evaluate(self, dataset: ClassDataset, split: str) -> dict[str, Any]:
@@ -253,14 +263,16 @@ def write_classes(
     names: Sequence[str],
     classes: Sequence[str],
     probabilities: Float[np.ndarray, "n k"],
+    temperature: float = 1.0,
 ) -> Path:
-    """Write ``out/classes.csv``: each picture, its most probable class, all probabilities.
+    """Write ``out/classes.csv``: each picture, its most probable class, calibrated probabilities.
 
     Args:
         out: the folder; it is made if it does not exist.
         names: of the pictures.
         classes: names of the classes.
-        probabilities: of each class, for each picture.
+        probabilities: of each class, for each picture, before calibration.
+        temperature: see [`calibrated`][headstart.scores.calibration.calibrated].
 
     Returns:
         The file.
@@ -271,8 +283,9 @@ def write_classes(
         DiskError: the file cannot be written.
     """
     rows: list[tuple[str, ...]] = [("picture", "class", "probability", *classes)]
-    for name, row in zip(names, probabilities, strict=True):
-        best = int(row.argmax())
+    scaled = calibrated(probabilities, temperature)
+    # the best before scaling, which may round two classes to a tie
+    for name, best, row in zip(names, probabilities.argmax(1).tolist(), scaled, strict=True):
         rows.append((name, classes[best], f"{row[best]:.6f}", *(f"{p:.6f}" for p in row)))
     path, text = out / "classes.csv", csv_text(rows)
     _refuse_other_classes(path, text)  # before a lock is made

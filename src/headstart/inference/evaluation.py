@@ -29,7 +29,9 @@ from headstart.scores import segmentation as segmentation_scores
 from headstart.tasks.lookup import labelled_task
 
 
-def evaluate_run(run: Path, dataset: Any, split: str, device: str = "auto") -> dict[str, Any]:
+def evaluate_run(
+    run: Path, dataset: Any, split: str, device: str = "auto", mirror: bool = False
+) -> dict[str, Any]:
     """Return all scores of a finished run on a split, as in its ``scores.json``.
 
     Args:
@@ -37,6 +39,8 @@ def evaluate_run(run: Path, dataset: Any, split: str, device: str = "auto") -> d
         dataset: what opening a dataset of any task gave.
         split: the name of a split.
         device: ``"cpu"``, ``"cuda"`` or ``"auto"``.
+        mirror: score the mean probability of each picture and of its mirror image; the scores then
+            have the entry ``tta``.
 
     Raises:
         DataError: the run is not finished or of another task, its classes are not the dataset's, or
@@ -44,7 +48,8 @@ def evaluate_run(run: Path, dataset: Any, split: str, device: str = "auto") -> d
         UsageError: there is no such split or device, or the run is one of folds of this dataset.
     """
     _refuse_seen(run, dataset)
-    return open_predictor(run, device, kind_for(dataset)).evaluate(dataset, split)
+    predictor = open_predictor(run, device, kind_for(dataset), mirror)
+    return {**predictor.evaluate(dataset, split), **({"tta": "mirror"} if mirror else {})}
 
 
 def _refuse_seen(folder: Path, dataset: Any) -> None:

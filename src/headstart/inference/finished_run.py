@@ -14,7 +14,8 @@ from headstart.config.records import RGB, Size
 from headstart.data.framing import Framing
 from headstart.data.label_map import LabelMap
 from headstart.errors import DataError, Finding
-from headstart.inference.members import members_of
+from headstart.inference.members import members_of, temperature_together
+from headstart.records.calibration import temperature_of
 from headstart.records.run_records import SCORES, WEIGHTS, Record
 from headstart.runs.folder import weights_missing
 
@@ -61,6 +62,8 @@ class FinishedRun:
         digest: SHA-256 of the file; of several runs, of their digests.
         members: the runs that predict together, if these are several; ``weights`` and ``facts`` are
             those of the first.
+        temperature: of its probabilities, see
+            [`calibrated`][headstart.scores.calibration.calibrated].
     """
 
     folder: Path
@@ -68,6 +71,7 @@ class FinishedRun:
     facts: WeightsFacts
     digest: str
     members: tuple[FinishedRun, ...] = ()
+    temperature: float = 1.0
 
     @property
     def network_name(self) -> str:
@@ -121,7 +125,11 @@ def read_finished_run(folder: Path) -> FinishedRun:
                 message = f"{member.folder} and {first.folder} are of different networks"
                 hint = "restore them from a copy; or repeat the command that made them"
                 raise DataError(Finding("bad-record", "error", message, hint))
-        return replace(first, folder=folder, digest=digests.hexdigest(), members=members)
+        temperature = temperature_together(several)
+        digest = digests.hexdigest()
+        return replace(
+            first, folder=folder, digest=digest, members=members, temperature=temperature
+        )
     return _read_one(folder)
 
 
@@ -147,4 +155,4 @@ def _read_one(folder: Path) -> FinishedRun:
         raise bad_weights(path, f"its metadata are damaged: {name}: {first['msg']}") from None
     if facts.task == "segmentation" and (facts.width is None or len(facts.names) < 2):
         raise bad_weights(path, "its metadata lack the width of the network, or its classes")
-    return FinishedRun(folder, weights, facts, digest)
+    return FinishedRun(folder, weights, facts, digest, temperature=temperature_of(folder))

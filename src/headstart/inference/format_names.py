@@ -14,3 +14,9 @@ LABELME_FOLDER, YOLO_FOLDER = "labelme", "labels"
 
 WRITTEN = ("annotations.json", "annotations.xml", "data.yaml", LABELME_FOLDER, YOLO_FOLDER)
 """The files and folders that the formats write."""
+
+ProbabilityFormat = Literal["png", "npz"]
+"""What ``--probabilities`` takes: a 16-bit PNG for each class, or a NumPy file for all classes."""
+
+PROBABILITIES = "probabilities"
+"""The folder that they are written to."""

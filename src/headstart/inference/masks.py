@@ -14,11 +14,12 @@ from PIL import Image
 
 from headstart.data.pictures.frame import Frame, read_frame
 from headstart.errors import DataError, Finding, UsageError
+from headstart.inference import probability_files
 from headstart.inference.annotation_writer import write_annotations
-from headstart.inference.format_names import AnnotationFormat
+from headstart.inference.format_names import AnnotationFormat, ProbabilityFormat
 from headstart.inference.mask_files import mask_png, masks_differ
 from headstart.inference.output_folder import claimed_pictures
-from headstart.inference.segmenter import Segmenter, brought, maps_of
+from headstart.inference.segmenter import Segmenter, brought, maps_of, probability_rows
 from headstart.plots.overlay import overlay_with_legend
 from headstart.system.disk import disk_errors, write_atomic
 from headstart.system.memory import give_back
@@ -42,6 +43,7 @@ def predict(
     root: Path,
     out: Path,
     form: AnnotationFormat | None = None,
+    probabilities: ProbabilityFormat | None = None,
 ) -> tuple[Path, ...]:
     """Write a mask and an overlay of every picture.
 
@@ -55,6 +57,7 @@ def predict(
         out: the folder to write to; the same call again writes the same files.
         form: the format of annotations to write beside the masks, if all pictures can be read;
             None: only masks.
+        probabilities: the format of calibrated probabilities to write for each class; None: none.
 
     Returns:
         The files or folders of the annotations.
@@ -72,10 +75,17 @@ def predict(
     first = next(batches, None)  # a folder is made only if there is something to write
     if first is None and findings:
         raise DataError(findings)
-    with claimed_pictures(out, segmenter.digest, frames, ("masks", "overlays")):
+    folders: tuple[str, ...] = ("masks", "overlays")
+    if probabilities is not None:
+        folders += probability_files.folders_of(segmenter.names, probabilities)
+    with claimed_pictures(out, segmenter.digest, frames, folders):
         kept: list[str] = []
+        if probabilities is not None:
+            probability_files.write_classes(out, segmenter, probabilities)
         for batch in chain([] if first is None else [first], batches):
             kept += _predict_batch(segmenter, batch, root, out)
+            if probabilities is not None:
+                _write_probabilities(segmenter, batch, out, probabilities)
         if kept:
             raise UsageError([*masks_differ(out, kept).findings, *findings])
         annotations: tuple[Path, ...] = ()
@@ -129,6 +139,20 @@ def _predict_batch(
         write_atomic(out / "overlays" / f"{name}.png", overlay)
         give_back(indices.size)
     return kept
+
+
+def _write_probabilities(
+    segmenter: Segmenter, pictures: Sequence[_Picture], out: Path, form: ProbabilityFormat
+) -> None:
+    """Write the probabilities of a batch, which the network predicts once more.
+
+    Its masks come from the same logits on the device of the network, bit for bit as without this.
+    """
+    for picture in pictures:
+        name, size = picture.frame.name, picture.size
+        rows = probability_rows(segmenter, picture.small, size)
+        probability_files.write_probabilities(out, name, rows, size, segmenter, form)
+        give_back(len(segmenter.names) * size[0] * size[1])
 
 
 def _holds_another(path: Path, mask: bytes) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,8 +11,11 @@ from statistics import mean
 from headstart.config.files import holds_study, read_config, read_study_config
 from headstart.config.records import RunConfig
 from headstart.errors import DataError, Finding
-from headstart.records.run_records import SCORES, read_metrics
-from headstart.records.vouching import CONFIG
+from headstart.records.calibration import read_calibration, temperature_of
+from headstart.records.run_records import ENSEMBLES, MEMBERS, SCORES, read_metrics
+from headstart.records.vouching import CONFIG, parse_json, read_record
+from headstart.scores.calibration import mean_temperature
+from headstart.scores.frames_csv import FRAMES
 from headstart.tasks.lookup import labelled_task
 
 
@@ -23,11 +27,13 @@ class Members:
         runs: their folders.
         task: their task.
         words: which they are, and why these.
+        together: the folder with records of them as one; None if there is none.
     """
 
     runs: tuple[Path, ...]
     task: str
     words: str
+    together: Path | None = None
 
 
 def told(folder: Path) -> tuple[Finding, ...]:
@@ -61,9 +67,8 @@ def members_of(folder: Path) -> Members | None:
     config = read_config(path)
     if not isinstance(config, RunConfig) or config.folds is None or config.fold is not None:
         return None
-    return Members(
-        _folds(folder, config.folds), config.task, f"the {config.folds} folds of {folder}"
-    )
+    words = f"the {config.folds} folds of {folder}"
+    return Members(_folds(folder, config.folds), config.task, words, folder)
 
 
 def _folds(folder: Path, folds: int) -> tuple[Path, ...]:
@@ -103,4 +108,31 @@ def _of_study(folder: Path) -> Members:
         f"{seeds} of {name} in {folder}{of_folds}{best_of} (mean {score.replace('_', ' ')} "
         f"{value:.3f})"
     )
-    return Members(tuple(runs), study.task, words)
+    ensemble = folder / ENSEMBLES / name
+    together = ensemble if _are_members(runs, folder, ensemble) else None
+    return Members(tuple(runs), study.task, words, together)
+
+
+def _are_members(runs: list[Path], study: Path, ensemble: Path) -> bool:
+    """Return whether these runs, as they are now, were scored together."""
+    if not (ensemble / SCORES).exists():
+        return False
+    members = parse_json(read_record(ensemble, MEMBERS), ensemble / MEMBERS)
+    hashes = (hashlib.sha256(read_record(run, FRAMES)).hexdigest() for run in runs)
+    names = (run.relative_to(study).as_posix() for run in runs)
+    return bool(members == dict(zip(names, hashes, strict=True)))
+
+
+def temperature_together(members: Members) -> float:
+    """Return the temperature for the mean probability of several runs.
+
+    It was fitted where they were scored together; else it is the geometric mean of theirs.
+
+    Raises:
+        DataError: a record is damaged.
+    """
+    if members.together is not None:
+        record = read_calibration(members.together)
+        if record is not None:
+            return record.temperature
+    return mean_temperature([temperature_of(run) for run in members.runs])

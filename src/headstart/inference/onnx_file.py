@@ -54,7 +54,9 @@ class Facts(FrozenModel):
         size: height and width at which the network was trained.
         framing: how pictures become pictures of that size.
         min_area: for a segmentation, see
-            [`class_maps`][headstart.inference.segmenter.class_maps].
+            [`class_maps`][headstart.inference.class_maps.class_maps].
+        temperature: calibrates the probabilities that the file gives: see
+            [`calibrated`][headstart.scores.calibration.calibrated].
         input: the expected input, in words.
         normalisation: what the file does with a picture first, in words.
         mean: of the training pictures, by channel.
@@ -76,6 +78,7 @@ class Facts(FrozenModel):
     size: Size
     framing: Framing = "squeeze"
     min_area: float = Field(0.0, ge=0, lt=1)
+    temperature: float = Field(1.0, gt=0)
     input: str
     normalisation: str
     mean: tuple[float, ...]
@@ -88,6 +91,7 @@ class Facts(FrozenModel):
         """Return JSON with sorted keys, the same for the same facts."""
         absent = {name for name in ("colours", "sealed") if not getattr(self, name)}  # as before
         absent |= {"framing"} if self.framing == "squeeze" else set()
+        absent |= {"temperature"} if self.temperature == 1 else set()
         content = self.model_dump(mode="json", by_alias=True, exclude=absent)
         return json.dumps(content, sort_keys=True)
 

@@ -28,7 +28,7 @@ def check_device(device: str) -> None:
 
 
 def start_session(
-    file: OnnxFile, expected: list[int | None], per_pixel: bool
+    file: OnnxFile, expected: list[int | None], per_pixel: bool, mirror: bool
 ) -> Callable[[Float32[np.ndarray, "b 3 h w"]], Float32[np.ndarray, "b *rest"]]:
     """Return the network of a file as a function from pictures to probabilities.
 
@@ -36,6 +36,7 @@ def start_session(
         file: the file, read and checked.
         expected: the shape of its input; None is any number.
         per_pixel: whether it must give probabilities for each pixel, or for each picture.
+        mirror: whether to return the mean over each picture and its mirror image.
 
     Raises:
         DataError: ONNX Runtime cannot run the file, or its input or output is another one. The
@@ -72,7 +73,14 @@ def start_session(
             raise refusal("foreign-onnx", message)
         return probs
 
-    return run
+    def run_mirrored(images: Float32[np.ndarray, "b 3 h w"]) -> Float32[np.ndarray, "b *rest"]:
+        mirrored = run(np.ascontiguousarray(images[..., ::-1]))
+        mean: Float32[np.ndarray, "b *rest"] = run(images)
+        mean += mirrored[..., ::-1] if per_pixel else mirrored
+        mean /= 2
+        return mean
+
+    return run_mirrored if mirror else run
 
 
 def _not_run(path: Path, error: Exception) -> Exception:

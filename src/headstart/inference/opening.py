@@ -19,7 +19,10 @@ PREDICTORS: dict[str, PredictorKind] = {
 
 
 def open_predictor(
-    run_or_onnx: Path, device: str = "auto", expected: PredictorKind | None = None
+    run_or_onnx: Path,
+    device: str = "auto",
+    expected: PredictorKind | None = None,
+    mirror: bool = False,
 ) -> Predictor:
     """Return the trained network in a run's folder or in an ONNX file.
 
@@ -30,6 +33,7 @@ def open_predictor(
         run_or_onnx: a run's folder, or a file that ``headstart export`` wrote.
         device: ``"cpu"``, ``"cuda"`` or ``"auto"``.
         expected: refuses other kinds of network; by default any is opened.
+        mirror: predict the mean probability of each picture and of its mirror image.
 
     Raises:
         DataError: it is neither, is not finished, is the run of a pretext, or is of another kind.
@@ -41,24 +45,24 @@ def open_predictor(
 
         check_device(device)
         file = read_onnx(run_or_onnx)
-        return kind_of_file(file, expected).from_onnx(file)
+        return kind_of_file(file, expected).from_onnx(file, mirror)
     import torch
 
     from headstart.system.devices import pick_device
 
     chosen = torch.device(pick_device(device))
     run = read_finished_run(run_or_onnx)
-    return kind_of_run(run, expected).from_run(run, chosen)
+    return kind_of_run(run, expected).from_run(run, chosen, mirror)
 
 
-def open_segmenter(run_or_onnx: Path, device: str = "auto") -> Segmenter:
+def open_segmenter(run_or_onnx: Path, device: str = "auto", mirror: bool = False) -> Segmenter:
     """Return a trained network that segments.
 
     Raises:
         DataError: as [`open_predictor`][]; or the network does not segment.
         UsageError, MissingExtraError: as [`open_predictor`][].
     """
-    segmenter = open_predictor(run_or_onnx, device, Segmenter)
+    segmenter = open_predictor(run_or_onnx, device, Segmenter, mirror)
     assert isinstance(segmenter, Segmenter)
     return segmenter
 

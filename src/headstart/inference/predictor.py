@@ -73,7 +73,7 @@ class ExportForm:
         normalisation: what the file does with a picture first, in words.
         greys: the grey level of each class in masks; None without masks.
         colours: the colour of each class in masks; empty if masks have grey levels.
-        min_area: see [`class_maps`][headstart.inference.segmenter.class_maps].
+        min_area: see [`class_maps`][headstart.inference.class_maps.class_maps].
     """
 
     network: Network
@@ -111,6 +111,10 @@ class Predictor(Protocol):
     def digest(self) -> str:
         """SHA-256 of the file of weights, or of the ONNX file."""
 
+    @property
+    def temperature(self) -> float:
+        """The temperature that calibrates its probabilities."""
+
     @staticmethod
     def refusal(path: Path, task: str, network: str) -> DataError:
         """Return the error for a run or file of another task.
@@ -126,12 +130,22 @@ class Predictor(Protocol):
         """Return the network of a run, with its weights, on the CPU in evaluation mode."""
 
     @classmethod
-    def from_run(cls, run: FinishedRun, device: Device) -> Predictor:
-        """Return the network of a run, ready for use by PyTorch on a device."""
+    def from_run(cls, run: FinishedRun, device: Device, mirror: bool = False) -> Predictor:
+        """Return the network of a run, ready for use by PyTorch on a device.
+
+        Args:
+            run: the run.
+            device: where to compute.
+            mirror: predict the mean probability of each picture and of its mirror image.
+        """
 
     @classmethod
-    def from_onnx(cls, file: OnnxFile) -> Predictor:
+    def from_onnx(cls, file: OnnxFile, mirror: bool = False) -> Predictor:
         """Return the network of an ONNX file, ready for use by ONNX Runtime; torch is not loaded.
+
+        Args:
+            file: the file.
+            mirror: as of [`from_run`][].
 
         Raises:
             DataError: ONNX Runtime cannot run the file, or the file is not headstart's.

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-from jaxtyping import Bool, Float32, UInt8
+from jaxtyping import Float32, UInt8
 
 from headstart.config.task_settings import UNET
 from headstart.data.framing import Framing, content_size, framed, resize_image
@@ -17,6 +17,7 @@ from headstart.data.layouts.dataset import Dataset, frames_of
 from headstart.data.layouts.recognise import open_dataset
 from headstart.data.pictures.frame import Frame, read_frame
 from headstart.errors import DataError, Finding
+from headstart.inference.class_maps import AT_ONCE, PictureSizes, class_maps, resized
 from headstart.inference.finished_run import FinishedRun
 from headstart.inference.mask_files import listed
 from headstart.inference.onnx_file import OnnxFile, bad_facts
@@ -30,10 +31,11 @@ else:
     Device = Network = Any  # torch takes seconds to load, and an ONNX file needs none of it
 
 Pictures = UInt8[np.ndarray, "n 3 h w"]
-PictureSizes = Sequence[tuple[int, int]]
+ProbabilityRows = Iterator[tuple[slice, Float32[np.ndarray, "k n w"]]]
+"""Some rows of a picture, and the class probabilities of their pixels."""
+
 _BATCH = 8
 _LONGEST = 512  # side of the probabilities of a picture in tiles
-_AT_ONCE = 1 << 20  # classes times pixels that are resized at once
 _ALONE = 3  # pictures that are compared once more, alone and at another size
 _MULTIPLE = 8  # the U-Net pads pictures to multiples of it
 _PADDED = (
@@ -65,6 +67,8 @@ class Segmenter:
         framed_maps: the most probable class of each pixel of pictures at the network's size, at the
             height and width that is given for each; the third argument is their height and width
             without padding.
+        temperature: brings these probabilities, at any size, closer to how often the class is
+            right: see [`calibrated`][headstart.scores.calibration.calibrated].
     """
 
     size: tuple[int, int]
@@ -74,6 +78,7 @@ class Segmenter:
     digest: str
     probabilities: Callable[[Pictures], Float32[np.ndarray, "n k h w"]]
     framed_maps: Callable[[Pictures, PictureSizes, PictureSizes], list[UInt8[np.ndarray, "_ _"]]]
+    temperature: float = 1.0
 
     task: ClassVar[str] = "segmentation"
     dataset: ClassVar[type] = Dataset
@@ -116,14 +121,16 @@ class Segmenter:
         return network.eval()
 
     @classmethod
-    def from_run(cls, run: FinishedRun, device: Device) -> Segmenter:
+    def from_run(cls, run: FinishedRun, device: Device, mirror: bool = False) -> Segmenter:
         """See the interface."""
         import torch
 
+        from headstart.models.averaged import Mirrored
         from headstart.tasks.class_maps import segment
         from headstart.training.placement import placed, to_input
 
-        network = placed(cls.network(run), device)
+        own = cls.network(run)
+        network = placed(Mirrored(own) if mirror else own, device)
         min_area = run.facts.min_area
 
         @torch.no_grad()
@@ -138,12 +145,19 @@ class Segmenter:
             classes = segment(network, images, sizes, device, min_area, _BATCH, contents)
             return [class_map.cpu().numpy() for class_map in classes]
 
-        label_map = run.label_map()
-        size, framing = run.facts.size, run.facts.framing
-        return Segmenter(size, framing, label_map, min_area, run.digest, probabilities, maps)
+        return Segmenter(
+            run.facts.size,
+            run.facts.framing,
+            run.label_map(),
+            min_area,
+            mirrored_digest(run.digest) if mirror else run.digest,
+            probabilities,
+            maps,
+            run.temperature,
+        )
 
     @classmethod
-    def from_onnx(cls, file: OnnxFile) -> Segmenter:
+    def from_onnx(cls, file: OnnxFile, mirror: bool = False) -> Segmenter:
         """See the interface."""
         from headstart.inference.onnx_session import start_session
 
@@ -152,7 +166,7 @@ class Segmenter:
             label_map = LabelMap(facts.names, facts.greys or (), (), facts.colours)
         except ValueError:
             raise bad_facts(file.path) from None
-        run = start_session(file, [None, 3, None, None], per_pixel=True)
+        run = start_session(file, [None, 3, None, None], per_pixel=True, mirror=mirror)
 
         def probabilities(images: Pictures) -> Float32[np.ndarray, "n k h w"]:
             scaled = (part.astype(np.float32) / np.float32(255) for part in _batches(images))
@@ -168,8 +182,9 @@ class Segmenter:
                 classes += class_maps(probs, sizes[of_part], facts.min_area, contents[of_part])
             return classes
 
-        size, framing = facts.size, facts.framing
-        return Segmenter(size, framing, label_map, facts.min_area, file.digest, probabilities, maps)
+        digest = mirrored_digest(file.digest) if mirror else file.digest
+        of_file = (facts.size, facts.framing, label_map, facts.min_area, digest)
+        return Segmenter(*of_file, probabilities, maps, facts.temperature)
 
     @classmethod
     def export_form(cls, run: FinishedRun) -> ExportForm:
@@ -241,6 +256,11 @@ class Segmenter:
         )
 
 
+def mirrored_digest(digest: str) -> str:
+    """Return what says that predictions were made with mirror images too."""
+    return f"{digest} mirrored"
+
+
 def _batches(images: Pictures) -> list[UInt8[np.ndarray, "_ 3 h w"]]:
     return [images[i : i + _BATCH] for i in range(0, len(images), _BATCH)]
 
@@ -310,6 +330,23 @@ def probability_map(
     return np.concatenate(parts, axis=1)
 
 
+def probability_rows(
+    segmenter: Segmenter, picture: UInt8[np.ndarray, "h w 3"], size: tuple[int, int]
+) -> ProbabilityRows:
+    """Yield the class probabilities of a picture at its own size from above, some rows at a time.
+
+    Arguments are those of [`probability_map`][].
+    """
+    if segmenter.framing == "tile":
+        yield from blended(picture, segmenter.size, _answer(segmenter))
+        return
+    probs = probability_map(segmenter, picture, size)
+    step = max(1, AT_ONCE // (len(probs) * size[1]))
+    for top in range(0, size[0], step):
+        rows = slice(top, min(top + step, size[0]))
+        yield rows, resized(probs, size, rows)
+
+
 def _answer(segmenter: Segmenter) -> Answer:
     return lambda windows, _corners: segmenter.probabilities(np.ascontiguousarray(windows))
 
@@ -318,81 +355,3 @@ def class_maps_of(segmenter: Segmenter, pictures: Images) -> list[UInt8[np.ndarr
     """Return the most probable class of each pixel, at each picture's own size."""
     sizes = [(image.shape[0], image.shape[1]) for image in pictures]
     return maps_of(segmenter, [brought(segmenter, image) for image in pictures], sizes)
-
-
-def resized(
-    probs: Float32[np.ndarray, "k h w"], size: tuple[int, int], rows: slice = slice(None)
-) -> Float32[np.ndarray, "k h2 w2"]:
-    """Return maps resized bilinearly, as torch does with ``align_corners=False``.
-
-    Args:
-        probs: the maps.
-        size: their new height and width.
-        rows: the rows of the resized maps to return.
-
-    >>> resized(np.array([[[0, 1]]], np.float32), (1, 4)).round(2)
-    array([[[0.  , 0.25, 0.75, 1.  ]]], dtype=float32)
-    """
-    for axis, length, part in ((1, size[0], rows), (2, size[1], slice(None))):
-        old = probs.shape[axis]
-        new = np.arange(length, dtype=np.float32)[part]
-        if old == length:
-            probs = np.take(probs, new.astype(np.int64), axis)
-            continue
-        at = (new + np.float32(0.5)) * np.float32(old / length)
-        at = np.maximum(at - np.float32(0.5), 0)
-        low = np.minimum(at.astype(np.int64), old - 1)
-        high = np.minimum(low + 1, old - 1)
-        share = (at - low.astype(np.float32)).reshape((-1, 1) if axis == 1 else (-1,))
-        below, above = np.take(probs, low, axis), np.take(probs, high, axis)
-        probs = below * (1 - share) + above * share
-    return probs
-
-
-def class_maps(
-    probs: Float32[np.ndarray, "n k h w"],
-    sizes: PictureSizes,
-    min_area: float,
-    contents: PictureSizes = (),
-) -> list[UInt8[np.ndarray, "_ _"]]:
-    """Return the most probable class of each pixel, at each picture's own size.
-
-    A test ensures that [`headstart.tasks.class_maps.class_maps`][] gives the same with torch.
-
-    Args:
-        probs: of a batch of pictures.
-        sizes: height and width of each.
-        min_area: a foreground class that is the most probable on a smaller share of a picture is
-            not predicted there; its pixels get the most probable of the other classes.
-        contents: height and width of each within the probabilities, which are padded at the right
-            and the bottom; empty: none is padded.
-    """
-    contents = contents or [(probs.shape[2], probs.shape[3])] * len(probs)
-
-    def one(p: Float32[np.ndarray, "k h w"], size: tuple[int, int]) -> UInt8[np.ndarray, "_ _"]:
-        left_out = np.zeros(len(p), bool)
-        classes = _best(p, size, left_out)
-        if min_area:
-            left_out = np.bincount(classes.ravel(), minlength=len(p)) / classes.size < min_area
-            left_out[0] = False
-        return _best(p, size, left_out) if left_out.any() else classes
-
-    of_pictures = zip(probs, sizes, contents, strict=True)
-    return [one(p[:, :height, :width], size) for p, size, (height, width) in of_pictures]
-
-
-def _best(
-    probs: Float32[np.ndarray, "k h w"], size: tuple[int, int], left_out: Bool[np.ndarray, " k"]
-) -> UInt8[np.ndarray, "_ _"]:
-    """Return the most probable class that is not left out, at a size, some rows at a time.
-
-    All rows of a large photograph at once would take gigabytes.
-    """
-    classes = np.empty(size, np.uint8)
-    step = max(1, _AT_ONCE // (len(probs) * size[1]))
-    for top in range(0, size[0], step):
-        rows = slice(top, top + step)
-        part = resized(probs, size, rows)
-        part[left_out] = -1
-        classes[rows] = part.argmax(0)
-    return classes

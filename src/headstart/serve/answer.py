@@ -1,8 +1,8 @@
 """The answer to a picture: classes, probabilities and mask, as JSON.
 
 The page sends no further request about the picture. Class maps and probabilities are bytes, row by
-row, deflated (zlib) and in base64. Probabilities are scaled to 0 to 255 and have the size of
-[`probability_map`][headstart.inference.segmenter.probability_map].
+row, deflated (zlib) and in base64. Probabilities are calibrated, scaled to 0 to 255, and have the
+size of [`probability_map`][headstart.inference.segmenter.probability_map].
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from PIL import Image
 from headstart.data.label_map import IGNORE
 from headstart.inference.mask_files import mask_png
 from headstart.inference.segmenter import Segmenter, brought, maps_of, probability_map
+from headstart.scores.calibration import calibrated
 from headstart.scores.overlap import dice_of_frames
 
 # The network segments one picture at a time, with all threads: two would share the same cores and
@@ -57,6 +58,7 @@ def answer(
     with _NETWORK:
         probs = probability_map(segmenter, given, (height, width))
         (classes,) = maps_of(segmenter, [given], [(height, width)])
+    certain = calibrated(probs, segmenter.temperature, axis=0)
     response: dict[str, Any] = {
         "height": height,
         "width": width,
@@ -66,7 +68,7 @@ def answer(
         "probabilities": {
             "height": probs.shape[1],
             "width": probs.shape[2],
-            "values": _packed((probs * 255).round().astype(np.uint8)),
+            "values": _packed((certain * 255).round().astype(np.uint8)),
         },
     }
     if shown:

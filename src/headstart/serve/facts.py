@@ -201,6 +201,9 @@ def _about(about: About, segmenter: Segmenter) -> list[tuple[str, str]]:
     if segmenter.min_area:
         rule = f"classes on less than {100 * segmenter.min_area:g} % of a picture are left out"
         pairs.append(("Small areas", rule))
+    if segmenter.temperature != 1:
+        rule = f"calibrated on validation frames, temperature {segmenter.temperature:.2f}"
+        pairs.append(("Probabilities", rule))
     return [*pairs, ("SHA-256", segmenter.digest)]
 
 

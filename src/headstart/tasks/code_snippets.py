@@ -143,7 +143,7 @@ def onnx_code(
         framing: how pictures become pictures of that size.
         names: names of the classes.
         greys: grey level of each class in the mask.
-        min_area: see [`class_maps`][headstart.inference.segmenter.class_maps].
+        min_area: see [`class_maps`][headstart.inference.class_maps.class_maps].
     """
     height, width = size
     about = {"classes": _list(names), "greys": list(greys), "height": height, "width": width}

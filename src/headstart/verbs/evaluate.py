@@ -32,6 +32,7 @@ def evaluate(
     data: Path | str,
     *,
     split: str = "test",
+    tta: bool = False,
     device: str = "auto",
 ) -> EvaluateResult:
     """Score a run, or masks from anywhere, on a split of a dataset; writes nothing.
@@ -41,20 +42,27 @@ def evaluate(
             frames; of a study or a cross-validation, several networks predict together.
         data: the dataset's folder.
         split: ``"train"``, ``"validation"`` or ``"test"``.
+        tta: score the mean probability of each picture and of its mirror image; the scores then
+            have the entry ``tta``.
         device: ``"cpu"``, ``"cuda"`` or ``"auto"``.
 
     Raises:
-        UsageError: there is no such split or device, or masks are given for class folders.
+        UsageError: there is no such split or device, masks are given for class folders, or
+            with ``tta``.
         DataError: the run is not finished, or pictures or masks are at fault.
     """
     run_or_masks, data = Path(run_or_masks), Path(data)
     _, open_data = find_task(data)
     dataset = open_data()
     if is_onnx(run_or_masks) or (run_or_masks / "config.json").exists():
-        scores = evaluate_run(run_or_masks, dataset, split, device)
+        scores = evaluate_run(run_or_masks, dataset, split, device, tta)
         return EvaluateResult(scores, () if is_onnx(run_or_masks) else told(run_or_masks))
     if not kind_for(dataset).predicts_masks:
         message = f"{data} has classes, and {run_or_masks} is not a run"
         hint = "give the folder that train wrote, its --out"
+        raise UsageError(Finding("not-a-run", "error", message, hint))
+    if tta:
+        message = f"--tta predicts mirror images too; {run_or_masks} holds masks, not a run"
+        hint = "leave --tta out, or give the run's folder"
         raise UsageError(Finding("not-a-run", "error", message, hint))
     return EvaluateResult(evaluate_masks(run_or_masks, dataset, split))

@@ -19,7 +19,13 @@ from headstart.data.layouts.recognise import recognise
 from headstart.data.pictures.clip import is_clip, open_clip
 from headstart.data.pictures.frame import Frame
 from headstart.errors import DataError, Finding, UsageError
-from headstart.inference.format_names import WRITTEN, AnnotationFormat, MaskFormat
+from headstart.inference.format_names import (
+    PROBABILITIES,
+    WRITTEN,
+    AnnotationFormat,
+    MaskFormat,
+    ProbabilityFormat,
+)
 from headstart.inference.members import told
 from headstart.inference.opening import kind_at, open_predictor, open_segmenter
 from headstart.inference.predictor import Predictor
@@ -33,7 +39,7 @@ if TYPE_CHECKING:
 
 Step = Callable[[int, int | None], None]
 
-_OF_PICTURES = ("masks", "overlays", "classes.csv", *WRITTEN)
+_OF_PICTURES = ("masks", "overlays", "classes.csv", PROBABILITIES, *WRITTEN)
 """Files and folders in ``out`` of pictures, so that no folder of a clip may have their names."""
 
 
@@ -60,6 +66,7 @@ class PredictResult:
         masks: the folder of the masks.
         overlays: the folder of the overlays of pictures.
         classes: ``classes.csv``, of a classifier.
+        probabilities: the folder of the probabilities of each class.
         annotations: files or folders of the masks in the format of an annotation tool.
         clip: what came of a single clip, beside ``overlay.mp4``, ``areas.csv`` and
             ``timeline.png``.
@@ -72,6 +79,7 @@ class PredictResult:
     masks: Path | None = None
     overlays: Path | None = None
     classes: Path | None = None
+    probabilities: Path | None = None
     annotations: tuple[Path, ...] = ()
     clip: ClipPrediction | None = None
     clips: tuple[PredictedClip, ...] = ()
@@ -81,7 +89,12 @@ class PredictResult:
         """Return an object of schema 1."""
         if self.clip is not None:
             return self.clip.to_json(self.folder)
-        files = {"masks": self.masks, "overlays": self.overlays, "classes": self.classes}
+        files = {
+            "masks": self.masks,
+            "overlays": self.overlays,
+            "classes": self.classes,
+            "probabilities": self.probabilities,
+        }
         result: dict[str, Any] = {"schema": 1, "pictures": self.pictures}
         result |= {name: str(path) for name, path in files.items() if path is not None}
         if self.annotations:
@@ -101,6 +114,8 @@ def predict(
     split: str | None = None,
     format: MaskFormat = "masks",  # noqa: A002
     masks: bool = False,
+    probabilities: ProbabilityFormat | None = None,
+    tta: bool = False,
     device: str = "auto",
     step: Step | None = None,
 ) -> PredictResult:
@@ -120,70 +135,105 @@ def predict(
         format: the format of annotations to write beside the masks of pictures: ``"coco"``,
             ``"labelme"``, ``"yolo"`` or ``"cvat"``; ``"masks"``: only masks.
         masks: also write a mask for every frame of a clip.
+        probabilities: also write the calibrated probability of each class for each pixel of
+            pictures: ``"png"``, 16 bits, a file for each class; or ``"npz"``.
+        tta: predict the mean probability of each picture and of its mirror image (left and right
+            swapped), which takes twice as long.
         device: ``"cpu"``, ``"cuda"`` or ``"auto"``.
         step: hears how many frames of a clip are done, of about how many.
 
     Raises:
         UsageError: there is no such split or device, ``out`` holds something else, a clip is given
-            to a classifier, a format is given for a clip or a classifier, or a dataset with masks
+            to a classifier, a format or
+            probabilities are given for a clip or a classifier, or a dataset with masks
             comes without a split.
         DataError: the run is not finished, or pictures or clips cannot be read; those of a folder
             that can be read have been predicted.
         LockedError, DiskError, MissingExtraError, InterruptedRun: as their names say.
     """
     run = Path(run)
-    form = None if format == "masks" else format
-    result = _predict(run, Path(source), Path(out), split, form, masks, device, step)
+    extras = _Extras(None if format == "masks" else format, probabilities)
+    network = _Network(run, device, tta)
+    result = _predict(network, Path(source), Path(out), split, extras, masks, step)
     return replace(result, findings=(*told(run), *result.findings))
 
 
+@dataclass(frozen=True)
+class _Network:
+    """What predicts: a run or a file, the device, and whether mirror images count too."""
+
+    path: Path
+    device: str
+    mirror: bool
+
+    def predictor(self) -> Predictor:
+        return open_predictor(self.path, self.device, mirror=self.mirror)
+
+    def segmenter(self) -> Segmenter:
+        return open_segmenter(self.path, self.device, self.mirror)
+
+
+@dataclass(frozen=True)
+class _Extras:
+    """What is written beside the masks of pictures."""
+
+    form: AnnotationFormat | None
+    probabilities: ProbabilityFormat | None
+
+    @property
+    def option(self) -> str:
+        """The option that asks for it; empty if nothing does."""
+        if self.form is not None:
+            return f"--format {self.form}"
+        return "" if self.probabilities is None else f"--probabilities {self.probabilities}"
+
+
 def _predict(
-    run: Path,
+    network: _Network,
     source: Path,
     out: Path,
     split: str | None,
-    form: AnnotationFormat | None,
+    extras: _Extras,
     masks: bool,
-    device: str,
     step: Step | None,
 ) -> PredictResult:
+    run = network.path
     kind = kind_at(run)
-    if form is not None and not kind.predicts_masks:
-        raise _no_annotations(form, f"{run} is a classifier, which predicts no masks")
+    if extras.option and not kind.predicts_masks:
+        raise _not_of_pictures(extras, f"{run} is a classifier, which predicts no masks")
     if split is not None:
         dataset = labelled_task(kind.task).open(source)
-        if form is not None:
-            frames, predictor = frames_of(dataset, split), open_segmenter(run, device)
-            return _predict_frames(predictor, frames, dataset.root, out, form)
-        predictions = open_predictor(run, device).predict_split(dataset, split, out)
+        if extras.option:
+            frames, predictor = frames_of(dataset, split), network.segmenter()
+            return _predict_frames(predictor, frames, dataset.root, out, extras)
+        predictions = network.predictor().predict_split(dataset, split, out)
         return _written(predictions.pictures, predictions.files, out)
     if is_clip(source):
         if not kind.predicts_masks:
             message = f"{run} is a classifier, which takes pictures; {source} is a clip"
             hint = "give a run that segments, or the clip's frames as pictures"
             raise UsageError(Finding("clip-for-classifier", "error", message, hint))
-        if form is not None:
-            raise _no_annotations(form, f"{source} is a clip")
-        prediction = _predict_clip(lambda: open_segmenter(run, device), source, out, masks, step)
+        if extras.option:
+            raise _not_of_pictures(extras, f"{source} is a clip")
+        prediction = _predict_clip(network.segmenter, source, out, masks, step)
         warnings = prediction.warnings
         files = {} if prediction.masks is None else {"masks": prediction.masks}
         result = _written(prediction.frames, files, out)
         return replace(result, clip=prediction, findings=warnings)
     folder = _find(run, source, kind.predicts_masks)
-    if form is not None and not folder.frames:
-        raise _no_annotations(form, f"{source} holds only clips")
+    if extras.option and not folder.frames:
+        raise _not_of_pictures(extras, f"{source} holds only clips")
     clip_folders = _clip_folders(folder)
     if clip_folders:
         require("video")
-    result = _predict_folder(
-        open_predictor(run, device), folder, clip_folders, out, form, masks, step
-    )
+    found = (folder, clip_folders, out, extras, masks, step)
+    result = _predict_folder(network.predictor(), *found)
     return replace(result, findings=(*folder.passed_over, *result.findings))
 
 
-def _no_annotations(form: str, reason: str) -> UsageError:
-    message = f"--format {form} is for masks of pictures; {reason}"
-    hint = "leave --format out"
+def _not_of_pictures(extras: _Extras, reason: str) -> UsageError:
+    message = f"{extras.option} is for masks of pictures; {reason}"
+    hint = f"leave {extras.option.split()[0]} out"
     return UsageError(Finding("format-of-pictures", "error", message, hint))
 
 
@@ -238,7 +288,7 @@ def _predict_folder(
     folder: PictureFolder,
     clip_folders: Mapping[Path, Path],
     out: Path,
-    form: AnnotationFormat | None,
+    extras: _Extras,
     masks: bool,
     step: Step | None,
 ) -> PredictResult:
@@ -247,7 +297,7 @@ def _predict_folder(
     result = PredictResult(out, 0)
     if folder.frames:
         try:
-            result = _predict_frames(predictor, folder.frames, folder.root, out, form)
+            result = _predict_frames(predictor, folder.frames, folder.root, out, extras)
         except DataError as error:
             faults += error.findings
     clips: list[PredictedClip] = []
@@ -274,16 +324,18 @@ def _predict_frames(
     frames: Sequence[Frame],
     root: Path,
     out: Path,
-    form: AnnotationFormat | None,
+    extras: _Extras,
 ) -> PredictResult:
-    if form is None:
+    if not extras.option:
         predictions = predictor.predict_pictures(frames, root, out)
         return _written(predictions.pictures, predictions.files, out)
     from headstart.inference.masks import predict as predict_masks
 
     assert isinstance(predictor, Segmenter)
-    annotations = predict_masks(predictor, frames, root, out, form)
-    files = {name: out / name for name in ("masks", "overlays")}
+    args = (predictor, frames, root, out, extras.form, extras.probabilities)
+    annotations = predict_masks(*args)
+    written = ("masks", "overlays", *((PROBABILITIES,) if extras.probabilities else ()))
+    files = {name: out / name for name in written}
     return replace(_written(len(frames), files, out), annotations=annotations)
 
 
@@ -294,6 +346,7 @@ def _written(pictures: int, files: Mapping[str, Path], out: Path) -> PredictResu
         masks=files.get("masks"),
         overlays=files.get("overlays"),
         classes=files.get("classes"),
+        probabilities=files.get(PROBABILITIES),
     )
 
 
