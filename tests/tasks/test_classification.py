@@ -75,6 +75,8 @@ def test_calibration_is_over_pictures(probed: Path) -> None:
     scores = json.loads((probed / "scores.json").read_text())
     for part in (record.before, record.after):
         assert part.sums[:, :2].sum(0) == pytest.approx([12, 12 * scores["accuracy"]])
+    card = (probed / "README.md").read_text()
+    assert (record.reason or f"temperature {record.temperature:.2f}") in card
 
 
 def test_the_head_alone_changes_and_all_else_is_bit_identical(probed: Path, weights: Path) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 from headstart.config.records import SCRATCH, PretextConfig, RunConfig
 from headstart.config.task_settings import UNET
 from headstart.errors import printable
+from headstart.records.calibration import Calibration, read_calibration
 from headstart.records.run_records import (
     Environment,
     MovedTensors,
@@ -57,6 +58,8 @@ def _card(
         _about_scores(scores, facts),
         _score_table(scores),
         _class_table(scores, things),
+        "## Certainty",
+        _certainty(read_calibration(out), facts.unit),
         "## Weaknesses",
         _items(facts.weak)
         or f"Every class scores {WEAK} or more, on at least {FEW} {scores['split']} {things}.",
@@ -246,6 +249,20 @@ def _about_scores(scores: Mapping[str, Any], facts: CardFacts) -> str:
     if scores["collapsed"]:
         words += f"\n\n**Collapsed: the network predicts one class for all of these {things}.**"
     return words
+
+
+def _certainty(record: Calibration | None, unit: str) -> str:
+    """Return how well confidence matches accuracy."""
+    assert record is not None  # it is written with the scores
+    if record.reason:
+        return f"Probabilities are as the network gives them (temperature 1): {record.reason}."
+    before, after = record.before, record.after
+    return (
+        f"`headstart predict` divides the logits by the temperature {record.temperature:.2f}, "
+        f"fitted on the validation split. On the {record.split} {unit}s that changes the expected "
+        f"calibration error from {_shown(before.ece)} to {_shown(after.ece)}, and the negative log "
+        f"likelihood from {_shown(before.nll)} to {_shown(after.nll)} (lower is better)."
+    )
 
 
 def _score_table(scores: Mapping[str, Any]) -> str:
