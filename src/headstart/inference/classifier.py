@@ -284,8 +284,8 @@ def write_classes(
     """
     rows: list[tuple[str, ...]] = [("picture", "class", "probability", *classes)]
     scaled = calibrated(probabilities, temperature)
-    # the best before scaling, which may round two classes to a tie
-    for name, best, row in zip(names, probabilities.argmax(1).tolist(), scaled, strict=True):
+    for name, own, row in zip(names, probabilities, scaled, strict=True):
+        best = int(own.argmax())  # before scaling, which may round two classes to a tie
         rows.append((name, classes[best], f"{row[best]:.6f}", *(f"{p:.6f}" for p in row)))
     path, text = out / "classes.csv", csv_text(rows)
     _refuse_other_classes(path, text)  # before a lock is made

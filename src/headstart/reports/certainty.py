@@ -78,7 +78,7 @@ def _over_seeds(values: Spread | None) -> Entry:
 
 
 def _values(record: Calibration | None) -> tuple[float | None, ...]:
-    """Return the values of [`_COLUMNS`][]."""
+    """Return temperature and errors, as the table has them."""
     if record is None:
         return (None,) * len(_COLUMNS)
     before, after = record.before, record.after

@@ -31,8 +31,8 @@ likelihood."""
 
 
 def calibrated(
-    probs: Float32[np.ndarray, "..."], temperature: float, axis: int = -1
-) -> Float32[np.ndarray, "..."]:
+    probs: Float[np.ndarray, "..."], temperature: float, axis: int = -1
+) -> Float[np.ndarray, "..."]:
     """Return probabilities as the softmax of their logits divided by a temperature.
 
     Args:
@@ -47,13 +47,13 @@ def calibrated(
         return probs
     highest = probs.max(axis, keepdims=True)
     scaled = (np.maximum(probs, _SMALLEST) / highest) ** np.float32(1 / temperature)
-    return np.asarray(scaled / scaled.sum(axis, keepdims=True), dtype=np.float32)
+    return np.asarray(scaled / scaled.sum(axis, keepdims=True))
 
 
 def bins_of(
     probs: Float32[np.ndarray, "n k"], truth: Integer[np.ndarray, " n"], temperature: float
 ) -> Bins:
-    """Return predictions by bin of confidence; see [`Bins`][].
+    """Return predictions by bin of confidence; see [`Bins`][headstart.scores.calibration.Bins].
 
     Bin ``i`` of 15 holds confidences in ``(i / 15, (i + 1) / 15]``.
 
