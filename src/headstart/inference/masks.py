@@ -144,9 +144,9 @@ def _predict_batch(
 def _write_probabilities(
     segmenter: Segmenter, pictures: Sequence[_Picture], out: Path, form: ProbabilityFormat
 ) -> None:
-    """Write the probabilities of a batch, which the network predicts once more.
+    """Write the probabilities of a batch, which the network predicts a second time.
 
-    Its masks come from the same logits on the device of the network, bit for bit as without this.
+    Masks are made apart, so they are the same bytes with and without probabilities.
     """
     for picture in pictures:
         name, size = picture.frame.name, picture.size

@@ -78,7 +78,7 @@ class Facts(FrozenModel):
     size: Size
     framing: Framing = "squeeze"
     min_area: float = Field(0.0, ge=0, lt=1)
-    temperature: float = Field(1.0, gt=0)
+    temperature: float = Field(1.0, gt=0, allow_inf_nan=False)
     input: str
     normalisation: str
     mean: tuple[float, ...]
