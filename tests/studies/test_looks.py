@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from headstart.cli.study import _show_plan
 from headstart.config.files import read_study_config, study_to_json
 from headstart.config.option_values import FEWEST_SEEDS, parse_looks
 from headstart.config.options import StudyOptions
@@ -16,12 +17,14 @@ from headstart.config.records import StudyConfig
 from headstart.config.resolve import study_config
 from headstart.errors import UsageError
 from headstart.studies.cells import cells
+from headstart.studies.costs import NOTHING
 from headstart.studies.ledger import line_of, write_ledger
 from headstart.studies.looks import error_with_more_seeds, look_at, look_sentence, seen_by
 from headstart.studies.plan import plan
 from headstart.studies.summary import write_summary
 from headstart.studies.verdicts import compare
 from headstart.studies.wording import sentences
+from headstart.verbs.study import StudyResult
 from tests.studies.test_ledger import TASK, write_finished
 from tests.studies.test_study import tiny_study
 from tests.studies.test_verdicts import a_run
@@ -181,3 +184,19 @@ def test_the_report_says_which_look_it_is_and_what_it_costs() -> None:
     assert "look 2 of 3" in planned and "5, 10, 20" in planned and "1.7 %" in planned
     seen = look_sentence(asdict(look_at(config(20, seen=(5, 10)), 20)))
     assert "look 3" in seen and "1.7 %" in seen and "9.2 %" in seen and "--looks" in seen
+
+
+def test_a_dry_run_says_the_looks_and_what_would_be_shown(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    row = {
+        "labels": 30, "tune": "all", "start": "chroma", "against": "scratch", "seeds": 10,
+        "difference": 0.0312, "margin": 0.02, "groups": None, "seeds_needed": 20,
+        "frames_needed": 170,
+    }  # fmt: skip
+    planned = config(10, looks=(5, 10, 20))
+    _show_plan(StudyResult(Path("x"), planned, (), None, 10, NOTHING, (row,)), 1, json=True)
+    said = capsys.readouterr()
+    for fact in ("5, 10, 20 seeds", "0.031", "0.02", "with 20 seeds or 170 test pictures"):
+        assert fact in said.err
+    assert '"seeds_needed": 20' in said.out

@@ -79,6 +79,18 @@ def error_with_more_seeds(config: StudyConfig, complete: int) -> float:
     return (1 - LEVEL) / (len(look.seeds) + 1)
 
 
+def at_a_look(config: StudyConfig, seeds: int | None) -> int | None:
+    """Return the number of seeds of the first planned look that has as many.
+
+    >>> settings = {"schema": 1, "data": "d", "starts": ["scratch"], "labels": [30], "seeds": [1]}
+    >>> planned = StudyConfig.model_validate({**settings, "looks": [5, 10]})
+    >>> at_a_look(planned, 7), at_a_look(planned, 12)
+    (10, 12)
+    """
+    later = [n for n in config.looks or () if seeds is not None and n >= seeds]
+    return later[0] if later else seeds
+
+
 def look_sentence(look: dict[str, Any] | None) -> str:
     """Return what the looks of a ``study.json`` mean for its verdicts; "" for a single look.
 
@@ -86,9 +98,9 @@ def look_sentence(look: dict[str, Any] | None) -> str:
     >>> settings = {"schema": 1, "data": "d", "starts": ["scratch"], "labels": [30]}
     >>> seen = StudyConfig.model_validate({**settings, "seeds": range(10), "seen": [5]})
     >>> print(look_sentence(asdict(look_at(seen, 10))))  # doctest: +NORMALIZE_WHITESPACE
-    Seeds were added after a report was there: this is look 2, after 5 seeds. It may be wrong in
-    2.5 % of such studies, and any of its looks in 7.5 %, not 5 %. Plan the looks of the next study
-    (--looks).
+    Seeds were added after a report was there: this is look 2, after 5 seeds. Its verdicts are
+    wrong in at most 2.5 % of such studies, but those of any look in up to 7.5 %, not 5 %. Plan the
+    looks of the next study (--looks).
     """
     if look is None:
         return ""
@@ -97,13 +109,14 @@ def look_sentence(look: dict[str, Any] | None) -> str:
     if look["number"] <= look["planned"]:
         seeds = ", ".join(map(str, look["seeds"]))
         return (
-            f"This is look {look['number']} of {look['planned']}, planned at {seeds} seeds. The "
-            f"{total} of wrong studies that are allowed are shared by all looks, {own} each."
+            f"This is look {look['number']} of {look['planned']}, planned at {seeds} seeds. Its "
+            f"verdicts are wrong in at most {own} of such studies, those of any look in {total}."
         )
     return (
         f"Seeds were added after a report was there: this is look {look['number']}, after "
-        f"{' and '.join(before)} seeds. It may be wrong in {own} of such studies, and any of its "
-        f"looks in {total}, not 5 %. Plan the looks of the next study (--looks)."
+        f"{' and '.join(before)} seeds. Its verdicts are wrong in at most {own} of such studies, "
+        f"but those of any look in up to {total}, not 5 %. Plan the looks of the next study "
+        "(--looks)."
     )
 
 

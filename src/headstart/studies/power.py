@@ -185,7 +185,7 @@ def _shares(df: int | float) -> Any:
     """Return equally likely values of a mean square over its expectation: ``chi2 / df``.
 
     >>> _shares(4)[[0, -1]].round(2), round(float(_shares(4).mean()), 2)
-    (array([0.19, 2.52]), 0.99)
+    (array([0.16, 2.48]), 0.98)
     """
     from scipy.special import chdtri
 

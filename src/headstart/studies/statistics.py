@@ -325,8 +325,8 @@ def combined(squares: tuple[float, float, float], seeds: int, units: int) -> tup
         seeds: their number.
         units: the number of frames or groups.
 
-    >>> combined((5.0, 2.0, 1.0), seeds=5, units=50)
-    (6.0, ((0.8333333333333334, 4), (0.16666666666666666, 49)))
+    >>> combined((3.0, 2.0, 1.0), seeds=5, units=50)
+    (4.0, ((0.75, 4), (0.25, 49)))
     """
     of_seeds, of_units, rest = squares
     sides = (of_seeds, seeds - 1), (of_units, units - 1)

@@ -18,7 +18,7 @@ from headstart.scores.pooled import Groups, PooledScore, Usable
 from headstart.studies import power
 from headstart.studies import statistics as stats
 from headstart.studies.labels_saved import labels_saved
-from headstart.studies.looks import error_with_more_seeds, look_at
+from headstart.studies.looks import at_a_look, error_with_more_seeds, look_at
 from headstart.tasks.interface import LabelledTask
 from headstart.tasks.lookup import labelled_task
 
@@ -129,7 +129,7 @@ def compare(
         waiting: dict[str, Any] = {"low": None, "high": None, "verdict": "too few seeds"}
         compared = [replace(c, **waiting) if c.seeds < look.needed else c for c in compared]
     comparisons = [
-        {**pairing, "metric": score.name, **asdict(c), **outlook(estimate, c, more)}
+        {**pairing, "metric": score.name, **asdict(c), **outlook(estimate, c, config, more)}
         for pairing, estimate, c in zip(pairings, estimates, compared, strict=True)
     ]
     saved = _labels_saved(runs, config, usable, groups, score, comparisons)
@@ -203,20 +203,21 @@ def prospects(
         if (margin := config.margin) is not None:
             row["margin"] = margin
             row["groups"] = None if groups is None else len(np.unique(groups))
-            row["seeds_needed"] = power.seeds_for(estimate, margin, level)
+            row["seeds_needed"] = at_a_look(config, power.seeds_for(estimate, margin, level))
             row["frames_needed"] = power.units_for(estimate, margin, level)
         rows.append(row)
     return tuple(rows)
 
 
 def outlook(
-    estimate: stats.Estimate, comparison: stats.Comparison, share: float = 1.0
+    estimate: stats.Estimate, comparison: stats.Comparison, config: StudyConfig, share: float
 ) -> dict[str, Any]:
     """Return what more seeds would bring.
 
     Args:
         estimate: the difference.
         comparison: its verdict.
+        config: configuration of the study.
         share: error of the next look, after more seeds, over that of this one.
 
     Returns:
@@ -227,7 +228,8 @@ def outlook(
     result: dict[str, Any] = {"better_on_another_seed": power.better_on_another_seed(estimate)}
     if comparison.verdict == "no difference shown" and comparison.margin is not None:
         level = 1 - (1 - comparison.level) * share
-        result["seeds_needed"] = power.seeds_for(estimate, comparison.margin, level)
+        needed = power.seeds_for(estimate, comparison.margin, level)
+        result["seeds_needed"] = at_a_look(config, needed)
         result["frames_needed"] = power.units_for(estimate, comparison.margin, comparison.level)
     return result
 
