@@ -18,14 +18,13 @@ from __future__ import annotations
 import argparse
 import csv
 import json
-from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.special import stdtrit
+from alternatives import METHODS, half_of, ours
 from simulated import (
     FOLDED,
     FRAMES,
@@ -45,89 +44,6 @@ from headstart.system.disk import write_json
 SHIFT = 0.5  # logits; a true difference of about 0.03
 POWER_SEEDS, POWER_SIZES = (3, 5, 10, 20), (0.02, 0.05, 0.10)
 BUDGETS = {30: -0.6, 75: -0.1, 300: 0.5}  # of labels; the lead over the other start's 300, logits
-
-Squares = tuple[float, float, float]
-Half = Callable[[Squares, int, int, float], float]
-"""Half an interval, times the root of seeds x units; from mean squares, seeds, units and a tail."""
-
-
-def ours(squares: Squares, s: int, u: int, tail: float) -> float:
-    """The interval of verdicts, also with fewer than five seeds."""
-    variance, parts = stats.combined(squares, s, u)
-    return stats.t_of(parts, tail) * variance**0.5
-
-
-def raised(squares: Squares, s: int, u: int, tail: float) -> float:
-    """The interval until decision 0034: both mean squares are raised to that of the rest."""
-    seeds, units, rest = squares
-    return ours((max(seeds, rest), max(units, rest), rest), s, u, tail)
-
-
-def three_ts(squares: Squares, s: int, u: int, tail: float) -> float:
-    """The rest has degrees of freedom of its own, so that it is not multiplied by a large t."""
-    seeds, units, rest = squares
-    parts = (max(seeds - rest, 0), s - 1), (max(units - rest, 0), u - 1), (rest, (s - 1) * (u - 1))
-    variance = sum(part for part, _ in parts)
-    return sum(part * t(tail, df) for part, df in parts) / variance**0.5
-
-
-def larger(squares: Squares, s: int, u: int, tail: float) -> float:
-    """Ours, but never below the interval over frames alone."""
-    return max(ours(squares, s, u, tail), over_units(squares, s, u, tail))
-
-
-def over_seeds(squares: Squares, s: int, _u: int, tail: float) -> float:
-    """Student's t over seeds."""
-    return t(tail, s - 1) * squares[0] ** 0.5
-
-
-def over_units(squares: Squares, _s: int, u: int, tail: float) -> float:
-    """Student's t over frames."""
-    return t(tail, u - 1) * squares[1] ** 0.5
-
-
-def satterthwaite(squares: Squares, s: int, u: int, tail: float) -> float:
-    """Our variance with a single number of degrees of freedom."""
-    variance, parts = stats.combined(squares, s, u)
-    freedom = 1 / sum(share**2 / df for share, df in parts)
-    return t(tail, freedom) * variance**0.5
-
-
-def pooled(squares: Squares, s: int, u: int, tail: float) -> float:
-    """headstart's first: Satterthwaite, and what is not above the rest is pooled with it."""
-    seeds, units, rest = squares
-    main, df = [(seeds, s - 1), (units, u - 1)], float((s - 1) * (u - 1))
-    for ms, d in sorted(main):
-        if ms <= rest * (1 + 1e-9) and d > 1:
-            rest, df = (rest * df + ms * d) / (df + d), df + d
-            main.remove((ms, d))
-    terms = [*((max(ms, rest), d) for ms, d in main), ((1 - len(main)) * rest, df)]
-    variance = sum(ms for ms, _ in terms)
-    freedom = variance**2 / sum(ms**2 / d for ms, d in terms)
-    return t(tail, max(freedom, min((d for _, d in main), default=df))) * variance**0.5
-
-
-METHODS: dict[str, Half] = {
-    "two-way": ours,
-    "raised to the rest": raised,
-    "never below frames alone": larger,
-    "Satterthwaite": satterthwaite,
-    "a t for the rest": three_ts,
-    "pooled, Satterthwaite": pooled,
-    "over seeds alone": over_seeds,
-    "over frames alone": over_units,
-}
-
-
-def t(tail: float, df: float) -> float:
-    return -float(stdtrit(df, tail))
-
-
-def half_of(method: Half, estimate: stats.Estimate, error: float = 1 - stats.LEVEL) -> float:
-    """Half the interval of an estimate, by any of the methods."""
-    assert estimate.squares is not None
-    s, u = estimate.seeds, estimate.units
-    return method(estimate.squares, s, u, error / 2) / (s * u) ** 0.5
 
 
 def covered(
@@ -217,15 +133,12 @@ def cases() -> dict[str, tuple[Effects, int]]:
     return every
 
 
-def many_frames(count: int) -> dict[str, Any]:
+def many_frames(effects: Effects, count: int) -> dict[str, Any]:
     """On 200 frames, where the seeds count for more: coverage, and errors among six."""
-    rows: dict[str, Any] = {}
-    for name, effects in SCENARIOS.items():
-        rows[name] = {
-            "difference": covered(effects, SHIFT, 5, count, 200),
-            "six comparisons, any wrong": several(effects, 5, count, 200),
-        }
-    return rows
+    return {
+        "difference": covered(effects, SHIFT, 5, count // 2, 200),
+        "six comparisons, any wrong": several(effects, 5, count, 200),
+    }
 
 
 def few_frames(count: int) -> dict[str, Any]:
@@ -377,6 +290,7 @@ def main() -> None:
     parser.add_argument("--b", type=Path, nargs="+", default=[], help="of another, the same seeds")
     parser.add_argument("--studies", type=int, default=2000)
     parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--only", choices=("200 frames",), help="and keep the rest of OUT")
     args = parser.parse_args()
     n = args.studies
     old = json.loads(args.out.read_text()) if args.out.exists() else {}
@@ -385,9 +299,14 @@ def main() -> None:
     if args.a:
         record["measured"] = measure(read_runs(args.a), read_runs(args.b))
     with ProcessPoolExecutor(args.jobs) as pool:
+        on_200 = {name: pool.submit(many_frames, e, n) for name, e in SCENARIOS.items()}
+        of_200 = {name: future.result() for name, future in on_200.items()}
+        if args.only:
+            write_json(args.out, {**old, args.only: of_200})
+            return
+        record["200 frames"] = of_200
         of_cases = {name: pool.submit(case, e, n, f) for name, (e, f) in cases().items()}
         others = {
-            "200 frames": pool.submit(many_frames, n // 2),
             "few frames": pool.submit(few_frames, n // 2),
             "one score": pool.submit(single_scores, n // 4),
             "labels saved": pool.submit(labels, n // 8),

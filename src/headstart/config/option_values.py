@@ -55,8 +55,12 @@ def parse_labels(value: int | str) -> int | None:
     raise UsageError(Finding("bad-labels", "error", message))
 
 
-def parse_seeds(value: int | str | Sequence[int]) -> tuple[int, ...]:
+def parse_seeds(
+    value: int | str | Sequence[int] | None, looks: tuple[int, ...] | None = None
+) -> tuple[int, ...]:
     """Return seeds: a single number says how many, several say which.
+
+    None means as many as the first of the planned looks has, else 5.
 
     Raises:
         UsageError: it is neither.
@@ -64,6 +68,8 @@ def parse_seeds(value: int | str | Sequence[int]) -> tuple[int, ...]:
     >>> parse_seeds("3"), parse_seeds(3), parse_seeds("2,7"), parse_seeds("7,"), parse_seeds([7])
     ((1, 2, 3), (1, 2, 3), (2, 7), (7,), (7,))
     """
+    if value is None:
+        value = looks[0] if looks else FEWEST_SEEDS
     text = str(value) if isinstance(value, int | str) else ",".join(map(str, value)) + ","
     parts = listed(text.removesuffix(","))
     if not all(re.fullmatch(r"\d{1,18}", part, re.ASCII) for part in parts):
@@ -78,8 +84,8 @@ def parse_seeds(value: int | str | Sequence[int]) -> tuple[int, ...]:
     return tuple(range(1, numbers[0] + 1))
 
 
-def parse_looks(value: int | str | Sequence[int]) -> tuple[int, ...]:
-    """Return the numbers of seeds at which a study is compared.
+def parse_looks(value: int | str | Sequence[int] | None) -> tuple[int, ...] | None:
+    """Return the numbers of seeds at which a study is compared; None if no looks are planned.
 
     Raises:
         UsageError: they are not numbers that grow, from 5 to 1000.
@@ -87,6 +93,8 @@ def parse_looks(value: int | str | Sequence[int]) -> tuple[int, ...]:
     >>> parse_looks("5,10,20"), parse_looks(8), parse_looks([5, 10])
     ((5, 10, 20), (8,), (5, 10))
     """
+    if value is None:
+        return None
     text = str(value) if isinstance(value, int | str) else ",".join(map(str, value))
     parts = [part.strip() for part in text.split(",")]
     numbers = [int(part) for part in parts if re.fullmatch(r"\d{1,4}", part, re.ASCII)]

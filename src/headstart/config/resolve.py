@@ -54,11 +54,7 @@ from headstart.data.task import TaskName, task_of
 from headstart.system.devices import DeviceName
 from headstart.system.processor import available_threads
 
-MARGIN = 0.02
-"""The default margin of a study, in its score: a fiftieth of the way from nothing to all right."""
-
-SEEDS = 5
-"""The default number of seeds of a study without planned looks."""
+MARGIN = 0.02  # default of a study, in its score: a fiftieth of the way from nothing to all right
 
 _Value = TypeVar("_Value")
 AnyConfig = RunConfig | PretextConfig | StudyConfig
@@ -180,12 +176,8 @@ def study_config(
     pretext_network = shared.model if settings.pretexts else UNET
     pretext_recipe = recipe_of_pretext(options, recipe, pretext_network, None, before, problems)
     starts = problems.value_of(listed, None, options.starts or settings.starts)
-    looks = before.looks if before else None
-    if options.looks is not None:
-        looks = problems.value_of(parse_looks, None, options.looks)
-    seeds = options.seeds
-    if seeds is None:
-        seeds = looks[0] if looks else SEEDS
+    had = before.looks if before else None
+    looks = problems.value_of(parse_looks, None, _option_or(options.looks, had))
     config = problems.value_of(
         make_study_config,
         None,
@@ -202,7 +194,7 @@ def study_config(
         against=options.against if starts else None,
         tunes=problems.value_of(listed, ("all",), options.tunes),
         labels=problems.value_of(_budgets, (1,), options.labels, training_pictures),
-        seeds=problems.value_of(parse_seeds, (1,), seeds),
+        seeds=problems.value_of(parse_seeds, (1,), options.seeds, looks),
         folds=options.folds,
         recipe=recipe,
         pretext_recipe=pretext_recipe,

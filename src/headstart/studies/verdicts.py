@@ -137,8 +137,8 @@ def compare(
         no_ends: dict[str, Any] = {"low": None, "high": None}
         saved = [{**row, **no_ends} if row["seeds"] < look.needed else row for row in saved]
     return {
-        **empty,
         "classes": asdict(usable),
+        **empty,
         "comparisons": comparisons,
         "labels_saved": saved,
     }
