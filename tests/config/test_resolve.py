@@ -54,6 +54,9 @@ def test_tiles_are_asked_for_and_kept(drawn: Path, coloured: Path) -> None:
     config = run_config(TrainOptions(tile=True, start="chroma"), drawn)
     assert config.pretext is not None and config.framing == config.pretext.framing == "tile"
     assert run_config(TrainOptions(), drawn, config).framing == "tile"
+    assert run_config(TrainOptions(squeeze=True), drawn).framing == "squeeze"
+    with pytest.raises(UsageError, match="--tile and --squeeze are both given"):
+        run_config(TrainOptions(tile=True, squeeze=True), drawn)
     older = RunConfig(data=str(drawn))
     assert run_config(TrainOptions(), drawn, older).framing == "squeeze"
     with pytest.raises(UsageError, match="framing is tile, but a classification takes squeeze"):

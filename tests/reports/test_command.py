@@ -29,6 +29,7 @@ SMALL: dict[str, Any] = {
     "schema": 1,
     "width": 3,
     "size": (24, 16),
+    "framing": "pad",
     "threads": 1,
     "precision": "float32",
 }
@@ -65,6 +66,8 @@ def understood(
     [
         {},
         {"seeds": (1, 2, 3)},
+        {"framing": "tile"},
+        {"framing": "squeeze"},
         {"against": "colorization"},
         {"seeds": (2, 7), "score": "validation", "drop_leaks": True},
         {"recipe": ASSIGNMENT, "pretext_recipe": PRETEXT_ASSIGNMENT},

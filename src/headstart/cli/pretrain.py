@@ -32,6 +32,12 @@ def pretrain(
         "overlapping tiles: for objects that would vanish in smaller pictures. [default size: 128 "
         "on a CPU, 256 on a GPU]",
     ),
+    squeeze: bool = typer.Option(
+        False,
+        "--squeeze",
+        help="Resize pictures to --size whatever their shape. [default: they keep their shape, and "
+        "are padded]",
+    ),
     model: str | None = typer.Option(
         None,
         help="unet, or the torchvision classifier that becomes the encoder: vgg16, resnet18, "
@@ -90,6 +96,7 @@ def pretrain(
             recipe=recipe,
             size=size,
             tile=tile,
+            squeeze=squeeze,
             model=model,
             width=width,
             epochs=epochs,

@@ -44,12 +44,6 @@ def study(
         help="How many seeds, or which: 5 means 1,2,3,4,5. [default: 5, or as many as the first of "
         "--looks]",
     ),
-    looks: str | None = typer.Option(
-        None,
-        help="Numbers of seeds at which to compare the starts, for example 5,10,20, if you may add "
-        "seeds after a look. Together they are wrong as rarely as one look. They cannot change "
-        "once a study has begun. [default: one look, at all seeds]",
-    ),
     folds: int | None = typer.Option(
         None,
         help="Cross-validate in this many folds: each labelled picture is tested once per seed. "
@@ -97,6 +91,12 @@ def study(
         "overlapping tiles: for objects that would vanish in smaller pictures. [default size: 128 "
         "on a CPU, 256 on a GPU]",
     ),
+    squeeze: bool = typer.Option(
+        False,
+        "--squeeze",
+        help="Resize pictures to --size whatever their shape. [default: they keep their shape, and "
+        "are padded]",
+    ),
     width: int | None = typer.Option(
         None, help="Channels of a segmentation network's finest level. [default: 32]"
     ),
@@ -110,6 +110,12 @@ def study(
         None,
         help="The smallest difference in score that matters: starts whose interval lies within it "
         "are practically equal. It cannot change once a study has begun. [default: 0.02]",
+    ),
+    looks: str | None = typer.Option(
+        None,
+        help="Numbers of seeds at which to compare the starts, for example 5,10,20, if you may add "
+        "seeds after a look. Together they are wrong as rarely as one look. They cannot change "
+        "once a study has begun. [default: one look, at all seeds]",
     ),
     jobs: int = typer.Option(1, help="Runs at a time, each in its own process.", min=1),
     device: str = typer.Option("auto", help="cpu, cuda, or auto."),
@@ -164,6 +170,7 @@ def study(
             pretext_steps=pretext_steps,
             size=size,
             tile=tile,
+            squeeze=squeeze,
             width=width,
             score=score,
             drop_leaks=drop_leaks,

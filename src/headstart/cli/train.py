@@ -51,6 +51,12 @@ def train(
         "overlapping tiles: for objects that would vanish in smaller pictures. [default size: 128 "
         "on a CPU, 256 on a GPU]",
     ),
+    squeeze: bool = typer.Option(
+        False,
+        "--squeeze",
+        help="Resize pictures to --size whatever their shape. [default: they keep their shape, and "
+        "are padded]",
+    ),
     width: int | None = typer.Option(
         None, help="Channels of a segmentation network's finest level. [default: 32]"
     ),
@@ -141,6 +147,7 @@ def train(
             recipe=recipe,
             size=size,
             tile=tile,
+            squeeze=squeeze,
             width=width,
             epochs=epochs,
             steps=steps,

@@ -28,6 +28,7 @@ class Options:
         model: ``"unet"``, or one of torchvision's classifiers.
         size: height and width to train at.
         tile: train on tiles of that size, cut from the pictures at their own size.
+        squeeze: resize pictures to that size whatever their shape, and pad none.
         width: channels of a segmentation network's finest level.
         epochs: the maximum number of epochs.
         steps: the number of optimizer steps.
@@ -39,6 +40,7 @@ class Options:
     model: str | None = None
     size: Size | None = None
     tile: bool = False
+    squeeze: bool = False
     width: int | None = None
     epochs: int | None = None
     steps: int | None = None

@@ -51,6 +51,7 @@ from headstart.config.records import (
 from headstart.config.task_settings import SEGMENTATION, TASKS, UNET, TaskSettings
 from headstart.data.framing import Framing
 from headstart.data.task import TaskName, task_of
+from headstart.errors import Finding, UsageError
 from headstart.system.devices import DeviceName
 from headstart.system.processor import available_threads
 
@@ -288,7 +289,7 @@ def _shared(
         model=_option_or(options.model, defaults.model),
         width=_option_or(options.width, defaults.width),
         size=size,
-        framing=_framing(options, defaults, before),
+        framing=problems.value_of(_framing, "squeeze", options, defaults, before),
         threads=_option_or(options.threads, before.threads if before else threads),
         device=before.device if before else "cpu",
     )
@@ -299,8 +300,11 @@ def _framing(
 ) -> Framing:
     """Return what the options say, else that of the folder or file, else the default."""
     default = defaults.framing if isinstance(defaults, RunConfig) else defaults.framings[0]
-    if options.tile:
-        return "tile"
+    if options.tile and options.squeeze:
+        message = "--tile and --squeeze are both given; expected one of them"
+        raise UsageError(Finding("bad-setting", "error", message))
+    if options.tile or options.squeeze:
+        return "tile" if options.tile else "squeeze"
     return before.framing if before else default
 
 

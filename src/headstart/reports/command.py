@@ -105,6 +105,8 @@ def _command(
     height, width = config.size
     size = ["--size", f"{height}x{width}"]
     size += [] if config.width is None else ["--width", str(config.width)]
+    default = task_named(config.task).measures.framing
+    size += [] if config.framing == default else [f"--{config.framing}"]
     leaks = ["--drop-leaks"] if drop_leaks else []
     machine = ["--device", config.device, "--threads", str(config.threads)]
     precision = config.precision or ("float32" if config.device == "cpu" else None)

@@ -69,6 +69,7 @@ MEASURES = Measures(
     any_folder=False,
     hidden_settings=("width", "drop_leaks"),
     options=("--task", "classification"),
+    framing="squeeze",
     recipes=CLASSIFIER_RECIPES,
     encoder_recipes=CLASSIFIER_RECIPES,
     pretext_recipe=False,

@@ -9,6 +9,7 @@ from typing import Any
 
 from headstart.data.checks.classification import ClassReport
 from headstart.data.checks.segmentation import Report
+from headstart.data.framing import Framing
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,7 @@ class Measures:
         any_folder: whether a folder of pictures that is no dataset will do, too.
         hidden_settings: settings that mean nothing for the task and are left out.
         options: command-line options that name the task; none for the default task.
+        framing: the default framing of pictures, which a command does not name.
         recipes: recipes with a name, for the U-Net.
         encoder_recipes: the same for all other networks.
         pretext_recipe: whether a study's command names the recipe of its pretexts.
@@ -67,6 +69,7 @@ class Measures:
     any_folder: bool
     hidden_settings: tuple[str, ...]
     options: tuple[str, ...]
+    framing: Framing
     recipes: Mapping[str, Any]
     encoder_recipes: Mapping[str, Any]
     pretext_recipe: bool

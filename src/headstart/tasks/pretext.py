@@ -104,6 +104,7 @@ MEASURES = Measures(
     any_folder=True,
     hidden_settings=(),
     options=(),
+    framing="pad",
     recipes=PRETEXT_RECIPES,
     encoder_recipes=ENCODER_PRETEXT_RECIPES,
     pretext_recipe=False,

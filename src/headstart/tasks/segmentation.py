@@ -77,6 +77,7 @@ MEASURES = Measures(
     any_folder=False,
     hidden_settings=(),
     options=(),
+    framing="pad",
     recipes=RECIPES,
     encoder_recipes=ENCODER_RECIPES,
     pretext_recipe=True,

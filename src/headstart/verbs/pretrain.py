@@ -48,6 +48,7 @@ def pretrain(
     recipe: PretextRecipeOption | None = None,
     size: Size | None = None,
     tile: bool = False,
+    squeeze: bool = False,
     model: str | None = None,
     width: int | None = None,
     epochs: int | None = None,
@@ -78,6 +79,8 @@ def pretrain(
         model: ``"unet"``, or the torchvision classifier that becomes the encoder.
         tile: train on tiles of that size, which are cut from the pictures at their own size, for
             objects that would vanish in smaller pictures.
+        squeeze: resize pictures to that size whatever their shape, as older versions did, and pad
+            none.
         width: channels of the network's finest level.
         epochs: the maximum number of epochs, each a pass over the pictures.
         steps: the number of optimizer steps; by default the recipe's.
@@ -103,6 +106,7 @@ def pretrain(
         recipe=recipe,
         size=size,
         tile=tile,
+        squeeze=squeeze,
         model=model,
         width=width,
         epochs=epochs,

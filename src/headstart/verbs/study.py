@@ -68,6 +68,7 @@ def study(
     pretext_steps: int | None = None,
     size: Size | None = None,
     tile: bool = False,
+    squeeze: bool = False,
     width: int | None = None,
     score: str = "test",
     drop_leaks: bool = False,
@@ -111,6 +112,8 @@ def study(
             [`headstart.data.training_size`][].
         tile: train on tiles of that size, which are cut from the pictures at their own size, for
             objects that would vanish in smaller pictures.
+        squeeze: resize pictures to that size whatever their shape, as older versions did, and pad
+            none.
         width: channels of a segmentation network's finest level.
         score: the split that each run scores once, at its end: ``"test"`` or ``"validation"``.
         drop_leaks: leave pictures that are also validation or test frames out of the pretexts.
@@ -152,6 +155,7 @@ def study(
         pretext_steps=pretext_steps,
         size=size,
         tile=tile,
+        squeeze=squeeze,
         width=width,
         score=score,
         drop_leaks=drop_leaks,

@@ -56,6 +56,7 @@ def train(
     recipe: RecipeOption | None = None,
     size: Size | None = None,
     tile: bool = False,
+    squeeze: bool = False,
     width: int | None = None,
     epochs: int | None = None,
     steps: int | None = None,
@@ -96,6 +97,8 @@ def train(
             their median shape, the longer side at most 320 pixels on a CPU and 512 on a GPU.
         tile: train on tiles of that size, which are cut from the pictures at their own size, for
             objects that would vanish in smaller pictures.
+        squeeze: resize pictures to that size whatever their shape, as older versions did, and pad
+            none.
         width: channels of a segmentation network's finest level.
         epochs: the maximum number of epochs, each as long as a pass over the training split.
         steps: the number of optimizer steps; by default the recipe's.
@@ -135,6 +138,7 @@ def train(
         recipe=recipe,
         size=size,
         tile=tile,
+        squeeze=squeeze,
         width=width,
         epochs=epochs,
         steps=steps,
