@@ -7,10 +7,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from headstart.config.recipes import RECIPES
-from headstart.errors import DataError, Finding
+from headstart.data.decoded_frames import Decoded
+from headstart.data.framing import Framing
+from headstart.data.pictures.duplicates import joined
+from headstart.errors import Finding
+from headstart.tasks.mismatches import fitting_recipe
+from headstart.training.checkpoint import load_weights
 from headstart.training.listener import Silent
 from headstart.verbs.train import train
 
@@ -49,17 +56,41 @@ def told(data: Path, out: Path, size: str, **recipe: Any) -> list[Finding]:
     return [finding for finding in hears.findings if finding.code in ("min-area", "batch-of-one")]
 
 
-def test_a_class_below_min_area_is_named(tmp_path: Path) -> None:
-    (finding,) = told(dataset(tmp_path / "d", (4, 30)), tmp_path / "r", "64x64", min_area=0.01)
-    assert finding.code == "min-area" and finding.severity == "warning"
-    assert finding.message.endswith("more of class_1")
+def test_min_area_is_lowered_to_the_objects_in_the_training_masks(tmp_path: Path) -> None:
+    data = dataset(tmp_path / "d", (4, 30))  # 16 of 4,096 pixels
+    (finding,) = told(data, tmp_path / "r", "64x64", min_area=0.01)
+    assert (finding.code, finding.severity) == ("min-area", "info")
+    assert "from 0.01 to 0.0039" in finding.message and "class_1 in 3 of 3" in finding.message
+    _, facts, _ = load_weights(tmp_path / "r" / "weights.safetensors")
+    assert facts["min_area"] == 0.0039
+    assert "< 0.0039" in (tmp_path / "r" / "README.md").read_text()
+    assert told(data, tmp_path / "r2", "64x64", min_area=0.003) == []
 
 
-def test_min_area_that_removes_every_object_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"min-area.*class_1, class_2"):
-        told(dataset(tmp_path / "d", (4, 5)), tmp_path / "r", "64x64", min_area=0.01)
-    assert not (tmp_path / "r" / "weights.safetensors").exists()
-    assert told(dataset(tmp_path / "d", (4, 5)), tmp_path / "r2", "64x64", min_area=0.003) == []
+@pytest.mark.parametrize("framing", ["squeeze", "tile"])
+@given(
+    areas=st.lists(st.integers(0, 64), min_size=1, max_size=60),
+    min_area=st.sampled_from([0.0, 0.1, 0.5]),
+)
+@settings(max_examples=40, deadline=None)
+def test_at_most_one_object_in_twenty_is_smaller(
+    framing: Framing, areas: list[int], min_area: float
+) -> None:
+    masks = np.zeros((len(areas), 8, 8), np.uint8)
+    for mask, area in zip(masks, areas, strict=True):
+        mask.ravel()[:area] = 1
+    images, prints = np.zeros((len(areas), 3, 8, 8), np.uint8), joined(())
+    named, sizes = tuple(map(str, range(len(areas)))), ((8, 8),) * len(areas)
+    of_masks = (None, tuple(masks)) if framing == "tile" else (masks, ())
+    present = np.ones((len(areas), 2), bool)
+    budget = Decoded(named, images, of_masks[0], present, of_masks[1], sizes, "", prints)
+    recipe = RECIPES["default"].model_copy(update={"min_area": min_area})
+    fitting, findings = fitting_recipe(budget, recipe, ("background", "thing"))
+    shown = np.array([area / 64 for area in areas if area])
+    lost = (shown < fitting.min_area).sum()
+    assert lost <= 0.05 * len(shown) and fitting.min_area <= min_area
+    assert bool(findings) == ((shown < min_area).sum() > 0.05 * len(shown))
+    assert fitting.min_area == min_area or findings
 
 
 @pytest.mark.parametrize(

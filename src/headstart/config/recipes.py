@@ -120,7 +120,7 @@ class Recipe(Training):
         balance: how much more often frames with rare classes are drawn, from 0 (all alike) to 1;
             see [`rarity_weights`][headstart.data.batches.rarity_weights].
         min_area: the smallest share of a frame that a predicted foreground class covers; smaller
-            areas are not predicted; see
+            areas are not predicted. A run lowers it where training frames show smaller objects; see
             [`class_maps`][headstart.tasks.class_maps.class_maps].
         standardise: subtract the mean of the training pictures and divide by their standard
             deviation, per channel; otherwise pictures are in ``[0, 1]``.

@@ -121,14 +121,18 @@ def read_finished_run(folder: Path) -> FinishedRun:
         digests = hashlib.sha256("".join(member.digest for member in members).encode())
         first = members[0]
         for member in members:
-            if member.facts != first.facts:
+            if member.facts.model_copy(update={"min_area": first.facts.min_area}) != first.facts:
                 message = f"{member.folder} and {first.folder} are of different networks"
                 hint = "restore them from a copy; or repeat the command that made them"
                 raise DataError(Finding("bad-record", "error", message, hint))
-        temperature = temperature_together(several)
-        digest = digests.hexdigest()
+        least = min(member.facts.min_area for member in members)  # it depends on a run's labels
         return replace(
-            first, folder=folder, digest=digest, members=members, temperature=temperature
+            first,
+            folder=folder,
+            facts=first.facts.model_copy(update={"min_area": least}),
+            digest=digests.hexdigest(),
+            members=members,
+            temperature=temperature_together(several),
         )
     return _read_one(folder)
 

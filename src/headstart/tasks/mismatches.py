@@ -1,51 +1,75 @@
-"""Settings that do not fit the labelled frames, told before training."""
+"""Settings that do not fit the labelled frames: changed or named before training."""
 
 from __future__ import annotations
 
+from decimal import ROUND_DOWN, Context
+
 import numpy as np
+from jaxtyping import Float
 
 from headstart.config.recipes import Recipe
 from headstart.data.decoded_frames import Decoded
-from headstart.errors import DataError, Finding, Severity
+from headstart.errors import Finding
+
+_TWO_DIGITS = Context(prec=2, rounding=ROUND_DOWN)
+_SMALL = 0.05  # the share of each class's objects that min_area may remove
 
 
-def mismatches(
-    budget: Decoded, recipe: Recipe, names: tuple[str, ...], single: bool
-) -> tuple[Finding, ...]:
-    """Return warnings about settings that do not fit the labelled frames.
+def fitting_recipe(
+    budget: Decoded, recipe: Recipe, names: tuple[str, ...]
+) -> tuple[Recipe, tuple[Finding, ...]]:
+    """Return the recipe with a ``min_area`` that fits the labelled frames, and what was changed.
+
+    Of the frames that show a class, at most one in twenty may show less of it than ``min_area``;
+    else it is lowered, for all classes, until this holds.
 
     Args:
         budget: the frames to train on, with masks.
         recipe: the hyper-parameters.
         names: the classes, background first.
-        single: whether one picture leaves a single value at the network's bottleneck.
-
-    Raises:
-        DataError: ``min_area`` would remove every object.
     """
+    areas = _areas(budget, len(names))
+    fitting, small = recipe.min_area, []
+    for k, name in enumerate(names[1:]):
+        shown = areas[areas[:, k] > 0, k]
+        below = int((shown < recipe.min_area).sum())
+        if below > _SMALL * len(shown):
+            small.append(f"{name} in {below} of {len(shown)}")
+            of_class = float(np.quantile(shown, _SMALL, method="lower"))
+            fitting = min(fitting, float(_TWO_DIGITS.create_decimal_from_float(of_class)))
+    if not small:
+        return recipe, ()
+    message = (
+        f"min_area is lowered from {recipe.min_area:g} to {fitting:g} of a picture, because "
+        f"training frames show less of a class: {', '.join(small[:5])}"
+    )
+    finding = Finding("min-area", "info", message)
+    return recipe.model_copy(update={"min_area": fitting}), (finding,)
+
+
+def _areas(budget: Decoded, num_classes: int) -> Float[np.ndarray, "n k"]:
+    """Return the share of each frame that shows each foreground class."""
     masks = budget.truth if budget.masks is None else budget.masks
-    areas = np.array([np.bincount(m.ravel(), minlength=256) / m.size for m in masks])
-    largest = areas[:, 1 : len(names)].max(0)
-    shown = largest > 0
-    too_small = shown & (largest < recipe.min_area)
-    findings = []
-    if too_small.any():
-        listed = ", ".join(names[1:][k] for k in np.flatnonzero(too_small)[:5])
-        message = (
-            f"min_area = {recipe.min_area:g} removes predicted classes that cover less of a "
-            f"picture, and no training frame shows more of {listed}"
-        )
-        hint = "set min_area = 0, or less than the largest of these objects, in a recipe file"
-        severity: Severity = "error" if (too_small == shown).all() else "warning"
-        findings.append(Finding("min-area", severity, message, hint))
-        if severity == "error":
-            raise DataError(findings)
+    contents = budget.contents or [mask.shape for mask in masks]
+    pixels = (np.bincount(mask.ravel(), minlength=256) for mask in masks)
+    areas = [p[1:num_classes] / (h * w) for p, (h, w) in zip(pixels, contents, strict=True)]
+    return np.stack(areas)
+
+
+def mismatches(budget: Decoded, recipe: Recipe, single: bool) -> tuple[Finding, ...]:
+    """Return warnings about settings that do not fit the labelled frames.
+
+    Args:
+        budget: the frames to train on.
+        recipe: the hyper-parameters.
+        single: whether one picture leaves a single value at the network's bottleneck.
+    """
     count = len(budget.names)
-    if single and 1 in (recipe.batch, count, count % recipe.batch):
-        message = (
-            "batches of one picture hold it twice: at this size one picture leaves a single value "
-            "at the bottleneck, and batch norm needs two"
-        )
-        hint = "train at a larger --size, or on more pictures"
-        findings.append(Finding("batch-of-one", "warning", message, hint))
-    return tuple(findings)
+    if not single or 1 not in (recipe.batch, count, count % recipe.batch):
+        return ()
+    message = (
+        "batches of one picture hold it twice: at this size one picture leaves a single value "
+        "at the bottleneck, and batch norm needs two"
+    )
+    hint = "train at a larger --size, or on more pictures"
+    return (Finding("batch-of-one", "warning", message, hint),)

@@ -41,7 +41,7 @@ from headstart.tasks.calibration import calibrate_segmenter
 from headstart.tasks.class_maps import count_frames, segment_decoded
 from headstart.tasks.code_snippets import onnx_code
 from headstart.tasks.interface import CardFacts, Prepared, Scored, Stage
-from headstart.tasks.mismatches import mismatches
+from headstart.tasks.mismatches import fitting_recipe, mismatches
 from headstart.tasks.segmentation import hash_of_groups, hashes_of_labels, recipe_of
 from headstart.tasks.segmentation_batches import frame_batches, tile_batches
 from headstart.tasks.weaknesses import weak_classes
@@ -68,7 +68,8 @@ def prepare(config: RunConfig, dataset: Dataset, cache: Path) -> Prepared:
     names, device = dataset.label_map.names, torch.device(config.device)
 
     single = one_value_at_bottleneck(config.model, config.size)
-    findings = mismatches(budget, recipe, names, single)
+    recipe, findings = fitting_recipe(budget, recipe, names)
+    findings += mismatches(budget, recipe, single)
 
     def network(source: Source | None) -> tuple[nn.Module, Moved]:
         with torch.random.fork_rng(devices=[]):
@@ -101,7 +102,9 @@ def prepare(config: RunConfig, dataset: Dataset, cache: Path) -> Prepared:
         write_json(out / CALIBRATION, to_json(calibrate_segmenter(*args)))
         prints = {name: split.prints for name, split in splits.items()}
         shared = overlaps(prints, budget_indices, config.score, cache)
-        facts = _card_facts(config, dataset, train_split, budget, shared, scores, counts)
+        facts = _card_facts(
+            config, dataset, recipe.min_area, train_split, budget, shared, scores, counts
+        )
         return Scored(scores, facts)
 
     digests = {name: split.digest for name, split in splits.items()}
@@ -239,6 +242,7 @@ def _example(
 def _card_facts(
     config: RunConfig,
     dataset: Dataset,
+    min_area: float,
     train_split: Decoded,
     budget: Decoded,
     shared: Mapping[tuple[str, str], Overlap],
@@ -246,7 +250,7 @@ def _card_facts(
     counts: Int64[np.ndarray, "n k 3"],
 ) -> CardFacts:
     names, greys = dataset.label_map.names, dataset.label_map.greys
-    code = onnx_code(config.size, config.framing, names, greys, recipe_of(config).min_area)
+    code = onnx_code(config.size, config.framing, names, greys, min_area)
     usage = (
         "Run `headstart export` on this folder to write `model.onnx`, which holds the network and "
         "its normalisation. Then NumPy, Pillow and ONNX Runtime suffice:\n\n"

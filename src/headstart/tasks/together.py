@@ -25,7 +25,6 @@ from headstart.scores.frames_csv import FRAMES, answers_csv, frames_csv
 from headstart.system.disk import write_atomic, write_json
 from headstart.tasks.calibration import calibrate_segmenter, calibration
 from headstart.tasks.class_maps import count_frames
-from headstart.tasks.segmentation import recipe_of
 from headstart.training.checkpoint import load_weights
 from headstart.training.features import prepared
 from headstart.training.placement import placed
@@ -58,7 +57,7 @@ def segment_together(
     frames, label_map = dataset.splits[config.score], dataset.label_map
     args = (frames, config.size, label_map, dataset.root, cache)
     data = decode(*args, framing=config.framing)
-    network, area = placed(together, device), recipe_of(config).min_area
+    network, area = placed(together, device), min(map(_min_area, runs))
     counts = count_frames(network, data, len(names), device, area, config.size, dataset.ignore)
     write_atomic(out / FRAMES, frames_csv(counts, data.names, names))
     held_out = (dataset.splits["validation"], config.size, label_map, dataset.root, cache)
@@ -96,6 +95,12 @@ def classify_together(
     write_atomic(out / FRAMES, answers_csv(data.labels, predicted, data.names, names))
     matrix = classification_scores.confusion_matrix(data.labels, predicted, len(names))
     return {"split": config.score, **classification_scores.score(matrix, names)}
+
+
+def _min_area(run: Path) -> float:
+    """Return the least area that a run was trained with, which depends on its labelled frames."""
+    _, facts, _ = load_weights(run / WEIGHTS)
+    return float(facts.get("min_area", 0.0))  # older versions recorded none
 
 
 def _averaged(networks: Sequence[nn.Module], runs: Sequence[Path]) -> nn.Module:
