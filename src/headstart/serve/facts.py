@@ -169,12 +169,13 @@ def _study(run: Path) -> dict[str, Any] | None:
 
 def _line(about: About, segmenter: Segmenter) -> str:
     classes = len(segmenter.label_map.names)
-    size = f"{segmenter.size[0]} × {segmenter.size[1]}"
+    at = "in tiles of" if segmenter.framing == "tile" else "at"
+    size = f"{at} {segmenter.size[0]} × {segmenter.size[1]}"
     config = about.config
     if config is None:
-        return f"Segmentation into {classes} classes at {size} pixels."
+        return f"Segmentation into {classes} classes {size} pixels."
     labels = "all labels" if config.labels is None else plural(config.labels, "label")
-    network = f"{config.model} of width {config.width} at {size}"
+    network = f"{config.model} of width {config.width} {size}"
     return (
         f"Segmentation into {classes} classes: {network}, {labels}, "
         f"start {printable(called(config.start))}, seed {config.seed}."
@@ -185,7 +186,8 @@ def _about(about: About, segmenter: Segmenter) -> list[tuple[str, str]]:
     """Return pairs of a name and a value: network, recipe, start, labels, seed, data."""
     size = f"{segmenter.size[0]} × {segmenter.size[1]}"
     classes = f"{len(segmenter.label_map.names)}, background included"
-    pairs = [("Classes", classes), ("Input size", f"{size} pixels (height × width)")]
+    sizes = "Tiles" if segmenter.framing == "tile" else "Input size"
+    pairs = [("Classes", classes), (sizes, f"{size} pixels (height × width)")]
     if about.config is not None:
         config = about.config
         pairs = [
