@@ -67,6 +67,12 @@ def train(
     steps: int | None = typer.Option(
         None, help="Number of optimizer steps. [default: the recipe's]"
     ),
+    minutes: float | None = typer.Option(
+        None,
+        help="Instead of --epochs or --steps: as many optimizer steps as fit on this machine, "
+        "those of a pretext included. The schedule is complete; a run that has begun keeps its "
+        "steps.",
+    ),
     labels: str | None = typer.Option(
         None,
         help="Number of labelled training frames to use, or a .txt file with their names, one per "
@@ -151,6 +157,7 @@ def train(
             width=width,
             epochs=epochs,
             steps=steps,
+            minutes=minutes,
             labels=labels,
             folds=folds,
             fold=fold,
@@ -169,6 +176,7 @@ def train(
             dry_run=dry_run,
             forecast=display.forecast if sys.stderr.isatty() else None,
             listener=display,
+            tell=display.tell,
         )
     if result.cost is not None:
         show_forecast(result.config, result.cost, json)

@@ -19,6 +19,7 @@ from headstart.config.records import PretextConfig, RunConfig, StudyConfig
 from headstart.config.task_settings import UNET, TaskSettings
 from headstart.errors import Finding, UsageError
 
+MOST_MINUTES = 60 * 24 * 365
 _Recipe = TypeVar("_Recipe", bound=Training)
 
 
@@ -86,6 +87,49 @@ def lasting(recipe: _Recipe, epochs: int | None, steps: int | None, prefix: str 
     if steps is not None:
         return recipe.with_steps(steps)
     return recipe if epochs is None else recipe.with_epochs(epochs)
+
+
+def refuse_minutes(options: TrainOptions) -> None:
+    """Refuse a number of minutes that is none, or is given beside another length.
+
+    Raises:
+        UsageError: names every one.
+    """
+    if options.minutes is None:
+        return
+    findings = []
+    if not 0 < options.minutes <= MOST_MINUTES:
+        message = f"--minutes is {options.minutes:g}; expected more than 0, at most {MOST_MINUTES}"
+        findings.append(Finding("bad-setting", "error", message))
+    for name in ("epochs", "steps"):
+        if getattr(options, name) is not None:
+            message = f"--minutes and --{name} are both given; expected one of them"
+            findings.append(Finding("bad-setting", "error", message))
+    if findings:
+        raise UsageError(findings)
+
+
+def with_lengths(config: RunConfig, steps: int, pretext_steps: int | None = None) -> RunConfig:
+    """Return a run with other numbers of optimizer steps; None: its pretext stays as it is."""
+    changed: dict[str, Any] = {"recipe": config.recipe.with_steps(steps)}
+    if config.pretext is not None and pretext_steps is not None:
+        recipe = config.pretext.recipe.with_steps(pretext_steps)
+        changed["pretext"] = config.pretext.model_copy(update={"recipe": recipe})
+    return config.model_copy(update=changed)
+
+
+def as_long_as(config: RunConfig, begun: RunConfig) -> RunConfig:
+    """Return a run that lasts as long as the one that its folder was begun with."""
+    changed: dict[str, Any] = {"recipe": _as_long_as(config.recipe, begun.recipe)}
+    if config.pretext is not None and begun.pretext is not None:
+        recipe = _as_long_as(config.pretext.recipe, begun.pretext.recipe)
+        changed["pretext"] = config.pretext.model_copy(update={"recipe": recipe})
+    return config.model_copy(update=changed)
+
+
+def _as_long_as(recipe: _Recipe, begun: Training) -> _Recipe:
+    length = {name: getattr(begun, name) for name in ("epochs", "epoch", "steps")}
+    return recipe.model_copy(update=length)
 
 
 def begun_default(begun: _Recipe, default: _Recipe) -> _Recipe:

@@ -28,6 +28,7 @@ from headstart.config.recipe_options import (
     begun_default,
     lasting,
     recipe_of_pretext,
+    refuse_minutes,
     refuse_other_recipe,
     run_recipe,
 )
@@ -87,6 +88,7 @@ def run_config(
     shared = _shared(options, file or settings, before, available_threads(), problems)
     if options.config is not None and file is not None and options.recipe is None:
         problems.note(refuse_other_recipe, options.config, file.model, shared.model, settings)
+    problems.note(refuse_minutes, options)
     recipe = run_recipe(options, file, before, settings, shared.model, problems)
     labels, frames = problems.value_of(_labels, (None, None), options.labels, file)
     start = options.start or (file.start if file else SCRATCH)

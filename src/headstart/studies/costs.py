@@ -1,6 +1,6 @@
 """Upper estimates of the cost of runs and studies; any training may stop early.
 
-Times are measured on this machine over a few steps; see [`headstart.studies.step_time`][]. For a
+Times are measured on this machine over a few steps; see [`headstart.studies.pace`][]. For a
 finished study nothing is measured, and torch is not imported.
 """
 
@@ -12,10 +12,10 @@ from typing import Any
 
 from headstart.config.records import SCRATCH, PretextConfig, RunConfig
 from headstart.studies.cells import pretext_config, run_config
-from headstart.studies.plan import Plan, expected_steps
-from headstart.tasks.budgets import sizes_in_folds
+from headstart.studies.pace import RunPace, own_size_of, pace_of, pace_of_pretext, pace_of_run
+from headstart.studies.plan import Plan, expected_steps, steps_of
 from headstart.tasks.lookup import labelled_task
-from headstart.tasks.pretext import PretextPictures, pictures_of
+from headstart.tasks.pretext import PretextPictures
 
 
 @dataclass(frozen=True)
@@ -38,69 +38,48 @@ class Cost:
     seconds: float
     size: int
 
-    def times(self, count: int) -> Cost:
-        """Return the cost of as many."""
-        of_steps = self.steps * count, self.pretext_steps * count
-        of_all = self.seconds * count, self.size * count
-        return Cost(self.runs * count, self.pretexts * count, *of_steps, *of_all)
-
 
 NOTHING = Cost(0, 0, 0, 0, 0.0, 0)
 """The cost of a finished study."""
 
 
-def cost_of_run(config: RunConfig, dataset: Any = None) -> Cost:
+def cost_of_run(config: RunConfig, dataset: Any = None, pace: RunPace | None = None) -> Cost:
     """Estimate the cost of one run that has not begun, or of all folds of a cross-validation.
 
     Args:
         config: configuration of the run.
         dataset: result of the task's ``open`` for ``config.data``; opened here by default.
+        pace: of the run, measured here by default.
 
     Raises:
         UsageError: there are too few pictures or groups for so many folds.
     """
-    from headstart.studies.step_time import bytes_of_run, seconds_of_features, seconds_per_step
+    from headstart.studies.step_time import bytes_of_run
 
-    task = labelled_task(config.task)
-    dataset = task.open(Path(config.data)) if dataset is None else dataset
-    sizes = task.sizes(dataset)
-    if config.folds is not None:
-        sizes = sizes_in_folds(task, dataset, config.folds)
-    labels = config.labels or sizes.pictures["train"]
-    pictures = labels + sizes.pictures["validation"] + sizes.pictures[config.score]
-    if config.folds is not None:
-        pictures = sizes.pictures["test"]  # all labelled pictures, once for each fold
-    steps, seconds = 0, 0.0
-    for training in reversed(task.trainings(config)):
-        training_steps = training.recipe.total_steps(labels, sizes.pictures["train"])
-        steps += training_steps
-        seconds += training_steps * seconds_per_step(training, sizes.classes)
-        seconds += seconds_of_features(training, sizes.classes, pictures)
-    size = bytes_of_run(config, sizes.classes)
-    folds = config.folds if config.folds is not None and config.fold is None else 1
-    first = NOTHING
+    if pace is None:
+        opened = labelled_task(config.task).open(Path(config.data)) if dataset is None else dataset
+        pace = pace_of_run(config, opened)
+    steps, pretext_steps = pace.steps(config)
+    size = pace.folds * bytes_of_run(config, pace.sizes.classes)
     if config.pretext is not None:
-        of_dataset = pictures_of(dataset)
-        first = cost_of_pretext(config.pretext, of_dataset)
-        shared = config.folds is None or of_dataset.shared_by_folds
-        first = first if shared else first.times(folds)
+        size += pace.pretexts * bytes_of_run(config.pretext, 0)
     return Cost(
-        folds,
-        first.pretexts,
-        folds * steps,
-        first.pretext_steps,
-        folds * seconds + first.seconds,
-        folds * size + first.size,
+        pace.folds,
+        pace.pretexts,
+        pace.folds * steps,
+        pace.pretexts * pretext_steps,
+        pace.seconds(config),
+        size,
     )
 
 
 def cost_of_pretext(config: PretextConfig, pictures: PretextPictures) -> Cost:
     """Estimate the cost of one pretext that has not begun."""
-    from headstart.studies.step_time import bytes_of_run, seconds_per_step
+    from headstart.studies.step_time import bytes_of_run
 
     count = len(pictures.train)
     steps = config.recipe.total_steps(count, count)
-    seconds = steps * seconds_per_step(config, 0)
+    seconds = pace_of_pretext(config, pictures).seconds(steps, config.recipe.epochs)
     return Cost(0, 1, 0, steps, seconds, bytes_of_run(config, 0))
 
 
@@ -113,28 +92,35 @@ def cost_of_study(planned: Plan, pretexts: bool = True) -> Cost:
     """
     if not planned.todo:
         return NOTHING
-    from headstart.studies.step_time import bytes_of_run, seconds_of_features, seconds_per_step
+    from headstart.studies.step_time import bytes_of_run, seconds_of_features
 
     config, sizes = planned.config, planned.sizes
     held_out = sizes.pictures["validation"] + sizes.pictures[config.score]
+    task = labelled_task(config.task)
+    own_size = own_size_of(task, planned.dataset)
     steps, pretext_steps, count = expected_steps(planned)
     if not pretexts:
         pretext_steps = count = 0
-    seconds, size = 0.0, 0
+    seconds, size, folds = 0.0, 0, config.folds or 1
     for tune in config.tunes:
         tune_cells = [cell for cell in planned.todo if cell.tune == tune]
         if tune_cells:
             run = run_config(config, tune_cells[0])
-            step_seconds = seconds_per_step(run, sizes.classes)
-            seconds += expected_steps(planned, tune)[0] * step_seconds
+            pace = pace_of(run, sizes, own_size)
+            # epochs of scratch-longer are as long as the others
+            epochs = run.recipe.epochs / max(1, steps_of(planned, tune_cells[0]))
+            of_tune = expected_steps(planned, tune)[0]
+            seconds += of_tune * pace.step + of_tune * epochs * pace.validation
+            seconds += folds * len(tune_cells) * pace.once
             networks = {(c.start, c.seed if c.start == SCRATCH else 0) for c in tune_cells}
             pictures = sum(cell.labels for cell in tune_cells) + held_out * len(networks)
-            folds = config.folds or 1
             seconds += folds * seconds_of_features(run, sizes.classes, pictures)
             size += folds * len(tune_cells) * bytes_of_run(run, sizes.classes)
-    if count:
+    if count and planned.pictures is not None:
         name, seed = next(iter(planned.folders))
         pretext = pretext_config(config, name, seed)
-        seconds += pretext_steps * seconds_per_step(pretext, sizes.classes)
+        pace = pace_of_pretext(pretext, planned.pictures)
+        seconds += pretext_steps * pace.step
+        seconds += count * (pretext.recipe.epochs * pace.validation + pace.once)
         size += count * bytes_of_run(pretext, sizes.classes)
     return Cost(len(planned.todo), count, steps, pretext_steps, seconds, size)

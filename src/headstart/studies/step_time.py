@@ -1,19 +1,27 @@
-"""Measured time of a training step, and estimated size of a run, before training begins."""
+"""Measured time of a training step and of a validation, before training begins; size of a run."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
 
+import numpy as np
 import torch
+from jaxtyping import Float32, UInt8
 from torch import Tensor, nn
 
+from headstart.config.recipes import Recipe
 from headstart.config.records import PretextConfig, RunConfig
+from headstart.tasks.class_maps import each_class_map, frame_counts
 from headstart.tasks.lookup import task_named
+from headstart.tasks.windows import Corners, class_map, window_starts
 from headstart.training.fit import make_optimizer
-from headstart.training.placement import in_bfloat16, layout, placed
+from headstart.training.placement import in_bfloat16, layout, placed, to_input
 
 _WARM_UP, _TIMED = 1, 3
+_LONGEST = (
+    1024  # of the masks that are counted to measure it; larger ones take longer in proportion
+)
 _FIGURES = 1_500_000  # approximate bytes of curves, predictions and records
 
 Config = RunConfig | PretextConfig
@@ -49,8 +57,8 @@ def _pictures(config: Config) -> Tensor:
 def seconds_per_step(config: Config, num_classes: int) -> float:
     """Measure the seconds of a training step on random pictures.
 
-    A step is forward pass, backward pass and optimizer update. A run takes somewhat longer, as it
-    also validates after each epoch.
+    A step is forward pass, backward pass and optimizer update. A run also validates after each
+    epoch: see [`seconds_of_validation`][].
     """
     torch.set_num_threads(config.threads)
     device = torch.device(config.device)
@@ -83,6 +91,85 @@ def seconds_of_features(config: Config, num_classes: int, pictures: int) -> floa
         features(inputs)
 
     return _timed(config, step) * pictures / config.recipe.batch
+
+
+def seconds_of_validation(
+    config: Config, num_classes: int, pictures: int, own_size: tuple[int, int] | None
+) -> float:
+    """Measure the seconds to predict so many pictures and to count the pixels of each class.
+
+    Args:
+        config: configuration of the training.
+        num_classes: number of classes.
+        pictures: of the split that is validated or scored.
+        own_size: height and width of the masks, where the task has any; None: the network's answers
+            are all that there is to compute.
+    """
+    if not pictures:
+        return 0.0
+    torch.set_num_threads(config.threads)
+    frozen, rest = _parts(config, num_classes)
+    rest.eval()
+    if own_size is not None and config.framing == "tile":
+        return pictures * _seconds_of_windows(config, rest, num_classes, own_size)
+    inputs = _pictures(config)
+    if frozen is not None:
+        with torch.no_grad():
+            inputs = frozen(inputs)
+
+    @torch.no_grad()
+    def predict() -> None:
+        rest(inputs)
+
+    seconds = _timed(config, predict) * pictures / len(inputs)
+    if own_size is None:
+        return seconds
+    with torch.no_grad():
+        logits = rest(inputs[:1])
+    sample = _at_most(own_size, (_LONGEST, _LONGEST))
+    min_area = config.recipe.min_area if isinstance(config.recipe, Recipe) else 0.0
+    truth = torch.zeros(sample, dtype=torch.uint8, device=logits.device)
+
+    @torch.no_grad()
+    def count() -> None:
+        frame_counts(each_class_map(logits, [sample], min_area), [truth], num_classes)
+
+    larger = own_size[0] * own_size[1] / (sample[0] * sample[1])
+    return seconds + _timed(config, count) * pictures * larger
+
+
+def _seconds_of_windows(
+    config: Config, network: nn.Module, num_classes: int, own_size: tuple[int, int]
+) -> float:
+    """Return the seconds for one picture that is predicted by overlapping windows."""
+    tile, device = config.size, torch.device(config.device)
+    sample = _at_most(own_size, (4 * tile[0], 4 * tile[1]))
+    picture = np.random.default_rng(0).integers(0, 256, (*sample, 3), np.uint8)
+    truth = torch.zeros(sample, dtype=torch.uint8)
+    min_area = config.recipe.min_area if isinstance(config.recipe, Recipe) else 0.0
+
+    @torch.no_grad()
+    def answer(windows: UInt8[np.ndarray, "n 3 h w"], _: Corners) -> Float32[np.ndarray, "n k h w"]:
+        logits = network(to_input(torch.from_numpy(windows), device))
+        probs: Tensor = logits.float().softmax(1)
+        return probs.cpu().numpy()
+
+    def predict() -> None:
+        classes = torch.from_numpy(class_map(picture, tile, answer, min_area))
+        frame_counts([classes], [truth], num_classes)
+
+    more = _windows(own_size, tile) / _windows(sample, tile)
+    return _timed(config, predict) * more
+
+
+def _at_most(size: tuple[int, int], most: tuple[int, int]) -> tuple[int, int]:
+    return min(size[0], most[0]), min(size[1], most[1])
+
+
+def _windows(size: tuple[int, int], tile: tuple[int, int]) -> int:
+    """Return how many windows cover a picture."""
+    rows, columns = (len(window_starts(s, t)) for s, t in zip(size, tile, strict=True))
+    return rows * columns
 
 
 def bytes_of_run(config: Config, num_classes: int) -> int:

@@ -44,7 +44,8 @@ from headstart.training.pretexts import PRETEXTS, Pretext
 from headstart.training.starts import Source
 
 _SHOWN = 5
-_TILES = 4  # of each validation picture
+VALIDATION_TILES = 4
+"""Tiles of each validation picture, where a pretext trains on tiles."""
 _NO_LABELS = LabelMap(("picture",), (0,))
 
 
@@ -151,7 +152,7 @@ def _held_out(validation: Decoded, config: PretextConfig) -> UInt8[np.ndarray, "
     """Return the pictures to validate on, or some tiles of each, always the same."""
     if config.framing != "tile":
         return validation.images
-    several = [i for i in range(len(validation.names)) for _ in range(_TILES)]
+    several = [i for i in range(len(validation.names)) for _ in range(VALIDATION_TILES)]
     sizes = [validation.sizes[i] for i in several]
     corners = draw_corners(generator(config.seed, "validation tiles"), sizes, config.size)
     places = zip(several, sizes, corners.tolist(), strict=True)

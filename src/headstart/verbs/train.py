@@ -11,13 +11,16 @@ from typing import Any, Literal
 from headstart.config.begun import run_before
 from headstart.config.option_values import Size
 from headstart.config.options import PretextRecipeOption, RecipeOption, TrainOptions
+from headstart.config.recipe_options import as_long_as
 from headstart.config.records import RunConfig
 from headstart.config.resolve import run_config
 from headstart.errors import Finding
 from headstart.runs.seen_starts import refuse_seen_starts
 from headstart.studies.costs import Cost, cost_of_run
+from headstart.studies.minutes import fitting_in, fitting_sentence
+from headstart.studies.pace import RunPace, pace_of_run
 from headstart.tasks.lookup import find_task
-from headstart.training.listener import SILENT, Listener
+from headstart.training.listener import SILENT, Listener, ignore
 from headstart.verbs.machine import on_this_machine
 
 _FILES = ("curves.png", "predictions.png", "confusion.png", "README.md", "scores.json")
@@ -60,6 +63,7 @@ def train(
     width: int | None = None,
     epochs: int | None = None,
     steps: int | None = None,
+    minutes: float | None = None,
     labels: int | str | Path | None = None,
     folds: int | None = None,
     fold: int | None = None,
@@ -78,6 +82,7 @@ def train(
     dry_run: bool = False,
     forecast: Callable[[RunConfig, Cost], None] | None = None,
     listener: Listener | None = None,
+    tell: Callable[[str], None] | None = None,
 ) -> TrainResult:
     """Train a network on labelled pictures and score it once, as ``headstart train`` does.
 
@@ -102,6 +107,9 @@ def train(
         width: channels of a segmentation network's finest level.
         epochs: the maximum number of epochs, each as long as a pass over the training split.
         steps: the number of optimizer steps; by default the recipe's.
+        minutes: instead of ``epochs`` or ``steps``: as many optimizer steps as fit on this machine,
+            those of a pretext included. A few are measured before a new run begins; ``config.json``
+            records their number, which a run that has begun keeps.
         labels: how many labelled training frames to use, ``"all"``, or a ``.txt`` file with their
             names.
         folds: cross-validate: train so many networks, each of which is scored on the labelled
@@ -123,6 +131,7 @@ def train(
         dry_run: train nothing; measure a few steps, and return what the run would take.
         forecast: hears the same before a new run begins; None: nothing is measured.
         listener: hears how the training goes, and warnings; None: nobody does.
+        tell: hears how many steps fit into ``minutes``.
 
     Raises:
         HeadstartError: options or data are wrong, or as
@@ -142,6 +151,7 @@ def train(
         width=width,
         epochs=epochs,
         steps=steps,
+        minutes=minutes,
         labels=labels,
         folds=folds,
         fold=fold,
@@ -176,12 +186,39 @@ def train(
     if chosen.fold is not None:
         chosen = in_fold(chosen, dataset, chosen.fold)
         refuse_seen_starts(chosen, (chosen.start,), problem, dataset)
+    pace: RunPace | None = None
+    if minutes is not None:
+        begun = before if options.config is None else _begun(folder, fresh)
+        chosen, pace = _in_minutes(chosen, options, minutes, begun, dataset, tell or ignore)
     folder = fresh_folder(folder) if fresh else folder
     if dry_run:
-        return TrainResult(folder, chosen, {}, (), findings, cost_of_run(chosen, dataset))
+        return TrainResult(folder, chosen, {}, (), findings, cost_of_run(chosen, dataset, pace))
     if forecast is not None and not (folder / "config.json").exists():
-        forecast(chosen, cost_of_run(chosen, dataset))
+        forecast(chosen, cost_of_run(chosen, dataset, pace))
     run = train_run if chosen.folds is None or chosen.fold is not None else cross_validate
     scores = run(chosen, folder, listener or SILENT, checkpoint_seconds, dataset=dataset)
     files = tuple(folder / name for name in _FILES if (folder / name).exists())
     return TrainResult(folder, chosen, scores, files, findings)
+
+
+def _begun(folder: Path, fresh: bool) -> RunConfig | None:
+    return run_before(TrainOptions(), None if fresh else folder)
+
+
+def _in_minutes(
+    config: RunConfig,
+    options: TrainOptions,
+    minutes: float,
+    begun: RunConfig | None,
+    dataset: Any,
+    tell: Callable[[str], None],
+) -> tuple[RunConfig, RunPace | None]:
+    """Return the run with the steps that fit, or that it was begun with, and the measured pace."""
+    if begun is not None:
+        tell(f"--minutes {minutes:g}: the run has begun and keeps its number of steps")
+        return as_long_as(config, begun), None
+    pace = pace_of_run(config, dataset)
+    pretext_given = (options.pretext_steps, options.pretext_epochs) != (None, None)
+    fitted = fitting_in(config, minutes, pace, pretext_given)
+    tell(fitting_sentence(minutes, config, fitted, pace))
+    return fitted, pace
