@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 import headstart
-from headstart.cli.forecast import forecast, half_the_pixels
+from headstart.cli.forecast import forecast
 from headstart.config.records import RunConfig
+from headstart.data.training_size import half_the_pixels
 from headstart.studies.costs import Cost
 from tests.cli.test_main import TINY
 from tests.cli.test_main import headstart as command

@@ -42,7 +42,7 @@ def test_one_step_more_would_not_fit(
     step: float, validation: float, once: float, folds: int, minutes: float
 ) -> None:
     config = tiny(Path("data"), recipe=DEFAULT)
-    pace = RunPace(SIZES, 12, folds, (Pace(step, validation, once),), None, 0, 0)
+    pace = RunPace(SIZES, 12, 21, folds, (Pace(step, validation, once),), None, 0, 0)
     fitted = fitting_in(config, minutes, pace)
     steps, epochs = fitted.recipe.steps, fitted.recipe.epochs
     assert steps is not None and epochs == min(steps, 40)
@@ -55,7 +55,7 @@ def test_one_step_more_would_not_fit(
 
 
 def test_no_more_steps_than_any_recipe_may_have() -> None:
-    pace = RunPace(SIZES, 12, 1, (Pace(0.0, 0.0, 0.0),), None, 0, 0)
+    pace = RunPace(SIZES, 12, 21, 1, (Pace(0.0, 0.0, 0.0),), None, 0, 0)
     fitted = fitting_in(tiny(Path("data"), recipe=DEFAULT), 1.0, pace)
     assert fitted.recipe.steps == MOST_STEPS
 

@@ -5,34 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from headstart.data.training_size import half_the_pixels
 from headstart.reports.formatting import plural
+from headstart.studies.wording import lasting
 
 if TYPE_CHECKING:
     from headstart.config.records import PretextConfig, RunConfig
     from headstart.studies.costs import Cost
-
-_MULTIPLE, _OF_SMALL, _SMALL = 32, 8, 128  # as sizes are rounded by --size auto
-
-
-def lasting(seconds: float) -> str:
-    """Return a time as people say it.
-
-    >>> lasting(20.0), lasting(1500.0), lasting(9000.0)
-    ('1 minute', '25 minutes', '2.5 hours')
-    """
-    hours = seconds / 3600
-    return f"{hours:.1f} hours" if hours >= 1 else plural(max(1, round(60 * hours)), "minute")
-
-
-def half_the_pixels(size: tuple[int, int]) -> tuple[int, int]:
-    """Return a size of about half as many pixels.
-
-    >>> half_the_pixels((256, 320)), half_the_pixels((64, 80))
-    ((192, 224), (48, 56))
-    """
-    multiple = _MULTIPLE if max(size) > _SMALL else _OF_SMALL
-    height, width = (max(multiple, round(side * 0.5**0.5 / multiple) * multiple) for side in size)
-    return height, width
 
 
 def forecast(config: RunConfig | PretextConfig, cost: Cost) -> Iterator[str]:

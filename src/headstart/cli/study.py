@@ -118,6 +118,12 @@ def study(
         "once a study has begun. [default: one look, at all seeds]",
     ),
     jobs: int = typer.Option(1, help="Runs at a time, each in its own process.", min=1),
+    hours: float | None = typer.Option(
+        None,
+        help="How long a new study may take: starts, folds, seeds, size, width and steps that are "
+        "not given are chosen to fit, and each choice is shown. [default: 8, if none of these is "
+        "given, nor --labels or --epochs; otherwise nothing is chosen]",
+    ),
     device: str = typer.Option("auto", help="cpu, cuda, or auto."),
     threads: int | None = typer.Option(
         None,
@@ -141,8 +147,9 @@ def study(
 ) -> None:
     """Compare starts over label budgets and seeds, with everything else held fixed.
 
-    The same command resumes a study; seeds, budgets and starts may be added. A finished run is
-    never run again.
+    Without options that say what to train, the study is chosen from DATA for a night of --hours 8;
+    --dry-run shows it. The same command resumes a study; seeds, budgets and starts may be added. A
+    finished run is never run again.
 
     Example: headstart study my-data --starts scratch,colorization --labels 30,all --seeds 5
     """
@@ -176,6 +183,7 @@ def study(
             drop_leaks=drop_leaks,
             margin=margin,
             jobs=jobs,
+            hours=hours,
             device=device,
             threads=threads,
             precision=precision,
@@ -198,16 +206,18 @@ def study(
 def _show_plan(planned: StudyResult, jobs: int, json: bool) -> None:
     from dataclasses import asdict
 
-    from headstart.cli.forecast import lasting
     from headstart.cli.show import print_json
-    from headstart.studies.wording import called, would_show
+    from headstart.studies.wording import called, lasting, would_show
 
     config, cost = planned.config, planned.cost
     assert cost is not None
     if json:
         could_show = list(planned.prospects)
         todo = asdict(cost)
-        print_json({"schema": 1, "done": planned.done, "todo": todo, "could_show": could_show})
+        result = {"schema": 1, "done": planned.done, "todo": todo, "could_show": could_show}
+        if planned.proposal is not None:
+            result["chosen"] = list(planned.proposal.lines)
+        print_json(result)
     say(f"{planned.done} runs finished, {cost.runs} runs left (starts x tunes x labels x seeds)")
     say(f"  starts  {', '.join(config.starts)}")
     say(f"  tunes   {', '.join(config.tunes)}")

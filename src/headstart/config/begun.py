@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from headstart.config.files import read_config, read_run_config, read_study_config
-from headstart.config.options import TrainOptions
+from headstart.config.options import StudyOptions, TrainOptions
 from headstart.config.records import PretextConfig, RunConfig, StudyConfig
 
 _Config = TypeVar("_Config")
@@ -31,6 +32,27 @@ def run_before(options: TrainOptions, out: Path | None) -> RunConfig | None:
 def study_before(out: Path) -> StudyConfig | None:
     """Return what a study was begun with; None where there is none."""
     return _begun(out, read_study_config)
+
+
+def options_as_begun(options: StudyOptions, before: StudyConfig) -> StudyOptions:
+    """Return the options with those that are not given as the study was begun.
+
+    Its size, threads, precision, margin and looks stay where configurations are resolved.
+    """
+    if options.task not in (None, before.task) or options.model not in (None, before.model):
+        return options  # which is refused, with every difference
+    kept: dict[str, Any] = {
+        name: getattr(before, name)
+        for name in ("model", "width", "folds", "starts", "pretext_recipe")
+        if getattr(options, name) is None
+    }
+    if options.seeds is None:
+        kept["seeds"] = before.seeds
+    if (options.recipe, options.epochs, options.steps) == (None, None, None):
+        kept["recipe"] = before.recipe
+    if (options.pretext_epochs, options.pretext_steps) != (None, None):
+        kept.pop("pretext_recipe", None)
+    return replace(options, **kept)
 
 
 def pretext_before(out: Path | None) -> RunConfig | PretextConfig | None:

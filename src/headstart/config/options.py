@@ -98,6 +98,7 @@ class StudyOptions(Options):
         margin: the smallest difference in the score that matters.
         looks: the numbers of seeds at which the study is compared.
         jobs: runs at a time, which share the threads.
+        hours: how long it may take; what is not given is chosen in [`headstart.studies.hours`][].
     """
 
     task: TaskName | None = None
@@ -116,6 +117,7 @@ class StudyOptions(Options):
     margin: float | None = None
     looks: int | str | Sequence[int] | None = None
     jobs: int = 1
+    hours: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -109,6 +109,19 @@ def refuse_minutes(options: TrainOptions) -> None:
         raise UsageError(findings)
 
 
+def refuse_hours(options: StudyOptions) -> None:
+    """Refuse a number of hours that is none.
+
+    Raises:
+        UsageError: it is not positive, or too large.
+    """
+    if options.hours is not None and not 0 < options.hours <= MOST_MINUTES / 60:
+        message = (
+            f"--hours is {options.hours:g}; expected more than 0, at most {MOST_MINUTES // 60}"
+        )
+        raise UsageError(Finding("bad-setting", "error", message))
+
+
 def with_lengths(config: RunConfig, steps: int, pretext_steps: int | None = None) -> RunConfig:
     """Return a run with other numbers of optimizer steps; None: its pretext stays as it is."""
     changed: dict[str, Any] = {"recipe": config.recipe.with_steps(steps)}

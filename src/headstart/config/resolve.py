@@ -28,6 +28,7 @@ from headstart.config.recipe_options import (
     begun_default,
     lasting,
     recipe_of_pretext,
+    refuse_hours,
     refuse_minutes,
     refuse_other_recipe,
     run_recipe,
@@ -178,6 +179,7 @@ def study_config(
     # Without pretexts the model says nothing about their recipe.
     pretext_network = shared.model if settings.pretexts else UNET
     pretext_recipe = recipe_of_pretext(options, recipe, pretext_network, None, before, problems)
+    problems.note(refuse_hours, options)
     starts = problems.value_of(listed, None, options.starts or settings.starts)
     had = before.looks if before else None
     looks = problems.value_of(parse_looks, None, _option_or(options.looks, had))

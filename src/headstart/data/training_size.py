@@ -50,6 +50,17 @@ def fitting_size(sizes: Sequence[tuple[int, int]], longest: int) -> tuple[int, i
     return next(rounded), next(rounded)
 
 
+def half_the_pixels(size: tuple[int, int]) -> tuple[int, int]:
+    """Return a size of about half as many pixels.
+
+    >>> half_the_pixels((256, 320)), half_the_pixels((64, 80))
+    ((192, 224), (48, 56))
+    """
+    multiple = _MULTIPLE if max(size) > _SMALL else _OF_SMALL
+    height, width = (max(multiple, round(side * 0.5**0.5 / multiple) * multiple) for side in size)
+    return height, width
+
+
 def size_for(frames: Sequence[Frame], root: Path, longest: int) -> tuple[int, int] | None:
     """Return the [`fitting_size`][] of frames; None if no picture's header can be read.
 

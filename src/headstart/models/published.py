@@ -51,6 +51,14 @@ def published(network: str) -> Published:
     return Published(url, path, match[1])
 
 
+def at_hand(network: str) -> bool:
+    """Return whether the published weights of a network are on this machine; downloads nothing."""
+    try:
+        return published(network).path.exists()
+    except UsageError:  # none are published
+        return False
+
+
 def fetch_published(network: str) -> Path:
     """Return the file of a network's published weights; download it if need be.
 

@@ -6,16 +6,21 @@ finished study nothing is measured, and torch is not imported.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from headstart.config.records import SCRATCH, PretextConfig, RunConfig
 from headstart.studies.cells import pretext_config, run_config
-from headstart.studies.pace import RunPace, own_size_of, pace_of, pace_of_pretext, pace_of_run
+from headstart.studies.pace import Pace, RunPace, own_size_of, pace_of, pace_of_pretext, pace_of_run
 from headstart.studies.plan import Plan, expected_steps, steps_of
+from headstart.tasks.interface import DatasetSize
 from headstart.tasks.lookup import labelled_task
 from headstart.tasks.pretext import PretextPictures
+
+OfRun = Callable[[RunConfig, DatasetSize, tuple[int, int] | None], Pace]
+OfPretext = Callable[[PretextConfig, PretextPictures], Pace]
 
 
 @dataclass(frozen=True)
@@ -83,16 +88,23 @@ def cost_of_pretext(config: PretextConfig, pictures: PretextPictures) -> Cost:
     return Cost(0, 1, 0, steps, seconds, bytes_of_run(config, 0))
 
 
-def cost_of_study(planned: Plan, pretexts: bool = True) -> Cost:
+def cost_of_study(
+    planned: Plan,
+    pretexts: bool = True,
+    of_run: OfRun = pace_of,
+    of_pretext: OfPretext = pace_of_pretext,
+) -> Cost:
     """Estimate the cost of the runs and pretexts left in a study.
 
     Args:
         planned: plan of the study.
         pretexts: whether to count its pretexts; false if another study trains them.
+        of_run: function that returns the pace of a run; by default it measures it.
+        of_pretext: the same of a pretext.
     """
     if not planned.todo:
         return NOTHING
-    from headstart.studies.step_time import bytes_of_run, seconds_of_features
+    from headstart.studies.step_time import bytes_of_run
 
     config, sizes = planned.config, planned.sizes
     held_out = sizes.pictures["validation"] + sizes.pictures[config.score]
@@ -106,21 +118,21 @@ def cost_of_study(planned: Plan, pretexts: bool = True) -> Cost:
         tune_cells = [cell for cell in planned.todo if cell.tune == tune]
         if tune_cells:
             run = run_config(config, tune_cells[0])
-            pace = pace_of(run, sizes, own_size)
+            pace = of_run(run, sizes, own_size)
             # epochs of scratch-longer are as long as the others
             epochs = run.recipe.epochs / max(1, steps_of(planned, tune_cells[0]))
             of_tune = expected_steps(planned, tune)[0]
             seconds += of_tune * pace.step + of_tune * epochs * pace.validation
-            seconds += folds * len(tune_cells) * pace.once
+            seconds += folds * len(tune_cells) * pace.score
             networks = {(c.start, c.seed if c.start == SCRATCH else 0) for c in tune_cells}
             pictures = sum(cell.labels for cell in tune_cells) + held_out * len(networks)
-            seconds += folds * seconds_of_features(run, sizes.classes, pictures)
+            seconds += folds * pictures * pace.feature
             size += folds * len(tune_cells) * bytes_of_run(run, sizes.classes)
     if count and planned.pictures is not None:
         name, seed = next(iter(planned.folders))
         pretext = pretext_config(config, name, seed)
-        pace = pace_of_pretext(pretext, planned.pictures)
+        pace = of_pretext(pretext, planned.pictures)
         seconds += pretext_steps * pace.step
-        seconds += count * (pretext.recipe.epochs * pace.validation + pace.once)
+        seconds += count * (pretext.recipe.epochs * pace.validation + pace.score)
         size += count * bytes_of_run(pretext, sizes.classes)
     return Cost(len(planned.todo), count, steps, pretext_steps, seconds, size)

@@ -25,16 +25,22 @@ class Pace:
     Attributes:
         step: of an optimizer step.
         validation: of the validation after each epoch.
-        once: of what happens once: features of frozen layers, the score at the end.
+        score: of the score at the end.
+        feature: of one picture's features, if some layers are frozen; else 0.
     """
 
     step: float
     validation: float
-    once: float
+    score: float
+    feature: float = 0.0
 
-    def seconds(self, steps: int, epochs: int) -> float:
-        """Return the seconds of so many steps, with a validation after each epoch."""
-        return steps * self.step + epochs * self.validation + self.once
+    def seconds(self, steps: int, epochs: int, pictures: int = 0) -> float:
+        """Return the seconds of so many steps, with a validation after each epoch.
+
+        ``pictures`` is the number of pictures whose features are computed once.
+        """
+        once = self.score + pictures * self.feature
+        return steps * self.step + epochs * self.validation + once
 
 
 @dataclass(frozen=True)
@@ -44,6 +50,7 @@ class RunPace:
     Attributes:
         sizes: number of classes and pictures; of folds, of the smallest one.
         labels: labelled pictures that it trains on.
+        pictures: all its labelled pictures, of one fold.
         folds: how many folds it trains.
         trainings: the pace of each training of a fold.
         pretext: that of its pretext; None without one.
@@ -53,6 +60,7 @@ class RunPace:
 
     sizes: DatasetSize
     labels: int
+    pictures: int
     folds: int
     trainings: tuple[Pace, ...]
     pretext: Pace | None
@@ -75,7 +83,7 @@ class RunPace:
         total, count = 0.0, self.sizes.pictures["train"]
         for training, pace in zip(trainings, self.trainings, strict=True):
             steps = training.recipe.total_steps(self.labels, count)
-            total += self.folds * pace.seconds(steps, training.recipe.epochs)
+            total += self.folds * pace.seconds(steps, training.recipe.epochs, self.pictures)
         if self.pretext is not None and config.pretext is not None:
             steps = self.steps(config)[1]
             total += self.pretexts * self.pretext.seconds(steps, config.pretext.recipe.epochs)
@@ -102,27 +110,24 @@ def pace_of_run(config: RunConfig, dataset: Any) -> RunPace:
     pictures = labels + sizes.pictures["validation"] + sizes.pictures[config.score]
     if config.folds is not None:
         pictures = sizes.pictures["test"]  # all labelled pictures, once for each fold
-    paces = tuple(pace_of(each, sizes, own_size, pictures) for each in trainings)
+    paces = tuple(pace_of(each, sizes, own_size) for each in trainings)
     folds = config.folds if config.folds is not None and config.fold is None else 1
     if config.pretext is None:
-        return RunPace(sizes, labels, folds, paces, None, 0, 0)
+        return RunPace(sizes, labels, pictures, folds, paces, None, 0, 0)
     unlabelled = pictures_of(dataset)
     shared = config.folds is None or unlabelled.shared_by_folds
     pace = pace_of_pretext(config.pretext, unlabelled)
     count = len(unlabelled.train)
-    return RunPace(sizes, labels, folds, paces, pace, 1 if shared else folds, count)
+    return RunPace(sizes, labels, pictures, folds, paces, pace, 1 if shared else folds, count)
 
 
-def pace_of(
-    config: RunConfig, sizes: DatasetSize, own_size: tuple[int, int] | None, features: int = 0
-) -> Pace:
+def pace_of(config: RunConfig, sizes: DatasetSize, own_size: tuple[int, int] | None) -> Pace:
     """Measure the pace of one training of a run, in one fold.
 
     Args:
         config: configuration of the training.
         sizes: number of classes and pictures; of folds, of the smallest one.
         own_size: see [`own_size_of`][].
-        features: pictures whose features are computed once, if some layers are frozen.
     """
     from headstart.studies import step_time
 
@@ -131,9 +136,12 @@ def pace_of(
     if config.folds is not None:
         scored = -(-sizes.pictures["test"] // config.folds)
     validation = step_time.seconds_of_validation(config, classes, validated, own_size)
-    once = step_time.seconds_of_features(config, classes, features) if features else 0.0
-    once += validation * scored / validated if validated else 0.0
-    return Pace(step_time.seconds_per_step(config, classes), validation, once)
+    return Pace(
+        step=step_time.seconds_per_step(config, classes),
+        validation=validation,
+        score=validation * scored / validated if validated else 0.0,
+        feature=step_time.seconds_of_features(config, classes, 1),
+    )
 
 
 def pace_of_pretext(config: PretextConfig, pictures: PretextPictures) -> Pace:

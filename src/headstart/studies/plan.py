@@ -157,9 +157,22 @@ def plan(config: StudyConfig, out: Path, dataset: Any = None) -> Plan:
 
 
 def unbegun(config: StudyConfig, dataset: Any) -> Plan:
-    """Plan a study that has not begun and whose starts may not exist yet."""
-    sizes = _sizes(config, dataset)
-    return Plan(config, {}, tuple(cells(config)), {}, dataset, sizes, None, (None, None))
+    """Plan a study that has not begun and whose starts may not exist yet, without hashing pictures.
+
+    The names of its pretexts' folders are not those that it will have.
+    """
+    sizes, todo = _sizes(config, dataset), tuple(cells(config))
+    names = [start for start in config.starts if start in PRETEXT_NAMES]
+    if not names:
+        return Plan(config, {}, todo, {}, dataset, sizes, None, (None, None))
+    pictures = pictures_of(dataset)
+    folds = _folds_of_pretexts(config, pictures)
+    folders = {
+        (name, seed): tuple(f"starts/{name}-{seed}-{fold}" for fold in folds)
+        for name in names
+        for seed in config.seeds
+    }
+    return Plan(config, {}, todo, folders, dataset, sizes, pictures, (None, None))
 
 
 def _sizes(config: StudyConfig, dataset: Any) -> DatasetSize:

@@ -20,6 +20,19 @@ def called(start: str) -> str:
     return path.name.removesuffix(".safetensors").removesuffix(".pth") or start
 
 
+def lasting(seconds: float) -> str:
+    """Return a time as people say it.
+
+    >>> lasting(20.0), lasting(1500.0), lasting(9000.0)
+    ('1 minute', '25 minutes', '2.5 hours')
+    """
+    hours = seconds / 3600
+    if hours >= 1:
+        return f"{hours:.1f} hours"
+    minutes = max(1, round(60 * hours))
+    return f"{minutes} minute{'' if minutes == 1 else 's'}"
+
+
 def sentences(study: dict[str, Any]) -> list[str]:
     """Return the conclusions in a ``study.json`` as sentences: comparisons, then labels saved."""
     rows = (*study["comparisons"], *study["labels_saved"])

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from headstart.config.begun import study_before
+from headstart.config.begun import options_as_begun, study_before
 from headstart.config.files import read_study_config
 from headstart.config.option_values import Listed, Size
 from headstart.config.options import PretextRecipeOption, RecipeOption, StudyOptions
@@ -17,8 +17,11 @@ from headstart.config.resolve import study_config
 from headstart.data.checks.small_test import small_test_split
 from headstart.errors import Finding
 from headstart.studies.costs import Cost, cost_of_study
+from headstart.studies.hours import Measured, proposed, wants_proposal
 from headstart.studies.plan import plan, prospects_of
+from headstart.studies.proposal import NIGHT, Proposal
 from headstart.tasks.budgets import sizes_in_folds
+from headstart.tasks.interface import LabelledTask
 from headstart.tasks.lookup import find_task
 from headstart.training.listener import SILENT, Listener, ignore
 from headstart.verbs.machine import on_this_machine
@@ -37,6 +40,7 @@ class StudyResult:
         cost: what the other runs would take, of a plan; else None.
         prospects: the smallest differences that the study could show, of a plan with five finished
             seeds; see [`headstart.studies.verdicts.prospects`][].
+        proposal: of a plan, what was chosen for ``hours``; None if nothing was.
     """
 
     folder: Path
@@ -46,6 +50,7 @@ class StudyResult:
     done: int = 0
     cost: Cost | None = None
     prospects: tuple[dict[str, Any], ...] = ()
+    proposal: Proposal | None = None
 
 
 def study(
@@ -58,6 +63,7 @@ def study(
     tunes: Listed = "all",
     labels: int | str | Sequence[int | str] = "all",
     seeds: int | str | Sequence[int] | None = None,
+    looks: int | str | Sequence[int] | None = None,
     folds: int | None = None,
     out: Path | str | None = None,
     recipe: RecipeOption | None = None,
@@ -73,8 +79,8 @@ def study(
     score: str = "test",
     drop_leaks: bool = False,
     margin: float | None = None,
-    looks: int | str | Sequence[int] | None = None,
     jobs: int = 1,
+    hours: float | None = None,
     device: str = "auto",
     threads: int | None = None,
     precision: Literal["float32", "bfloat16"] | None = None,
@@ -123,6 +129,9 @@ def study(
             seeds may be added after a look. They cannot change once a study has begun; see
             [`headstart.studies.looks`][].
         jobs: runs at a time, each in its own process.
+        hours: how long a new study may take: what is not given of starts, folds, seeds, size, width
+            and steps is chosen to fit. By default that is done for 8 hours, a night, if none of
+            these, nor ``labels`` or ``epochs``, is given.
         device: ``"cpu"``, ``"cuda"`` or ``"auto"``.
         threads: CPU threads of a run; by default all, shared by the jobs.
         precision: of the products in training, ``"float32"`` or ``"bfloat16"``; by default bfloat16
@@ -130,7 +139,7 @@ def study(
         checkpoint_seconds: seconds between checkpoints of a run.
         dry_run: only plan: train and write nothing, and time a few steps.
         listener: hears how each training goes, where one runs at a time, and warnings.
-        tell: hears a line for each run that is finished.
+        tell: hears what was chosen, and a line for each run that is finished.
 
     Raises:
         HeadstartError: options or data are wrong, or as
@@ -162,6 +171,7 @@ def study(
         margin=margin,
         looks=looks,
         jobs=jobs,
+        hours=hours,
         device=device,
         threads=threads,
         precision=precision,
@@ -169,13 +179,12 @@ def study(
     before = study_before(folder)
     problem, open_data = find_task(data, task)
     dataset = open_data()
-    sizes = problem.sizes(dataset)
-    if folds is not None and folds > 1:  # another number is refused with the other options
-        sizes = sizes_in_folds(problem, dataset, folds)
-    training_pictures = sizes.pictures["train"]
-    config = study_config(options, data, problem.name, training_pictures, before)
+    if before is not None:
+        options = options_as_begun(options, before)
+    config = _resolved(options, data, problem, dataset, before)
     findings = problem.warnings(dataset)
-    if folds is None and score == "test" and sizes.pictures["test"]:
+    sizes, proposes = problem.sizes(dataset), before is None and wants_proposal(options)
+    if config.folds is None and not proposes and score == "test" and sizes.pictures["test"]:
         labelled, tested = sum(sizes.pictures.values()), problem.groups(dataset, "test")
         findings = (*findings, *small_test_split(tested, labelled, problem.measures.units))
     for finding in (*problem.reading(dataset), *findings):
@@ -184,14 +193,38 @@ def study(
 
     fitting_size = functools.partial(problem.fitting_size, dataset)
     config = on_this_machine(config, options, before, fitting_size)
+    proposal, measured = None, Measured()
+    if proposes:
+        (tell or ignore)(f"Choosing a study for --hours {hours or NIGHT:g}: timing a few steps")
+        options, proposal, measured = proposed(options, config, dataset, hours or NIGHT)
+        config = _resolved(options, data, problem, dataset, before)
+        config = on_this_machine(config, options, before, fitting_size)
+        for line in proposal.lines:
+            (tell or ignore)(line)
+    elif hours is not None:
+        (tell or ignore)(f"--hours {hours:g}: the study has begun and keeps what was chosen")
     if dry_run:
         planned = plan(config, folder, dataset)
-        cost, could_show = cost_of_study(planned), prospects_of(planned, folder)
-        done = len(planned.done)
-        return StudyResult(folder, planned.config, findings, None, done, cost, could_show)
+        cost = cost_of_study(planned, True, measured.of_run, measured.of_pretext)
+        done, could_show = len(planned.done), prospects_of(planned, folder)
+        return StudyResult(folder, planned.config, findings, None, done, cost, could_show, proposal)
     from headstart.studies.study import study as run_study
 
     record = run_study(
         config, folder, listener or SILENT, tell or ignore, jobs, checkpoint_seconds, dataset
     )
     return StudyResult(folder, read_study_config(folder / "config.json"), findings, record)
+
+
+def _resolved(
+    options: StudyOptions,
+    data: Path,
+    problem: LabelledTask,
+    dataset: Any,
+    before: StudyConfig | None,
+) -> StudyConfig:
+    """Return the configuration that options ask for; "all" is what the smallest fold leaves."""
+    sizes = problem.sizes(dataset)
+    if options.folds is not None and options.folds > 1:  # another is refused with the options
+        sizes = sizes_in_folds(problem, dataset, options.folds)
+    return study_config(options, data, problem.name, sizes.pictures["train"], before)

@@ -1,0 +1,227 @@
+"""The study that is proposed for some hours: a pure function of what is known of data and machine.
+
+docs/decisions/0037-hours.md says why each rule is what it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from headstart.data.checks.small_test import ENOUGH
+from headstart.data.training_size import half_the_pixels
+from headstart.studies import power
+from headstart.studies.costs import Cost
+from headstart.studies.statistics import MIN_SEEDS, Estimate
+from headstart.studies.wording import called, lasting
+
+NIGHT = 8.0
+"""Hours of a study that says nothing about its size."""
+
+FOLDS = 5
+"""Folds that are proposed where few pictures test."""
+
+_MORE_SEEDS = (10, 20)
+_SMALLEST_SIDE, _SMALL_WIDTH = 64, 16
+_FEWEST_STEPS = 1 / 3  # of the recipe's
+# Mean squares of seeds, frames and the rest of the committed studies on hw6, five seeds on 50
+# frames: docs/results/hw6/study and docs/results/encoder/study, each start against scratch.
+_ON_HW6 = (
+    (0.0278, 0.0203, 0.0289), (0.1200, 0.0228, 0.0243), (0.1040, 0.0256, 0.0846),
+    (0.2633, 0.0273, 0.0774), (0.0386, 0.0180, 0.0341), (0.2346, 0.0269, 0.0594),
+    (0.1153, 0.0623, 0.0263), (0.0508, 0.0210, 0.0254), (0.0155, 0.0292, 0.0144),
+    (0.0096, 0.0096, 0.0113),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Design:
+    """What a study trains.
+
+    Attributes:
+        starts: what is compared.
+        folds: number of folds; None: the test split is scored.
+        seeds: number of seeds.
+        size: height and width.
+        width: channels of a segmentation network's finest level; None: it has no such setting.
+        steps: optimizer steps of a run; those of a pretext change in proportion.
+    """
+
+    starts: tuple[str, ...]
+    folds: int | None
+    seeds: int
+    size: tuple[int, int]
+    width: int | None
+    steps: int
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the data, the machine and the options say.
+
+    Attributes:
+        design: options that are given, and defaults for the others.
+        given: names of the fields of ``design`` that options give; they stay.
+        why_starts: why these starts, in words.
+        tested: number of test pictures, or of groups of them.
+        units: the word for these.
+        labelled: number of all labelled pictures, or of groups of them.
+        foldable: whether there are enough for folds.
+        comparisons: number of comparisons for each start beside the first: label budgets, tunings.
+        on_frames: whether the score is ``dice`` over single frames, as on hw6.
+    """
+
+    design: Design
+    given: frozenset[str]
+    why_starts: str
+    tested: int
+    units: str
+    labelled: int
+    foldable: bool
+    comparisons: int = 1
+    on_frames: bool = False
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A study for some hours.
+
+    Attributes:
+        design: what it trains.
+        hours: that it was to fit into.
+        seconds: that it takes on this machine, about.
+        lines: each choice and the options that would change it; what it costs and could show.
+    """
+
+    design: Design
+    hours: float
+    seconds: float
+    lines: tuple[str, ...]
+
+
+def propose(facts: Facts, hours: float, cost: Callable[[Design], Cost]) -> Proposal:
+    """Return the study that fits into some hours.
+
+    Where time is short, the pictures become smaller, then the network, then the training shorter;
+    where there is plenty, there are more seeds. If nothing helps, it takes longer.
+
+    Args:
+        facts: what the data, the machine and the options say.
+        hours: how long it may take.
+        cost: function from a design to what it takes on this machine.
+    """
+    limit, given = 3600 * hours, facts.given
+    first = facts.design
+    if "folds" not in given and facts.tested < ENOUGH and facts.foldable:
+        first = replace(first, folds=FOLDS)
+    design = first
+    while cost(design).seconds > limit and (cheaper := _cheaper(design, given)) is not None:
+        design = cheaper
+    if cost(design).seconds > limit and "steps" not in given:
+        design = replace(design, steps=_steps_that_fit(design, limit, cost))
+    if design == first and "seeds" not in given:
+        for more in _MORE_SEEDS:
+            if cost(replace(first, seeds=more)).seconds <= limit:
+                design = replace(first, seeds=more)
+    takes = cost(design)
+    choices = [line for name, line in _choices(facts, design, hours) if name not in given]
+    lines = (*choices, _cost(design, takes, limit), could_show(facts, design))
+    return Proposal(design, hours, takes.seconds, lines)
+
+
+def _cheaper(design: Design, given: frozenset[str]) -> Design | None:
+    """Return a design of smaller pictures, else of a smaller network; None: there is none."""
+    size = half_the_pixels(design.size)
+    smaller = size[0] * size[1] < design.size[0] * design.size[1]
+    if "size" not in given and smaller and max(size) >= _SMALLEST_SIDE:
+        return replace(design, size=size)
+    if "width" not in given and design.width is not None and design.width > _SMALL_WIDTH:
+        return replace(design, width=_SMALL_WIDTH)
+    return None
+
+
+def _steps_that_fit(design: Design, limit: float, cost: Callable[[Design], Cost]) -> int:
+    """Return the most steps that fit, at least a third."""
+    low = max(1, round(design.steps * _FEWEST_STEPS))
+    high = design.steps  # does not fit
+    while high - low > 1:
+        middle = (low + high) // 2
+        fits = cost(replace(design, steps=middle)).seconds <= limit
+        low, high = (middle, high) if fits else (low, middle)
+    return low
+
+
+def _choices(facts: Facts, design: Design, hours: float) -> list[tuple[str, str]]:
+    """Return each field of a design with a line about it."""
+    before, few = facts.design, f"only {facts.tested} {facts.units}"
+    fit = f"to fit {_hours(hours)}"
+    if design.folds is not None:
+        folds = f"folds: {design.folds}, because the test split has {few} (--folds)"
+    elif facts.tested >= ENOUGH:
+        folds = f"folds: none, as the test split has {facts.tested} {facts.units} (--folds)"
+    else:
+        folds = f"folds: none: the test split has {few}, but there are too few for folds (--folds)"
+    seeds = "the fewest that allow a verdict (--seeds)"
+    if design.seeds > MIN_SEEDS:
+        seeds = f"as many as {_hours(hours)} allow (--seeds, --hours)"
+    height, width = design.size
+    size = "the pictures' shape (--size)"
+    if design.size != before.size:
+        size = f"{fit} (--size, --hours)"
+    lines = [
+        (
+            "starts",
+            f"starts: {', '.join(map(called, design.starts))}: {facts.why_starts} (--starts)",
+        ),
+        ("folds", folds),
+        ("seeds", f"seeds: {design.seeds}, {seeds}"),
+        ("size", f"size: {height}x{width}, {size}"),
+    ]
+    if design.width is not None and design.width != before.width:
+        lines.append(("width", f"width: {design.width}, {fit} (--width, --hours)"))
+    elif design.width is not None:
+        lines.append(("width", f"width: {design.width}, the default (--width)"))
+    steps = "as the recipe says (--steps)"
+    if design.steps != before.steps:
+        steps = f"of the recipe's {before.steps:,} {fit} (--steps, --hours)"
+    lines.append(("steps", f"steps: {design.steps:,} {steps}"))
+    return lines
+
+
+def _cost(design: Design, takes: Cost, limit: float) -> str:
+    """Return how many runs there are and how long they take."""
+    pretexts = f" and {takes.pretexts} pretexts" if takes.pretexts else ""
+    folds = "" if design.folds is None else f" of {design.folds} folds each"
+    line = f"cost: {takes.runs} runs{folds}{pretexts}, about {lasting(takes.seconds)}"
+    over = takes.seconds - limit
+    return (
+        line if over <= 0 else f"{line}: {lasting(over)} longer than --hours, as nothing else helps"
+    )
+
+
+def could_show(facts: Facts, design: Design) -> str:
+    """Return the smallest difference that a study could show, in a sentence.
+
+    What seeds and frames of these data differ by is known when five seeds are finished. Before that
+    the committed studies on hw6 give an idea, where the score is the same.
+    """
+    what, known = "smallest difference that it could show", "--dry-run says it after five seeds"
+    if not facts.on_frames or len(design.starts) < 2 or design.seeds < MIN_SEEDS:
+        return f"{what}: {known}"
+    units = facts.tested if design.folds is None else facts.labelled
+    level = 1 - 0.05 / ((len(design.starts) - 1) * facts.comparisons)
+    likely = [
+        power.smallest_difference(
+            Estimate(0.0, 0.0, None, MIN_SEEDS, 50, squares, None), level, design.seeds, units
+        )
+        for squares in _ON_HW6
+    ]
+    sizes = [size for size in likely if size is not None]
+    return (
+        f"{what}: {min(sizes):.2f} to {max(sizes):.2f} in dice with {units} frames as in our "
+        f"studies on hw6; on these data {known}"
+    )
+
+
+def _hours(hours: float) -> str:
+    return f"{hours:g} hour{'' if hours == 1 else 's'}"
