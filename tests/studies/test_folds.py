@@ -94,7 +94,7 @@ def test_a_finished_one_costs_nothing_and_folds_cannot_change(data: Path, done: 
 def test_the_report_says_what_its_intervals_speak_of(done: Path, tmp_path: Path) -> None:
     shutil.copytree(done, tmp_path / "S")
     page = next(p for p in write_report(tmp_path / "S") if p.suffix == ".html").read_text()
-    assert "deals them into 2 folds" in page and "if other pictures had been labelled" in page
+    assert "divides them into 2 folds" in page and "if other pictures had been labelled" in page
     assert "The frames of a video or patient are all in one fold." in page
     assert "--folds 2" in page
 

@@ -19,8 +19,8 @@ def evaluate(
     tta: bool = typer.Option(
         False,
         "--tta",
-        help="Score the mean of each picture and its mirror image, as predict --tta gives it. Try "
-        "it on validation.",
+        help="Score the average of the predictions for each picture and its mirror image, as "
+        "predict --tta does. Try it on validation.",
     ),
     device: str = typer.Option("auto", help="cpu, cuda, or auto."),
     json: bool = typer.Option(False, "--json", help="Print the scores as one JSON object."),
@@ -36,5 +36,5 @@ def evaluate(
     for finding in result.findings:
         say(str(finding))
     if tta:
-        say("Each prediction is the mean of a picture and its mirror image (--tta)")
+        say("Predictions are averaged over each picture and its mirror image (--tta)")
     show_scores(result.scores, json)

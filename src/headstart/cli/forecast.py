@@ -23,8 +23,9 @@ def forecast(config: RunConfig | PretextConfig, cost: Cost) -> Iterator[str]:
     pretexts = ""
     if cost.steps and cost.pretexts:
         pretexts = f", and {cost.pretext_steps} of {plural(cost.pretexts, 'pretext')}"
+    at = "In tiles of" if config.framing == "tile" else "At"
     yield (
-        f"At {height}x{width}{of_width}: {steps} steps of {config.recipe.batch} pictures{several}"
+        f"{at} {height}x{width}{of_width}: {steps} steps of {config.recipe.batch} pictures{several}"
         f"{pretexts}; about {lasting(cost.seconds)} on this machine, {cost.size / 1e6:.0f} MB"
     )
     if cost.seconds < 120 or config.width is None:

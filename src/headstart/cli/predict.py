@@ -46,20 +46,21 @@ def predict(
     tta: bool = typer.Option(
         False,
         "--tta",
-        help="Predict the mean of each picture and its mirror image (left and right swapped), in "
-        "twice the time. It can help only if mirrored pictures look like real ones.",
+        help="Average the predictions for each picture and its mirror image (left and right "
+        "swapped), in twice the time. It can help only if mirrored pictures look like real ones.",
     ),
     device: str = typer.Option("auto", help="cpu, cuda, or auto."),
     json: bool = typer.Option(False, "--json", help="Print the result as one JSON object."),
 ) -> None:
     """Write a mask and an overlay of every picture, at the picture's own size.
 
-    Of a study, the seeds of its best start predict together, by their mean probability; of a
-    cross-validation, its folds. Masks hold the grey levels or colours of the dataset that the run
-    was trained on. Subfolders of INPUT are searched, too; masks/ and overlays/ have the same
-    subfolders. A clip becomes overlay.mp4, areas.csv (the share of each class in each frame) and
-    timeline.png; a clip in a folder gets a folder of its own. A classifier writes classes.csv, with
-    the probability of every class. Probabilities are calibrated on the run's validation split.
+    If RUN is a study, the seeds of its best start and tuning predict together, by their mean
+    probability; if it is a cross-validation, its folds do. Masks hold the grey levels or colours of
+    the dataset that the run was trained on. Subfolders of INPUT are searched, too; masks/ and
+    overlays/ have the same subfolders. A clip becomes overlay.mp4, areas.csv (the share of each
+    class in each frame) and timeline.png; a clip in a folder gets a folder of its own. A classifier
+    writes classes.csv, with the probability of every class. Probabilities are calibrated on the
+    run's validation split.
 
     Example: headstart predict runs/first photos/ --out predictions
     """

@@ -35,8 +35,8 @@ def pretrain(
     squeeze: bool = typer.Option(
         False,
         "--squeeze",
-        help="Resize pictures to --size whatever their shape. [default: they keep their shape, and "
-        "are padded]",
+        help="Resize pictures to --size without keeping their aspect ratio. [default: keep it, and "
+        "pad the picture; classification always squeezes]",
     ),
     model: str | None = typer.Option(
         None,
@@ -64,8 +64,8 @@ def pretrain(
     threads: int | None = typer.Option(None, help="CPU threads. [default: all that are available]"),
     precision: Literal["float32", "bfloat16"] | None = typer.Option(
         None,
-        help="Precision of the products in training. [default: bfloat16 where it is faster: on "
-        "GPUs that multiply it and, for the U-Net, on CPUs that do; else float32]",
+        help="Precision of matrix products and convolutions in training. [default: bfloat16 on "
+        "GPUs with bfloat16 arithmetic and, for the U-Net, on CPUs with it; otherwise float32]",
     ),
     checkpoint_seconds: float = typer.Option(10.0, help="Seconds between checkpoints.", min=0),
     fresh: bool = typer.Option(

@@ -60,7 +60,8 @@ def study(
     ),
     epochs: int | None = typer.Option(
         None,
-        help="Maximum number of epochs, each as long as a pass over the training split.",
+        help="Maximum number of epochs. An epoch is as long as a pass over the training split; "
+        "with the assignment's recipes, over the labelled pictures only.",
         min=1,
     ),
     steps: int | None = typer.Option(
@@ -94,8 +95,8 @@ def study(
     squeeze: bool = typer.Option(
         False,
         "--squeeze",
-        help="Resize pictures to --size whatever their shape. [default: they keep their shape, and "
-        "are padded]",
+        help="Resize pictures to --size without keeping their aspect ratio. [default: keep it, and "
+        "pad the picture; classification always squeezes]",
     ),
     width: int | None = typer.Option(
         None, help="Channels of a segmentation network's finest level. [default: 32]"
@@ -114,15 +115,17 @@ def study(
     looks: str | None = typer.Option(
         None,
         help="Numbers of seeds at which to compare the starts, for example 5,10,20, if you may add "
-        "seeds after a look. Together they are wrong as rarely as one look. They cannot change "
-        "once a study has begun. [default: one look, at all seeds]",
+        "seeds after a look. All looks together give a wrong verdict as rarely as one look would. "
+        "The numbers cannot change once a study has begun. [default: one look, at all seeds]",
     ),
     jobs: int = typer.Option(1, help="Runs at a time, each in its own process.", min=1),
     hours: float | None = typer.Option(
         None,
-        help="How long a new study may take: starts, folds, seeds, size, width and steps that are "
-        "not given are chosen to fit, and each choice is shown. [default: 8, if none of these is "
-        "given, nor --labels or --epochs; otherwise nothing is chosen]",
+        help="How long a new study may take. headstart chooses the starts, folds, seeds, size, "
+        "width and steps that you do not give, and shows each choice. [default: 8 if you give "
+        "none of --starts, --labels, --seeds, --looks, --folds, --score, --size, --tile, "
+        "--width, --steps and --epochs; if you give any of them without --hours, nothing is "
+        "chosen]",
     ),
     device: str = typer.Option("auto", help="cpu, cuda, or auto."),
     threads: int | None = typer.Option(
@@ -132,8 +135,8 @@ def study(
     ),
     precision: Literal["float32", "bfloat16"] | None = typer.Option(
         None,
-        help="Precision of the products in training. [default: bfloat16 where it is faster: on "
-        "GPUs that multiply it and, for the U-Net, on CPUs that do; else float32]",
+        help="Precision of matrix products and convolutions in training. [default: bfloat16 on "
+        "GPUs with bfloat16 arithmetic and, for the U-Net, on CPUs with it; otherwise float32]",
     ),
     checkpoint_seconds: float = typer.Option(10.0, help="Seconds between checkpoints.", min=0),
     dry_run: bool = typer.Option(

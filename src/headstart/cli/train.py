@@ -54,24 +54,25 @@ def train(
     squeeze: bool = typer.Option(
         False,
         "--squeeze",
-        help="Resize pictures to --size whatever their shape. [default: they keep their shape, and "
-        "are padded]",
+        help="Resize pictures to --size without keeping their aspect ratio. [default: keep it, and "
+        "pad the picture; classification always squeezes]",
     ),
     width: int | None = typer.Option(
         None, help="Channels of a segmentation network's finest level. [default: 32]"
     ),
     epochs: int | None = typer.Option(
         None,
-        help="Maximum number of epochs, each as long as a pass over the training split.",
+        help="Maximum number of epochs. An epoch is as long as a pass over the training split; "
+        "with the assignment's recipes, over the labelled pictures only.",
     ),
     steps: int | None = typer.Option(
         None, help="Number of optimizer steps. [default: the recipe's]"
     ),
     minutes: float | None = typer.Option(
         None,
-        help="Instead of --epochs or --steps: as many optimizer steps as fit on this machine, "
-        "those of a pretext included. The schedule is complete; a run that has begun keeps its "
-        "steps.",
+        help="Train for about this many minutes on this machine, the pretext included: sets the "
+        "number of optimizer steps in place of --epochs or --steps. The schedule is complete; a "
+        "run that has begun keeps its number of steps.",
     ),
     labels: str | None = typer.Option(
         None,
@@ -97,8 +98,8 @@ def train(
     threads: int | None = typer.Option(None, help="CPU threads. [default: all that are available]"),
     precision: Literal["float32", "bfloat16"] | None = typer.Option(
         None,
-        help="Precision of the products in training. [default: bfloat16 where it is faster: on "
-        "GPUs that multiply it and, for the U-Net, on CPUs that do; else float32]",
+        help="Precision of matrix products and convolutions in training. [default: bfloat16 on "
+        "GPUs with bfloat16 arithmetic and, for the U-Net, on CPUs with it; otherwise float32]",
     ),
     pretext_recipe: str | None = typer.Option(
         None,

@@ -91,7 +91,8 @@ def _how_compared(
     seeds = {c["seeds"] for c in comparisons}
     over = f" over {plural(seeds.pop(), 'seed')}" if len(seeds) == 1 else ""
     units = measures.units
-    words = f"Compared{against}{over}, on {run.scores[units]} {run.scores['split']} {units}."
+    scored = f"{run.scores[units]} {run.scores['split']} {units}"
+    words = f"The starts are compared{against}{over}, on {scored}."
     if folds is not None:
         words += f" {in_folds(folds, measures)}"
     if (among := max(c["among"] for c in comparisons)) > 1:
@@ -108,8 +109,8 @@ def _how_compared(
 def in_folds(folds: int, measures: Measures) -> str:
     """Return how a study with folds was scored, and what its intervals do not speak of."""
     return (
-        f"These are all labelled {measures.units}: each seed deals them into {folds} folds, and "
-        f"each {measures.unit} is predicted by a network that was trained on other folds. The "
+        f"These are all the labelled {measures.units}: each seed divides them into {folds} folds, "
+        f"and each {measures.unit} is predicted by a network that was trained on other folds. The "
         "training sets overlap and are drawn from the same pictures, so the intervals do not say "
         "how scores would differ if other pictures had been labelled."
     )
@@ -195,7 +196,7 @@ def _of_pretext(pretext: PretextRecord) -> Sentence:
     scores = pretext.scores
     head = f"Validation loss {scores['loss']:.4g} on {scores['pictures']} pictures;"
     rest = (
-        f"the trivial answer scores {scores['trivial']['loss']:.4g}. These weights are a start, "
+        f"without learning it would be {scores['trivial']['loss']:.4g}. These weights are a start, "
         "not a result: a study measures whether they help (headstart study)."
     )
     return {"kind": "open", "head": head, "rest": rest}
@@ -219,5 +220,7 @@ def verdict_scope(records: Records, grouped: bool) -> str:
         one_group = " or in a single group" if grouped else ""
         words += f" Classes left out (on {few}{one_group}): {left_out}."
     if usable.fallback:
-        words += f" Every class is on {few}, so the verdict rests on very few {measures.units}."
+        words += (
+            f" Every class appears in {few}, so the verdict rests on very few {measures.units}."
+        )
     return words

@@ -98,9 +98,9 @@ def look_sentence(look: dict[str, Any] | None) -> str:
     >>> settings = {"schema": 1, "data": "d", "starts": ["scratch"], "labels": [30]}
     >>> seen = StudyConfig.model_validate({**settings, "seeds": range(10), "seen": [5]})
     >>> print(look_sentence(asdict(look_at(seen, 10))))  # doctest: +NORMALIZE_WHITESPACE
-    Seeds were added after a report was there: this is look 2, after 5 seeds. Its verdicts are
-    wrong in at most 2.5 % of such studies, but those of any look in up to 7.5 %, not 5 %. Plan the
-    looks of the next study (--looks).
+    Seeds were added after the starts had been compared at 5 seeds, so this is look 2. Any of its
+    verdicts is wrong in at most 2.5 % of such studies; with all looks together, a verdict is wrong
+    in up to 7.5 %, instead of 5 %. Plan the looks of the next study (--looks).
     """
     if look is None:
         return ""
@@ -109,14 +109,14 @@ def look_sentence(look: dict[str, Any] | None) -> str:
     if look["number"] <= look["planned"]:
         seeds = ", ".join(map(str, look["seeds"]))
         return (
-            f"This is look {look['number']} of {look['planned']}, planned at {seeds} seeds. Its "
-            f"verdicts are wrong in at most {own} of such studies, those of any look in {total}."
+            f"This is look {look['number']} of {look['planned']}, planned at {seeds} seeds. Any "
+            f"of its verdicts is wrong in at most {own} of such studies; over all looks, {total}."
         )
     return (
-        f"Seeds were added after a report was there: this is look {look['number']}, after "
-        f"{' and '.join(before)} seeds. Its verdicts are wrong in at most {own} of such studies, "
-        f"but those of any look in up to {total}, not 5 %. Plan the looks of the next study "
-        "(--looks)."
+        f"Seeds were added after the starts had been compared at {' and '.join(before)} seeds, so "
+        f"this is look {look['number']}. Any of its verdicts is wrong in at most {own} of such "
+        f"studies; with all looks together, a verdict is wrong in up to {total}, instead of 5 %. "
+        "Plan the looks of the next study (--looks)."
     )
 
 

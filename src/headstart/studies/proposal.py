@@ -160,10 +160,14 @@ def _choices(facts: Facts, design: Design, hours: float) -> list[tuple[str, str]
     elif facts.tested >= ENOUGH:
         folds = f"folds: none, as the test split has {facts.tested} {facts.units} (--folds)"
     else:
-        folds = f"folds: none: the test split has {few}, but there are too few for folds (--folds)"
+        folds = (
+            f"folds: none: the test split has {few}, but folds would leave too few labelled "
+            "pictures to train on (--folds)"
+        )
     seeds = "the fewest that allow a verdict (--seeds)"
     if design.seeds > MIN_SEEDS:
-        seeds = f"as many as {_hours(hours)} allow (--seeds, --hours)"
+        tried = f"{MIN_SEEDS}, {_MORE_SEEDS[0]} and {_MORE_SEEDS[1]}"
+        seeds = f"the largest of {tried} that fits {_hours(hours)} (--seeds, --hours)"
     height, width = design.size
     size = "the pictures' shape (--size)"
     if design.size != before.size:
@@ -195,7 +199,9 @@ def _cost(design: Design, takes: Cost, limit: float) -> str:
     line = f"cost: {takes.runs} runs{folds}{pretexts}, about {lasting(takes.seconds)}"
     over = takes.seconds - limit
     return (
-        line if over <= 0 else f"{line}: {lasting(over)} longer than --hours, as nothing else helps"
+        line
+        if over <= 0
+        else f"{line}, which is {lasting(over)} longer than --hours: nothing else can be reduced"
     )
 
 
@@ -205,7 +211,8 @@ def could_show(facts: Facts, design: Design) -> str:
     What seeds and frames of these data differ by is known when five seeds are finished. Before that
     the committed studies on hw6 give an idea, where the score is the same.
     """
-    what, known = "smallest difference that it could show", "--dry-run says it after five seeds"
+    what = "smallest difference that this study could show"
+    known = "--dry-run estimates it after five finished seeds"
     if not facts.on_frames or len(design.starts) < 2 or design.seeds < MIN_SEEDS:
         return f"{what}: {known}"
     units = facts.tested if design.folds is None else facts.labelled
@@ -218,8 +225,8 @@ def could_show(facts: Facts, design: Design) -> str:
     ]
     sizes = [size for size in likely if size is not None]
     return (
-        f"{what}: {min(sizes):.2f} to {max(sizes):.2f} in dice with {units} frames as in our "
-        f"studies on hw6; on these data {known}"
+        f"{what}: {min(sizes):.2f} to {max(sizes):.2f} in dice, if {units} frames vary as in "
+        f"headstart's studies on surgical frames (docs/results/hw6); for these data, {known}"
     )
 
 

@@ -40,8 +40,9 @@ def fitting_recipe(
     if not small:
         return recipe, ()
     message = (
-        f"min_area is lowered from {recipe.min_area:g} to {fitting:g} of a picture, because "
-        f"training frames show less of a class: {', '.join(small[:5])}"
+        f"min_area is lowered from {recipe.min_area:g} to {fitting:g} of a picture, because some "
+        f"classes cover less than {recipe.min_area:g} of it in training frames that show them: "
+        f"{', '.join(small[:5])}"
     )
     finding = Finding("min-area", "info", message)
     return recipe.model_copy(update={"min_area": fitting}), (finding,)
@@ -68,8 +69,8 @@ def mismatches(budget: Decoded, recipe: Recipe, single: bool) -> tuple[Finding, 
     if not single or 1 not in (recipe.batch, count, count % recipe.batch):
         return ()
     message = (
-        "batches of one picture hold it twice: at this size one picture leaves a single value "
-        "at the bottleneck, and batch norm needs two"
+        "in batches of one picture, the picture is used twice: at this size, one picture gives a "
+        "single value per channel at the bottleneck, and batch norm needs at least two"
     )
     hint = "train at a larger --size, or on more pictures"
     return (Finding("batch-of-one", "warning", message, hint),)

@@ -37,5 +37,5 @@ def test_lines_that_become_thin_are_named(
     found = [f for f in findings if f.code == "thin-objects"]
     assert bool(found) == named
     if named:
-        assert "100% of line (0% in the pictures)" in found[0].message
+        assert "100% of the pixels of line (0% at the pictures' own size)" in found[0].message
         assert "square" not in found[0].message and "--tile" in (found[0].hint or "")

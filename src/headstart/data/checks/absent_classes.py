@@ -63,7 +63,7 @@ def _never_drawn(names: list[str]) -> list[Finding]:
     message = f"classes that are declared, but that no frame of any split shows: {listed}"
     hint = (
         "annotate them, or remove them where they are declared (mapping.json, dataset.toml, "
-        "data.yaml, COCO's categories); nothing is learned of them, and they have no score"
+        "data.yaml, COCO's categories); nothing is learned about them, and they have no score"
     )
     return [Finding("class-never-drawn", "warning", message, hint)]
 

@@ -13,15 +13,15 @@ from headstart.errors import DataError, Finding
 def no_foreground(splits: Iterable[str]) -> list[Finding]:
     """Return an error for each of these splits, none of which shows a foreground class."""
     hint = (
-        "move frames that show a class into the split, or correct its masks and its label map; "
+        "move frames that show a class into the split, or correct its masks and mapping.json; "
         "ignored pixels do not count"
     )
-    why = ("no score can be computed on them", "nothing can be learned from them")
+    why = ("no score can be computed on", "nothing can be learned from")
     return [
         Finding(
             "no-foreground",
             "error",
-            f"no {split} frame shows a foreground class, so that {why[split == 'train']}",
+            f"no {split} frame shows a foreground class, so {why[split == 'train']} this split",
             hint,
         )
         for split in splits

@@ -118,7 +118,7 @@ def _turned(frame: Frame, root: Path) -> list[Finding]:
         Finding(
             "exif-orientation",
             "warning",
-            "the image is rotated or mirrored by its EXIF orientation, its mask is not",
+            "the EXIF orientation rotates or mirrors the image, but not its mask",
             "compare both; if they do not match, remove the orientation from the image",
             (shown(frame.image, root),),
         )

@@ -206,7 +206,7 @@ def _sizes(seen: Mapping[str, FrameFacts]) -> list[Finding]:
     common = [f"{w} x {h} ({count} pictures)" for (h, w), count in counts.most_common(5)]
     more = f" and {len(counts) - 5} more" if len(counts) > 5 else ""
     message = f"pictures differ in size (width x height): {', '.join(common)}{more}"
-    hint = "each is resized until it fits the training size; the rest is padded, and counts nowhere"
+    hint = "each is resized to fit within the training size and padded; the padding counts nowhere"
     return [Finding("several-sizes", "info", message, hint)]
 
 

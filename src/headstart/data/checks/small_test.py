@@ -25,7 +25,7 @@ def small_test_split(
     if not groups or units >= ENOUGH:
         return []
     kind = "groups" if any(groups) else things
-    message = f"the test split has only {units} {kind}: few to tell two starts apart"
+    message = f"the test split has only {units} {kind}, often too few to tell two starts apart"
     hint = (
         f"study and train with --folds 5: each of the {labelled} labelled {things} is then a test "
         "picture once for each seed. It takes five times as long"

@@ -46,7 +46,8 @@ def thin_objects(dataset: Dataset) -> list[Finding]:
         return []
     own = _thin_shares(masks, count)
     named = [
-        f"{small[k - 1]:.0%} of {dataset.label_map.names[k]} ({own[k - 1]:.0%} in the pictures)"
+        f"{small[k - 1]:.0%} of the pixels of {dataset.label_map.names[k]} ({own[k - 1]:.0%} at "
+        "the pictures' own size)"
         for k in suspects
         if small[k - 1] - own[k - 1] >= _LOST
     ]
@@ -54,8 +55,8 @@ def thin_objects(dataset: Dataset) -> list[Finding]:
         return []
     height, width = size
     message = (
-        f"at {height}x{width}, the default size on a CPU, much is less than {THIN} pixels wide: "
-        + ", ".join(named)
+        f"at {height}x{width}, the default size on a CPU, large shares of these classes lie in "
+        f"parts less than {THIN} pixels wide: " + ", ".join(named)
     )
     hint = "train with --tile, which cuts tiles from the pictures at their own size"
     return [Finding("thin-objects", "info", message, hint)]
