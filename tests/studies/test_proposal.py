@@ -70,7 +70,7 @@ def test_few_test_pictures_are_answered_by_folds() -> None:
     assert asked(FULL, replace(FACTS, tested=ENOUGH)).design.folds is None
     few_groups = replace(few, foldable=False, units="groups", on_frames=False)
     assert asked(FULL, few_groups).design == DESIGN
-    assert any("too few for folds" in line for line in asked(FULL, few_groups).lines)
+    assert any("too few labelled pictures" in line for line in asked(FULL, few_groups).lines)
 
 
 @given(
@@ -111,9 +111,9 @@ def test_the_smallest_difference_shrinks_with_seeds_and_frames() -> None:
         could_show(replace(FACTS, on_frames=False), DESIGN),
         could_show(FACTS, replace(DESIGN, seeds=4)),
     ):
-        assert "after five seeds" in unknown and "0." not in unknown
+        assert "after five finished seeds" in unknown and "0." not in unknown
 
 
 def test_the_numbers_of_hw6_are_those_of_the_committed_studies() -> None:
     """With 50 frames and five seeds: as the planner says from these studies themselves."""
-    assert "0.02 to 0.12 in dice with 50 frames" in could_show(FACTS, DESIGN)
+    assert "0.02 to 0.12 in dice, if 50 frames vary" in could_show(FACTS, DESIGN)
