@@ -44,6 +44,12 @@ def study(
         help="How many seeds, or which: 5 means 1,2,3,4,5. [default: 5, or as many as the first of "
         "--looks]",
     ),
+    looks: str | None = typer.Option(
+        None,
+        help="Numbers of seeds at which to compare the starts, for example 5,10,20, if you may add "
+        "seeds after a look. All looks together give a wrong verdict as rarely as one look would. "
+        "The numbers cannot change once a study has begun. [default: one look, at all seeds]",
+    ),
     folds: int | None = typer.Option(
         None,
         help="Cross-validate in this many folds: each labelled picture is tested once per seed. "
@@ -111,12 +117,6 @@ def study(
         None,
         help="The smallest difference in score that matters: starts whose interval lies within it "
         "are practically equal. It cannot change once a study has begun. [default: 0.02]",
-    ),
-    looks: str | None = typer.Option(
-        None,
-        help="Numbers of seeds at which to compare the starts, for example 5,10,20, if you may add "
-        "seeds after a look. All looks together give a wrong verdict as rarely as one look would. "
-        "The numbers cannot change once a study has begun. [default: one look, at all seeds]",
     ),
     jobs: int = typer.Option(1, help="Runs at a time, each in its own process.", min=1),
     hours: float | None = typer.Option(

@@ -43,7 +43,7 @@ def study_command(config: StudyConfig, name: str, files_in: str) -> Command:
     >>> config = make_study_config(data="my data", starts=["scratch"], labels=[30], seeds=[1, 2])
     >>> print(study_command(config, "S", "S/report")[0])
     headstart study 'my data' --starts scratch --labels 30 --seeds 2 --recipe default \
---pretext-recipe default --size 256x320 --width 32 --device cpu --threads 1 \
+--pretext-recipe default --size 256x320 --width 32 --squeeze --device cpu --threads 1 \
 --precision float32 --out S
     """
     files: Files = {}

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
-from scipy import ndimage
 
 from headstart.data.framing import resize_mask
 from headstart.data.label_map import LabelMap
@@ -22,7 +21,7 @@ THIN = 3
 _SHARE = 0.25  # of a class's pixels; less is the rim of objects that are seen well
 _LOST = 0.1  # more of them thin than in the pictures as they are
 _LOOKED_AT = 20  # frames, evenly spread
-_DISC = ndimage.generate_binary_structure(2, 1)  # three pixels across in every direction
+_DISC = np.array([[0, 1, 0], [1, 1, 1], [0, 1, 0]], bool)  # three pixels across in each direction
 
 
 def thin_objects(dataset: Dataset) -> list[Finding]:
@@ -90,6 +89,8 @@ def _thin_shares(
 
 def _opened(shown: Bool[np.ndarray, "h w"]) -> Bool[np.ndarray, "h w"]:
     """Return the opening with a disc; what leaves the picture counts as if it went on."""
+    from scipy import ndimage
+
     kept = ndimage.binary_erosion(shown, _DISC, border_value=1)
     opened: Bool[np.ndarray, "h w"] = ndimage.binary_dilation(kept, _DISC)
     return opened
