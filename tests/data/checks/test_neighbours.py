@@ -21,8 +21,9 @@ def video(seed: int, frames: int) -> np.ndarray:
     y, x = np.mgrid[0:32, 0:40] / 6
     speed, phase = rng.uniform(0.05, 0.2, (2, 3)), rng.uniform(0, 6, 3)
     time = np.arange(frames)[:, None, None, None]
-    waves = np.sin(y[..., None] + speed[0] * time + phase) * np.cos(
-        x[..., None] + speed[1] * time * np.sqrt(2)
+    zoom = 1 + 0.01 * time  # without it, a video of two waves can repeat itself
+    waves = np.sin(zoom * y[..., None] + speed[0] * time + phase) * np.cos(
+        zoom * x[..., None] + speed[1] * time * np.sqrt(2)
     )
     noise = rng.normal(0, 2, waves.shape)
     return (128 + 100 * waves + noise).clip(0, 255).astype(np.uint8)
