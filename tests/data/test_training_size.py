@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from headstart.data.pictures.frame import Crop, Frame
-from headstart.data.training_size import fitting_size, longest_side, size_for
+from headstart.data.training_size import ANY_SIZE, fitting_size, longest_side, size_for, tile_size
 
 SIDES = st.tuples(st.integers(16, 5000), st.integers(16, 5000))
 
@@ -56,3 +56,13 @@ def test_headers_are_read_upright_cropped_and_without_those_that_are_broken(tmp_
     assert size_for(frames[1:], tmp_path, 320) is None
     cropped = Frame("c", tmp_path / "absent.png", crop=Crop((1080, 1920), 28, 320, 1024, 1280))
     assert size_for([cropped], tmp_path, 320) == (256, 320)
+
+
+@pytest.mark.parametrize(
+    ("own", "device", "expected"),
+    [((1000, 3000), "cpu", 128), ((400, 4000), "cuda", 256), ((100, 4000), "cpu", 96)],
+)
+def test_tiles_are_as_large_as_the_pictures_themselves_allow(
+    own: tuple[int, int], device: str, expected: int
+) -> None:
+    assert tile_size(fitting_size([own], ANY_SIZE), device) == (expected, expected)

@@ -147,7 +147,7 @@ def test_seeds_added_after_a_look_are_told(study: Path, tmp_path: Path) -> None:
     write_summary(out, summary)
     records = read_records(out)
     compared = opening(records, arms_of(records))["compared"]
-    for fact in ("look 2", "after 5 seeds", "2.5 %", "7.5 %", "--looks"):
+    for fact in ("look 2", "compared at 5 seeds", "2.5 %", "7.5 %", "--looks"):
         assert fact in compared
 
 

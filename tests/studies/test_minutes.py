@@ -14,7 +14,7 @@ from headstart.config.recipe_options import with_lengths
 from headstart.config.recipes import DEFAULT, MOST_STEPS
 from headstart.errors import UsageError
 from headstart.studies import step_time
-from headstart.studies.minutes import BESIDE, fitting_in
+from headstart.studies.minutes import BESIDE, VALIDATING, fitting_in
 from headstart.studies.pace import Pace, RunPace
 from headstart.tasks.interface import DatasetSize
 from tests.cli.test_main import headstart as command
@@ -45,13 +45,16 @@ def test_one_step_more_would_not_fit(
     pace = RunPace(SIZES, 12, 21, folds, (Pace(step, validation, once),), None, 0, 0)
     fitted = fitting_in(config, minutes, pace)
     steps, epochs = fitted.recipe.steps, fitted.recipe.epochs
-    assert steps is not None and epochs == min(steps, 40)
     left = 60 * minutes - BESIDE * folds
+    quarter = VALIDATING * left / max(folds * validation, 1e-9)
+    most = max(1, int(min(quarter, 40)))
+    assert steps is not None and epochs == min(steps, most)
+    assert epochs == 1 or epochs * folds * validation <= VALIDATING * left
     assert pace.seconds(fitted) == pytest.approx(
         folds * (steps * step + epochs * validation + once)
     )
     assert steps == 1 or pace.seconds(fitted) <= left
-    assert pace.seconds(with_lengths(config, steps + 1)) > left
+    assert pace.seconds(with_lengths(config, steps + 1, None, most)) > left
 
 
 def test_no_more_steps_than_any_recipe_may_have() -> None:

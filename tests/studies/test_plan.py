@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import subprocess
 import sys
 from dataclasses import asdict
@@ -10,10 +12,13 @@ from pathlib import Path
 import pytest
 
 from headstart.config.files import to_json
+from headstart.data.decoded_frames import digest
+from headstart.data.layouts.recognise import open_dataset
 from headstart.errors import DataError, UsageError
-from headstart.studies.cells import cells
+from headstart.studies.cells import cells, pretext_config
 from headstart.studies.ledger import line_of, write_ledger
 from headstart.studies.plan import expected_steps, grown, plan, replanned
+from headstart.tasks.pretext import pictures_of
 from tests.conftest import PRETEXT_TINY
 from tests.studies.test_ledger import TASK, write_finished
 from tests.studies.test_study import tiny_study
@@ -32,6 +37,25 @@ def test_settings_of_pretexts_are_of_the_study_that_has_some(drawn: Path) -> Non
     with pytest.raises(UsageError, match=r"recipe.epochs: 2 -> 5"):
         longer = without.recipe.with_epochs(5)
         grown(without, tiny_study(drawn, recipe=longer))
+
+
+def test_pretexts_of_older_versions_are_found(drawn: Path, tmp_path: Path) -> None:
+    """Their folders' hashes know no framing, precision or folds."""
+    config = tiny_study(drawn, starts=("scratch", "colorization"), seeds=(1,))
+    planned = plan(config, tmp_path / "S")
+    (of_seed,) = planned.folders.values()
+    settings = pretext_config(config, "colorization", 1).model_dump(
+        exclude={"data", "framing", "precision", "folds", "fold"}
+    )
+    settings["recipe"] = {
+        k: v for k, v in settings["recipe"].items() if v is not None or k != "steps"
+    }
+    pictures = pictures_of(open_dataset(drawn))
+    inputs = json.dumps([settings, digest(pictures.pool, pictures.root)], sort_keys=True)
+    expected = hashlib.sha256(inputs.encode()).hexdigest()[:8]
+    assert of_seed == (f"starts/colorization-1-{expected}",)
+    padded = plan(config.model_copy(update={"framing": "pad"}), tmp_path / "S")
+    assert padded.folders.keys() == planned.folders.keys() and padded.folders != planned.folders
 
 
 @pytest.fixture

@@ -261,7 +261,7 @@ def test_killed_ten_times_and_continued_says_the_same(
         child = context.Process(target=_study_in_child, args=(config, out))
         began = time.monotonic()
         child.start()
-        child.join(rng.uniform(0.2, 1.2))
+        child.join(rng.uniform(0.1, 0.6))
         if not child.is_alive():
             break
         if kills == 10:

@@ -33,12 +33,14 @@ def study(
     against: str | None = typer.Option(
         None, help="The start that the others are compared with. [default: scratch, else the first]"
     ),
-    tunes: str = typer.Option(
-        "all",
+    tunes: str | None = typer.Option(
+        None,
         help="Comma-separated: which layers to train: all, head, last:N, staged. Segmentation "
-        "supports only all.",
+        "supports only all. [default: all]",
     ),
-    labels: str = typer.Option("all", help="Label budgets, for example 30,75,all."),
+    labels: str | None = typer.Option(
+        None, help="Label budgets, for example 30,75,all. [default: all]"
+    ),
     seeds: str | None = typer.Option(
         None,
         help="How many seeds, or which: 5 means 1,2,3,4,5. [default: 5, or as many as the first of "
@@ -107,7 +109,9 @@ def study(
     width: int | None = typer.Option(
         None, help="Channels of a segmentation network's finest level. [default: 32]"
     ),
-    score: str = typer.Option("test", help="Split to score once per run: test or validation."),
+    score: str | None = typer.Option(
+        None, help="Split to score once per run: test or validation. [default: test]"
+    ),
     drop_leaks: bool = typer.Option(
         False,
         "--drop-leaks",

@@ -12,6 +12,7 @@ from headstart.config.options import StudyOptions, TrainOptions
 from headstart.config.records import PretextConfig, RunConfig, StudyConfig
 
 _Config = TypeVar("_Config")
+_AS_BEGUN = ("model", "width", "folds", "starts", "tunes", "labels", "score", "pretext_recipe")
 
 
 def run_before(options: TrainOptions, out: Path | None) -> RunConfig | None:
@@ -43,11 +44,21 @@ def options_as_begun(options: StudyOptions, before: StudyConfig) -> StudyOptions
         return options  # which is refused, with every difference
     kept: dict[str, Any] = {
         name: getattr(before, name)
-        for name in ("model", "width", "folds", "starts", "pretext_recipe")
+        for name in (
+            "model",
+            "width",
+            "folds",
+            "starts",
+            "tunes",
+            "labels",
+            "score",
+            "pretext_recipe",
+        )
         if getattr(options, name) is None
     }
     if options.seeds is None:
         kept["seeds"] = before.seeds
+    kept["drop_leaks"] = options.drop_leaks or before.drop_leaks
     if (options.recipe, options.epochs, options.steps) == (None, None, None):
         kept["recipe"] = before.recipe
     if (options.pretext_epochs, options.pretext_steps) != (None, None):

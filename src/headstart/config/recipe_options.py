@@ -44,7 +44,21 @@ def run_recipe(
         return default if options.recipe is None else options.recipe
 
     recipe = problems.value_of(chosen, default)
-    return problems.value_of(lasting, recipe, recipe, options.epochs, options.steps)
+    recipe = problems.value_of(lasting, recipe, recipe, options.epochs, options.steps)
+    return recipe if before is None else _areas_as_begun(recipe, before.recipe)
+
+
+def _areas_as_begun(
+    recipe: Recipe | ClassifierRecipe, begun: Recipe | ClassifierRecipe
+) -> Recipe | ClassifierRecipe:
+    """Return the recipe of a folder that an older version began, if ``min_area`` alone differs.
+
+    Such a folder does not adapt it.
+    """
+    if isinstance(begun, Recipe):
+        as_begun = recipe.model_copy(update={"adapt_min_area": begun.adapt_min_area})
+        return begun if as_begun == begun else recipe
+    return recipe
 
 
 def recipe_of_pretext(
@@ -122,13 +136,23 @@ def refuse_hours(options: StudyOptions) -> None:
         raise UsageError(Finding("bad-setting", "error", message))
 
 
-def with_lengths(config: RunConfig, steps: int, pretext_steps: int | None = None) -> RunConfig:
-    """Return a run with other numbers of optimizer steps; None: its pretext stays as it is."""
-    changed: dict[str, Any] = {"recipe": config.recipe.with_steps(steps)}
+def with_lengths(
+    config: RunConfig, steps: int, pretext_steps: int | None, most_epochs: int
+) -> RunConfig:
+    """Return a run with other numbers of optimizer steps, in no more than so many epochs.
+
+    Without ``pretext_steps`` its pretext stays as it is.
+    """
+    changed: dict[str, Any] = {"recipe": _with_steps(config.recipe, steps, most_epochs)}
     if config.pretext is not None and pretext_steps is not None:
-        recipe = config.pretext.recipe.with_steps(pretext_steps)
+        recipe = _with_steps(config.pretext.recipe, pretext_steps, most_epochs)
         changed["pretext"] = config.pretext.model_copy(update={"recipe": recipe})
     return config.model_copy(update=changed)
+
+
+def _with_steps(recipe: _Recipe, steps: int, most_epochs: int) -> _Recipe:
+    longer = recipe.with_steps(steps)
+    return longer.model_copy(update={"epochs": min(longer.epochs, most_epochs)})
 
 
 def as_long_as(config: RunConfig, begun: RunConfig) -> RunConfig:

@@ -120,8 +120,10 @@ class Recipe(Training):
         balance: how much more often frames with rare classes are drawn, from 0 (all alike) to 1;
             see [`rarity_weights`][headstart.data.batches.rarity_weights].
         min_area: the smallest share of a frame that a predicted foreground class covers; smaller
-            areas are not predicted. A run lowers it where training frames show smaller objects; see
+            areas are not predicted; see
             [`class_maps`][headstart.tasks.class_maps.class_maps].
+        adapt_min_area: lower ``min_area`` where training masks show smaller objects; see
+            [`fitting_recipe`][headstart.tasks.mismatches.fitting_recipe].
         standardise: subtract the mean of the training pictures and divide by their standard
             deviation, per channel; otherwise pictures are in ``[0, 1]``.
     """
@@ -131,6 +133,7 @@ class Recipe(Training):
     absent: Literal["count", "skip"]
     balance: Annotated[float, Field(ge=0, le=1)] = 0.0
     min_area: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    adapt_min_area: bool = False
     standardise: bool = False
 
 
@@ -220,6 +223,7 @@ DEFAULT = Recipe(
     average=0.995,
     standardise=True,
     min_area=0.01,
+    adapt_min_area=True,
     augmentation=Augmentation(
         rotation=10.0,
         scale=1.2,

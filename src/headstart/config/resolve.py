@@ -197,13 +197,13 @@ def study_config(
         precision=_option_or(options.precision, before.precision if before else None),
         starts=starts or settings.starts,
         against=options.against if starts else None,
-        tunes=problems.value_of(listed, ("all",), options.tunes),
+        tunes=problems.value_of(listed, ("all",), _option_or(options.tunes, "all")),
         labels=problems.value_of(_budgets, (1,), options.labels, training_pictures),
         seeds=problems.value_of(parse_seeds, (1,), options.seeds, looks),
         folds=options.folds,
         recipe=recipe,
         pretext_recipe=pretext_recipe,
-        score=options.score,
+        score=_option_or(options.score, "test"),
         drop_leaks=options.drop_leaks,
         margin=_option_or(options.margin, before.margin if before else MARGIN),
         looks=looks,
@@ -325,8 +325,11 @@ def _labels(
     return parse_labels(text), None
 
 
-def _budgets(option: int | str | Sequence[int | str], training_pictures: int) -> tuple[int, ...]:
+def _budgets(
+    option: int | str | Sequence[int | str] | None, training_pictures: int
+) -> tuple[int, ...]:
     """Return label budgets in order; ``"all"`` is the number of training pictures."""
+    option = "all" if option is None else option
     several = option if isinstance(option, str) else _texts(option)
     return tuple(sorted({parse_labels(n) or training_pictures for n in listed(several)}))
 

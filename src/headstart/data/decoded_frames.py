@@ -327,7 +327,7 @@ def channel_statistics(
     histogram = np.zeros((3, 256), dtype=np.int64)
     for image in images:
         for c in range(3):
-            histogram[c] += np.bincount(image[c].ravel(), minlength=256)
+            histogram[c] += pixels_by_level(image[c])
     levels = np.arange(256)
     means, stds = [], []
     for counts in histogram:

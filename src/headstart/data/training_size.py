@@ -17,6 +17,9 @@ LONGEST_ON_CPU, LONGEST_ON_GPU = 320, 512
 TILE_ON_CPU, TILE_ON_GPU = 128, 256
 """The sides of a tile unless ``--size`` says otherwise, in pixels."""
 
+ANY_SIZE = 8192
+"""A longer side that leaves pictures as large as they are."""
+
 _MULTIPLE = 32  # networks halve a picture up to five times
 _SMALL, _OF_SMALL = 128, 8  # on small pictures, multiples of 32 would change the shape
 _LOOKED_AT = 200  # pictures, evenly spread; each takes a tenth of a millisecond

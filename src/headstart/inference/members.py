@@ -11,7 +11,7 @@ from statistics import mean
 from headstart.config.files import holds_study, read_config, read_study_config
 from headstart.config.records import RunConfig
 from headstart.errors import DataError, Finding
-from headstart.records.calibration import read_calibration, temperature_of
+from headstart.records.calibration import read_calibration
 from headstart.records.run_records import ENSEMBLES, MEMBERS, SCORES, read_metrics
 from headstart.records.vouching import CONFIG, parse_json, read_record
 from headstart.scores.calibration import mean_temperature
@@ -126,7 +126,8 @@ def _are_members(runs: list[Path], study: Path, ensemble: Path) -> bool:
 def temperature_together(members: Members) -> float:
     """Return the temperature for the mean probability of several runs.
 
-    It was fitted where they were scored together; else it is the geometric mean of theirs.
+    It was fitted where they were scored together; else it is the geometric mean of theirs, without
+    those of older versions, which have none.
 
     Raises:
         DataError: a record is damaged.
@@ -135,4 +136,5 @@ def temperature_together(members: Members) -> float:
         record = read_calibration(members.together)
         if record is not None:
             return record.temperature
-    return mean_temperature([temperature_of(run) for run in members.runs])
+    records = [record for run in members.runs if (record := read_calibration(run)) is not None]
+    return mean_temperature([record.temperature for record in records]) if records else 1.0

@@ -42,7 +42,9 @@ def _class_folders(names: Sequence[str]) -> list[str]:
 
 
 def write_classes(out: Path, segmenter: Segmenter, form: ProbabilityFormat) -> None:
-    """Write ``probabilities/classes.json``: the class of each folder or index, the temperature.
+    """Write ``probabilities/classes-png.json`` or ``classes-npz.json``.
+
+    It holds the class of each folder or index, and the temperature.
 
     Raises:
         DiskError: it cannot be written.

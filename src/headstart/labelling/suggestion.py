@@ -125,9 +125,10 @@ def look(
     stage: Any = network.deepest
     hook = stage.register_forward_hook(keep)
     try:
-        for start in range(0, len(frames), _BATCH):
+        at_once = 1 if framing == "tile" else _BATCH
+        for start in range(0, len(frames), at_once):
             views = []
-            for frame in frames[start : start + _BATCH]:
+            for frame in frames[start : start + at_once]:
                 try:
                     picture = read_frame(frame, root)
                 except DataError as e:
@@ -146,7 +147,7 @@ def look(
             for found, of_pictures in zip((uncertain, share, deepest), measures, strict=True):
                 of_pictures += _means(found, counts)
                 found.clear()
-            step(min(start + _BATCH, len(frames)))
+            step(min(start + at_once, len(frames)))
     finally:
         hook.remove()
     unreadable = merged(findings)

@@ -51,7 +51,7 @@ def wants_proposal(options: StudyOptions) -> bool:
     >>> wants_proposal(StudyOptions(seeds=5, hours=2.0))
     True
     """
-    return options.hours is not None or not (_given(options) or options.labels != "all")
+    return options.hours is not None or not (_given(options) or options.labels is not None)
 
 
 def _given(options: StudyOptions) -> frozenset[str]:
@@ -63,7 +63,7 @@ def _given(options: StudyOptions) -> frozenset[str]:
         given.add("seeds")
     if options.tile:  # a tile is as large as a network needs to see
         given.add("size")
-    if options.score != "test":  # folds have no other split
+    if options.score not in (None, "test"):  # folds have no other split
         given.add("folds")
     return frozenset(given)
 
@@ -109,7 +109,7 @@ def _facts(options: StudyOptions, config: StudyConfig, dataset: Any) -> Facts:
         starts, why = _starts(config)
     sizes = task.sizes(dataset).pictures
     labelled, units = _units(task, task.pooled(dataset), LABELLED)
-    tested = _units(task, dataset, "test")[0] if sizes["test"] else 0
+    tested = _units(task, dataset, config.score)[0] if sizes[config.score] else 0
     design = Design(
         starts=starts,
         folds=config.folds,

@@ -10,12 +10,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from headstart.config.records import PretextConfig, RunConfig
+from headstart.data.training_size import ANY_SIZE
 from headstart.tasks.budgets import sizes_in_folds
 from headstart.tasks.interface import DatasetSize, LabelledTask
 from headstart.tasks.lookup import labelled_task
 from headstart.tasks.pretext import PretextPictures, pictures_of
-
-_ANY_SIZE = 8192  # no picture is made smaller
 
 
 @dataclass(frozen=True)
@@ -139,7 +138,8 @@ def pace_of(config: RunConfig, sizes: DatasetSize, own_size: tuple[int, int] | N
     return Pace(
         step=step_time.seconds_per_step(config, classes),
         validation=validation,
-        score=validation * scored / validated if validated else 0.0,
+        # the scored split for scores and calibration, validation for calibration
+        score=validation * (2 * scored + validated) / validated if validated else 0.0,
         feature=step_time.seconds_of_features(config, classes, 1),
     )
 
@@ -156,4 +156,4 @@ def pace_of_pretext(config: PretextConfig, pictures: PretextPictures) -> Pace:
 
 def own_size_of(task: LabelledTask, dataset: Any) -> tuple[int, int] | None:
     """Return the median size of the pictures, at which masks are counted; None: of no task's."""
-    return task.fitting_size(dataset, _ANY_SIZE)
+    return task.fitting_size(dataset, ANY_SIZE)

@@ -266,6 +266,8 @@ def _pretext_folders(
         for place, setting in (*absent, (settings["recipe"], "steps")):
             if place[setting] is None:
                 del place[setting]
+        if settings["framing"] == "squeeze":
+            del settings["framing"]
         inputs = json.dumps([settings, content], sort_keys=True)
         short_hash = hashlib.sha256(inputs.encode()).hexdigest()[:8]
         return f"starts/{name}-{seed}-{short_hash}"

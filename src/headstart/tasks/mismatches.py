@@ -9,6 +9,7 @@ from jaxtyping import Float
 
 from headstart.config.recipes import Recipe
 from headstart.data.decoded_frames import Decoded
+from headstart.data.pictures.mask_levels import pixels_by_level
 from headstart.errors import Finding
 
 _TWO_DIGITS = Context(prec=2, rounding=ROUND_DOWN)
@@ -52,7 +53,7 @@ def _areas(budget: Decoded, num_classes: int) -> Float[np.ndarray, "n k"]:
     """Return the share of each frame that shows each foreground class."""
     masks = budget.truth if budget.masks is None else budget.masks
     contents = budget.contents or [mask.shape for mask in masks]
-    pixels = (np.bincount(mask.ravel(), minlength=256) for mask in masks)
+    pixels = map(pixels_by_level, masks)
     areas = [p[1:num_classes] / (h * w) for p, (h, w) in zip(pixels, contents, strict=True)]
     return np.stack(areas)
 

@@ -68,7 +68,9 @@ def prepare(config: RunConfig, dataset: Dataset, cache: Path) -> Prepared:
     names, device = dataset.label_map.names, torch.device(config.device)
 
     single = one_value_at_bottleneck(config.model, config.size)
-    recipe, findings = fitting_recipe(budget, recipe, names)
+    findings: tuple[Finding, ...] = ()
+    if recipe.adapt_min_area:
+        recipe, findings = fitting_recipe(budget, recipe, names)
     findings += mismatches(budget, recipe, single)
 
     def network(source: Source | None) -> tuple[nn.Module, Moved]:

@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Float32, UInt8
 
 from headstart.data.framing import padded
+from headstart.data.pictures.mask_levels import pixels_by_level
 
 Corners = list[tuple[int, int]]
 Answer = Callable[[UInt8[np.ndarray, "n 3 h w"], Corners], Float32[np.ndarray, "n k h w"]]
@@ -97,7 +98,7 @@ def class_map(
         classes[rows], count = probs.argmax(0), len(probs)
         if count * classes.size <= _AT_ONCE:
             kept.append((rows, probs))
-    left_out = np.bincount(classes.ravel(), minlength=count) / classes.size < min_area
+    left_out = pixels_by_level(classes, count) / classes.size < min_area
     left_out[0] = False
     if left_out.any():
         for rows, probs in kept or blended(picture, window, answer):

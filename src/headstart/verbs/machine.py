@@ -10,7 +10,7 @@ from headstart.config.option_values import AUTO
 from headstart.config.options import Options
 from headstart.config.records import Config, RunConfig
 from headstart.config.task_settings import UNET
-from headstart.data.training_size import longest_side, tile_size
+from headstart.data.training_size import ANY_SIZE, longest_side, tile_size
 from headstart.system.devices import pick_device, pick_precision
 
 
@@ -39,8 +39,9 @@ def on_this_machine(
     if before is None and options.precision is None:
         changed["precision"] = pick_precision(device, config.model == UNET)
     if before is None and options.size in (None, AUTO):
-        size = fitting_size(longest_side(device)) or config.size
-        changed["size"] = tile_size(size, device) if config.framing == "tile" else size
+        tiles = config.framing == "tile"  # of pictures at their own size
+        size = fitting_size(ANY_SIZE if tiles else longest_side(device)) or config.size
+        changed["size"] = tile_size(size, device) if tiles else size
     if isinstance(config, RunConfig) and config.pretext is not None:
         changed["pretext"] = config.pretext.model_copy(update=changed)
     return config.model_copy(update=changed)

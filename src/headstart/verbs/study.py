@@ -60,8 +60,8 @@ def study(
     model: str | None = None,
     starts: Listed | None = None,
     against: str | None = None,
-    tunes: Listed = "all",
-    labels: int | str | Sequence[int | str] = "all",
+    tunes: Listed | None = None,
+    labels: int | str | Sequence[int | str] | None = None,
     seeds: int | str | Sequence[int] | None = None,
     looks: int | str | Sequence[int] | None = None,
     folds: int | None = None,
@@ -76,7 +76,7 @@ def study(
     tile: bool = False,
     squeeze: bool = False,
     width: int | None = None,
-    score: str = "test",
+    score: str | None = None,
     drop_leaks: bool = False,
     margin: float | None = None,
     jobs: int = 1,
@@ -102,8 +102,9 @@ def study(
         starts: the starts to compare, in a sequence or in a text with commas.
         against: the start that the others are compared with; by default ``"scratch"``, else the
             first.
-        tunes: which layers to train: ``"all"``, ``"head"``, ``"last:N"``, ``"staged"``, or several.
-        labels: one label budget or several, for example ``[30, 75, "all"]``.
+        tunes: which layers to train: ``"all"``, ``"head"``, ``"last:N"``, ``"staged"``, or several;
+            by default all.
+        labels: one label budget or several, for example ``[30, 75, "all"]``; by default all.
         seeds: how many, or in a sequence which; by default 5, or as many as the first look has.
         folds: cross-validate: every labelled picture is a test picture once for each seed; for data
             with few test pictures.
@@ -121,7 +122,8 @@ def study(
         squeeze: resize pictures to that size whatever their shape, as older versions did, and pad
             none.
         width: channels of a segmentation network's finest level.
-        score: the split that each run scores once, at its end: ``"test"`` or ``"validation"``.
+        score: the split that each run scores once, at its end: ``"test"``, the default, or
+            ``"validation"``.
         drop_leaks: leave pictures that are also validation or test frames out of the pretexts.
         margin: the smallest difference in the score that matters, by default 0.02: starts whose
             interval lies within it are practically equal. It cannot change once a study has begun.
@@ -184,7 +186,7 @@ def study(
     config = _resolved(options, data, problem, dataset, before)
     findings = problem.warnings(dataset)
     sizes, proposes = problem.sizes(dataset), before is None and wants_proposal(options)
-    if config.folds is None and not proposes and score == "test" and sizes.pictures["test"]:
+    if config.folds is None and not proposes and config.score == "test" and sizes.pictures["test"]:
         labelled, tested = sum(sizes.pictures.values()), problem.groups(dataset, "test")
         findings = (*findings, *small_test_split(tested, labelled, problem.measures.units))
     for finding in (*problem.reading(dataset), *findings):

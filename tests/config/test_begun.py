@@ -1,0 +1,44 @@
+"""What an option that is not given means in a folder that has begun."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from headstart.config.begun import options_as_begun
+from headstart.config.options import StudyOptions, TrainOptions
+from headstart.config.recipes import DEFAULT
+from headstart.config.records import RunConfig
+from headstart.config.resolve import run_config, study_config
+from headstart.studies.hours import wants_proposal
+
+
+def test_options_that_are_not_given_are_those_that_a_study_was_begun_with(drawn: Path) -> None:
+    given = StudyOptions(
+        starts="scratch", labels="4,6", seeds="1,2", score="validation", drop_leaks=True
+    )
+    begun = study_config(given, drawn, "segmentation", 12)
+    for options in (StudyOptions(), StudyOptions(seeds=5), StudyOptions(hours=1.0)):
+        again = study_config(options_as_begun(options, begun), drawn, "segmentation", 12, begun)
+        assert (again.labels, again.score, again.drop_leaks) == ((4, 6), "validation", True)
+        assert again.tunes == begun.tunes
+    more = study_config(
+        options_as_begun(StudyOptions(labels="all"), begun), drawn, "segmentation", 12, begun
+    )
+    assert more.labels == (12,)  # which the study adds to its own
+
+
+@pytest.mark.parametrize("name", ["labels", "score", "tile", "looks", "epochs"])
+def test_a_study_is_proposed_only_if_nothing_about_it_is_given(name: str) -> None:
+    value = {"labels": "all", "score": "validation", "tile": True, "looks": "5,10", "epochs": 2}
+    assert not wants_proposal(StudyOptions(**{name: value[name]}))
+    assert wants_proposal(StudyOptions()) and wants_proposal(StudyOptions(seeds=5, hours=1.0))
+
+
+def test_a_folder_of_an_older_version_does_not_adapt_min_area(drawn: Path) -> None:
+    older = DEFAULT.model_copy(update={"adapt_min_area": False})
+    begun = RunConfig(data=str(drawn), recipe=older)
+    assert run_config(TrainOptions(), drawn, begun).recipe == older
+    assert run_config(TrainOptions(recipe="default"), drawn, begun).recipe == older
+    assert run_config(TrainOptions(recipe="default"), drawn).recipe == DEFAULT
