@@ -28,15 +28,19 @@ def test_resizing_is_that_of_torch(h, w, h2, w2, seed):
 
 @pytest.mark.parametrize("at_once", [1, 150, 1 << 20])
 @pytest.mark.parametrize("min_area", [0.0, 0.02, 0.3])
+@pytest.mark.parametrize("contents", [(), ((8, 10), (3, 10), (8, 1))])
 def test_class_maps_are_those_of_torch(
-    min_area: float, at_once: int, monkeypatch: pytest.MonkeyPatch
+    contents: tuple[tuple[int, int], ...],
+    min_area: float,
+    at_once: int,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(without_torch, "AT_ONCE", at_once)
     logits = np.random.default_rng(0).normal(size=(3, 5, 8, 10)).astype(np.float32) * 3
     sizes = [(8, 10), (31, 17), (5, 40)]
-    theirs = in_torch.class_maps(torch.from_numpy(logits), sizes, min_area)
+    theirs = in_torch.class_maps(torch.from_numpy(logits), sizes, min_area, contents)
     probs = torch.from_numpy(logits).softmax(1).numpy()
-    for ours, other in zip(class_maps(probs, sizes, min_area), theirs, strict=True):
+    for ours, other in zip(class_maps(probs, sizes, min_area, contents), theirs, strict=True):
         assert ours.dtype == np.uint8 and np.array_equal(ours, other.numpy())
 
 
