@@ -125,7 +125,7 @@ def propose(facts: Facts, hours: float, cost: Callable[[Design], Cost]) -> Propo
                 design = replace(first, seeds=more)
     takes = cost(design)
     choices = [line for name, line in _choices(facts, design, hours) if name not in given]
-    lines = (*choices, _cost(design, takes, limit), could_show(facts, design))
+    lines = (*choices, _cost(design, takes, limit, given), could_show(facts, design))
     return Proposal(design, hours, takes.seconds, lines)
 
 
@@ -192,17 +192,18 @@ def _choices(facts: Facts, design: Design, hours: float) -> list[tuple[str, str]
     return lines
 
 
-def _cost(design: Design, takes: Cost, limit: float) -> str:
+def _cost(design: Design, takes: Cost, limit: float, given: frozenset[str]) -> str:
     """Return how many runs there are and how long they take."""
     pretexts = f" and {takes.pretexts} pretexts" if takes.pretexts else ""
     folds = "" if design.folds is None else f" of {design.folds} folds each"
     line = f"cost: {takes.runs} runs{folds}{pretexts}, about {lasting(takes.seconds)}"
     over = takes.seconds - limit
-    return (
-        line
-        if over <= 0
-        else f"{line}, which is {lasting(over)} longer than --hours: nothing else can be reduced"
-    )
+    if over <= 0:
+        return line
+    left = "nothing else can be reduced"
+    if takes.pretexts and "steps" in given:  # then the pretexts keep their own length
+        left += ", except by --pretext-steps"
+    return f"{line}, which is {lasting(over)} longer than --hours: {left}"
 
 
 def could_show(facts: Facts, design: Design) -> str:
