@@ -160,7 +160,8 @@ def _title(records: Records) -> str:
 def _about(records: Records) -> str:
     config = records.config
     width = "" if config.width is None else f" of width {config.width}"
-    network = f"{config.model}{width} at {config.size[0]} × {config.size[1]}"
+    at = "in tiles of" if config.framing == "tile" else "at"
+    network = f"{config.model}{width} {at} {config.size[0]} × {config.size[1]}"
     if not records.runs:
         return f"A pretext without labels: {network}."
     run = records.runs[0]
