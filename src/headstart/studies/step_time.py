@@ -7,16 +7,15 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from jaxtyping import Float32, UInt8
 from torch import Tensor, nn
 
 from headstart.config.recipes import Recipe
 from headstart.config.records import PretextConfig, RunConfig
-from headstart.tasks.class_maps import each_class_map, frame_counts
+from headstart.tasks.class_maps import answer_of, each_class_map, frame_counts
 from headstart.tasks.lookup import task_named
-from headstart.tasks.windows import Corners, class_map, window_starts
+from headstart.tasks.windows import class_map, window_starts
 from headstart.training.fit import make_optimizer
-from headstart.training.placement import in_bfloat16, layout, placed, to_input
+from headstart.training.placement import in_bfloat16, layout, placed
 
 _WARM_UP, _TIMED = 1, 3
 _LONGEST = (
@@ -127,7 +126,7 @@ def seconds_of_validation(
     with torch.no_grad():
         logits = rest(inputs[:1])
     sample = _at_most(own_size, (_LONGEST, _LONGEST))
-    min_area = config.recipe.min_area if isinstance(config.recipe, Recipe) else 0.0
+    min_area = _min_area(config)
     truth = torch.zeros(sample, dtype=torch.uint8, device=logits.device)
 
     @torch.no_grad()
@@ -146,13 +145,9 @@ def _seconds_of_windows(
     sample = _at_most(own_size, (4 * tile[0], 4 * tile[1]))
     picture = np.random.default_rng(0).integers(0, 256, (*sample, 3), np.uint8)
     truth = torch.zeros(sample, dtype=torch.uint8)
-    min_area = config.recipe.min_area if isinstance(config.recipe, Recipe) else 0.0
+    min_area = _min_area(config)
 
-    @torch.no_grad()
-    def answer(windows: UInt8[np.ndarray, "n 3 h w"], _: Corners) -> Float32[np.ndarray, "n k h w"]:
-        logits = network(to_input(torch.from_numpy(windows), device))
-        probs: Tensor = logits.float().softmax(1)
-        return probs.cpu().numpy()
+    answer = answer_of(network, device)
 
     def predict() -> None:
         classes = torch.from_numpy(class_map(picture, tile, answer, min_area))
@@ -160,6 +155,10 @@ def _seconds_of_windows(
 
     more = _windows(own_size, tile) / _windows(sample, tile)
     return _timed(config, predict) * more
+
+
+def _min_area(config: Config) -> float:
+    return config.recipe.min_area if isinstance(config.recipe, Recipe) else 0.0
 
 
 def _at_most(size: tuple[int, int], most: tuple[int, int]) -> tuple[int, int]:
