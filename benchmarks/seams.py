@@ -2,7 +2,7 @@
 
 ``python benchmarks/seams.py RUN DATA --out seams.json``: segments the test split with a run that
 was trained with ``--tile``, once as it does, and once with all windows moved by three eighths of a
-tile. If borders do not matter, pixels within two of a border (of the first) are wrong as often in
+tile, and then with other overlaps. If borders do not matter, pixels within two of a border (of the first) are wrong as often in
 both: the same pixels, with and without a border beside them.
 """
 
@@ -19,11 +19,15 @@ from jaxtyping import Bool, UInt8
 from headstart.data.label_map import IGNORE
 from headstart.data.layouts.recognise import open_dataset
 from headstart.data.pictures.masks import read_labelled
+from headstart.inference.mask_scores import count_pixels
 from headstart.inference.opening import open_segmenter
 from headstart.inference.segmenter import Segmenter, class_maps_of
 from headstart.runs.records import environment
+from headstart.scores import overlap
+from headstart.tasks import windows
 from headstart.tasks.windows import window_starts
 
+_OVERLAPS = (0.5, 0.25, 0.0)
 _NEAR = 2  # pixels from a border
 
 
@@ -71,6 +75,29 @@ def measure(run: Path, data: Path) -> dict[str, Any]:
     }
 
 
+def by_overlap(run: Path, data: Path) -> dict[str, float]:
+    """Return ``dice`` on the test split with tiles that overlap by other shares."""
+    segmenter, dataset = open_segmenter(run, "cpu"), open_dataset(data)
+    scores, usual = {}, windows.window_starts
+    for share in _OVERLAPS:
+
+        def starts(length: int, window: int, share: float = share) -> list[int]:
+            steps = -(-max(0, length - window) // max(1, window - int(share * window)))
+            return (
+                [round(i * (length - window) / steps) for i in range(steps + 1)] if steps else [0]
+            )
+
+        windows.window_starts = starts
+        counts = []
+        for frame in dataset.splits["test"]:
+            picture, truth = read_labelled(frame, dataset.label_map, dataset.root)
+            predicted = class_maps_of(segmenter, [picture])[0]
+            counts.append(count_pixels(predicted, truth, len(dataset.label_map.names)))
+        scores[f"{share:g}"] = float(overlap.dice(np.stack(counts)) or 0.0)
+    windows.window_starts = usual
+    return scores
+
+
 def main() -> None:
     """Read the options, write the JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -78,7 +105,9 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
-    result = {"schema": 1, **measure(options.run, options.data), "cpu": environment("cpu")["cpu"]}
+    result = {"schema": 1, **measure(options.run, options.data)}
+    result["dice_by_overlap"] = by_overlap(options.run, options.data)
+    result["cpu"] = environment("cpu")["cpu"]
     options.out.write_text(json.dumps(result, indent=2) + "\n")
     print(json.dumps(result, indent=2))
 
