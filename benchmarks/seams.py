@@ -1,9 +1,9 @@
 """Whether windows leave seams: errors beside their borders, and there with the windows elsewhere.
 
 ``python benchmarks/seams.py RUN DATA --out seams.json``: segments the test split with a run that
-was trained with ``--tile``, once as it does, and once with all windows moved by three eighths of a
-tile, and then with other overlaps. If borders do not matter, pixels within two of a border (of the first) are wrong as often in
-both: the same pixels, with and without a border beside them.
+was trained with ``--tile``: as it does, with all windows moved by three eighths of a tile, and with
+other overlaps. If borders do not matter, pixels within two of a border (of the first) are wrong as
+often in both: the same pixels, with and without a border beside them.
 """
 
 from __future__ import annotations
