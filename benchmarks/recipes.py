@@ -55,13 +55,24 @@ def _augmented(**changes: Any) -> Recipe:
     )
 
 
+_MILD = _augmented(rotation=10.0, scale=1.2, brightness=0.2, contrast=0.2, saturation=0.2)
+
+
+def _mild(**changes: Any) -> Recipe:
+    return _MILD.model_copy(update=changes)
+
+
 CANDIDATES = {
     "default": DEFAULT,
-    "horizontal flips": _augmented(flip_horizontal=True),
-    "stronger": _augmented(rotation=20.0, scale=1.4, brightness=0.4, contrast=0.4, saturation=0.4),
-    "half the rate": DEFAULT.model_copy(update={"learning_rate": 3e-3}),
-    "no least area": DEFAULT.model_copy(update={"min_area": 0.0}),
+    "mild": _MILD,
+    "mild, half the rate": _mild(learning_rate=3e-3),
+    "mild, no least area": _mild(min_area=0.0),
+    "mild, flips": _mild(
+        augmentation=Augmentation(**{**vars(_MILD.augmentation), "flip_horizontal": True})
+    ),
+    "twice the steps": DEFAULT.model_copy(update={"steps": 4800}),
     "batch of 10": DEFAULT.model_copy(update={"batch": 10, "steps": 1200}),
+    "10, 2,400 steps": DEFAULT.model_copy(update={"batch": 10}),
 }
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 
 import pytest
+from typer.testing import CliRunner
 
+from headstart.cli.main import app
 from headstart.system import doctor
 from headstart.system.packages import WANTED
-from tests.cli.test_main import headstart
+from tests.cli.command import headstart
 
 
 def test_what_people_see() -> None:
@@ -28,11 +30,11 @@ def test_what_machines_see() -> None:
 
 def test_something_required_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     its = {w.name: w.least for w in WANTED if w.name not in ("pillow", "av")}
-    monkeypatch.setattr(doctor, "_version", its.get)  # the command is a fork of this process
-    done = headstart("doctor", "--quick")
-    assert done.returncode == 1
+    monkeypatch.setattr(doctor, "_version", its.get)
+    done = CliRunner().invoke(app, ["doctor", "--quick"])
+    assert done.exit_code == 1
     lines = [" ".join(line.split()) for line in done.stdout.splitlines()]
     assert 'pillow - missing: pip install "pillow>=13"' in lines
     assert 'av - missing: pip install "headstart[video]"' in lines
-    found = json.loads(headstart("doctor", "--quick", "--json").stdout)
-    assert found["ok"] is False
+    report = json.loads(CliRunner().invoke(app, ["doctor", "--quick", "--json"]).stdout)
+    assert report["ok"] is False

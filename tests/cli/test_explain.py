@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from headstart.errors import read_codes
-from tests.cli.test_main import headstart
+from tests.cli.command import headstart
 
 
 def test_a_row_for_people_and_for_machines() -> None:

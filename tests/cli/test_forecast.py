@@ -12,8 +12,8 @@ from headstart.cli.forecast import forecast
 from headstart.config.records import RunConfig
 from headstart.data.training_size import half_the_pixels
 from headstart.studies.costs import Cost
+from tests.cli.command import headstart as command
 from tests.cli.test_main import TINY
-from tests.cli.test_main import headstart as command
 from tests.conftest import tiny
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import shutil
@@ -11,8 +10,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import traceback
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -21,75 +18,15 @@ import torch
 from PIL import Image
 
 from headstart.cli import main as cli
-from headstart.cli.main import main
 from headstart.studies.summary import read_summary
 from headstart.system.disk import locked
+from tests.cli.command import become_headstart, headstart
 
 VERBS = (
     "demo", "check", "train", "pretrain", "study", "report", "evaluate", "predict", "suggest",
     "export", "serve", "doctor", "explain", "homework",
 )  # fmt: skip
 TINY = ("--size", "16x24", "--width", "2", "--epochs", "1", "--threads", "1", "--device", "cpu")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def loaded() -> None:
-    """What a first optimizer step and a first figure load is loaded once, for all children."""
-    import headstart.reports.write
-    import headstart.studies.study  # noqa: F401
-    from headstart.config.recipes import DEFAULT
-    from headstart.training.fit import make_optimizer
-
-    layer = torch.nn.Linear(1, 1)
-    layer(torch.zeros(1, 1)).sum().backward()
-    make_optimizer(layer, DEFAULT).step()
-
-
-@dataclass(frozen=True)
-class Done:
-    """How a command ended."""
-
-    returncode: int
-    stdout: str
-    stderr: str
-
-
-def headstart(*arguments: object, cwd: Path | None = None) -> Done:
-    """``headstart ARGUMENTS`` in a process of its own, forked: torch need not be loaded again."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        child = os.fork()
-        if child == 0:
-            _become_headstart(out.fileno(), err.fileno(), [str(a) for a in arguments], cwd)
-        _, status = os.waitpid(child, 0)
-        out.seek(0)
-        err.seek(0)
-        done = Done(os.waitstatus_to_exitcode(status), out.read().decode(), err.read().decode())
-    assert "Traceback" not in done.stdout + done.stderr, done.stderr
-    return done
-
-
-def _become_headstart(out: int, err: int, arguments: list[str], cwd: Path | None) -> None:
-    status = 70
-    try:
-        os.dup2(out, 1)
-        os.dup2(err, 2)
-        sys.stdout = io.TextIOWrapper(os.fdopen(1, "wb", closefd=False), write_through=True)
-        sys.stderr = io.TextIOWrapper(os.fdopen(2, "wb", closefd=False), write_through=True)
-        os.environ["COLUMNS"] = "80"
-        os.chdir(cwd or Path.cwd())
-        sys.argv = ["headstart", *arguments]
-        main()
-        status = 0
-    except SystemExit as left:
-        status = left.code if isinstance(left.code, int) else 1
-    except BaseException:
-        traceback.print_exc()
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(status)
 
 
 @pytest.fixture(scope="module")
@@ -324,7 +261,7 @@ def test_a_reader_that_has_left_ends_it_quietly(
         child = os.fork()
         if child == 0:
             arguments = words.format(data=drawn, run=run).split()
-            _become_headstart(writing, err.fileno(), arguments, tmp_path)
+            become_headstart(writing, err.fileno(), arguments, tmp_path)
         os.close(writing)
         _, status = os.waitpid(child, 0)
         err.seek(0)
@@ -357,7 +294,7 @@ def _signalled(command: list[str], cwd: Path, line: str, number: int) -> tuple[i
     with path.open("w+b") as err, tempfile.TemporaryFile() as out:
         child = os.fork()
         if child == 0:
-            _become_headstart(out.fileno(), err.fileno(), command, cwd)
+            become_headstart(out.fileno(), err.fileno(), command, cwd)
         until = time.monotonic() + 120
         while f"\n{line}" not in path.read_text() and time.monotonic() < until:
             time.sleep(0.01)
@@ -420,3 +357,11 @@ def test_a_study_its_plan_and_its_report(drawn: Path, tmp_path: Path) -> None:
     assert (out / "report.html").exists()
     other = headstart(*study, "--pretext-epochs", "2")
     assert other.returncode == 2 and "pretext_recipe.epochs: 1 -> 2" in other.stderr
+
+
+def test_a_crash_in_native_code_says_where(tmp_path: Path) -> None:
+    crash = "import faulthandler; from headstart.cli import main; "
+    crash += "main.app = lambda: faulthandler._sigsegv(); main.main()"
+    done = subprocess.run([sys.executable, "-c", crash], capture_output=True, text=True)
+    assert done.returncode == -signal.SIGSEGV
+    assert "Segmentation fault" in done.stderr and "in main" in done.stderr

@@ -21,7 +21,7 @@ from headstart.__main__ import _leave
 from headstart.config.files import to_json
 from headstart.config.recipes import read_classifier_recipe
 from headstart.config.records import make_run_config
-from tests.cli.test_main import _become_headstart, headstart
+from tests.cli.command import become_headstart, headstart
 from tests.serve.test_app import PNG, UPLOAD, connected
 
 
@@ -33,7 +33,7 @@ def serving(run: Path, cwd: Path, *options: str) -> Iterator[tuple[int, str, Pat
     with said.open("w+b") as err, (cwd / "stdout.txt").open("w+b") as out:
         child = os.fork()
         if child == 0:
-            _become_headstart(out.fileno(), err.fileno(), command, cwd)
+            become_headstart(out.fileno(), err.fileno(), command, cwd)
         try:
             until = time.monotonic() + 120
             while "Ctrl-C" not in said.read_text() and time.monotonic() < until:

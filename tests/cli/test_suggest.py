@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from tests.cli.test_main import TINY, headstart
+from tests.cli.command import headstart
+from tests.cli.test_main import TINY
 
 
 def test_suggest_and_label(trained: Path, drawn: Path, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from headstart.studies import study  # noqa: F401 - loaded once, for all children
-from tests.cli.test_main import headstart
+from tests.cli.command import headstart
 
 
 @pytest.mark.parametrize("verb", ["train", "study"])

@@ -15,7 +15,7 @@ import pytest
 
 from headstart.data.layouts.recognise import open_dataset
 from headstart.system.disk import locked
-from tests.cli.test_main import _become_headstart, headstart
+from tests.cli.command import become_headstart, headstart
 from tests.clips import make_clip
 
 
@@ -111,7 +111,7 @@ def test_stopped_in_the_middle(trained: Path, tmp_path: Path, number: int) -> No
     with tempfile.TemporaryFile() as silent, tempfile.TemporaryFile() as talk:
         child = os.fork()
         if child == 0:
-            _become_headstart(silent.fileno(), talk.fileno(), arguments, None)
+            become_headstart(silent.fileno(), talk.fileno(), arguments, None)
         deadline = time.monotonic() + 120
         while not list(out.glob("overlay.mp4.tmp-*")) and time.monotonic() < deadline:
             time.sleep(0.02)

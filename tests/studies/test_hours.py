@@ -14,7 +14,7 @@ from headstart.errors import UsageError
 from headstart.models import published
 from headstart.studies import step_time
 from headstart.studies.hours import _starts, wants_proposal
-from tests.cli.test_main import headstart as command
+from tests.cli.command import headstart as command
 from tests.config.test_resolve import study_config
 from tests.conftest import forked_workers
 

@@ -17,7 +17,7 @@ from headstart.studies import step_time
 from headstart.studies.minutes import BESIDE, VALIDATING, fitting_in
 from headstart.studies.pace import Pace, RunPace
 from headstart.tasks.interface import DatasetSize
-from tests.cli.test_main import headstart as command
+from tests.cli.command import headstart as command
 from tests.conftest import tiny
 
 SIZES = DatasetSize(3, {"train": 12, "validation": 4, "test": 5})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import faulthandler
 import io
 import os
 import signal
@@ -61,6 +62,9 @@ def options(
 def main() -> None:
     """Run one verb and exit with its status; errors that a user can mend show no traceback."""
     _open_closed_streams()
+    if not faulthandler.is_enabled():  # a crash in native code says where it was
+        with contextlib.suppress(OSError, ValueError):  # no file behind stderr
+            faulthandler.enable()
     _leave_when_nobody_reads()
     for stream in (sys.stdout, sys.stderr):  # file names may hold characters it cannot encode
         if isinstance(stream, io.TextIOWrapper):

@@ -225,12 +225,12 @@ DEFAULT = Recipe(
     min_area=0.01,
     adapt_min_area=True,
     augmentation=Augmentation(
-        rotation=10.0,
-        scale=1.2,
+        rotation=20.0,
+        scale=1.4,
         border="reflection",
-        brightness=0.2,
-        contrast=0.2,
-        saturation=0.2,
+        brightness=0.4,
+        contrast=0.4,
+        saturation=0.4,
     ),
 )
 """Tuned on a validation split: docs/decisions/0001-default-recipe.md."""
