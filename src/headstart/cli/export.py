@@ -10,7 +10,7 @@ from headstart.cli.progress import say
 
 
 def export(
-    run: Path = typer.Argument(..., help="A finished run."),
+    run: Path = typer.Argument(..., help="A finished run or study."),
     out: Path | None = typer.Option(None, help="The file. [default: RUN/model.onnx]"),
     pictures: Path | None = typer.Option(
         None,

@@ -28,9 +28,8 @@ def pretrain(
     tile: bool = typer.Option(
         False,
         "--tile",
-        help="Train on tiles of --size, cut from the pictures at their own size, and predict by "
-        "overlapping tiles: for objects that would vanish in smaller pictures. [default size: 128 "
-        "on a CPU, 256 on a GPU]",
+        help="Train on tiles of --size, cut from the pictures at their own size: for objects that "
+        "would vanish in smaller pictures. [default size: 128 on a CPU, 256 on a GPU]",
     ),
     squeeze: bool = typer.Option(
         False,
@@ -78,7 +77,7 @@ def pretrain(
     ),
     json: bool = typer.Option(False, "--json", help="Print the scores as one JSON object."),
 ) -> None:
-    """Pre-train a network on pictures without labels; train can start from its weights.
+    """Pre-train a network on pictures without labels, for the command train to start from.
 
     The unlabelled pictures of a dataset are used; if there are none, the pictures of its training
     split.

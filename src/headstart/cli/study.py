@@ -48,7 +48,7 @@ def study(
     ),
     looks: str | None = typer.Option(
         None,
-        help="Numbers of seeds at which to compare the starts, for example 5,10,20, if you may add "
+        help="Numbers of seeds at which to compare the starts, such as 5,10,20, if you might add "
         "seeds after a look. All looks together give a wrong verdict as rarely as one look would. "
         "The numbers cannot change once a study has begun. [default: one look, at all seeds]",
     ),
@@ -68,8 +68,8 @@ def study(
     ),
     epochs: int | None = typer.Option(
         None,
-        help="Maximum number of epochs. An epoch is as long as a pass over the training split; "
-        "with the assignment's recipes, over the labelled pictures only.",
+        help="Maximum number of epochs. An epoch has the steps of a pass over the whole training "
+        "split, whatever --labels; with the assignment's recipes, of a pass over --labels only.",
         min=1,
     ),
     steps: int | None = typer.Option(
@@ -154,8 +154,8 @@ def study(
 ) -> None:
     """Compare starts over label budgets and seeds, with everything else held fixed.
 
-    Without options that say what to train, the study is chosen from DATA for a night of --hours 8;
-    --dry-run shows it. The same command resumes a study; seeds, budgets and starts may be added. A
+    Without options that say what to train, headstart chooses a study that suits DATA and takes a
+    night (--hours 8); --dry-run shows it. The same command resumes a study; seeds, budgets and starts may be added. A
     finished run is never run again.
 
     Example: headstart study my-data --starts scratch,colorization --labels 30,all --seeds 5

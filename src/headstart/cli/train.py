@@ -62,8 +62,8 @@ def train(
     ),
     epochs: int | None = typer.Option(
         None,
-        help="Maximum number of epochs. An epoch is as long as a pass over the training split; "
-        "with the assignment's recipes, over the labelled pictures only.",
+        help="Maximum number of epochs. An epoch has the steps of a pass over the whole training "
+        "split, whatever --labels; with the assignment's recipes, of a pass over --labels only.",
     ),
     steps: int | None = typer.Option(
         None, help="Number of optimizer steps. [default: the recipe's]"
@@ -71,8 +71,8 @@ def train(
     minutes: float | None = typer.Option(
         None,
         help="Train for about this many minutes on this machine, the pretext included: sets the "
-        "number of optimizer steps in place of --epochs or --steps. The schedule is complete; a "
-        "run that has begun keeps its number of steps.",
+        "number of optimizer steps in place of --epochs or --steps, and fits the "
+        "learning-rate schedule to it. A run that has begun keeps its number of steps.",
     ),
     labels: str | None = typer.Option(
         None,
