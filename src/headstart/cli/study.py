@@ -155,8 +155,8 @@ def study(
     """Compare starts over label budgets and seeds, with everything else held fixed.
 
     Without options that say what to train, headstart chooses a study that suits DATA and takes a
-    night (--hours 8); --dry-run shows it. The same command resumes a study; seeds, budgets and starts may be added. A
-    finished run is never run again.
+    night (--hours 8); --dry-run shows it. The same command resumes a study; seeds, budgets and
+    starts may be added. A finished run is never run again.
 
     Example: headstart study my-data --starts scratch,colorization --labels 30,all --seeds 5
     """
