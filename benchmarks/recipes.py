@@ -72,7 +72,6 @@ CANDIDATES = {
     ),
     "twice the steps": DEFAULT.model_copy(update={"steps": 4800}),
     "batch of 10": DEFAULT.model_copy(update={"batch": 10, "steps": 1200}),
-    "10 by 2400": DEFAULT.model_copy(update={"batch": 10}),
 }
 
 
