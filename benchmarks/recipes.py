@@ -58,20 +58,21 @@ def _augmented(**changes: Any) -> Recipe:
 _MILD = _augmented(rotation=10.0, scale=1.2, brightness=0.2, contrast=0.2, saturation=0.2)
 
 
-def _mild(**changes: Any) -> Recipe:
-    return _MILD.model_copy(update=changes)
+def _changed(recipe: Recipe, **changes: Any) -> Recipe:
+    return recipe.model_copy(update={"steps": 2400, **changes})
 
 
 CANDIDATES = {
     "default": DEFAULT,
-    "mild": _MILD,
-    "mild, half the rate": _mild(learning_rate=3e-3),
-    "mild, no least area": _mild(min_area=0.0),
-    "mild, flips": _mild(
-        augmentation=Augmentation(**{**vars(_MILD.augmentation), "flip_horizontal": True})
+    "half the steps": _changed(DEFAULT),
+    "half the steps, decay": _changed(DEFAULT, weight_decay=0.05),
+    "1,200 steps of 10": _changed(DEFAULT, batch=10, steps=1200),
+    "mild": _changed(_MILD),
+    "mild, half the rate": _changed(_MILD, learning_rate=3e-3),
+    "mild, no least area": _changed(_MILD, min_area=0.0),
+    "mild, flips": _changed(
+        _MILD, augmentation=Augmentation(**{**vars(_MILD.augmentation), "flip_horizontal": True})
     ),
-    "twice the steps": DEFAULT.model_copy(update={"steps": 4800}),
-    "batch of 10": DEFAULT.model_copy(update={"batch": 10, "steps": 1200}),
 }
 
 
