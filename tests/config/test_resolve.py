@@ -269,7 +269,7 @@ def test_a_bad_file_ends_with_65_and_what_else_is_wrong_is_said_too(
 
 def test_the_default_counts_steps_whatever_the_number_of_pictures(drawn: Path) -> None:
     recipe = run_config(TrainOptions(), drawn).recipe
-    assert recipe.total_steps(3, 3) == recipe.total_steps(30, 300) == recipe.steps == 2400
+    assert recipe.total_steps(3, 3) == recipe.total_steps(30, 300) == recipe.steps == 4800
     shorter = run_config(TrainOptions(steps=7), drawn).recipe
     assert (shorter.steps, shorter.epochs) == (7, 7), "no epoch without a step"
     passes = run_config(TrainOptions(epochs=3), drawn).recipe
@@ -310,7 +310,7 @@ def test_a_recipe_file_that_counts_epochs_does_not_inherit_steps(tmp_path: Path)
     for text, steps in (
         ("epochs = 20", None),
         ('epochs = 20\nepoch = "pass"', None),
-        ("batch = 4", 2400),
+        ("batch = 4", 4800),
         ("epochs = 20\nsteps = 500", 500),
     ):
         path.write_text(f'base = "default"\n{text}\n')

@@ -49,15 +49,15 @@ def test_a_night_is_planned_and_nothing_is_written(
     planned = headstart.study(drawn, **asked)
     config = planned.config
     assert config.starts == ("scratch", "colorization") and config.folds == 5, "five test frames"
-    assert config.size == (32, 40) and config.width == 32 and config.recipe.steps == 2400
-    assert len(config.seeds) == 20, "20 seeds take 40 runs of 5 folds of 24 s and some pretexts"
+    assert config.size == (32, 40) and config.width == 32 and config.recipe.steps == 4800
+    assert len(config.seeds) == 20, "20 seeds take 40 runs of 5 folds of 48 s and some pretexts"
     assert planned.cost.seconds == planned.proposal.seconds <= 8 * 3600
     assert told[1:] == list(planned.proposal.lines) and len(told) == 9
     assert not (tmp_path / "S").exists()
     a_step["seconds"] = 10.0
     short = headstart.study(drawn, **asked).config
     assert (short.size, short.width) == ((32, 40), 16), "pictures of 40 pixels stay"
-    assert short.recipe.steps == short.pretext_recipe.steps == 800
+    assert (short.recipe.steps, short.pretext_recipe.steps) == (1600, 800)
 
 
 def test_options_that_are_given_stay(drawn: Path, tmp_path: Path, a_step: dict[str, float]) -> None:
@@ -65,7 +65,7 @@ def test_options_that_are_given_stay(drawn: Path, tmp_path: Path, a_step: dict[s
     asked = {"out": tmp_path / "S", "dry_run": True, "hours": 1.0, **ON_CPU}
     given = headstart.study(drawn, starts="scratch,chroma", seeds=6, width=8, **asked).config
     assert given.starts == ("scratch", "chroma") and len(given.seeds) == 6 and given.width == 8
-    assert given.folds == 5 and given.recipe.steps == 800
+    assert given.folds == 5 and given.recipe.steps == 1600
     kept = headstart.study(drawn, epochs=2, pretext_steps=7, folds=2, labels=6, **asked).config
     assert (kept.recipe.epochs, kept.folds, kept.labels) == (2, 2, (6,))
     assert kept.pretext_recipe.steps == 7
