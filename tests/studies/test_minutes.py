@@ -68,10 +68,10 @@ def test_a_pretext_shares_the_minutes(drawn: Path, tmp_path: Path) -> None:
     told: list[str] = []
     asked = {"start": "colorization", "out": tmp_path / "run", "tell": told.append, **SMALL}
     planned = headstart.train(drawn, minutes=10.0, dry_run=True, **asked)
-    assert planned.config.recipe.steps == 295 and planned.config.pretext.recipe.steps == 295
-    assert planned.cost.seconds == 590 and not (tmp_path / "run").exists()
+    assert planned.config.recipe.steps == 393 and planned.config.pretext.recipe.steps == 196
+    assert planned.cost.seconds == 589 and not (tmp_path / "run").exists()
     assert told == [
-        "--minutes 10: 295 steps, and 295 of the pretext (the recipe: 2,400, and 2,400)"
+        "--minutes 10: 393 steps, and 196 of the pretext (the recipe: 4,800, and 2,400)"
     ]
     given = headstart.train(drawn, minutes=10.0, pretext_steps=90, dry_run=True, **asked)
     assert given.config.recipe.steps == 500 and given.config.pretext.recipe.steps == 90
@@ -124,7 +124,7 @@ def test_from_the_command_line(drawn: Path, tmp_path: Path) -> None:
     asked = ("train", drawn, *options, "--minutes", "0.01", "--out", tmp_path / "run")
     done = command(*asked, "--json")
     assert done.returncode == 0, done.stderr
-    assert "--minutes 0.01: 1 step (the recipe: 2,400)" in done.stderr
+    assert "--minutes 0.01: 1 step (the recipe: 4,800)" in done.stderr
     again = command(*asked, "--json")
     assert again.returncode == 0 and again.stdout == done.stdout
     refused = command(*asked, "--steps", 3)
