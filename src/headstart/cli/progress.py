@@ -56,7 +56,6 @@ class Display:
         self._epochs = epochs
         self._bar: Progress | None = None
         self._task: TaskID | None = None
-        self._collapsed = 0
 
     def __enter__(self) -> Display:
         if sys.stderr.isatty():
@@ -93,7 +92,7 @@ class Display:
     def begins(self, what: str) -> None:
         if self._epochs:
             self._line(what)
-        self._label, self._collapsed = what, 0
+        self._label = what
         if self._bar is not None and self._task is not None:
             self._bar.remove_task(self._task)
             self._task = None
@@ -114,13 +113,6 @@ class Display:
             f"epoch {row['epoch']:3d}  training loss {row['train_loss']:.4f}  validation loss "
             f"{row['validation_loss']:.4f}  {dice}{seconds:.1f} s"
         )
-        self._collapsed = self._collapsed + 1 if row.get("validation_collapsed") else 0
-        if self._collapsed in (3, 30):
-            message = (
-                f"the model has collapsed: for {self._collapsed} epochs it has predicted one class "
-                "everywhere on the validation split"
-            )
-            self.finding(Finding("collapsed", "warning", message))
 
     def resumed(self, step: int, history: list[dict[str, Any]]) -> None:
         self._line(f"Resuming from step {step}, after {len(history)} epochs (checkpoint verified)")

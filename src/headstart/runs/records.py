@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import os
 import platform
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from headstart.config.records import PretextConfig, RunConfig
@@ -17,6 +18,7 @@ from headstart.records.vouching import mend_lines
 from headstart.system.disk import disk_errors, write_atomic, write_json
 from headstart.system.processor import cpu_model
 from headstart.tasks.interface import Task
+from headstart.training.collapse import collapse
 from headstart.training.listener import Listener, Row
 
 
@@ -32,10 +34,17 @@ class Recording:
         out: folder of the run.
         stage: name of the stage; empty for the last. Earlier stages write their metrics to a
             subfolder of this name; timing of all stages goes to one file.
+        constant: of the best constant prediction; see [`collapse`][].
     """
 
-    def __init__(self, listener: Listener, out: Path, stage: str = "") -> None:
-        self._listener, self._stage = listener, stage
+    def __init__(
+        self,
+        listener: Listener,
+        out: Path,
+        stage: str = "",
+        constant: Mapping[str, float] = MappingProxyType({}),
+    ) -> None:
+        self._listener, self._stage, self._constant = listener, stage, constant
         self._out, self._timing = out / stage, out / TIMING
         self._history: list[Row] = []
         mend_lines(self._timing)
@@ -54,11 +63,13 @@ class Recording:
         self._listener.step(done, total)
 
     def epoch(self, row: Row, timing: Row) -> None:
-        """Write the epoch to both files, and forward the event."""
+        """Write the epoch to both files, and forward the event; say if the model has collapsed."""
         self._history.append(row)
         self._append(self._out / METRICS, row)
         self._append(self._timing, {**timing, "stage": self._stage} if self._stage else timing)
         self._listener.epoch(row, timing)
+        if (finding := collapse(self._history, self._constant)) is not None:
+            self._listener.finding(finding)
 
     def features(self, seconds: float) -> None:
         """Write the seconds spent on computing features before the first epoch."""

@@ -183,7 +183,7 @@ def _fit(
         if stage.name:  # the lock swept the folder of the run itself
             sweep(folder)
             sweep(folder / "checkpoint")
-    recording = Recording(listener, out, stage.name)
+    recording = Recording(listener, out, stage.name, stage.constant)
     if stage.seconds:
         recording.features(stage.seconds)
     return fit(

@@ -42,6 +42,7 @@ from headstart.tasks.code_snippets import classifier_code
 from headstart.tasks.interface import CardFacts, Prepared, Scored, Stage
 from headstart.tasks.weaknesses import weak_labels
 from headstart.training.batch_source import Batch, Batches, Stop, at_least_two
+from headstart.training.collapse import constant_scores
 from headstart.training.features import cached_features, compute, prepared
 from headstart.training.fit import State
 from headstart.training.placement import in_bfloat16, placed, resident, rows
@@ -90,7 +91,8 @@ def prepare(config: RunConfig, dataset: ClassDataset, cache: Path) -> Prepared:
         steps = recipe.total_steps(len(budget.names), len(train_split.names))
         seconds = sum(feature_seconds, 0.0)
         feature_seconds.clear()
-        return Stage(name, parts.rest, source, recipe, steps, seconds)
+        constant = constant_scores(validation.labels, len(names), recipe.smoothing)
+        return Stage(name, parts.rest, source, recipe, steps, seconds, constant)
 
     def stages(model: nn.Module) -> Iterator[Stage]:
         unaugmented = recipe.model_copy(update={"augmentation": Augmentation()})

@@ -46,6 +46,7 @@ class Stage:
         recipe: hyper-parameters, a [`Training`][headstart.config.recipes.Training].
         steps: optimizer steps of all epochs together.
         seconds: seconds already spent on computing features of frozen layers.
+        constant: validation loss and accuracy of the best constant prediction; empty if not known.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Stage:
     recipe: Any
     steps: int
     seconds: float = 0.0
+    constant: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
