@@ -145,7 +145,7 @@ def fit(
             and returned.
         listener: receives progress events.
         checkpoint_seconds: least seconds between checkpoints; longer if writing takes more than a
-            twentieth of the time. 0 saves after every step.
+            fiftieth of the time. 0 saves after every step.
 
     Returns:
         The final state, with the best weights in ``best_weights``.
@@ -192,8 +192,8 @@ def fit(
             if due:
                 began_saving = time.monotonic()
                 last_saved = _save(folder, state, model, averaged, optimizer)
-                if checkpoint_seconds:  # spend at most a twentieth of the time on saving
-                    pause = max(checkpoint_seconds, 20 * (last_saved - began_saving))
+                if checkpoint_seconds:  # spend at most a fiftieth of the time on saving
+                    pause = max(checkpoint_seconds, 50 * (last_saved - began_saving))
         trained = time.perf_counter()
         scores = None if stop() else source.validate(averaged, stop)
         if scores is None:
