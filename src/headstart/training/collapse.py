@@ -48,6 +48,11 @@ def collapse(history: Sequence[Row], constant: Mapping[str, float]) -> Finding |
     return Finding("collapsed", "warning", message, hint)
 
 
+def learned_nothing(history: Sequence[Row], constant: Mapping[str, float]) -> bool:
+    """Return whether no epoch of a training was better than a constant prediction."""
+    return bool(history) and all(_idle(row, constant) for row in history)
+
+
 def constant_scores(
     labels: Int64[np.ndarray, " n"], num_classes: int, smoothing: float
 ) -> dict[str, float]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from typing import Any
 
 from headstart.assignment.report.part1_records import (
     CONSTANT,
@@ -14,6 +16,7 @@ from headstart.assignment.report.part1_records import (
 from headstart.config.recipes import Training
 from headstart.reports.formatting import listed, number, plural, signed
 from headstart.studies.statistics import MIN_SEEDS, Comparison
+from headstart.training.collapse import learned_nothing
 
 _REPORTED_B, _REPORTED_D = 0.5295, 0.6991
 
@@ -74,6 +77,21 @@ def collapse(collapsed: bool, where: str = "everywhere") -> str:
     if collapsed:
         return f"The network has collapsed: it predicts one class {where}."
     return "The network has not collapsed: it predicts more than one class."
+
+
+def never_began(history: Sequence[dict[str, Any]], classes: int) -> str:
+    """Return that a classifier has learned nothing in any epoch; empty if it has.
+
+    >>> never_began([{"validation_loss": 2.3029, "validation_accuracy": 0.1}] * 3, 10)
+    'It never began to learn: in each of 3 epochs its validation loss was that of guessing, \
+ln(10) = 2.303.'
+    """
+    if not learned_nothing(history, {"loss": math.log(classes), "accuracy": 1 / classes}):
+        return ""
+    return (
+        f"It never began to learn: in each of {plural(len(history), 'epoch')} its validation loss "
+        f"was that of guessing, ln({classes}) = {math.log(classes):.3f}."
+    )
 
 
 def epochs(done: int, most: int, kept: int, patience: int | None) -> str:
@@ -196,7 +214,8 @@ def headline(effects: Sequence[Effect], reason: str = "") -> str:
     if not effects:
         return f"No verdict on colorization: {reason}."
     verdicts = {e.given: e.comparison.verdict for e in effects if e.of == "colorization"}
-    with_steplr, without = verdicts[STEPLR], verdicts[CONSTANT]
+    with_steplr = verdicts[STEPLR]
+    without = verdicts.get(CONSTANT, with_steplr)
     if "too few seeds" in (with_steplr, without):
         seeds = plural(min(e.comparison.seeds for e in effects), "seed")
         return f"No verdict on colorization: {seeds}, and a verdict needs {MIN_SEEDS}."
@@ -206,6 +225,8 @@ def headline(effects: Sequence[Effect], reason: str = "") -> str:
         "practically equal": "(b) and (d) are practically equal",
         "no difference shown": "no difference between (b) and (d) is shown",
     }
+    if CONSTANT not in verdicts:
+        return f"With StepLR, {statements[with_steplr]}."
     if with_steplr == without:
         return f"With StepLR and without it, {statements[with_steplr]}."
     return f"With StepLR, {statements[with_steplr]}; without it, {statements[without]}."
@@ -215,7 +236,7 @@ def of_colorization(effects: Sequence[Effect]) -> str:
     """Return the effect of colorization under each schedule."""
     comparisons = {e.given: e.comparison for e in effects if e.of == "colorization"}
     parts = {g: _effect(c, "starting from colorization") for g, c in comparisons.items()}
-    sentences = f"With StepLR, {parts[STEPLR]}. With a constant learning rate, {parts[CONSTANT]}."
+    sentences = " ".join(f"With {given}, {effect}." for given, effect in parts.items())
     verdicts = {c.verdict for c in comparisons.values()}
     if len(verdicts) > 1 and "too few seeds" not in verdicts:
         sentences += " Different verdicts are no evidence that the effects differ."
@@ -226,6 +247,8 @@ def of_schedule(effects: Sequence[Effect]) -> str:
     """Return the effect of leaving out StepLR on each start."""
     comparisons = {e.given: e.comparison for e in effects if e.of == "schedule"}
     parts = {given: _effect(c, "leaving out StepLR") for given, c in comparisons.items()}
+    if not parts:
+        return "(b) and (d) were not run without StepLR."
     return f"From scratch, {parts['scratch']}. From colorization, {parts['colorization']}."
 
 

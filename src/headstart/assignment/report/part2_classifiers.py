@@ -160,6 +160,8 @@ def _answers(part2: Part2, folder: str) -> tuple[str, ...]:
         result += f" (reported: {part.reported})"
     result += f"; always predicting the most frequent class scores {number(trivial)}."
     paragraphs = [f"{result} {answers.collapse(scores['collapsed'], 'for every picture')}"]
+    if idle := answers.never_began(part2.runs[folder].history, len(scores["classes"])):
+        paragraphs[0] += f" {idle}"
     if folder == "2b-whole" and "2a" in part2.runs:
         from_scratch = number(part2.runs["2a"].scores["accuracy"])
         paragraphs.append(
