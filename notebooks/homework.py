@@ -36,6 +36,7 @@ from pathlib import Path
 from IPython.display import Image, Markdown, display
 
 from headstart.assignment.datasets import open_datasets
+from headstart.assignment.missing import not_run
 from headstart.assignment.parts import (
     classifier_run,
     new_data_study,
@@ -48,7 +49,7 @@ from headstart.assignment.report.figures import draw_seeds
 from headstart.assignment.report.part1_records import STEPLR, read_part1
 from headstart.assignment.report.part2_new_data import better_start, draw_accuracies
 from headstart.assignment.report.write import write_homework
-from headstart.assignment.run import not_run, share_starts
+from headstart.assignment.run import share_starts
 from headstart.assignment.settings import CLASSIFIERS, Homework, homework_command
 from headstart.data.drawn.dataset import write_dataset
 from headstart.reports import charts

@@ -10,7 +10,7 @@ from headstart.assignment.settings import (
     CLASSIFIERS,
     CONSTANT,
     NEW_DATA,
-    SCALES,
+    PARTS,
     VGG16,
     Homework,
 )
@@ -18,14 +18,23 @@ from headstart.config.begun import run_before
 from headstart.config.files import read_run_config, read_study_config
 from headstart.config.options import RecipeOption, StudyOptions, TrainOptions
 from headstart.config.recipes import CLASSIFIER_ASSIGNMENT
-from headstart.config.records import IMAGENET, SCRATCH, RunConfig, StudyConfig, on_device
+from headstart.config.records import (
+    IMAGENET,
+    SCRATCH,
+    PretextConfig,
+    RunConfig,
+    StudyConfig,
+    on_device,
+)
 from headstart.config.resolve import run_config, study_config
 from headstart.errors import Finding, UsageError
+from headstart.studies.cells import pretext_config
+from headstart.studies.plan import plan
 
 
 def part_a(homework: Homework) -> RunConfig:
     """Return the run of 1(a): from scratch, without augmentation."""
-    scale = SCALES[homework.scale]
+    scale = homework.sizes
     options = TrainOptions(
         task="segmentation",
         recipe="assignment",
@@ -43,15 +52,23 @@ def with_steplr(homework: Homework, frames: Opened) -> StudyConfig:
     return _part1_study(homework, frames, "assignment-augmented")
 
 
+def colorization_run(homework: Homework, frames: Opened, out: Path) -> tuple[PretextConfig, Path]:
+    """Return the run of 1(c) with seed 1 and its folder, where the study of 1(d) finds it."""
+    both = with_steplr(replace(homework, parts=PARTS), frames)
+    planned = plan(both, out / "steplr", frames.dataset)
+    (folder,) = planned.folders["colorization", 1]
+    return pretext_config(planned.config, "colorization", 1), out / "steplr" / folder
+
+
 def without_steplr(homework: Homework, frames: Opened) -> StudyConfig:
     """Return the study of 1(b) and 1(d) with a constant learning rate; 1(c) is unchanged."""
     return _part1_study(homework, frames, CONSTANT)
 
 
 def _part1_study(homework: Homework, frames: Opened, recipe: RecipeOption) -> StudyConfig:
-    scale = SCALES[homework.scale]
+    scale = homework.sizes
     options = StudyOptions(
-        starts=(SCRATCH, "colorization"),
+        starts=(SCRATCH, "colorization") if "1d" in homework.parts else (SCRATCH,),
         labels="all",
         seeds=homework.seeds,
         recipe=recipe,
@@ -75,7 +92,7 @@ def classifier_run(homework: Homework, folder: str, pictures: Opened, out: Path)
         pictures: the dataset of ``--fashion-mnist``.
         out: the homework folder, which may hold a part of the run.
     """
-    scale = SCALES[homework.scale]
+    scale = homework.sizes
     assert homework.fashion_mnist is not None
     budget = min(scale.labels or pictures.training_pictures, pictures.training_pictures)
     epochs = scale.epochs or CLASSIFIER_ASSIGNMENT.epochs
@@ -106,7 +123,7 @@ def new_data_study(homework: Homework, new_pictures: Opened, out: Path) -> Study
         new_pictures: the dataset of ``--new-data``.
         out: the homework folder, which holds 2(a) and 2(b).
     """
-    scale, available = SCALES[homework.scale], new_pictures.training_pictures
+    scale, available = homework.sizes, new_pictures.training_pictures
     assert homework.new_data is not None
     from_scratch, from_imagenet = _networks(out)
     options = StudyOptions(
@@ -115,7 +132,7 @@ def new_data_study(homework: Homework, new_pictures: Opened, out: Path) -> Study
         against=from_scratch,
         tunes=("all", "head"),
         labels=sorted({min(budget or available, available) for budget in scale.budgets}),
-        seeds=homework.seeds,
+        seeds=scale.new_seeds or homework.seeds,
         epochs=scale.new_epochs,
         size=scale.square,
         threads=homework.threads,
@@ -137,10 +154,14 @@ def _networks(out: Path) -> tuple[str, str]:
     return recorded.get("2a", expected[0]), recorded.get("2b", expected[1])
 
 
-def recorded_part_a(out: Path) -> RunConfig | None:
-    """Return the recorded settings of 1(a); ``None`` if 1(a) has not started."""
-    path = out / "a" / "config.json"
-    return read_run_config(path) if path.exists() else None
+def recorded_run(out: Path) -> RunConfig | None:
+    """Return the recorded settings of the first part that has started; ``None`` if none has.
+
+    Its device and threads are those of the whole homework.
+    """
+    paths = (out / folder / "config.json" for folder in ("a", *CLASSIFIERS))
+    begun = next((path for path in paths if path.exists()), None)
+    return None if begun is None else read_run_config(begun)
 
 
 def with_recorded_part2(homework: Homework, out: Path) -> Homework:

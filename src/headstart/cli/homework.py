@@ -10,7 +10,7 @@ import typer
 from headstart.cli.progress import Display, say
 
 if TYPE_CHECKING:
-    from headstart.studies.costs import Cost
+    from headstart.verbs.homework import HomeworkResult
 
 
 def homework(
@@ -35,6 +35,16 @@ def homework(
         help="full: part 1 at 256x320 and width 32, part 2 at 224x224, as in the assignment; "
         "small: part 1 at 64x80 and width 16, part 2 at 64x64 with 3000 labels; tiny: a few "
         "steps, to see that it works.",
+    ),
+    hours: float | None = typer.Option(
+        None,
+        help="How long everything may take: the largest sizes that fit are chosen, from those of "
+        "--scale down; OUT keeps them, and the report says what was asked for and what was run.",
+    ),
+    parts: str | None = typer.Option(
+        None,
+        help="The parts to run, of 1a,1b,1c,1d,2a,2b,2c, with what they need: 1d needs 1b and 1c, "
+        "2c needs 2a and 2b. [default: all]",
     ),
     seeds: int | None = typer.Option(
         None, help="Number of seeds; a verdict needs 5. [default: 5; tiny: 1]", min=1, max=1000
@@ -83,6 +93,8 @@ def homework(
             model=model,
             weights=weights,
             scale=scale,
+            hours=hours,
+            parts=parts,
             seeds=seeds,
             jobs=jobs,
             device=device,
@@ -93,7 +105,7 @@ def homework(
             tell=display.tell,
         )
     if result.record is None:
-        _show_costs(result.costs, jobs, json)
+        _show_costs(result, json)
         return
     if json:
         print_json(result.record)
@@ -105,19 +117,18 @@ def homework(
         say(f"No report.pdf: {result.no_pdf}; make it elsewhere from report.tex and figures/")
 
 
-def _show_costs(costs: dict[str, Cost], jobs: int, json: bool) -> None:
+def _show_costs(result: HomeworkResult, json: bool) -> None:
     if json:
         from dataclasses import asdict
 
         from headstart.cli.show import print_json
 
-        print_json({"schema": 1, "todo": {part: asdict(cost) for part, cost in costs.items()}})
-    for part, cost in costs.items():
-        hours = cost.seconds / 3600 / (1 if part == "1(a)" else jobs)
-        count = cost.runs + cost.pretexts
-        say(
-            f"{part:<16} {count:3d} run{'s' * (count != 1)}, at most "
-            f"{cost.steps + cost.pretext_steps} steps, about {hours:.1f} hours on this machine, "
-            f"{cost.size / 1e6:.0f} MB"
-        )
-    say("Runs that stop early, as in part 1, take less")
+        todo = {part: asdict(cost) for part, cost in result.costs.items()}
+        print_json({"schema": 1, "todo": todo, "not_run": result.not_run})
+    for line, cost in zip(result.lines, result.costs.values(), strict=False):
+        steps = cost.steps + cost.pretext_steps
+        say(f"{line}, at most {steps:,} steps, {cost.size / 1e6:.0f} MB" if steps else line)
+    for line in result.lines[len(result.costs) :]:
+        say(line)
+    for part, reason in result.not_run.items():
+        say(f"{part}: not run. {reason}")

@@ -153,6 +153,10 @@ def captioned(table: Table) -> Tex:
 def _column_types(table: Table) -> str:
     if len(table.head) == 2 and table.left:
         return r"l>{\raggedright\arraybackslash}p{0.7\linewidth}"
+    if table.left == (1, 2, 3) and len(table.head) == 4:  # all words
+        widths = (0.22, 0.3, 0.24)
+        wrapped = (rf">{{\raggedright\arraybackslash}}p{{{w}\linewidth}}" for w in widths)
+        return "l" + "".join(wrapped)
     names = [entries[0] for entries in table.rows if len(entries) > 1]
     longest = max((len(name if isinstance(name, str) else name[0]) for name in names), default=0)
     first = r">{\raggedright\arraybackslash}p{0.34\linewidth}" if longest > _WIDE else "l"

@@ -6,21 +6,24 @@ finished study nothing is measured, and torch is not imported.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from headstart.config.records import SCRATCH, PretextConfig, RunConfig
 from headstart.studies.cells import pretext_config, run_config
-from headstart.studies.pace import Pace, RunPace, own_size_of, pace_of, pace_of_pretext, pace_of_run
+from headstart.studies.pace import (
+    OfPretext,
+    OfRun,
+    RunPace,
+    own_size_of,
+    pace_of,
+    pace_of_pretext,
+    pace_of_run,
+)
 from headstart.studies.plan import Plan, expected_steps, steps_of
-from headstart.tasks.interface import DatasetSize
 from headstart.tasks.lookup import labelled_task
 from headstart.tasks.pretext import PretextPictures
-
-OfRun = Callable[[RunConfig, DatasetSize, tuple[int, int] | None], Pace]
-OfPretext = Callable[[PretextConfig, PretextPictures], Pace]
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ class Measured:
 
     def of_run(self, run: RunConfig, sizes: DatasetSize, own_size: tuple[int, int] | None) -> Pace:
         """Return the pace of a run; as [`pace_of`][headstart.studies.pace.pace_of]."""
-        key = (run.size, run.width, run.tune, run.folds)
+        key = (run.data, run.model, run.size, run.width, run.tune, run.folds)
         if key not in self.paces:
             self.paces[key] = pace_of(run, sizes, own_size)
         return self.paces[key]

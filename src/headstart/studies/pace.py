@@ -6,6 +6,7 @@ reading the pictures, checkpoints and figures, together seconds of a run.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -89,12 +90,23 @@ class RunPace:
         return total
 
 
-def pace_of_run(config: RunConfig, dataset: Any) -> RunPace:
+OfRun = Callable[[RunConfig, DatasetSize, tuple[int, int] | None], Pace]
+OfPretext = Callable[[PretextConfig, PretextPictures], Pace]
+
+
+def pace_of_run(
+    config: RunConfig,
+    dataset: Any,
+    of_run: OfRun | None = None,
+    of_pretext: OfPretext | None = None,
+) -> RunPace:
     """Measure the pace of a run that has not begun, or of all folds of a cross-validation.
 
     Args:
         config: configuration of the run.
         dataset: result of the task's ``open`` for ``config.data``.
+        of_run: function that returns the pace of a training; by default it measures it.
+        of_pretext: the same of a pretext.
 
     Raises:
         UsageError: there are too few pictures or groups for so many folds.
@@ -109,13 +121,13 @@ def pace_of_run(config: RunConfig, dataset: Any) -> RunPace:
     pictures = labels + sizes.pictures["validation"] + sizes.pictures[config.score]
     if config.folds is not None:
         pictures = sizes.pictures["test"]  # all labelled pictures, once for each fold
-    paces = tuple(pace_of(each, sizes, own_size) for each in trainings)
+    paces = tuple((of_run or pace_of)(each, sizes, own_size) for each in trainings)
     folds = config.folds if config.folds is not None and config.fold is None else 1
     if config.pretext is None:
         return RunPace(sizes, labels, pictures, folds, paces, None, 0, 0)
     unlabelled = pictures_of(dataset)
     shared = config.folds is None or unlabelled.shared_by_folds
-    pace = pace_of_pretext(config.pretext, unlabelled)
+    pace = (of_pretext or pace_of_pretext)(config.pretext, unlabelled)
     count = len(unlabelled.train)
     return RunPace(sizes, labels, pictures, folds, paces, pace, 1 if shared else folds, count)
 

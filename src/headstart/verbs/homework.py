@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -23,6 +23,8 @@ class HomeworkResult:
         record: the content of ``homework.json``; None for a plan.
         no_pdf: why there is no PDF; empty where there is one.
         costs: what is left to do, by part, of a plan.
+        lines: size and time of each part, in words, of a plan.
+        not_run: parts that a plan does not run, each with the reason.
     """
 
     folder: Path
@@ -30,6 +32,8 @@ class HomeworkResult:
     record: dict[str, Any] | None = None
     no_pdf: str = ""
     costs: dict[str, Cost] = field(default_factory=dict)
+    lines: tuple[str, ...] = ()
+    not_run: dict[str, str] = field(default_factory=dict)
 
 
 def homework(
@@ -41,6 +45,8 @@ def homework(
     model: str | None = None,
     weights: Path | str | None = None,
     scale: Literal["full", "small", "tiny"] = "full",
+    hours: float | None = None,
+    parts: str | Sequence[str] | None = None,
     seeds: int | None = None,
     jobs: int = 1,
     device: str = "auto",
@@ -64,6 +70,10 @@ def homework(
         weights: a file of the classifier's ImageNet weights; by default those that torchvision
             publishes.
         scale: how much is computed.
+        hours: how long everything together may take: sizes are the largest that fit, from those of
+            ``scale`` down, and what does not fit at any is left out. The folder keeps them.
+        parts: which parts to run, for example ``["1a", "2a"]``, with what they need; by default
+            all. What was run before stays in the report.
         seeds: how many; a verdict needs 5.
         jobs: runs at a time, each in its own process.
         device: ``"cpu"``, ``"cuda"`` or ``"auto"``.
@@ -77,18 +87,31 @@ def homework(
         HeadstartError: data or weights are at fault, or as
             [`do_homework`][headstart.assignment.run.do_homework].
     """
-    from headstart.assignment.parts import recorded_part_a, with_recorded_part2
-    from headstart.assignment.run import costs, do_homework
-    from headstart.assignment.settings import SCALES, Homework
+    from headstart.assignment.costs import costs_of, forecast
+    from headstart.assignment.datasets import open_datasets
+    from headstart.assignment.missing import not_run
+    from headstart.assignment.parts import recorded_run, with_recorded_part2
+    from headstart.assignment.run import do_homework, refuse_strangers
+    from headstart.assignment.settings import (
+        SCALES,
+        Homework,
+        parse_parts,
+        part_name,
+        with_needed,
+    )
+    from headstart.assignment.sizes_file import with_sizes
     from headstart.config.begun import device_name
+    from headstart.studies.hours import Measured
     from headstart.system.devices import pick_device
     from headstart.system.processor import available_threads
 
-    folder = Path(out)
-    before = recorded_part_a(folder)
+    folder, tell = Path(out), tell or ignore
+    asked = parse_parts(parts)
+    needed = with_needed(asked)
+    before = recorded_run(folder)
     if threads is None:
         threads = before.threads if before else max(1, available_threads() // jobs)
-    chosen = Homework(
+    settings = Homework(
         data=str(data),
         scale=scale,
         seeds=SCALES[scale].seeds if seeds is None else seeds,
@@ -98,12 +121,30 @@ def homework(
         new_data=_text(new_data),
         model=model,
         weights=_text(weights),
+        parts=needed,
     )
-    chosen = with_recorded_part2(chosen, folder)
+    settings = with_recorded_part2(settings, folder)
+    if more := [part_name(part) for part in needed if part not in asked]:
+        tell(f"--parts: what these parts need is run too: {', '.join(more)}")
+    measured = Measured()
+    refuse_strangers(folder)
+    settings, chosen = with_sizes(settings, hours, folder, jobs, measured, tell)
     if dry_run:
-        return HomeworkResult(folder, costs=costs(chosen, folder))
+        datasets = open_datasets(settings)
+        missing = not_run(settings, datasets, folder, fetch=False)
+        costs = costs_of(settings, datasets, missing, folder, measured)
+        lines = tuple(forecast(settings, datasets, costs, jobs))
+        not_run_named = {part_name(part): reason for part, reason in missing.items()}
+        return HomeworkResult(folder, costs=costs, lines=lines, not_run=not_run_named)
     written = do_homework(
-        chosen, folder, listener or SILENT, tell or ignore, jobs, not without_pictures
+        settings,
+        folder,
+        listener or SILENT,
+        tell,
+        jobs,
+        not without_pictures,
+        chosen,
+        measured,
     )
     return HomeworkResult(folder, tuple(written.files), written.record, written.no_pdf or "")
 

@@ -31,14 +31,19 @@ def summary_table(part1: Part1) -> Table:
     """Return the scores of all parts, beside the expected and the reported ones."""
     rows: Rows = []
     for letter, part in PARTS.items():
+        if letter in part1.not_run:
+            rows.append(_summary_row(letter, part, "not run"))
+            continue
         if letter == "c":
+            assert part1.colorization is not None
             score, epochs = NONE, f"{len(part1.colorization.history)} epochs"
         else:
             run = part1.runs[letter]
             score, epochs = number(run.scores["dice_assignment"]), f"{len(run.history)} epochs"
             epochs += ", collapsed" if run.scores["collapsed"] else ""
         rows.append(_summary_row(letter, part, (score, epochs)))
-    rows.append(("one class everywhere", number(part1.trivial["dice_assignment"]), NONE, NONE))
+    if part1.runs:
+        rows.append(("one class everywhere", number(part1.trivial["dice_assignment"]), NONE, NONE))
     caption = "Test Dice by the assignment’s definition, with epochs, beside the reported scores."
     return Table(caption, ("part", "Dice", "expected", "reported"), tuple(rows))
 
@@ -60,6 +65,8 @@ def seed_tables(part1: Part1) -> list[Table]:
         rows: Rows = []
         for schedule in (STEPLR, CONSTANT):
             pairs = part1.pairs_of(schedule)
+            if not pairs:
+                continue
             rows.append((f"With {schedule}",))
             rows.extend(
                 (
@@ -121,7 +128,7 @@ def classes_table(part1: Part1) -> Table:
             str(truth["frames"]),
             *(number(run.scores["classes"][name]["dice"]) for run in columns.values()),
         )
-        for name, truth in part1.runs["a"].scores["classes"].items()
+        for name, truth in part1.any_run.scores["classes"].items()
     ]
     caption = (
         "Dice by class, pooled over the test frames, and the number of frames that show the class."
@@ -148,19 +155,29 @@ def comparison_answers(part1: Part1) -> list[tuple[str, str]]:
 
 def about(part1: Part1) -> str:
     """Return what was computed, in two sentences."""
-    config, run = part1.run_configs["a"], part1.runs["a"]
+    if not part1.runs:
+        return "Of part 1, no segmentation was run."
+    config, run = next(iter(part1.run_configs.values())), part1.any_run
     height, width = config.size
+    if not part1.pairs:
+        return (
+            f"Segmentation into {len(run.frames.names)} classes by a U-Net of width {config.width} "
+            f"at {height} × {width} from {plural(run.labels, 'label')}."
+        )
+    schedules = "with and without StepLR" if part1.pairs_of(CONSTANT) else "with StepLR"
     seeds = plural(len({pair.seed for pair in part1.pairs}), "seed")
     return (
         f"Segmentation into {len(run.frames.names)} classes by a U-Net of width {config.width} at "
         f"{height} × {width} from {plural(run.labels, 'label')}. Parts (b) to (d) have {seeds}, "
-        "with and without StepLR."
+        f"{schedules}."
     )
 
 
 def deviations(part1: Part1) -> list[str]:
     """Return how part 1 deviates from the assignment's scale."""
-    config = part1.run_configs["b"]
+    config = part1.any_config
+    if config is None:
+        return []
     assert config.width is not None
     differences = []
     if config.size != _SIZE:
@@ -179,7 +196,9 @@ def deviations(part1: Part1) -> list[str]:
 
 def limits(part1: Part1) -> list[str]:
     """Return the limits of the results, one paragraph each."""
-    paragraphs = [verdict_scope(part1.steplr, part1.grouped)] if part1.effects else []
+    paragraphs = []
+    if part1.effects and part1.steplr is not None:
+        paragraphs.append(verdict_scope(part1.steplr, part1.grouped))
     if not part1.grouped:
         paragraphs.append(
             "The dataset does not say which video or patient a frame comes from, so the scores say "
@@ -193,16 +212,20 @@ def limits(part1: Part1) -> list[str]:
 
 
 def machines_table(part1: Part1, others: Sequence[RunRecord]) -> Table:
-    """Return versions and hardware of 1(a), and the computing time of all runs.
+    """Return versions and hardware of the first run, and the computing time of all runs.
 
     Args:
         part1: the records of part 1.
         others: the runs of part 2.
     """
-    environment = part1.runs["a"].environment
-    pairs = (run for pair in part1.pairs for run in (pair.b, pair.d))
-    runs = [part1.runs["a"], *pairs, *others]
-    pretexts = part1.steplr.pretexts
+    pairs = {id(r): r for pair in part1.pairs for r in (pair.b, pair.d)}
+    of_part1 = {id(run): run for run in part1.runs.values()} | pairs
+    if part1.steplr is not None:
+        of_part1 |= {id(run): run for run in part1.steplr.runs}
+    runs, pretexts = [*of_part1.values(), *others], part1.pretexts
+    if not runs and not pretexts:
+        return Table("Versions, hardware, time.", ("what", "value"), (), left=(1,))
+    environment = (runs or pretexts)[0].environment
     seconds = sum(run.seconds for run in runs) + sum(p.seconds for p in pretexts)
     rows: Rows = [(name, printable(str(version))) for name, version in environment.versions.items()]
     rows.append(("cpu", printable(environment.cpu)))

@@ -14,7 +14,7 @@ from headstart.config.records import SCRATCH, PretextConfig, RunConfig
 from headstart.errors import printable
 from headstart.models.unet import UNet
 from headstart.reports.formatting import NONE, Entry, Table, duration, listed, number, plural
-from headstart.reports.records import RunRecord
+from headstart.reports.records import PretextRecord, RunRecord
 
 Rows = list[tuple[Entry, ...]]
 
@@ -117,10 +117,17 @@ LOSSES = "Training and validation loss per epoch."
 
 def part1_sections(part1: Part1) -> list[Section]:
     """Return the sections of 1(a) to 1(d)."""
-    return [
-        _colorization_section(part1) if letter == "c" else _segmentation_section(part1, letter)
-        for letter in PARTS
-    ]
+    return [_section(part1, letter) for letter in PARTS]
+
+
+def _section(part1: Part1, letter: str) -> Section:
+    if letter == "c" and part1.colorization is not None:
+        return _colorization_section(part1, part1.colorization)
+    if letter in part1.runs:
+        return _segmentation_section(part1, letter)
+    part, reason = PARTS[letter], part1.not_run[letter]
+    opening = (f"1({letter})", f"part-1{letter}", part.title, part.question)
+    return Section(*opening, (), not_run=reason)
 
 
 def _segmentation_section(part1: Part1, letter: str) -> Section:
@@ -142,17 +149,17 @@ def _segmentation_section(part1: Part1, letter: str) -> Section:
     )
 
 
-def _colorization_section(part1: Part1) -> Section:
-    part, pretext = PARTS["c"], part1.colorization
+def _colorization_section(part1: Part1, pretext: PretextRecord) -> Section:
+    part = PARTS["c"]
     return Section(
         "1(c)",
         "part-1c",
         part.title,
         part.question,
-        _colorization_answers(part1),
+        _colorization_answers(pretext),
         figure="1c-losses",
         caption=LOSSES,
-        settings=_colorization_settings(part1),
+        settings=_colorization_settings(part1, pretext),
         sheet=pretext.folder / "restorations.png",
         picture="1c-restorations",
         picture_caption="Input, output and truth on validation pictures.",
@@ -183,13 +190,13 @@ def _segmentation_answers(part1: Part1, letter: str) -> tuple[str, ...]:
             "The reported scores of (a) and (b) agree to the last digit although the runs "
             "differ. Two networks that both collapsed to the same class would do that."
         )
-    if letter == "d":
+    if letter == "d" and "b" in part1.runs:
         paragraphs.append(answers.single(part1.runs["b"].scores["dice_assignment"], dice))
     return tuple(paragraphs)
 
 
-def _colorization_answers(part1: Part1) -> tuple[str, ...]:
-    scores, leaks = part1.colorization.scores, part1.colorization.leaks
+def _colorization_answers(pretext: PretextRecord) -> tuple[str, ...]:
+    scores, leaks = pretext.scores, pretext.leaks
     learned = answers.learned(scores["loss"], scores["trivial"]["loss"])
     if not leaks.compared_with:
         return (learned,)
@@ -198,10 +205,12 @@ def _colorization_answers(part1: Part1) -> tuple[str, ...]:
 
 def network(part1: Part1) -> str:
     """Return a description of the network, and the start of the description of its loss."""
-    width = part1.run_configs["a"].width
+    if not part1.runs:
+        return ""
+    width = next(iter(part1.run_configs.values())).width
     assert width is not None
     levels = [str(width * 2**level) for level in range(4)]
-    classes = len(part1.runs["a"].frames.names)
+    classes = len(part1.any_run.frames.names)
     with torch.device("meta"):
         weights = sum(p.numel() for p in UNet(classes, width).parameters())
     return (
@@ -233,8 +242,9 @@ def _segmentation_settings(run: RunRecord, config: RunConfig) -> Table:
     return Table("Hyper-parameters.", ("setting", "value"), tuple(rows), left=(1,))
 
 
-def _colorization_settings(part1: Part1) -> Table:
-    pretext, config = part1.colorization, part1.colorization_config
+def _colorization_settings(part1: Part1, pretext: PretextRecord) -> Table:
+    config = part1.colorization_config
+    assert config is not None
     pictures, recipe = pretext.environment.pictures or {}, config.recipe
     size = f"{config.size[0]} × {config.size[1]}"
     kept = kept_epoch(pretext)
@@ -284,7 +294,10 @@ def parts_json(part1: Part1) -> dict[str, Any]:
     names = ("dice_assignment", "dice", "absent_fp_rate")
     by_letter: dict[str, Any] = {}
     for letter, part in PARTS.items():
-        record = part1.colorization if letter == "c" else part1.runs[letter]
+        record = part1.colorization if letter == "c" else part1.runs.get(letter)
+        if record is None:
+            by_letter[letter] = {"not_run": part1.not_run[letter]}
+            continue
         scores = record.scores
         by_letter[letter] = {
             "epochs": len(record.history),

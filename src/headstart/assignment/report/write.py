@@ -19,6 +19,7 @@ from headstart.assignment.report import (
     part1_sections,
     part2_classifiers,
     part2_new_data,
+    sizes_table,
 )
 from headstart.assignment.report.part1_records import Part1, kept_epoch, part1_json, read_part1
 from headstart.assignment.report.part1_sections import Section
@@ -50,6 +51,7 @@ def write_homework(
     pictures: bool,
     not_run: Mapping[str, str],
     test_groups: Sequence[str | None],
+    why: str = "the settings of the command",
 ) -> WrittenHomework:
     """Write ``report.html``, ``report.tex``, ``report.pdf``, ``homework.json`` and ``figures/``.
 
@@ -60,15 +62,16 @@ def write_homework(
         out: the homework folder, with finished parts.
         command: the command that reproduces the folder.
         pictures: whether the report may show frames of the dataset.
-        not_run: what is missing to run the other parts, by folder.
+        not_run: why the other parts were not run, by part or, in part 2, by folder.
         test_groups: video or patient of each test frame of part 1; None if unknown.
+        why: why sizes differ from the assignment's.
 
     Raises:
         DataError: a part is not finished, or a record is damaged.
         DiskError: a file could not be written; existing files are unchanged.
     """
-    part1, part2 = read_part1(out, test_groups), read_part2(out, not_run)
-    content = report_content(part1, part2, command, pictures)
+    part1, part2 = read_part1(out, test_groups, not_run), read_part2(out, not_run)
+    content = report_content(part1, part2, command, pictures, why)
     drawn = {**_draw_part1(part1), **part2_classifiers.draw_part2(part2)}
     sections = (*content["part1"], *content["part2"])
     sheets = _sheets([section for section in sections if pictures or not section.private])
@@ -112,29 +115,37 @@ def _write_figures(
         write_atomic(folder / f"{name}.jpg", picture)
 
 
-def report_content(part1: Part1, part2: Part2, command: str, pictures: bool) -> dict[str, Any]:
+def report_content(
+    part1: Part1, part2: Part2, command: str, pictures: bool, why: str
+) -> dict[str, Any]:
     """Return what both documents contain."""
     verdicts = {e.comparison.verdict for e in part1.effects if e.of == "colorization"}
-    data = [part1.data, *(config.data for config in list(part2.configs.values())[:1])]
+    data = [part1.data] if part1.data else []
+    data += [config.data for config in list(part2.configs.values())[:1]]
     names = [printable(Path(path).resolve().name) for path in data]
     deviations = part1_comparison.deviations(part1) + part2_classifiers.deviations(part2)
-    b, d = (part1.runs[letter].scores["dice_assignment"] for letter in "bd")
+    single = ""
+    if part1.runs.keys() >= {"b", "d"}:
+        b, d = (part1.runs[letter].scores["dice_assignment"] for letter in "bd")
+        single = answers.single(b, d)
     return {
-        "title": f"The assignment, on {listed(names)}",
+        "title": f"The assignment, on {listed(names)}" if names else "The assignment",
         "about": part1_comparison.about(part1),
         "headline": answers.headline(part1.effects, part1.no_effects),
         "kind": verdicts.pop() if len(verdicts) == 1 else "open",
-        "single": answers.single(b, d),
+        "single": single,
+        "sizes": sizes_table.sizes_table(part1, part2, why),
+        "compared": bool(part1.pairs),
         "deviations": f"The scale differs from the assignment’s: {'; '.join(deviations)}."
         if deviations
         else "",
         "part1_summary": part1_comparison.summary_table(part1),
         "network": part1_sections.network(part1),
         "part1": part1_sections.part1_sections(part1),
-        "answers": part1_comparison.comparison_answers(part1),
+        "answers": part1_comparison.comparison_answers(part1) if part1.pairs else [],
         "effects": part1_comparison.effects_table(part1),
         "seeds": part1_comparison.seed_tables(part1),
-        "classes": part1_comparison.classes_table(part1),
+        "classes": part1_comparison.classes_table(part1) if part1.runs else None,
         "part2": part2_classifiers.part2_sections(part2),
         "part2_summary": part2_classifiers.summary_table(part2),
         "better_start": part2_new_data.better_start(part2.new_data) if part2.new_data else [],
@@ -155,12 +166,14 @@ def _draw_part1(part1: Part1) -> dict[str, Figure]:
         f"1{letter}-losses": figures.draw_losses(run.history, kept_epoch(run), "soft Dice loss")
         for letter, run in part1.runs.items()
     }
-    pretext = part1.colorization
-    trivial = pretext.scores["trivial"]["loss"]
-    drawn["1c-losses"] = figures.draw_losses(
-        pretext.history, kept_epoch(pretext), "mean squared error", trivial
-    )
-    drawn["1d-seeds"] = figures.draw_seeds(part1.pairs, part1.trivial)
+    if part1.colorization is not None:
+        pretext = part1.colorization
+        trivial = pretext.scores["trivial"]["loss"]
+        drawn["1c-losses"] = figures.draw_losses(
+            pretext.history, kept_epoch(pretext), "mean squared error", trivial
+        )
+    if part1.pairs:
+        drawn["1d-seeds"] = figures.draw_seeds(part1.pairs, part1.trivial)
     return drawn
 
 
