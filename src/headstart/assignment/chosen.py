@@ -16,7 +16,6 @@ from headstart.assignment.settings import (
     SCALES,
     Homework,
     ScaleSettings,
-    part_name,
 )
 from headstart.studies.wording import lasting
 
@@ -102,7 +101,7 @@ def choose(
     spent: dict[str, float] = {}
     for group in open_groups:
         if group == "2(c)" and {"2a", "2b"} & left_out.keys():
-            left_out[NEW_DATA] = "Not run: it starts from 2(a) and 2(b), which do not fit"
+            left_out[NEW_DATA] = "It starts from 2(a) and 2(b), which do not fit"
             continue
         limit = limits[group] + over
         now, seconds, out = _fitting(now, group, parts[group], limit, price, squares, hours)
@@ -149,8 +148,8 @@ def _fitting(
             return reduced, takes, left_out
         alone = takes - price(replace(reduced, parts=kept[:-1])) if kept[:-1] else takes
         left_out[kept[-1]] = (
-            f"Not run: {part_name(kept[-1])} does not fit into --hours {hours:g}; at the smallest "
-            f"size it takes about {lasting(alone)} on this machine"
+            f"It does not fit into --hours {hours:g}: at the smallest size it takes about "
+            f"{lasting(alone)} on this machine"
         )
         kept = kept[:-1]
     return reduced, 0.0, left_out

@@ -61,7 +61,9 @@ def _not_chosen(homework: Homework, out: Path) -> dict[str, str]:
             reasons[folder] = homework.left_out[part]
             continue
         if part in homework.parts:
-            reasons[folder] = f"Beyond the assignment, and left out to fit --hours {homework.hours}"
+            reasons[folder] = (
+                f"Beyond the assignment, and left out to fit --hours {homework.hours:g}"
+            )
             continue
         alone = replace(homework, parts=with_needed([part]))
         reasons[folder] = f"Not chosen. To run it: {homework_command(alone, out)}"

@@ -46,7 +46,7 @@ def sizes_table(part1: Part1, part2: Part2, why: str) -> Table:
 def _row(part: str, asked: str, run: str, reason: str, why: str) -> tuple[Entry, ...]:
     if reason:
         short = reason.partition(". ")[0].partition(" (")[0]
-        return part, asked, "not run", short.removeprefix("Not run: ")
+        return part, asked, "not run", short
     if asked == NONE:
         return part, asked, run, _BEYOND
     if run == asked or run.startswith(f"{asked}; "):
