@@ -171,7 +171,7 @@ def fit(
         end = epoch_end(recipe, len(state.history) + 1, steps)
         while state.step < end and not stop():
             indices = _indices(source, recipe, seed, state.step, steps)
-            torch.manual_seed(key(seed, "step", state.step))
+            _seed(key(seed, "step", state.step), device)
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate(recipe, state.step, steps)
             loss = source.step(model, averaged, indices, state.step)
@@ -221,6 +221,17 @@ def fit(
         listener.epoch(row, timing)
     _save(folder, state, model, averaged, optimizer)
     return state
+
+
+def _seed(number: int, device: torch.device) -> None:
+    """Seed torch's generators of the CPU and of the device.
+
+    ``torch.manual_seed`` formats a stack trace for each kind of device that is not in use, which
+    takes longer than a step on cached features.
+    """
+    torch.default_generator.manual_seed(number)
+    if device.type == "cuda":
+        torch.cuda.manual_seed_all(number)
 
 
 def finished(state: State, recipe: Training) -> bool:
