@@ -68,7 +68,7 @@ train_vgg16() { # 2(a), whole: ten epochs at 224 x 224, as plain as the course h
     runs+=("$out/runs/vgg16-$recipe")
     [[ -e ${runs[-1]}/scores.json ]] && continue
     limited "$python" -m headstart train "$FASHION_MNIST" --task classification --model vgg16 --size 224 \
-      --recipe "$recipe" --seed 1 --device cuda --threads 4 --checkpoint-seconds 300 --out "${runs[-1]}"
+      --recipe "$recipe" --epochs 10 --seed 1 --device cuda --threads 4 --checkpoint-seconds 300 --out "${runs[-1]}"
   done
   limited "$python" benchmarks/collect.py "$out/vgg16.json" "${runs[@]}"
 }

@@ -34,8 +34,8 @@ from tests.conftest import CLASSIFIER, Silent, tiny
 def run(coloured: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Knows colours well enough to be right more often than not."""
     out = tmp_path_factory.mktemp("classify") / "run"
-    recipe = CLASSIFIER_DEFAULT.model_copy(
-        update={"batch": 8, "epochs": 6, "head_learning_rate": 3e-2}
+    recipe = CLASSIFIER_DEFAULT.with_epochs(6).model_copy(
+        update={"batch": 8, "head_learning_rate": 3e-2}
     )
     settings = {"data": str(coloured), "model": "squeezenet1_1", "size": (32, 32)}
     config = make_run_config(

@@ -14,10 +14,9 @@ SAME_BYTES = ("weights.safetensors", "metrics.jsonl", "scores.json", "frames.csv
 HEAD = ("classifier.2.mean", "classifier.2.std", "classifier.3.weight", "classifier.3.bias")
 COLOURS = {"fern": (40, 160, 60), "rust": (180, 80, 40), "sky": (70, 120, 200)}
 
-RECIPE = CLASSIFIER_DEFAULT.model_copy(
+RECIPE = CLASSIFIER_DEFAULT.with_epochs(3).model_copy(
     update={
         "batch": 8,
-        "epochs": 3,
         "head_epochs": 2,
         "head_learning_rate": 1e-2,
         "augmentation": Augmentation(),

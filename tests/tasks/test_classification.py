@@ -9,17 +9,20 @@ import shutil
 import signal
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
 from torch import Tensor
 
 from headstart.data.augmentation import Augmentation
+from headstart.data.layouts.class_layouts import open_classes
 from headstart.errors import DataError, InterruptedRun, UsageError
 from headstart.models.classifiers import make_network
 from headstart.records.calibration import read_calibration
 from headstart.runs.run import train
 from headstart.scores.frames_csv import read_answers_csv
+from headstart.tasks.budgets import labelled_indices
 from headstart.training.checkpoint import load_weights
 from tests.conftest import Silent
 from tests.tasks.classifier_runs import COLOURS, HEAD, RECIPE, SAME_BYTES, classifier
@@ -93,6 +96,28 @@ def test_the_same_seed_gives_the_same_bytes(
     train(classifier(data, start=str(weights)), tmp_path / "again", Silent())
     for name in SAME_BYTES:
         assert (tmp_path / "again" / name).read_bytes() == (probed / name).read_bytes(), name
+
+
+@pytest.mark.parametrize("tune", ["all", "head", "staged"])
+def test_a_few_labels_alone_train_as_a_budget_of_many_does(
+    tune: str, data: Path, tmp_path: Path
+) -> None:
+    """The recipe counts steps, so the pictures without labels do not make training longer."""
+    recipe = RECIPE.with_steps(3)
+    budget, run, alone = tmp_path / "budget", tmp_path / "run", tmp_path / "alone"
+    config = classifier(data, labels=5, recipe=recipe, tune=tune)
+    train(config, budget, Silent())
+    split = open_classes(data).splits["train"]
+    present = split.labels[:, None] == np.arange(len(COLOURS))
+    labelled = labelled_indices(present, split.names, config)
+    shutil.copytree(data, alone)
+    for i, frame in enumerate(split.frames):
+        if i not in labelled:
+            (alone / frame.image.relative_to(data)).unlink()
+    assert len(open_classes(alone).splits["train"].names) == len(labelled) == 5
+    train(classifier(alone, recipe=recipe, tune=tune), run, Silent())
+    for name in ("weights.safetensors", "metrics.jsonl", "frames.csv", "scores.json"):
+        assert (run / name).read_bytes() == (budget / name).read_bytes(), name
 
 
 def test_a_finished_run_answers_at_once_for_its_own_pictures_only(

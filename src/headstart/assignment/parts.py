@@ -14,7 +14,7 @@ from headstart.assignment.settings import (
     VGG16,
     Homework,
 )
-from headstart.config.begun import run_before
+from headstart.config.begun import run_before, study_before
 from headstart.config.files import read_run_config, read_study_config
 from headstart.config.options import RecipeOption, StudyOptions, TrainOptions
 from headstart.config.recipes import CLASSIFIER_ASSIGNMENT
@@ -137,7 +137,8 @@ def new_data_study(homework: Homework, new_pictures: Opened, out: Path) -> Study
         size=scale.square,
         threads=homework.threads,
     )
-    config = study_config(options, homework.new_data, "classification", available)
+    before = study_before(out / NEW_DATA)  # keeps the recipe of the version that began it
+    config = study_config(options, homework.new_data, "classification", available, before)
     return config.model_copy(update={"device": homework.device})
 
 

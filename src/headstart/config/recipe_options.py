@@ -152,7 +152,7 @@ def with_lengths(
 
 def _with_steps(recipe: _Recipe, steps: int, most_epochs: int) -> _Recipe:
     longer = recipe.with_steps(steps)
-    return longer.model_copy(update={"epochs": min(longer.epochs, most_epochs)})
+    return longer.in_epochs(min(longer.epochs, most_epochs))
 
 
 def as_long_as(config: RunConfig, begun: RunConfig) -> RunConfig:
@@ -165,7 +165,9 @@ def as_long_as(config: RunConfig, begun: RunConfig) -> RunConfig:
 
 
 def _as_long_as(recipe: _Recipe, begun: Training) -> _Recipe:
-    length = {name: getattr(begun, name) for name in ("epochs", "epoch", "steps")}
+    names = ("epochs", "epoch", "steps", "head_epochs")
+    both = (name for name in names if hasattr(recipe, name) and hasattr(begun, name))
+    length = {name: getattr(begun, name) for name in both}
     return recipe.model_copy(update=length)
 
 

@@ -94,8 +94,13 @@ class Training(FrozenModel):
 
     def with_steps(self: _Recipe, steps: int) -> _Recipe:
         """Return the recipe with a number of optimizer steps, divided into at most 40 epochs."""
-        epochs = min(steps, _EPOCHS if self.steps is None else self.epochs)
-        return self.model_copy(update={"epochs": epochs, "epoch": "steps", "steps": steps})
+        epochs = _EPOCHS if self.steps is None else self.epochs
+        counted = self.model_copy(update={"epoch": "steps", "steps": steps})
+        return counted.in_epochs(min(steps, epochs))
+
+    def in_epochs(self: _Recipe, epochs: int) -> _Recipe:
+        """Return the recipe with its steps divided into another number of epochs."""
+        return self.model_copy(update={"epochs": epochs})
 
     def longer(self: _Recipe, steps: int, per_epoch: int) -> _Recipe:
         """Return the recipe with at least as many steps more, and validated as often.
@@ -154,6 +159,14 @@ class ClassifierRecipe(Training):
     head_learning_rate: Positive
     head_epochs: Annotated[int, Field(ge=1, le=1_000_000)]
     smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+
+    def in_epochs(self, epochs: int) -> ClassifierRecipe:
+        """Return the recipe with its steps in another number of epochs, the head's in proportion.
+
+        More epochs leave the head's as they are.
+        """
+        of_head = max(1, self.head_epochs * min(epochs, self.epochs) // self.epochs)
+        return self.model_copy(update={"epochs": epochs, "head_epochs": of_head})
 
     def of_head(self) -> ClassifierRecipe:
         """Return the recipe of the last layer's own training: ``head_epochs`` such epochs."""
