@@ -35,9 +35,9 @@ def steps(size: tuple[int, int], width: int, threads: int, count: int | None) ->
 
     from headstart.config.recipes import DEFAULT
     from headstart.models.unet import UNet
-    from headstart.training.fit import make_optimizer
     from headstart.training.losses import dice_cross_entropy_loss
     from headstart.training.placement import layout, placed
+    from headstart.training.step import make_optimizer
 
     torch.set_num_threads(threads)
     torch.manual_seed(0)

@@ -1,12 +1,12 @@
 """Candidates for the classifiers' recipe ``default``, compared on pictures that train nothing.
 
-``python benchmarks/classifier_recipes.py DATA --out ledger.jsonl --tunes head,all``: ``DATA`` is the
-folder that holds ``cifar10-5k``, ``fashion-mnist`` and ``weights``; scenes are drawn. Each candidate
-is trained in each case from scratch and from the published weights, and scored on the validation
-split; for the drawn folder, whose validation split is as small as that of a few dozen photos, on 200
+``python benchmarks/classifier_recipes.py DATA --out ledger.jsonl``: ``DATA`` is the folder that
+holds ``cifar10-5k``, ``fashion-mnist`` and ``weights``; scenes are drawn. Each candidate is trained
+in each case, from scratch and from the published weights, and scored on the validation split. The
+drawn folder has as few validation pictures as a few dozen photos have, so it is scored on 200
 further drawn pictures. No test split of DATA is read. The most frequent class stands beside each
 score. A line is added to the ledger after every run; the same command continues it. ``--table``
-prints the accuracy of each candidate in each case, and the mean over the cases.
+prints the accuracy of each candidate in each case.
 
 Pictures are 32 x 32 where the whole network trains, so that a run takes a minute, and 64 x 64 where
 only the last layer does. Of Fashion-MNIST, only the first 6,000 training pictures are read.
@@ -209,7 +209,9 @@ def main() -> None:
         }
         for seed, tune in product(map(int, options.seeds.split(",")), tunes):
             chosen = options.candidates.split(";") if options.candidates else CANDIDATES[tune]
-            for name, case, start in product(chosen, options.cases.split(";"), options.starts.split(",")):
+            for name, case, start in product(
+                chosen, options.cases.split(";"), options.starts.split(",")
+            ):
                 recipe = CANDIDATES[tune][name]
                 row = dict(zip(identity, (name, case, start, tune, seed), strict=True))
                 if tuple(row.values()) in done:

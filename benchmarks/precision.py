@@ -21,9 +21,9 @@ from headstart.runs.records import environment
 from headstart.system.devices import pick_device
 from headstart.system.disk import write_json
 from headstart.system.processor import available_threads, multiplies_bfloat16
-from headstart.training.fit import make_optimizer
 from headstart.training.losses import dice_cross_entropy_loss
 from headstart.training.placement import layout, placed
+from headstart.training.step import make_optimizer
 
 CASES = (((64, 80), 16, 30), ((128, 160), 16, 12), ((256, 320), 32, 3))  # size, width, steps
 _CLASSES, _BATCH = 8, 5

@@ -56,9 +56,10 @@ from headstart.system.devices import pick_device
 from headstart.system.processor import available_threads
 from headstart.tasks.segmentation_batches import frame_batches
 from headstart.training.batch_source import Batches
-from headstart.training.fit import fit, make_optimizer
+from headstart.training.fit import fit
 from headstart.training.listener import Row
 from headstart.training.placement import layout, low_precision
+from headstart.training.step import make_optimizer
 
 Part = Callable[[], int]  # trains for one round, returns the number of pictures
 

@@ -22,7 +22,7 @@ import headstart.reports.write
 import headstart.studies.study
 from headstart.cli.main import main
 from headstart.config.recipes import DEFAULT
-from headstart.training.fit import make_optimizer
+from headstart.training.step import make_optimizer
 
 _SERVER = multiprocessing.get_context("forkserver")
 _SERVER.set_forkserver_preload([__name__])

@@ -11,6 +11,7 @@ from headstart.config.files import differences, to_json
 from headstart.config.options import PretextOptions, StudyOptions, TrainOptions
 from headstart.config.recipes import (
     ASSIGNMENT,
+    CLASSIFIER_ASSIGNMENT,
     CLASSIFIER_DEFAULT,
     ENCODER_DEFAULT,
     ENCODER_PRETEXT_DEFAULT,
@@ -276,6 +277,35 @@ def test_the_default_counts_steps_whatever_the_number_of_pictures(drawn: Path) -
     assert passes.total_steps(5, 12) == 3 * 3, "as many as passes over the whole split"
     counted = run_config(TrainOptions(recipe="assignment", steps=100), drawn).recipe
     assert (counted.epoch, counted.total_steps(1, 1), counted.epochs) == ("steps", 100, 40)
+
+
+def test_a_classifier_counts_steps_too_and_its_head_in_proportion(coloured: Path) -> None:
+    recipe = run_config(TrainOptions(), coloured).recipe
+    assert recipe.total_steps(3, 3) == recipe.total_steps(40, 50_000) == recipe.steps == 1000
+    assert recipe.of_head().total_steps(3, 3) == 500
+    shorter = run_config(TrainOptions(steps=4), coloured).recipe
+    assert (shorter.epochs, shorter.of_head().total_steps(3, 3)) == (4, 2)
+    passes = run_config(TrainOptions(epochs=3), coloured).recipe
+    assert (passes.total_steps(5, 70), passes.of_head().total_steps(5, 70)) == (3 * 3, 5 * 3)
+    assignment = run_config(TrainOptions(recipe="assignment"), coloured).recipe
+    assert assignment == CLASSIFIER_ASSIGNMENT and assignment.total_steps(70, 500) == 10 * 2
+
+
+def test_a_classifier_keeps_the_default_recipe_that_its_folder_began_with(coloured: Path) -> None:
+    now = run_config(TrainOptions(), coloured)
+    passes = {"steps": None, "batch": 64, "head_learning_rate": 1e-3}  # as older versions did
+    for older in (
+        now.recipe.model_copy(update=passes),
+        now.recipe.model_copy(update=passes | {"epochs": 4}),
+    ):
+        before = now.model_copy(update={"recipe": older})
+        assert run_config(TrainOptions(), coloured, before).recipe == older
+        again = run_config(TrainOptions(epochs=older.epochs), coloured, before)
+        assert again.recipe == older
+        counted = older.model_copy(update={"steps": 7, "epochs": 7})
+        begun = now.model_copy(update={"recipe": counted})
+        assert run_config(TrainOptions(steps=7), coloured, begun).recipe == counted
+        assert run_config(TrainOptions(recipe="default"), coloured, before).recipe == now.recipe
 
 
 def test_two_lengths_are_one_too_many(drawn: Path) -> None:

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import headstart
-from headstart.config.recipe_options import with_lengths
-from headstart.config.recipes import DEFAULT, MOST_STEPS
+from headstart.config.recipe_options import as_long_as, with_lengths
+from headstart.config.recipes import CLASSIFIER_DEFAULT, DEFAULT, MOST_STEPS
 from headstart.errors import UsageError
 from headstart.studies import step_time
 from headstart.studies.minutes import BESIDE, VALIDATING, fitting_in
@@ -19,6 +19,7 @@ from headstart.studies.pace import Pace, RunPace
 from headstart.tasks.interface import DatasetSize
 from tests.cli.command import headstart as command
 from tests.conftest import tiny
+from tests.tasks.classifier_runs import classifier
 
 SIZES = DatasetSize(3, {"train": 12, "validation": 4, "test": 5})
 SMALL = {"size": (16, 24), "width": 2, "threads": 1, "device": "cpu"}
@@ -129,3 +130,11 @@ def test_from_the_command_line(drawn: Path, tmp_path: Path) -> None:
     assert again.returncode == 0 and again.stdout == done.stdout
     refused = command(*asked, "--steps", 3)
     assert refused.returncode == 2 and "--minutes and --steps" in refused.stderr
+
+
+def test_with_fewer_epochs_the_head_of_a_staged_training_stays_as_short() -> None:
+    config = classifier(Path("data"), recipe=CLASSIFIER_DEFAULT, tune="staged")
+    shorter = with_lengths(config, 600, None, 4).recipe
+    assert (shorter.epochs, shorter.steps, shorter.of_head().total_steps(9, 9)) == (4, 600, 300)
+    begun = config.model_copy(update={"recipe": shorter})
+    assert as_long_as(config, begun) == begun

@@ -18,7 +18,8 @@ from torch import nn
 
 from headstart.config.recipes import ASSIGNMENT, DEFAULT, Recipe
 from headstart.errors import DataError
-from headstart.training.fit import finished, fit, learning_rate, make_optimizer
+from headstart.training.fit import finished, fit
+from headstart.training.step import learning_rate, make_optimizer
 from tests.conftest import Silent
 from tests.training.small_training import CPU, STEPS, fitted, lines, same, short, small_model
 

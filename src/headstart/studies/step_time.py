@@ -14,8 +14,9 @@ from headstart.config.records import PretextConfig, RunConfig
 from headstart.tasks.class_maps import answer_of, each_class_map, frame_counts
 from headstart.tasks.lookup import task_named
 from headstart.tasks.windows import class_map, window_starts
-from headstart.training.fit import make_optimizer
+from headstart.training.batch_source import Batches
 from headstart.training.placement import in_bfloat16, layout, placed
+from headstart.training.step import make_optimizer, take_step
 
 _WARM_UP, _TIMED = 1, 3
 _LONGEST = (
@@ -56,23 +57,33 @@ def _pictures(config: Config) -> Tensor:
 def seconds_per_step(config: Config, num_classes: int) -> float:
     """Measure the seconds of a training step on random pictures.
 
-    A step is forward pass, backward pass and optimizer update. A run also validates after each
-    epoch: see [`seconds_of_validation`][].
+    A step is what [`fit`][headstart.training.fit.fit] does: draw a batch, forward pass, backward
+    pass, optimizer update. A run also validates after each epoch: see [`seconds_of_validation`][].
     """
     torch.set_num_threads(config.threads)
     device = torch.device(config.device)
     frozen, rest = _parts(config, num_classes)
-    optimizer = make_optimizer(rest, config.recipe)
+    recipe = config.recipe
+    optimizer = make_optimizer(rest, recipe)
     inputs = _pictures(config)
     if frozen is not None:
         with torch.no_grad():
             inputs = frozen(inputs)
+    source = Batches(
+        names=("",) * len(inputs),
+        weights=None,
+        batch=lambda *_: (inputs, inputs),
+        loss=lambda output, _: output.float().square().mean(),
+        validation=lambda *_: {},
+        half=in_bfloat16(config),
+    )
+    not_finite = torch.zeros((), device=device)
 
     def step() -> None:
-        with torch.autocast(device.type, torch.bfloat16, enabled=in_bfloat16(config)):
-            rest(inputs).square().mean().backward()
-        optimizer.step()
-        optimizer.zero_grad()
+        take_step(
+            rest, rest, source, recipe, optimizer, seed=0, step=0, steps=recipe.epochs,
+            device=device, not_finite=not_finite,
+        )  # fmt: skip
 
     return _timed(config, step)
 

@@ -8,24 +8,20 @@ and resumed ends with the same bits, on a CPU with the same number of threads.
 from __future__ import annotations
 
 import copy
-import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
 import torch
-from jaxtyping import Int64
 from torch import Tensor, nn
 
 from headstart.config.recipes import Training
-from headstart.data.batches import batch_indices
 from headstart.errors import DataError, Finding
-from headstart.seeding import key
 from headstart.training.batch_source import BatchSource
 from headstart.training.checkpoint import load_checkpoint, save_checkpoint
 from headstart.training.listener import Listener, Row
+from headstart.training.step import indices_of, learning_rate, make_optimizer, take_step
 
 Weights = dict[str, Tensor]
 
@@ -53,25 +49,6 @@ class State:
     best_weights: Weights | None = None
 
 
-def learning_rate(recipe: Training, step: int, steps: int) -> float:
-    """Return the learning rate of one step.
-
-    Args:
-        recipe: schedule and base learning rate.
-        step: number of steps before this one.
-        steps: number of steps of all epochs.
-    """
-    if recipe.schedule == "constant":
-        return recipe.learning_rate
-    if recipe.schedule == "step":
-        epochs = step * recipe.epochs // steps
-        return recipe.learning_rate * recipe.gamma ** (epochs // recipe.step_size)
-    rise = recipe.warmup * steps
-    if step < rise:
-        return recipe.learning_rate * (step + 1) / (rise + 1)
-    return recipe.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - rise) / (steps - rise)))
-
-
 def epoch_end(recipe: Training, epoch: int, steps: int) -> int:
     """Return the number of steps before the end of an epoch; epochs differ by at most one step.
 
@@ -81,13 +58,6 @@ def epoch_end(recipe: Training, epoch: int, steps: int) -> int:
     [3, 5, 8, 10]
     """
     return -(-epoch * steps // recipe.epochs)
-
-
-def make_optimizer(model: nn.Module, recipe: Training) -> torch.optim.Optimizer:
-    """Return a fused Adam or AdamW over the weights that require gradients."""
-    weights = [p for p in model.parameters() if p.requires_grad]
-    kind = torch.optim.AdamW if recipe.optimizer == "adamw" else torch.optim.Adam
-    return kind(weights, lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True)
 
 
 def _numbers(model: nn.Module) -> list[Tensor]:
@@ -161,7 +131,7 @@ def fit(
     state = _resume(folder, model, averaged, optimizer, device, listener)
     not_finite = torch.zeros((), device=device)  # at 1, the fused optimizer skips every step
     optimizer.found_inf, optimizer.grad_scale = not_finite, None  # type: ignore[attr-defined]
-    weights, numbers, averages = list(model.parameters()), _numbers(model), _numbers(averaged)
+    numbers, averages = _numbers(model), _numbers(averaged)
     last_saved = time.monotonic()
     pause = checkpoint_seconds
 
@@ -170,18 +140,12 @@ def fit(
         model.train()
         end = epoch_end(recipe, len(state.history) + 1, steps)
         while state.step < end and not stop():
-            indices = _indices(source, recipe, seed, state.step, steps)
-            _seed(key(seed, "step", state.step), device)
-            for group in optimizer.param_groups:
-                group["lr"] = learning_rate(recipe, state.step, steps)
-            loss = source.step(model, averaged, indices, state.step)
-            loss.backward()  # type: ignore[no-untyped-call]
-            norm = nn.utils.get_total_norm([p.grad for p in weights if p.grad is not None])
-            not_finite.logical_or_(~torch.isfinite(loss + norm))
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
-            state.loss_sum += loss.detach() * len(indices)
-            state.step, state.seen = state.step + 1, state.seen + len(indices)
+            loss, drawn = take_step(
+                model, averaged, source, recipe, optimizer, seed=seed, step=state.step, steps=steps,
+                device=device, not_finite=not_finite,
+            )  # fmt: skip
+            state.loss_sum += loss * drawn
+            state.step, state.seen = state.step + 1, state.seen + drawn
             if recipe.average:
                 _average(averages, numbers, recipe.average, state.step)
             listener.step(state.step, steps)
@@ -223,28 +187,9 @@ def fit(
     return state
 
 
-def _seed(number: int, device: torch.device) -> None:
-    """Seed torch's generators of the CPU and of the device.
-
-    ``torch.manual_seed`` formats a stack trace for each kind of device that is not in use, which
-    takes longer than a step on cached features.
-    """
-    torch.default_generator.manual_seed(number)
-    if device.type == "cuda":
-        torch.cuda.manual_seed_all(number)
-
-
 def finished(state: State, recipe: Training) -> bool:
     """Return whether a training ended by its own rules rather than by a signal."""
     return _ended(state, recipe)
-
-
-def _indices(
-    source: BatchSource, recipe: Training, seed: int, step: int, steps: int
-) -> Int64[np.ndarray, "b"]:
-    an_epoch = steps // recipe.epochs  # matters only where an epoch is a pass
-    args = (seed, len(source.names), recipe.batch, step, an_epoch, recipe.epoch, source.weights)
-    return batch_indices(*args)
 
 
 def _save(
@@ -296,7 +241,7 @@ def _check_finite(
     exact = not_finite.device.type == "cpu"
     last = state.step - 1
     where = f"step {last}" if exact else f"one of the {_POLL} steps up to {last}"
-    indices = _indices(source, recipe, seed, last, steps)
+    indices = indices_of(source, recipe, seed, last, steps)
     message = (
         f"the loss or a gradient became NaN or infinite at {where} (learning rate "
         f"{learning_rate(recipe, last, steps):.3g}); no weight was changed or saved from there on"
