@@ -42,7 +42,7 @@ from headstart.training.listener import SILENT
 
 _FASHION = 6000  # pictures of it that are read
 _DRAWN = {"train": 7, "validation": 2, "test": 50}  # pictures of each class
-_SIZES = {"all": (32, 32), "head": (64, 64)}
+SIZES = {"all": (32, 32), "head": (64, 64)}
 STARTS = {"scratch": "scratch", "published": "weights/squeezenet1_0-imagenet.safetensors"}
 
 
@@ -141,7 +141,7 @@ def train_once(
     config = RunConfig.model_validate(
         {
             "schema": 1, "data": str(data), "task": "classification", "model": case.model,
-            "width": None, "size": _SIZES[tune], "labels": case.labels, "recipe": recipe,
+            "width": None, "size": SIZES[tune], "labels": case.labels, "recipe": recipe,
             "start": start, "tune": tune, "seed": seed, "score": case.score, "threads": threads,
         }
     )  # fmt: skip
@@ -226,7 +226,7 @@ def main() -> None:
                     its, folders[its.folder], source, tune, recipe, seed, options.threads,
                     work / "cache",
                 )  # fmt: skip
-                row |= {"settings": vars(its) | {"size": _SIZES[tune]}}
+                row |= {"settings": vars(its) | {"size": SIZES[tune]}}
                 row |= {"recipe": recipe.model_dump(), "cpu": environment("cpu")["cpu"]}
                 rows.append(row)
                 print(*row.values(), flush=True)

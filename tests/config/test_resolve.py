@@ -293,7 +293,7 @@ def test_a_classifier_counts_steps_too_and_its_head_in_proportion(coloured: Path
 
 def test_a_classifier_keeps_the_default_recipe_that_its_folder_began_with(coloured: Path) -> None:
     now = run_config(TrainOptions(), coloured)
-    passes = {"steps": None, "batch": 64, "head_learning_rate": 1e-3}  # as older versions did
+    passes = {"steps": None, "batch": 64, "head_learning_rate": 1e-3, "ties": "first"}
     for older in (
         now.recipe.model_copy(update=passes),
         now.recipe.model_copy(update=passes | {"epochs": 4}),

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
-from headstart.config.recipes import DEFAULT, Recipe
+from headstart.config.recipes import DEFAULT, Training
 from headstart.seeding import generator
 from headstart.training.batch_source import Batches, BatchSource
 from headstart.training.fit import State, fit
@@ -52,13 +53,13 @@ def small_model() -> nn.Module:
     )
 
 
-def short(base: Recipe = DEFAULT, **changes: object) -> Recipe:
+def short(base: Any = DEFAULT, **changes: object) -> Any:
     return base.model_copy(update={"batch": 4, "epochs": 5, "steps": None, **changes})
 
 
 def fitted(
     folder: Path,
-    recipe: Recipe,
+    recipe: Training,
     stop_at: int | None = None,
     source: BatchSource | None = None,
     listener: Silent | None = None,

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from headstart.config.recipes import ASSIGNMENT, DEFAULT, Recipe
+from headstart.config.recipes import ASSIGNMENT, CLASSIFIER_DEFAULT, DEFAULT, Recipe
 from headstart.errors import DataError
 from headstart.training.fit import finished, fit
 from headstart.training.step import learning_rate, make_optimizer
@@ -111,6 +111,18 @@ def test_patience(tmp_path: Path) -> None:
     assert state.best is not None and len(state.history) < 200
     assert len(state.history) - state.best["epoch"] == 3
     assert state.best["validation_loss"] == min(r["validation_loss"] for r in state.history)
+
+
+@pytest.mark.parametrize(("ties", "kept"), [("first", 2), ("last", 4)])
+def test_of_equal_epochs_a_classifier_keeps_the_first_or_the_last(
+    tmp_path: Path, ties: str, kept: int
+) -> None:
+    accuracies = iter([0.5, 0.75, 0.5, 0.75, 0.25])
+    rows = ({"loss": 1.0, "accuracy": a, "collapsed": False} for a in accuracies)
+    source = replace(lines(), validation=lambda *_: next(rows))
+    recipe = short(CLASSIFIER_DEFAULT, ties=ties)
+    state, _ = fitted(tmp_path, recipe, source=source)
+    assert state.best is not None and state.best["epoch"] == kept
 
 
 def test_the_row_of_an_epoch(tmp_path: Path) -> None:

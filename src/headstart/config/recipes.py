@@ -153,12 +153,15 @@ class ClassifierRecipe(Training):
             ``head`` and ``staged``); it may be higher than that of a whole network.
         head_epochs: epochs that the last layer trains first, with the tuning ``staged``.
         smoothing: the share of each label that is spread evenly over all classes.
+        ties: of epochs with an equal ``choose``, which gives the weights: the ``"first"`` or the
+            ``"last"``. Where few pictures validate, many are equal.
     """
 
     choose: Literal["loss", "accuracy"]
     head_learning_rate: Positive
     head_epochs: Annotated[int, Field(ge=1, le=1_000_000)]
     smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    ties: Literal["first", "last"] = "first"
 
     def in_epochs(self, epochs: int) -> ClassifierRecipe:
         """Return the recipe with its steps in another number of epochs, the head's in proportion.
@@ -304,6 +307,7 @@ CLASSIFIER_DEFAULT = ClassifierRecipe(
     schedule="one-cycle",
     warmup=0.1,
     choose="accuracy",
+    ties="last",
     augmentation=Augmentation(flip_horizontal=True, rotation=10.0, scale=1.2, border="reflection"),
 )
 """Chosen on validation pictures: docs/decisions/0014-classifier-recipe.md."""

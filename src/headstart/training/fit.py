@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from headstart.config.recipes import Training
+from headstart.config.recipes import ClassifierRecipe, Training
 from headstart.errors import DataError, Finding
 from headstart.training.batch_source import BatchSource
 from headstart.training.checkpoint import load_checkpoint, save_checkpoint
@@ -81,11 +81,13 @@ def _ended(state: State, recipe: Training) -> bool:
     return recipe.patience is not None and done > 0 and since_best >= recipe.patience
 
 
-def _better(row: Row, best: Row | None, choose: str) -> bool:
+def _better(row: Row, best: Row | None, recipe: Training) -> bool:
     if best is None:
         return True
-    name = f"validation_{choose}"
-    return bool(row[name] < best[name] if choose == "loss" else row[name] > best[name])
+    name = f"validation_{recipe.choose}"
+    if row[name] == best[name]:
+        return isinstance(recipe, ClassifierRecipe) and recipe.ties == "last"
+    return bool(row[name] < best[name] if recipe.choose == "loss" else row[name] > best[name])
 
 
 def fit(
@@ -177,7 +179,7 @@ def fit(
             "train_seconds": trained - began,
             "validation_seconds": time.perf_counter() - trained,
         }
-        if _better(row, state.best, recipe.choose):
+        if _better(row, state.best, recipe):
             state.best = row
             state.best_weights = {k: v.clone() for k, v in averaged.state_dict().items()}
         state.history.append(row)
