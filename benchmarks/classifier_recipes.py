@@ -69,7 +69,7 @@ CASES = {
 _PASSES = CLASSIFIER_DEFAULT.model_copy(
     update={
         "batch": 64, "epochs": 10, "head_epochs": 5, "steps": None, "average": 0.0,
-        "learning_rate": 3e-4, "head_learning_rate": 1e-3, "choose": "accuracy",
+        "learning_rate": 3e-4, "head_learning_rate": 1e-3, "choose": "accuracy", "ties": "first",
     }
 )  # fmt: skip
 
@@ -84,8 +84,6 @@ CANDIDATES: Mapping[str, Mapping[str, ClassifierRecipe]] = {
         "1,000 of 32": _steps(1000, 32),
         "500 of 32": _steps(500, 32),
         "1,000 of 32, 1e-3": _steps(1000, 32, learning_rate=1e-3),
-        "1,000 of 32, averaged": _steps(1000, 32, average=0.99),
-        "2,000 of 16": _steps(2000, 16),
         "2,000 of 32": _steps(2000, 32),
     },
     "head": {

@@ -49,6 +49,7 @@ Loss = Float[np.ndarray, "epochs n"]
 def answers(config: RunConfig, folder: Path) -> tuple[Correct, Loss]:
     """Train, and return after each epoch which pictures are predicted correctly, and their loss."""
     task, cpu = Classification(), torch.device("cpu")
+    folder.mkdir()
     torch.set_num_threads(config.threads)
     dataset = task.open(Path(config.data))
     held_out = read_labelled_pictures(dataset, "validation", config.size, folder / "cache")
