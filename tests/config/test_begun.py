@@ -36,8 +36,12 @@ def test_a_study_is_proposed_only_if_nothing_about_it_is_given(name: str) -> Non
     assert wants_proposal(StudyOptions()) and wants_proposal(StudyOptions(seeds=5, hours=1.0))
 
 
-def test_a_folder_of_an_older_version_does_not_adapt_min_area(drawn: Path) -> None:
-    older = DEFAULT.model_copy(update={"adapt_min_area": False})
+@pytest.mark.parametrize("newer", [{"adapt_min_area": False}, {"validation_windows": None}])
+def test_a_folder_of_an_older_version_keeps_what_it_did(
+    drawn: Path, newer: dict[str, object]
+) -> None:
+    """It does not adapt ``min_area``; and all windows validate."""
+    older = DEFAULT.model_copy(update=newer)
     begun = RunConfig(data=str(drawn), recipe=older)
     assert run_config(TrainOptions(), drawn, begun).recipe == older
     assert run_config(TrainOptions(recipe="default"), drawn, begun).recipe == older

@@ -26,7 +26,7 @@ def a_step(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
     """How long a step takes, in seconds; nothing else takes any time."""
     pace = {"seconds": 0.01}
     monkeypatch.setattr(step_time, "seconds_per_step", lambda *_: pace["seconds"])
-    monkeypatch.setattr(step_time, "seconds_of_validation", lambda *_: 0.0)
+    monkeypatch.setattr(step_time, "seconds_of_prediction", lambda *_: 0.0)
     return pace
 
 

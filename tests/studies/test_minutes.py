@@ -29,7 +29,7 @@ SMALL = {"size": (16, 24), "width": 2, "threads": 1, "device": "cpu"}
 def one_second(monkeypatch: pytest.MonkeyPatch) -> None:
     """A step takes a second, and nothing else takes any time."""
     monkeypatch.setattr(step_time, "seconds_per_step", lambda *_: 1.0)
-    monkeypatch.setattr(step_time, "seconds_of_validation", lambda *_: 0.0)
+    monkeypatch.setattr(step_time, "seconds_of_prediction", lambda *_: 0.0)
 
 
 @given(

@@ -45,19 +45,19 @@ def run_recipe(
 
     recipe = problems.value_of(chosen, default)
     recipe = problems.value_of(lasting, recipe, recipe, options.epochs, options.steps)
-    return recipe if before is None else _areas_as_begun(recipe, before.recipe)
+    return recipe if before is None else _as_begun(recipe, before.recipe)
 
 
-def _areas_as_begun(
+def _as_begun(
     recipe: Recipe | ClassifierRecipe, begun: Recipe | ClassifierRecipe
 ) -> Recipe | ClassifierRecipe:
-    """Return the recipe of a folder that an older version began, if ``min_area`` alone differs.
+    """Return the recipe of a folder that an older version began, if only newer settings differ.
 
-    Such a folder does not adapt it.
+    Such a folder neither adapts ``min_area`` nor samples the windows that validate.
     """
     if isinstance(begun, Recipe):
-        as_begun = recipe.model_copy(update={"adapt_min_area": begun.adapt_min_area})
-        return begun if as_begun == begun else recipe
+        newer = {name: getattr(begun, name) for name in ("adapt_min_area", "validation_windows")}
+        return begun if recipe.model_copy(update=newer) == begun else recipe
     return recipe
 
 

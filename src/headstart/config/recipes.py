@@ -131,6 +131,9 @@ class Recipe(Training):
             [`fitting_recipe`][headstart.tasks.mismatches.fitting_recipe].
         standardise: subtract the mean of the training pictures and divide by their standard
             deviation, per channel; otherwise pictures are in ``[0, 1]``.
+        validation_windows: with tiles, the most windows that a validation during training predicts.
+            Where the validation pictures have more, a fixed sample validates every epoch; see
+            [`headstart.tasks.window_sample`][]. Null: all.
     """
 
     choose: Literal["loss", "dice"]
@@ -140,6 +143,7 @@ class Recipe(Training):
     min_area: Annotated[float, Field(ge=0, lt=1)] = 0.0
     adapt_min_area: bool = False
     standardise: bool = False
+    validation_windows: Annotated[int, Field(ge=1)] | None = None
 
 
 class ClassifierRecipe(Training):
@@ -240,6 +244,7 @@ DEFAULT = Recipe(
     standardise=True,
     min_area=0.01,
     adapt_min_area=True,
+    validation_windows=160,
     augmentation=Augmentation(
         rotation=20.0,
         scale=1.4,

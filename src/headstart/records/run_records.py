@@ -73,6 +73,18 @@ class LabelCounts(Record):
     validation: int
 
 
+class ValidationWindows(Record):
+    """Numbers of windows of the validation pictures of a run on tiles.
+
+    Attributes:
+        predicted: those that every validation during training predicts.
+        all: those that cover the pictures.
+    """
+
+    predicted: int
+    all: int
+
+
 class Environment(Record):
     """The content of ``environment.json``: versions, hardware and data of a run.
 
@@ -87,6 +99,8 @@ class Environment(Record):
         data_path: path from the run's folder to a dataset that was given by a relative path; older
             versions did not record it.
         labels: numbers of labelled pictures; None for a pretext.
+        validation_windows: the windows that validate each epoch; None if it is not on tiles, and in
+            runs of older versions, where all do.
         start: what was taken from the start; None for a pretext.
         start_pictures: how the start's pictures relate to held-out ones, if it was a pretext.
         source: where the pictures of a pretext came from; None for other runs.
@@ -102,6 +116,7 @@ class Environment(Record):
     data: dict[str, str]
     data_path: str | None = None
     labels: LabelCounts | None = None
+    validation_windows: ValidationWindows | None = None
     start: MovedTensors | None = None
     start_pictures: StartPictures | None = None
     source: str | None = None

@@ -146,12 +146,12 @@ def pace_of(config: RunConfig, sizes: DatasetSize, own_size: tuple[int, int] | N
     scored = sizes.pictures[config.score]
     if config.folds is not None:
         scored = -(-sizes.pictures["test"] // config.folds)
-    validation = step_time.seconds_of_validation(config, classes, validated, own_size)
+    all_of_them = step_time.seconds_of_prediction(config, classes, validated, own_size)
     return Pace(
         step=step_time.seconds_per_step(config, classes),
-        validation=validation,
+        validation=all_of_them * step_time.validated_share(config, validated, own_size),
         # the scored split for scores and calibration, validation for calibration
-        score=validation * (2 * scored + validated) / validated if validated else 0.0,
+        score=all_of_them * (2 * scored + validated) / validated if validated else 0.0,
         feature=step_time.seconds_of_features(config, classes, 1),
     )
 
@@ -162,7 +162,7 @@ def pace_of_pretext(config: PretextConfig, pictures: PretextPictures) -> Pace:
     from headstart.tasks.pretext_training import VALIDATION_TILES
 
     validated = len(pictures.validation) * (VALIDATION_TILES if config.framing == "tile" else 1)
-    validation = step_time.seconds_of_validation(config, 0, validated, None)
+    validation = step_time.seconds_of_prediction(config, 0, validated, None)
     return Pace(step_time.seconds_per_step(config, 0), validation, validation)
 
 

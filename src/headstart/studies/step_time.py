@@ -13,7 +13,8 @@ from headstart.config.recipes import Recipe
 from headstart.config.records import PretextConfig, RunConfig
 from headstart.tasks.class_maps import answer_of, each_class_map, frame_counts
 from headstart.tasks.lookup import task_named
-from headstart.tasks.windows import class_map, window_starts
+from headstart.tasks.window_sample import count_windows
+from headstart.tasks.windows import class_map
 from headstart.training.batch_source import Batches
 from headstart.training.placement import in_bfloat16, layout, placed
 from headstart.training.step import make_optimizer, take_step
@@ -58,7 +59,7 @@ def seconds_per_step(config: Config, num_classes: int) -> float:
     """Measure the seconds of a training step on random pictures.
 
     A step is what [`fit`][headstart.training.fit.fit] does: draw a batch, forward pass, backward
-    pass, optimizer update. A run also validates after each epoch: see [`seconds_of_validation`][].
+    pass, optimizer update. A run also validates after each epoch: see [`seconds_of_prediction`][].
     """
     torch.set_num_threads(config.threads)
     device = torch.device(config.device)
@@ -103,10 +104,13 @@ def seconds_of_features(config: Config, num_classes: int, pictures: int) -> floa
     return _timed(config, step) * pictures / config.recipe.batch
 
 
-def seconds_of_validation(
+def seconds_of_prediction(
     config: Config, num_classes: int, pictures: int, own_size: tuple[int, int] | None
 ) -> float:
     """Measure the seconds to predict so many pictures and to count the pixels of each class.
+
+    A validation during training takes as long, unless it predicts a sample of their windows: see
+    [`validated_share`][].
 
     Args:
         config: configuration of the training.
@@ -148,6 +152,17 @@ def seconds_of_validation(
     return seconds + _timed(config, count) * pictures * larger
 
 
+def validated_share(config: Config, pictures: int, own_size: tuple[int, int] | None) -> float:
+    """Return the share of the validation pictures' windows that a validation predicts.
+
+    1 without tiles. Arguments are those of [`seconds_of_prediction`][].
+    """
+    bound = config.recipe.validation_windows if isinstance(config.recipe, Recipe) else None
+    if bound is None or own_size is None or config.framing != "tile" or not pictures:
+        return 1.0
+    return min(1.0, bound / (pictures * count_windows([own_size], config.size)))
+
+
 def _seconds_of_windows(
     config: Config, network: nn.Module, num_classes: int, own_size: tuple[int, int]
 ) -> float:
@@ -164,7 +179,7 @@ def _seconds_of_windows(
         classes = torch.from_numpy(class_map(picture, tile, answer, min_area))
         frame_counts([classes], [truth], num_classes)
 
-    more = _windows(own_size, tile) / _windows(sample, tile)
+    more = count_windows([own_size], tile) / count_windows([sample], tile)
     return _timed(config, predict) * more
 
 
@@ -174,12 +189,6 @@ def _min_area(config: Config) -> float:
 
 def _at_most(size: tuple[int, int], most: tuple[int, int]) -> tuple[int, int]:
     return min(size[0], most[0]), min(size[1], most[1])
-
-
-def _windows(size: tuple[int, int], tile: tuple[int, int]) -> int:
-    """Return how many windows cover a picture."""
-    rows, columns = (len(window_starts(s, t)) for s, t in zip(size, tile, strict=True))
-    return rows * columns
 
 
 def bytes_of_run(config: Config, num_classes: int) -> int:

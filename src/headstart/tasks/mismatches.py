@@ -75,3 +75,19 @@ def mismatches(budget: Decoded, recipe: Recipe, single: bool) -> tuple[Finding, 
     )
     hint = "train at a larger --size, or on more pictures"
     return (Finding("batch-of-one", "warning", message, hint),)
+
+
+def sampled_windows(predicted: int, all: int) -> tuple[Finding, ...]:  # noqa: A002
+    """Return that a sample of windows validates each epoch, if it does.
+
+    Args:
+        predicted: number of windows in the sample.
+        all: number of windows of the validation frames.
+    """
+    if predicted == all:
+        return ()
+    message = (
+        f"each validation during training predicts {predicted:,} of the {all:,} tiles of the "
+        "validation pictures, always the same; the scores at the end are of all pixels"
+    )
+    return (Finding("validation-windows", "info", message),)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 import torch
@@ -12,17 +12,21 @@ from torch import Tensor, nn
 from headstart.config.recipes import Recipe
 from headstart.data.batches import Weights, rarity_weights
 from headstart.data.decoded_frames import Decoded
+from headstart.data.label_map import IGNORE
 from headstart.data.own_size import cut
 from headstart.data.tiles import class_pixels, draw_corners
 from headstart.data.transforms import augment, surroundings
 from headstart.scores import overlap
-from headstart.scores.counts import collapsed
+from headstart.scores.counts import collapsed, count
 from headstart.seeding import generator
 from headstart.tasks.class_maps import each_class_map, frame_counts
+from headstart.tasks.window_sample import Part, own_truth
 from headstart.tasks.windows import Corners, class_map
 from headstart.training.batch_source import Batch, Batches, Stop, at_least_two
 from headstart.training.losses import dice_cross_entropy_loss, dice_loss
 from headstart.training.placement import resident, rows, to_input
+
+_BATCH = 8
 
 
 def _resident_truth(data: Decoded, device: torch.device) -> Callable[[slice], Iterable[Tensor]]:
@@ -118,12 +122,15 @@ def tile_batches(
     tile: tuple[int, int],
     repeat_single: bool = False,
     ignore: int | None = None,
+    validated: Sequence[Part] = (),
 ) -> Batches:
     """Return batches of tiles: crops of frames at their own size, one of each frame of a batch.
 
     ``validate`` returns ``loss``, the mean over the windows of all frames, and ``dice`` and
     ``collapsed`` of the class maps that [`class_map`][headstart.tasks.windows.class_map] makes of
-    the windows.
+    the windows. Of a sample of windows it returns estimates of these: each pixel is predicted by
+    the window that it belongs to, without blending and without ``min_area``, which is a share of
+    whole frames.
 
     Args:
         train: labelled frames at their own size.
@@ -135,6 +142,8 @@ def tile_batches(
         tile: height and width of a tile.
         repeat_single: as in [`frame_batches`][].
         ignore: as in [`frame_batches`][].
+        validated: a [`sample`][headstart.tasks.window_sample.sample] of the windows of the
+            validation frames; empty: all of them validate.
     """
     pixels = tuple(
         class_pixels(mask, num_classes, generator(seed, "class pixels", i))
@@ -186,7 +195,46 @@ def tile_batches(
             counts.append(frame_counts(maps[0], maps[1], num_classes, ignore))
         return _scores(sum(losses) / max(1, len(losses)), torch.cat(counts))
 
-    return Batches(train.names, _frequencies(train, recipe), batch, loss, validate)
+    on_sample = _on_sample(validated, validation, num_classes, tile, device, loss)
+    validation_of = on_sample if validated else validate
+    return Batches(train.names, _frequencies(train, recipe), batch, loss, validation_of)
+
+
+def _on_sample(
+    parts: Sequence[Part],
+    data: Decoded,
+    num_classes: int,
+    tile: tuple[int, int],
+    device: torch.device,
+    loss: Callable[[Tensor, Tensor], Tensor],
+) -> Callable[[nn.Module, Stop], dict[str, float] | None]:
+    """Return a validation by a sample of windows."""
+
+    @torch.no_grad()
+    def validate(model: nn.Module, stop: Stop) -> dict[str, float] | None:
+        model.eval()
+        losses = total = 0.0
+        counts = torch.zeros(num_classes, 3, dtype=torch.float64)
+        for part in parts:
+            for start in range(0, len(part.windows), _BATCH):
+                if stop():
+                    return None
+                windows = part.windows[start : start + _BATCH]
+                places = [(w.frame, data.sizes[w.frame], w.corner, tile) for w in windows]
+                images = np.stack([cut(data.pictures, *place) for place in places])
+                masks = [cut(data.truth, *place) for place in places]
+                own = map(own_truth, masks, windows)
+                logits = model(to_input(torch.from_numpy(images.transpose(0, 3, 1, 2)), device))
+                truth, of_own = (
+                    torch.from_numpy(np.stack(list(m))).to(device) for m in (masks, own)
+                )
+                losses += part.weight * len(windows) * loss(logits, truth).item()
+                total += part.weight * len(windows)
+                counted = count(logits.argmax(1), of_own, num_classes, IGNORE)
+                counts += part.weight * counted.sum(0).cpu()
+        return _scores(losses / max(1.0, total), counts.round().long()[None])
+
+    return validate
 
 
 def _loss(recipe: Recipe, ignore: int | None) -> Callable[[Tensor, Tensor], Tensor]:

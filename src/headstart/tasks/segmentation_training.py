@@ -34,17 +34,18 @@ from headstart.records.calibration import CALIBRATION, to_json
 from headstart.scores import overlap
 from headstart.scores import segmentation as segmentation_scores
 from headstart.scores.frames_csv import frames_csv
-from headstart.seeding import key
+from headstart.seeding import generator, key
 from headstart.system.disk import write_atomic, write_json
 from headstart.tasks.budgets import LABELS, labelled_indices
 from headstart.tasks.calibration import calibrate_segmenter
 from headstart.tasks.class_maps import count_frames, segment_decoded
 from headstart.tasks.code_snippets import onnx_code
 from headstart.tasks.interface import CardFacts, Prepared, Scored, Stage
-from headstart.tasks.mismatches import fitting_recipe, mismatches
+from headstart.tasks.mismatches import fitting_recipe, mismatches, sampled_windows
 from headstart.tasks.segmentation import hash_of_groups, hashes_of_labels, recipe_of
 from headstart.tasks.segmentation_batches import frame_batches, tile_batches
 from headstart.tasks.weaknesses import weak_classes
+from headstart.tasks.window_sample import Part, count_windows, sample
 from headstart.training.fit import State
 from headstart.training.placement import in_bfloat16, placed
 from headstart.training.starts import Moved, Source, start_of
@@ -72,6 +73,13 @@ def prepare(config: RunConfig, dataset: Dataset, cache: Path) -> Prepared:
     if recipe.adapt_min_area:
         recipe, findings = fitting_recipe(budget, recipe, names)
     findings += mismatches(budget, recipe, single)
+    facts: dict[str, Any] = {
+        "labels": {"train": len(budget.names), "validation": len(validation.names)}
+    }
+    validated: tuple[Part, ...] = ()
+    if config.framing == "tile":
+        validated, facts["validation_windows"] = _validated(config, recipe, validation, len(names))
+        findings += sampled_windows(**facts["validation_windows"])
 
     def network(source: Source | None) -> tuple[nn.Module, Moved]:
         with torch.random.fork_rng(devices=[]):
@@ -87,7 +95,7 @@ def prepare(config: RunConfig, dataset: Dataset, cache: Path) -> Prepared:
     def stages(model: nn.Module) -> tuple[Stage]:
         args = (budget, validation, recipe, len(names), config.seed, device)
         if config.framing == "tile":
-            source = tile_batches(*args, config.size, single, dataset.ignore)
+            source = tile_batches(*args, config.size, single, dataset.ignore, validated)
         else:
             padded = budget.padded or validation.padded
             ignore = IGNORE if padded else dataset.ignore
@@ -118,7 +126,7 @@ def prepare(config: RunConfig, dataset: Dataset, cache: Path) -> Prepared:
     return Prepared(
         title=f"segmentation from {config.start}, {at}{of_folds}",
         data={**digests, **hashes_of_labels(dataset)},
-        facts={"labels": {"train": len(budget.names), "validation": len(validation.names)}},
+        facts=facts,
         weights_facts={
             "task": config.task,
             "model": config.model,
@@ -135,6 +143,18 @@ def prepare(config: RunConfig, dataset: Dataset, cache: Path) -> Prepared:
         score=score,
         findings=findings,
     )
+
+
+def _validated(
+    config: RunConfig, recipe: Recipe, validation: Decoded, num_classes: int
+) -> tuple[tuple[Part, ...], dict[str, int]]:
+    """Return the windows that validate each epoch, empty if all do; and how many, of how many."""
+    windows, bound = count_windows(validation.sizes, config.size), recipe.validation_windows
+    if bound is None or windows <= bound:
+        return (), {"predicted": windows, "all": windows}
+    rng = generator(config.seed, "validation windows")
+    parts = sample(validation.truth, config.size, num_classes, bound, rng)
+    return parts, {"predicted": sum(len(part.windows) for part in parts), "all": windows}
 
 
 def _splits(config: RunConfig) -> tuple[str, str, str]:
