@@ -4,8 +4,8 @@
 
 For each run: the temperature by the number of validation pixels that it is fitted on; the expected
 calibration error and negative log likelihood of the test split with temperature 1 and with the
-fitted one, by the number of pixels that are judged; the processor seconds that calibration
-takes, beside those of scoring the test split; and ``dice`` on validation with and without mirror
+fitted one, by the number of pixels that are judged; the processor seconds that scoring the test
+split takes, alone and together with calibration; and ``dice`` on validation with and without mirror
 images (``--tta``).
 """
 
@@ -35,8 +35,8 @@ from headstart.scores.calibration import (
     negative_log_likelihood,
 )
 from headstart.system.disk import write_json
-from headstart.tasks.calibration import calibrate_segmenter, sampled_pixels
-from headstart.tasks.class_maps import count_frames
+from headstart.tasks.calibration import count_and_calibrate, sampled_pixels
+from headstart.tasks.class_maps import count_maps, segment_decoded
 
 FITTED_ON = (1 << 14, 1 << 16, 1 << 18, 1 << 21)
 JUDGED_ON = (1 << 18, 1 << 20, 1 << 21)
@@ -48,16 +48,19 @@ def of_run(run: Path, dataset: Dataset, cache: Path) -> dict[str, Any]:
     config, finished = read_run_config(run / "config.json"), read_finished_run(run)
     network, ignore = Segmenter.network(finished), dataset.ignore
     args = (config.size, dataset.label_map, dataset.root, cache)
-    validation, test = (decode(dataset.splits[s], *args) for s in ("validation", "test"))
+    validation, test = (
+        decode(dataset.splits[s], *args, framing=config.framing) for s in ("validation", "test")
+    )
+    tile, classes, area = config.size, len(finished.facts.names), finished.facts.min_area
     fitted = {}
     for pixels in FITTED_ON:
-        probs, truth = joined(network, validation, ignore, pixels)
+        probs, truth = joined(network, validation, tile, ignore, pixels)
         fitted[str(len(truth))] = fit_temperature(probs, truth)[0]
-    temperature = fit_temperature(*joined(network, validation, ignore, 1 << 18))[0]
+    temperature = fit_temperature(*joined(network, validation, tile, ignore, 1 << 18))[0]
     judged = {}
     for pixels in JUDGED_ON:
         before, after = np.zeros((BINS, 4)), np.zeros((BINS, 4))
-        for part in sampled_pixels(network, test, CPU, ignore, pixels):
+        for part in sampled_pixels(network, test, tile, CPU, ignore, pixels):
             before += bins_of(*part, 1.0)
             after += bins_of(*part, temperature)
         judged[str(int(before[:, 0].sum()))] = {
@@ -66,10 +69,11 @@ def of_run(run: Path, dataset: Dataset, cache: Path) -> dict[str, Any]:
             for name, of in (("ece", expected_calibration_error), ("nll", negative_log_likelihood))
         }
     began = time.process_time()
-    count_frames(network, test, len(finished.facts.names), CPU, finished.facts.min_area, ignore)
+    count_maps(segment_decoded(network, test, tile, CPU, area), test, classes, ignore)
     scored = time.process_time()
-    calibrate_segmenter(network, validation, test, "test", CPU, ignore)
-    calibrated = time.process_time()
+    of_test = (validation, test, "test", classes, area, tile, CPU, ignore)
+    count_and_calibrate(network, *of_test)
+    together = time.process_time()
     dice = {
         name: round(evaluate_run(run, dataset, "validation", "cpu", mirror)["dice"], 4)
         for name, mirror in (("plain", False), ("mirror", True))
@@ -85,17 +89,21 @@ def of_run(run: Path, dataset: Dataset, cache: Path) -> dict[str, Any]:
         "test_by_pixels": judged,
         "processor_seconds": {
             "scoring": round(scored - began, 2),
-            "calibration": round(calibrated - scored, 2),
+            "scoring_and_calibration": round(together - scored, 2),
         },
         "validation_dice": dice,
     }
 
 
 def joined(
-    network: torch.nn.Module, data: Decoded, ignore: int | None, pixels: int
+    network: torch.nn.Module,
+    data: Decoded,
+    tile: tuple[int, int],
+    ignore: int | None,
+    pixels: int,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the probabilities and true classes of a sample."""
-    probs, truth = zip(*sampled_pixels(network, data, CPU, ignore, pixels), strict=True)
+    probs, truth = zip(*sampled_pixels(network, data, tile, CPU, ignore, pixels), strict=True)
     return np.concatenate(probs), np.concatenate(truth)
 
 

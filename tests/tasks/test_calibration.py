@@ -15,9 +15,10 @@ from headstart.data.decoded_frames import Decoded, decode
 from headstart.data.layouts.recognise import open_dataset
 from headstart.data.pictures.duplicates import Fingerprints
 from headstart.inference.opening import open_segmenter
-from headstart.records.calibration import read_calibration
+from headstart.records.calibration import Calibration, read_calibration
 from headstart.scores.calibration import bins_of, expected_calibration_error
-from headstart.tasks.calibration import calibrate_segmenter, sampled_pixels
+from headstart.tasks.calibration import count_and_calibrate, sampled_pixels
+from headstart.tasks.class_maps import count_maps, segment_decoded
 
 CPU = torch.device("cpu")
 TILE = 8, 8
@@ -52,6 +53,49 @@ def frames(truth: list[np.ndarray], size: tuple[int, int] = (6, 8), seed: int = 
 def noise(count: int, size: tuple[int, int], seed: int = 1) -> list[np.ndarray]:
     rng = np.random.default_rng(seed)
     return [rng.integers(0, 3, size).astype(np.uint8) for _ in range(count)]
+
+
+def calibrated(
+    network: nn.Module, validation: Decoded, scored: Decoded, ignore: int | None = None
+) -> Calibration:
+    args = (validation, scored, "test", 3, 0.0, TILE, CPU, ignore)
+    return count_and_calibrate(network, *args)[1]
+
+
+@pytest.mark.parametrize("own_size", [False, True])
+def test_one_prediction_of_the_scored_split_gives_what_two_would(own_size: bool) -> None:
+    """Counts and bins, bit for bit; whatever is kept, and where a class is left out."""
+    validation, scored = frames(noise(3, (20, 28))), frames(noise(3, (20, 28)), seed=5)
+    if own_size:
+        validation, scored = (at_own_size(data) for data in (validation, scored))
+    seen: list[int] = []
+
+    class Counted(Colours):
+        def forward(self, x: Tensor) -> Tensor:
+            seen.append(len(x))
+            return super().forward(x)
+
+    network, area = Counted(), 0.34
+    args = (network, validation, scored, "test", 3, area, TILE, CPU, None)
+    counts, record, nothing = count_and_calibrate(*args)
+    once, seen[:] = sum(seen), []
+    maps = list(segment_decoded(network, scored, TILE, CPU, area))
+    assert 2 * sum(seen) == once and not nothing
+    assert np.array_equal(counts, count_maps(maps, scored, 3))
+    assert (counts[:, 1:, :2].sum(2) == 0).any(), "a class was left out of a frame"
+    before = np.zeros((15, 4))
+    for part in sampled_pixels(network, scored, TILE, CPU, None, 1 << 20):
+        before += bins_of(*part, 1.0)
+    assert np.array_equal(np.round(before, 6), record.before.sums)
+    again, same, kept = count_and_calibrate(*args, keep=3 * 20 * 28)
+    assert same == record and np.array_equal(counts, again)
+    assert all(torch.equal(a, b) for a, b in zip(kept, maps, strict=True))
+
+
+def at_own_size(data: Decoded) -> Decoded:
+    rng = np.random.default_rng(len(data.names))
+    pictures = tuple(rng.integers(0, 256, (*size, 3), np.uint8) for size in data.sizes)
+    return replace(data, images=data.images[:, :, :0, :0], pictures=pictures)
 
 
 def test_all_pixels_have_the_probabilities_that_are_scored() -> None:
@@ -89,7 +133,7 @@ def test_ignored_pixels_are_left_out() -> None:
 
 def test_a_split_without_labelled_pixels_leaves_temperature_1() -> None:
     blank = frames([np.full((4, 4), 255, np.uint8)])
-    record = calibrate_segmenter(Colours(), blank, frames(noise(2, (9, 9))), "test", TILE, CPU, 255)
+    record = calibrated(Colours(), blank, frames(noise(2, (9, 9))), 255)
     assert record.temperature == 1 and "no validation label" in record.reason
     assert record.before == record.after
 
@@ -101,7 +145,7 @@ def test_too_sure_a_network_is_brought_back() -> None:
     probs = Colours(4.0)(torch.from_numpy(data.images).float() / 255).softmax(1).numpy()
     drawn = (rng.random((6, 1, 6, 8)) < probs.cumsum(1)).argmax(1).astype(np.uint8)
     data = replace(data, truth=tuple(drawn))
-    record = calibrate_segmenter(Colours(20.0), data, data, "test", TILE, CPU, None)
+    record = calibrated(Colours(20.0), data, data)
     assert record.temperature == pytest.approx(5.0, rel=0.3)
     assert record.after.ece < record.before.ece / 2
     assert record.after.nll < record.before.nll

@@ -12,7 +12,7 @@ from torch import nn
 from headstart.data.decoded_frames import Decoded
 from headstart.inference.segmenter import class_maps as in_numpy
 from headstart.models.unet import UNet
-from headstart.tasks.class_maps import class_maps, count_frames, segment
+from headstart.tasks.class_maps import class_maps, count_maps, segment, segment_decoded
 
 CPU = torch.device("cpu")
 
@@ -87,8 +87,9 @@ def test_segment_does_not_depend_on_the_batch(splits: tuple[Decoded, Decoded]) -
     assert share > 0.999  # sums in another order may tip a pixel that is on the edge
 
 
-def test_count_frames_counts_every_pixel(splits: tuple[Decoded, Decoded]) -> None:
-    counts = count_frames(UNet(5, 2), splits[1], 5, CPU, 0.0, (32, 40))
+def test_count_maps_counts_every_pixel(splits: tuple[Decoded, Decoded]) -> None:
+    maps = segment_decoded(UNet(5, 2), splits[1], (32, 40), CPU, 0.0)
+    counts = count_maps(maps, splits[1], 5)
     assert counts.shape == (4, 5, 3)
     assert (counts[..., 0] + counts[..., 2]).sum(1).tolist() == [32 * 40] * 4
 

@@ -150,8 +150,8 @@ def pace_of(config: RunConfig, sizes: DatasetSize, own_size: tuple[int, int] | N
     return Pace(
         step=step_time.seconds_per_step(config, classes),
         validation=all_of_them * step_time.validated_share(config, validated, own_size),
-        # the scored split for scores and calibration, validation for calibration
-        score=all_of_them * (2 * scored + validated) / validated if validated else 0.0,
+        # the scored split for scores and calibration, validation for the temperature
+        score=all_of_them * (scored + validated) / validated if validated else 0.0,
         feature=step_time.seconds_of_features(config, classes, 1),
     )
 

@@ -7,19 +7,21 @@ memory, and hardly change the temperature.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import functools
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-from jaxtyping import Float32, Integer
+from jaxtyping import Float32, Int64, Integer, UInt8
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from headstart.data.decoded_frames import Decoded
 from headstart.records.calibration import Calibration, reliability
-from headstart.scores.calibration import BINS, bins_of, fit_temperature
+from headstart.scores.calibration import BINS, Bins, bins_of, fit_temperature
 from headstart.seeding import generator
-from headstart.tasks.class_maps import answer_of
+from headstart.tasks.class_maps import answer_of, count_maps, segment_decoded
 from headstart.tasks.windows import blended
 from headstart.training.placement import to_input
 
@@ -42,46 +44,100 @@ def calibration(
         scored: predictions of the scored split.
         split: its name.
     """
-    probs, truth = (np.concatenate(part) for part in zip(*validation, strict=True))
-    temperature, reason = fit_temperature(probs, truth)
-    before, after = np.zeros((BINS, 4)), np.zeros((BINS, 4))
-    for part, classes in scored:
-        before += bins_of(part, classes, 1.0)
-        after += bins_of(part, classes, temperature)
-    return Calibration(
-        temperature=temperature,
-        reason=reason,
-        fitted_on="validation",
-        fitted_predictions=len(truth),
-        split=split,
-        before=reliability(before),
-        after=reliability(after),
-    )
+    judged = Judged.fitted_on(validation)
+    for part in scored:
+        judged.add(*part)
+    return judged.record(split)
 
 
-def calibrate_segmenter(
+@dataclass(frozen=True)
+class Judged:
+    """A fitted temperature, and predictions by confidence before and after it.
+
+    Predictions are added to the bins, which are sums, and none is kept.
+
+    Attributes:
+        temperature: see [`fit_temperature`][headstart.scores.calibration.fit_temperature].
+        reason: why it is 1 if none could be fitted.
+        fitted_predictions: the number of predictions that it was fitted on.
+        before: with temperature 1.
+        after: with this temperature.
+    """
+
+    temperature: float
+    reason: str
+    fitted_predictions: int
+    before: Bins = field(default_factory=lambda: np.zeros((BINS, 4)))
+    after: Bins = field(default_factory=lambda: np.zeros((BINS, 4)))
+
+    @classmethod
+    def fitted_on(cls, validation: Iterable[Predictions]) -> Judged:
+        """Return a temperature that was fitted on predictions, with empty bins."""
+        probs, truth = (np.concatenate(part) for part in zip(*validation, strict=True))
+        return cls(*fit_temperature(probs, truth), len(truth))
+
+    def add(self, probs: Float32[np.ndarray, "n k"], truth: Integer[np.ndarray, " n"]) -> None:
+        """Add predictions of the scored split to the bins."""
+        self.before[:] += bins_of(probs, truth, 1.0)
+        self.after[:] += bins_of(probs, truth, self.temperature)
+
+    def record(self, split: str) -> Calibration:
+        """Return the content of ``calibration.json``; ``split`` is the scored one."""
+        return Calibration(
+            temperature=self.temperature,
+            reason=self.reason,
+            fitted_on="validation",
+            fitted_predictions=self.fitted_predictions,
+            split=split,
+            before=reliability(self.before),
+            after=reliability(self.after),
+        )
+
+
+@torch.no_grad()
+def count_and_calibrate(
     network: nn.Module,
     validation: Decoded,
     scored: Decoded,
     split: str,
+    num_classes: int,
+    min_area: float,
     tile: tuple[int, int],
     device: torch.device,
     ignore: int | None,
-) -> Calibration:
-    """Return the calibration of a network that segments.
+    keep: int = 0,
+) -> tuple[Int64[np.ndarray, "n k 3"], Calibration, list[UInt8[Tensor, "_ _"]]]:
+    """Return counts and calibration of a network that segments; each split is predicted once.
 
     Args:
         network: maps pictures to logits.
         validation: frames to fit the temperature on.
         scored: frames of the scored split.
         split: its name.
+        num_classes: number of classes, background included.
+        min_area: see [`class_maps`][headstart.tasks.class_maps.class_maps].
         tile: size of the windows that frames at their own size are cut into.
         device: device of the network.
         ignore: true class of pixels that do not count; None if every pixel counts.
+        keep: the most pixels whose classes are kept.
+
+    Returns:
+        TP, FP and FN pixels per frame and class; the calibration; and the class map of each frame,
+        or nothing if they have more pixels than ``keep``.
     """
-    to_fit = sampled_pixels(network, validation, tile, device, ignore, _FIT_PIXELS)
-    to_score = sampled_pixels(network, scored, tile, device, ignore, _SCORE_PIXELS)
-    return calibration(to_fit, to_score, split)
+    judged = Judged.fitted_on(sampled_pixels(network, validation, tile, device, ignore))
+    pixels_of = pixel_sample(scored, ignore)
+
+    def seen(frame: int, rows: slice, probs: Tensor) -> None:
+        judged.add(*pixels_of(frame, rows, probs))
+
+    maps: Iterable[Tensor] = segment_decoded(network, scored, tile, device, min_area, seen)
+    kept: list[Tensor] = []
+    if sum(height * width for height, width in scored.sizes) <= keep:
+        kept = list(maps)
+        maps = kept
+    counts = count_maps(maps, scored, num_classes, ignore)
+    return counts, judged.record(split), kept
 
 
 def sampled_pixels(
@@ -90,11 +146,9 @@ def sampled_pixels(
     tile: tuple[int, int],
     device: torch.device,
     ignore: int | None,
-    at_most: int,
+    at_most: int = _FIT_PIXELS,
 ) -> Iterator[Predictions]:
-    """Yield the pixels of frames with their probabilities: all, or an even sample of them.
-
-    The sample depends on the sizes of the frames alone, so all runs on these frames have the same.
+    """Yield the pixels of frames with their probabilities: a [`pixel_sample`][].
 
     Args:
         network: maps pictures to logits.
@@ -104,21 +158,47 @@ def sampled_pixels(
         ignore: true class of pixels that are left out; None if every pixel counts.
         at_most: the number of pixels to take; fewer if there are many classes.
     """
-    total = sum(height * width for height, width in data.sizes)
-    classes = data.present.shape[1]
-    taken = min(at_most, _VALUES // classes, total)
+    pixels_of = pixel_sample(data, ignore, at_most)
     for i, parts in enumerate(_probabilities(network, data, tile, device)):
-        height, width = data.sizes[i]
+        yield from (pixels_of(i, rows, probs) for rows, probs in parts)
+
+
+def pixel_sample(
+    data: Decoded, ignore: int | None, at_most: int = _SCORE_PIXELS
+) -> Callable[[int, slice, Tensor], Predictions]:
+    """Return a function that takes pixels from the probabilities of a frame: all, or a sample.
+
+    The sample depends on the sizes of the frames alone, so all runs on these frames have the same.
+    The function is given the index of a frame, some of its rows, and the class probabilities of
+    these rows at any size, ``(k, h, w)``.
+
+    Args:
+        data: frames with their true classes at their own size.
+        ignore: true class of pixels that are left out; None if every pixel counts.
+        at_most: the number of pixels to take; fewer if there are many classes.
+    """
+    total = sum(height * width for height, width in data.sizes)
+    taken = min(at_most, _VALUES // data.present.shape[1], total)
+
+    @functools.lru_cache(maxsize=1)  # frames come one after the other, each in several parts
+    def of_frame(frame: int) -> tuple[Integer[np.ndarray, "_"], Integer[np.ndarray, "_"]]:
+        height, width = data.sizes[frame]
         count = height * width
-        pixels = _sample(count, max(1, count * taken // total), i)
-        true = np.asarray(data.truth[i]).reshape(-1)[pixels]
-        pixels = pixels if ignore is None else pixels[true != ignore]
-        for rows, probs in parts:
-            first, end = rows.start * width, rows.stop * width
-            here = pixels[(pixels >= first) & (pixels < end)]
-            size = rows.stop - rows.start, width
-            at = _at(probs, size, torch.from_numpy(here - first).to(probs.device))
-            yield at.cpu().numpy(), np.asarray(data.truth[i]).reshape(-1)[here]
+        pixels = _sample(count, max(1, count * taken // total), frame)
+        true = np.asarray(data.truth[frame]).reshape(-1)[pixels]
+        counts = np.ones(len(true), bool) if ignore is None else true != ignore
+        return pixels[counts], true[counts]
+
+    def predictions(frame: int, rows: slice, probs: Tensor) -> Predictions:
+        pixels, true = of_frame(frame)
+        width = data.sizes[frame][1]
+        first, end = rows.start * width, rows.stop * width
+        here = (pixels >= first) & (pixels < end)
+        size = rows.stop - rows.start, width
+        at = _at(probs, size, torch.from_numpy(pixels[here] - first).to(probs.device))
+        return at.cpu().numpy(), true[here]
+
+    return predictions
 
 
 def _probabilities(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -14,9 +14,13 @@ from headstart.data.decoded_frames import Decoded
 from headstart.scores.counts import count
 from headstart.system.memory import give_back
 from headstart.tasks.windows import Answer, Corners, class_map
+from headstart.tasks.windows import Seen as SeenRows
 from headstart.training.placement import to_input
 
 Sizes = Sequence[tuple[int, int]]
+Seen = Callable[[int, slice, Float32[Tensor, "k h w"]], None]
+"""Hears the class probabilities of a frame: its index, some of its rows, and the probabilities of
+their pixels, which may have another size. Each row of a frame is heard once, from above."""
 _AT_ONCE = 1 << 24  # classes times pixels that are resized at once, and counted at once
 
 
@@ -41,13 +45,18 @@ def class_maps(
 
 
 def each_class_map(
-    logits: Float[Tensor, "b k h w"], sizes: Sizes, min_area: float, contents: Sizes = ()
+    logits: Float[Tensor, "b k h w"],
+    sizes: Sizes,
+    min_area: float,
+    contents: Sizes = (),
+    seen: Seen | None = None,
 ) -> Iterator[UInt8[Tensor, "_ _"]]:
-    """Yield what [`class_maps`][] returns, one frame at a time."""
+    """Yield what [`class_maps`][] returns, one frame at a time; ``seen`` hears probabilities."""
     contents = contents or [(logits.shape[2], logits.shape[3])] * len(logits)
-    for probs, size, (height, width) in zip(
-        logits.float().softmax(1), sizes, contents, strict=True
-    ):
+    frames = zip(logits.float().softmax(1), sizes, contents, strict=True)
+    for i, (probs, size, (height, width)) in enumerate(frames):
+        if seen is not None:
+            seen(i, slice(0, size[0]), probs[:, :height, :width])
         yield _class_map(probs[None, :, :height, :width], size, min_area)
 
 
@@ -111,6 +120,7 @@ def segment(
     min_area: float,
     batch: int = 8,
     contents: Sizes = (),
+    seen: Seen | None = None,
 ) -> Iterator[UInt8[Tensor, "_ _"]]:
     """Yield the class map of each picture at its original size.
 
@@ -125,13 +135,20 @@ def segment(
         min_area: see [`class_maps`][].
         batch: pictures per forward pass.
         contents: see [`class_maps`][].
+        seen: hears the probabilities of each picture.
     """
     model.eval()
     for start in range(0, len(images), batch):
         chunk = torch.from_numpy(np.ascontiguousarray(images[start : start + batch]))
         logits = model(to_input(chunk, device))
         part = slice(start, start + batch)
-        yield from each_class_map(logits, sizes[part], min_area, contents[part])
+        of_part = None if seen is None else _from(start, seen)
+        yield from each_class_map(logits, sizes[part], min_area, contents[part], of_part)
+
+
+def _from(first: int, seen: Seen) -> Seen:
+    """Return a function that hears of a batch, whose first frame has this index."""
+    return lambda i, rows, probs: seen(first + i, rows, probs)
 
 
 @torch.no_grad()
@@ -141,20 +158,26 @@ def segment_decoded(
     tile: tuple[int, int],
     device: torch.device,
     min_area: float,
+    seen: Seen | None = None,
 ) -> Iterator[UInt8[Tensor, "_ _"]]:
-    """Yield the class map of each decoded frame at its own size.
+    """Yield the class map of each decoded frame at its own size; ``seen`` hears probabilities.
 
     Frames that were decoded at their own size are cut into windows of the size ``tile``, see
     [`class_map`][headstart.tasks.windows.class_map]; others are segmented as by [`segment`][].
     """
     if not data.pictures:
         args = (data.images, data.sizes, device, min_area)
-        yield from segment(model, *args, contents=data.contents)
+        yield from segment(model, *args, contents=data.contents, seen=seen)
         return
     model.eval()
     answer = answer_of(model, device)
-    for picture in data.pictures:
-        yield torch.from_numpy(class_map(picture, tile, answer, min_area)).to(device)
+    for i, picture in enumerate(data.pictures):
+        of_picture = None if seen is None else _as_tensors(i, seen)
+        yield torch.from_numpy(class_map(picture, tile, answer, min_area, of_picture)).to(device)
+
+
+def _as_tensors(frame: int, seen: Seen) -> SeenRows:
+    return lambda rows, probs: seen(frame, rows, torch.from_numpy(probs))
 
 
 def answer_of(model: nn.Module, device: torch.device) -> Answer:
@@ -199,22 +222,24 @@ def frame_counts(
     return torch.cat(parts)
 
 
-def count_frames(
-    model: nn.Module,
+def count_maps(
+    maps: Iterable[UInt8[Tensor, "_ _"]],
     data: Decoded,
     num_classes: int,
-    device: torch.device,
-    min_area: float,
-    tile: tuple[int, int],
     ignore: int | None = None,
 ) -> Int64[np.ndarray, "n k 3"]:
-    """Segment a split, and count TP, FP and FN pixels per frame and class at the masks' sizes.
+    """Count TP, FP and FN pixels per frame and class, one frame at a time.
 
-    Pixels whose truth is ``ignore`` are ignored. For ``tile`` see [`segment_decoded`][].
+    Pixels whose truth is ``ignore`` are ignored.
+
+    Args:
+        maps: predicted classes of each frame, at its own size.
+        data: the frames, with their true classes.
+        num_classes: number of classes, background included.
+        ignore: see above.
     """
-    maps = segment_decoded(model, data, tile, device, min_area)
     parts = []
     for m, t in zip(maps, data.truth, strict=True):
-        truth = torch.from_numpy(np.array(t)).to(device)
+        truth = torch.from_numpy(np.array(t)).to(m.device)
         parts.append(count(m[None], truth[None], num_classes, ignore))
     return torch.cat(parts).cpu().numpy()

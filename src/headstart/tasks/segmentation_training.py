@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Int64, UInt8
+from jaxtyping import Int64
 from torch import nn
 
 from headstart.config.files import frame_names_text
@@ -22,35 +22,25 @@ from headstart.data.checks.overlaps import overlaps
 from headstart.data.decoded_frames import Decoded, channel_statistics, decode
 from headstart.data.files import merged
 from headstart.data.folds import fold_splits
-from headstart.data.framing import resize_image, resize_mask
 from headstart.data.label_map import IGNORE
 from headstart.data.layouts.dataset import LABELLED, Dataset, pooled
-from headstart.data.pictures.frame import read_frame
 from headstart.errors import DataError, Finding
 from headstart.models.encoder_unet import make_segmenter
 from headstart.models.unet import MULTIPLE
-from headstart.plots import curves, sheets
-from headstart.records.calibration import CALIBRATION, to_json
-from headstart.scores import overlap
-from headstart.scores import segmentation as segmentation_scores
-from headstart.scores.frames_csv import frames_csv
 from headstart.seeding import generator, key
-from headstart.system.disk import write_atomic, write_json
+from headstart.system.disk import write_atomic
 from headstart.tasks.budgets import LABELS, labelled_indices
-from headstart.tasks.calibration import calibrate_segmenter
-from headstart.tasks.class_maps import count_frames, segment_decoded
 from headstart.tasks.code_snippets import onnx_code
 from headstart.tasks.interface import CardFacts, Prepared, Scored, Stage
 from headstart.tasks.mismatches import fitting_recipe, mismatches, sampled_windows
 from headstart.tasks.segmentation import hash_of_groups, hashes_of_labels, recipe_of
 from headstart.tasks.segmentation_batches import frame_batches, tile_batches
+from headstart.tasks.segmentation_scoring import write_scores
 from headstart.tasks.weaknesses import weak_classes
 from headstart.tasks.window_sample import Part, count_windows, sample
 from headstart.training.fit import State
 from headstart.training.placement import in_bfloat16, placed
 from headstart.training.starts import Moved, Source, start_of
-
-_ON_SHEET = 2_000_000  # pixels; pictures on a sheet are some 300 pixels wide
 
 
 def prepare(config: RunConfig, dataset: Dataset, cache: Path) -> Prepared:
@@ -107,9 +97,8 @@ def prepare(config: RunConfig, dataset: Dataset, cache: Path) -> Prepared:
     def score(model: nn.Module, state: State, out: Path) -> Scored:
         budget_names = [train_split.names[i] for i in budget_indices]
         write_atomic(out / LABELS, frame_names_text(budget_names))
-        counts, scores = _score(model, dataset, scored, config, recipe, out, state, device)
-        args = (model, validation, scored, config.score, config.size, device, dataset.ignore)
-        write_json(out / CALIBRATION, to_json(calibrate_segmenter(*args)))
+        args = (model, dataset, validation, scored, config, recipe, out, state)
+        counts, scores = write_scores(*args)
         prints = {name: split.prints for name, split in splits.items()}
         shared = overlaps(prints, budget_indices, config.score, cache)
         facts = _card_facts(
@@ -207,58 +196,6 @@ def _decoded_fold(dataset: Dataset, config: RunConfig, cache: Path) -> tuple[Dat
     if empty := no_foreground(name for name, part in learns if not part.present[:, 1:].any()):
         raise DataError(empty)
     return replace(dataset, splits=in_fold), (*parts, pool.subset(splits["test"]))
-
-
-def _score(
-    model: nn.Module,
-    dataset: Dataset,
-    data: Decoded,
-    config: RunConfig,
-    recipe: Recipe,
-    out: Path,
-    state: State,
-    device: torch.device,
-) -> tuple[Int64[np.ndarray, "n k 3"], dict[str, Any]]:
-    names = dataset.label_map.names
-    frames = dataset.splits[config.score]
-    area, tile = recipe.min_area, config.size
-    counts = count_frames(model, data, len(names), device, area, tile, dataset.ignore)
-    scores = {"split": config.score, **segmentation_scores.score(counts, names)}
-    write_atomic(out / "frames.csv", frames_csv(counts, data.names, names))
-    assert state.best is not None
-    title = f"{recipe.name} recipe, {Path(config.start).name}, seed {config.seed}"
-    write_atomic(out / "curves.png", curves.curves(state.history, state.best["epoch"], title))
-    chosen = sheets.choose_examples(overlap.dice_of_frames(counts))
-    shown = data.subset([i for _, i in chosen])
-    # pictures first: while a large one is decoded, its masks need not be in memory
-    images = [_on_sheet(read_frame(frames[i], dataset.root)) for _, i in chosen]
-    maps = segment_decoded(model, shown, tile, device, area)
-    examples = [
-        _example(f"{kind}: {frames[i].name}", image, truth, m.cpu().numpy())
-        for (kind, i), image, truth, m in zip(chosen, images, shown.truth, maps, strict=True)
-    ]
-    sheet = sheets.predictions(examples, names, f"{config.score} frames")
-    write_atomic(out / "predictions.png", sheet)
-    return counts, scores
-
-
-def _on_sheet(image: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h2 w2 3"]:
-    """Return a picture no larger than a sheet shows it."""
-    height, width = image.shape[:2]
-    scale = min(1.0, (_ON_SHEET / (height * width)) ** 0.5)
-    return resize_image(image, (max(1, round(height * scale)), max(1, round(width * scale))))
-
-
-def _example(
-    caption: str,
-    image: UInt8[np.ndarray, "h w 3"],
-    truth: UInt8[np.ndarray, "h2 w2"],
-    prediction: UInt8[np.ndarray, "h2 w2"],
-) -> sheets.Example:
-    """Return a row of the sheet, with the masks at the picture's size."""
-    height, width = image.shape[:2]
-    masks = (resize_mask(mask, (height, width)) for mask in (truth, prediction))
-    return sheets.Example(caption, image, *masks)
 
 
 def _card_facts(

@@ -23,8 +23,7 @@ from headstart.scores import classification as classification_scores
 from headstart.scores import segmentation as segmentation_scores
 from headstart.scores.frames_csv import FRAMES, answers_csv, frames_csv
 from headstart.system.disk import write_atomic, write_json
-from headstart.tasks.calibration import calibrate_segmenter, calibration
-from headstart.tasks.class_maps import count_frames
+from headstart.tasks.calibration import calibration, count_and_calibrate
 from headstart.training.checkpoint import load_weights
 from headstart.training.features import prepared
 from headstart.training.placement import placed
@@ -58,12 +57,12 @@ def segment_together(
     args = (frames, config.size, label_map, dataset.root, cache)
     data = decode(*args, framing=config.framing)
     network, area = placed(together, device), min(map(_min_area, runs))
-    counts = count_frames(network, data, len(names), device, area, config.size, dataset.ignore)
-    write_atomic(out / FRAMES, frames_csv(counts, data.names, names))
     held_out = (dataset.splits["validation"], config.size, label_map, dataset.root, cache)
     validation = decode(*held_out, framing=config.framing)
-    of_data = (validation, data, config.score, config.size, device, dataset.ignore)
-    write_json(out / CALIBRATION, to_json(calibrate_segmenter(network, *of_data)))
+    of_data = (validation, data, config.score, len(names), area, config.size, device)
+    counts, record, _ = count_and_calibrate(network, *of_data, dataset.ignore)
+    write_json(out / CALIBRATION, to_json(record))
+    write_atomic(out / FRAMES, frames_csv(counts, data.names, names))
     return {"split": config.score, **segmentation_scores.score(counts, names)}
 
 

@@ -20,6 +20,9 @@ Corners = list[tuple[int, int]]
 Answer = Callable[[UInt8[np.ndarray, "n 3 h w"], Corners], Float32[np.ndarray, "n k h w"]]
 """A network: from windows, and the row and column where each begins, to class probabilities."""
 
+Seen = Callable[[slice, Float32[np.ndarray, "k n w"]], None]
+"""Hears some rows of a picture and the class probabilities of their pixels, each row once."""
+
 _BATCH = 8
 _AT_ONCE = 1 << 24  # classes times pixels whose probabilities are kept
 
@@ -80,7 +83,11 @@ def _weights(side: int) -> Float32[np.ndarray, " n"]:
 
 
 def class_map(
-    picture: UInt8[np.ndarray, "h w 3"], window: tuple[int, int], answer: Answer, min_area: float
+    picture: UInt8[np.ndarray, "h w 3"],
+    window: tuple[int, int],
+    answer: Answer,
+    min_area: float,
+    seen: Seen | None = None,
 ) -> UInt8[np.ndarray, "h w"]:
     """Return the most probable class of each pixel of a picture, by [`blended`][] windows.
 
@@ -91,11 +98,14 @@ def class_map(
         min_area: a foreground class that is the most probable on a smaller share of the picture is
             not predicted there; its pixels get the most probable of the other classes. A picture
             whose probabilities are too many to keep is then segmented once more.
+        seen: hears all probabilities, from above.
     """
     classes = np.empty(picture.shape[:2], np.uint8)
     kept, count = [], 0
     for rows, probs in blended(picture, window, answer):
         classes[rows], count = probs.argmax(0), len(probs)
+        if seen is not None:
+            seen(rows, probs)
         if count * classes.size <= _AT_ONCE:
             kept.append((rows, probs))
     left_out = pixels_by_level(classes, count) / classes.size < min_area
