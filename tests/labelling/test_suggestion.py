@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -12,14 +13,18 @@ import pytest
 import torch
 from PIL import Image
 
+from headstart.data.framing import framed
 from headstart.data.layouts.picture_folder import find_pictures
 from headstart.data.layouts.recognise import open_dataset
+from headstart.data.pictures.frame import read_frame
 from headstart.errors import DataError
 from headstart.inference.finished_run import read_finished_run
+from headstart.inference.opening import open_segmenter
 from headstart.inference.segmenter import Segmenter
 from headstart.labelling.known_frames import known_of
 from headstart.labelling.suggestion import look, suggest, uncertainty
 from headstart.runs.run import train
+from headstart.scores.calibration import calibrated
 from headstart.verbs.suggest import suggest as suggest_verb
 from tests.conftest import Silent, tiny
 
@@ -32,6 +37,27 @@ def test_uncertainty_is_entropy_from_none_to_all() -> None:
     sure[:, 2] = 1
     values = uncertainty(torch.cat([even, sure, (even + sure) / 2]))
     assert values[0] == pytest.approx(1) and values[1] == 0 and 0 < values[2] < 1
+
+
+def test_the_uncertainty_is_that_of_calibrated_probabilities(
+    trained: Path, drawn: Path, tmp_path: Path
+) -> None:
+    run = shutil.copytree(trained, tmp_path / "run")
+    (run / "manifest.json").unlink()  # an older version vouched for nothing
+    path, frames = run / "calibration.json", open_dataset(drawn).unlabelled["train"][:3]
+    segmenter = open_segmenter(trained, "cpu")
+    for temperature in (0.5, 3.0):
+        path.write_text(json.dumps({**json.loads(path.read_text()), "temperature": temperature}))
+        for suggestion in suggest(run, frames, drawn, 3, CPU).picked:
+            picture = framed(read_frame(suggestion.frame, drawn), segmenter.size, "squeeze")
+            probs = segmenter.probabilities(picture.transpose(2, 0, 1)[None])
+            expected = uncertainty(torch.from_numpy(calibrated(probs, temperature, axis=1)))
+            assert suggestion.uncertainty == pytest.approx(float(expected), rel=1e-4)
+    path.unlink()  # of an older version
+    (unsure,) = (s.uncertainty for s in suggest(run, frames[:1], drawn, 1, CPU).picked)
+    picture = framed(read_frame(frames[0], drawn), segmenter.size, "squeeze")
+    plain = uncertainty(torch.from_numpy(segmenter.probabilities(picture.transpose(2, 0, 1)[None])))
+    assert unsure == pytest.approx(float(plain), rel=1e-5)
 
 
 def test_what_has_labels_or_is_held_out_is_left_out(

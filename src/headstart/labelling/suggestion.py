@@ -6,7 +6,8 @@ the entropy of the predicted classes, divided by the largest possible entropy,
 
     u_i = mean(-sum_k p_k log p_k) / log K,    from 0 (certain) to 1 (all classes equal);
 
-its *features* are the output of the encoder's deepest stage, averaged over positions.
+with calibrated probabilities, if the run has a temperature. Its *features* are the output of the
+encoder's deepest stage, averaged over positions.
 
 Near-duplicates of labelled or already picked pictures are never picked, because their labels would
 add nothing; nor are near-duplicates of validation or test frames, because scores would be too good.
@@ -94,6 +95,7 @@ def look(
     root: Path,
     device: torch.device,
     step: Callable[[int], None] = lambda _done: None,
+    temperature: float = 1.0,
 ) -> PictureMeasures:
     """Measure pictures with the network of a run.
 
@@ -106,6 +108,7 @@ def look(
         root: their folder.
         device: where to compute.
         step: hears how many pictures are done.
+        temperature: logits are divided by it for the uncertainty.
 
     Raises:
         DataError: no picture can be read; all of them are named.
@@ -139,10 +142,10 @@ def look(
                 views.append(_views(picture, size, framing))
             counts = [len(of_picture) for of_picture in views]
             for batch in _batches(views):
-                probs = network(to_input(batch, device)).float().softmax(1)
-                uncertain.append(uncertainty(probs).cpu())
-                classes = torch.arange(probs.shape[1], device=device)
-                is_class = probs.argmax(1).flatten(1)[..., None] == classes
+                logits = network(to_input(batch, device)).float()
+                uncertain.append(uncertainty((logits / temperature).softmax(1)).cpu())
+                classes = torch.arange(logits.shape[1], device=device)
+                is_class = logits.argmax(1).flatten(1)[..., None] == classes
                 share.append(is_class.float().mean(1).cpu())
             for found, of_pictures in zip((uncertain, share, deepest), measures, strict=True):
                 of_pictures += _means(found, counts)
@@ -271,6 +274,7 @@ def suggest(
             folder,
             device,
             lambda done: step(before + done, total),
+            finished.temperature,
         )
 
     measures = measure(frames, root, 0)
@@ -287,12 +291,10 @@ def suggest(
     has_labels = nearest(measures.prints, labelled)[1] <= NEAR
     is_held_out = nearest(measures.prints, held_out)[1] <= NEAR
     allowed = ~has_labels & ~is_held_out
-    uncertainties, features, prints = measures.uncertainty, measures.features, measures.prints
-    order, covers = pick(uncertainties, features, covered, prints, allowed, count)
+    unsure, features, prints = measures.uncertainty, measures.features, measures.prints
+    order, covers = pick(unsure, features, covered, prints, allowed, count)
     picked = tuple(
-        Suggestion(
-            measures.frames[i], uncertainties[i].item(), share, tuple(measures.shares[i].tolist())
-        )
+        Suggestion(measures.frames[i], unsure[i].item(), share, tuple(measures.shares[i].tolist()))
         for i, share in zip(order.tolist(), covers.tolist(), strict=True)
     )
     counts = int(has_labels.sum()), int((is_held_out & ~has_labels).sum())
