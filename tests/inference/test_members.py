@@ -19,7 +19,9 @@ from headstart.inference.opening import open_classifier, open_segmenter
 from headstart.labelling.known_frames import known_of
 from headstart.labelling.suggestion import suggest
 from headstart.runs.cross_validation import cross_validate
+from headstart.scores import segmentation as segmentation_scores
 from headstart.studies.study import study
+from headstart.tasks.lookup import labelled_task
 from tests.conftest import Silent, blank_figures, tiny
 from tests.tasks.classifier_runs import classifier
 
@@ -138,10 +140,25 @@ def test_verbs_take_a_study_and_say_which_networks_predict(
     assert scored.scores == of_masks.scores and scored.findings[0].code == "ensemble"
 
 
-def test_folds_are_not_scored_on_pictures_that_they_have_seen(folded: Path, drawn: Path) -> None:
-    for run in (folded, folded / "fold-1"):
+def test_folds_are_not_scored_on_pictures_that_they_have_seen(
+    folded: Path, drawn: Path, tmp_path: Path
+) -> None:
+    """One fold alone is refused, and a file of all; of all, each has pictures that are new to it.
+
+    With one fold for each picture, they give the scores of the cross-validation.
+    """
+    onnx = shutil.copytree(folded, tmp_path / "R") / "model.onnx"
+    export_run(tmp_path / "R", onnx)
+    for run in (folded / "fold-1", onnx):
         with pytest.raises(UsageError, match="seen-in-training"):
             headstart.evaluate(run, drawn, device="cpu")
+    together, of_test = headstart.evaluate(folded, drawn, device="cpu"), 5
+    counts = labelled_task("segmentation").read_counts(folded)
+    rows = [i for i, name in enumerate(counts.frames) if name.startswith("test/")]
+    assert len(rows) == of_test
+    expected = segmentation_scores.score(counts.counts[rows], counts.names)
+    assert together.scores == {"split": "test", **expected}
+    assert "the one of them that has not seen it" in together.findings[0].message
 
 
 def test_folds_are_scored_on_other_data(folded: Path, drawn: Path, tmp_path: Path) -> None:

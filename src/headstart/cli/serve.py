@@ -46,13 +46,15 @@ def serve(
     about = find_about(run)
     address = bind(host, port)
 
-    from headstart.inference.members import told
+    from headstart.inference.members import members_of, told
     from headstart.inference.opening import open_segmenter
 
     segmenter = open_segmenter(run, device)
     for finding in told(run):
         say(str(finding))
-    samples = find_samples(about.config, about.run, segmenter.label_map, data)
+    members = members_of(run)
+    fold = members.runs[0] if members is not None and members.crossed else None
+    samples = find_samples(about.config, about.run, segmenter.label_map, data, fold)
     app = make_app(Served(segmenter, about, samples), host, secret)
     if samples.missing:
         say(f"The page offers no test frames to try: {samples.missing}")

@@ -58,6 +58,7 @@ class Classifier:
     digest: str
     probabilities: Callable[[Small], Float32[np.ndarray, "n k"]]
     temperature: float = 1.0
+    unseen: Callable[[str], Classifier] | None = None
 
     task: ClassVar[str] = "classification"
     dataset: ClassVar[type] = ClassDataset
@@ -87,13 +88,20 @@ class Classifier:
     @classmethod
     def from_run(cls, run: FinishedRun, device: Device, mirror: bool = False) -> Classifier:
         """See the interface."""
+        return cls.of_network(cls.network(run), run, device, mirror)
+
+    @classmethod
+    def of_network(
+        cls, own: Network, run: FinishedRun, device: Device, mirror: bool = False
+    ) -> Classifier:
+        """See the interface."""
         import torch
 
         from headstart.models.averaged import Mirrored
         from headstart.training.features import prepared
         from headstart.training.placement import placed
 
-        own, size = cls.network(run), run.facts.size
+        size = run.facts.size
         network = placed(Mirrored(own) if mirror else own, device)
 
         def to_input(pictures: Small) -> Float[Tensor, "b 3 h w"]:
@@ -255,7 +263,12 @@ def classes_of_split(
         raise UsageError(Finding("no-such-split", "error", message))
     with tempfile.TemporaryDirectory() as cache:
         pictures = read_labelled_pictures(dataset, split, classifier.size, Path(cache))
-        return pictures, classifier.probabilities(list(pictures.images))
+        images = list(pictures.images)
+        if classifier.unseen is None:
+            return pictures, classifier.probabilities(images)
+        pairs = zip(pictures.names, images, strict=True)
+        each = [classifier.unseen(name).probabilities([image]) for name, image in pairs]
+        return pictures, np.concatenate(each)
 
 
 def write_classes(

@@ -13,7 +13,7 @@ from headstart.config.files import read_config
 from headstart.config.records import RunConfig
 from headstart.data.files import listing, merged
 from headstart.data.label_map import IGNORE, LabelMap
-from headstart.data.layouts.dataset import LABELLED, Dataset, frames_of
+from headstart.data.layouts.dataset import Dataset, frames_of
 from headstart.data.layouts.pairing import composed
 from headstart.data.pictures.frame import Frame
 from headstart.data.pictures.masks import read_labelled
@@ -22,11 +22,11 @@ from headstart.inference.mask_files import class_map, unknown_values, values_in
 from headstart.inference.mask_scores import count_pixels
 from headstart.inference.members import members_of
 from headstart.inference.onnx_file import is_onnx
-from headstart.inference.opening import kind_for, open_predictor
-from headstart.records.run_records import read_environment
+from headstart.inference.opening import kind_for, open_for_split
 from headstart.records.vouching import CONFIG, holds_run
 from headstart.scores import segmentation as segmentation_scores
 from headstart.tasks.lookup import labelled_task
+from headstart.tasks.out_of_fold import are_theirs
 
 
 def evaluate_run(
@@ -35,7 +35,9 @@ def evaluate_run(
     """Return all scores of a finished run on a split, as in its ``scores.json``.
 
     Args:
-        run: the run's folder, or its ONNX file.
+        run: the run's folder, or its ONNX file. Of a cross-validation, or of a study with folds,
+            each labelled picture of their own dataset is predicted by the networks that have not
+            seen it, one of each seed.
         dataset: what opening a dataset of any task gave.
         split: the name of a split.
         device: ``"cpu"``, ``"cuda"`` or ``"auto"``.
@@ -45,36 +47,49 @@ def evaluate_run(
     Raises:
         DataError: the run is not finished or of another task, its classes are not the dataset's, or
             pictures cannot be read; all of them are named.
-        UsageError: there is no such split or device, or the run is one of folds of this dataset.
+        UsageError: there is no such split or device; or the run is a single fold of this dataset,
+            or the ONNX file of folds.
     """
+    return evaluated(run, dataset, split, device, mirror)[0]
+
+
+def evaluated(
+    run: Path, dataset: Any, split: str, device: str = "auto", mirror: bool = False
+) -> tuple[dict[str, Any], tuple[Finding, ...]]:
+    """Return what [`evaluate_run`][] does, and which networks predict together, if several do."""
     _refuse_seen(run, dataset)
-    predictor = open_predictor(run, device, kind_for(dataset), mirror)
-    return {**predictor.evaluate(dataset, split), **({"tta": "mirror"} if mirror else {})}
+    predictor, findings = open_for_split(run, dataset, split, device, mirror)
+    scores = predictor.evaluate(dataset, split)
+    return {**scores, **({"tta": "mirror"} if mirror else {})}, findings
 
 
-def _refuse_seen(folder: Path, dataset: Any) -> None:
-    """Refuse to score networks of folds on the pictures that the folds were dealt from.
+def _refuse_seen(run: Path, dataset: Any) -> None:
+    """Refuse to score networks of folds on pictures that they may have seen.
 
     Raises:
-        UsageError: the dataset is theirs; each of its labelled pictures trained some of them.
+        UsageError: the run is one fold, or one file of several, and the dataset is theirs.
     """
-    folder = folder.parent if is_onnx(folder) else folder
+    folder = run.parent if is_onnx(run) else run
     if not (folder / CONFIG).exists() or not holds_run(folder):
         return
     members = members_of(folder)
-    run = members.runs[0] if members else folder
-    config = read_config(run / CONFIG)
+    if members is not None and not is_onnx(run):
+        return  # each picture is predicted by those that have not seen it
+    fold = members.runs[0] if members else folder
+    config = read_config(fold / CONFIG)
     if not isinstance(config, RunConfig) or config.folds is None:
         return
     if kind_for(dataset).task != config.task:  # opening the run says so
         return
-    now = labelled_task(config.task).hashes(dataset, config, run)
-    if now[LABELLED] == read_environment(run).data.get(LABELLED):
+    if are_theirs(labelled_task(config.task), fold, dataset):
         message = (
-            f"{folder} was trained in folds of these labelled pictures: whichever split is scored, "
-            "networks have seen its pictures in training"
+            f"{run} was trained in folds of these labelled pictures: whichever split is scored, "
+            "it has seen some of its pictures in training"
         )
-        hint = "its scores on pictures that they have not seen are in scores.json of each run"
+        hint = (
+            "give the cross-validation or the study: each picture is then predicted by the "
+            "networks that have not seen it"
+        )
         raise UsageError(Finding("seen-in-training", "error", message, hint))
 
 

@@ -62,7 +62,7 @@ def _count_batch(
         truths.append(truth)
     if not findings:
         sizes = [(truth.shape[0], truth.shape[1]) for truth in truths]
-        maps = maps_of(segmenter, small, sizes)
+        maps = maps_of(segmenter.of(frames[0].name), small, sizes)
         for row, predicted, truth in zip(counts, maps, truths, strict=True):
             row[:] = count_pixels(predicted, truth, len(row))
     return findings

@@ -125,7 +125,8 @@ def _predict_batch(
 ) -> list[str]:
     """Write masks and overlays; return the masks that were there and are others."""
     kept = []
-    maps = maps_of(segmenter, [p.small for p in pictures], [p.size for p in pictures])
+    own = segmenter.of(pictures[0].frame.name)  # the only picture, if networks differ
+    maps = maps_of(own, [p.small for p in pictures], [p.size for p in pictures])
     for picture, indices in zip(pictures, maps, strict=True):
         name, image = picture.frame.name, picture.image
         if image is None:
@@ -150,7 +151,7 @@ def _write_probabilities(
     """
     for picture in pictures:
         name, size = picture.frame.name, picture.size
-        rows = probability_rows(segmenter, picture.small, size)
+        rows = probability_rows(segmenter.of(name), picture.small, size)
         probability_files.write_probabilities(out, name, rows, size, segmenter, form)
         give_back(len(segmenter.names) * size[0] * size[1])
 

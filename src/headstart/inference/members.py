@@ -28,16 +28,23 @@ class Members:
         task: their task.
         words: which they are, and why these.
         together: the folder with records of them as one; None if there is none.
+        crossed: the cross-validations that they are the folds of, one for each seed; none for
+            seeds without folds.
     """
 
     runs: tuple[Path, ...]
     task: str
     words: str
     together: Path | None = None
+    crossed: tuple[Path, ...] = ()
 
 
-def told(folder: Path) -> tuple[Finding, ...]:
+def told(folder: Path, unseen: bool = False) -> tuple[Finding, ...]:
     """Return which runs predict together, as a finding; nothing for a single run or a file.
+
+    Args:
+        folder: of a run, a cross-validation or a study.
+        unseen: whether each picture is predicted by those alone that have not seen it.
 
     Raises:
         DataError: as [`members_of`][].
@@ -46,6 +53,10 @@ def told(folder: Path) -> tuple[Finding, ...]:
     if members is None:
         return ()
     message = f"{len(members.runs)} networks predict, by their mean probability: {members.words}"
+    if unseen:
+        seeds = len(members.crossed)
+        which = f"the {seeds} of them that have" if seeds > 1 else "the one of them that has"
+        message += f"; its folds hold these pictures, and each is predicted by {which} not seen it"
     return (Finding("ensemble", "info", message),)
 
 
@@ -68,7 +79,7 @@ def members_of(folder: Path) -> Members | None:
     if not isinstance(config, RunConfig) or config.folds is None or config.fold is not None:
         return None
     words = f"the {config.folds} folds of {folder}"
-    return Members(_folds(folder, config.folds), config.task, words, folder)
+    return Members(_folds(folder, config.folds), config.task, words, folder, (folder,))
 
 
 def _folds(folder: Path, folds: int) -> tuple[Path, ...]:
@@ -109,8 +120,9 @@ def _of_study(folder: Path) -> Members:
         f"{value:.3f})"
     )
     ensemble = folder / ENSEMBLES / name
-    together = ensemble if _are_members(runs, folder, ensemble) else None
-    return Members(tuple(runs), study.task, words, together)
+    together = ensemble if _are_members(chosen, folder, ensemble) else None
+    crossed = () if study.folds is None else tuple(chosen)
+    return Members(tuple(runs), study.task, words, together, crossed)
 
 
 def _are_members(runs: list[Path], study: Path, ensemble: Path) -> bool:

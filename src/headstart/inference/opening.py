@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import functools
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from headstart.config.files import read_config
+from headstart.errors import Finding
 from headstart.inference.classifier import Classifier
 from headstart.inference.finished_run import FinishedRun, read_finished_run
-from headstart.inference.members import members_of
+from headstart.inference.members import members_of, told
 from headstart.inference.onnx_file import OnnxFile, is_onnx, read_onnx
 from headstart.inference.predictor import Predictor, PredictorKind
 from headstart.inference.segmenter import Segmenter
+from headstart.tasks.lookup import labelled_task
+from headstart.tasks.out_of_fold import Unseen, are_theirs, unseen_by
 
 PREDICTORS: dict[str, PredictorKind] = {
     kind.task: kind for kind in (Segmenter, Classifier)
@@ -53,6 +58,70 @@ def open_predictor(
     chosen = torch.device(pick_device(device))
     run = read_finished_run(run_or_onnx)
     return kind_of_run(run, expected).from_run(run, chosen, mirror)
+
+
+def open_for_split(
+    run_or_onnx: Path, dataset: Any, split: str, device: str = "auto", mirror: bool = False
+) -> tuple[Predictor, tuple[Finding, ...]]:
+    """Return the trained network for a split of an opened dataset, and which networks predict.
+
+    If folds were dealt from the labelled pictures of this dataset, networks of other folds have
+    seen each of them: it is then predicted by those that have not, one of each seed.
+
+    Args:
+        run_or_onnx: as of [`open_predictor`][].
+        dataset: what opening a dataset of any task gave.
+        split: the name of one of its splits.
+        device: as of [`open_predictor`][].
+        mirror: as of [`open_predictor`][].
+
+    Raises:
+        DataError, UsageError, MissingExtraError: as [`open_predictor`][].
+    """
+    kind = kind_for(dataset)
+    if is_onnx(run_or_onnx):
+        return open_predictor(run_or_onnx, device, kind, mirror), ()
+    members, task = members_of(run_or_onnx), labelled_task(kind.task)
+    if (
+        members is None
+        or members.task != kind.task
+        or not members.crossed
+        or split not in dataset.splits
+        or not are_theirs(task, members.runs[0], dataset)
+    ):
+        return open_predictor(run_or_onnx, device, kind, mirror), told(run_or_onnx)
+    unseen = unseen_by(task, members.crossed, dataset.splits)
+    predictor = _out_of_fold(run_or_onnx, kind, unseen, split, device, mirror)
+    return predictor, told(run_or_onnx, unseen=True)
+
+
+def _out_of_fold(
+    folder: Path, kind: PredictorKind, unseen: Unseen, split: str, device: str, mirror: bool
+) -> Predictor:
+    """Return what predicts each picture of a split by networks that have not seen it."""
+    import torch
+
+    from headstart.models.averaged import Averaged
+    from headstart.system.devices import pick_device
+
+    chosen, run = torch.device(pick_device(device)), read_finished_run(folder)
+    kind_of_run(run, kind)
+    members = {member.folder: member for member in run.members}
+    network = functools.cache(lambda fold: kind.network(members[fold]))  # pictures share them
+
+    def together(folds: tuple[Path, ...]) -> Any:
+        some = tuple(members[fold] for fold in folds)
+        least = min(member.facts.min_area for member in some)
+        facts = run.facts.model_copy(update={"min_area": least})
+        of_some = replace(run, members=some, facts=facts, digest=f"{run.digest} out of fold")
+        return kind.of_network(Averaged(map(network, folds)).eval(), of_some, chosen, mirror)
+
+    recent = functools.lru_cache(maxsize=1)(together)
+    any_folds = next(iter(unseen.testers.values()))
+    whole: Predictor = replace(
+        together(any_folds), unseen=lambda name: recent(unseen.of(name, split))
+    )
+    return whole
 
 
 def open_segmenter(run_or_onnx: Path, device: str = "auto", mirror: bool = False) -> Segmenter:

@@ -6,7 +6,7 @@ run or an ONNX file as the right [`Predictor`][], and everything else calls its 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar, runtime_checkable
@@ -115,6 +115,13 @@ class Predictor(Protocol):
     def temperature(self) -> float:
         """The temperature that calibrates its probabilities."""
 
+    @property
+    def unseen(self) -> Callable[[str], Predictor] | None:
+        """From the name of a picture of a split to a network that has not seen it in training.
+
+        None: the same network predicts every picture.
+        """
+
     @staticmethod
     def refusal(path: Path, task: str, network: str) -> DataError:
         """Return the error for a run or file of another task.
@@ -137,6 +144,19 @@ class Predictor(Protocol):
             run: the run.
             device: where to compute.
             mirror: predict the mean probability of each picture and of its mirror image.
+        """
+
+    @classmethod
+    def of_network(
+        cls, own: Network, run: FinishedRun, device: Device, mirror: bool = False
+    ) -> Predictor:
+        """Return a network that has been made, ready for use.
+
+        Args:
+            own: with its weights, on any device, in evaluation mode.
+            run: what else is known of it; its weights are not read.
+            device: as of [`from_run`][].
+            mirror: as of [`from_run`][].
         """
 
     @classmethod

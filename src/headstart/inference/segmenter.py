@@ -69,6 +69,7 @@ class Segmenter:
             without padding.
         temperature: brings these probabilities, at any size, closer to how often the class is
             right: see [`calibrated`][headstart.scores.calibration.calibrated].
+        unseen: see the interface.
     """
 
     size: tuple[int, int]
@@ -79,6 +80,7 @@ class Segmenter:
     probabilities: Callable[[Pictures], Float32[np.ndarray, "n k h w"]]
     framed_maps: Callable[[Pictures, PictureSizes, PictureSizes], list[UInt8[np.ndarray, "_ _"]]]
     temperature: float = 1.0
+    unseen: Callable[[str], Segmenter] | None = None
 
     task: ClassVar[str] = "segmentation"
     dataset: ClassVar[type] = Dataset
@@ -86,8 +88,15 @@ class Segmenter:
 
     @property
     def batch(self) -> int:
-        """The number of pictures to predict at once: one if they keep their own size."""
-        return 1 if self.framing == "tile" else _BATCH
+        """The number of pictures to predict at once.
+
+        One if they keep their own size, or if the networks differ between them.
+        """
+        return 1 if self.framing == "tile" or self.unseen is not None else _BATCH
+
+    def of(self, name: str) -> Segmenter:
+        """Return what predicts the picture of this name."""
+        return self if self.unseen is None else self.unseen(name)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -123,13 +132,19 @@ class Segmenter:
     @classmethod
     def from_run(cls, run: FinishedRun, device: Device, mirror: bool = False) -> Segmenter:
         """See the interface."""
+        return cls.of_network(cls.network(run), run, device, mirror)
+
+    @classmethod
+    def of_network(
+        cls, own: Network, run: FinishedRun, device: Device, mirror: bool = False
+    ) -> Segmenter:
+        """See the interface."""
         import torch
 
         from headstart.models.averaged import Mirrored
         from headstart.tasks.class_maps import segment
         from headstart.training.placement import placed, to_input
 
-        own = cls.network(run)
         network = placed(Mirrored(own) if mirror else own, device)
         min_area = run.facts.min_area
 

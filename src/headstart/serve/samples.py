@@ -15,6 +15,7 @@ from headstart.data.pictures.frame import Frame, read_frame
 from headstart.data.pictures.in_flight import pixels_of
 from headstart.errors import DataError, printable
 from headstart.records.run_records import data_folder, looked_for
+from headstart.tasks.out_of_fold import are_theirs
 from headstart.tasks.segmentation import Segmentation
 
 _SIDE = 160  # pixels of a thumbnail's longer side
@@ -63,7 +64,11 @@ class Samples:
 
 
 def find_samples(
-    config: RunConfig | None, run: Path | None, label_map: LabelMap, data: Path | None
+    config: RunConfig | None,
+    run: Path | None,
+    label_map: LabelMap,
+    data: Path | None,
+    fold: Path | None = None,
 ) -> Samples:
     """Return the frames that a run was scored on.
 
@@ -72,6 +77,7 @@ def find_samples(
         run: the run's folder; ``None`` for a file without a run.
         label_map: the network's classes.
         data: the dataset's present folder; ``None``: the one in ``config``.
+        fold: the run of a fold, if networks of folds predict together.
 
     Raises:
         DataError: ``data`` is not a dataset.
@@ -100,6 +106,11 @@ def find_samples(
         return none(f"{printable(str(root))} does not have the network's classes.")
     if not frames:
         return none(f"{printable(str(root))} has no {split} split.")
+    if fold is not None and are_theirs(Segmentation(), fold, dataset):
+        return none(
+            f"The networks were trained in folds of the labelled frames of {printable(str(root))}: "
+            "some of them have seen each. headstart predict and evaluate leave these out."
+        )
     if run is not None and not _scored(run, frames):
         return none(f"The {split} split now has other frames than the run was scored on.")
     return Samples(split, frames, dataset.root, "", dataset.label_map)

@@ -3,6 +3,8 @@
 For each start, tuning and budget, ``ensembles/START-TUNE-LABELS/`` has ``frames.csv``,
 ``scores.json`` and ``calibration.json``, and in ``members.json`` the runs. They are written when a
 study finishes, while the weights of its runs are there, and written again when seeds are added.
+Where the runs are cross-validations, each picture is predicted by the networks that have not seen
+it, one of each seed.
 """
 
 from __future__ import annotations
@@ -32,19 +34,23 @@ from headstart.tasks.measures import Measures
 def missing(planned: Plan, out: Path, ledger: Ledger) -> dict[str, list[dict[str, Any]]]:
     """Return the ledger's lines of each arm whose seeds are not scored together yet.
 
-    An arm with a single seed, or whose runs have lost their weights, is left out. So are
-    cross-validations, of which each seed has several networks, and studies that an older version
-    finished, which have no folder for it.
+    An arm with a single seed, or whose runs have lost their weights, is left out. So are studies
+    that an older version finished, which have no folder for it.
     """
-    if planned.config.folds is not None or not (out / ENSEMBLES).is_dir():
+    if not (out / ENSEMBLES).is_dir():
         return {}
     return {
         name: lines
         for name, lines in _arms(ledger).items()
         if len(lines) > 1
-        and all((out / line["run"] / WEIGHTS).exists() for line in lines)
+        and all(_has_weights(out / line["run"], planned.config.folds) for line in lines)
         and not _is_written(out / ENSEMBLES / name, _members(lines))
     }
+
+
+def _has_weights(run: Path, folds: int | None) -> bool:
+    runs = [run] if folds is None else [run / f"fold-{k}" for k in range(1, folds + 1)]
+    return all((each / WEIGHTS).exists() for each in runs)
 
 
 def write_ensembles(planned: Plan, out: Path, ledger: Ledger, stop: Callable[[], bool]) -> None:
@@ -87,8 +93,9 @@ def read_ensembles(
 
     Returns:
         For each arm that has been scored together: ``start``, ``tune``, ``labels``, ``seeds``,
-        ``scores``, ``difference`` to the mean of its members, ``low`` and ``high``; and
-        ``calibration``, its temperature and errors, unless an older version scored it.
+        ``scores``, ``difference`` to the mean of its members, ``low`` and ``high``; ``folds``, if
+        its members are cross-validations; and ``calibration``, its temperature and errors, unless
+        an older version scored it.
 
     Raises:
         DataError: a record is damaged.
@@ -103,6 +110,8 @@ def read_ensembles(
         arm = {key: lines[0][key] for key in ("start", "tune", "labels")}
         gain = _gain(together, alone, classes, groups, task.score)
         row = {**arm, "seeds": len(lines), "scores": task.read_scores(folder), **gain}
+        if (folds := read_run_config(out / lines[0]["run"] / CONFIG).folds) is not None:
+            row["folds"] = folds
         if (record := read_calibration(folder)) is not None:
             errors = {
                 f"{name}_{when}": getattr(part, name)
@@ -135,7 +144,14 @@ def together_sentence(row: dict[str, Any], measures: Measures) -> str:
         ends = f" ({level} interval over {measures.units} {row['low']:.3f} to {row['high']:.3f})"
     seeds = f"the {row['seeds']} seeds of {called(row['start'])} together"
     amount = f"{measures.headline} {abs(row['difference']):.3f} {direction}"
-    return f"With {row['labels']} labels, {seeds} score {amount} than one of them on average{ends}."
+    unseen = ""
+    if "folds" in row:
+        unseen = f"; each {measures.unit} is predicted by the {row['seeds']} networks that have "
+        unseen += "not seen it, one of each seed"
+    return (
+        f"With {row['labels']} labels, {seeds} score {amount} than one of them on average{ends}"
+        f"{unseen}."
+    )
 
 
 def _gain(

@@ -82,7 +82,7 @@ def study(
         planned = replanned(planned, out)
         write_atomic(out / "config.json", study_to_json(planned.config))
         # a study that an older version finished stays as it is
-        if planned.todo and planned.config.folds is None:
+        if planned.todo:
             with disk_errors(out):
                 (out / ENSEMBLES).mkdir(exist_ok=True)
         ledger = dict(planned.done)

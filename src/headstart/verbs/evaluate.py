@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from headstart.errors import Finding, UsageError
-from headstart.inference.evaluation import evaluate_masks, evaluate_run
-from headstart.inference.members import told
+from headstart.inference.evaluation import evaluate_masks, evaluated
 from headstart.inference.onnx_file import is_onnx
 from headstart.inference.opening import kind_for
 from headstart.tasks.lookup import find_task
@@ -39,7 +38,8 @@ def evaluate(
 
     Args:
         run_or_masks: a finished run, its ONNX file, or a folder of masks that are named as the
-            frames; of a study or a cross-validation, several networks predict together.
+            frames; of a study or a cross-validation, several networks predict together, with
+            folds each picture of their own dataset by those that have not seen it.
         data: the dataset's folder.
         split: ``"train"``, ``"validation"`` or ``"test"``.
         tta: score the mean probability of each picture and of its mirror image; the scores then
@@ -55,8 +55,7 @@ def evaluate(
     _, open_data = find_task(data)
     dataset = open_data()
     if is_onnx(run_or_masks) or (run_or_masks / "config.json").exists():
-        scores = evaluate_run(run_or_masks, dataset, split, device, tta)
-        return EvaluateResult(scores, () if is_onnx(run_or_masks) else told(run_or_masks))
+        return EvaluateResult(*evaluated(run_or_masks, dataset, split, device, tta))
     if not kind_for(dataset).predicts_masks:
         message = f"{data} has classes, and {run_or_masks} is not a run"
         hint = "give the folder that train wrote, its --out"

@@ -27,7 +27,12 @@ from headstart.inference.format_names import (
     ProbabilityFormat,
 )
 from headstart.inference.members import told
-from headstart.inference.opening import kind_at, open_predictor, open_segmenter
+from headstart.inference.opening import (
+    kind_at,
+    open_for_split,
+    open_predictor,
+    open_segmenter,
+)
 from headstart.inference.predictor import Predictor
 from headstart.inference.segmenter import Segmenter
 from headstart.system.packages import require
@@ -127,7 +132,8 @@ def predict(
 
     Args:
         run: a finished run, or the ONNX file of one; of a study or a cross-validation, several
-            networks predict together.
+            networks predict together, with folds each picture of a split of their own dataset by
+            those that have not seen it.
         source: a picture, a folder of pictures and clips, a clip, or a dataset with ``split``.
         out: where to write; nothing there is overwritten that does not come from the same weights
             and pictures.
@@ -154,8 +160,7 @@ def predict(
     run = Path(run)
     extras = _Extras(None if format == "masks" else format, probabilities)
     network = _Network(run, device, tta)
-    result = _predict(network, Path(source), Path(out), split, extras, masks, step)
-    return replace(result, findings=(*told(run), *result.findings))
+    return _predict(network, Path(source), Path(out), split, extras, masks, step)
 
 
 @dataclass(frozen=True)
@@ -203,11 +208,16 @@ def _predict(
         raise _not_of_pictures(extras, f"{run} is a classifier, which predicts no masks")
     if split is not None:
         dataset = labelled_task(kind.task).open(source)
+        args = (dataset, split, network.device, network.mirror)
+        predictor, together = open_for_split(run, *args)
         if extras.option:
-            frames, predictor = frames_of(dataset, split), network.segmenter()
-            return _predict_frames(predictor, frames, dataset.root, out, extras)
-        predictions = network.predictor().predict_split(dataset, split, out)
-        return _written(predictions.pictures, predictions.files, out)
+            frames = frames_of(dataset, split)
+            result = _predict_frames(predictor, frames, dataset.root, out, extras)
+        else:
+            predictions = predictor.predict_split(dataset, split, out)
+            result = _written(predictions.pictures, predictions.files, out)
+        return replace(result, findings=(*together, *result.findings))
+    together = told(run)
     if is_clip(source):
         if not kind.predicts_masks:
             message = f"{run} is a classifier, which takes pictures; {source} is a clip"
@@ -219,7 +229,7 @@ def _predict(
         warnings = prediction.warnings
         files = {} if prediction.masks is None else {"masks": prediction.masks}
         result = _written(prediction.frames, files, out)
-        return replace(result, clip=prediction, findings=warnings)
+        return replace(result, clip=prediction, findings=(*together, *warnings))
     folder = _find(run, source, kind.predicts_masks)
     if extras.option and not folder.frames:
         raise _not_of_pictures(extras, f"{source} holds only clips")
@@ -228,7 +238,7 @@ def _predict(
         require("video")
     found = (folder, clip_folders, out, extras, masks, step)
     result = _predict_folder(network.predictor(), *found)
-    return replace(result, findings=(*folder.passed_over, *result.findings))
+    return replace(result, findings=(*together, *folder.passed_over, *result.findings))
 
 
 def _not_of_pictures(extras: _Extras, reason: str) -> UsageError:
