@@ -27,6 +27,7 @@ from headstart.data.decoded_frames import Decoded, decode
 from headstart.data.label_map import IGNORE
 from headstart.data.layouts.recognise import open_dataset
 from headstart.data.own_size import cut
+from headstart.inference.predictor import spread
 from headstart.runs.records import environment
 from headstart.scores import overlap
 from headstart.scores.counts import count
@@ -86,9 +87,12 @@ def estimates(
     return np.array(results)
 
 
-def measure(config: RunConfig, cache: Path) -> dict[str, Any]:
+def measure(config: RunConfig, cache: Path, pictures: int | None) -> dict[str, Any]:
     """Train; return how samples of each size choose."""
     dataset = open_dataset(Path(config.data))
+    if pictures is not None:
+        some = spread(dataset.splits["validation"], pictures)
+        dataset = replace(dataset, splits={**dataset.splits, "validation": tuple(some)})
     prepared = prepare(config, dataset, cache)
     network, _ = prepared.network(None)
     (stage,) = prepared.stages(network)
@@ -132,6 +136,7 @@ def measure(config: RunConfig, cache: Path) -> dict[str, Any]:
         "tile": config.size,
         "width": config.width,
         "steps": stage.steps,
+        "epochs": stage.recipe.epochs,
         "pictures": len(validation.names),
         "windows": counts.shape[1],
         "best": float(true.max()),
@@ -150,6 +155,8 @@ def main() -> None:
     parser.add_argument("--width", type=int, default=8)
     parser.add_argument("--steps", type=int, default=1200)
     parser.add_argument("--labels")
+    parser.add_argument("--epochs", type=int, default=40)
+    parser.add_argument("--pictures", type=int, help="validation pictures, evenly spread")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", type=Path, required=True)
     asked = parser.parse_args()
@@ -164,10 +171,15 @@ def main() -> None:
         threads=torch.get_num_threads(),
     )
     config = run_config(options, asked.data)
-    unbounded = config.recipe.model_copy(update={"validation_windows": None})
+    changed = {"validation_windows": None, "epochs": asked.epochs}
+    unbounded = config.recipe.model_copy(update=changed)
     config = config.model_copy(update={"recipe": unbounded})
     with tempfile.TemporaryDirectory() as folder:
-        result = {"schema": 1, "data": asked.data.name, **measure(config, Path(folder))}
+        result = {
+            "schema": 1,
+            "data": asked.data.name,
+            **measure(config, Path(folder), asked.pictures),
+        }
     result["cpu"] = environment("cpu")["cpu"]
     asked.out.write_text(json.dumps(result, indent=2) + "\n")
     print(json.dumps(result, indent=2))

@@ -54,8 +54,8 @@ def test_the_uncertainty_is_that_of_calibrated_probabilities(
         assert picked
         for suggestion in picked:
             picture = framed(read_frame(suggestion.frame, drawn), segmenter.size, "squeeze")
-            probs = segmenter.probabilities(picture.transpose(2, 0, 1)[None])
-            scaled = np.array(calibrated(probs, temperature or 1.0, axis=1))
+            probs = segmenter.probabilities(np.stack([picture.transpose(2, 0, 1)]))
+            scaled = calibrated(probs, temperature or 1.0, axis=1)
             expected = uncertainty(torch.from_numpy(scaled))
             assert suggestion.uncertainty == pytest.approx(float(expected), rel=1e-4)
 
