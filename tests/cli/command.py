@@ -1,14 +1,16 @@
 """``headstart ARGUMENTS`` in processes of their own, for tests of the command line.
 
-They are forked from a server that has loaded torch and done no more. The process of the tests
-cannot be forked as safely: by then it has threads of its own.
+They are forked from a server, ``python -m tests.cli.command``, that has loaded torch and done no
+more. The process of the tests cannot be forked as safely: by then it has threads of its own.
 """
 
 from __future__ import annotations
 
+import functools
 import io
-import multiprocessing
+import json
 import os
+import subprocess
 import sys
 import tempfile
 import traceback
@@ -16,26 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-import torch
-
-import headstart.reports.write
-import headstart.studies.study
 from headstart.cli.main import main
-from headstart.config.recipes import DEFAULT
-from headstart.training.step import make_optimizer
-
-_SERVER = multiprocessing.get_context("forkserver")
-_SERVER.set_forkserver_preload([__name__])
-
-
-def _load() -> None:
-    """What a first optimizer step loads is loaded once, for all children."""
-    layer = torch.nn.Linear(1, 1)
-    layer(torch.zeros(1, 1)).sum().backward()
-    make_optimizer(layer, DEFAULT).step()
-
-
-_load()
 
 
 @dataclass(frozen=True)
@@ -49,27 +32,52 @@ class Done:
 
 def headstart(*arguments: object, cwd: Path | None = None) -> Done:
     """Run ``headstart ARGUMENTS`` and wait for it."""
+    server = _server()
+    assert server.stdin is not None and server.stdout is not None
     with tempfile.TemporaryDirectory() as folder:
         out, err = Path(folder, "stdout"), Path(folder, "stderr")
         words = [str(a) for a in arguments]
-        child = _SERVER.Process(
-            target=_run, args=(out, err, words, cwd or Path.cwd(), dict(os.environ))
-        )
-        child.start()
-        child.join()
-        assert child.exitcode is not None
-        done = Done(child.exitcode, out.read_text(), err.read_text())
+        request = [str(out), str(err), words, str(cwd or Path.cwd()), dict(os.environ)]
+        server.stdin.write(json.dumps(request) + "\n")
+        server.stdin.flush()
+        done = Done(int(server.stdout.readline()), out.read_text(), err.read_text())
     assert "Traceback" not in done.stdout + done.stderr, done.stderr
     return done
 
 
-def _run(
-    out: Path, err: Path, arguments: list[str], cwd: Path, environment: dict[str, str]
-) -> None:
-    os.environ.clear()
-    os.environ.update(environment)
-    with out.open("wb") as stdout, err.open("wb") as stderr:
-        become_headstart(stdout.fileno(), stderr.fileno(), arguments, cwd)
+@functools.cache
+def _server() -> subprocess.Popen[str]:
+    """The server of this process, which ends with it."""
+    command = [sys.executable, "-m", "tests.cli.command"]
+    root = Path(__file__).parents[2]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    return subprocess.Popen(command, cwd=root, text=True, **pipes)
+
+
+def _serve() -> None:
+    """Fork a child for each request, a line on stdin, and answer with its exit status."""
+    import torch
+
+    import headstart.reports.write
+    import headstart.studies.study  # noqa: F401
+    from headstart.config.recipes import DEFAULT
+    from headstart.training.step import make_optimizer
+
+    layer = torch.nn.Linear(1, 1)  # what a first optimizer step loads is loaded once, for all
+    layer(torch.zeros(1, 1)).sum().backward()
+    make_optimizer(layer, DEFAULT).step()
+    for line in sys.stdin:
+        child = os.fork()
+        if child == 0:
+            out, err, arguments, cwd, environment = json.loads(line)
+            os.environ.clear()
+            os.environ.update(environment)
+            os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+            with Path(out).open("wb") as stdout, Path(err).open("wb") as stderr:
+                become_headstart(stdout.fileno(), stderr.fileno(), arguments, Path(cwd))
+        _, status = os.waitpid(child, 0)
+        sys.stdout.write(f"{os.waitstatus_to_exitcode(status)}\n")
+        sys.stdout.flush()
 
 
 def become_headstart(out: int, err: int, arguments: list[str], cwd: Path | None) -> NoReturn:
@@ -93,3 +101,7 @@ def become_headstart(out: int, err: int, arguments: list[str], cwd: Path | None)
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(status)
+
+
+if __name__ == "__main__":
+    _serve()

@@ -77,7 +77,7 @@ def test_they_are_scored_by_their_mean_probability(done: Path, drawn: Path) -> N
     for frame, counts in zip(frames, together.counts, strict=True):
         picture = read_frame(frame, dataset.root)
         folds = [opened[fold] for fold in unseen.of(frame.name)]
-        small = framed(picture, folds[0].size, folds[0].framing).transpose(2, 0, 1)[None]
+        small = framed(picture, folds[0].size, folds[0].framing).transpose(2, 0, 1)[None].copy()
         probs = np.mean([fold.probabilities(small) for fold in folds], axis=0)
         area = min(fold.min_area for fold in folds)
         (expected,) = class_maps(probs, [picture.shape[:2]], area)
@@ -131,14 +131,14 @@ def test_predict_does_not_show_networks_what_they_have_seen(
     assert files.probabilities is not None and files.pictures == 5
     for mask in (tmp_path / "P/masks").iterdir():
         assert mask.read_bytes() == (tmp_path / "Q/masks" / mask.name).read_bytes()
-    unlabelled = drawn / "colorization/train"
+    unlabelled = drawn / "colorization/train_cor"
     new = headstart.predict(done, unlabelled, out=tmp_path / "N", device="cpu")
     assert "4 networks predict" in new.findings[0].message
     assert "not seen" not in new.findings[0].message
 
 
 def test_the_report_shows_them(done: Path, tmp_path: Path) -> None:
-    page = next(p for p in write_report(done, tmp_path) if p.suffix == ".html").read_text()
+    page = next(p for p in write_report(done, out=tmp_path) if p.suffix == ".html").read_text()
     assert page.count("its 2 seeds together") == 2
     assert "each frame is predicted by the 2 networks that have not seen it" in page
 
