@@ -32,7 +32,7 @@ POINTS = {
     "decoding for a run": "headstart.tasks.segmentation_training:_decoded",
     "fit": "headstart.tasks.segmentation_batches:frame_batches",
     "validation": "headstart.tasks.segmentation_training:frame_counts",
-    "scoring": "headstart.tasks.segmentation_training:_score",
+    "scoring": "headstart.tasks.segmentation_training:write_scores",
     "a model card": "headstart.runs.run:model_card",
     "a line of the ledger": "headstart.studies.study:line_of",
     "the ledger": "headstart.studies.study:write_ledger",
