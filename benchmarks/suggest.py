@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from headstart.studies.workers import Work, working
 from scipy.stats import spearmanr
 
 from headstart.config.files import read_frame_names
@@ -41,7 +42,6 @@ from headstart.scores.frames_csv import read_frames_csv
 from headstart.scores.pooled import usable_classes
 from headstart.seeding import generator
 from headstart.studies import statistics as stats
-from headstart.studies.workers import Work, working
 from headstart.system.disk import write_json
 from headstart.system.signals import Stopping
 from headstart.tasks.budgets import LABELS

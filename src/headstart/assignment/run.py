@@ -6,7 +6,6 @@ are not trained again. A part whose data or weights are missing is reported as "
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -37,9 +36,10 @@ from headstart.assignment.sizes_file import FILE, write_chosen
 from headstart.errors import Finding, InterruptedRun, UsageError
 from headstart.runs.folder import strangers
 from headstart.runs.run import train
+from headstart.studies.books import without_checkpoints
 from headstart.studies.hours import Measured
-from headstart.studies.study import study, without_checkpoints
-from headstart.studies.workers import Work, working
+from headstart.studies.several_runs import train_runs
+from headstart.studies.study import study
 from headstart.system.disk import disk_errors, locked
 from headstart.system.signals import Stopping
 from headstart.tasks.pretext import pictures_of
@@ -47,6 +47,7 @@ from headstart.training.listener import Listener
 
 _OURS = (
     ".lock",
+    "claims",
     "a",
     "steplr",
     "constant",
@@ -59,7 +60,6 @@ _OURS = (
     "report.tex",
     "report.pdf",
 )
-_CHECKPOINT_SECONDS = 10.0
 _STUDY = {"1b": "1(b)", "1c": "1(c)", "1d": "1(d)"}
 
 
@@ -173,26 +173,17 @@ def _run_parts(
         constant = without_steplr(homework, frames)
         study(constant, out / "constant", listener, tell, jobs, dataset=frames.dataset)
         yield
-    works = [
-        Work(
-            folder,
-            out / folder,
-            functools.partial(classifier_run, homework, folder, pictures, out),
-            out / "2a" / "cache",
-            _CHECKPOINT_SECONDS,
-            dataset=pictures.dataset,
-        )
-        for folder in folders_of(homework)
-        if pictures is not None and folder not in missing
-    ]
-    if works:
-        names = (part_name(work.about) for work in works)
+    folders = [f for f in folders_of(homework) if pictures is not None and f not in missing]
+    if pictures is not None and folders:
+        about = {folder: part_name(folder) for folder in folders}
         of = f"{homework.model or VGG16} on {homework.fashion_mnist}"
-        listener.part(*names, of=of)
-    for work, scores in working(works, jobs, listener, stopping):
-        without_checkpoints(work.out)
-        accuracy, trivial = scores["accuracy"], scores["trivial"]["accuracy"]
-        tell(f"{part_name(work.about)}: accuracy {accuracy:.4f} (constant {trivial:.4f})")
+        listener.part(*about.values(), of=of)
+        configs = {f: classifier_run(homework, f, pictures, out) for f in folders}
+        place = (out / "2a" / "cache", jobs, listener, stopping, tell, pictures.dataset)
+        for folder, scores in train_runs(out, configs, about, *place):
+            without_checkpoints(out / folder)
+            accuracy, trivial = scores["accuracy"], scores["trivial"]["accuracy"]
+            tell(f"{about[folder]}: accuracy {accuracy:.4f} (constant {trivial:.4f})")
     yield
     if new_pictures is not None and NEW_DATA in chosen and NEW_DATA not in missing:
         listener.part(part_name(NEW_DATA), of="an entirely new dataset")

@@ -30,6 +30,7 @@ from headstart.cli.study import study
 from headstart.cli.suggest import suggest
 from headstart.cli.train import train
 from headstart.errors import Finding, HeadstartError
+from headstart.system.memory import out_of_memory
 
 app = typer.Typer(
     name="headstart",
@@ -84,10 +85,7 @@ def main() -> None:
         say(str(Finding("disk", "error", f"{where}{error.strerror or error}", hint)))
         _leave(74)
     except (MemoryError, RuntimeError) as error:
-        # torch raises RuntimeError for it on a CPU, and a subclass on a GPU
-        words = str(error).lower()
-        memory = isinstance(error, MemoryError) or "out of memory" in words
-        if not memory and "can't allocate memory" not in words:
+        if not out_of_memory(error):
             raise
         hint = "choose a smaller --size, or a smaller batch in a recipe of your own"
         say(str(Finding("memory", "error", "out of memory", hint)))

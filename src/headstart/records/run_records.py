@@ -94,6 +94,11 @@ class Environment(Record):
         cpu: the processor.
         cores: how many the machine has.
         gpu: the GPU that trained; None if it was the processor.
+        executor: what started the run: ``"local"``, or a cluster's. Like the next three, older
+            versions did not record it.
+        host_class: the kind of machine, without its name.
+        device: the device that trained.
+        precision: of the products in training.
         threads: how many computed.
         data: SHA-256 of the inputs, by name.
         data_path: path from the run's folder to a dataset that was given by a relative path; older
@@ -112,6 +117,10 @@ class Environment(Record):
     cpu: str
     cores: int | None
     gpu: str | None
+    executor: str | None = None
+    host_class: str | None = None
+    device: str | None = None
+    precision: str | None = None
     threads: int
     data: dict[str, str]
     data_path: str | None = None

@@ -22,12 +22,14 @@ CONFIG = "config.json"
 MANIFEST = "manifest.json"
 LEDGER = "ledger.jsonl"
 STUDY = "study.json"
+UNITS = "units.json"
 _SEAL = "sha256"
 _HASH = re.compile("[0-9a-f]{64}")
 _SETTINGS = {"schema", "data", "model", "recipe", "threads"}  # in every config.json
 _REPAIR = "restore it from a copy; or delete the run's folder and repeat the command that made it"
 _REPAIRS = {
     STUDY: f"repeat the study's command: it writes {STUDY} again from the finished runs",
+    UNITS: f"delete it and repeat the study's command, which writes {UNITS} again",
     LEDGER: "restore it from a copy; or remove this line, delete the folder of its run, and repeat "
     "the study's command",
     MANIFEST: f"{_REPAIR}; if headstart did not write this {MANIFEST}, move it to another folder",

@@ -45,6 +45,7 @@ from headstart.runs.records import record_environment, refuse_changed_data
 from headstart.runs.run import train
 from headstart.runs.seen_starts import refuse_seen_starts
 from headstart.scores.frames_csv import FRAMES
+from headstart.system.claims import Claim
 from headstart.system.disk import disk_errors, json_text, locked, write_atomic, write_json
 from headstart.system.signals import Stopping
 from headstart.tasks.budgets import budget_too_large, sizes_in_folds
@@ -64,6 +65,7 @@ def cross_validate(
     cache: Path | None = None,
     pretext_runs: Sequence[Path] | None = None,
     dataset: Any = None,
+    claim: Claim | None = None,
 ) -> dict[str, Any]:
     """Train and score the folds of a cross-validation in ``out``, or resume it.
 
@@ -75,6 +77,7 @@ def cross_validate(
         cache: folder for decoded pictures; by default inside ``out``.
         pretext_runs: folder of the pretext that each fold starts from; by default inside ``out``.
         dataset: result of the task's ``open`` for ``config.data``; opened here by default.
+        claim: as of [`train`][headstart.runs.run.train].
 
     Returns:
         The content of ``scores.json``: the scores over all labelled pictures.
@@ -107,12 +110,15 @@ def cross_validate(
             if pretext_run is None and each.pretext is not None and each.pretext.fold is None:
                 pretext_run = out / "start"  # all folds share it
             try:
-                train(each, run, listener, checkpoint_seconds, cache, pretext_run, dataset)
+                train(each, run, listener, checkpoint_seconds, cache, pretext_run, dataset, claim)
             except InterruptedRun:
                 message = f"stopped in fold {each.fold} of {config.folds}; saved in {out}"
                 hint = f"run the same command again to resume (--out {out}, without --fresh)"
                 raise stopping.interrupted(Finding("interrupted", "info", message, hint)) from None
-        return _write_records(config, task, runs, out)
+        if claim is not None:
+            claim.check()
+        executor = "local" if claim is None else claim.holder.executor
+        return _write_records(config, task, runs, out, executor)
 
 
 def in_fold(config: RunConfig, dataset: Any, fold: int) -> RunConfig:
@@ -129,7 +135,7 @@ def in_fold(config: RunConfig, dataset: Any, fold: int) -> RunConfig:
 
 
 def _write_records(
-    config: RunConfig, task: LabelledTask, runs: Sequence[Path], out: Path
+    config: RunConfig, task: LabelledTask, runs: Sequence[Path], out: Path, executor: str
 ) -> dict[str, Any]:
     """Write what a run has, from the records of the folds; the scores last."""
     scores = task.write_pooled(runs, out)
@@ -147,7 +153,7 @@ def _write_records(
     seen = [e.start_pictures for e in environments if e.start_pictures is not None]
     if seen:  # that of the fold whose start has seen most
         facts["start_pictures"] = max(seen, key=lambda s: s.copies + s.near).model_dump()
-    record_environment(out, config, first.data, facts)
+    record_environment(out, config, first.data, facts, executor)
     calibrations = [read_calibration(run) for run in runs]
     known = [record for record in calibrations if record is not None]
     if len(known) == len(runs):  # an older version finished no fold

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import MappingProxyType
@@ -16,10 +16,11 @@ from headstart.errors import DataError, Finding
 from headstart.records.run_records import ENVIRONMENT, METRICS, TIMING, path_from, read_environment
 from headstart.records.vouching import mend_lines
 from headstart.system.disk import disk_errors, write_atomic, write_json
+from headstart.system.host import host_class
 from headstart.system.processor import cpu_model
 from headstart.tasks.interface import Task
 from headstart.training.collapse import collapse
-from headstart.training.listener import Listener, Row
+from headstart.training.listener import Listener, Row, ignore
 
 
 class Recording:
@@ -35,6 +36,7 @@ class Recording:
         stage: name of the stage; empty for the last. Earlier stages write their metrics to a
             subfolder of this name; timing of all stages goes to one file.
         constant: of the best constant prediction; see [`collapse`][].
+        before_writing: called before an epoch is written; what it raises goes to the training.
     """
 
     def __init__(
@@ -43,8 +45,10 @@ class Recording:
         out: Path,
         stage: str = "",
         constant: Mapping[str, float] = MappingProxyType({}),
+        before_writing: Callable[[], None] = ignore,
     ) -> None:
         self._listener, self._stage, self._constant = listener, stage, constant
+        self._before_writing = before_writing
         self._out, self._timing = out / stage, out / TIMING
         self._history: list[Row] = []
         mend_lines(self._timing)
@@ -64,6 +68,7 @@ class Recording:
 
     def epoch(self, row: Row, timing: Row) -> None:
         """Write the epoch to both files, and forward the event; say if the model has collapsed."""
+        self._before_writing()
         self._history.append(row)
         self._append(self._out / METRICS, row)
         self._append(self._timing, {**timing, "stage": self._stage} if self._stage else timing)
@@ -117,6 +122,18 @@ def environment(device: str) -> dict[str, Any]:
     }
 
 
+def _where(config: RunConfig | PretextConfig, executor: str) -> dict[str, str]:
+    """Return where and how a run is trained, without the name of the machine."""
+    from headstart.training.placement import in_bfloat16
+
+    return {
+        "executor": executor,
+        "host_class": host_class(),
+        "device": config.device,
+        "precision": "bfloat16" if in_bfloat16(config) else "float32",
+    }
+
+
 def refuse_changed_data(
     out: Path,
     before: dict[str, str],
@@ -144,6 +161,7 @@ def record_environment(
     config: RunConfig | PretextConfig,
     data: dict[str, str],
     facts: dict[str, Any],
+    executor: str = "local",
 ) -> None:
     """Write ``environment.json``; on resuming, check first that the data have not changed.
 
@@ -152,6 +170,7 @@ def record_environment(
         config: configuration of the run.
         data: hashes of its inputs, by name.
         facts: further entries.
+        executor: what started the run.
 
     Raises:
         DataError: the data have changed since the run began.
@@ -159,7 +178,8 @@ def record_environment(
     path = out / ENVIRONMENT
     if path.exists():
         refuse_changed_data(out, read_environment(out).data, data)
-    record = {**environment(config.device), "threads": config.threads, "data": data}
+    hardware = {**environment(config.device), **_where(config, executor)}
+    record = {**hardware, "threads": config.threads, "data": data}
     if (data_path := path_from(out, config.data)) is not None:
         record["data_path"] = data_path
     write_json(path, {**record, **facts})
@@ -201,3 +221,31 @@ def refuse_other_data(
             )
             refuse_changed_data(study, named_before, named_now, hint)
             compared.append(before)
+
+
+def refuse_unknown_data(
+    task: Task,
+    config: RunConfig,
+    dataset: Any,
+    study: Path,
+    run: str,
+    known: list[dict[str, str]],
+) -> None:
+    """Check the data of a run that another process may have trained, with another copy of them.
+
+    Args:
+        task: task of the run.
+        config: its configuration.
+        dataset: the current dataset.
+        study: folder of the study.
+        run: the run's folder inside it.
+        known: hashes that were compared before, extended here.
+
+    Raises:
+        DataError: the data differ; says which.
+    """
+    recorded = read_environment(study / run).data
+    data = {name: digest for name, digest in recorded.items() if name != "start"}
+    if data not in known:
+        refuse_other_data(task, config, dataset, study, [study / run])
+        known.append(data)

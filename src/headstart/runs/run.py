@@ -32,6 +32,7 @@ from headstart.runs.folder import check_folder, how_to_continue, is_finished, we
 from headstart.runs.initial_weights import moved_start, seen_by_start, source_of
 from headstart.runs.records import Recording, record_environment, refuse_changed_data
 from headstart.scores.frames_csv import FRAMES
+from headstart.system.claims import Claim
 from headstart.system.disk import disk_errors, json_text, locked, sweep, write_atomic, write_json
 from headstart.system.signals import Stopping
 from headstart.tasks.budgets import LABELS
@@ -40,7 +41,7 @@ from headstart.tasks.lookup import task_named
 from headstart.tasks.pretext import pictures_of
 from headstart.training.checkpoint import save_weights
 from headstart.training.fit import State, fit
-from headstart.training.listener import Listener
+from headstart.training.listener import Listener, ignore
 
 _RECORDS = (
     "config.json", ENVIRONMENT, METRICS, TIMING, LEAKS, LABELS, FRAMES, WEIGHTS, CALIBRATION
@@ -55,6 +56,7 @@ def train(
     cache: Path | None = None,
     pretext_run: Path | None = None,
     dataset: Any = None,
+    claim: Claim | None = None,
 ) -> dict[str, Any]:
     """Train and score one run in ``out``, or resume it; return at once if it is finished.
 
@@ -67,6 +69,7 @@ def train(
         pretext_run: folder of the pretext that the run starts from, trained there if necessary; by
             default ``out/start``.
         dataset: result of the task's ``open`` for ``config.data``; opened here by default.
+        claim: checked before anything is written, if other processes might train the run, too.
 
     Returns:
         The content of ``scores.json``.
@@ -74,13 +77,14 @@ def train(
     Raises:
         DataError: the data or the start cannot be used, or have changed since the run began.
         UsageError: ``out`` holds a run with other settings, or other files.
-        LockedError: another process uses ``out``.
+        LockedError: another process uses ``out``, or has taken over the claim.
         InterruptedRun: SIGINT or SIGTERM was received; the state is saved.
     """
     task = task_named(config.task)
     task.check(config)  # before the folder is created
     dataset = task.open(Path(config.data)) if dataset is None else dataset
     pretext_run = pretext_run or out / "start"
+    check_claim = ignore if claim is None else claim.check
     check_folder(config, out)
     if is_finished(out, task.finished):  # reading needs no lock: the disk may be read-only
         return _finished_scores(task, config, dataset, out, listener)
@@ -88,6 +92,7 @@ def train(
         check_folder(config, out)
         if is_finished(out, task.finished):
             return _finished_scores(task, config, dataset, out, listener)
+        check_claim()
         discard_manifest(out)
         torch.set_num_threads(config.threads)
         cache = cache or out / "cache"
@@ -107,6 +112,7 @@ def train(
             raise stopping.interrupted(finding)
         listener.begins(prepared.title)
         network, moved = prepared.network(source)
+        check_claim()
         write_atomic(out / "config.json", to_json(config))  # only now: the start fits the network
         for name, record in prepared.records.items():
             write_json(out / name, record)
@@ -116,10 +122,12 @@ def train(
             if moved.weights_sha256 is not None:
                 data["start"] = moved.weights_sha256
         facts |= seen_by_start(config, pretext_run)
-        record_environment(out, config, data, facts)
+        executor = "local" if claim is None else claim.holder.executor
+        record_environment(out, config, data, facts, executor)
         state, names = None, []
         for stage in prepared.stages(network):
-            state = _fit(stage, config, out, listener, stopping.asked, checkpoint_seconds)
+            args = (stopping.asked, checkpoint_seconds, check_claim)
+            state = _fit(stage, config, out, listener, *args)
             if stopping.asked():
                 finding = how_to_continue(out, len(state.history), state.step, stage.recipe.epochs)
                 raise stopping.interrupted(finding)
@@ -127,11 +135,13 @@ def train(
             stage.model.load_state_dict(versioned(stage.model, state.best_weights))
             names += [stage.name] if stage.name else []
         assert state is not None
+        check_claim()
         save_weights(out / WEIGHTS, network.state_dict(), prepared.weights_facts)
         scored = prepared.score(network, state, out)
         if stopping.asked():
             message = "asked to stop while the run was being scored: it is finished"
             listener.finding(Finding("stopped-after-the-end", "info", message))
+        check_claim()
         write_atomic(out / "README.md", model_card(config, scored, state, out))
         content = json_text(scored.scores).encode()
         of_stages = (f"{name}/{METRICS}" for name in names)
@@ -176,6 +186,7 @@ def _fit(
     listener: Listener,
     stop: Callable[[], bool],
     checkpoint_seconds: float,
+    check_claim: Callable[[], None],
 ) -> State:
     folder = out / stage.name
     with disk_errors(folder):
@@ -183,7 +194,7 @@ def _fit(
         if stage.name:  # the lock swept the folder of the run itself
             sweep(folder)
             sweep(folder / "checkpoint")
-    recording = Recording(listener, out, stage.name, stage.constant)
+    recording = Recording(listener, out, stage.name, stage.constant, check_claim)
     if stage.seconds:
         recording.features(stage.seconds)
     return fit(
@@ -197,4 +208,5 @@ def _fit(
         stop=stop,
         listener=recording,
         checkpoint_seconds=checkpoint_seconds,
+        before_saving=check_claim,
     )

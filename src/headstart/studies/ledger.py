@@ -83,7 +83,7 @@ def read_ledger(out: Path) -> Ledger:
     Raises:
         DataError: the ledger is damaged, or files of a run are missing or changed.
     """
-    ledger = _lines(out)
+    ledger = read_lines(out)
     changed = [name for name, line in ledger.items() if not _unchanged(out / name, line)]
     if changed:
         path = out / LEDGER
@@ -115,8 +115,12 @@ def _sha256(path: Path) -> str | None:
         return None
 
 
-def _lines(out: Path) -> Ledger:
-    """Return the lines of the ledger, none of which names a run twice or outside the study."""
+def read_lines(out: Path) -> Ledger:
+    """Read the ledger without its runs; empty if the file does not exist.
+
+    Raises:
+        DataError: the ledger is damaged, or names a run twice or outside the study.
+    """
     path = out / LEDGER
     if not path.exists():
         return {}

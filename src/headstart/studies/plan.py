@@ -36,7 +36,7 @@ from headstart.tasks.pretext import PretextPictures, hashes_of_folds, pictures_o
 
 _OURS = (
     ".lock", "cache", "config.json", "ledger.jsonl", "study.json", "runs", "starts", "ensembles",
-    "report", "report.html",
+    "report", "report.html", "claims", "units.json",
 )  # fmt: skip
 _MAY_GROW = ("starts", "tunes", "labels", "seeds")
 _OF_PRETEXTS = ("pretext_recipe", "drop_leaks")

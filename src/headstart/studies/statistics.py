@@ -40,7 +40,9 @@ from jaxtyping import Float64
 from headstart.config.option_values import FEWEST_SEEDS
 from headstart.scores.pooled import DICE, Counts, Groups, PooledScore, sum_groups
 
-Verdict = Literal["helps", "hurts", "practically equal", "no difference shown", "too few seeds"]
+Verdict = Literal[
+    "helps", "hurts", "practically equal", "no difference shown", "too few seeds", "incomplete"
+]
 Parts = tuple[tuple[float, int], tuple[float, int]]  # two shares with their degrees of freedom
 
 MIN_SEEDS = FEWEST_SEEDS  # for a verdict; docs/decisions/0009-interval.md

@@ -3,43 +3,64 @@
 The folder of a study::
 
     config.json            configuration
+    units.json             its runs and pretexts, and what each needs
     ledger.jsonl           one line per finished run, with hashes of its scores and counts
     study.json             records, comparisons with intervals, labels saved
     runs/START-TUNE-LABELS-SEED/    one folder per run
     ensembles/START-TUNE-LABELS/    scores of its seeds together
     starts/PRETEXT-SEED-HASH/       one folder per pretext, shared by the runs that start from it
     cache/                 decoded pictures
+    claims/                who trains what, until the study is complete
 
 A run in the ledger is never run again. Verdicts need only its ``frames.csv`` and scores, so a study
 can be copied to another machine without its weights.
+
+Several processes may run the same study in the same folder, on several machines. They share its
+units ([`headstart.studies.coordinator`][]), and all end with the same ``study.json``: whoever
+writes a record of the study claims the folder for a moment, reads what the others wrote and adds to
+it. A coordinator that has finished its units takes up those that were added meanwhile.
 """
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import shutil
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from headstart.config.files import study_to_json
-from headstart.config.records import PRETEXT_NAMES, SCRATCH_LONGER, RunConfig, StudyConfig
+from headstart.config.records import StudyConfig
 from headstart.errors import Finding, HeadstartError
 from headstart.records.run_records import ENSEMBLES
+from headstart.runs.folder import is_finished
 from headstart.runs.initial_weights import try_starts
-from headstart.studies.cells import Cell, cells, pretext_config, run_config
-from headstart.studies.ensembles import missing, read_ensembles, write_ensembles
-from headstart.studies.ledger import Ledger, line_of, write_ledger
-from headstart.studies.plan import Plan, plan, replanned, scored_groups, steps_of
-from headstart.studies.summary import is_written, write_summary
-from headstart.studies.verdicts import compare
-from headstart.studies.workers import Work, working
-from headstart.system.disk import disk_errors, locked, write_atomic
+from headstart.runs.records import refuse_unknown_data
+from headstart.studies.books import (
+    begin,
+    clear_claims,
+    finished_study,
+    has_grown,
+    note,
+    without_checkpoints,
+    write_study,
+)
+from headstart.studies.cells import Cell, cells, run_config
+from headstart.studies.coordinator import Coordinator
+from headstart.studies.ensembles import missing, write_ensembles
+from headstart.studies.executor import Executor
+from headstart.studies.ledger import Ledger, read_lines
+from headstart.studies.local import Processes, ThisProcess
+from headstart.studies.plan import Plan, plan
+from headstart.studies.units import Unit, units_of
+from headstart.studies.verdicts import Arms
+from headstart.studies.worker import train_unit
+from headstart.system.claims import LOG, alone, attempts
 from headstart.system.signals import Stopping
 from headstart.tasks.lookup import labelled_task, task_named
 from headstart.training.listener import Listener
+
+On = Literal["local"]
+"""Where the units of a study are trained."""
 
 
 def study(
@@ -50,6 +71,7 @@ def study(
     jobs: int = 1,
     checkpoint_seconds: float = 10.0,
     dataset: Any = None,
+    on: On = "local",
 ) -> dict[str, Any]:
     """Train the runs left in a study, compare the starts, and write ``study.json``.
 
@@ -62,152 +84,148 @@ def study(
             run's thread count is part of its configuration.
         checkpoint_seconds: seconds between checkpoints of a run.
         dataset: result of the task's ``open`` for ``config.data``; opened here by default.
+        on: where to train.
 
     Returns:
         The content of ``study.json``.
 
     Raises:
-        HeadstartError: as [`plan`][headstart.studies.plan.plan] and
-            [`train`][headstart.runs.run.train]; finished runs are kept.
+        HeadstartError: as [`plan`][headstart.studies.plan.plan]; or runs failed, which the findings
+            name. Finished runs are kept.
     """
     planned = plan(config, out, dataset)
-    if (answer := _finished_study(out, planned)) is not None:
+    if (answer := finished_study(out, planned)) is not None:
         return answer
     # check now what would otherwise fail after hours, as a start cannot be removed from a study
     try_starts({cell.start for cell in planned.todo}, planned.config, planned.sizes.classes)
-    task = labelled_task(planned.config.task)
     if planned.todo:
-        task.check_labels(planned.dataset, planned.config)
-    with locked(out), Stopping() as stopping, contextlib.ExitStack() as stack:
-        planned = replanned(planned, out)
-        write_atomic(out / "config.json", study_to_json(planned.config))
-        # a study that an older version finished stays as it is
-        if planned.todo:
-            with disk_errors(out):
-                (out / ENSEMBLES).mkdir(exist_ok=True)
-        ledger = dict(planned.done)
-        order = [cell.run for cell in cells(planned.config)]
-        write_ledger(out, ledger, order)
-        works = _works(planned, out, checkpoint_seconds)
-        results = stack.enter_context(contextlib.closing(working(works, jobs, listener, stopping)))
-        for work, scores in results:
-            cell = work.about
-            if isinstance(cell, Cell):
-                ledger[cell.run] = line_of(cell.run, out / cell.run, asdict(cell), task)
-                write_ledger(out, ledger, order)
-                without_checkpoints(out / cell.run)
-                seconds = ledger[cell.run]["seconds"]
-                metric = task.score.name
-                tell(
-                    f"[{len(ledger)}/{len(order)}] {cell}: {metric} {_shown(scores[metric])} "
-                    f"(constant {_shown(scores['trivial'][metric])}), {seconds / 60:.1f} min"
-                )
-                if not any(c.seed == cell.seed and c.run not in ledger for c in planned.todo):
-                    _write_study(out, planned, ledger)
-            else:
-                shutil.rmtree(work.out / "checkpoint", ignore_errors=True)
-                tell(
-                    f"{work.about}: loss {scores['loss']:.5f} (trivial "
-                    f"{scores['trivial']['loss']:.5f})"
-                )
-        if stopping.asked():
-            message = f"stopped with {len(ledger)} of {len(order)} runs done; saved in {out}"
-            hint = f"run the same command again to resume (--out {out})"
-            finding = Finding("interrupted", "info", message, hint)
-            raise stopping.interrupted(finding)
-        if len(ledger) < len(order):
-            message = f"{len(ledger)} of the {len(order)} runs of {out} are done; expected all"
-            hint = "run the same command again to resume"
-            raise HeadstartError(Finding("unfinished", "error", message, hint))
+        labelled_task(planned.config.task).check_labels(planned.dataset, planned.config)
+    with Stopping() as stopping:
+        planned = begin(planned, out)
+        while True:
+            executor = _executor(on, planned, out, listener, jobs, checkpoint_seconds)
+            coordinator = _train(planned, out, executor, stopping, tell)
+            if stopping.asked() or coordinator.progress.failed or not has_grown(planned, out):
+                break
+            planned = begin(planned, out)
+        return _end(planned, out, coordinator, stopping)
+
+
+def _executor(
+    on: On, planned: Plan, out: Path, listener: Listener, jobs: int, seconds: float
+) -> Executor:
+    assert on == "local"
+    if jobs > 1:
+        train = functools.partial(train_unit, study=out, checkpoint_seconds=seconds)
+        return Processes(train, jobs)
+    opened = {"dataset": planned.dataset, "pictures": planned.pictures}
+    here = {"listener": listener, "logs": False, **opened}
+    return ThisProcess(functools.partial(train_unit, study=out, checkpoint_seconds=seconds, **here))
+
+
+def _train(
+    planned: Plan,
+    out: Path,
+    executor: Executor,
+    stopping: Stopping,
+    tell: Callable[[str], None],
+) -> Coordinator:
+    """Train what is left, and note in the ledger what is finished, whoever trained it."""
+    units, task = units_of(planned), labelled_task(planned.config.task)
+    of_name = {cell.run: cell for cell in planned.todo}
+    known: list[dict[str, str]] = []
+
+    def finished(unit: Unit) -> bool:
+        kind = task if unit.pretext is None else task_named("pretext")
+        return is_finished(out / unit.name, kind.finished)
+
+    coordinator = Coordinator(out, units, finished, executor, stopping, tell)
+    work = coordinator.work()
+    try:
+        for unit in work:
+            if unit.pretext is not None:
+                shutil.rmtree(out / unit.name / "checkpoint", ignore_errors=True)
+                scores = task_named("pretext").read_scores(out / unit.name)
+                trivial = scores["trivial"]["loss"]
+                tell(f"{unit.about}: loss {scores['loss']:.5f} (trivial {trivial:.5f})")
+                continue
+            cell = of_name[unit.name]
+            settings = run_config(planned.config, cell)
+            refuse_unknown_data(task, settings, planned.dataset, out, unit.name, known)
+            ledger, total = note(cell, out, planned)
+            without_checkpoints(out / cell.run)
+            tell(_line(planned, out, cell, ledger, total))
+            if not any(c.seed == cell.seed and c.run not in ledger for c in planned.todo):
+                write_study(out, planned, _arms(planned, coordinator))
+    finally:
+        work.close()
+    return coordinator
+
+
+def _line(planned: Plan, out: Path, cell: Cell, ledger: Ledger, total: int) -> str:
+    """Return what is told of a finished run."""
+    task = labelled_task(planned.config.task)
+    scores, metric = task.read_scores(out / cell.run), task.score.name
+    return (
+        f"[{len(ledger)}/{total}] {cell}: {metric} {_shown(scores[metric])} "
+        f"(constant {_shown(scores['trivial'][metric])}), "
+        f"{ledger[cell.run]['seconds'] / 60:.1f} min"
+    )
+
+
+def _end(planned: Plan, out: Path, coordinator: Coordinator, stopping: Stopping) -> dict[str, Any]:
+    """Score the seeds of each arm together and write ``study.json``, or say what is missing."""
+    ledger, total = read_lines(out), len(cells(planned.config))
+    progress = coordinator.progress
+    if stopping.asked():
+        message = f"stopped with {len(ledger)} of {total} runs done; saved in {out}"
+        hint = f"run the same command again to resume (--out {out})"
+        raise stopping.interrupted(Finding("interrupted", "info", message, hint))
+    if progress.failed:
+        write_study(out, planned, _arms(planned, coordinator))
+        raise _failed(planned, out, coordinator, len(ledger))
+    if len(ledger) < total:
+        message = f"{len(ledger)} of the {total} runs of {out} are done; expected all"
+        hint = "run the same command again to resume"
+        raise HeadstartError(Finding("unfinished", "error", message, hint))
+    with alone(out, ENSEMBLES, stopping.asked):
         write_ensembles(planned, out, ledger, stopping.asked)
-        record = _write_study(out, planned, ledger)
-        if stopping.asked() and missing(planned, out, ledger):
-            message = f"stopped while seeds were scored together; all runs of {out} are finished"
-            hint = f"run the same command again to score them (--out {out})"
-            raise stopping.interrupted(Finding("interrupted", "info", message, hint))
-        return record
+    record = write_study(out, planned)
+    if stopping.asked() and missing(planned, out, ledger):
+        message = f"stopped while seeds were scored together; all runs of {out} are finished"
+        hint = f"run the same command again to score them (--out {out})"
+        raise stopping.interrupted(Finding("interrupted", "info", message, hint))
+    clear_claims(out)
+    return record
 
 
-def without_checkpoints(run: Path) -> None:
-    """Remove the checkpoints of a finished run, which can take gigabytes."""
-    for folder in list(run.rglob("checkpoint")):
-        shutil.rmtree(folder, ignore_errors=True)
+def _failed(planned: Plan, out: Path, coordinator: Coordinator, finished: int) -> HeadstartError:
+    """Return the error of a study some of whose runs failed: what is missing, and why."""
+    failed, blocked = coordinator.progress.failed, coordinator.blocked()
+    total = len(cells(planned.config))
+    message = f"{finished} of the {total} runs of {out} are done; {len(failed)} failed"
+    if blocked:
+        message += f", and {len(blocked)} need one of these: {', '.join(u.about for u in blocked)}"
+    hint = "the same command tries them again, after what is wrong was mended"
+    findings = [Finding("unfinished", "error", message, hint)]
+    for unit in coordinator.units:
+        if unit.name in failed:
+            end = failed[unit.name]
+            log = attempts(out, unit.name)[-1:]
+            hint = f"{end.hint} (its log: {log[0].folder / LOG})" if log else end.hint
+            findings.append(Finding(end.code, "error", f"{unit.about}: {end.message}", hint))
+    error, statuses = HeadstartError(findings), {end.status for end in failed.values()}
+    error.exit_status = statuses.pop() if len(statuses) == 1 else error.exit_status
+    return error
+
+
+def _arms(planned: Plan, coordinator: Coordinator) -> Arms:
+    """Return the arms with a run that failed, or that needs a pretext that failed."""
+    names = {*coordinator.progress.failed, *(unit.name for unit in coordinator.blocked())}
+    return frozenset(
+        (cell.start, cell.tune, cell.labels) for cell in cells(planned.config) if cell.run in names
+    )
 
 
 def _shown(value: float | None) -> str:
     return "-" if value is None else f"{value:.3f}"
-
-
-def _works(planned: Plan, out: Path, checkpoint_seconds: float) -> list[Work]:
-    """Return the pretexts and runs left, seed by seed, each pretext before its runs."""
-    config = planned.config
-    works: list[Work] = []
-    pretexts = [start for start in config.starts if start in PRETEXT_NAMES]
-    for seed in config.seeds:
-        seed_cells = [cell for cell in planned.todo if cell.seed == seed]
-        longer = any(cell.start == SCRATCH_LONGER for cell in seed_cells)
-        needed = {cell.start for cell in seed_cells} & set(PRETEXT_NAMES)
-        needed |= set(pretexts[:1] if longer else ())  # whose steps scratch-longer adds
-        for name in (name for name in pretexts if name in needed):
-            folders = planned.folders[name, seed]
-            for number, folder in enumerate(folders, 1):
-                fold = number if len(folders) > 1 else None
-                make = functools.partial(pretext_config, config, name, seed, fold)
-                of_fold = "" if fold is None else f", fold {fold}"
-                args = (f"pretext {name}, seed {seed}{of_fold}", out / folder, make, out / "cache")
-                works.append(Work(*args, checkpoint_seconds, dataset=planned.pictures))
-        for cell in seed_cells:
-            pretext = cell.start if cell.start in PRETEXT_NAMES else None
-            if cell.start == SCRATCH_LONGER:
-                pretext = pretexts[0]
-            folders = planned.folders[pretext, seed] if pretext else ()
-            pretext_runs = tuple(out / folder for folder in folders)
-            make_run = functools.partial(_run_config, planned, cell, pretext_runs)
-            run_args = (cell, out / cell.run, make_run, out / "cache", checkpoint_seconds)
-            works.append(Work(*run_args, pretext_runs, planned.dataset))
-    return works
-
-
-def _run_config(planned: Plan, cell: Cell, pretext_runs: tuple[Path, ...]) -> RunConfig:
-    if cell.start != SCRATCH_LONGER or not pretext_runs:
-        return run_config(planned.config, cell)
-    steps = max(task_named("pretext").read_scores(run)["steps"] for run in pretext_runs)
-    recipe = planned.config.recipe
-    per_epoch = max(1, steps_of(planned, cell) // recipe.epochs)
-    return run_config(planned.config, cell, recipe.longer(steps, per_epoch))
-
-
-def _finished_study(out: Path, planned: Plan) -> dict[str, Any] | None:
-    """Return the record of a finished study if no file of it would change, else None.
-
-    Reading needs no lock: the disk may be read-only.
-    """
-    if planned.todo or planned.files[0] != study_to_json(planned.config).encode():
-        return None
-    if missing(planned, out, planned.done):
-        return None
-    record = _study_record(out, planned, planned.done)
-    return record if is_written(out, record) else None
-
-
-def _write_study(out: Path, planned: Plan, ledger: Ledger) -> dict[str, Any]:
-    record = _study_record(out, planned, ledger)
-    write_summary(out, record)
-    return record
-
-
-def _study_record(out: Path, planned: Plan, ledger: Ledger) -> dict[str, Any]:
-    task = labelled_task(planned.config.task)
-    records = [
-        {**asdict(cell), "run": cell.run, "scores": task.read_scores(out / cell.run)}
-        for cell in cells(planned.config)
-        if cell.run in ledger
-    ]
-    groups = scored_groups(planned.config, planned.dataset)
-    compared = compare(records, out, planned.config, groups)
-    record = {"schema": 1, "records": records, **compared}
-    classes = (compared["classes"] or {}).get("classes")
-    finished = {record["run"]: ledger[record["run"]] for record in records}
-    if classes and (together := read_ensembles(out, finished, task.name, list(classes), groups)):
-        record["together"] = together
-    return record

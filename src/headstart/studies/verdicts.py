@@ -25,6 +25,9 @@ from headstart.tasks.lookup import labelled_task
 Counts = Int64[np.ndarray, "n k m"]
 Runs = dict[tuple[str, str, int], dict[int, Counts]]
 """Counts by start, tuning and budget, then by seed."""
+_SIDES = ("start", "against")
+Arms = frozenset[tuple[str, str, int]]
+"""Start, tuning and budget of some arms."""
 
 
 def reference(config: StudyConfig) -> str:
@@ -87,18 +90,26 @@ def of_seeds(runs: Mapping[int, Counts], seeds: list[int]) -> Int64[np.ndarray, 
 
 
 def compare(
-    records: list[dict[str, Any]], out: Path, config: StudyConfig, groups: Groups | None
+    records: list[dict[str, Any]],
+    out: Path,
+    config: StudyConfig,
+    groups: Groups | None,
+    failed: Arms = frozenset(),
 ) -> dict[str, Any]:
     """Compare the starts of a study; all of ``study.json`` but its records.
 
     Runs are paired by seed; a seed that only one of two starts has is left out. All comparisons
     are adjusted together, and again whenever runs are added.
 
+    An arm with a run that failed gets no verdict: runs do not fail by chance, and the seeds that
+    are left may be those that suit it.
+
     Args:
         records: finished runs of the study.
         out: folder of the study.
         config: configuration of the study.
         groups: groups of the scored frames, see [`numbered_groups`][].
+        failed: the arms with runs that failed and are not tried again.
 
     Returns:
         ``classes`` that enter the score; ``groups``, the number of videos or patients, None if the
@@ -122,17 +133,27 @@ def compare(
         return {"classes": {"reason": str(e)}, **empty}
     if look.most is not None:  # the seeds after this look wait for the next
         runs = {key: dict(sorted(of_arm.items())[: look.most]) for key, of_arm in runs.items()}
+
+    def has_failed(pairing: dict[str, Any]) -> bool:
+        arms = {(pairing[side], pairing["tune"], pairing["labels"]) for side in _SIDES}
+        return not failed.isdisjoint(arms)
+
     pairings, estimates = _differences(runs, config, usable, groups, score)
     more = error_with_more_seeds(config, complete) / look.error
     compared = stats.holm(estimates, config.margin, look.error)
     if complete < look.needed:  # no verdict before the first look
         waiting: dict[str, Any] = {"low": None, "high": None, "verdict": "too few seeds"}
         compared = [replace(c, **waiting) if c.seeds < look.needed else c for c in compared]
+    compared = [
+        replace(c, low=None, high=None, verdict="incomplete") if has_failed(pairing) else c
+        for pairing, c in zip(pairings, compared, strict=True)
+    ]
     comparisons = [
         {**pairing, "metric": score.name, **asdict(c), **outlook(estimate, c, config, more)}
         for pairing, estimate, c in zip(pairings, estimates, compared, strict=True)
     ]
     saved = _labels_saved(runs, config, usable, groups, score, comparisons)
+    saved = [row for row in saved if not any(map(has_failed, _budgets(row, config)))]
     if complete < look.needed:
         no_ends: dict[str, Any] = {"low": None, "high": None}
         saved = [{**row, **no_ends} if row["seeds"] < look.needed else row for row in saved]
@@ -142,6 +163,11 @@ def compare(
         "comparisons": comparisons,
         "labels_saved": saved,
     }
+
+
+def _budgets(row: dict[str, Any], config: StudyConfig) -> list[dict[str, Any]]:
+    """Return a row of labels saved once for each budget, of which it is made."""
+    return [{**row, "labels": labels} for labels in config.labels]
 
 
 def _complete_seeds(records: list[dict[str, Any]], config: StudyConfig) -> int:

@@ -1,4 +1,4 @@
-"""Returns memory that was freed to the system."""
+"""Returns memory that was freed to the system, and recognises that there is too little."""
 
 from __future__ import annotations
 
@@ -30,3 +30,13 @@ def give_back(pixels: int) -> None:
     trim = _trim()
     if trim is not None and pixels > _LARGE:
         trim(0)
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Return whether an error says that memory is short: of the machine, or of a GPU."""
+    # torch raises RuntimeError for it on a CPU, and a subclass on a GPU
+    words = str(error).lower()
+    return isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError)
+        and ("out of memory" in words or "can't allocate memory" in words)
+    )

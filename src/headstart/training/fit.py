@@ -20,7 +20,7 @@ from headstart.config.recipes import ClassifierRecipe, Training
 from headstart.errors import DataError, Finding
 from headstart.training.batch_source import BatchSource
 from headstart.training.checkpoint import load_checkpoint, save_checkpoint
-from headstart.training.listener import Listener, Row
+from headstart.training.listener import Listener, Row, ignore
 from headstart.training.step import indices_of, learning_rate, make_optimizer, take_step
 
 Weights = dict[str, Tensor]
@@ -102,6 +102,7 @@ def fit(
     stop: Callable[[], bool],
     listener: Listener,
     checkpoint_seconds: float = 10.0,
+    before_saving: Callable[[], None] = ignore,
 ) -> State:
     """Train ``model`` in place, resuming from the newest valid checkpoint in ``folder``.
 
@@ -118,6 +119,7 @@ def fit(
         listener: receives progress events.
         checkpoint_seconds: least seconds between checkpoints; longer if writing takes more than a
             fiftieth of the time. 0 saves after every step.
+        before_saving: called before each checkpoint; what it raises ends the training unsaved.
 
     Returns:
         The final state, with the best weights in ``best_weights``.
@@ -157,6 +159,7 @@ def fit(
                 _check_finite(not_finite, source, recipe, state, seed, steps)
             if due:
                 began_saving = time.monotonic()
+                before_saving()
                 last_saved = _save(folder, state, model, averaged, optimizer)
                 if checkpoint_seconds:  # spend at most a fiftieth of the time on saving
                     pause = max(checkpoint_seconds, 50 * (last_saved - began_saving))
@@ -164,6 +167,7 @@ def fit(
         scores = None if stop() else source.validate(averaged, stop)
         if scores is None:
             _check_finite(not_finite, source, recipe, state, seed, steps)
+            before_saving()
             _save(folder, state, model, averaged, optimizer)
             return state
         row = {
@@ -185,6 +189,7 @@ def fit(
         state.history.append(row)
         state.loss_sum, state.seen = torch.zeros_like(state.loss_sum), 0
         listener.epoch(row, timing)
+    before_saving()
     _save(folder, state, model, averaged, optimizer)
     return state
 
