@@ -19,6 +19,7 @@ _WHERE = {
     "train": "verbs.train",
     "pretrain": "verbs.pretrain",
     "study": "verbs.study",
+    "status": "verbs.status",
     "report": "verbs.report",
     "evaluate": "verbs.evaluate",
     "predict": "verbs.predict",

@@ -26,6 +26,7 @@ from headstart.cli.pretrain import pretrain
 from headstart.cli.progress import say
 from headstart.cli.report import report
 from headstart.cli.serve import serve
+from headstart.cli.status import status
 from headstart.cli.study import study
 from headstart.cli.suggest import suggest
 from headstart.cli.train import train
@@ -42,7 +43,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for verb in (
-    demo, check, train, pretrain, study, report, evaluate, predict, suggest,
+    demo, check, train, pretrain, study, status, report, evaluate, predict, suggest,
     export, serve, doctor, explain, homework,
 ):  # fmt: skip
     app.command()(verb)

@@ -123,6 +123,9 @@ def study(
         "are practically equal. It cannot change once a study has begun. [default: 0.02]",
     ),
     jobs: int = typer.Option(1, help="Runs at a time, each in its own process.", min=1),
+    on: Literal["local"] = typer.Option(
+        "local", help="Where to train: local, in processes on this machine."
+    ),
     hours: float | None = typer.Option(
         None,
         help="How long a new study may take. headstart chooses the starts, folds, seeds, size, "
@@ -190,6 +193,7 @@ def study(
             drop_leaks=drop_leaks,
             margin=margin,
             jobs=jobs,
+            on=on,
             hours=hours,
             device=device,
             threads=threads,

@@ -109,6 +109,9 @@ def _machine_facts(records: Records) -> Iterable[tuple[str, str]]:
             "cores": environment.cores,
             "threads": environment.threads,
             "GPU": environment.gpu or "none",
+            "precision": environment.precision or "not recorded",
+            "host class": environment.host_class or "not recorded",
+            "executor": environment.executor or "not recorded",
             "system": environment.system,
             **environment.versions,
         }

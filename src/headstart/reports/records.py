@@ -28,6 +28,7 @@ from headstart.records.run_records import (
 from headstart.records.vouching import STUDY, damaged
 from headstart.scores.frames_csv import FrameCounts
 from headstart.studies.ledger import read_ledger
+from headstart.studies.status import UnitStatus, failed_units
 from headstart.studies.summary import read_summary
 from headstart.tasks.lookup import labelled_task, task_named
 from headstart.tasks.results import read_result
@@ -108,12 +109,14 @@ class StudyRecord:
         expected: number of runs when the study is complete.
         since: number of runs finished after ``study.json`` was written.
         summary: content of ``study.json``; None where it is not written yet.
+        failed: runs and pretexts that failed and are not finished since.
     """
 
     config: StudyConfig
     expected: int
     since: int
     summary: dict[str, Any] | None
+    failed: tuple[UnitStatus, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -197,6 +200,7 @@ def _read_study(folder: Path, config: StudyConfig) -> Records:
         len(config.starts) * len(config.tunes) * len(config.labels) * len(config.seeds),
         len(finished.keys() - compared.keys()),
         summary,
+        failed_units(folder),
     )
     return Records(
         folder,

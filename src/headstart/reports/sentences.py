@@ -46,6 +46,8 @@ def opening(records: Records, arms: Sequence[Arm]) -> dict[str, Any]:
         "saved": list(map(printable, sentences({**summary, "comparisons": []}))),
         "notes": [
             *_progress(records.study, len(records.runs)),
+            *_failures(records.study),
+            *_other_hardware(records),
             *_collapses(arms, len(records.runs)),
             *_leaks(records.pretexts),
         ],
@@ -62,6 +64,9 @@ def _of_comparison(c: Row, several_references: bool, several_tunes: bool, summar
         head = f"{with_labels}too few seeds for a verdict on {start}:"
         rest = f"{amount} so far, {c['seeds']} of {needed_seeds(summary)} seeds."
         return {"kind": "open", "head": head, "rest": rest}
+    if c["verdict"] == "incomplete":
+        head = f"{with_labels}no verdict on {start}, because runs of it or its reference failed:"
+        return {"kind": "open", "head": head, "rest": f"{amount} over {c['seeds']} seeds."}
     ends = f"{signed(c['low'])} to {signed(c['high'])}"
     rest = f"{amount} ({100 * c['level']:.3g}\u00a0% interval {ends})."
     rest = " ".join([rest, *more_sentences(c, summary.get("groups"))])
@@ -149,6 +154,50 @@ def _progress(study: StudyRecord, finished: int) -> list[str]:
     elif not study.summary["comparisons"] and finished == study.expected:
         notes.append("The study has only one start, so there is nothing to compare.")
     return notes
+
+
+def _failures(study: StudyRecord) -> list[str]:
+    """Name the runs that failed, which may not have failed by chance."""
+    if not study.failed:
+        return []
+    named = [f"{unit.about} ({unit.code}: {unit.reason})" for unit in study.failed]
+    return [
+        f"Failed: {printable('; '.join(named))}. Starts that miss a run for this reason get no "
+        "verdict."
+    ]
+
+
+def _other_hardware(records: Records) -> list[str]:
+    """Name the pairs of runs to compare that were trained on different hardware or precision."""
+    assert records.study is not None
+    by_cell = {(run.start, run.tune, run.labels, run.seed): run for run in records.runs}
+    kinds: set[tuple[str, str]] = set()
+    count = 0
+    for c in (records.study.summary or {"comparisons": []})["comparisons"]:
+        for seed in records.study.config.seeds:
+            pair = [
+                by_cell.get((c[side], c["tune"], c["labels"], seed))
+                for side in ("start", "against")
+            ]
+            ours, theirs = (None if run is None else hardware(run) for run in pair)
+            if ours is not None and theirs is not None and ours != theirs:
+                kinds.add((min(ours, theirs), max(ours, theirs)))
+                count += 1
+    if not count:
+        return []
+    both = listed(sorted(f"{printable(a)} and {printable(b)}" for a, b in kinds))
+    return [
+        f"{plural(count, 'pair')} of runs that are compared were trained on different hardware or "
+        f"in different precision: {both}. Part of their difference may come from there; train all "
+        "runs of a study on one kind of machine."
+    ]
+
+
+def hardware(run: RunRecord) -> str:
+    """Return what trained a run, in words: the GPU, else the processor; and the precision."""
+    environment = run.environment
+    device = environment.gpu or environment.cpu
+    return device if environment.precision is None else f"{device} in {environment.precision}"
 
 
 def _collapses(arms: Sequence[Arm], runs: int) -> list[str]:

@@ -9,7 +9,7 @@ that sees the same folder; the worker claims the unit, trains it and leaves its 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from headstart.errors import HeadstartError
 from headstart.studies.units import Unit
@@ -34,6 +34,7 @@ class End:
     job: str | None = None
 
 
+@runtime_checkable
 class Executor(Protocol):
     """Trains units.
 

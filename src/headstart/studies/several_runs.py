@@ -48,19 +48,18 @@ def train_runs(
     Raises:
         HeadstartError: runs failed, which the findings name; finished ones are kept.
     """
-    settings = {"root": root, "runs": dict(runs), "cache": cache}
-    here = {"listener": listener, "dataset": dataset, "logs": False}
-    train_here = functools.partial(train_one, **settings, **here)
+    there = functools.partial(train_one, root=root, runs=dict(runs), cache=cache)
+    here = functools.partial(there, logs=False, listener=listener, dataset=dataset)
 
     def finished(unit: Unit) -> bool:
         return is_finished(root / unit.name, task_named(runs[unit.name].task).finished)
 
     units = [Unit(name=name, about=about[name]) for name in runs]
     for unit in filter(finished, units):
-        train_here(unit.name)  # which checks that they were trained on these data
-    executor: ThisProcess | Processes = ThisProcess(train_here)
+        here(unit.name)  # which checks that they were trained on these data
+    executor: ThisProcess | Processes = ThisProcess(here)
     if jobs > 1:
-        executor = Processes(functools.partial(train_one, **settings), jobs)
+        executor = Processes(there, jobs)
     coordinator = Coordinator(root, units, finished, executor, stopping, tell)
     work = coordinator.work()
     try:

@@ -51,8 +51,10 @@ from headstart.studies.executor import Executor
 from headstart.studies.ledger import Ledger, read_lines
 from headstart.studies.local import Processes, ThisProcess
 from headstart.studies.plan import Plan, plan
+from headstart.studies.status import study_status
 from headstart.studies.units import Unit, units_of
 from headstart.studies.verdicts import Arms
+from headstart.studies.wording import lasting
 from headstart.studies.worker import train_unit
 from headstart.system.claims import LOG, alone, attempts
 from headstart.system.signals import Stopping
@@ -115,12 +117,11 @@ def _executor(
     on: On, planned: Plan, out: Path, listener: Listener, jobs: int, seconds: float
 ) -> Executor:
     assert on == "local"
+    there = functools.partial(train_unit, study=out, checkpoint_seconds=seconds)
     if jobs > 1:
-        train = functools.partial(train_unit, study=out, checkpoint_seconds=seconds)
-        return Processes(train, jobs)
-    opened = {"dataset": planned.dataset, "pictures": planned.pictures}
-    here = {"listener": listener, "logs": False, **opened}
-    return ThisProcess(functools.partial(train_unit, study=out, checkpoint_seconds=seconds, **here))
+        return Processes(there, jobs)
+    opened = functools.partial(there, dataset=planned.dataset, pictures=planned.pictures)
+    return ThisProcess(functools.partial(opened, logs=False, listener=listener))
 
 
 def _train(
@@ -169,8 +170,17 @@ def _line(planned: Plan, out: Path, cell: Cell, ledger: Ledger, total: int) -> s
     return (
         f"[{len(ledger)}/{total}] {cell}: {metric} {_shown(scores[metric])} "
         f"(constant {_shown(scores['trivial'][metric])}), "
-        f"{ledger[cell.run]['seconds'] / 60:.1f} min"
+        f"{ledger[cell.run]['seconds'] / 60:.1f} min{_time_left(out)}"
     )
+
+
+def _time_left(out: Path) -> str:
+    status = study_status(out)
+    at_work, left = len(status.in_state("running")), status.seconds_left
+    if not left:
+        return ""
+    running = f"{at_work} running, " if at_work > 1 else ""
+    return f"; {running}about {lasting(left)} left"
 
 
 def _end(planned: Plan, out: Path, coordinator: Coordinator, stopping: Stopping) -> dict[str, Any]:

@@ -130,6 +130,8 @@ def sentence(
     opening = f"With {labels} labels, "
     if c.low is None or c.high is None:
         reason = f"too few seeds ({c.seeds} of the {needed} needed)"
+        if c.verdict == "incomplete":
+            reason = "runs failed"
         return f"{opening}no verdict on starting from {start} against {against}: {reason}."
     adjusted = f", adjusted for {c.among} comparisons (Holm)" if c.among > 1 else ""
     ends = f"{_decimal(c.low)} to {_decimal(c.high)}"

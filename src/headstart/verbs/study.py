@@ -80,6 +80,7 @@ def study(
     drop_leaks: bool = False,
     margin: float | None = None,
     jobs: int = 1,
+    on: Literal["local"] = "local",
     hours: float | None = None,
     device: str = "auto",
     threads: int | None = None,
@@ -131,6 +132,7 @@ def study(
             seeds may be added after a look. They cannot change once a study has begun; see
             [`headstart.studies.looks`][].
         jobs: runs at a time, each in its own process.
+        on: where to train: ``"local"``, in processes on this machine.
         hours: how long a new study may take: what is not given of starts, folds, seeds, size, width
             and steps is chosen to fit. By default that is done for 8 hours, a night, if none of
             these, nor ``labels`` or ``epochs``, is given.
@@ -212,9 +214,8 @@ def study(
         return StudyResult(folder, planned.config, findings, None, done, cost, could_show, proposal)
     from headstart.studies.study import study as run_study
 
-    record = run_study(
-        config, folder, listener or SILENT, tell or ignore, jobs, checkpoint_seconds, dataset
-    )
+    told = (listener or SILENT, tell or ignore)
+    record = run_study(config, folder, *told, jobs, checkpoint_seconds, dataset, on)
     return StudyResult(folder, read_study_config(folder / "config.json"), findings, record)
 
 

@@ -196,6 +196,7 @@ def choices(comparisons: Sequence[Mapping[str, Any]], start: str, against: str) 
         "practically equal": "the two are practically equal",
         "no difference shown": "no difference is shown",
         "too few seeds": "there is no verdict",
+        "incomplete": "there is no verdict, because runs failed",
     }
     clauses = []
     for verdict, statement in statements.items():
