@@ -25,7 +25,7 @@ from typing import Any
 POINTS = {
     "loading": "",
     "planning": "headstart.studies.study:plan",
-    "planning again": "headstart.studies.study:replanned",
+    "planning again": "headstart.studies.books:replanned",
     "decoding for a pretext": "headstart.tasks.pretext_training:_decoded",
     "a pretext's fit": "headstart.tasks.pretext_training:restoration_batches",
     "a pretext's scoring": "headstart.tasks.pretext_training:_score",
@@ -34,9 +34,9 @@ POINTS = {
     "validation": "headstart.tasks.segmentation_training:frame_counts",
     "scoring": "headstart.tasks.segmentation_training:write_scores",
     "a model card": "headstart.runs.run:model_card",
-    "a line of the ledger": "headstart.studies.study:line_of",
-    "the ledger": "headstart.studies.study:write_ledger",
-    "study.json": "headstart.studies.study:_write_study",
+    "a line of the ledger": "headstart.studies.books:line_of",
+    "the ledger": "headstart.studies.books:write_ledger",
+    "study.json": "headstart.studies.study:write_study",
 }
 _POINT, _NUMBER, _ONCE = "SIGNALS_POINT", "SIGNALS_NUMBER", "SIGNALS_ONCE"
 _MAIN = "SIGNALS_MAIN"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import multiprocessing
 import os
@@ -21,6 +22,7 @@ from headstart.studies.units import Unit, queue_of
 from headstart.studies.worker import claimed
 from headstart.system.claims import attempts, claim, last_lines
 from headstart.system.signals import Stopping
+from headstart.training.listener import ignore
 from tests.conftest import forked_workers
 
 FORK = multiprocessing.get_context("fork")
@@ -73,17 +75,14 @@ def _fail(how: str) -> None:
 
 
 def coordinate(
-    root: Path, works: list[Unit], jobs: int, train: Trained, told: list[str]
+    root: Path, works: list[Unit], jobs: int, train: Trained, tell: Callable[[str], None]
 ) -> tuple[list[str], Coordinator]:
-    executor = ThisProcess(train) if jobs == 1 else Processes(train, jobs)
-
     def finished(unit: Unit) -> bool:
         return (root / unit.name / "done").exists()
 
     with Stopping() as stopping, forked_workers():
-        if jobs > 1:
-            executor = Processes(train, jobs)
-        made = Coordinator(root, works, finished, executor, stopping, told.append)
+        executor = ThisProcess(train) if jobs == 1 else Processes(train, jobs)
+        made = Coordinator(root, works, finished, executor, stopping, tell)
         return [unit.name for unit in made.work()], made
 
 
@@ -97,7 +96,7 @@ def ends(root: Path) -> dict[str, int]:
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_all_are_trained_once_after_what_they_need(tmp_path: Path, jobs: int) -> None:
     works = units(4)
-    names, made = coordinate(tmp_path, works, jobs, functools.partial(write, root=tmp_path), [])
+    names, made = coordinate(tmp_path, works, jobs, functools.partial(write, root=tmp_path), ignore)
     assert sorted(names) == sorted(unit.name for unit in works) and not made.progress.failed
     assert ends(tmp_path) == {unit.name: 1 for unit in works}
     assert names[0] == "starts/p" or jobs == 2
@@ -108,7 +107,7 @@ def _in_child(root: Path, jobs: int, seconds: float, seed: int) -> None:
     os.setsid()
     time.sleep(random.Random(seed).uniform(0, 0.02))
     train = functools.partial(write, root=root, seconds=seconds)
-    _, made = coordinate(root, units(4), jobs, train, [])
+    _, made = coordinate(root, units(4), jobs, train, ignore)
     os._exit(0 if len(made.progress.finished) == 9 else 1)
 
 
@@ -151,7 +150,7 @@ def test_what_fails_is_tried_again_where_it_helps_and_the_others_go_on(
 ) -> None:
     told: list[str] = []
     train = functools.partial(write, root=tmp_path, fails="runs/a1", how=how)
-    names, made = coordinate(tmp_path, units(2), jobs, train, told)
+    names, made = coordinate(tmp_path, units(2), jobs, train, told.append)
     assert len(names) == 4 and set(made.progress.failed) == {"runs/a1"} and not made.blocked()
     tried = attempts(tmp_path, "runs/a1")
     assert len(tried) == tries and all(a.ending is not None for a in tried)
@@ -160,14 +159,14 @@ def test_what_fails_is_tried_again_where_it_helps_and_the_others_go_on(
         assert last_lines(tried[-1].folder)[-1] == "the last words"
         assert made.progress.failed["runs/a1"].code == "worker-died"
         assert "SIGKILL" in made.progress.failed["runs/a1"].message
-    again, made = coordinate(tmp_path, units(2), 1, functools.partial(write, root=tmp_path), [])
+    again, made = coordinate(tmp_path, units(2), 1, functools.partial(write, root=tmp_path), ignore)
     assert not made.progress.failed and len(again) == 5, "the same command tries it anew"
     assert ends(tmp_path) == {unit.name: 1 for unit in units(2)}
 
 
 def test_what_needs_a_failed_pretext_is_not_tried(tmp_path: Path) -> None:
     train = functools.partial(write, root=tmp_path, fails="starts/p", how="nan")
-    names, made = coordinate(tmp_path, units(2), 1, train, [])
+    names, made = coordinate(tmp_path, units(2), 1, train, ignore)
     assert set(names) == {"runs/b0", "runs/b1"} and set(made.progress.failed) == {"starts/p"}
     assert [unit.name for unit in made.blocked()] == ["runs/a0", "runs/a1"]
 
@@ -175,7 +174,7 @@ def test_what_needs_a_failed_pretext_is_not_tried(tmp_path: Path) -> None:
 def test_a_full_disk_ends_the_work(tmp_path: Path) -> None:
     train = functools.partial(write, root=tmp_path, fails="runs/b0", how="disk")
     with pytest.raises(DiskError):
-        coordinate(tmp_path, units(3), 1, train, [])
+        coordinate(tmp_path, units(3), 1, train, ignore)
     assert "runs/b1" not in ends(tmp_path)
 
 
@@ -183,7 +182,7 @@ def test_an_error_before_a_claim_is_no_endless_loop(tmp_path: Path) -> None:
     def refuse(name: str) -> None:
         raise HeadstartError(Finding("no-such-unit", "error", name))
 
-    names, made = coordinate(tmp_path, units(1), 1, refuse, [])
+    names, made = coordinate(tmp_path, units(1), 1, refuse, ignore)
     assert names == [] and set(made.progress.failed) == {"starts/p", "runs/b0"}
 
 
@@ -196,7 +195,7 @@ def test_a_failure_of_another_coordinator_counts(tmp_path: Path) -> None:
                 write("runs/b1", tmp_path, fails="runs/b1", how="nan")
         write(name, tmp_path)
 
-    names, made = coordinate(tmp_path, works, 1, train, [])
+    names, made = coordinate(tmp_path, works, 1, train, ignore)
     assert names == ["runs/b0"] and set(made.progress.failed) == {"runs/b1"}
 
 
@@ -204,9 +203,6 @@ def test_it_waits_for_what_others_train_and_takes_over_what_died(tmp_path: Path)
     ours = claim(tmp_path, "runs/b1")
     assert ours is not None
     told: list[str] = []
-
-    def train(name: str) -> None:
-        write(name, tmp_path)
 
     def die() -> None:
         os._exit(0 if claim(tmp_path, "runs/b0") is not None else 1)
@@ -221,16 +217,33 @@ def test_it_waits_for_what_others_train_and_takes_over_what_died(tmp_path: Path)
         (tmp_path / "runs/b1/done").touch()
 
     works = [Unit(name="runs/b0", about="b0"), Unit(name="runs/b1", about="b1")]
-    told_all: list[str] = []
-
-    class Telling(list):
-        def append(self, line: str) -> None:
-            tell(line)
-
-    names, made = coordinate(tmp_path, works, 1, train, Telling())
+    names, made = coordinate(tmp_path, works, 1, functools.partial(write, root=tmp_path), tell)
     assert names == ["runs/b0", "runs/b1"] and ends(tmp_path) == {"runs/b0": 1}
-    assert len(told) == 1 and "waiting for 1" in told[0] and not told_all
+    assert len(told) == 1 and "waiting for 1" in told[0]
     assert len(made.progress.finished) == 2
+
+
+def wait_for_a_signal(name: str, root: Path) -> None:
+    if name == "runs/b0":
+        write(name, root)
+    with Stopping() as stopping:
+        while not stopping.asked() and name != "runs/b0":
+            time.sleep(0.01)
+        (root / "saved").write_text(name)
+
+
+def test_an_error_of_the_caller_does_not_wait_for_runs(tmp_path: Path) -> None:
+    """Such as a full disk when the ledger is written: other runs may take hours."""
+    works = [Unit(name="runs/b0", about="b0"), Unit(name="runs/b1", about="b1")]
+    with Stopping() as stopping, forked_workers():
+        executor = Processes(functools.partial(wait_for_a_signal, root=tmp_path), 2)
+        done = tmp_path / "runs/b0/done"
+        args = (lambda unit: unit.name == "runs/b0" and done.exists(), executor, stopping)
+        work = Coordinator(tmp_path, works, *args, print).work()
+        with pytest.raises(ZeroDivisionError), contextlib.closing(work):
+            for _ in work:
+                _ = 1 / 0
+    assert (tmp_path / "saved").read_text() == "runs/b1"
 
 
 def test_the_order_keeps_seeds_and_ends_with_the_short_ones() -> None:

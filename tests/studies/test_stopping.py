@@ -3,30 +3,31 @@
 from __future__ import annotations
 
 import contextlib
-import multiprocessing
 import os
 import signal
-from concurrent.futures import Future
-from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from headstart.config.records import StudyConfig
-from headstart.errors import HeadstartError, InterruptedRun
+from headstart.errors import DataError, Finding, HeadstartError, InterruptedRun
+from headstart.reports.arms import arms_of
+from headstart.reports.records import read_records
+from headstart.reports.sentences import opening
 from headstart.runs import records, run
+from headstart.studies import books
 from headstart.studies import study as study_module
-from headstart.studies import workers
+from headstart.studies.coordinator import Coordinator
 from headstart.studies.study import study
-from headstart.system.signals import Stopping
 from headstart.tasks import pretext_training, segmentation_training
+from headstart.verbs.status import status
 from tests.conftest import Silent, blank_figures, forked_workers, tiny
 from tests.studies.test_study import tiny_study
 
 pytestmark = pytest.mark.usefixtures("unseen")
 POINTS: dict[str, tuple[Any, str, int, int]] = {
-    "planning again": (study_module, "replanned", 1, 0),
+    "planning again": (books, "replanned", 1, 0),
     "decoding for a pretext": (pretext_training, "_decoded", 1, 0),
     "a pretext's validation": (records.Recording, "epoch", 1, 0),
     "a pretext's scoring": (pretext_training, "_score", 1, 0),
@@ -34,10 +35,10 @@ POINTS: dict[str, tuple[Any, str, int, int]] = {
     "validation": (records.Recording, "epoch", 4, 0),
     "scoring": (segmentation_training, "write_scores", 1, 1),
     "a model card": (run, "model_card", 2, 1),
-    "a line of the ledger": (study_module, "line_of", 1, 1),
-    "the ledger": (study_module, "write_ledger", 2, 1),
+    "a line of the ledger": (books, "line_of", 1, 1),
+    "the ledger": (books, "write_ledger", 2, 1),
     "a later scoring": (segmentation_training, "write_scores", 2, 2),
-    "study.json": (study_module, "_write_study", 1, 2),
+    "study.json": (study_module, "write_study", 1, 2),
 }
 """Where a function is found, its name, which call of it, and runs that are finished after it."""
 
@@ -106,114 +107,69 @@ def test_a_run_that_is_scored_says_that_it_is_finished(
     assert (tmp_path / "run" / "scores.json").exists()
 
 
-@pytest.mark.parametrize("noticed", ["when it should have finished", "when more is to begin"])
-def test_a_worker_that_dies_is_named_and_finished_runs_are_kept(
+def kill_once(out: Path, number: int) -> Any:
+    """Wrap the scoring of runs, so that the first worker process that scores is ended there."""
+    original = segmentation_training._score
+
+    def killed(*args: Any, **named: Any) -> Any:
+        with contextlib.suppress(FileExistsError):
+            (out / "killed").touch(exist_ok=False)
+            os.kill(os.getpid(), number)
+        return original(*args, **named)
+
+    return killed
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_worker_that_is_ended_alone_is_replaced(
     config: StudyConfig,
     whole: bytes,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    noticed: str,
+    number: int,
 ) -> None:
-    """As the kernel kills it when memory is short."""
-
-    class Dying:
-        def __init__(self, *_: object, **__: object) -> None:
-            self.given = 0
-
-        def __enter__(self) -> Dying:
-            return self
-
-        def __exit__(self, *_: object) -> None:
-            pass
-
-        def submit(self, work: Any, *args: Any) -> Future[Any]:
-            future: Future[Any] = Future()
-            self.given += 1
-            if self.given == 3 and "begin" in noticed:
-                raise BrokenProcessPool
-            if self.given == 3:
-                future.set_exception(BrokenProcessPool())
-            else:
-                future.set_result(work(*args))
-            return future
-
+    """As the kernel kills it when memory is short, or a cluster takes its place away."""
     told: list[str] = []
+    monkeypatch.setattr(segmentation_training, "write_scores", kill_once(tmp_path, number))
+    with forked_workers():
+        study(config, tmp_path / "S", Silent(), told.append, jobs=2)
+    assert sum(line.startswith("[") for line in told) == 2
+    if number == signal.SIGKILL:
+        assert any("SIGKILL" in line for line in told)
+    assert (tmp_path / "S" / "study.json").read_bytes() == whole
+
+
+def test_a_run_that_fails_is_named_and_the_others_go_on(
+    config: StudyConfig, whole: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, told, original = tmp_path / "S", [], run.train
+
+    def failing(config: Any, *args: Any, **named: Any) -> Any:
+        if config.start == "scratch" and config.task == "segmentation":
+            raise DataError(Finding("not-finite", "error", "the loss became NaN", "try less"))
+        return original(config, *args, **named)
+
     with monkeypatch.context() as patched:
-        patched.setattr(workers, "ProcessPoolExecutor", Dying)
-        with pytest.raises(HeadstartError, match=r"(?s)\[worker-died\].*6 labels.*--jobs"):
-            study(config, tmp_path / "S", Silent(), told.append, jobs=2)
-    finished = sum(line.startswith("[") for line in told)
-    assert 1 <= finished < 2
-    study(config, tmp_path / "S", Silent(), told.append)
+        patched.setattr(run, "train", failing)
+        said = r"(?s)\[unfinished\].*1 of the 2 runs.*1 failed.*\[not-finite\].*scratch.*NaN"
+        with pytest.raises(HeadstartError, match=said) as caught:
+            study(config, out, Silent(), told.append)
+    assert caught.value.exit_status == 65
+    assert sum(line.startswith("[") for line in told) == 1
+    (failed,) = status(out).in_state("failed")
+    assert (failed.code, failed.about) == ("not-finite", "scratch, 6 labels, seed 1")
+    records = read_records(out)
+    (note,) = (n for n in opening(records, arms_of(records))["notes"] if "not-finite" in n)
+    assert "scratch, 6 labels, seed 1" in note and "NaN" in note
+    study(config, out, Silent(), told.append)
     assert sum(line.startswith("[") for line in told) == 2, "no run is run twice"
-    assert (tmp_path / "S" / "study.json").read_bytes() == whole
-
-
-def test_a_signal_to_workers_alone_does_not_end_a_study_as_if_it_were_complete(
-    config: StudyConfig, whole: bytes, tmp_path: Path
-) -> None:
-    told: list[str] = []
-
-    def signalling(line: str) -> None:
-        told.append(line)
-        if len(told) == 1:
-            for process in multiprocessing.active_children():
-                process.terminate()
-
-    said = r"(?s)\[worker-died\].*signal.*same command"
-    with forked_workers(), pytest.raises(HeadstartError, match=said):
-        study(config, tmp_path / "S", Silent(), signalling, jobs=2)
-    finished = sum(line.startswith("[") for line in told)
-    assert finished < 2
-    study(config, tmp_path / "S", Silent(), told.append)
-    assert sum(line.startswith("[") for line in told) == 2, "no run is run twice"
-    assert (tmp_path / "S" / "study.json").read_bytes() == whole
-
-
-def test_an_error_in_the_parent_does_not_wait_for_runs(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Such as a full disk when the ledger is written: other runs may take hours."""
-    running: Future[Any] = Future()
-
-    class Pool:
-        def __init__(self, *_: object, **__: object) -> None:
-            self.given = 0
-
-        def __enter__(self) -> Pool:
-            return self
-
-        def __exit__(self, *_: object) -> None:
-            running.result(timeout=0)  # a real pool waits for it
-
-        def submit(self, *_: object) -> Future[Any]:
-            self.given += 1
-            if self.given == 1:
-                first: Future[Any] = Future()
-                first.set_result({})
-                return first
-            return running
-
-    class Process:
-        def terminate(self) -> None:
-            running.set_result({})
-
-    monkeypatch.setattr(workers, "ProcessPoolExecutor", Pool)
-    monkeypatch.setattr(multiprocessing, "active_children", lambda: [Process()])
-    works = [workers.Work(k, tmp_path / str(k), lambda: None, tmp_path, 1.0) for k in range(2)]  # type: ignore[arg-type, return-value]
-    with (
-        pytest.raises(ZeroDivisionError),
-        Stopping() as stopping,
-        contextlib.closing(workers.working(works, 2, Silent(), stopping)) as results,
-    ):
-        for _ in results:
-            _ = 1 / 0
-    assert running.done()
+    assert (out / "study.json").read_bytes() == whole and not (out / "claims").exists()
+    assert not status(out).in_state("failed")
 
 
 def test_an_incomplete_study_is_no_success(
     config: StudyConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(study_module, "working", lambda *_: (work for work in ()))
+    monkeypatch.setattr(Coordinator, "work", lambda _: (unit for unit in ()))
     with pytest.raises(HeadstartError, match=r"(?s)\[unfinished\].*0 of the 2 runs.*again"):
         study(config, tmp_path / "S", Silent(), lambda _: None)

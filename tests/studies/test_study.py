@@ -16,13 +16,14 @@ import pytest
 
 from headstart.config.files import differences, read_run_config
 from headstart.config.records import StudyConfig
-from headstart.errors import DataError, Finding, InterruptedRun, LockedError, UsageError
+from headstart.errors import DataError, Finding, InterruptedRun, UsageError
 from headstart.reports.write import write_report
 from headstart.runs.run import train
-from headstart.studies import study as study_module
+from headstart.studies import books
 from headstart.studies.cells import Cell, run_config
 from headstart.studies.plan import plan
 from headstart.studies.study import study
+from headstart.verbs.status import status
 from tests.conftest import PRETEXT_TINY, Silent, blank_figures, tiny
 
 pytestmark = pytest.mark.usefixtures("unseen")
@@ -295,18 +296,38 @@ def test_a_signal_ends_a_study_and_says_how_to_go_on(drawn: Path, tmp_path: Path
     assert caught.value.exit_status == 130
 
 
-def test_two_studies_in_one_folder(done: Path, drawn: Path) -> None:
-    import fcntl
+def _study_of_seeds(data: Path, out: Path, seeds: tuple[int, ...]) -> None:
+    os.setsid()
+    with blank_figures():
+        study(tiny_study(data, seeds=seeds), out, Silent(), ignore, checkpoint_seconds=0.05)
+    os._exit(0)
 
-    with (done / ".lock").open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        context = multiprocessing.get_context("fork")
-        with context.Pool(1) as pool:
-            answer = pool.apply(study, (tiny_study(drawn), done, Silent(), ignore))
-            assert answer["records"], "reading a finished study needs no lock"
-            with pytest.raises(LockedError):
-                grown = tiny_study(drawn, seeds=(1, 2, 3))
-                pool.apply(study, (grown, done, Silent(), ignore))
+
+@pytest.mark.parametrize("case", ["one adds a seed", "one is killed"])
+def test_two_at_once_in_one_folder(done: Path, drawn: Path, tmp_path: Path, case: str) -> None:
+    """``benchmarks/coordinators.py`` does it often, and with several jobs."""
+    out, context = tmp_path / "S", multiprocessing.get_context("fork")
+    kills = "killed" in case
+    seeds = ((1, 2), (1, 2)) if kills else ((1,), (1, 2))
+    both = [context.Process(target=_study_of_seeds, args=(drawn, out, each)) for each in seeds]
+    for child in both:
+        child.start()
+    if kills:
+        while len(list(out.glob("runs/*/scores.json"))) < 2:
+            time.sleep(0.01)
+        both[0].kill()
+    for child in both:
+        child.join()
+    assert [child.exitcode for child in both] == [-signal.SIGKILL if kills else 0, 0]
+    for path in (done / "study.json", *done.glob("runs/*/frames.csv")):
+        assert (out / path.relative_to(done)).read_bytes() == path.read_bytes()
+    epochs = {
+        path.parent.name: len(path.read_text().splitlines())
+        for path in (*out.glob("runs/*/timing.jsonl"), *out.glob("starts/*/timing.jsonl"))
+    }
+    assert sum(epochs.values()) - 2 * len(epochs) <= 2 * kills, "a run was trained twice"
+    assert not (out / "claims").exists()
+    assert status(out).done == 8 and not status(out).in_state("running", "waiting")
 
 
 def test_a_finished_study_on_a_read_only_disk(
@@ -315,8 +336,8 @@ def test_a_finished_study_on_a_read_only_disk(
     config, summary = tiny_study(drawn), (done / "study.json").read_bytes()
     whole = study(config, done, Silent(), ignore)
     with monkeypatch.context() as patched:
-        for name in ("locked", "write_atomic", "write_ledger", "write_summary"):
-            patched.delattr(study_module, name)
+        for name in ("alone", "write_atomic", "write_ledger", "write_summary", "write_units"):
+            patched.delattr(books, name)
         assert study(config, done, Silent(), ignore) == whole
     (done / "study.json").write_bytes(summary[:-3])
     study(config, done, Silent(), ignore)
