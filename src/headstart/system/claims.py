@@ -189,35 +189,33 @@ def claim(root: Path, name: str, executor: str = "local", job: str | None = None
         DiskError: the folder does not exist or cannot be written.
     """
     folder = root / CLAIMS / name
+    pid, when = own_process()
+    holder = Holder(
+        token=uuid.uuid4().hex,
+        host=host_name(),
+        machine=this_machine(),
+        pid=pid,
+        began=when,
+        executor=executor,
+        job=job,
+        since=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
     with disk_errors(root):
         root.stat()  # a folder that was deleted is not made again
-        folder.mkdir(parents=True, exist_ok=True)
-        refresh(folder)
-        number = _last(folder) + 1
-        if number > 1 and not (folder / str(number - 1) / _END).exists():
-            return None
         try:
+            folder.mkdir(parents=True, exist_ok=True)
+            refresh(folder)
+            number = _last(folder) + 1
+            if number > 1 and not (folder / str(number - 1) / _END).exists():
+                return None
             (folder / str(number)).mkdir()
             if _last(folder) > number:  # older numbers were removed, this one among them
                 (folder / str(number)).rmdir()
                 return None
-        except (FileExistsError, FileNotFoundError):  # made by another; finished and removed
-            return None
-        pid, when = own_process()
-        holder = Holder(
-            token=uuid.uuid4().hex,
-            host=host_name(),
-            machine=this_machine(),
-            pid=pid,
-            began=when,
-            executor=executor,
-            job=job,
-            since=datetime.now(UTC).isoformat(timespec="seconds"),
-        )
-        try:
-            _write(folder / str(number) / _HEARTBEAT, "1")
+            # first, as a holder that dies unknown is waited for
             _write(folder / str(number) / _HOLDER, json.dumps(asdict(holder)))
-        except FileNotFoundError:
+            _write(folder / str(number) / _HEARTBEAT, "1")
+        except (FileExistsError, FileNotFoundError):  # made by another; finished and removed
             return None
     return Claim(folder, number, holder)
 
@@ -339,11 +337,12 @@ def _last(folder: Path) -> int:
 
 
 def _write(path: Path, text: str, mode: str = "w") -> None:
-    """Write in place: a file that is renamed over may stay hidden from other machines."""
+    """Write in place: a file that is renamed over may stay hidden from other machines.
+
+    It is not flushed: after a power failure, its holder is dead whatever it says.
+    """
     with path.open(mode) as file:
         file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def _content(path: Path) -> bytes | None:
