@@ -1,12 +1,12 @@
 """Several coordinators on one study: started at once, killed; and what a unit costs.
 
-``python benchmarks/coordinators.py OUT``: draws a small dataset and runs a study of eight runs and
+``python benchmarks/coordinators.py OUT``: draws a small dataset and runs a study of four runs and
 two pretexts with one coordinator. Then, each time in a new folder:
 
 - ``together``: two coordinators begin at the same moment, each with one or two jobs;
 - ``killed``: one of two is killed with SIGKILL at a random moment, with its workers or without;
 - ``machines``: as ``killed``, but each takes the other for another machine, so that it knows of its
-  death by its heartbeats alone (every 0.2 s instead of 5, dead after 3 s instead of 90).
+  death by its heartbeats alone (every 0.2 s instead of 5, dead after 6 s instead of 90).
 
 Each time, ``study.json`` and all ``frames.csv`` must be those of one coordinator, byte for byte; no
 run may be trained twice to its end, and none may be missing. A run that is repeated to its end is
@@ -42,7 +42,7 @@ from headstart.studies import coordinator, worker
 from headstart.studies.local import Processes, ThisProcess
 from headstart.studies.study import study
 from headstart.studies.units import Unit
-from headstart.system import claims, host
+from headstart.system import attempts, claims, host
 from headstart.system.disk import write_json
 from headstart.system.signals import Stopping
 from headstart.training.listener import SILENT, ignore
@@ -56,13 +56,13 @@ FORK = multiprocessing.get_context("fork")
 
 
 def settings(data: Path) -> StudyConfig:
-    """The study: two starts, two budgets and two seeds, each a second of training."""
+    """The study: two starts and two seeds, each a second of training."""
     recipe = DEFAULT.with_epochs(EPOCHS).model_copy(update={"batch": 4})
     pretext = PRETEXT_DEFAULT.with_epochs(PRETEXT_EPOCHS).model_copy(update={"batch": 4})
     return StudyConfig.model_validate(
         {
             "schema": 1, "data": str(data), "starts": ("scratch", "colorization"),
-            "labels": (6, 12), "seeds": (1, 2), "width": 2, "size": (16, 24), "threads": 1,
+            "labels": (6,), "seeds": (1, 2), "width": 2, "size": (16, 24), "threads": 1,
             "recipe": recipe, "pretext_recipe": pretext,
         }
     )  # fmt: skip
@@ -73,8 +73,8 @@ def coordinate(data: Path, out: Path, jobs: int, machine: str | None, log: Path)
     os.setsid()
     multiprocessing.get_context = lambda _: FORK  # workers need not load PyTorch again
     if machine is not None:
-        claims.this_machine = lambda: machine
-        claims.BEAT, claims.DEAD_AFTER = 0.2, 3.0
+        claims.this_machine = attempts.this_machine = lambda: machine
+        claims.BEAT, claims.DEAD_AFTER = 0.2, 6.0
     coordinator.POLL = 0.2
     with log.open("a") as file:
         os.dup2(file.fileno(), 2)

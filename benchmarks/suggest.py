@@ -11,7 +11,6 @@ the same. The scored split is read once a run. Runs resume, and finished ones ar
 from __future__ import annotations
 
 import argparse
-import functools
 import json
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
@@ -21,7 +20,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from headstart.studies.workers import Work, working
 from scipy.stats import spearmanr
 
 from headstart.config.files import read_frame_names
@@ -42,6 +40,7 @@ from headstart.scores.frames_csv import read_frames_csv
 from headstart.scores.pooled import usable_classes
 from headstart.seeding import generator
 from headstart.studies import statistics as stats
+from headstart.studies.several_runs import train_runs
 from headstart.system.disk import write_json
 from headstart.system.signals import Stopping
 from headstart.tasks.budgets import LABELS
@@ -198,18 +197,19 @@ def main() -> None:
     parser.add_argument("--result", type=Path, required=True)
     asked = parser.parse_args()
     asked.seeds = [int(seed) for seed in asked.seeds.split(",")]
-    works = []
-    for seed in asked.seeds:
-        base = asked.out / f"base-{seed}"
-        first = functools.partial(settings, asked, seed, None)
-        works.append(Work(f"base, seed {seed}", base, first, asked.out / "cache", 10.0))
-        for way in ARMS:
-            its = functools.partial(arm, asked, seed, way)
-            where = asked.out / f"{way}-{seed}"
-            works.append(Work(f"{way}, seed {seed}", where, its, asked.out / "cache", 10.0, base))
+    bases = {f"base-{seed}": (seed, None) for seed in asked.seeds}
+    arms = {f"{way}-{seed}": (seed, way) for seed in asked.seeds for way in ARMS}
     with Stopping() as stopping:
-        for work, scores in working(works, asked.jobs, Silent(), stopping):
-            print(f"{work.about}: dice {scores['dice']:.4f}", flush=True)
+        for names in (bases, arms):  # the labels of an arm are those that a base suggests
+            if stopping.asked():
+                break
+            runs = {
+                name: settings(asked, seed, None) if way is None else arm(asked, seed, way)
+                for name, (seed, way) in names.items()
+            }
+            place = (asked.out / "cache", asked.jobs, Silent(), stopping, print)
+            for name, scores in train_runs(asked.out, runs, {n: n for n in runs}, *place):
+                print(f"{name}: dice {scores['dice']:.4f}", flush=True)
         if stopping.signal is None:
             write_json(asked.result, compared(asked))
 

@@ -20,7 +20,8 @@ from headstart.studies.coordinator import MOST_TRIES, Coordinator
 from headstart.studies.local import Processes, ThisProcess
 from headstart.studies.units import Unit, queue_of
 from headstart.studies.worker import claimed
-from headstart.system.claims import attempts, claim, last_lines
+from headstart.system.attempts import attempts, last_lines
+from headstart.system.claims import claim
 from headstart.system.signals import Stopping
 from headstart.training.listener import ignore
 from tests.conftest import forked_workers

@@ -13,7 +13,8 @@ import pytest
 
 from headstart.errors import DiskError, LockedError
 from headstart.system import claims
-from headstart.system.claims import Ending, Watch, alone, attempts, claim, end, last_lines
+from headstart.system.attempts import Ending, attempts, last_lines
+from headstart.system.claims import Watch, alone, claim, end
 
 FORK = multiprocessing.get_context("fork")
 

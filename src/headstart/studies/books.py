@@ -22,7 +22,8 @@ from headstart.studies.plan import Plan, replanned, scored_groups
 from headstart.studies.summary import is_written, write_summary
 from headstart.studies.units import read_units, units_of, write_units
 from headstart.studies.verdicts import Arms, compare
-from headstart.system.claims import CLAIMS, alone
+from headstart.system.attempts import CLAIMS
+from headstart.system.claims import alone
 from headstart.system.disk import disk_errors, sweep, write_atomic
 from headstart.tasks.lookup import labelled_task
 
@@ -46,7 +47,7 @@ def begin(planned: Plan, out: Path) -> Plan:
         write_atomic(out / CONFIG, study_to_json(planned.config))
         write_units(out, units_of(planned, cells(planned.config)))
         # a study that an older version finished stays as it is
-        if planned.todo and planned.config.folds is None:
+        if planned.todo:
             with disk_errors(out):
                 (out / ENSEMBLES).mkdir(exist_ok=True)
         write_ledger(out, planned.done, [cell.run for cell in cells(planned.config)])

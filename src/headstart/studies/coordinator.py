@@ -23,7 +23,8 @@ from headstart.errors import (
 )
 from headstart.studies.executor import End, Executor
 from headstart.studies.units import Unit, queue_of
-from headstart.system.claims import Attempt, Ending, Watch, attempts, end
+from headstart.system.attempts import Attempt, Ending, attempts
+from headstart.system.claims import Watch, end
 from headstart.system.signals import Stopping
 
 MOST_TRIES = 3

@@ -143,20 +143,20 @@ class Processes:
 
     def _end_of(self, worker: _Worker) -> End | None:
         assert worker.unit is not None
-        dead = not worker.process.is_alive()  # asked first: it may send its last word meanwhile
+        unit, dead = worker.unit, not worker.process.is_alive()  # it may send its last word now
         try:
             if worker.connection.poll():
                 error = worker.connection.recv()
-                end, worker.unit = End(worker.unit, error), None
+                worker.unit = None
                 if isinstance(error, InterruptedRun):  # it leaves, as the signal was meant for it
                     self._gone(worker)
-                return end
+                return End(unit, error)
         except (EOFError, OSError, pickle.UnpicklingError):
             dead = True
         if not dead:
             return None
         self._gone(worker)
-        return End(worker.unit, died=_died(worker.process.exitcode))
+        return End(unit, died=_died(worker.process.exitcode))
 
     def stop(self) -> None:
         """Send SIGTERM to the processes that train."""

@@ -15,7 +15,8 @@ from headstart.studies.coordinator import Coordinator
 from headstart.studies.local import Processes, ThisProcess
 from headstart.studies.units import Unit
 from headstart.studies.worker import CHECKPOINT_SECONDS, claimed
-from headstart.system.claims import CLAIMS
+from headstart.system.attempts import CLAIMS
+from headstart.system.disk import disk_errors
 from headstart.system.signals import Stopping
 from headstart.tasks.lookup import task_named
 from headstart.training.listener import SILENT, Listener
@@ -54,6 +55,8 @@ def train_runs(
     def finished(unit: Unit) -> bool:
         return is_finished(root / unit.name, task_named(runs[unit.name].task).finished)
 
+    with disk_errors(root):
+        root.mkdir(parents=True, exist_ok=True)
     units = [Unit(name=name, about=about[name]) for name in runs]
     for unit in filter(finished, units):
         here(unit.name)  # which checks that they were trained on these data

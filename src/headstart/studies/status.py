@@ -19,7 +19,8 @@ from headstart.runs.folder import is_finished
 from headstart.studies.cells import cells
 from headstart.studies.ledger import Ledger, read_lines
 from headstart.studies.units import Unit, read_units
-from headstart.system.claims import DEAD_AFTER, Attempt, attempts, last_lines, silent_for
+from headstart.system.attempts import Attempt, attempts, last_lines, silent_for
+from headstart.system.claims import DEAD_AFTER
 from headstart.tasks.lookup import labelled_task, task_named
 
 State = Literal["done", "running", "silent", "failed", "waiting"]

@@ -56,7 +56,8 @@ from headstart.studies.units import Unit, units_of
 from headstart.studies.verdicts import Arms
 from headstart.studies.wording import lasting
 from headstart.studies.worker import train_unit
-from headstart.system.claims import LOG, alone, attempts
+from headstart.system.attempts import LOG, attempts
+from headstart.system.claims import alone
 from headstart.system.signals import Stopping
 from headstart.tasks.lookup import labelled_task, task_named
 from headstart.training.listener import Listener

@@ -29,7 +29,8 @@ from headstart.errors import (
 )
 from headstart.studies.local import LOCAL, failure_of
 from headstart.studies.units import Unit, config_of, unit_named
-from headstart.system.claims import LOG, Claim, Ending, claim, refresh
+from headstart.system.attempts import LOG, Ending
+from headstart.system.claims import Claim, claim, refresh
 from headstart.system.disk import disk_errors
 from headstart.system.host import host_name
 from headstart.training.listener import SILENT, Listener, Row, Silent

@@ -30,101 +30,36 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import shutil
 import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
 
-from headstart.errors import Finding, LockedError, printable
+from headstart.errors import Finding, LockedError
+from headstart.system.attempts import (
+    CLAIMS,
+    END,
+    HEARTBEAT,
+    HOLDER,
+    Attempt,
+    Ending,
+    Holder,
+    attempts,
+    heartbeat_of,
+    holder_of,
+    last_number,
+)
 from headstart.system.disk import cannot_write, disk_errors
-from headstart.system.host import began, host_name, own_process, this_machine
+from headstart.system.host import host_name, own_process, this_machine
 
-CLAIMS = "claims"
 BEAT = 5.0
 """Seconds between two heartbeats."""
 DEAD_AFTER = 90.0
 """Seconds without a heartbeat; more than NFS clients keep what they know of a folder, 60."""
-
-Outcome = Literal["finished", "released", "interrupted", "failed", "died"]
-_HOLDER, _HEARTBEAT, _END, LOG = "holder.json", "heartbeat", "end.json", "log"
-
-
-@dataclass(frozen=True)
-class Holder:
-    """Who holds a claim.
-
-    Attributes:
-        token: of this claim alone.
-        host: name of the machine.
-        machine: see [`this_machine`][headstart.system.host.this_machine].
-        pid: number of the process.
-        began: when the process began, in its machine's ticks.
-        executor: what started it: ``"local"``, ``"slurm"``, ...
-        job: its name there.
-        since: date and time by the clock of its machine, for people.
-    """
-
-    token: str
-    host: str
-    machine: str | None
-    pid: int
-    began: str | None
-    executor: str
-    job: str | None
-    since: str
-
-    @property
-    def is_gone(self) -> bool:
-        """Whether its process is known to have ended: only on its own machine."""
-        here = this_machine()
-        return here is not None and here == self.machine and began(self.pid) != self.began
-
-
-@dataclass(frozen=True)
-class Ending:
-    """How the work on a claim ended.
-
-    Attributes:
-        outcome: ``"released"``: given back unfinished; ``"interrupted"``: by a signal, saved;
-            ``"failed"``: by an error; ``"died"``: without a word.
-        code: of the error's finding; "" without an error.
-        message: the error's.
-        hint: what to do about it.
-        again: whether trying again may help.
-        status: exit status of the error.
-        host: name of the machine.
-    """
-
-    outcome: Outcome
-    code: str = ""
-    message: str = ""
-    hint: str = ""
-    again: bool = True
-    status: int = 1
-    host: str = ""
-
-
-@dataclass(frozen=True)
-class Attempt:
-    """One number of a claim.
-
-    Attributes:
-        number: from 1.
-        folder: its folder.
-        holder: None if it was not written, or cannot be read.
-        ending: None while the claim is held.
-    """
-
-    number: int
-    folder: Path
-    holder: Holder | None
-    ending: Ending | None
 
 
 class Claim:
@@ -148,7 +83,7 @@ class Claim:
             count += 1
             # a full disk, or a folder that was taken away: the next check says so
             with contextlib.suppress(OSError):
-                _write(self.attempt / _HEARTBEAT, str(count))
+                _write(self.attempt / HEARTBEAT, str(count))
 
     def check(self) -> None:
         """Return if this process still holds the claim.
@@ -159,10 +94,10 @@ class Claim:
         """
         try:
             refresh(self._folder)
-            holder = _holder(self.attempt)
+            holder = holder_of(self.attempt)
             ours = holder is not None and holder.token == self.holder.token
-            ended = (self.attempt / _END).exists()
-            if ours and not ended and _last(self._folder) == self._number:
+            ended = (self.attempt / END).exists()
+            if ours and not ended and last_number(self._folder) == self._number:
                 return
         except FileNotFoundError:  # finished by another, and removed
             pass
@@ -205,16 +140,16 @@ def claim(root: Path, name: str, executor: str = "local", job: str | None = None
         try:
             folder.mkdir(parents=True, exist_ok=True)
             refresh(folder)
-            number = _last(folder) + 1
-            if number > 1 and not (folder / str(number - 1) / _END).exists():
+            number = last_number(folder) + 1
+            if number > 1 and not (folder / str(number - 1) / END).exists():
                 return None
             (folder / str(number)).mkdir()
-            if _last(folder) > number:  # older numbers were removed, this one among them
+            if last_number(folder) > number:  # older numbers were removed, this one among them
                 (folder / str(number)).rmdir()
                 return None
             # first, as a holder that dies unknown is waited for
-            _write(folder / str(number) / _HOLDER, json.dumps(asdict(holder)))
-            _write(folder / str(number) / _HEARTBEAT, "1")
+            _write(folder / str(number) / HOLDER, json.dumps(asdict(holder)))
+            _write(folder / str(number) / HEARTBEAT, "1")
         except (FileExistsError, FileNotFoundError):  # made by another; finished and removed
             return None
     return Claim(folder, number, holder)
@@ -227,7 +162,7 @@ def end(attempt: Path, ending: Ending) -> None:
         DiskError: it cannot be written.
     """
     with disk_errors(attempt), contextlib.suppress(FileExistsError, FileNotFoundError):
-        _write(attempt / _END, json.dumps(asdict(ending)), "x")
+        _write(attempt / END, json.dumps(asdict(ending)), "x")
 
 
 def refresh(folder: Path) -> None:
@@ -239,27 +174,6 @@ def refresh(folder: Path) -> None:
     own = folder / f".{uuid.uuid4().hex}"
     own.mkdir()
     own.rmdir()
-
-
-def attempts(root: Path, name: str) -> tuple[Attempt, ...]:
-    """Return every time that ``name`` was claimed, oldest first; writes nothing."""
-    found = []
-    folder = root / CLAIMS / name
-    for number in _numbers(folder):
-        own = folder / str(number)
-        found.append(Attempt(number, own, _holder(own), _ending(own)))
-    return tuple(found)
-
-
-def last_lines(attempt: Path, count: int = 20) -> tuple[str, ...]:
-    """Return the end of an attempt's log; empty if it has none."""
-    try:
-        with (attempt / LOG).open("rb") as file:
-            file.seek(max(0, file.seek(0, os.SEEK_END) - 20_000))
-            text = file.read().decode(errors="replace")
-    except OSError:
-        return ()
-    return tuple(printable(line) for line in text.splitlines()[-count:])
 
 
 class Watch:
@@ -277,20 +191,12 @@ class Watch:
         """Return whether the holder of a claim that has not ended is dead."""
         if attempt.holder is not None and attempt.holder.is_gone:
             return True
-        beat, now = _content(attempt.folder / _HEARTBEAT), self._clock()
+        beat, now = heartbeat_of(attempt.folder), self._clock()
         before = self._seen.get(attempt.folder)
         if before is None or before[0] != beat:
             self._seen[attempt.folder] = (beat, now)
             return False
         return now - before[1] > DEAD_AFTER
-
-
-def silent_for(attempt: Attempt) -> float | None:
-    """Return the seconds since the last heartbeat, as far as two clocks agree; for people."""
-    try:
-        return max(0.0, time.time() - (attempt.folder / _HEARTBEAT).stat().st_mtime)
-    except OSError:
-        return None
 
 
 @contextlib.contextmanager
@@ -325,17 +231,6 @@ def alone(
             shutil.rmtree(attempt.folder, ignore_errors=True)
 
 
-def _numbers(folder: Path) -> list[int]:
-    try:
-        return sorted(int(entry) for entry in os.listdir(folder) if entry.isdecimal())  # noqa: PTH208
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-
-
-def _last(folder: Path) -> int:
-    return max(_numbers(folder), default=0)
-
-
 def _write(path: Path, text: str, mode: str = "w") -> None:
     """Write in place: a file that is renamed over may stay hidden from other machines.
 
@@ -343,30 +238,3 @@ def _write(path: Path, text: str, mode: str = "w") -> None:
     """
     with path.open(mode) as file:
         file.write(text)
-
-
-def _content(path: Path) -> bytes | None:
-    try:
-        return path.read_bytes()
-    except OSError:
-        return None
-
-
-def _holder(attempt: Path) -> Holder | None:
-    try:
-        record = json.loads((attempt / _HOLDER).read_bytes())
-        return Holder(**{name: record[name] for name in Holder.__dataclass_fields__})
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-
-
-def _ending(attempt: Path) -> Ending | None:
-    """Return how it ended; "died" where whoever said so was killed while writing."""
-    content = _content(attempt / _END)
-    if content is None:
-        return None
-    try:
-        record = json.loads(content)
-        return Ending(**{k: v for k, v in record.items() if k in Ending.__dataclass_fields__})
-    except (ValueError, AttributeError, TypeError):
-        return Ending("died", "worker-died", "it died while it wrote how it ended")
