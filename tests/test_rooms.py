@@ -17,6 +17,7 @@ LIGHT = (
     "data.pictures", "config", "records", "training.listener", "tasks.interface",
     "tasks.lookup", "tasks.segmentation", "tasks.classification", "tasks.pretext", "runs.folder",
     "runs.records", "runs.initial_weights", "studies.plan", "studies.ledger", "studies.costs",
+    "studies.units", "studies.status", "studies.worker", "studies.local", "studies.coordinator",
     "studies.statistics", "studies.verdicts", "inference", "exports.agreement",
     "exports.to_onnx", "reports", "cli",
 )  # fmt: skip

@@ -108,6 +108,12 @@ class DiskError(HeadstartError):
     exit_status = 74
 
 
+class OutOfMemory(HeadstartError):  # noqa: N818 - a message says "out of memory"
+    """The machine or its accelerator is out of memory (exit status 74)."""
+
+    exit_status = 74
+
+
 class LockedError(HeadstartError):
     """Another process is using the folder (exit status 75)."""
 

@@ -23,7 +23,8 @@ from headstart.system.disk import locked
 from tests.cli.command import become_headstart, headstart
 
 VERBS = (
-    "demo", "check", "train", "pretrain", "study", "report", "evaluate", "predict", "suggest",
+    "demo", "check", "train", "pretrain", "study", "status", "report", "evaluate", "predict",
+    "suggest",
     "export", "serve", "doctor", "explain", "homework",
 )  # fmt: skip
 TINY = ("--size", "16x24", "--width", "2", "--epochs", "1", "--threads", "1", "--device", "cpu")

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from headstart.data import cache as cache_module
 from headstart.data.cache import cached, open_array, write_array
 from headstart.errors import DiskError
 from headstart.system.disk import waiting_lock
@@ -87,6 +88,24 @@ def test_a_large_array_is_mapped_and_may_be_written_to(
     assert isinstance(mapped, np.memmap)
     mapped[:] = 0
     assert np.array_equal(open_array(folder / "array.npy"), ARRAY)
+
+
+def test_machines_make_the_same_folder_side_by_side(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their locks may not exclude each other on a disk that they share."""
+    calls: list[Path] = []
+
+    def slowly(folder: Path) -> None:
+        maker(calls)(folder)
+        with monkeypatch.context() as elsewhere:
+            elsewhere.setattr(cache_module, "this_machine", lambda: "other")
+            cached(tmp_path, "a", maker(calls))
+
+    first = cached(tmp_path, "a", slowly)
+    assert len(calls) == 2 and calls[0] != calls[1]
+    assert cached(tmp_path, "a", maker(calls)) == first and len(calls) == 2
+    assert [path for path in tmp_path.iterdir() if path.is_dir()] == [first]
 
 
 def test_what_killed_processes_left_of_other_keys_is_swept(tmp_path: Path) -> None:

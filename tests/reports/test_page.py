@@ -170,6 +170,19 @@ def test_leaks_are_told_beside_the_verdict(study: Path, tmp_path: Path) -> None:
     assert "None is a copy" in leaks()
 
 
+def test_pairs_on_different_hardware_are_named(study: Path, tmp_path: Path) -> None:
+    assert "hardware" not in notes(study)
+    out = Path(shutil.copytree(study, tmp_path / "S"))
+    for number, run in enumerate(sorted(out.glob("runs/colorization-*"))):
+        (run / "manifest.json").unlink(missing_ok=True)
+        record = json.loads((run / "environment.json").read_text())
+        record |= {"gpu": "Some <GPU>", "precision": "bfloat16"} if number < 2 else {}
+        (run / "environment.json").write_text(json.dumps(record))
+    warned = notes(out)
+    assert "2 pairs" in warned and "Some <GPU> in bfloat16" in warned
+    assert "in float32" in warned or "bfloat16" in warned.replace("Some <GPU> in bfloat16", "")
+
+
 def test_other_verdicts(study: Path, tmp_path: Path) -> None:
     unclear = {"verdict": "no difference shown", "difference": 0.0001, "low": -0.01, "high": 0.02}
     sentence, compared = first_sentence(study, tmp_path / "a", **unclear)
@@ -181,6 +194,10 @@ def test_other_verdicts(study: Path, tmp_path: Path) -> None:
     sentence, compared = first_sentence(study, tmp_path / "b", **worse)
     assert sentence["kind"] == "hurts" and "colorization hurts" in sentence["head"]
     assert "dice −0.100" in sentence["rest"] and "equal" not in compared
+    failed = {"verdict": "incomplete", "low": None, "high": None, "seeds": 9}
+    sentence, _ = first_sentence(study, tmp_path / "d", **failed)
+    assert sentence["kind"] == "open" and "failed" in sentence["head"]
+    assert "9 seeds" in sentence["rest"] and "interval" not in sentence["rest"]
     few = {"verdict": "too few seeds", "low": None, "high": None, "seeds": 3}
     sentence, _ = first_sentence(study, tmp_path / "c", **few)
     assert sentence["kind"] == "open" and "too few seeds" in sentence["head"]

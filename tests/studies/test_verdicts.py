@@ -88,6 +88,17 @@ def test_runs_are_paired_by_seed_and_a_seed_of_one_start_alone_is_left_out(tmp_p
     assert nothing["comparisons"] == [] == nothing["labels_saved"]
 
 
+def test_a_start_whose_run_failed_gets_no_verdict(tmp_path, records):
+    """Although five seeds would be left: a run does not fail by chance."""
+    failed = frozenset({("colorization", "all", 30)})
+    record = compare(records, tmp_path, config(), None, failed)
+    few, many = record["comparisons"]
+    assert (few["verdict"], few["low"], few["high"]) == ("incomplete", None, None)
+    assert many == compare(records, tmp_path, config(), None)["comparisons"][1]
+    assert record["labels_saved"] == []
+    assert "no verdict" in sentences(record)[0] and "runs failed" in sentences(record)[0]
+
+
 def test_who_is_compared_with_whom():
     assert reference(config(starts=("colorization", "scratch"))) == "scratch"
     assert reference(config(starts=("chroma", "colorization"))) == "chroma"

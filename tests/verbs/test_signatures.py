@@ -14,8 +14,8 @@ import headstart
 from headstart.cli.main import app
 
 VERBS = (
-    "check", "train", "pretrain", "study", "report", "evaluate", "predict", "suggest", "export",
-    "demo", "homework",
+    "check", "train", "pretrain", "study", "status", "report", "evaluate", "predict", "suggest",
+    "export", "demo", "homework",
 )  # fmt: skip
 OF_PYTHON = {"listener", "tell", "step", "forecast"}  # a command line shows these itself
 

@@ -20,6 +20,7 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from headstart.system.disk import disk_errors, waiting_lock
+from headstart.system.host import this_machine
 
 _INDEX = "sha256.json"  # hashes of all other files
 _IN_MEMORY = 4 << 30  # bytes; larger arrays are mapped from the disk
@@ -28,7 +29,9 @@ _IN_MEMORY = 4 << 30  # bytes; larger arrays are mapped from the disk
 def cached(cache: Path, made_from: Any, make: Callable[[Path], None]) -> Path:
     """Return the cached folder; call ``make`` to fill it if it is missing or damaged.
 
-    If several processes ask for the same folder, one makes it and the others wait.
+    If several processes ask for the same folder, one makes it and the others wait. Machines that
+    share the disk make it side by side, because their locks may not exclude each other; the first
+    to finish names it.
 
     Args:
         cache: the folder that holds all keys; created if missing.
@@ -40,8 +43,9 @@ def cached(cache: Path, made_from: Any, make: Callable[[Path], None]) -> Path:
         DiskError: the cache cannot be written.
     """
     key = hashlib.sha256(json.dumps(made_from).encode()).hexdigest()[:32]
-    folder, partial = cache / key, cache / f"{key}.partial"
-    with waiting_lock(cache / f"{key}.lock"), disk_errors(folder):
+    folder, own = cache / key, ".".join(filter(None, (key, this_machine())))
+    partial = cache / f"{own}.partial"
+    with waiting_lock(cache / f"{own}.lock"), disk_errors(folder):
         _sweep_others(cache, partial)
         if not _intact(folder):
             shutil.rmtree(folder, ignore_errors=True)
@@ -50,16 +54,29 @@ def cached(cache: Path, made_from: Any, make: Callable[[Path], None]) -> Path:
             try:
                 make(partial)
                 (partial / _INDEX).write_text(json.dumps(_hashes(partial)))
-                partial.rename(folder)
+                _into_place(partial, folder)
             finally:
                 shutil.rmtree(partial, ignore_errors=True)
     return folder
 
 
+def _into_place(partial: Path, folder: Path) -> None:
+    """Give a complete folder its name, unless another machine was first."""
+    try:
+        partial.rename(folder)
+    except OSError:
+        if not _intact(folder):
+            raise
+
+
 def _sweep_others(cache: Path, own: Path) -> None:
-    """Remove what killed processes left of other keys; a key that is being made is locked."""
+    """Remove what killed processes left of other keys; a key that is being made is locked.
+
+    What other machines make is left alone: their locks are not seen here.
+    """
     for partial in cache.glob("*.partial"):
-        if partial != own:
+        _, _, machine = partial.stem.partition(".")
+        if partial != own and machine in ("", this_machine()):
             lock = FileLock(partial.with_suffix(".lock"), timeout=0, fallback_to_soft=False)
             with contextlib.suppress(Timeout), lock:
                 shutil.rmtree(partial, ignore_errors=True)

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from headstart.errors import (
     DiskError,
+    Finding,
     HeadstartError,
     InterruptedRun,
     LockedError,
@@ -262,4 +263,5 @@ def _died(attempt: Attempt) -> Ending:
 
 def _ending(message: str, host: str = "") -> Ending:
     hint = "look at the end of its log; if memory is short, choose fewer --jobs"
-    return Ending("died", "worker-died", message, hint, host=host)
+    found = Finding("worker-died", "error", message, hint)
+    return Ending("died", found.code, found.message, found.hint, host=host)

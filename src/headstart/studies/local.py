@@ -16,7 +16,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.connection import wait as wait_for
 from multiprocessing.process import BaseProcess
 
-from headstart.errors import Finding, HeadstartError, InterruptedRun
+from headstart.errors import Finding, HeadstartError, InterruptedRun, OutOfMemory
 from headstart.studies.executor import End, Executor
 from headstart.studies.units import Unit
 from headstart.system.memory import out_of_memory
@@ -34,7 +34,7 @@ def failure_of(error: Exception) -> HeadstartError:
         return error
     if out_of_memory(error):
         hint = "choose fewer --jobs, a smaller --size, or a smaller batch in a recipe of your own"
-        return HeadstartError(Finding("memory", "error", "out of memory", hint))
+        return OutOfMemory(Finding("memory", "error", "out of memory", hint))
     message = f"{type(error).__name__}: {error}"
     return HeadstartError(Finding("run-failed", "error", message, "see the end of its log"))
 
