@@ -49,8 +49,8 @@ from headstart.training.listener import SILENT, ignore
 
 EPOCHS, PRETEXT_EPOCHS = 3, 2
 MODULES = (
-    "torch._dynamo", "matplotlib.pyplot", "scipy.stats", "headstart.runs.run", "headstart.tasks.pretext_training",
-    "headstart.tasks.segmentation_training",
+    "torch._dynamo", "matplotlib.pyplot", "scipy.stats", "headstart.runs.run",
+    "headstart.tasks.pretext_training", "headstart.tasks.segmentation_training",
 )  # fmt: skip
 FORK = multiprocessing.get_context("fork")
 
