@@ -109,7 +109,7 @@ def test_a_run_that_is_scored_says_that_it_is_finished(
 
 def kill_once(out: Path, number: int) -> Any:
     """Wrap the scoring of runs, so that the first worker process that scores is ended there."""
-    original = segmentation_training._score
+    original = segmentation_training.write_scores
 
     def killed(*args: Any, **named: Any) -> Any:
         with contextlib.suppress(FileExistsError):
