@@ -21,8 +21,8 @@ class End:
 
     Attributes:
         unit: name of its unit.
-        error: what it raised, where it could say so: [`LockedError`][headstart.errors.LockedError] if
-            another process trains the unit,
+        error: what it raised, where it could say so: [`LockedError`][headstart.errors.LockedError]
+            if another process trains the unit,
             [`InterruptedRun`][headstart.errors.InterruptedRun] after a signal.
         died: how it ended without a word, in words; "" if it did not.
         job: the executor's name for the worker, as in its claim; None for a process of this
