@@ -171,7 +171,8 @@ def case(kind: str, data: Path, folder: Path, right: dict[str, str], seed: int) 
         time.sleep(0.1)
     wrong += [f"processes are left: {orphans}"] if orphans else []
     return {
-        "kind": kind, "jobs": jobs, "killed_after": moment and round(moment, 2),
+        "kind": kind, "killed": kind != "together" and both[victim].exitcode == -signal.SIGKILL,
+        "jobs": jobs, "killed_after": moment and round(moment, 2),
         "seconds": round(time.monotonic() - began, 1), "epochs_repeated": sum(again.values()),
         "wrong": wrong,
     }  # fmt: skip
@@ -233,9 +234,11 @@ def main() -> int:
     case.took, right = (time.monotonic() - began) / 2, contents(whole)
     record: dict[str, Any] = {"schema": 1, "host": host.host_class(), "cases": []}
     for kind in ("together", "killed", "machines"):
-        for k in range(getattr(args, kind)):
+        counted, k = 0, 0
+        while counted < getattr(args, kind):  # a kill that came too late is no case
             found = case(kind, data, out / f"{kind}-{k}", right, k)
             record["cases"].append(found)
+            counted, k = counted + (kind == "together" or found["killed"]), k + 1
             print(json.dumps(found), file=sys.stderr, flush=True)
             write_json(out / "coordinators.json", record)
     if args.units:
