@@ -126,3 +126,47 @@ def memory(proc: Path = _PROC, cgroup: Path = _CGROUP) -> Memory:
     if limit is not None and total is not None and limit >= total:
         limit = None  # version 1 writes a huge number where there is no limit
     return Memory(total, sizes.get("MemAvailable"), limit)
+
+
+def available_memory(proc: Path = _PROC, cgroup: Path = _CGROUP) -> int | None:
+    """Return the bytes that processes could take now, within the container's limit.
+
+    What files occupy in memory counts as available, as it is given up for other uses. None where
+    it is unknown.
+    """
+    known, left = memory(proc, cgroup), []
+    if known.available is not None:
+        left.append(known.available)
+    for folder, name in ((cgroup, "memory.current"), (cgroup / "memory", "memory.usage_in_bytes")):
+        with contextlib.suppress(OSError, ValueError):
+            if known.limit is not None:
+                used = int((folder / name).read_text())
+                left.append(known.limit - used + _kept_of_files(folder / "memory.stat"))
+    return max(0, min(left)) if left else None
+
+
+def _kept_of_files(stat: Path) -> int:
+    kept = dict.fromkeys(("active_file", "inactive_file"), 0)
+    for line in stat.read_text().splitlines():
+        name, _, number = line.removeprefix("total_").partition(" ")
+        if name in kept:
+            kept[name] = int(number)  # of version 1, the total follows the group's own
+    return sum(kept.values())
+
+
+def process_memory(proc: Path = _PROC) -> tuple[int, int] | None:
+    """Return the bytes that this process took at most, and takes now; None where it is unknown.
+
+    Files that are mapped into memory do not count: processes share them, and they are given up
+    where memory is short.
+    """
+    sizes: dict[str, int] = {}
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        for line in (proc / "self" / "status").read_text().splitlines():
+            name, _, rest = line.partition(":")
+            if name in ("VmHWM", "RssAnon", "RssShmem", "RssFile"):
+                sizes[name] = int(rest.split()[0]) * 1024
+    if len(sizes) < 4:
+        return None
+    now = sizes["RssAnon"] + sizes["RssShmem"]
+    return max(now, sizes["VmHWM"] - sizes["RssFile"]), now
