@@ -81,6 +81,7 @@ def do_homework(
     pictures: bool = True,
     chosen: Chosen | None = None,
     measured: Measured | None = None,
+    devices: Sequence[CudaDevice] = (),
 ) -> WrittenHomework:
     """Run the unfinished parts of the assignment and write its report.
 
@@ -93,6 +94,7 @@ def do_homework(
         pictures: whether the report may show frames of the dataset.
         chosen: the sizes in the settings, if they were chosen for ``--hours``.
         measured: paces of this machine that were measured before.
+        devices: what several jobs are spread over; none: they see what this process sees.
 
     Returns:
         The report files, and the content of ``homework.json``.
@@ -113,7 +115,8 @@ def do_homework(
         if chosen is not None:
             write_chosen(chosen, out)
         try:
-            for _ in _run_parts(homework, datasets, out, missing, remaining, jobs, stopping):
+            spread = (jobs, tuple(devices))
+            for _ in _run_parts(homework, datasets, out, missing, remaining, spread, stopping):
                 if stopping.asked():
                     finding = Finding("interrupted", "info", "stopped between two parts")
                     raise stopping.interrupted(finding)
@@ -140,12 +143,16 @@ def _run_parts(
     out: Path,
     missing: dict[str, str],
     listener: Remaining,
-    jobs: int,
+    spread: tuple[int, tuple[CudaDevice, ...]],
     stopping: Stopping,
 ) -> Iterator[None]:
     """Run the chosen parts in order; yield after each part."""
     frames, pictures, new_pictures = datasets.frames, datasets.pictures, datasets.new_pictures
-    chosen, tell = set(homework.parts), listener.tell
+    chosen, tell, (jobs, devices) = set(homework.parts), listener.tell, spread
+
+    def run_study(config: StudyConfig, name: str, dataset: Any) -> None:
+        study(config, out / name, listener, tell, jobs, dataset=dataset, devices=devices)
+
     cache = out / "steplr" / "cache"
     if "1a" in chosen:
         listener.part("1(a)")
@@ -165,13 +172,13 @@ def _run_parts(
     if chosen & {"1b", "1d"}:
         listener.part(*(name for part, name in _STUDY.items() if part in chosen), of="with StepLR")
         steplr = with_steplr(homework, frames)
-        study(steplr, out / "steplr", listener, tell, jobs, dataset=frames.dataset)
+        run_study(steplr, "steplr", frames.dataset)
         yield
     if chosen & {"1b", "1d"} and homework.sizes.constant:
         listener.part(WITHOUT_STEPLR)
         share_starts(out)
         constant = without_steplr(homework, frames)
-        study(constant, out / "constant", listener, tell, jobs, dataset=frames.dataset)
+        run_study(constant, "constant", frames.dataset)
         yield
     folders = [f for f in folders_of(homework) if pictures is not None and f not in missing]
     if pictures is not None and folders:
@@ -179,7 +186,7 @@ def _run_parts(
         of = f"{homework.model or VGG16} on {homework.fashion_mnist}"
         listener.part(*about.values(), of=of)
         configs = {f: classifier_run(homework, f, pictures, out) for f in folders}
-        place = (out / "2a" / "cache", jobs, listener, stopping, tell, pictures.dataset)
+        place = (out / "2a" / "cache", jobs, listener, stopping, tell, pictures.dataset, devices)
         for folder, scores in train_runs(out, configs, about, *place):
             without_checkpoints(out / folder)
             accuracy, trivial = scores["accuracy"], scores["trivial"]["accuracy"]
@@ -188,7 +195,7 @@ def _run_parts(
     if new_pictures is not None and NEW_DATA in chosen and NEW_DATA not in missing:
         listener.part(part_name(NEW_DATA), of="an entirely new dataset")
         new_data = new_data_study(homework, new_pictures, out)
-        study(new_data, out / NEW_DATA, listener, tell, jobs, dataset=new_pictures.dataset)
+        run_study(new_data, NEW_DATA, new_pictures.dataset)
         yield
     for folder, reason in missing.items():
         tell(f"{part_name(folder)}: not run. {reason}")

@@ -154,7 +154,7 @@ class Homework:
         data: the dataset folder, as the user wrote it.
         scale: a name in [`SCALES`][headstart.assignment.settings.SCALES].
         seeds: number of seeds, counted from 1.
-        device: ``"cpu"`` or ``"cuda"``.
+        device: ``"cpu"``, ``"cuda"`` or ``"mps"``.
         threads: CPU threads per run.
         fashion_mnist: classification dataset for part 2; ``None`` skips part 2.
         new_data: classification dataset for 2(c); ``None`` skips 2(c).
@@ -169,7 +169,7 @@ class Homework:
     data: str
     scale: ScaleName
     seeds: int
-    device: Literal["cpu", "cuda"] = "cpu"
+    device: DeviceName = "cpu"
     threads: int = 1
     fashion_mnist: str | None = None
     new_data: str | None = None

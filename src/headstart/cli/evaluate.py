@@ -22,7 +22,7 @@ def evaluate(
         help="Score the average of the predictions for each picture and its mirror image, as "
         "predict --tta does. Try it on validation.",
     ),
-    device: str = typer.Option("auto", help="cpu, cuda, or auto."),
+    device: str = typer.Option("auto", help="auto, cpu, cuda, cuda:1, or mps."),
     json: bool = typer.Option(False, "--json", help="Print the scores as one JSON object."),
 ) -> None:
     """Score a run, or masks from anywhere, on a split of DATA. Writes nothing.

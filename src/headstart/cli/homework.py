@@ -49,8 +49,17 @@ def homework(
     seeds: int | None = typer.Option(
         None, help="Number of seeds; a verdict needs 5. [default: 5; tiny: 1]", min=1, max=1000
     ),
-    jobs: int = typer.Option(1, help="Runs at a time, each in its own process.", min=1),
-    device: str = typer.Option("auto", help="cpu, cuda, or auto."),
+    jobs: int | None = typer.Option(
+        None,
+        help="Runs at a time, each in its own process, spread over the devices. [default: one for "
+        "each device that --device lists, as cuda:0,cuda:1; otherwise 1]",
+        min=1,
+    ),
+    device: str = typer.Option(
+        "auto",
+        help="auto, cpu, cuda, mps, or one or several of cuda:0,cuda:1,... With several --jobs, auto "
+        "and cuda mean all CUDA devices that are visible.",
+    ),
     threads: int | None = typer.Option(
         None,
         help="CPU threads of a run. [default: all that are available, shared by the jobs]",

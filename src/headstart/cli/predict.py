@@ -49,7 +49,7 @@ def predict(
         help="Average the predictions for each picture and its mirror image (left and right "
         "swapped), in twice the time. It can help only if mirrored pictures look like real ones.",
     ),
-    device: str = typer.Option("auto", help="cpu, cuda, or auto."),
+    device: str = typer.Option("auto", help="auto, cpu, cuda, cuda:1, or mps."),
     json: bool = typer.Option(False, "--json", help="Print the result as one JSON object."),
 ) -> None:
     """Write a mask and an overlay of every picture, at the picture's own size.

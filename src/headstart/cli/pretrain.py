@@ -59,7 +59,7 @@ def pretrain(
     drop_leaks: bool = typer.Option(
         False, "--drop-leaks", help="Leave out pictures that are also validation or test frames."
     ),
-    device: str = typer.Option("auto", help="cpu, cuda, or auto."),
+    device: str = typer.Option("auto", help="auto, cpu, cuda, cuda:1, or mps."),
     threads: int | None = typer.Option(None, help="CPU threads. [default: all that are available]"),
     precision: Literal["float32", "bfloat16"] | None = typer.Option(
         None,

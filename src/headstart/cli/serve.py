@@ -24,7 +24,7 @@ def serve(
         None, help="A secret that visitors of the page need; auto generates a random one."
     ),
     data: Path | None = typer.Option(None, help="The run's dataset, if it has moved."),
-    device: str = typer.Option("auto", help="cpu, cuda, or auto."),
+    device: str = typer.Option("auto", help="auto, cpu, cuda, cuda:1, or mps."),
 ) -> None:
     """Serve a page for the browser: drop a picture, see what the run finds and how sure it is.
 

@@ -122,7 +122,12 @@ def study(
         help="The smallest difference in score that matters: starts whose interval lies within it "
         "are practically equal. It cannot change once a study has begun. [default: 0.02]",
     ),
-    jobs: int = typer.Option(1, help="Runs at a time, each in its own process.", min=1),
+    jobs: int | None = typer.Option(
+        None,
+        help="Runs at a time, each in its own process, spread over the devices. [default: one for "
+        "each device that --device lists, as cuda:0,cuda:1; otherwise 1]",
+        min=1,
+    ),
     on: Literal["local"] = typer.Option(
         "local", help="Where to train: local, in processes on this machine."
     ),
@@ -134,7 +139,11 @@ def study(
         "--width, --steps and --epochs; if you give any of them without --hours, nothing is "
         "chosen]",
     ),
-    device: str = typer.Option("auto", help="cpu, cuda, or auto."),
+    device: str = typer.Option(
+        "auto",
+        help="auto, cpu, cuda, mps, or one or several of cuda:0,cuda:1,... With several --jobs, auto "
+        "and cuda mean all CUDA devices that are visible.",
+    ),
     threads: int | None = typer.Option(
         None,
         help="CPU threads of a run. [default: all that are available, shared by the jobs]",
@@ -204,7 +213,7 @@ def study(
             tell=display.tell,
         )
     if result.study is None:
-        _show_plan(result, jobs, json)
+        _show_plan(result, json)
         return
     if json:
         print_json(result.study)
@@ -214,7 +223,7 @@ def study(
     say(f"Next: headstart report {result.folder}")
 
 
-def _show_plan(planned: StudyResult, jobs: int, json: bool) -> None:
+def _show_plan(planned: StudyResult, json: bool) -> None:
     from dataclasses import asdict
 
     from headstart.cli.show import print_json
@@ -252,4 +261,4 @@ def _show_plan(planned: StudyResult, jobs: int, json: bool) -> None:
         return
     pretexts = f", {cost.pretext_steps} steps of {cost.pretexts} pretexts" if cost.pretexts else ""
     say(f"  at most {cost.steps} training steps{pretexts}")
-    say(f"  about {lasting(cost.seconds / jobs)} on this machine, {cost.size / 1e6:.0f} MB")
+    say(f"  about {lasting(cost.seconds / planned.jobs)} on this machine, {cost.size / 1e6:.0f} MB")

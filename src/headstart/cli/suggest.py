@@ -25,7 +25,7 @@ def suggest(
         "annotations.json; labelme: labelme/; yolo: labels/ and data.yaml; cvat: annotations.xml; "
         "masks: no annotations.",
     ),
-    device: str = typer.Option("auto", help="cpu, cuda, or auto."),
+    device: str = typer.Option("auto", help="auto, cpu, cuda, cuda:1, or mps."),
     json: bool = typer.Option(False, "--json", help="Print the list as one JSON object."),
 ) -> None:
     """Pick the pictures whose labels would teach RUN most, with masks to correct.

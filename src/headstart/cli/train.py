@@ -94,7 +94,7 @@ def train(
     score: str | None = typer.Option(
         None, help="Split to score once, at the end: test or validation. [default: test]"
     ),
-    device: str = typer.Option("auto", help="cpu, cuda, or auto."),
+    device: str = typer.Option("auto", help="auto, cpu, cuda, cuda:1, or mps."),
     threads: int | None = typer.Option(None, help="CPU threads. [default: all that are available]"),
     precision: Literal["float32", "bfloat16"] | None = typer.Option(
         None,

@@ -32,7 +32,7 @@ class Options:
         width: channels of a segmentation network's finest level.
         epochs: the maximum number of epochs.
         steps: the number of optimizer steps.
-        device: ``"cpu"``, ``"cuda"`` or ``"auto"``.
+        device: ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:1"`` or ``"mps"``.
         threads: CPU threads of a run.
         precision: ``"float32"`` or ``"bfloat16"``.
     """

@@ -40,7 +40,7 @@ def evaluate_run(
             seen it, one of each seed.
         dataset: what opening a dataset of any task gave.
         split: the name of a split.
-        device: ``"cpu"``, ``"cuda"`` or ``"auto"``.
+        device: ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:1"`` or ``"mps"``.
         mirror: score the mean probability of each picture and of its mirror image; the scores then
             have the entry ``tta``.
 

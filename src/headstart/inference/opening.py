@@ -36,7 +36,7 @@ def open_predictor(
 
     Args:
         run_or_onnx: a run's folder, or a file that ``headstart export`` wrote.
-        device: ``"cpu"``, ``"cuda"`` or ``"auto"``.
+        device: ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:1"`` or ``"mps"``.
         expected: refuses other kinds of network; by default any is opened.
         mirror: predict the mean probability of each picture and of its mirror image.
 

@@ -10,21 +10,35 @@ import pickle
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.connection import wait as wait_for
 from multiprocessing.process import BaseProcess
+from typing import Protocol
 
 from headstart.errors import Finding, HeadstartError, InterruptedRun, OutOfMemory
-from headstart.studies.executor import End, Executor
+from headstart.studies.executor import End
+from headstart.studies.room import Place, Room, Seat, Taken, taken, taken_after
 from headstart.studies.units import Unit
+from headstart.system.devices import CudaDevice, visible_to_new_processes
 from headstart.system.memory import out_of_memory
 from headstart.system.signals import Stopping
+from headstart.training.listener import ignore
 
 LOCAL = "local"
 Train = Callable[[str], object]
-"""Trains the unit with this name. For other processes, it is pickled."""
+"""Trains the unit with this name."""
+Measure = Callable[[], Taken]
+
+
+class TrainAndMeasure(Protocol):
+    """Trains a unit, and says when it has trained an epoch. It is pickled for other processes."""
+
+    def __call__(self, name: str, /, *, measured: Callable[[], None]) -> object:
+        """Train the unit with this name, and call ``measured`` after each epoch."""
+
+
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -81,6 +95,7 @@ class ThisProcess:
 class _Worker:
     process: BaseProcess
     connection: Connection
+    seat: Seat
     unit: str | None = None
 
 
@@ -88,41 +103,64 @@ class Processes:
     """Trains units in processes of their own, which end with this one.
 
     A process is kept for the next unit, because loading libraries takes seconds. One that dies is
-    replaced; the others do not notice.
+    replaced; the others do not notice. Processes are spread over the devices, and each sees one
+    device alone. A unit waits until there is memory for it ([`headstart.studies.room`][]).
 
     Args:
         train: trains a unit.
-        places: how many processes at most.
+        places: how many processes train at most.
+        devices: the devices that they share; none: they see what this process sees.
+        tell: receives a line where memory suffices for fewer than ``places``, once a device.
+        measure: measure what a process takes, and what it has taken after a unit.
     """
 
     name = LOCAL
 
-    def __init__(self, train: Train, places: int) -> None:
+    def __init__(
+        self,
+        train: TrainAndMeasure,
+        places: int,
+        devices: Sequence[CudaDevice] = (),
+        tell: Callable[[str], object] = ignore,
+        measure: tuple[Measure, Measure] = (taken, taken_after),
+    ) -> None:
         self.places = places
-        self._train = train
+        self._train, self._measure = train, measure
+        self._room = Room(places, devices, tell)
+        self._waiting: list[str] = []
+        self._dropped: list[str] = []
         self._workers: list[_Worker] = []
         self._context = multiprocessing.get_context("spawn")
 
     def submit(self, unit: Unit, /) -> None:
-        """Give a unit to a process that has none, or to a new one."""
-        while True:
+        """Train a unit as soon as there is memory for it."""
+        self._waiting.append(unit.name)
+        self._begin()
+
+    def _begin(self) -> None:
+        while self._waiting:
+            busy = [worker.seat for worker in self._workers if worker.unit is not None]
             idle = [worker for worker in self._workers if worker.unit is None]
-            worker = idle[0] if idle else self._started()
+            place = self._room.next(busy, [worker.seat for worker in idle])
+            if place is None:
+                return
+            here = [worker for worker in idle if worker.seat.place is place]
+            worker = here[0] if here else self._started(place)
             try:
-                worker.connection.send(unit.name)
+                worker.connection.send(self._waiting[0])
             except OSError:  # it was killed while it had nothing to do
                 self._gone(worker)
                 continue
-            worker.unit = unit.name
-            return
+            worker.unit = self._waiting.pop(0)
 
-    def _started(self) -> _Worker:
+    def _started(self, place: Place) -> _Worker:
         ours, theirs = self._context.Pipe()
-        process = self._context.Process(target=_serve, args=(theirs, self._train))
-        with _signals_blocked():  # in a process that begins, until it listens to them
+        process = self._context.Process(target=_serve, args=(theirs, self._train, *self._measure))
+        # signals are blocked in a process that begins, until it listens to them
+        with _signals_blocked(), visible_to_new_processes(place.device):
             process.start()
         theirs.close()
-        worker = _Worker(process, ours)
+        worker = _Worker(process, ours, Seat(place))
         self._workers.append(worker)
         return worker
 
@@ -133,24 +171,30 @@ class Processes:
 
     def ends(self, seconds: float, /) -> list[End]:
         """Return the ends of the next units, or nothing after some seconds."""
+        self._begin()
+        dropped, self._dropped = [End(unit) for unit in self._dropped], []
         busy = [worker for worker in self._workers if worker.unit is not None]
-        if not busy:
+        if not busy and not dropped:
             time.sleep(seconds)
-            return []
+        if not busy or dropped:
+            return dropped
         wait_for([each for w in busy for each in (w.connection, w.process.sentinel)], seconds)
-        found = (self._end_of(worker) for worker in busy)
+        found = [self._end_of(worker) for worker in busy]
         return [end for end in found if end is not None]
 
     def _end_of(self, worker: _Worker) -> End | None:
         assert worker.unit is not None
         unit, dead = worker.unit, not worker.process.is_alive()  # it may send its last word now
         try:
-            if worker.connection.poll():
-                error = worker.connection.recv()
+            while worker.connection.poll():
+                said: _Said = worker.connection.recv()
+                self._room.learn(worker.seat, said.taken, trained=not said.ended)
+                if not said.ended:
+                    continue
                 worker.unit = None
-                if isinstance(error, InterruptedRun):  # it leaves, as the signal was meant for it
+                if isinstance(said.error, InterruptedRun):  # it leaves: the signal was meant for it
                     self._gone(worker)
-                return End(unit, error)
+                return End(unit, said.error)
         except (EOFError, OSError, pickle.UnpicklingError):
             dead = True
         if not dead:
@@ -159,7 +203,9 @@ class Processes:
         return End(unit, died=_died(worker.process.exitcode))
 
     def stop(self) -> None:
-        """Send SIGTERM to the processes that train."""
+        """Send SIGTERM to the processes that train; what waits for memory ends untried."""
+        self._dropped += self._waiting
+        self._waiting.clear()
         for worker in self._workers:
             if worker.unit is not None:
                 worker.process.terminate()
@@ -174,16 +220,20 @@ class Processes:
             self._gone(self._workers[-1])
 
 
+@dataclass(frozen=True)
+class _Said:
+    """What a process says: what it takes, and, after a unit, what that raised."""
+
+    taken: Taken
+    ended: bool = False
+    error: HeadstartError | None = None
+
+
 def _died(status: int | None) -> str:
     if status is not None and status < 0:
         name = signal.Signals(-status).name
         return f"was ended by {name}" + ", perhaps out of memory" * (name == "SIGKILL")
     return f"ended with status {status}"
-
-
-def executor_of(train: Train, jobs: int) -> Executor:
-    """Return the executor for a number of units at a time; one is trained in this process."""
-    return ThisProcess(train) if jobs == 1 else Processes(train, jobs)
 
 
 @contextlib.contextmanager
@@ -195,21 +245,30 @@ def _signals_blocked() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _serve(connection: Connection, train: Train) -> None:
-    """Train the units whose names arrive, until None does, and send what each raised."""
-    _begin()
+def _serve(
+    connection: Connection,
+    train: TrainAndMeasure,
+    measure: Measure,
+    measure_after: Measure,
+) -> None:
+    """Train the units whose names arrive, until None does, and send what each took and raised."""
+    _listen()
+
+    def measured() -> None:
+        connection.send(_Said(measure()))
+
     while (name := connection.recv()) is not None:
         error: HeadstartError | None = None
         try:
-            train(name)
+            train(name, measured=measured)
         except Exception as raised:  # the coordinator decides what it means
             error = failure_of(raised)
-        connection.send(error)
+        connection.send(_Said(measure_after(), True, error))
         if isinstance(error, InterruptedRun):
             return
 
 
-def _begin() -> None:
+def _listen() -> None:
     """Prepare a worker process: listen to signals, and exit with the parent process.
 
     An orphan would keep its run's folder locked. A second Ctrl-C is the parent's to handle.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,11 @@ from headstart.studies.local import Processes, ThisProcess
 from headstart.studies.units import Unit
 from headstart.studies.worker import CHECKPOINT_SECONDS, claimed
 from headstart.system.attempts import CLAIMS
+from headstart.system.devices import CudaDevice
 from headstart.system.disk import disk_errors
 from headstart.system.signals import Stopping
 from headstart.tasks.lookup import task_named
-from headstart.training.listener import SILENT, Listener
+from headstart.training.listener import SILENT, After, Listener, ignore
 
 
 def train_runs(
@@ -32,6 +33,7 @@ def train_runs(
     stopping: Stopping,
     tell: Callable[[str], None],
     dataset: Any = None,
+    devices: Sequence[CudaDevice] = (),
 ) -> Generator[tuple[str, dict[str, Any]]]:
     """Train runs, and yield each with its scores when it is finished; stop early on a signal.
 
@@ -45,6 +47,7 @@ def train_runs(
         stopping: checked before each run; forwarded to other processes.
         tell: receives a line when a run fails.
         dataset: result of the task's ``open``, if all runs have the same data.
+        devices: what several jobs are spread over; none: they see what this process sees.
 
     Raises:
         HeadstartError: runs failed, which the findings name; finished ones are kept.
@@ -62,7 +65,7 @@ def train_runs(
         here(unit.name)  # which checks that they were trained on these data
     executor: ThisProcess | Processes = ThisProcess(here)
     if jobs > 1:
-        executor = Processes(there, jobs)
+        executor = Processes(there, jobs, devices, tell)
     coordinator = Coordinator(root, units, finished, executor, stopping, tell)
     work = coordinator.work()
     try:
@@ -87,6 +90,7 @@ def train_one(
     logs: bool = True,
     listener: Listener = SILENT,
     dataset: Any = None,
+    measured: Callable[[], None] = ignore,
 ) -> None:
     """Claim and train one of several runs.
 
@@ -98,6 +102,7 @@ def train_one(
         logs: whether what is printed goes to a log beside the claim.
         listener: receives progress events.
         dataset: result of the task's ``open``; opened here by default.
+        measured: called after each epoch, when this process has taken what memory it will take.
 
     Raises:
         HeadstartError: as [`train`][headstart.runs.run.train]; or another process trains it.
@@ -105,5 +110,5 @@ def train_one(
     from headstart.runs.run import train
 
     with claimed(root, name, logs=logs) as held:
-        out = root / name
+        out, listener = root / name, After(listener, measured)
         train(runs[name], out, listener, CHECKPOINT_SECONDS, cache, dataset=dataset, claim=held)

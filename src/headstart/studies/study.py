@@ -25,7 +25,7 @@ from __future__ import annotations
 
 import functools
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -58,6 +58,7 @@ from headstart.studies.wording import lasting
 from headstart.studies.worker import train_unit
 from headstart.system.attempts import LOG, attempts
 from headstart.system.claims import alone
+from headstart.system.devices import CudaDevice
 from headstart.system.signals import Stopping
 from headstart.tasks.lookup import labelled_task, task_named
 from headstart.training.listener import Listener
@@ -75,6 +76,7 @@ def study(
     checkpoint_seconds: float = 10.0,
     dataset: Any = None,
     on: On = "local",
+    devices: Sequence[CudaDevice] = (),
 ) -> dict[str, Any]:
     """Train the runs left in a study, compare the starts, and write ``study.json``.
 
@@ -88,6 +90,8 @@ def study(
         checkpoint_seconds: seconds between checkpoints of a run.
         dataset: result of the task's ``open`` for ``config.data``; opened here by default.
         on: where to train.
+        devices: what several jobs on this machine are spread over; none: they see what this process
+            sees.
 
     Returns:
         The content of ``study.json``.
@@ -106,7 +110,8 @@ def study(
     with Stopping() as stopping:
         planned = begin(planned, out)
         while True:
-            executor = _executor(on, planned, out, listener, jobs, checkpoint_seconds)
+            spread = (jobs, devices, tell)
+            executor = _executor(on, planned, out, listener, checkpoint_seconds, *spread)
             coordinator = _train(planned, out, executor, stopping, tell)
             if stopping.asked() or coordinator.progress.failed or not has_grown(planned, out):
                 break
@@ -115,12 +120,19 @@ def study(
 
 
 def _executor(
-    on: On, planned: Plan, out: Path, listener: Listener, jobs: int, seconds: float
+    on: On,
+    planned: Plan,
+    out: Path,
+    listener: Listener,
+    seconds: float,
+    jobs: int,
+    devices: Sequence[CudaDevice],
+    tell: Callable[[str], None],
 ) -> Executor:
     assert on == "local"
     there = functools.partial(train_unit, study=out, checkpoint_seconds=seconds)
     if jobs > 1:
-        return Processes(there, jobs)
+        return Processes(there, jobs, devices, tell)
     opened = functools.partial(there, dataset=planned.dataset, pictures=planned.pictures)
     return ThisProcess(functools.partial(opened, logs=False, listener=listener))
 

@@ -13,7 +13,7 @@ import contextlib
 import os
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,9 +31,10 @@ from headstart.studies.local import LOCAL, failure_of
 from headstart.studies.units import Unit, config_of, unit_named
 from headstart.system.attempts import LOG, Ending
 from headstart.system.claims import Claim, claim, refresh
+from headstart.system.devices import pick_device
 from headstart.system.disk import disk_errors
 from headstart.system.host import host_name
-from headstart.training.listener import SILENT, Listener, Row, Silent
+from headstart.training.listener import SILENT, After, Listener, Row, Silent, ignore
 
 CHECKPOINT_SECONDS = 10.0
 
@@ -48,6 +49,7 @@ def train_unit(
     listener: Listener | None = None,
     dataset: Any = None,
     pictures: Any = None,
+    measured: Callable[[], None] = ignore,
 ) -> None:
     """Claim and train one unit of a study, or resume it; return at once if it is finished.
 
@@ -62,9 +64,11 @@ def train_unit(
         listener: receives progress events; by default they are printed to the log, if there is one.
         dataset: result of the task's ``open``; opened here by default.
         pictures: the same of the pretexts.
+        measured: called after each epoch, when this process has taken what memory it will take.
 
     Raises:
         LockedError: another process holds the unit's claim, or took it over.
+        UsageError: this process does not see the device that the study is for.
         InterruptedRun: SIGINT or SIGTERM was received; the state is saved.
         HeadstartError: the training failed.
     """
@@ -72,8 +76,9 @@ def train_unit(
     with claimed(study, name, executor, job, logs) as held:
         config = config_of(read_study_config(study / "config.json"), unit, study)
         opened = dataset if unit.pretext is None else pictures
-        heard = listener or (_Lines() if logs else SILENT)
+        heard = After(listener or (_Lines() if logs else SILENT), measured)
         heard.begins(unit.about)
+        pick_device(config.device)
         _train(unit, config, study, held, heard, checkpoint_seconds, opened)
 
 

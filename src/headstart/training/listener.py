@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Protocol, runtime_checkable
 
 from headstart.errors import Finding
@@ -46,6 +47,25 @@ class Silent:
 
     def finding(self, finding: Finding) -> None:
         """Ignore the event."""
+
+
+class After:
+    """A listener that forwards all events, and calls a function after each epoch.
+
+    Args:
+        listener: hears the events.
+        epoch: the function.
+    """
+
+    def __init__(self, listener: Listener, epoch: Callable[[], None]) -> None:
+        self._listener, self._epoch = listener, epoch
+        self.begins, self.step = listener.begins, listener.step
+        self.resumed, self.finding = listener.resumed, listener.finding
+
+    def epoch(self, row: Row, timing: Row) -> None:
+        """Forward the event, and call the function."""
+        self._listener.epoch(row, timing)
+        self._epoch()
 
 
 SILENT: Listener = Silent()

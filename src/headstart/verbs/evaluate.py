@@ -44,7 +44,7 @@ def evaluate(
         split: ``"train"``, ``"validation"`` or ``"test"``.
         tta: score the mean probability of each picture and of its mirror image; the scores then
             have the entry ``tta``.
-        device: ``"cpu"``, ``"cuda"`` or ``"auto"``.
+        device: ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:1"`` or ``"mps"``.
 
     Raises:
         UsageError: there is no such split or device, masks are given for class folders, or

@@ -48,7 +48,7 @@ def homework(
     hours: float | None = None,
     parts: str | Sequence[str] | None = None,
     seeds: int | None = None,
-    jobs: int = 1,
+    jobs: int | None = None,
     device: str = "auto",
     threads: int | None = None,
     without_pictures: bool = False,
@@ -75,8 +75,10 @@ def homework(
         parts: which parts to run, for example ``["1a", "2a"]``, with what they need; by default
             all. What was run before stays in the report.
         seeds: how many; a verdict needs 5.
-        jobs: runs at a time, each in its own process.
-        device: ``"cpu"``, ``"cuda"`` or ``"auto"``.
+        jobs: runs at a time, each in its own process; by default one for each device that is named,
+            else one. They are spread over the devices.
+        device: ``"auto"``, ``"cpu"``, ``"cuda"``, ``"mps"``, or one or several as
+            ``"cuda:0,cuda:1"``.
         threads: CPU threads of a run; by default all, shared by the jobs.
         without_pictures: show no frames of the dataset, which may be patients' pictures.
         dry_run: only plan: train and write nothing.
@@ -102,20 +104,22 @@ def homework(
     from headstart.assignment.sizes_file import with_sizes
     from headstart.config.begun import device_name
     from headstart.studies.hours import Measured
-    from headstart.system.devices import pick_device
+    from headstart.system.devices import cuda_devices, device_names, pick_device
     from headstart.system.processor import available_threads
 
     folder, tell = Path(out), tell or ignore
     asked = parse_parts(parts)
     needed = with_needed(asked)
     before = recorded_run(folder)
+    names = device_names(device)
+    jobs = len(names) if jobs is None else jobs
     if threads is None:
         threads = before.threads if before else max(1, available_threads() // jobs)
     settings = Homework(
         data=str(data),
         scale=scale,
         seeds=SCALES[scale].seeds if seeds is None else seeds,
-        device=pick_device(device_name(device, before)),
+        device=pick_device(device_name(names[0], before)),
         threads=threads,
         fashion_mnist=_text(fashion_mnist),
         new_data=_text(new_data),
@@ -145,6 +149,7 @@ def homework(
         not without_pictures,
         chosen,
         measured,
+        cuda_devices(names) if settings.device == "cuda" and jobs > 1 else (),
     )
     return HomeworkResult(folder, tuple(written.files), written.record, written.no_pdf or "")
 

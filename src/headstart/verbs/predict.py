@@ -145,7 +145,7 @@ def predict(
             pictures: ``"png"``, 16 bits, a file for each class; or ``"npz"``.
         tta: predict the mean probability of each picture and of its mirror image (left and right
             swapped), which takes twice as long.
-        device: ``"cpu"``, ``"cuda"`` or ``"auto"``.
+        device: ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:1"`` or ``"mps"``.
         step: hears how many frames of a clip are done, of about how many.
 
     Raises:

@@ -86,7 +86,7 @@ def pretrain(
         steps: the number of optimizer steps; by default the recipe's.
         seed: fixes order, augmentation, what is hidden, and new weights.
         drop_leaks: leave out pictures that are also validation or test frames.
-        device: ``"cpu"``, ``"cuda"`` or ``"auto"``.
+        device: ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:1"`` or ``"mps"``.
         threads: CPU threads; by default all that are available.
         precision: of the products in training, ``"float32"`` or ``"bfloat16"``; by default bfloat16
             where it is faster.

@@ -20,6 +20,7 @@ from headstart.studies.costs import Cost, cost_of_study
 from headstart.studies.hours import Measured, proposed, wants_proposal
 from headstart.studies.plan import plan, prospects_of
 from headstart.studies.proposal import NIGHT, Proposal
+from headstart.system.devices import cuda_devices, device_names
 from headstart.tasks.budgets import sizes_in_folds
 from headstart.tasks.interface import LabelledTask
 from headstart.tasks.lookup import find_task
@@ -41,6 +42,7 @@ class StudyResult:
         prospects: the smallest differences that the study could show, of a plan with five finished
             seeds; see [`headstart.studies.verdicts.prospects`][].
         proposal: of a plan, what was chosen for ``hours``; None if nothing was.
+        jobs: runs at a time.
     """
 
     folder: Path
@@ -51,6 +53,7 @@ class StudyResult:
     cost: Cost | None = None
     prospects: tuple[dict[str, Any], ...] = ()
     proposal: Proposal | None = None
+    jobs: int = 1
 
 
 def study(
@@ -79,7 +82,7 @@ def study(
     score: str | None = None,
     drop_leaks: bool = False,
     margin: float | None = None,
-    jobs: int = 1,
+    jobs: int | None = None,
     on: Literal["local"] = "local",
     hours: float | None = None,
     device: str = "auto",
@@ -131,12 +134,15 @@ def study(
         looks: the numbers of seeds at which the study is compared, for example ``[5, 10, 20]``, if
             seeds may be added after a look. They cannot change once a study has begun; see
             [`headstart.studies.looks`][].
-        jobs: runs at a time, each in its own process.
+        jobs: runs at a time, each in its own process; by default one for each device that is named,
+            else one. They are spread over the devices.
         on: where to train: ``"local"``, in processes on this machine.
         hours: how long a new study may take: what is not given of starts, folds, seeds, size, width
             and steps is chosen to fit. By default that is done for 8 hours, a night, if none of
             these, nor ``labels`` or ``epochs``, is given.
-        device: ``"cpu"``, ``"cuda"`` or ``"auto"``.
+        device: ``"auto"``, ``"cpu"``, ``"cuda"``, ``"mps"``, or one or several as
+            ``"cuda:0,cuda:1"``. Several jobs share all CUDA devices that are visible, unless some
+            are named.
         threads: CPU threads of a run; by default all, shared by the jobs.
         precision: of the products in training, ``"float32"`` or ``"bfloat16"``; by default bfloat16
             where it is faster.
@@ -151,6 +157,8 @@ def study(
     """
     data = Path(data)
     folder = Path(out) if out is not None else Path("studies") / (data.resolve().name or "study")
+    names = device_names(device)
+    jobs = len(names) if jobs is None else jobs
     options = StudyOptions(
         task=task,
         model=model,
@@ -176,7 +184,7 @@ def study(
         looks=looks,
         jobs=jobs,
         hours=hours,
-        device=device,
+        device=names[0],
         threads=threads,
         precision=precision,
     )
@@ -211,11 +219,13 @@ def study(
         planned = plan(config, folder, dataset)
         cost = cost_of_study(planned, True, measured.of_run, measured.of_pretext)
         done, could_show = len(planned.done), prospects_of(planned, folder)
-        return StudyResult(folder, planned.config, findings, None, done, cost, could_show, proposal)
+        expected = (done, cost, could_show, proposal, jobs)
+        return StudyResult(folder, planned.config, findings, None, *expected)
     from headstart.studies.study import study as run_study
 
     told = (listener or SILENT, tell or ignore)
-    record = run_study(config, folder, *told, jobs, checkpoint_seconds, dataset, on)
+    devices = cuda_devices(names) if config.device == "cuda" and jobs > 1 else ()
+    record = run_study(config, folder, *told, jobs, checkpoint_seconds, dataset, on, devices)
     return StudyResult(folder, read_study_config(folder / "config.json"), findings, record)
 
 

@@ -84,7 +84,7 @@ def suggest(
         out: where to put the pictures, and masks to correct; by default ``RUN/to-label``.
         format: the format of annotations to write beside the masks: ``"coco"``, ``"labelme"``,
             ``"yolo"`` or ``"cvat"``; ``"masks"``: only masks.
-        device: ``"cpu"``, ``"cuda"`` or ``"auto"``.
+        device: ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:1"`` or ``"mps"``.
         step: hears how many pictures were looked at, of how many.
 
     Raises:

@@ -117,7 +117,7 @@ def train(
         fold: train only this one of the folds, from 1.
         seed: fixes folds, subset, order, augmentation and new weights.
         score: the split to score once, at the end: ``"test"`` or ``"validation"``.
-        device: ``"cpu"``, ``"cuda"`` or ``"auto"``.
+        device: ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:1"`` or ``"mps"``.
         threads: CPU threads; by default all that are available.
         precision: of the products in training, ``"float32"`` or ``"bfloat16"``; by default bfloat16
             where it is faster.
