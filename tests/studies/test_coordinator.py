@@ -17,7 +17,7 @@ import pytest
 from headstart.errors import DataError, DiskError, Finding, HeadstartError
 from headstart.studies import coordinator as coordinator_module
 from headstart.studies.coordinator import MOST_TRIES, Coordinator
-from headstart.studies.local import Processes, ThisProcess
+from headstart.studies.local import Processes, ThisProcess, TrainAndMeasure
 from headstart.studies.units import Unit, queue_of
 from headstart.studies.worker import claimed
 from headstart.system.attempts import attempts, last_lines
@@ -75,6 +75,15 @@ def _fail(how: str) -> None:
     }[how]
 
 
+def measuring(train: Trained) -> TrainAndMeasure:
+    return functools.partial(_and_measure, train)
+
+
+def _and_measure(train: Trained, name: str, *, measured: Callable[[], None]) -> None:
+    measured()  # the next may begin
+    train(name)
+
+
 def coordinate(
     root: Path, works: list[Unit], jobs: int, train: Trained, tell: Callable[[str], None]
 ) -> tuple[list[str], Coordinator]:
@@ -82,7 +91,7 @@ def coordinate(
         return (root / unit.name / "done").exists()
 
     with Stopping() as stopping, forked_workers():
-        executor = ThisProcess(train) if jobs == 1 else Processes(train, jobs)
+        executor = ThisProcess(train) if jobs == 1 else Processes(measuring(train), jobs)
         made = Coordinator(root, works, finished, executor, stopping, tell)
         return [unit.name for unit in made.work()], made
 
@@ -237,7 +246,8 @@ def test_an_error_of_the_caller_does_not_wait_for_runs(tmp_path: Path) -> None:
     """Such as a full disk when the ledger is written: other runs may take hours."""
     works = [Unit(name="runs/b0", about="b0"), Unit(name="runs/b1", about="b1")]
     with Stopping() as stopping, forked_workers():
-        executor = Processes(functools.partial(wait_for_a_signal, root=tmp_path), 2)
+        train = functools.partial(wait_for_a_signal, root=tmp_path)
+        executor = Processes(measuring(train), 2)
         done = tmp_path / "runs/b0/done"
         args = (lambda unit: unit.name == "runs/b0" and done.exists(), executor, stopping)
         work = Coordinator(tmp_path, works, *args, print).work()

@@ -6,8 +6,9 @@ are not trained again. A part whose data or weights are missing is reported as "
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from headstart.assignment.chosen import Chosen
 from headstart.assignment.costs import WITHOUT_STEPLR, costs_of, forecast, time_of
@@ -33,6 +34,7 @@ from headstart.assignment.settings import (
     part_name,
 )
 from headstart.assignment.sizes_file import FILE, write_chosen
+from headstart.config.records import StudyConfig
 from headstart.errors import Finding, InterruptedRun, UsageError
 from headstart.runs.folder import strangers
 from headstart.runs.run import train
@@ -40,6 +42,7 @@ from headstart.studies.books import without_checkpoints
 from headstart.studies.hours import Measured
 from headstart.studies.several_runs import train_runs
 from headstart.studies.study import study
+from headstart.system.devices import CudaDevice
 from headstart.system.disk import disk_errors, locked
 from headstart.system.signals import Stopping
 from headstart.tasks.pretext import pictures_of

@@ -23,6 +23,7 @@ from typing import Literal
 
 from headstart.config.recipes import ASSIGNMENT_AUGMENTED
 from headstart.errors import Finding, UsageError
+from headstart.system.devices import DeviceName
 
 ScaleName = Literal["full", "small", "tiny"]
 

@@ -72,7 +72,9 @@ def _lines(health: Health, quick: bool) -> Iterator[Text | str]:
     else:
         for device in health.devices:
             bf16 = "bf16" if device.bf16 else "no bf16"
-            yield _fact("accelerator", f"{device.name}, {_size(device.memory)}, {bf16}")
+            about = f"{device.device}: {device.name}, {_size(device.memory)}, {bf16}"
+            unknown = "; not measured by us, trains in float32" if device.device == "mps" else ""
+            yield _fact("accelerator", about + unknown)
         if not health.devices:
             yield _fact("accelerator", "none that torch can use")
         yield _fact("bf16 on the CPU", "yes" if health.cpu_bf16 else "no")

@@ -57,8 +57,8 @@ def homework(
     ),
     device: str = typer.Option(
         "auto",
-        help="auto, cpu, cuda, mps, or one or several of cuda:0,cuda:1,... With several --jobs, auto "
-        "and cuda mean all CUDA devices that are visible.",
+        help="auto, cpu, cuda, mps, or one or several of cuda:0,cuda:1,... With several --jobs, "
+        "auto and cuda mean all CUDA devices that are visible.",
     ),
     threads: int | None = typer.Option(
         None,

@@ -141,8 +141,8 @@ def study(
     ),
     device: str = typer.Option(
         "auto",
-        help="auto, cpu, cuda, mps, or one or several of cuda:0,cuda:1,... With several --jobs, auto "
-        "and cuda mean all CUDA devices that are visible.",
+        help="auto, cpu, cuda, mps, or one or several of cuda:0,cuda:1,... With several --jobs, "
+        "auto and cuda mean all CUDA devices that are visible.",
     ),
     threads: int | None = typer.Option(
         None,

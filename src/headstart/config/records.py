@@ -72,7 +72,7 @@ class _Settings(FrozenModel):
         size: height and width, in pixels, that the pictures are trained at.
         framing: how a picture becomes a picture of that size, see [`headstart.data.framing`][].
             Folders of older versions, which record none, squeezed.
-        device: ``"cpu"`` or ``"cuda"``.
+        device: ``"cpu"``, ``"cuda"`` or ``"mps"``, but not which of several GPUs.
         threads: CPU threads of a run. Another number sums in another order, so that the last bits
             of a result differ.
         precision: of the products in training: ``"float32"`` or ``"bfloat16"``. Null in folders of

@@ -75,17 +75,17 @@ def size_for(frames: Sequence[Frame], root: Path, longest: int) -> tuple[int, in
 
 
 def longest_side(device: str) -> int:
-    """Return the longer side that is trained at by default on ``"cpu"`` or ``"cuda"``."""
-    return LONGEST_ON_CPU if device == "cpu" else LONGEST_ON_GPU
+    """Return the longer side that is trained at by default: on an NVIDIA GPU, or elsewhere."""
+    return LONGEST_ON_GPU if device == "cuda" else LONGEST_ON_CPU
 
 
 def tile_size(size: tuple[int, int], device: str) -> tuple[int, int]:
-    """Return the size of tiles on ``"cpu"`` or ``"cuda"``: square, no side longer than ``size``'s.
+    """Return the size of tiles on a device: square, no side longer than ``size``'s.
 
     >>> tile_size((256, 320), "cpu"), tile_size((64, 80), "cuda")
     ((128, 128), (64, 64))
     """
-    side = min(TILE_ON_CPU if device == "cpu" else TILE_ON_GPU, *size)
+    side = min(TILE_ON_GPU if device == "cuda" else TILE_ON_CPU, *size)
     return side, side
 
 

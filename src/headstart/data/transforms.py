@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from headstart.data.augmentation import Augmentation
+from headstart.system.devices import moved
 
 
 def draw_affine(
@@ -91,7 +92,7 @@ _LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as in Pillow
 def to_grey(image: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 1 h w"]:
     """Return the grey image: the channel weights of Pillow, without its rounding."""
     # new_tensor would block the host until the device is ready
-    luma = torch.tensor(_LUMA).to(image.device, image.dtype, non_blocking=True)
+    luma = moved(torch.tensor(_LUMA).to(image.dtype), image.device)
     return (image * luma[:, None, None]).sum(1, keepdim=True)
 
 
@@ -180,11 +181,11 @@ def _augment(
         if augmentation.rotation or augmentation.scale != 1:
             if size is not None:
                 theta = theta * torch.tensor([[width / image.shape[3]], [height / image.shape[2]]])
-            theta = theta.to(image.device, non_blocking=True)
+            theta = moved(theta, image.device)
             image, mask = warp(image, mask, theta, augmentation.border, size)
         else:
-            theta = theta.to(image.device, non_blocking=True)
+            theta = moved(theta, image.device)
             image, mask = flip(image, mask, theta)
     if augmentation.recolours:
-        image = recolour(image, factors.to(image.device, non_blocking=True))
+        image = recolour(image, moved(factors, image.device))
     return image, mask

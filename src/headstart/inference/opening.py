@@ -51,11 +51,9 @@ def open_predictor(
         check_device(device)
         file = read_onnx(run_or_onnx)
         return kind_of_file(file, expected).from_onnx(file, mirror)
-    import torch
+    from headstart.system.devices import torch_device
 
-    from headstart.system.devices import pick_device
-
-    chosen = torch.device(pick_device(device))
+    chosen = torch_device(device)
     run = read_finished_run(run_or_onnx)
     return kind_of_run(run, expected).from_run(run, chosen, mirror)
 
@@ -99,12 +97,10 @@ def _out_of_fold(
     folder: Path, kind: PredictorKind, unseen: Unseen, split: str, device: str, mirror: bool
 ) -> Predictor:
     """Return what predicts each picture of a split by networks that have not seen it."""
-    import torch
-
     from headstart.models.averaged import Averaged
-    from headstart.system.devices import pick_device
+    from headstart.system.devices import torch_device
 
-    chosen, run = torch.device(pick_device(device)), read_finished_run(folder)
+    chosen, run = torch_device(device), read_finished_run(folder)
     kind_of_run(run, kind)
     members = {member.folder: member for member in run.members}
     network = functools.cache(lambda fold: kind.network(members[fold]))  # pictures share them

@@ -22,6 +22,7 @@ from torch.nn import functional as F
 from headstart.errors import Finding, UsageError
 from headstart.models.standardise import Standardise
 from headstart.models.tuning import used_weights
+from headstart.system.devices import moved
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """ImageNet's mean and deviation by channel, used to train all of torchvision's weights."""
@@ -194,7 +195,7 @@ def prepare(
     A grey channel is repeated. Resizing is bilinear, with antialiasing when it shrinks.
     """
     mean, std = (  # new_tensor would make the host wait for the device
-        torch.tensor(values).to(images.device, images.dtype, non_blocking=True)[:, None, None]
+        moved(torch.tensor(values).to(images.dtype), images.device)[:, None, None]
         for values in (MEAN, STD)
     )
     if images.shape[-2:] != size:

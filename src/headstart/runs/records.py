@@ -108,18 +108,25 @@ def environment(device: str) -> dict[str, Any]:
     """Return versions and hardware for ``environment.json``.
 
     Args:
-        device: ``"cpu"``, or the CUDA device that trains.
+        device: ``"cpu"``, ``"cuda"`` or ``"mps"``.
     """
-    import torch
-
     packages = ("headstart", "torch", "torchvision", "numpy", "pillow")
     return {
         "versions": {"python": platform.python_version(), **{p: version_of(p) for p in packages}},
         "system": platform.system(),
         "cpu": cpu_model(),
         "cores": os.cpu_count(),
-        "gpu": None if device == "cpu" else torch.cuda.get_device_name(device),
+        "gpu": _gpu(device),
     }
+
+
+def _gpu(device: str) -> str | None:
+    """Return the name of the GPU that trains; None on a CPU."""
+    import torch
+
+    if device == "mps":
+        return f"Apple GPU of {cpu_model()}"
+    return None if device == "cpu" else torch.cuda.get_device_name(device)
 
 
 def _where(config: RunConfig | PretextConfig, executor: str) -> dict[str, str]:

@@ -16,7 +16,7 @@ from headstart.tasks.lookup import task_named
 from headstart.tasks.window_sample import count_windows
 from headstart.tasks.windows import class_map
 from headstart.training.batch_source import Batches
-from headstart.training.placement import in_bfloat16, layout, placed
+from headstart.training.placement import in_bfloat16, layout, placed, synchronize
 from headstart.training.step import make_optimizer, take_step
 
 _WARM_UP, _TIMED = 1, 3
@@ -37,15 +37,13 @@ def _parts(config: Config, num_classes: int) -> tuple[nn.Module | None, nn.Modul
 
 def _timed(config: Config, step: Callable[[], None]) -> float:
     """Return the seconds per call, measured over three calls after a warm-up."""
-    began = 0.0
+    began, device = 0.0, torch.device(config.device)
     for count in range(_WARM_UP + _TIMED):
         if count == _WARM_UP:
-            if config.device == "cuda":
-                torch.cuda.synchronize()
+            synchronize(device)
             began = time.perf_counter()
         step()
-    if config.device == "cuda":
-        torch.cuda.synchronize()
+    synchronize(device)
     return (time.perf_counter() - began) / _TIMED
 
 

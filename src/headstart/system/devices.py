@@ -8,10 +8,13 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from headstart.errors import Finding, UsageError
 from headstart.system.processor import multiplies_bfloat16
+
+if TYPE_CHECKING:
+    import torch
 
 DeviceName = Literal["cpu", "cuda", "mps"]
 Precision = Literal["float32", "bfloat16"]
@@ -127,6 +130,14 @@ def pick_device(name: str) -> DeviceName:
     return "cuda"
 
 
+def torch_device(name: str) -> torch.device:
+    """Return the device that [`pick_device`][] picks, for any thread: which GPU it is included."""
+    kind = pick_device(name)
+    import torch
+
+    return torch.device(kind, torch.cuda.current_device()) if kind == "cuda" else torch.device(kind)
+
+
 def cuda_devices(
     names: tuple[str, ...], environ: Mapping[str, str] = os.environ
 ) -> tuple[CudaDevice, ...]:
@@ -153,6 +164,15 @@ def cuda_devices(
         if name not in visible:
             raise _unknown(name)
     return tuple(CudaDevice(name, visible[name]) for name in wanted)
+
+
+def moved(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """Move a tensor to a device; to a CUDA device without waiting for it.
+
+    To Apple's GPUs, copies that are not waited for read memory that may be freed before
+    (https://github.com/pytorch/pytorch/issues/189690).
+    """
+    return tensor.to(device, non_blocking=device.type == "cuda")
 
 
 @contextmanager

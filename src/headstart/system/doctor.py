@@ -18,11 +18,12 @@ from headstart.system.processor import Cores, Memory, cores, cpu_model, memory
 
 @dataclass(frozen=True)
 class Device:
-    """An accelerator that torch sees; ``memory`` is in bytes."""
+    """An accelerator that torch sees; ``memory`` is in bytes, ``device`` is its ``--device``."""
 
     name: str
     memory: int
     bf16: bool
+    device: str
 
 
 @dataclass(frozen=True)

@@ -124,7 +124,10 @@ def devices(torch):
     for k in range(cuda.device_count() if cuda.is_available() else 0):
         device = cuda.get_device_properties(k)
         row = {"name": device.name, "memory": device.total_memory, "bf16": device.major >= 8}
-        rows.append(row)
+        rows.append({**row, "device": f"cuda:{k}"})
+    if torch.backends.mps.is_available():
+        memory = torch.mps.recommended_max_memory()
+        rows.append({"name": "Apple GPU", "memory": memory, "bf16": False, "device": "mps"})
     flags = open("/proc/cpuinfo").read() if sys.platform == "linux" else ""
     cpu_bf16 = any(flag in flags for flag in ("avx512_bf16", "amx_bf16", " bf16"))
     print(json.dumps(["devices", {"devices": rows, "cpu_bf16": cpu_bf16}]), flush=True)

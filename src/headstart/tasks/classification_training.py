@@ -34,6 +34,7 @@ from headstart.records.calibration import CALIBRATION, to_json
 from headstart.scores import classification as classification_scores
 from headstart.scores.frames_csv import answers_csv
 from headstart.seeding import generator, key
+from headstart.system.devices import moved
 from headstart.system.disk import write_atomic, write_json
 from headstart.tasks.budgets import labelled_indices
 from headstart.tasks.calibration import calibration
@@ -45,7 +46,7 @@ from headstart.training.batch_source import Batch, Batches, Stop, at_least_two
 from headstart.training.collapse import constant_scores
 from headstart.training.features import cached_features, compute, prepared
 from headstart.training.fit import State
-from headstart.training.placement import in_bfloat16, placed, resident, rows
+from headstart.training.placement import exact, in_bfloat16, placed, resident, rows
 from headstart.training.starts import Moved, Source, move
 
 _STATISTICS = 1024  # most pictures from which the features' mean and deviation are computed
@@ -220,7 +221,7 @@ def _on_device(part: Tensor, config: RunConfig) -> Tensor:
     device = torch.device(config.device)
     if part.dtype == torch.uint8:
         return prepared(part, config.size, device)
-    return part.to(device, non_blocking=True)
+    return moved(part, device)
 
 
 @torch.no_grad()
@@ -273,19 +274,19 @@ def picture_batches(
     @torch.no_grad()
     def validate(model: nn.Module, stop: Stop) -> dict[str, float] | None:
         model.eval()
-        total = torch.zeros((), dtype=torch.float64, device=device)
+        total = torch.zeros((), dtype=exact(device), device=device)
         predicted = []
         for start in range(0, len(truth), _BATCH):
             if stop():
                 return None
             target = truth[start : start + _BATCH]
             logits = model(_on_device(held_out[start : start + _BATCH], config))
-            total += loss(logits, target).double() * len(target)
+            total += loss(logits, target).to(total.dtype) * len(target)
             predicted.append(logits.argmax(1))
         classes = torch.cat(predicted)
         return {
             "loss": total.item() / len(truth),
-            "accuracy": (classes == truth).double().mean().item(),
+            "accuracy": (classes == truth).to(total.dtype).mean().item(),
             "collapsed": bool((classes == classes[0]).all()),
         }
 

@@ -39,7 +39,7 @@ from headstart.tasks.pretext import (
 from headstart.tasks.segmentation_training import one_value_at_bottleneck
 from headstart.training.batch_source import Batch, Batches, Stop, at_least_two
 from headstart.training.fit import State
-from headstart.training.placement import in_bfloat16, placed, resident, rows, to_input
+from headstart.training.placement import exact, in_bfloat16, placed, resident, rows, to_input
 from headstart.training.pretexts import PRETEXTS, Pretext
 from headstart.training.starts import Source
 
@@ -251,13 +251,13 @@ def restoration_batches(
     @torch.no_grad()
     def validate(model: nn.Module, stop: Stop) -> dict[str, float] | None:
         model.eval()
-        total = torch.zeros((), dtype=torch.float64, device=device)
+        total = torch.zeros((), dtype=exact(device), device=device)
         for start in range(0, len(held_out), recipe.batch):
             if stop():
                 return None
             clean = to_input(held_out[start : start + recipe.batch], device)
             corrupted = pretext.spoil(clean, _rng(device, seed, "spoil validation", start), recipe)
-            total += pretext.loss(model(corrupted), clean).double() * len(clean)
+            total += pretext.loss(model(corrupted), clean).to(total.dtype) * len(clean)
         return {"loss": total.item() / len(held_out)}
 
     return Batches(train.names, None, batch, pretext.loss, validate)

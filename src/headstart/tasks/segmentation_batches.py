@@ -19,12 +19,13 @@ from headstart.data.transforms import augment, surroundings
 from headstart.scores import overlap
 from headstart.scores.counts import collapsed, count
 from headstart.seeding import generator
+from headstart.system.devices import moved
 from headstart.tasks.class_maps import each_class_map, frame_counts
 from headstart.tasks.window_sample import Part, own_truth
 from headstart.tasks.windows import Corners, class_map
 from headstart.training.batch_source import Batch, Batches, Stop, at_least_two
 from headstart.training.losses import dice_cross_entropy_loss, dice_loss
-from headstart.training.placement import resident, rows, to_input
+from headstart.training.placement import exact, resident, rows, to_input
 
 _BATCH = 8
 
@@ -87,7 +88,7 @@ def frame_batches(
     def batch(indices: Int64[np.ndarray, "b"], step: int) -> Batch:
         indices = at_least_two(indices) if repeat_single else indices
         image = to_input(rows(images, indices), device)
-        mask = rows(masks, indices).to(device, non_blocking=True)
+        mask = moved(rows(masks, indices), device)
         return augment(image, mask, recipe.augmentation, generator(seed, "augment", step))
 
     loss = _loss(recipe, ignore)
@@ -95,7 +96,7 @@ def frame_batches(
     @torch.no_grad()
     def validate(model: nn.Module, stop: Stop) -> dict[str, float] | None:
         model.eval()
-        total = torch.zeros((), dtype=torch.float64, device=device)
+        total = torch.zeros((), dtype=exact(device), device=device)
         counts = []
         for start in range(0, len(validation.names), recipe.batch):
             if stop():
@@ -103,7 +104,7 @@ def frame_batches(
             part = slice(start, start + recipe.batch)
             mask = held_out[1][part].to(device)
             logits = model(to_input(held_out[0][part], device))
-            total += loss(logits, mask).double() * int(weighs[part].sum())
+            total += loss(logits, mask).to(total.dtype) * int(weighs[part].sum())
             sizes, contents = validation.sizes[part], validation.contents[part]
             maps = each_class_map(logits, sizes, recipe.min_area, contents)
             counts.append(frame_counts(maps, truth(part), num_classes, ignore))
@@ -162,7 +163,7 @@ def tile_batches(
         images = np.stack([cut(train.pictures, i, s, (y, x), window) for i, s, (y, x) in places])
         masks = np.stack([cut(train.truth, i, s, (y, x), window) for i, s, (y, x) in places])
         image = to_input(torch.from_numpy(images).permute(0, 3, 1, 2), device)
-        mask = torch.from_numpy(masks).to(device, non_blocking=True)
+        mask = moved(torch.from_numpy(masks), device)
         rng = generator(seed, "augment", step)
         return augment(image, mask, recipe.augmentation, rng, tile)
 

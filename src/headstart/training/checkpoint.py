@@ -74,7 +74,9 @@ def load_checkpoint(folder: Path) -> tuple[dict[str, Any] | None, list[Finding]]
             facts = json.loads(meta.read_bytes())
             content = path.read_bytes()
             if hashlib.sha256(content).hexdigest() == facts["sha256"]:
-                state: dict[str, Any] = torch.load(io.BytesIO(content), weights_only=True)
+                state: dict[str, Any] = torch.load(
+                    io.BytesIO(content), map_location="cpu", weights_only=True
+                )
                 return state, findings
         except (OSError, ValueError, KeyError, TypeError):
             pass  # damaged in another way

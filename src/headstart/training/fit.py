@@ -21,6 +21,7 @@ from headstart.errors import DataError, Finding
 from headstart.training.batch_source import BatchSource
 from headstart.training.checkpoint import load_checkpoint, save_checkpoint
 from headstart.training.listener import Listener, Row, ignore
+from headstart.training.placement import exact
 from headstart.training.step import indices_of, learning_rate, make_optimizer, take_step
 
 Weights = dict[str, Tensor]
@@ -228,13 +229,13 @@ def _resume(
     for finding in damaged:
         listener.finding(finding)
     if content is None:
-        return State(torch.zeros((), dtype=torch.float64, device=device))
+        return State(torch.zeros((), dtype=exact(device), device=device))
     model.load_state_dict(content.pop("model"))
     average = content.pop("averaged")
     if average is not None:
         averaged.load_state_dict(average)
     optimizer.load_state_dict(content.pop("optimizer"))
-    content["loss_sum"] = content["loss_sum"].to(device)
+    content["loss_sum"] = content["loss_sum"].to(device, exact(device))
     state = State(**content)
     listener.resumed(state.step, state.history)
     return state

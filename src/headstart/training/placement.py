@@ -10,6 +10,7 @@ from jaxtyping import Float, Int64, UInt8
 from torch import Tensor, nn
 
 from headstart.config.records import PretextConfig, RunConfig
+from headstart.system.devices import moved
 
 AnyModel = TypeVar("AnyModel", bound=nn.Module)
 
@@ -31,8 +32,7 @@ def placed(model: AnyModel, device: torch.device) -> AnyModel:
 
 def to_input(images: UInt8[Tensor, "b c h w"], device: torch.device) -> Float[Tensor, "b c h w"]:
     """Move pictures to the device as floats in ``[0, 1]``, in the device's [`layout`][]."""
-    images = images.to(device, non_blocking=True)
-    return images.to(torch.float32, memory_format=layout(device)).div_(255)
+    return moved(images, device).to(torch.float32, memory_format=layout(device)).div_(255)
 
 
 def resident(data: Tensor, device: torch.device) -> Tensor:
@@ -48,7 +48,20 @@ def resident(data: Tensor, device: torch.device) -> Tensor:
 
 def rows(data: Tensor, indices: Int64[np.ndarray, "b"]) -> Tensor:
     """Return ``data[indices]`` on the data's device, without waiting for the device."""
-    return data[torch.from_numpy(indices).to(data.device, non_blocking=True)]
+    return data[moved(torch.from_numpy(indices), data.device)]
+
+
+def exact(device: torch.device) -> torch.dtype:
+    """Return the type of sums over batches: float64; float32 on Apple's GPUs, which lack it."""
+    return torch.float32 if device.type == "mps" else torch.float64
+
+
+def synchronize(device: torch.device) -> None:
+    """Wait until a device has done what it was given."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()
 
 
 def in_bfloat16(config: RunConfig | PretextConfig) -> bool:

@@ -85,7 +85,9 @@ def take_step(
     loss.backward()  # type: ignore[no-untyped-call]
     norm = nn.utils.get_total_norm([p.grad for p in model.parameters() if p.grad is not None])
     not_finite.logical_or_(~torch.isfinite(loss + norm))
-    optimizer.step()
+    # Apple's fused optimizer ignores found_inf (https://github.com/pytorch/pytorch/pull/186360)
+    if device.type != "mps" or not not_finite.item():
+        optimizer.step()
     optimizer.zero_grad(set_to_none=True)
     return loss.detach(), len(indices)
 
@@ -99,3 +101,5 @@ def _seed(number: int, device: torch.device) -> None:
     torch.default_generator.manual_seed(number)
     if device.type == "cuda":
         torch.cuda.manual_seed_all(number)
+    elif device.type == "mps":
+        torch.mps.manual_seed(number)

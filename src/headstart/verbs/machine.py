@@ -11,6 +11,7 @@ from headstart.config.options import Options
 from headstart.config.records import Config, RunConfig
 from headstart.config.task_settings import UNET
 from headstart.data.training_size import ANY_SIZE, longest_side, tile_size
+from headstart.errors import Finding, UsageError
 from headstart.system.devices import pick_device, pick_precision
 
 
@@ -32,9 +33,12 @@ def on_this_machine(
         fitting_size: function from the longest side to a size; None: the default of the task.
 
     Raises:
-        UsageError: there is no such device.
+        UsageError: there is no such device, or it does not train in that precision.
     """
     device = pick_device(device_name(options.device, before))
+    if device == "mps" and config.precision == "bfloat16":
+        message = "--precision bfloat16 with --device mps; expected float32, as Apple's GPUs train"
+        raise UsageError(Finding("bad-setting", "error", message))
     changed: dict[str, Any] = {"device": device}
     if before is None and options.precision is None:
         changed["precision"] = pick_precision(device, config.model == UNET)

@@ -98,16 +98,14 @@ def suggest(
         message = f"{run} is a file; suggesting needs the run itself: it looks inside the network"
         raise UsageError(Finding("not-a-run", "error", message, "give the run's folder"))
 
-    import torch
-
     from headstart.inference.opening import open_segmenter
     from headstart.labelling.folder import write_suggestions
     from headstart.labelling.suggestion import suggest as pick
-    from headstart.system.devices import pick_device
+    from headstart.system.devices import torch_device
 
     segmenter = open_segmenter(run, device)
     frames, root, passed_over = _unlabelled_frames(unlabelled)
-    outcome = pick(run, frames, root, count, torch.device(pick_device(device)), step=step or ignore)
+    outcome = pick(run, frames, root, count, torch_device(device), step=step or ignore)
     folder = Path(out) if out is not None else run / "to-label"
     form = None if format == "masks" else format
     annotations: tuple[Path, ...] = ()
