@@ -188,13 +188,23 @@ def nothing(name: str, root: Path) -> None:
         (root / name).mkdir()
 
 
+def and_measure(train: Callable[[str], None], name: str, *, measured: Callable[[], None]) -> None:
+    """Say at once that the next unit may begin, and train."""
+    measured()
+    train(name)
+
+
 def overhead(root: Path, count: int, jobs: int) -> float:
     """The seconds of a unit that takes no time."""
     root.mkdir(parents=True)
     train: Callable[[str], None] = functools.partial(nothing, root=root)
     works = [Unit(name=f"unit-{k}", about=f"unit {k}") for k in range(count)]
     with Stopping() as stopping:
-        executor = ThisProcess(train) if jobs == 1 else Processes(train, jobs)
+        executor = (
+            ThisProcess(train)
+            if jobs == 1
+            else Processes(functools.partial(and_measure, train), jobs)
+        )
         made = coordinator.Coordinator(
             root, works, lambda unit: (root / unit.name).exists(), executor, stopping, ignore
         )

@@ -12,11 +12,13 @@ import pytest
 from headstart.system import processor
 from headstart.system.processor import (
     Memory,
+    available_memory,
     available_threads,
     cores,
     cpu_model,
     memory,
     multiplies_bfloat16,
+    process_memory,
     spin_briefly,
 )
 
@@ -55,6 +57,47 @@ def test_memory_and_its_limit(tmp_path: Path) -> None:
     assert memory(tmp_path, tmp_path).limit == 500_000
     (tmp_path / "memory.max").write_text(f"{1 << 62}\n")
     assert memory(tmp_path, tmp_path).limit is None
+
+
+def test_what_processes_could_take_keeps_to_the_limit(tmp_path: Path) -> None:
+    assert available_memory(tmp_path, tmp_path) is None
+    (tmp_path / "meminfo").write_text("MemTotal:  1000 kB\nMemAvailable:   250 kB\n")
+    assert available_memory(tmp_path, tmp_path) == 256_000
+    (tmp_path / "memory.max").write_text("500000\n")
+    (tmp_path / "memory.current").write_text("480000\n")
+    files = "anon 400000\ninactive_file 60000\nactive_file 10000\n"
+    (tmp_path / "memory.stat").write_text(files)
+    assert available_memory(tmp_path, tmp_path) == 90_000
+    (tmp_path / "memory.max").write_text("max\n")
+    assert available_memory(tmp_path, tmp_path) == 256_000
+
+
+def test_the_limit_of_older_containers(tmp_path: Path) -> None:
+    (tmp_path / "meminfo").write_text("MemTotal:  1000 kB\nMemAvailable:   250 kB\n")
+    (tmp_path / "memory").mkdir()
+    (tmp_path / "memory" / "memory.limit_in_bytes").write_text("500000\n")
+    (tmp_path / "memory" / "memory.usage_in_bytes").write_text("480000\n")
+    files = "active_file 1\ninactive_file 2\ntotal_active_file 10000\ntotal_inactive_file 60000\n"
+    (tmp_path / "memory" / "memory.stat").write_text(files)
+    assert available_memory(tmp_path, tmp_path) == 90_000
+
+
+def test_files_in_memory_are_not_the_processes_own(tmp_path: Path) -> None:
+    assert process_memory(tmp_path) is None
+    (tmp_path / "self").mkdir()
+    status = "VmHWM: 90 kB\nVmRSS: 70 kB\nRssAnon: 40 kB\nRssFile: 25 kB\nRssShmem: 5 kB\n"
+    (tmp_path / "self" / "status").write_text(status)
+    assert process_memory(tmp_path) == (65 * 1024, 45 * 1024)
+
+
+def test_a_process_takes_what_it_allocates() -> None:
+    before = process_memory()
+    if before is None:
+        pytest.skip("needs Linux")
+    block = bytearray(64_000_000)
+    block[::4096] = b"x" * len(block[::4096])
+    after = process_memory()
+    assert after is not None and after[1] - before[1] > 50_000_000 and after[0] >= after[1]
 
 
 def test_the_processor_has_a_name(tmp_path: Path) -> None:

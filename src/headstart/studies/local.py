@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.connection import wait as wait_for
 from multiprocessing.process import BaseProcess
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from headstart.errors import Finding, HeadstartError, InterruptedRun, OutOfMemory
 from headstart.studies.executor import End
@@ -32,6 +32,7 @@ Train = Callable[[str], object]
 Measure = Callable[[], Taken]
 
 
+@runtime_checkable
 class TrainAndMeasure(Protocol):
     """Trains a unit, and says when it has trained an epoch. It is pickled for other processes."""
 

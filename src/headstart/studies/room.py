@@ -48,11 +48,12 @@ def taken() -> Taken:
 def taken_after() -> Taken:
     """Measure the same after a run, and give back what is of no use to the next one."""
     after = taken()
-    gc.collect()
+    if after.device is None:
+        return after
+    gc.collect()  # which may hold tensors
     free_device_memory()
     left = device_memory()
-    if after.device is None or left is None:
-        return after
+    assert left is not None
     return Taken(after.peak, after.now, DeviceMemory(after.device.peak, left.now, left.free))
 
 
