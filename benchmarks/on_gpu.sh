@@ -3,7 +3,7 @@
 # stage stopped by its limit or a signal continues when it is run again; a finished one is skipped.
 set -euo pipefail
 
-stages=(throughput assignment-a assignment-b default study vgg16 homework)
+stages=(throughput assignment-a assignment-b default study vgg16 homework devices)
 limit=525 # seconds a stage, and 30 more to save: a checkpoint of VGG16 is 2 GB
 
 usage() {
@@ -83,6 +83,12 @@ do_homework() {
   cp "$out/homework/homework.json" "$out/homework.json"
 }
 
+spread_study() { # every GPU is used, and memory that does not suffice is noticed
+  rm -rf "$out/spread"
+  limited "$python" benchmarks/devices.py "$data" "$out/spread"
+  cp "$out/spread/devices.json" "$out/devices.json"
+}
+
 case "${1:-}" in
   --list)
     printf '%s\n' "${stages[@]}"
@@ -134,6 +140,10 @@ for stage in "${chosen[@]}"; do
     echo "vgg16: left out, FASHION_MNIST names no folder" >&2
     continue
   fi
+  if [[ $stage == devices ]] && (($("$python" -c 'import torch; print(torch.cuda.device_count())') < 2)); then
+    echo "devices: left out, there is one device" >&2
+    continue
+  fi
   echo "$stage: begins" >&2
   deadline=$((SECONDS + limit))
   case "$stage" in
@@ -144,6 +154,7 @@ for stage in "${chosen[@]}"; do
     study) study_starts ;;
     vgg16) train_vgg16 ;;
     homework) do_homework ;;
+    devices) spread_study ;;
   esac
   echo "$stage: wrote $out/$stage.json" >&2
 done

@@ -24,7 +24,10 @@ from tests.clips import frames_in
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 ON_GPU = str(BENCHMARKS / "on_gpu.sh")
-STAGES = ["throughput", "assignment-a", "assignment-b", "default", "study", "vgg16", "homework"]
+STAGES = [
+    "throughput", "assignment-a", "assignment-b", "default", "study", "vgg16", "homework",
+    "devices",
+]  # fmt: skip
 
 
 def load(name: str) -> ModuleType:
@@ -85,10 +88,12 @@ def test_on_gpu_refuses_without_a_device(tmp_path: Path) -> None:
 def test_on_gpu_runs_every_stage_once(tmp_path: Path) -> None:
     """With an interpreter that names a device, notes its arguments and writes what --out asks."""
     body = f"""
+    [[ $1 == -c && $2 == *device_count* ]] && {{ echo 2; exit 0; }}
     [[ $1 == -c ]] && {{ [[ $2 == *get_device_name* ]] && echo pretended; exit 0; }}
     echo "$*" >> {tmp_path}/calls
     [[ $1 == *throughput.py ]] && echo '{{}}' > "${{@: -1}}"
     [[ $1 == *collect.py ]] && echo '{{}}' > "$2"
+    [[ $1 == *devices.py ]] && mkdir -p "$3" && echo '{{}}' > "$3/devices.json"
     [[ $3 == study || $3 == homework ]] && mkdir -p "${{@: -1}}"
     [[ $3 == study || $3 == homework ]] && echo '{{}}' > "${{@: -1}}/$3.json"
     exit 0"""
@@ -104,7 +109,7 @@ def test_on_gpu_runs_every_stage_once(tmp_path: Path) -> None:
         f"{stage}.json" for stage in STAGES
     )
     calls = (tmp_path / "calls").read_text().splitlines()
-    assert len(calls) == 1 + 3 * (3 + 1) + 2 + 1 + 3 + 1  # nothing was repeated the third time
+    assert len(calls) == 1 + 3 * (3 + 1) + 2 + 1 + 1 + 3 + 1  # nothing was repeated the third time
     assert "--size 224 --recipe assignment" in calls[-4]
     assert "--size 224 --recipe default" in calls[-3]
     assert f"--fashion-mnist {tmp_path} --model vgg16 --new-data {tmp_path} " in calls[-1]

@@ -19,7 +19,7 @@ from torch import nn
 from headstart.config.recipes import ASSIGNMENT, CLASSIFIER_DEFAULT, DEFAULT, Recipe
 from headstart.errors import DataError
 from headstart.training.fit import finished, fit
-from headstart.training.step import learning_rate, make_optimizer
+from headstart.training.step import learning_rate, make_optimizer, take_step
 from tests.conftest import Silent
 from tests.training.small_training import CPU, STEPS, fitted, lines, same, short, small_model
 
@@ -61,6 +61,25 @@ def test_a_checkpoint_is_due_by_time(tmp_path: Path) -> None:
     fitted(tmp_path / "often", short(epochs=2), seconds=0.0, stop_at=None)
     names = sorted(p.name for p in (tmp_path / "often").glob("*.json"))
     assert names == ["step-00000005.json", "step-00000006.json"]
+
+
+@pytest.mark.parametrize("nan_at", [None, 2])
+def test_on_apples_gpu_a_bad_step_is_not_taken(
+    nan_at: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There, the fused optimizer takes every step; weights on the CPU stand in for it."""
+    monkeypatch.setattr(torch.mps, "manual_seed", lambda _: None)
+    model, recipe = small_model(), short()
+    before = copy.deepcopy(model.state_dict())
+    not_finite = torch.zeros(())
+    take_step(
+        model, model, lines(nan_at), recipe, make_optimizer(model, recipe), seed=1, step=2,
+        steps=5 * STEPS, device=torch.device("mps"), not_finite=not_finite,
+    )  # fmt: skip
+    assert bool(not_finite) == (nan_at is not None)
+    assert all(torch.equal(before[name], w) for name, w in model.named_parameters()) == (
+        nan_at is not None
+    )
 
 
 def test_a_loss_that_is_no_number_changes_no_weight(tmp_path: Path) -> None:

@@ -127,6 +127,7 @@ def homework(
         weights=_text(weights),
         parts=needed,
     )
+    devices = cuda_devices(names) if settings.device == "cuda" and jobs > 1 else ()
     settings = with_recorded_part2(settings, folder)
     if more := [part_name(part) for part in needed if part not in asked]:
         tell(f"--parts: what these parts need is run too: {', '.join(more)}")
@@ -149,7 +150,7 @@ def homework(
         not without_pictures,
         chosen,
         measured,
-        cuda_devices(names) if settings.device == "cuda" and jobs > 1 else (),
+        devices,
     )
     return HomeworkResult(folder, tuple(written.files), written.record, written.no_pdf or "")
 

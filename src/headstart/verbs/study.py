@@ -205,6 +205,7 @@ def study(
 
     fitting_size = functools.partial(problem.fitting_size, dataset)
     config = on_this_machine(config, options, before, fitting_size)
+    devices = cuda_devices(names) if config.device == "cuda" and jobs > 1 else ()
     proposal, measured = None, Measured()
     if proposes:
         (tell or ignore)(f"Choosing a study for --hours {hours or NIGHT:g}: timing a few steps")
@@ -224,7 +225,6 @@ def study(
     from headstart.studies.study import study as run_study
 
     told = (listener or SILENT, tell or ignore)
-    devices = cuda_devices(names) if config.device == "cuda" and jobs > 1 else ()
     record = run_study(config, folder, *told, jobs, checkpoint_seconds, dataset, on, devices)
     return StudyResult(folder, read_study_config(folder / "config.json"), findings, record)
 
