@@ -257,6 +257,19 @@ def test_an_error_of_the_caller_does_not_wait_for_runs(tmp_path: Path) -> None:
     assert (tmp_path / "saved").read_text() == "runs/b1"
 
 
+def test_a_pretext_begins_before_longer_runs_if_its_own_run_is_long() -> None:
+    pretext = Unit(name="starts/p", about="", steps=20, pretext="p")
+    after = Unit(name="runs/after", about="", steps=90, needs=("starts/p",))
+    long, short = (Unit(name=f"runs/{n}", about="", steps=n) for n in (100, 10))
+    works = [short, pretext, long, after]
+    queue, ready = queue_of(works), [short, pretext, long]
+    order = []
+    while ready:
+        order.append(queue.next(ready, works, 3))
+        ready.remove(order[-1])
+    assert order == [pretext, long, short]
+
+
 def test_the_order_keeps_seeds_and_ends_with_the_short_ones() -> None:
     works = [
         Unit(name=f"{seed}{size}", about="", seed=seed, steps=steps)
