@@ -21,7 +21,7 @@ from headstart.errors import Finding, HeadstartError, InterruptedRun, OutOfMemor
 from headstart.studies.executor import End
 from headstart.studies.room import Place, Room, Seat, Taken, taken, taken_after
 from headstart.studies.units import Unit
-from headstart.system.devices import CudaDevice, visible_to_new_processes
+from headstart.system.devices import CudaDevice, free_device_memory, visible_to_new_processes
 from headstart.system.memory import out_of_memory
 from headstart.system.signals import Stopping
 from headstart.training.listener import ignore
@@ -128,6 +128,7 @@ class Processes:
         self.places = places
         self._train, self._measure = train, measure
         self._room = Room(places, devices, tell)
+        free_device_memory()  # of this process, which may have timed a few steps
         self._waiting: list[str] = []
         self._dropped: list[str] = []
         self._workers: list[_Worker] = []
