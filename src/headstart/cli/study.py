@@ -122,9 +122,19 @@ def study(
         help="The smallest difference in score that matters: starts whose interval lies within it "
         "are practically equal. It cannot change once a study has begun. [default: 0.02]",
     ),
-    jobs: int = typer.Option(1, help="Runs at a time, each in its own process.", min=1),
-    on: Literal["local"] = typer.Option(
-        "local", help="Where to train: local, in processes on this machine."
+    jobs: int | None = typer.Option(
+        None,
+        help="Number of runs at a time, each in its own process. [default: 1; with --on slurm, as "
+        "many as SLURM starts]",
+        min=1,
+    ),
+    on: Literal["local", "slurm"] = typer.Option(
+        "local", help="Where to train: local, on this machine; slurm, as jobs of SLURM."
+    ),
+    slurm: str | None = typer.Option(
+        None,
+        help="sbatch's options, by their long names: partition=gpu,account=lab,time=2:00:00,mem=8G."
+        " With --dry-run, the job script is shown.",
     ),
     hours: float | None = typer.Option(
         None,
@@ -194,6 +204,7 @@ def study(
             margin=margin,
             jobs=jobs,
             on=on,
+            slurm=slurm,
             hours=hours,
             device=device,
             threads=threads,
@@ -204,7 +215,7 @@ def study(
             tell=display.tell,
         )
     if result.study is None:
-        _show_plan(result, jobs, json)
+        _show_plan(result, jobs or 1, json)
         return
     if json:
         print_json(result.study)
@@ -228,6 +239,8 @@ def _show_plan(planned: StudyResult, jobs: int, json: bool) -> None:
         result = {"schema": 1, "done": planned.done, "todo": todo, "could_show": could_show}
         if planned.proposal is not None:
             result["chosen"] = list(planned.proposal.lines)
+        if planned.script is not None:
+            result["script"] = planned.script
         print_json(result)
     say(f"{planned.done} runs finished, {cost.runs} runs left (starts x tunes x labels x seeds)")
     say(f"  starts  {', '.join(config.starts)}")
@@ -248,6 +261,9 @@ def _show_plan(planned: StudyResult, jobs: int, json: bool) -> None:
         )
         if "margin" in row:
             say(f"    {would_show(row, row['groups'])}")
+    if planned.script is not None:
+        say("The script of the first jobs:")
+        say(planned.script)
     if not cost.runs:
         return
     pretexts = f", {cost.pretext_steps} steps of {cost.pretexts} pretexts" if cost.pretexts else ""
