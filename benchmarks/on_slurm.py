@@ -1,4 +1,4 @@
-"""A study on a real SLURM, with jobs cancelled, a node lost, time limits, and the coordinator killed.
+"""A study on a real SLURM: jobs cancelled, a node lost, time limits, the coordinator killed.
 
 ``python benchmarks/on_slurm.py OUT --cluster ../shared/slurm/cluster``: starts a SLURM of two nodes
 on this machine, draws a small dataset, and runs a study of 24 runs and six pretexts with ``--on
@@ -35,7 +35,6 @@ from headstart.studies.job_script import queue
 from headstart.studies.slurm import Slurm, name_of
 from headstart.studies.status import study_status
 from headstart.studies.units import Unit
-from headstart.studies.worker import claimed
 from headstart.system import host
 from headstart.system.disk import write_json
 from headstart.system.signals import Stopping
@@ -154,7 +153,7 @@ def queue_node(job: str) -> str:
     return job_script.ask("squeue", "-h", "-j", job, "-o", "%N").strip()
 
 
-def starts_again(folder: Path) -> dict[str, int]:
+def starts_again() -> dict[str, int]:
     """How often jobs were started again, by accounting: at their time limit or after a loss."""
     answer = job_script.ask(
         "sacct", "-n", "-P", "-X", "-D", "-S", "now-6hours", "-o", "JobID,State"
@@ -228,7 +227,7 @@ def main() -> int:
         more = ("--on", "slurm", "--slurm", "time=1")
         words = command(data, out / "S", args.pretext_steps, *more)
         record["disturbed"] = disturbed(words, out / "S", cluster, folder)
-        record["jobs"] = starts_again(folder)
+        record["jobs"] = starts_again()
         write_json(out / "slurm.json", record)
     finally:
         subprocess.run([cluster, "stop", folder], check=False)

@@ -68,8 +68,9 @@ def study(
     ),
     epochs: int | None = typer.Option(
         None,
-        help="Maximum number of epochs. An epoch has the steps of a pass over the whole training "
-        "split, whatever --labels; with the assignment's recipes, of a pass over --labels only.",
+        help="Maximum number of epochs. An epoch has as many steps as a pass over the whole "
+        "training split, even with fewer --labels. With the assignment's recipes, it is one pass "
+        "over the labelled pictures that are used.",
         min=1,
     ),
     steps: int | None = typer.Option(
@@ -165,11 +166,11 @@ def study(
         False, "--json", help="Print study.json, or with --dry-run the cost, as one JSON object."
     ),
 ) -> None:
-    """Compare starts over label budgets and seeds, with everything else held fixed.
+    """Compare starts over label budgets and seeds.
 
-    Without options that say what to train, headstart chooses a study that suits DATA and takes a
-    night (--hours 8); --dry-run shows it. The same command resumes a study; seeds, budgets and
-    starts may be added. A finished run is never run again.
+    Everything else is held fixed. Given only DATA, headstart chooses a study that suits it and
+    takes a night (see --hours); --dry-run shows it. The same command resumes a study; seeds,
+    budgets and starts may be added. A finished run is never run again.
 
     Example: headstart study my-data --starts scratch,colorization --labels 30,all --seeds 5
     """

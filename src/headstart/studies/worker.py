@@ -40,7 +40,6 @@ from headstart.system.signals import Stopping
 from headstart.training.listener import SILENT, Listener, Row, Silent
 
 CHECKPOINT_SECONDS = 10.0
-NOT_SEEN = "data-not-seen"
 
 
 def train_unit(
@@ -94,7 +93,7 @@ def refuse_unseen(data: Path) -> None:
     if not data.exists():
         message = f"{host_name()} does not see the data: there is no {data.absolute()}"
         hint = "give DATA where all machines see it, under the same path"
-        raise DataError(Finding(NOT_SEEN, "error", message, hint))
+        raise DataError(Finding("data-not-seen", "error", message, hint))
 
 
 def _train(
@@ -183,7 +182,7 @@ def _ending_of(error: BaseException, saved: bool) -> Ending:
     if isinstance(error, LockedError | DiskError | MissingExtraError):
         return Ending("released")  # not because of this unit
     if isinstance(error, HeadstartError):
-        elsewhere = error.findings[0].code == NOT_SEEN  # another machine may see it
+        elsewhere = error.findings[0].code == "data-not-seen"  # another machine may see it
         return _said("failed", error, again=elsewhere)
     if isinstance(error, Exception):
         return _said("failed", failure_of(error), again=True)
