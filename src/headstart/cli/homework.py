@@ -38,8 +38,9 @@ def homework(
     ),
     hours: float | None = typer.Option(
         None,
-        help="How long everything may take: the largest sizes that fit are chosen, from those of "
-        "--scale down; OUT keeps them, and the report says what was asked for and what was run.",
+        help="How long everything may take. headstart chooses the largest sizes that fit, at most "
+        "those of --scale. Later commands with the same OUT use the same sizes. The report says "
+        "what was asked for and what was run.",
     ),
     parts: str | None = typer.Option(
         None,
@@ -51,8 +52,8 @@ def homework(
     ),
     jobs: int | None = typer.Option(
         None,
-        help="Runs at a time, each in its own process, spread over the devices. [default: one for "
-        "each device that --device lists, as cuda:0,cuda:1; otherwise 1]",
+        help="Number of runs at a time, each in its own process, spread over the devices. "
+        "[default: one for each device that --device lists, as cuda:0,cuda:1; otherwise 1]",
         min=1,
     ),
     device: str = typer.Option(
@@ -81,12 +82,13 @@ def homework(
         help="Print homework.json, or with --dry-run the cost, as one JSON object.",
     ),
 ) -> None:
-    """Do the assignment: train its networks, draw its figures and answer its questions.
+    """Do the assignment.
 
-    1(b) and 1(d), and 2(c), are run with several seeds, so that differences have intervals. The
-    report is OUT/report.html, report.tex and, if LaTeX is installed, report.pdf. A part whose
-    data or weights are missing is marked "not run", with what it needs. The same command resumes;
-    more --seeds, and part 2, may be added later.
+    Trains its networks, draws its figures and answers its questions. 1(b) and 1(d), and 2(c), are
+    run with several seeds, so that differences have intervals. The report is OUT/report.html,
+    report.tex and, if LaTeX is installed, report.pdf. A part whose data or weights are missing is
+    marked "not run", with what it needs. The same command resumes; more --seeds, and part 2, may be
+    added later.
 
     Example: headstart homework --data hw6 --fashion-mnist fashion-mnist --out handin
     """

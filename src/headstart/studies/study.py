@@ -25,7 +25,7 @@ from __future__ import annotations
 
 import functools
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -51,6 +51,7 @@ from headstart.studies.executor import Executor
 from headstart.studies.ledger import Ledger, read_lines
 from headstart.studies.local import Processes, ThisProcess
 from headstart.studies.plan import Plan, plan
+from headstart.studies.slurm import Slurm
 from headstart.studies.status import study_status
 from headstart.studies.units import Unit, units_of
 from headstart.studies.verdicts import Arms
@@ -63,7 +64,7 @@ from headstart.system.signals import Stopping
 from headstart.tasks.lookup import labelled_task, task_named
 from headstart.training.listener import Listener
 
-On = Literal["local"]
+On = Literal["local", "slurm"]
 """Where the units of a study are trained."""
 
 
@@ -72,10 +73,11 @@ def study(
     out: Path,
     listener: Listener,
     tell: Callable[[str], None],
-    jobs: int = 1,
+    jobs: int | None = None,
     checkpoint_seconds: float = 10.0,
     dataset: Any = None,
     on: On = "local",
+    slurm: Mapping[str, str] | None = None,
     devices: Sequence[CudaDevice] = (),
 ) -> dict[str, Any]:
     """Train the runs left in a study, compare the starts, and write ``study.json``.
@@ -85,11 +87,14 @@ def study(
         out: folder of the study; created if necessary.
         listener: receives progress events of each training if ``jobs`` is 1.
         tell: receives a line of text per finished run.
-        jobs: number of runs at a time, each in its own process. Results do not depend on it, as a
-            run's thread count is part of its configuration.
+        jobs: number of runs at a time, each in its own process; by default 1, and on a cluster as
+            many as it starts. Results do not depend on it, as a run's thread count is part of its
+            configuration.
         checkpoint_seconds: seconds between checkpoints of a run.
         dataset: result of the task's ``open`` for ``config.data``; opened here by default.
         on: where to train.
+        slurm: options of ``sbatch``, as [`parse_slurm`][headstart.studies.job_script.parse_slurm]
+            returns them.
         devices: what several jobs on this machine are spread over; none: they see what this process
             sees.
 
@@ -110,8 +115,13 @@ def study(
     with Stopping() as stopping:
         planned = begin(planned, out)
         while True:
-            spread = (jobs, devices, tell)
-            executor = _executor(on, planned, out, listener, checkpoint_seconds, *spread)
+            if on == "slurm":
+                executor: Executor = slurm_of(
+                    planned.config, out, slurm or {}, jobs, checkpoint_seconds, tell
+                )
+            else:
+                spread = (jobs or 1, devices, tell)
+                executor = _executor(planned, out, listener, checkpoint_seconds, *spread)
             coordinator = _train(planned, out, executor, stopping, tell)
             if stopping.asked() or coordinator.progress.failed or not has_grown(planned, out):
                 break
@@ -119,8 +129,23 @@ def study(
         return _end(planned, out, coordinator, stopping)
 
 
+def slurm_of(
+    config: StudyConfig,
+    out: Path,
+    options: Mapping[str, str],
+    jobs: int | None,
+    seconds: float,
+    tell: Callable[[str], None],
+) -> Slurm:
+    """Return the executor that trains a study as jobs of SLURM.
+
+    Raises:
+        HeadstartError: this machine has no SLURM.
+    """
+    return Slurm(out, options, config.threads, config.device == "cuda", jobs, seconds, tell)
+
+
 def _executor(
-    on: On,
     planned: Plan,
     out: Path,
     listener: Listener,
@@ -129,7 +154,6 @@ def _executor(
     devices: Sequence[CudaDevice],
     tell: Callable[[str], None],
 ) -> Executor:
-    assert on == "local"
     there = functools.partial(train_unit, study=out, checkpoint_seconds=seconds)
     if jobs > 1:
         return Processes(there, jobs, devices, tell)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -15,11 +15,13 @@ from headstart.config.options import PretextRecipeOption, RecipeOption, StudyOpt
 from headstart.config.records import StudyConfig
 from headstart.config.resolve import study_config
 from headstart.data.checks.small_test import small_test_split
-from headstart.errors import Finding
+from headstart.errors import Finding, UsageError
 from headstart.studies.costs import Cost, cost_of_study
 from headstart.studies.hours import Measured, proposed, wants_proposal
+from headstart.studies.job_script import parse_slurm
 from headstart.studies.plan import plan, prospects_of
 from headstart.studies.proposal import NIGHT, Proposal
+from headstart.studies.units import units_of
 from headstart.system.devices import cuda_devices, device_names
 from headstart.tasks.budgets import sizes_in_folds
 from headstart.tasks.interface import LabelledTask
@@ -42,6 +44,7 @@ class StudyResult:
         prospects: the smallest differences that the study could show, of a plan with five finished
             seeds; see [`headstart.studies.verdicts.prospects`][].
         proposal: of a plan, what was chosen for ``hours``; None if nothing was.
+        script: of a plan for SLURM, the script of its first jobs.
         jobs: runs at a time.
     """
 
@@ -53,6 +56,7 @@ class StudyResult:
     cost: Cost | None = None
     prospects: tuple[dict[str, Any], ...] = ()
     proposal: Proposal | None = None
+    script: str | None = None
     jobs: int = 1
 
 
@@ -83,7 +87,8 @@ def study(
     drop_leaks: bool = False,
     margin: float | None = None,
     jobs: int | None = None,
-    on: Literal["local"] = "local",
+    on: Literal["local", "slurm"] = "local",
+    slurm: str | Mapping[str, str] | None = None,
     hours: float | None = None,
     device: str = "auto",
     threads: int | None = None,
@@ -135,8 +140,10 @@ def study(
             seeds may be added after a look. They cannot change once a study has begun; see
             [`headstart.studies.looks`][].
         jobs: runs at a time, each in its own process; by default one for each device that is named,
-            else one. They are spread over the devices.
-        on: where to train: ``"local"``, in processes on this machine.
+            else one, with SLURM as many as it starts. They are spread over the devices.
+        on: where to train: ``"local"``, in processes on this machine; ``"slurm"``, as jobs of
+            SLURM, which must see the same folders.
+        slurm: options of ``sbatch``: ``"partition=gpu,time=2:00:00"``, or a mapping.
         hours: how long a new study may take: what is not given of starts, folds, seeds, size, width
             and steps is chosen to fit. By default that is done for 8 hours, a night, if none of
             these, nor ``labels`` or ``epochs``, is given.
@@ -158,7 +165,14 @@ def study(
     data = Path(data)
     folder = Path(out) if out is not None else Path("studies") / (data.resolve().name or "study")
     names = device_names(device)
-    jobs = len(names) if jobs is None else jobs
+    jobs = len(names) if jobs is None and on == "local" else jobs
+    asked = parse_slurm(slurm)
+    if asked and on != "slurm":
+        message, hint = "--slurm is given, but not --on slurm", "add --on slurm"
+        raise UsageError(Finding("bad-slurm", "error", message, hint))
+    before = study_before(folder)
+    if on == "slurm" and before is None and threads is None:
+        threads = int(asked.get("cpus-per-task", 1))  # many runs fill the cores of a cluster
     options = StudyOptions(
         task=task,
         model=model,
@@ -182,13 +196,12 @@ def study(
         drop_leaks=drop_leaks,
         margin=margin,
         looks=looks,
-        jobs=jobs,
+        jobs=jobs or 1,
         hours=hours,
         device=names[0],
         threads=threads,
         precision=precision,
     )
-    before = study_before(folder)
     problem, open_data = find_task(data, task)
     dataset = open_data()
     if before is not None:
@@ -205,7 +218,8 @@ def study(
 
     fitting_size = functools.partial(problem.fitting_size, dataset)
     config = on_this_machine(config, options, before, fitting_size)
-    devices = cuda_devices(names) if config.device == "cuda" and jobs > 1 else ()
+    spreads = on == "local" and config.device == "cuda" and (jobs or 1) > 1
+    devices = cuda_devices(names) if spreads else ()
     proposal, measured = None, Measured()
     if proposes:
         (tell or ignore)(f"Choosing a study for --hours {hours or NIGHT:g}: timing a few steps")
@@ -217,15 +231,23 @@ def study(
     elif hours is not None:
         (tell or ignore)(f"--hours {hours:g}: the study has begun and keeps what was chosen")
     if dry_run:
+        from headstart.studies.study import slurm_of
+
         planned = plan(config, folder, dataset)
         cost = cost_of_study(planned, True, measured.of_run, measured.of_pretext)
         done, could_show = len(planned.done), prospects_of(planned, folder)
-        expected = (done, cost, could_show, proposal, jobs)
-        return StudyResult(folder, planned.config, findings, None, *expected)
+        script = None
+        if on == "slurm":
+            executor = slurm_of(planned.config, folder, asked, jobs, checkpoint_seconds, ignore)
+            units = [unit.name for unit in units_of(planned) if not unit.needs]
+            script = executor.script(units) if units else None
+        plan_of = (None, done, cost, could_show, proposal, script, jobs or 1)
+        return StudyResult(folder, planned.config, findings, *plan_of)
     from headstart.studies.study import study as run_study
 
     told = (listener or SILENT, tell or ignore)
-    record = run_study(config, folder, *told, jobs, checkpoint_seconds, dataset, on, devices)
+    every = (jobs, checkpoint_seconds, dataset)
+    record = run_study(config, folder, *told, *every, on, asked, devices)
     return StudyResult(folder, read_study_config(folder / "config.json"), findings, record)
 
 
