@@ -243,11 +243,10 @@ def study(
             script = executor.script(units) if units else None
         plan_of = (None, done, cost, could_show, proposal, script, jobs or 1)
         return StudyResult(folder, planned.config, findings, *plan_of)
-    from headstart.studies.study import study as run_study
+    from headstart.studies.study import study as run
 
     told = (listener or SILENT, tell or ignore)
-    every = (jobs, checkpoint_seconds, dataset)
-    record = run_study(config, folder, *told, *every, on, asked, devices)
+    record = run(config, folder, *told, jobs, checkpoint_seconds, dataset, on, asked, devices)
     return StudyResult(folder, read_study_config(folder / "config.json"), findings, record)
 
 
