@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from headstart.errors import HeadstartError, InterruptedRun
+from headstart.errors import HeadstartError, InterruptedRun, UsageError
 from headstart.studies import slurm as slurm_module
 from headstart.studies.coordinator import Coordinator
 from headstart.studies.job_script import Ended, Queued, SlurmError, queue
@@ -250,6 +250,38 @@ def test_a_refusal_of_sbatch_ends_the_study_with_slurms_words(
         made = Coordinator(tmp_path / "S", works, lambda _: False, slurm, stopping, [].append)
         with pytest.raises(SlurmError, match="node configuration"):
             list(made.work())
+
+
+def test_a_plan_for_gpus_that_this_machine_does_not_have(
+    drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from headstart.verbs.study import study as verb
+
+    Answers(monkeypatch)
+    monkeypatch.setattr("headstart.verbs.study.has_cuda", lambda: False)
+    monkeypatch.setattr("headstart.verbs.machine.has_cuda", lambda: False)
+    told: list[str] = []
+    asked = {
+        "out": tmp_path / "S", "starts": "scratch", "seeds": 2, "on": "slurm", "dry_run": True,
+        "tell": told.append, "size": "16x24",
+    }  # fmt: skip
+    planned = verb(drawn, **asked, slurm="gres=gpu:a100:1,cpus-per-task=4")  # type: ignore[arg-type]
+    config = planned.config
+    assert (config.device, config.precision, config.threads) == ("cuda", "bfloat16", 4)
+    assert planned.cost is not None and planned.cost.runs == 2
+    assert planned.cost.seconds != planned.cost.seconds  # unknown: not a number
+    assert "taken to multiply bfloat16" in told[0]
+    assert planned.script is not None and "#SBATCH --gres=gpu:a100:1" in planned.script
+    assert planned.script.count("gres") == 1 and not (tmp_path / "S").exists()
+    plain = verb(drawn, **asked)  # type: ignore[arg-type]
+    assert (plain.config.device, plain.config.threads) == ("cpu", 1)
+    with pytest.raises(UsageError, match="gives each run its device"):
+        verb(drawn, **asked, device="cuda:1")  # type: ignore[arg-type]
+    hours = {**asked, "starts": None, "seeds": None, "size": None, "device": "cuda"}
+    with pytest.raises(UsageError, match="this machine has no GPU"):
+        verb(drawn, **hours)  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="not --on slurm"):
+        verb(drawn, **{**asked, "on": "local"}, slurm="time=1")  # type: ignore[arg-type]
 
 
 # ---- on a real SLURM -----------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -242,6 +243,8 @@ def _show_plan(planned: StudyResult, json: bool) -> None:
     if json:
         could_show = list(planned.prospects)
         todo = asdict(cost)
+        if math.isnan(cost.seconds):  # which JSON does not have
+            todo["seconds"] = None
         result = {"schema": 1, "done": planned.done, "todo": todo, "could_show": could_show}
         if planned.proposal is not None:
             result["chosen"] = list(planned.proposal.lines)
@@ -274,4 +277,7 @@ def _show_plan(planned: StudyResult, json: bool) -> None:
         return
     pretexts = f", {cost.pretext_steps} steps of {cost.pretexts} pretexts" if cost.pretexts else ""
     say(f"  at most {cost.steps} training steps{pretexts}")
+    if math.isnan(cost.seconds):
+        say(f"  {cost.size / 1e6:.0f} MB; how long it takes, a machine without a GPU cannot tell")
+        return
     say(f"  about {lasting(cost.seconds / planned.jobs)} on this machine, {cost.size / 1e6:.0f} MB")

@@ -6,6 +6,7 @@ finished study nothing is measured, and torch is not imported.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from headstart.studies.cells import pretext_config, run_config
 from headstart.studies.pace import (
     OfPretext,
     OfRun,
+    Pace,
     RunPace,
     own_size_of,
     pace_of,
@@ -96,6 +98,7 @@ def cost_of_study(
     pretexts: bool = True,
     of_run: OfRun = pace_of,
     of_pretext: OfPretext = pace_of_pretext,
+    timed: bool = True,
 ) -> Cost:
     """Estimate the cost of the runs and pretexts left in a study.
 
@@ -104,7 +107,11 @@ def cost_of_study(
         pretexts: whether to count its pretexts; false if another study trains them.
         of_run: function that returns the pace of a run; by default it measures it.
         of_pretext: the same of a pretext.
+        timed: whether this machine can time the runs; if not, the seconds are not a number.
     """
+    if not timed:
+        unknown = Pace(math.nan, math.nan, math.nan, math.nan)
+        of_run, of_pretext = (lambda *_: unknown), (lambda *_: unknown)
     if not planned.todo:
         return NOTHING
     from headstart.studies.step_time import bytes_of_run

@@ -138,6 +138,36 @@ def torch_device(name: str) -> torch.device:
     return torch.device(kind, torch.cuda.current_device()) if kind == "cuda" else torch.device(kind)
 
 
+def device_of_jobs(name: str, gpu: bool) -> DeviceName:
+    """Return the device of runs that a cluster trains, which this machine need not have.
+
+    Args:
+        name: of ``--device``.
+        gpu: whether the cluster is asked for a GPU; then ``"auto"`` is ``"cuda"``, else ``"cpu"``.
+
+    Raises:
+        UsageError: a single device is named; the cluster gives each run its own.
+
+    >>> device_of_jobs("auto", gpu=True), device_of_jobs("auto", gpu=False)
+    ('cuda', 'cpu')
+    """
+    if name == "auto":
+        return "cuda" if gpu else "cpu"
+    if name == "cpu":
+        return "cpu"
+    if name == "cuda":
+        return "cuda"
+    message = f"--device {name}: the cluster gives each run its device; expected cpu, cuda or auto"
+    raise UsageError(Finding("unknown-device", "error", message))
+
+
+def has_cuda() -> bool:
+    """Return whether this machine has a CUDA device that torch can use."""
+    import torch
+
+    return torch.cuda.is_available()
+
+
 def cuda_devices(
     names: tuple[str, ...], environ: Mapping[str, str] = os.environ
 ) -> tuple[CudaDevice, ...]:

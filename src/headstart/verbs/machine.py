@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from headstart.config.begun import device_name
@@ -12,7 +13,20 @@ from headstart.config.records import Config, RunConfig
 from headstart.config.task_settings import UNET
 from headstart.data.training_size import ANY_SIZE, longest_side, tile_size
 from headstart.errors import Finding, UsageError
-from headstart.system.devices import pick_device, pick_precision
+from headstart.system.devices import device_of_jobs, has_cuda, pick_device, pick_precision
+
+
+@dataclass(frozen=True)
+class Jobs:
+    """Runs that other machines train.
+
+    Attributes:
+        gpu: whether these are asked for a GPU.
+        tell: receives what is assumed of them.
+    """
+
+    gpu: bool
+    tell: Callable[[str], None]
 
 
 def on_this_machine(
@@ -20,6 +34,7 @@ def on_this_machine(
     options: Options,
     before: Any,
     fitting_size: Callable[[int], tuple[int, int] | None],
+    jobs: Jobs | None = None,
 ) -> Config:
     """Return a configuration with the device, precision and size that it will train with.
 
@@ -31,17 +46,26 @@ def on_this_machine(
         options: of the verb.
         before: the configuration that ``config`` builds on; None: a new folder.
         fitting_size: function from the longest side to a size; None: the default of the task.
+        jobs: where other machines train; None: this one does.
 
     Raises:
         UsageError: there is no such device, or it does not train in that precision.
     """
-    device = pick_device(device_name(options.device, before))
+    name = device_name(options.device, before)
+    device = pick_device(name) if jobs is None else device_of_jobs(name, jobs.gpu)
     if device == "mps" and config.precision == "bfloat16":
         message = "--precision bfloat16 with --device mps; expected float32, as Apple's GPUs train"
         raise UsageError(Finding("bad-setting", "error", message))
     changed: dict[str, Any] = {"device": device}
     if before is None and options.precision is None:
-        changed["precision"] = pick_precision(device, config.model == UNET)
+        if jobs is not None and device == "cuda" and not has_cuda():
+            changed["precision"] = "bfloat16"  # of all since NVIDIA's Ampere; there is none to ask
+            jobs.tell(
+                "The GPUs of the cluster are taken to multiply bfloat16 (NVIDIA's since 2020); for "
+                "older ones give --precision float32"
+            )
+        else:
+            changed["precision"] = pick_precision(device, config.model == UNET)
     if before is None and options.size in (None, AUTO):
         tiles = config.framing == "tile"  # of pictures at their own size
         size = fitting_size(ANY_SIZE if tiles else longest_side(device)) or config.size

@@ -18,16 +18,16 @@ from headstart.data.checks.small_test import small_test_split
 from headstart.errors import Finding, UsageError
 from headstart.studies.costs import Cost, cost_of_study
 from headstart.studies.hours import Measured, proposed, wants_proposal
-from headstart.studies.job_script import parse_slurm
+from headstart.studies.job_script import asks_for_gpu, parse_slurm
 from headstart.studies.plan import plan, prospects_of
 from headstart.studies.proposal import NIGHT, Proposal
 from headstart.studies.units import units_of
-from headstart.system.devices import cuda_devices, device_names
+from headstart.system.devices import cuda_devices, device_names, has_cuda
 from headstart.tasks.budgets import sizes_in_folds
 from headstart.tasks.interface import LabelledTask
 from headstart.tasks.lookup import find_task
 from headstart.training.listener import SILENT, Listener, ignore
-from headstart.verbs.machine import on_this_machine
+from headstart.verbs.machine import Jobs, on_this_machine
 
 
 @dataclass(frozen=True)
@@ -217,7 +217,14 @@ def study(
             listener.finding(finding)
 
     fitting_size = functools.partial(problem.fitting_size, dataset)
-    config = on_this_machine(config, options, before, fitting_size)
+    told = tell or ignore
+    elsewhere = None if on == "local" else Jobs(asks_for_gpu(asked), told)
+    config = on_this_machine(config, options, before, fitting_size, elsewhere)
+    here = elsewhere is None or config.device == "cpu" or has_cuda()
+    if proposes and not here:
+        message = "a study for some hours is chosen by timing steps, and this machine has no GPU"
+        hint = "say what to train: --starts, --labels, --seeds, --size, --width, --steps"
+        raise UsageError(Finding("bad-setting", "error", message, hint))
     spreads = on == "local" and config.device == "cuda" and (jobs or 1) > 1
     devices = cuda_devices(names) if spreads else ()
     proposal, measured = None, Measured()
@@ -225,7 +232,7 @@ def study(
         (tell or ignore)(f"Choosing a study for --hours {hours or NIGHT:g}: timing a few steps")
         options, proposal, measured = proposed(options, config, dataset, hours or NIGHT)
         config = _resolved(options, data, problem, dataset, before)
-        config = on_this_machine(config, options, before, fitting_size)
+        config = on_this_machine(config, options, before, fitting_size, elsewhere)
         for line in proposal.lines:
             (tell or ignore)(line)
     elif hours is not None:
@@ -234,7 +241,7 @@ def study(
         from headstart.studies.study import slurm_of
 
         planned = plan(config, folder, dataset)
-        cost = cost_of_study(planned, True, measured.of_run, measured.of_pretext)
+        cost = cost_of_study(planned, True, measured.of_run, measured.of_pretext, timed=here)
         done, could_show = len(planned.done), prospects_of(planned, folder)
         script = None
         if on == "slurm":
@@ -245,8 +252,8 @@ def study(
         return StudyResult(folder, planned.config, findings, *plan_of)
     from headstart.studies.study import study as run
 
-    told = (listener or SILENT, tell or ignore)
-    record = run(config, folder, *told, jobs, checkpoint_seconds, dataset, on, asked, devices)
+    heard = (listener or SILENT, told)
+    record = run(config, folder, *heard, jobs, checkpoint_seconds, dataset, on, asked, devices)
     return StudyResult(folder, read_study_config(folder / "config.json"), findings, record)
 
 
