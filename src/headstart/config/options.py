@@ -58,6 +58,7 @@ class TrainOptions(Options):
         start: where the initial weights come from.
         tune: which layers train.
         recipe: a recipe's name, its file, or the recipe itself.
+        method: ``"supervised"``, or ``"semi-supervised"``: from pictures without labels, too.
         minutes: train for as many optimizer steps as fit; found in [`headstart.studies.minutes`][].
         labels: a number of labelled frames, ``"all"``, or a ``.txt`` file that names them.
         folds: number of folds of a cross-validation.
@@ -72,6 +73,7 @@ class TrainOptions(Options):
     start: str | None = None
     tune: str | None = None
     recipe: RecipeOption | None = None
+    method: str | None = None
     minutes: float | None = None
     labels: int | str | Path | None = None
     folds: int | None = None
