@@ -94,6 +94,7 @@ class StudyOptions(Options):
     Attributes:
         task, score: as in [`TrainOptions`][].
         starts, tunes, labels, seeds: what is crossed.
+        methods: crossed with the starts; see [`headstart.config.methods`][].
         against: the start that the others are compared with.
         folds, recipe, pretext_recipe, pretext_epochs, pretext_steps, drop_leaks: as in
             [`TrainOptions`][].
@@ -105,6 +106,7 @@ class StudyOptions(Options):
 
     task: TaskName | None = None
     starts: Listed | None = None
+    methods: Listed | None = None
     against: str | None = None
     tunes: Listed | None = None
     labels: int | str | Sequence[int | str] | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, TypeVar
 
+from headstart.config.methods import SEMI_SUPERVISED, SUPERVISED
 from headstart.config.options import StudyOptions, TrainOptions
 from headstart.config.problems import Problems
 from headstart.config.recipes import (
@@ -89,9 +90,6 @@ def recipe_of_pretext(
     return problems.value_of(lasting, chosen, chosen, epochs, steps, "pretext-")
 
 
-METHODS = ("supervised", "semi-supervised")
-
-
 def with_method(recipe: Recipe | ClassifierRecipe, method: str | None) -> Any:
     """Return a recipe that learns as asked for; None: as the recipe says.
 
@@ -100,10 +98,10 @@ def with_method(recipe: Recipe | ClassifierRecipe, method: str | None) -> Any:
     """
     if method is None:
         return recipe
-    if method not in METHODS:
-        message = f"there is no method {method}; expected {' or '.join(METHODS)}"
+    if method not in (SUPERVISED, SEMI_SUPERVISED):
+        message = f"there is no method {method}; expected {SUPERVISED} or {SEMI_SUPERVISED}"
         raise UsageError(Finding("bad-setting", "error", message))
-    if method == "supervised":
+    if method == SUPERVISED:
         return recipe.model_copy(update={"teacher": None}) if hasattr(recipe, "teacher") else recipe
     if not isinstance(recipe, Recipe):
         message, hint = "--method semi-supervised is for segmentations", "leave it out"
