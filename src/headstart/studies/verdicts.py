@@ -44,10 +44,11 @@ def pairs(config: StudyConfig) -> list[tuple[str, str]]:
     Each start is compared with the reference. A pretext is also compared with ``scratch-longer``,
     if the study has it, as both train for equally many steps. A semi-supervised arm is also
     compared with the same start, supervised, and with ``supervised-longer``, whose network sees as
-    many pictures.
+    many pictures and which is compared with nothing else.
     """
     against = reference(config)
-    compared = [(start, against) for start in config.starts if start != against]
+    arms = [arm for arm in config.starts if parted(arm)[1] != SUPERVISED_LONGER or arm == against]
+    compared = [(arm, against) for arm in arms if arm != against]
     if SCRATCH_LONGER in config.starts and against != SCRATCH_LONGER:
         pretexts = [start for start in config.starts if start in PRETEXT_NAMES and start != against]
         compared += [(start, SCRATCH_LONGER) for start in pretexts]
