@@ -94,6 +94,12 @@ def test_without_unlabelled_pictures_those_beyond_the_budget_serve(tmp_path: Pat
     assert not (tmp_path / "S/scores.json").exists()
 
 
+def test_pictures_that_need_no_padding(data: Path, tmp_path: Path) -> None:
+    """Their masks ignore nothing; the teacher's do."""
+    train(taught(data, size=(16, 20), labels=6), tmp_path / "R", Silent())
+    assert (tmp_path / "R/scores.json").exists()
+
+
 def test_tiles_of_pictures_without_labels(data: Path, tmp_path: Path) -> None:
     train(taught(data, framing="tile"), tmp_path / "R", Silent())
     assert (tmp_path / "R/scores.json").exists()

@@ -99,7 +99,8 @@ def _taught(labelled: Batches, teacher: Teacher, inputs: Tensor) -> SemiSupervis
     pictures = torch.rand(teacher.batch, 3, height, width, device=device)
     pictures = pictures.contiguous(memory_format=layout(device))
     area = torch.zeros(teacher.batch, height, width, dtype=torch.uint8, device=device)
-    return SemiSupervised(labelled, lambda _: (pictures, area), (pictures, area), teacher, 1, 0)
+    both = pictures, area
+    return SemiSupervised(labelled, labelled.loss, lambda _: both, both, teacher, 1, 0)
 
 
 def seconds_of_features(config: Config, num_classes: int, pictures: int) -> float:

@@ -39,6 +39,7 @@ class SemiSupervised:
 
     Attributes:
         labelled: batches with labels, their loss and the validation.
+        loss: of the unlabelled pictures, from logits and a mask that may hold ``IGNORE``.
         views: pictures without labels.
         checked: some pictures without labels, always the same, to tell of how many pixels the
             teacher is sure.
@@ -48,6 +49,7 @@ class SemiSupervised:
     """
 
     labelled: Batches
+    loss: Callable[[Tensor, Tensor], Tensor]
     views: Views
     checked: tuple[Tensor, Tensor]
     teacher: Teacher
@@ -80,11 +82,10 @@ class SemiSupervised:
         both = torch.cat([image, strong.to(memory_format=_format(image))])
         with torch.autocast(device, torch.bfloat16, enabled=half):
             output = model(both)
-        loss = self.labelled.loss
         share = (found != IGNORE).float().mean()
-        of_unlabelled = loss(output[len(image) :], found) * share
+        of_unlabelled = self.loss(output[len(image) :], found) * share
         weight = self.teacher.weight * self._risen(step)
-        return loss(output[: len(image)], target) + weight * of_unlabelled
+        return self.labelled.loss(output[: len(image)], target) + weight * of_unlabelled
 
     def _risen(self, step: int) -> float:
         rise = self.teacher.ramp * self.steps
