@@ -31,6 +31,12 @@ def study(
         "masked-colorization, scratch-longer, imagenet, folders of runs, files of weights. "
         "[default: scratch,colorization; classification: scratch,imagenet]",
     ),
+    methods: str | None = typer.Option(
+        None,
+        help="Comma-separated: supervised, semi-supervised (from pictures without labels, too), "
+        "supervised-longer (its control: as many pictures are seen); each from each start. "
+        "[default: supervised]",
+    ),
     against: str | None = typer.Option(
         None, help="The start that the others are compared with. [default: scratch, else the first]"
     ),
@@ -189,6 +195,7 @@ def study(
             task=task,
             model=model,
             starts=starts,
+            methods=methods,
             against=against,
             tunes=tunes,
             labels=labels,

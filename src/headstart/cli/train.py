@@ -75,6 +75,11 @@ def train(
         "number of optimizer steps in place of --epochs or --steps, and fits the "
         "learning-rate schedule to it. A run that has begun keeps its number of steps.",
     ),
+    method: Literal["supervised", "semi-supervised"] | None = typer.Option(
+        None,
+        help="semi-supervised: learn from pictures without labels, too, for segmentations. "
+        "[default: supervised]",
+    ),
     labels: str | None = typer.Option(
         None,
         help="Number of labelled training frames to use, or a .txt file with their names, one per "
@@ -160,6 +165,7 @@ def train(
             epochs=epochs,
             steps=steps,
             minutes=minutes,
+            method=method,
             labels=labels,
             folds=folds,
             fold=fold,

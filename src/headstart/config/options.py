@@ -58,6 +58,7 @@ class TrainOptions(Options):
         start: where the initial weights come from.
         tune: which layers train.
         recipe: a recipe's name, its file, or the recipe itself.
+        method: ``"supervised"``, or ``"semi-supervised"``: from pictures without labels, too.
         minutes: train for as many optimizer steps as fit; found in [`headstart.studies.minutes`][].
         labels: a number of labelled frames, ``"all"``, or a ``.txt`` file that names them.
         folds: number of folds of a cross-validation.
@@ -72,6 +73,7 @@ class TrainOptions(Options):
     start: str | None = None
     tune: str | None = None
     recipe: RecipeOption | None = None
+    method: str | None = None
     minutes: float | None = None
     labels: int | str | Path | None = None
     folds: int | None = None
@@ -92,6 +94,7 @@ class StudyOptions(Options):
     Attributes:
         task, score: as in [`TrainOptions`][].
         starts, tunes, labels, seeds: what is crossed.
+        methods: crossed with the starts; see [`headstart.config.methods`][].
         against: the start that the others are compared with.
         folds, recipe, pretext_recipe, pretext_epochs, pretext_steps, drop_leaks: as in
             [`TrainOptions`][].
@@ -103,6 +106,7 @@ class StudyOptions(Options):
 
     task: TaskName | None = None
     starts: Listed | None = None
+    methods: Listed | None = None
     against: str | None = None
     tunes: Listed | None = None
     labels: int | str | Sequence[int | str] | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, TypeVar
 
+from headstart.config.methods import SEMI_SUPERVISED, SUPERVISED
 from headstart.config.options import StudyOptions, TrainOptions
 from headstart.config.problems import Problems
 from headstart.config.recipes import (
@@ -12,6 +13,7 @@ from headstart.config.recipes import (
     ClassifierRecipe,
     PretextRecipe,
     Recipe,
+    Teacher,
     Training,
     read_pretext_recipe,
 )
@@ -45,6 +47,8 @@ def run_recipe(
 
     recipe = problems.value_of(chosen, default)
     recipe = problems.value_of(lasting, recipe, recipe, options.epochs, options.steps)
+    if isinstance(options, TrainOptions):
+        recipe = problems.value_of(with_method, recipe, recipe, options.method)
     return recipe if before is None else _as_begun(recipe, before.recipe)
 
 
@@ -84,6 +88,31 @@ def recipe_of_pretext(
         chosen = problems.value_of(read_pretext_recipe, default, str(chosen), encoder)
     epochs, steps = options.pretext_epochs, options.pretext_steps
     return problems.value_of(lasting, chosen, chosen, epochs, steps, "pretext-")
+
+
+def with_method(recipe: Recipe | ClassifierRecipe, method: str | None) -> Any:
+    """Return a recipe that learns as asked for; None: as the recipe says.
+
+    Raises:
+        UsageError: the method is unknown, or not for this recipe.
+    """
+    if method is None:
+        return recipe
+    if method not in (SUPERVISED, SEMI_SUPERVISED):
+        message = f"there is no method {method}; expected {SUPERVISED} or {SEMI_SUPERVISED}"
+        raise UsageError(Finding("bad-setting", "error", message))
+    if method == SUPERVISED:
+        return recipe.model_copy(update={"teacher": None}) if hasattr(recipe, "teacher") else recipe
+    if not isinstance(recipe, Recipe):
+        message, hint = "--method semi-supervised is for segmentations", "leave it out"
+        raise UsageError(Finding("bad-setting", "error", message, hint))
+    if not recipe.average:
+        message = (
+            f"--method semi-supervised: the recipe {recipe.name} has no average of the weights"
+        )
+        hint = "take the recipe default, or set average = 0.995 in your own"
+        raise UsageError(Finding("bad-setting", "error", message, hint))
+    return recipe if recipe.teacher else recipe.model_copy(update={"teacher": Teacher()})
 
 
 def lasting(recipe: _Recipe, epochs: int | None, steps: int | None, prefix: str = "") -> _Recipe:

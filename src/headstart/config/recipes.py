@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field, ValidationError, model_validator
 
-from headstart.data.augmentation import Augmentation
+from headstart.data.augmentation import Augmentation, StrongChanges
 from headstart.data.batches import steps_per_epoch
 from headstart.data.settings_files import FrozenModel, explain, read_settings
 from headstart.errors import DataError, Finding, UsageError
@@ -114,6 +114,26 @@ class Training(FrozenModel):
         return self.model_copy(update={"epochs": self.epochs + more, "steps": total})
 
 
+class Teacher(FrozenModel):
+    """How a segmentation learns from pictures without labels, too.
+
+    The average of the weights is the teacher; see [`headstart.training.semi_supervised`][].
+
+    Attributes:
+        batch: pictures without labels per step.
+        confidence: the least probability of a class that the network learns from the teacher.
+        weight: of the loss on pictures without labels, beside that on labelled ones.
+        ramp: the share of all steps during which the weight rises from 0.
+        changes: what is done to the pictures that the network sees, and not to the teacher's.
+    """
+
+    batch: Annotated[int, Field(ge=1, le=65536)] = 10
+    confidence: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    weight: Positive = 1.0
+    ramp: Annotated[float, Field(ge=0, le=1)] = 0.2
+    changes: StrongChanges = StrongChanges()
+
+
 class Recipe(Training):
     """The hyper-parameters of a segmentation, in addition to those of every [`Training`][].
 
@@ -134,6 +154,7 @@ class Recipe(Training):
         validation_windows: with tiles, the most windows that a validation during training predicts.
             Where the validation pictures have more, a fixed sample validates every epoch; see
             [`headstart.tasks.window_sample`][]. Null: all.
+        teacher: how pictures without labels are learned from; null: they are not used.
     """
 
     choose: Literal["loss", "dice"]
@@ -144,6 +165,14 @@ class Recipe(Training):
     adapt_min_area: bool = False
     standardise: bool = False
     validation_windows: Annotated[int, Field(ge=1)] | None = None
+    teacher: Teacher | None = None
+
+    @model_validator(mode="after")
+    def _teacher_is_an_average(self) -> Recipe:
+        """Check that there is an average of the weights where it is the teacher."""
+        if self.teacher is not None and not self.average:
+            raise ValueError("a teacher is the average of the weights; average is 0")
+        return self
 
 
 class ClassifierRecipe(Training):

@@ -19,6 +19,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from headstart.config.methods import SUPERVISED, parted
 from headstart.config.option_values import FEWEST_SEEDS
 from headstart.config.recipes import (
     DEFAULT,
@@ -265,7 +266,8 @@ class StudyConfig(_Supervised):
     """Every setting that decides the result of a study, apart from the data themselves.
 
     Attributes:
-        starts: the starts that are compared.
+        starts: the starts that are compared, with a method where it is not the usual one; see
+            [`headstart.config.methods`][].
         against: the start that the others are compared with; null: ``"scratch"`` if it is among
             them, else the first. It does not change the runs.
         tunes, labels, seeds: crossed with the starts.
@@ -296,9 +298,14 @@ class StudyConfig(_Supervised):
     def _nothing_twice(self) -> StudyConfig:
         """Check every start and tuning, and that no list repeats a value."""
         _refuse_in_folds(self.folds, self.score, None)
-        for start in self.starts:
+        for arm in self.starts:
+            start, method = parted(arm)
             for tune in self.tunes:
                 self._refuse(start, tune)
+            if method != SUPERVISED and self.task != "segmentation":
+                raise ValueError(f"{arm}: a {self.task} is only supervised")
+            if method != SUPERVISED and start == SCRATCH_LONGER:
+                raise ValueError(f"{arm}: {SCRATCH_LONGER} is only supervised")
         for name in ("starts", "tunes", "labels", "seeds"):
             values = getattr(self, name)
             if len(set(values)) != len(values):

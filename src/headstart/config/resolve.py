@@ -14,8 +14,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from headstart.config.files import read_frame_names
+from headstart.config.methods import METHODS, SUPERVISED, crossed
 from headstart.config.option_values import (
     AUTO,
+    Listed,
     listed,
     parse_labels,
     parse_looks,
@@ -181,6 +183,9 @@ def study_config(
     pretext_recipe = recipe_of_pretext(options, recipe, pretext_network, None, before, problems)
     problems.note(refuse_hours, options)
     starts = problems.value_of(listed, None, options.starts or settings.starts)
+    methods = problems.value_of(_methods, (SUPERVISED,), options.methods)
+    if starts or options.methods:
+        starts = crossed(starts or settings.starts, methods)
     had = before.looks if before else None
     looks = problems.value_of(parse_looks, None, _option_or(options.looks, had))
     config = problems.value_of(
@@ -211,6 +216,14 @@ def study_config(
     problems.raise_all()
     assert config is not None
     return config
+
+
+def _methods(value: Listed | None) -> tuple[str, ...]:
+    methods = listed(value or SUPERVISED)
+    if unknown := [method for method in methods if method not in METHODS]:
+        message = f"there is no method {unknown[0]}; expected some of {', '.join(METHODS)}"
+        raise UsageError(Finding("bad-setting", "error", message))
+    return methods
 
 
 def pretext_config(

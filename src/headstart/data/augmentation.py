@@ -47,3 +47,33 @@ class Augmentation:
     def recolours(self) -> bool:
         """Whether pixels change colour."""
         return bool(self.brightness or self.contrast or self.saturation)
+
+
+@dataclass(frozen=True)
+class StrongChanges:
+    """Changes to pictures whose labels a teacher gives; pixels stay where they are.
+
+    Attributes:
+        brightness, contrast, saturation: as of an [`Augmentation`][].
+        grey: the probability that a picture is turned grey.
+        cutmix: the probability that a rectangle of another picture is pasted.
+    """
+
+    brightness: float = 0.5
+    contrast: float = 0.5
+    saturation: float = 0.5
+    grey: float = 0.2
+    cutmix: float = 0.5
+
+    def __post_init__(self) -> None:
+        for name in ("grey", "cutmix"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} is {getattr(self, name)}, expected in [0, 1]")
+        self.colours  # noqa: B018 - checks them
+
+    @property
+    def colours(self) -> Augmentation:
+        """The changes of colours."""
+        return Augmentation(
+            brightness=self.brightness, contrast=self.contrast, saturation=self.saturation
+        )

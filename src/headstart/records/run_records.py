@@ -66,6 +66,20 @@ class StartPictures(Record):
     same_data: bool
 
 
+class UnlabelledPictures(Record):
+    """The pictures without labels that a semi-supervised run learned from.
+
+    Attributes:
+        source: where they came from, in words.
+        pictures: how many.
+        left_out: how many were left out as copies of validation or test frames.
+    """
+
+    source: str
+    pictures: int
+    left_out: int
+
+
 class LabelCounts(Record):
     """Numbers of labelled pictures that a run trains on and validates on."""
 
@@ -104,6 +118,7 @@ class Environment(Record):
         data_path: path from the run's folder to a dataset that was given by a relative path; older
             versions did not record it.
         labels: numbers of labelled pictures; None for a pretext.
+        unlabelled: the pictures without labels of a semi-supervised run.
         validation_windows: the windows that validate each epoch; None if it is not on tiles, and in
             runs of older versions, where all do.
         start: what was taken from the start; None for a pretext.
@@ -125,6 +140,7 @@ class Environment(Record):
     data: dict[str, str]
     data_path: str | None = None
     labels: LabelCounts | None = None
+    unlabelled: UnlabelledPictures | None = None
     validation_windows: ValidationWindows | None = None
     start: MovedTensors | None = None
     start_pictures: StartPictures | None = None

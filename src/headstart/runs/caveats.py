@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from headstart.config.records import IMAGENET, PRETEXT_NAMES, SCRATCH, RunConfig
 from headstart.data.checks.leaks import Overlap
 from headstart.data.pictures.duplicates import NEAR
-from headstart.records.run_records import Environment, StartPictures
+from headstart.records.run_records import Environment, StartPictures, UnlabelledPictures
 from headstart.tasks.interface import CardFacts
 
 
@@ -27,7 +27,19 @@ def caveats(
     start = _start(config, environment.start_pictures, split)
     if start is not None:
         yield start
+    if environment.unlabelled is not None:
+        yield _unlabelled(environment.unlabelled)
     yield _groups(facts.groups, split)
+
+
+def _unlabelled(pictures: UnlabelledPictures) -> str:
+    """Say what was learned from pictures without labels."""
+    left_out = "none" if not pictures.left_out else str(pictures.left_out)
+    return (
+        f"The network also learned from {pictures.pictures} pictures without labels "
+        f"({pictures.source}); {left_out} {_is(pictures.left_out)} left out as a copy or "
+        "near-duplicate of a validation or test frame."
+    )
 
 
 def _overlap(first: str, second: str, overlap: Overlap, things: str) -> str:

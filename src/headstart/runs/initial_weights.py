@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headstart.config.files import read_run_config
+from headstart.config.methods import start_of_arm
 from headstart.config.records import (
     IMAGENET,
     PRETEXT_NAMES,
@@ -103,7 +104,7 @@ def try_starts(starts: Collection[str], config: StudyConfig, num_classes: int) -
     """
     task: LabelledTask = labelled_task(config.task)
     findings: list[Finding] = []
-    for start in config.starts:
+    for start in dict.fromkeys(map(start_of_arm, config.starts)):
         if start not in starts or start in (SCRATCH, SCRATCH_LONGER, *PRETEXT_NAMES):
             continue
         try:

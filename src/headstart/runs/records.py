@@ -19,7 +19,7 @@ from headstart.system.disk import disk_errors, write_atomic, write_json
 from headstart.system.host import host_class
 from headstart.system.processor import cpu_model
 from headstart.tasks.interface import Task
-from headstart.training.collapse import collapse
+from headstart.training.collapse import collapse, nothing_confident
 from headstart.training.listener import Listener, Row, ignore
 
 
@@ -74,6 +74,8 @@ class Recording:
         self._append(self._timing, {**timing, "stage": self._stage} if self._stage else timing)
         self._listener.epoch(row, timing)
         if (finding := collapse(self._history, self._constant)) is not None:
+            self._listener.finding(finding)
+        if (finding := nothing_confident(self._history)) is not None:
             self._listener.finding(finding)
 
     def features(self, seconds: float) -> None:

@@ -8,7 +8,14 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from headstart.config.recipes import ClassifierRecipe, Recipe
+from headstart.config.methods import (
+    SEMI_SUPERVISED,
+    SUPERVISED,
+    SUPERVISED_LONGER,
+    parted,
+    start_of_arm,
+)
+from headstart.config.recipes import ClassifierRecipe, Recipe, Teacher
 from headstart.config.records import (
     PRETEXT_NAMES,
     SCRATCH,
@@ -42,10 +49,12 @@ class Cell:
 
 def _folder_name(start: str) -> str:
     """Return a start as part of a folder's name; a hash keeps different paths apart."""
+    start, method = parted(start)
+    suffix = "" if method == SUPERVISED else f"+{method}"
     if re.fullmatch(r"[a-z-]+", start):
-        return start
+        return f"{start}{suffix}"
     name = re.sub(r"[^A-Za-z0-9_]+", "_", Path(start).stem)[:40]
-    return f"{name}_{hashlib.sha256(os.fsencode(start)).hexdigest()[:8]}"
+    return f"{name}_{hashlib.sha256(os.fsencode(start)).hexdigest()[:8]}{suffix}"
 
 
 def cells(config: StudyConfig) -> list[Cell]:
@@ -57,6 +66,12 @@ def cells(config: StudyConfig) -> list[Cell]:
         for tune in config.tunes
         for start in config.starts
     ]
+
+
+def pretexts_of(config: StudyConfig) -> list[str]:
+    """Return the pretexts that a study trains, in the order of its starts."""
+    starts = dict.fromkeys(map(start_of_arm, config.starts))
+    return [start for start in starts if start in PRETEXT_NAMES]
 
 
 def pretext_config(
@@ -91,29 +106,51 @@ def pretext_config(
     )
 
 
+def of_method(recipe: Recipe | ClassifierRecipe, method: str) -> Recipe | ClassifierRecipe:
+    """Return the recipe of an arm's method.
+
+    ``supervised-longer`` has as many more steps as the teacher of ``semi-supervised`` would show
+    the network more pictures.
+    """
+    if not isinstance(recipe, Recipe):
+        return recipe
+    teacher = recipe.teacher or Teacher()
+    if method == SEMI_SUPERVISED:
+        return recipe.model_copy(update={"teacher": teacher})
+    recipe = recipe.model_copy(update={"teacher": None})
+    if method != SUPERVISED_LONGER:
+        return recipe
+    times = (recipe.batch + teacher.batch) / recipe.batch
+    if recipe.steps is not None:
+        return recipe.model_copy(update={"steps": round(times * recipe.steps)})
+    return recipe.model_copy(update={"epochs": round(times * recipe.epochs)})
+
+
 def run_config(
     config: StudyConfig, cell: Cell, longer: Recipe | ClassifierRecipe | None = None
 ) -> RunConfig:
     """Return the configuration of one run.
 
-    Runs of the same budget, tuning and seed differ only in ``start`` and ``pretext``;
-    ``scratch-longer`` also trains for more steps.
+    Runs of the same budget, tuning and seed differ only in ``start`` and ``pretext``, and by the
+    method in the recipe's ``teacher``; ``scratch-longer`` and ``supervised-longer`` also train for
+    more steps.
 
     Args:
         config: configuration of the study.
         cell: the run.
         longer: the recipe of ``scratch-longer``; by default the study's.
     """
-    recipe = longer or config.recipe
-    pretext = cell.start in PRETEXT_NAMES
+    start, method = parted(cell.start)
+    recipe = of_method(longer or config.recipe, method)
+    pretext = start in PRETEXT_NAMES
     return RunConfig.model_validate(
         {
             "schema": 1,
             "data": config.data,
             "task": config.task,
             "model": config.model,
-            "start": SCRATCH if cell.start == SCRATCH_LONGER else cell.start,
-            "pretext": pretext_config(config, cell.start, cell.seed) if pretext else None,
+            "start": SCRATCH if start == SCRATCH_LONGER else start,
+            "pretext": pretext_config(config, start, cell.seed) if pretext else None,
             "tune": cell.tune,
             "width": config.width,
             "size": config.size,

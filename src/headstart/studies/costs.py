@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
+from headstart.config.methods import SEMI_SUPERVISED, parted
 from headstart.config.records import SCRATCH, PretextConfig, RunConfig
 from headstart.studies.cells import pretext_config, run_config
 from headstart.studies.pace import (
@@ -124,20 +126,24 @@ def cost_of_study(
     if not pretexts:
         pretext_steps = count = 0
     seconds, size, folds = 0.0, 0, config.folds or 1
-    for tune in config.tunes:
-        tune_cells = [cell for cell in planned.todo if cell.tune == tune]
-        if tune_cells:
-            run = run_config(config, tune_cells[0])
+    for tune, taught in product(config.tunes, (False, True)):  # whose steps take equally long
+        alike = [
+            cell
+            for cell in planned.todo
+            if cell.tune == tune and (parted(cell.start)[1] == SEMI_SUPERVISED) == taught
+        ]
+        if alike:
+            run = run_config(config, alike[0])
             pace = of_run(run, sizes, own_size)
             # epochs of scratch-longer are as long as the others
-            epochs = run.recipe.epochs / max(1, steps_of(planned, tune_cells[0]))
-            of_tune = expected_steps(planned, tune)[0]
-            seconds += of_tune * pace.step + of_tune * epochs * pace.validation
-            seconds += folds * len(tune_cells) * pace.score
-            networks = {(c.start, c.seed if c.start == SCRATCH else 0) for c in tune_cells}
-            pictures = sum(cell.labels for cell in tune_cells) + held_out * len(networks)
+            epochs = run.recipe.epochs / max(1, steps_of(planned, alike[0]))
+            of_alike = expected_steps(planned, alike)[0]
+            seconds += of_alike * pace.step + of_alike * epochs * pace.validation
+            seconds += folds * len(alike) * pace.score
+            networks = {(c.start, c.seed if c.start == SCRATCH else 0) for c in alike}
+            pictures = sum(cell.labels for cell in alike) + held_out * len(networks)
             seconds += folds * pictures * pace.feature
-            size += folds * len(tune_cells) * bytes_of_run(run, sizes.classes)
+            size += folds * len(alike) * bytes_of_run(run, sizes.classes)
     if count and planned.pictures is not None:
         name, seed = next(iter(planned.folders))
         pretext = pretext_config(config, name, seed)

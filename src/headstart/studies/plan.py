@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from headstart.config.files import differences, read_study_config
+from headstart.config.methods import start_of_arm
 from headstart.config.records import (
     IMAGENET,
     PRETEXT_NAMES,
@@ -25,7 +27,7 @@ from headstart.runs.folder import strangers
 from headstart.runs.records import refuse_other_data
 from headstart.runs.seen_starts import refuse_seen_starts
 from headstart.scores.pooled import Groups
-from headstart.studies.cells import Cell, cells, pretext_config, run_config
+from headstart.studies.cells import Cell, cells, pretext_config, pretexts_of, run_config
 from headstart.studies.ledger import Ledger, read_ledger
 from headstart.studies.looks import seen_by
 from headstart.studies.verdicts import numbered_groups, prospects
@@ -61,7 +63,7 @@ def grown(before: StudyConfig, now: StudyConfig) -> StudyConfig:
     }
     for name in ("labels", "seeds"):
         united[name] = tuple(sorted(united[name]))
-    had, has = (bool(set(config.starts) & set(PRETEXT_NAMES)) for config in (before, now))
+    had, has = (bool(pretexts_of(config)) for config in (before, now))
     if not (had and has):
         united |= {name: getattr(before if had else now, name) for name in _OF_PRETEXTS}
     united["seen"] = before.seen
@@ -145,7 +147,7 @@ def plan(config: StudyConfig, out: Path, dataset: Any = None) -> Plan:
     refuse_other_data(task, run_config(config, all_cells[0]), dataset, out, runs)
     folders: dict[tuple[str, int], tuple[str, ...]] = {}
     pictures = None
-    if pretexts := [start for start in config.starts if start in PRETEXT_NAMES]:
+    if pretexts := pretexts_of(config):
         pictures = pictures_of(dataset)
         fold = _folds_of_pretexts(config, pictures)[0]
         pretext = pretext_config(config, pretexts[0], config.seeds[0], fold)
@@ -162,7 +164,7 @@ def unbegun(config: StudyConfig, dataset: Any) -> Plan:
     The names of its pretexts' folders are not those that it will have.
     """
     sizes, todo = _sizes(config, dataset), tuple(cells(config))
-    names = [start for start in config.starts if start in PRETEXT_NAMES]
+    names = pretexts_of(config)
     if not names:
         return Plan(config, {}, todo, {}, dataset, sizes, None, (None, None))
     pictures = pictures_of(dataset)
@@ -213,8 +215,8 @@ def _check(config: StudyConfig, dataset: Any, available: int, todo: tuple[Cell, 
     findings: list[Finding] = []
     if todo:
         labelled_task(config.task).check(config)
-    needed = {cell.start for cell in todo}
-    for start in config.starts:
+    needed = {start_of_arm(cell.start) for cell in todo}
+    for start in dict.fromkeys(map(start_of_arm, config.starts)):
         if start in needed and start not in (SCRATCH, SCRATCH_LONGER, IMAGENET, *PRETEXT_NAMES):
             try:
                 weights_file(start)
@@ -225,7 +227,7 @@ def _check(config: StudyConfig, dataset: Any, available: int, todo: tuple[Cell, 
             refuse_seen_starts(config, needed, labelled_task(config.task), dataset)
         except UsageError as e:
             findings += e.findings
-    if SCRATCH_LONGER in config.starts and not set(config.starts) & set(PRETEXT_NAMES):
+    if SCRATCH_LONGER in config.starts and not pretexts_of(config):
         message = f"{SCRATCH_LONGER} adds the training steps of a pretext, and --starts has none"
         hint = f"add a pretext to --starts: {', '.join(PRETEXT_NAMES)}"
         findings.append(Finding("no-pretext", "error", message, hint))
@@ -237,7 +239,7 @@ def _check(config: StudyConfig, dataset: Any, available: int, todo: tuple[Cell, 
 
 def _used_pretexts(out: Path, done: Ledger) -> list[Path]:
     """Return the folders of pretexts from which finished runs started."""
-    used = {(line["start"], str(line["seed"])) for line in done.values()}
+    used = {(start_of_arm(line["start"]), str(line["seed"])) for line in done.values()}
     finished = sorted(path.parent for path in out.glob("starts/*/scores.json"))
     return [folder for folder in finished if tuple(folder.name.rsplit("-", 2)[:2]) in used]
 
@@ -274,8 +276,8 @@ def _pretext_folders(
 
     return {
         (name, seed): tuple(folder(name, seed, fold) for fold in folds)
-        for name in config.starts
-        for seed in (config.seeds if name in PRETEXT_NAMES else ())
+        for name in pretexts_of(config)
+        for seed in config.seeds
     }
 
 
@@ -295,24 +297,26 @@ def steps_of(planned: Plan, cell: Cell) -> int:
     return sum(run.recipe.total_steps(cell.labels, available) for run in trainings)
 
 
-def expected_steps(planned: Plan, tune: str | None = None) -> tuple[int, int, int]:
+def expected_steps(planned: Plan, runs: Sequence[Cell] | None = None) -> tuple[int, int, int]:
     """Return the most optimizer steps of the runs left, and of their pretexts.
 
     Args:
         planned: plan of the study.
-        tune: count only runs of this tuning; by default all.
+        runs: count only these of the runs left; by default all. Pretexts are counted anyway.
 
     Returns:
         Steps of the runs, steps of the pretexts, and number of pretexts.
     """
     config = planned.config
     folds = config.folds or 1
-    steps = sum(steps_of(planned, cell) for cell in planned.todo if tune in (None, cell.tune))
-    needed = {(c.start, c.seed) for c in planned.todo if c.start in PRETEXT_NAMES}
+    counted = planned.todo if runs is None else runs
+    steps = sum(steps_of(planned, cell) for cell in counted)
+    starts = {(start_of_arm(c.start), c.seed) for c in planned.todo}
+    needed = {(start, seed) for start, seed in starts if start in PRETEXT_NAMES}
     if not needed or planned.pictures is None:
         return folds * steps, 0, 0
     pretexts = sum(len(planned.folders[key]) for key in needed)
     pictures = len(planned.pictures.train)
     pretext_steps = config.pretext_recipe.total_steps(pictures, pictures)
-    longer = sum(c.start == SCRATCH_LONGER for c in planned.todo)
+    longer = sum(c.start == SCRATCH_LONGER for c in counted)
     return folds * (steps + longer * pretext_steps), pretexts * pretext_steps, pretexts

@@ -9,14 +9,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from headstart.config.recipes import Recipe
+from headstart.config.recipes import Recipe, Teacher
 from headstart.config.records import PretextConfig, RunConfig
 from headstart.tasks.class_maps import answer_of, each_class_map, frame_counts
 from headstart.tasks.lookup import task_named
 from headstart.tasks.window_sample import count_windows
 from headstart.tasks.windows import class_map
-from headstart.training.batch_source import Batches
+from headstart.training.batch_source import Batches, BatchSource
 from headstart.training.placement import in_bfloat16, layout, placed, synchronize
+from headstart.training.semi_supervised import SemiSupervised
 from headstart.training.step import make_optimizer, take_step
 
 _WARM_UP, _TIMED = 1, 3
@@ -68,7 +69,7 @@ def seconds_per_step(config: Config, num_classes: int) -> float:
     if frozen is not None:
         with torch.no_grad():
             inputs = frozen(inputs)
-    source = Batches(
+    labelled = Batches(
         names=("",) * len(inputs),
         weights=None,
         batch=lambda *_: (inputs, inputs),
@@ -76,6 +77,9 @@ def seconds_per_step(config: Config, num_classes: int) -> float:
         validation=lambda *_: {},
         half=in_bfloat16(config),
     )
+    source: BatchSource = labelled
+    if isinstance(recipe, Recipe) and recipe.teacher is not None:
+        source = _taught(labelled, recipe.teacher, inputs)
     not_finite = torch.zeros((), device=device)
 
     def step() -> None:
@@ -85,6 +89,16 @@ def seconds_per_step(config: Config, num_classes: int) -> float:
         )  # fmt: skip
 
     return _timed(config, step)
+
+
+def _taught(labelled: Batches, teacher: Teacher, inputs: Tensor) -> SemiSupervised:
+    """Return a source that also shows random pictures without labels."""
+    device, height, width = inputs.device, *inputs.shape[2:]
+    pictures = torch.rand(teacher.batch, 3, height, width, device=device)
+    pictures = pictures.contiguous(memory_format=layout(device))
+    area = torch.zeros(teacher.batch, height, width, dtype=torch.uint8, device=device)
+    both = pictures, area
+    return SemiSupervised(labelled, labelled.loss, lambda _: both, both, teacher, 1, 0)
 
 
 def seconds_of_features(config: Config, num_classes: int, pictures: int) -> float:

@@ -29,6 +29,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from headstart.config.methods import start_of_arm
 from headstart.config.records import StudyConfig
 from headstart.errors import Finding, HeadstartError
 from headstart.records.run_records import ENSEMBLES
@@ -109,7 +110,9 @@ def study(
     if (answer := finished_study(out, planned)) is not None:
         return answer
     # check now what would otherwise fail after hours, as a start cannot be removed from a study
-    try_starts({cell.start for cell in planned.todo}, planned.config, planned.sizes.classes)
+    try_starts(
+        {start_of_arm(cell.start) for cell in planned.todo}, planned.config, planned.sizes.classes
+    )
     if planned.todo:
         labelled_task(planned.config.task).check_labels(planned.dataset, planned.config)
     with Stopping() as stopping:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from pydantic import ConfigDict, Field
 
+from headstart.config.methods import start_of_arm
 from headstart.config.records import (
     PRETEXT_NAMES,
     SCRATCH_LONGER,
@@ -22,7 +23,7 @@ from headstart.config.records import (
 from headstart.errors import DataError, Finding
 from headstart.records.run_records import Record, checked
 from headstart.records.vouching import UNITS, parse_json, read_record, sealed, unsealed
-from headstart.studies.cells import Cell, cells, pretext_config, run_config
+from headstart.studies.cells import Cell, cells, pretext_config, pretexts_of, run_config
 from headstart.studies.plan import Plan, steps_of
 from headstart.system.disk import json_text, write_atomic
 from headstart.tasks.lookup import task_named
@@ -75,17 +76,18 @@ def units_of(planned: Plan, of: Iterable[Cell] | None = None) -> list[Unit]:
     """
     config = planned.config
     wanted = tuple(planned.todo if of is None else of)
-    pretexts = [start for start in config.starts if start in PRETEXT_NAMES]
+    pretexts = pretexts_of(config)
     units: list[Unit] = []
     for seed in config.seeds:
         of_seed = [cell for cell in wanted if cell.seed == seed]
         longer = any(cell.start == SCRATCH_LONGER for cell in of_seed)
-        needed = {cell.start for cell in of_seed} & set(PRETEXT_NAMES)
+        needed = {start_of_arm(cell.start) for cell in of_seed} & set(PRETEXT_NAMES)
         needed |= set(pretexts[:1] if longer else ())  # whose steps scratch-longer adds
         for name in (name for name in pretexts if name in needed):
             units += _pretexts(planned, name, seed)
         for cell in of_seed:
-            pretext = cell.start if cell.start in PRETEXT_NAMES else None
+            start = start_of_arm(cell.start)
+            pretext = start if start in PRETEXT_NAMES else None
             if cell.start == SCRATCH_LONGER:
                 pretext = pretexts[0]
             needs = planned.folders[pretext, seed] if pretext else ()

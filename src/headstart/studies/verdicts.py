@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int64
 
+from headstart.config.methods import SEMI_SUPERVISED, SUPERVISED_LONGER, parted
 from headstart.config.records import PRETEXT_NAMES, SCRATCH, SCRATCH_LONGER, StudyConfig
 from headstart.records.vouching import damaged
 from headstart.scores.frames_csv import FRAMES
@@ -41,13 +42,22 @@ def pairs(config: StudyConfig) -> list[tuple[str, str]]:
     """Return the pairs of starts to compare.
 
     Each start is compared with the reference. A pretext is also compared with ``scratch-longer``,
-    if the study has it, as both train for equally many steps.
+    if the study has it, as both train for equally many steps. A semi-supervised arm is also
+    compared with the same start, supervised, and with ``supervised-longer``, whose network sees as
+    many pictures and which is compared with nothing else.
     """
     against = reference(config)
-    compared = [(start, against) for start in config.starts if start != against]
+    arms = [arm for arm in config.starts if parted(arm)[1] != SUPERVISED_LONGER or arm == against]
+    compared = [(arm, against) for arm in arms if arm != against]
     if SCRATCH_LONGER in config.starts and against != SCRATCH_LONGER:
         pretexts = [start for start in config.starts if start in PRETEXT_NAMES and start != against]
         compared += [(start, SCRATCH_LONGER) for start in pretexts]
+    for arm in config.starts:
+        start, method = parted(arm)
+        for other in (start, f"{start}+{SUPERVISED_LONGER}"):
+            pair = (arm, other)
+            if method == SEMI_SUPERVISED and other in config.starts and pair not in compared:
+                compared.append(pair)
     return compared
 
 

@@ -5,19 +5,23 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from headstart.config.methods import SUPERVISED, parted
 from headstart.studies import power
 from headstart.studies import statistics as stats
 from headstart.studies.labels_saved import LabelsSaved
 
 
 def called(start: str) -> str:
-    """Return a short name of a start; for a path, its last part without the suffix.
+    """Return a short name of a start, and of its method; for a path, its last part.
 
     >>> called("colorization"), called("../weights/squeezenet1_0-imagenet.safetensors")
     ('colorization', 'squeezenet1_0-imagenet')
+    >>> called("scratch+semi-supervised")
+    'scratch (semi-supervised)'
     """
-    path = Path(start)
-    return path.name.removesuffix(".safetensors").removesuffix(".pth") or start
+    start, method = parted(start)
+    name = Path(start).name.removesuffix(".safetensors").removesuffix(".pth") or start
+    return name if method == SUPERVISED else f"{name} ({method})"
 
 
 def lasting(seconds: float) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -126,13 +127,14 @@ class Segmentation:
 
     def hashes(self, dataset: Dataset, config: RunConfig, _run: Path) -> dict[str, str]:
         """See the interface."""
+        unlabelled = hash_of_unlabelled(dataset) if recipe_of(config).teacher is not None else {}
         if config.folds is not None:
             frames = pooled(dataset).splits[LABELLED]
             of_frames = {LABELLED: digest(frames, dataset.root), "groups": hash_of_groups(dataset)}
-            return {**of_frames, **hashes_of_labels(dataset)}
+            return {**of_frames, **hashes_of_labels(dataset), **unlabelled}
         splits = ("train", "validation", config.score)
         hashes = {s: digest(dataset.splits.get(s, ()), dataset.root) for s in splits}
-        return {**hashes, **hashes_of_labels(dataset)}
+        return {**hashes, **hashes_of_labels(dataset), **unlabelled}
 
     def read_scores(self, run: Path) -> dict[str, Any]:
         """See the interface."""
@@ -209,6 +211,12 @@ def hashes_of_labels(dataset: Dataset) -> dict[str, str]:
     """Return the SHA-256 of the label map and, if there is one, of ``dataset.toml``."""
     described = {"dataset.toml": dataset.description} if dataset.description else {}
     return {"label map": hash_of_label_map(dataset.label_map), **described}
+
+
+def hash_of_unlabelled(dataset: Dataset) -> dict[str, str]:
+    """Return the SHA-256 of a dataset's unlabelled pictures, by name; empty if it has none."""
+    frames = [replace(f, mask=None) for part in dataset.unlabelled.values() for f in part]
+    return {"unlabelled": digest(frames, dataset.root)} if frames else {}
 
 
 def hash_of_groups(dataset: Dataset) -> str:

@@ -27,15 +27,22 @@ from headstart.data.layouts.dataset import LABELLED, Dataset, pooled
 from headstart.errors import DataError, Finding
 from headstart.models.encoder_unet import make_segmenter
 from headstart.models.unet import MULTIPLE
+from headstart.records.run_records import LEAKS
 from headstart.seeding import generator, key
 from headstart.system.disk import write_atomic
 from headstart.tasks.budgets import LABELS, labelled_indices
 from headstart.tasks.code_snippets import onnx_code
 from headstart.tasks.interface import CardFacts, Prepared, Scored, Stage
 from headstart.tasks.mismatches import fitting_recipe, mismatches, sampled_windows
-from headstart.tasks.segmentation import hash_of_groups, hashes_of_labels, recipe_of
+from headstart.tasks.segmentation import (
+    hash_of_groups,
+    hash_of_unlabelled,
+    hashes_of_labels,
+    recipe_of,
+)
 from headstart.tasks.segmentation_batches import frame_batches, tile_batches
 from headstart.tasks.segmentation_scoring import write_scores
+from headstart.tasks.unlabelled import semi_supervised, unlabelled_of
 from headstart.tasks.weaknesses import weak_classes
 from headstart.tasks.window_sample import Part, count_windows, sample
 from headstart.training.fit import State
@@ -66,6 +73,10 @@ def prepare(config: RunConfig, dataset: Dataset, cache: Path) -> Prepared:
     facts: dict[str, Any] = {
         "labels": {"train": len(budget.names), "validation": len(validation.names)}
     }
+    unlabelled = None
+    if recipe.teacher is not None:
+        unlabelled = unlabelled_of(dataset, config, budget.names, cache)
+        facts["unlabelled"] = unlabelled.facts
     validated: tuple[Part, ...] = ()
     if config.framing == "tile":
         validated, facts["validation_windows"] = _validated(config, recipe, validation, len(names))
@@ -92,7 +103,11 @@ def prepare(config: RunConfig, dataset: Dataset, cache: Path) -> Prepared:
             source = frame_batches(*args, repeat_single=single, ignore=ignore)
         source = replace(source, half=in_bfloat16(config))
         steps = recipe.total_steps(len(budget.names), len(train_split.names))
-        return (Stage("", model, source, recipe, steps),)
+        if unlabelled is None:
+            return (Stage("", model, source, recipe, steps),)
+        of_tiles = config.size if config.framing == "tile" else None
+        taught = semi_supervised(source, unlabelled, recipe, config.seed, device, of_tiles, steps)
+        return (Stage("", model, taught, recipe, steps),)
 
     def score(model: nn.Module, state: State, out: Path) -> Scored:
         budget_names = [train_split.names[i] for i in budget_indices]
@@ -110,11 +125,12 @@ def prepare(config: RunConfig, dataset: Dataset, cache: Path) -> Prepared:
     if config.fold is not None:
         # of all frames that the folds are drawn from, and what decides the folds
         digests = {LABELLED: train_split.digest, **groups}
+    of_unlabelled = {} if unlabelled is None else hash_of_unlabelled(dataset)
     of_folds = "" if config.fold is None else f", fold {config.fold} of {config.folds}"
     at = f"{'in tiles of' if config.framing == 'tile' else 'at'} {config.size[0]}x{config.size[1]}"
     return Prepared(
         title=f"segmentation from {config.start}, {at}{of_folds}",
-        data={**digests, **hashes_of_labels(dataset)},
+        data={**digests, **hashes_of_labels(dataset), **of_unlabelled},
         facts=facts,
         weights_facts={
             "task": config.task,
@@ -131,6 +147,7 @@ def prepare(config: RunConfig, dataset: Dataset, cache: Path) -> Prepared:
         stages=stages,
         score=score,
         findings=findings,
+        records={} if unlabelled is None else {LEAKS: unlabelled.leaks},
     )
 
 

@@ -48,6 +48,26 @@ def collapse(history: Sequence[Row], constant: Mapping[str, float]) -> Finding |
     return Finding("collapsed", "warning", message, hint)
 
 
+def nothing_confident(history: Sequence[Row]) -> Finding | None:
+    """Return a finding if the newest epoch is the third in a row with an unsure teacher.
+
+    Then a semi-supervised training learns from its labelled pictures alone.
+
+    Args:
+        history: rows of ``metrics.jsonl``, one for each epoch so far.
+    """
+    unsure = [row.get("validation_confident") == 0 for row in history]
+    count = next((i for i, is_unsure in enumerate(unsure[::-1]) if not is_unsure), len(unsure))
+    if count != PATIENCE:
+        return None
+    message = (
+        f"for {PATIENCE} epochs the teacher has been sure of no pixel, so nothing is learned from "
+        "the pictures without labels"
+    )
+    hint = "stop it; lower the teacher's confidence in a recipe of your own, or train supervised"
+    return Finding("nothing-confident", "warning", message, hint)
+
+
 def learned_nothing(history: Sequence[Row], constant: Mapping[str, float]) -> bool:
     """Return whether no epoch of a training was better than a constant prediction."""
     return bool(history) and all(_idle(row, constant) for row in history)

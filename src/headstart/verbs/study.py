@@ -66,6 +66,7 @@ def study(
     task: Literal["segmentation", "classification"] | None = None,
     model: str | None = None,
     starts: Listed | None = None,
+    methods: Listed | None = None,
     against: str | None = None,
     tunes: Listed | None = None,
     labels: int | str | Sequence[int | str] | None = None,
@@ -109,6 +110,9 @@ def study(
         model: ``"unet"``, or one of torchvision's classifiers; for segmentation it becomes the
             encoder.
         starts: the starts to compare, in a sequence or in a text with commas.
+        methods: ways to train from each start: ``"supervised"``, ``"semi-supervised"`` (from
+            pictures without labels, too) and its control of equal cost, ``"supervised-longer"``;
+            by default supervised.
         against: the start that the others are compared with; by default ``"scratch"``, else the
             first.
         tunes: which layers to train: ``"all"``, ``"head"``, ``"last:N"``, ``"staged"``, or several;
@@ -177,6 +181,7 @@ def study(
         task=task,
         model=model,
         starts=starts,
+        methods=methods,
         against=against,
         tunes=tunes,
         labels=labels,

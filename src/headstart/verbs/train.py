@@ -64,6 +64,7 @@ def train(
     epochs: int | None = None,
     steps: int | None = None,
     minutes: float | None = None,
+    method: str | None = None,
     labels: int | str | Path | None = None,
     folds: int | None = None,
     fold: int | None = None,
@@ -110,6 +111,8 @@ def train(
         minutes: instead of ``epochs`` or ``steps``: as many optimizer steps as fit on this machine,
             those of a pretext included. A few are measured before a new run begins; ``config.json``
             records their number, which a run that has begun keeps.
+        method: ``"supervised"``, the default, or ``"semi-supervised"``: learn from pictures without
+            labels, too, where the average of the weights is sure of their classes.
         labels: how many labelled training frames to use, ``"all"``, or a ``.txt`` file with their
             names.
         folds: cross-validate: train so many networks, each of which is scored on the labelled
@@ -152,6 +155,7 @@ def train(
         epochs=epochs,
         steps=steps,
         minutes=minutes,
+        method=method,
         labels=labels,
         folds=folds,
         fold=fold,

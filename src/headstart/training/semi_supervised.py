@@ -1,0 +1,137 @@
+"""Training on pictures with labels and on pictures without: an averaged network labels the latter.
+
+At each step the teacher, which is the moving average of the network's weights, predicts pictures
+without labels. Where it is sure of a pixel's class, the network learns that class on a strongly
+changed copy of the picture. Randomness is a function of the step, and the teacher is saved in every
+checkpoint, so a training that was stopped resumes exactly.
+
+Source: FixMatch, https://arxiv.org/abs/2001.07685; mean teacher, https://arxiv.org/abs/1703.01780.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int64, UInt8
+from torch import Tensor, nn
+
+from headstart.config.recipes import Teacher
+from headstart.data.label_map import IGNORE
+from headstart.data.strong_views import strong_view
+from headstart.seeding import generator
+from headstart.training.batch_source import Batches, Scores, Stop
+
+Views = Callable[[int], tuple[Tensor, Tensor]]
+"""From a step to pictures without labels, ``(B, 3, H, W)`` in ``[0, 1]``, and a mask of them,
+``(B, H, W)``, that is ``IGNORE`` where there is no picture (padding) and 0 elsewhere."""
+
+
+@dataclass(frozen=True)
+class SemiSupervised:
+    """A source of batches of pictures with and without labels.
+
+    The loss of a step is that of the labelled batch, plus ``w`` times the loss of the unlabelled
+    one times the share of its pixels that the teacher is sure of. ``w`` rises linearly from 0 to
+    ``teacher.weight`` during the first share ``teacher.ramp`` of all steps.
+
+    Attributes:
+        labelled: batches with labels, their loss and the validation.
+        loss: of the unlabelled pictures, from logits and a mask that may hold ``IGNORE``.
+        views: pictures without labels.
+        checked: some pictures without labels, always the same, to tell of how many pixels the
+            teacher is sure.
+        teacher: the settings.
+        steps: optimizer steps of the training.
+        seed: seed of the strong changes.
+    """
+
+    labelled: Batches
+    loss: Callable[[Tensor, Tensor], Tensor]
+    views: Views
+    checked: tuple[Tensor, Tensor]
+    teacher: Teacher
+    steps: int
+    seed: int
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """See [`BatchSource`][headstart.training.batch_source.BatchSource]."""
+        return self.labelled.names
+
+    @property
+    def weights(self) -> tuple[float, ...] | None:
+        """See [`BatchSource`][headstart.training.batch_source.BatchSource]."""
+        return self.labelled.weights
+
+    def step(
+        self, model: nn.Module, averaged: nn.Module, indices: Int64[np.ndarray, "b"], step: int
+    ) -> Float[Tensor, ""]:
+        """See [`BatchSource`][headstart.training.batch_source.BatchSource]."""
+        half = self.labelled.half
+        image, target = self.labelled.batch(indices, step)
+        weak, area = self.views(step)
+        device = image.device.type
+        with torch.no_grad(), torch.autocast(device, torch.bfloat16, enabled=half):
+            answer = averaged(weak)
+        found = sure_classes(answer, area, self.teacher.confidence)
+        rng = generator(self.seed, "strong view", step)
+        strong, found = strong_view(weak, found, self.teacher.changes, rng)
+        both = torch.cat([image, strong.to(memory_format=_format(image))])
+        with torch.autocast(device, torch.bfloat16, enabled=half):
+            output = model(both)
+        share = (found != IGNORE).float().mean()
+        of_unlabelled = self.loss(output[len(image) :], found) * share
+        weight = self.teacher.weight * self._risen(step)
+        return self.labelled.loss(output[: len(image)], target) + weight * of_unlabelled
+
+    def _risen(self, step: int) -> float:
+        rise = self.teacher.ramp * self.steps
+        return min(1.0, step / rise) if rise else 1.0
+
+    def validate(self, model: nn.Module, stop: Stop) -> Scores | None:
+        """See [`BatchSource`][headstart.training.batch_source.BatchSource].
+
+        ``confident`` is the share of pixels without labels that the teacher is sure of.
+        """
+        scores = self.labelled.validate(model, stop)
+        return scores if scores is None else {**scores, "confident": self._confident(model)}
+
+    @torch.no_grad()
+    def _confident(self, model: nn.Module) -> float:
+        model.eval()
+        sure = counted = 0
+        images, areas = self.checked
+        for first in range(0, len(images), self.teacher.batch):
+            part = slice(first, first + self.teacher.batch)
+            image, area = images[part], areas[part]
+            found = sure_classes(model(image), area, self.teacher.confidence)
+            sure += int((found != IGNORE).sum())
+            counted += int((area != IGNORE).sum())
+        return sure / max(1, counted)
+
+
+def sure_classes(
+    logits: Float[Tensor, "b k h w"], area: UInt8[Tensor, "b h w"], confidence: float
+) -> UInt8[Tensor, "b h w"]:
+    """Return the most probable class of each pixel, ``IGNORE`` where it is not sure.
+
+    Args:
+        logits: of the teacher.
+        area: ``IGNORE`` where there is no picture.
+        confidence: the least probability of a class that is sure.
+
+    >>> logits = torch.tensor([[[[9.0, 0.1]], [[0.0, 0.0]]]])
+    >>> sure_classes(logits, torch.zeros(1, 1, 2, dtype=torch.uint8), 0.9)
+    tensor([[[  0, 255]]], dtype=torch.uint8)
+    """
+    probability, found = logits.float().softmax(1).max(1)
+    unsure = (probability < confidence) | (area == IGNORE)
+    return found.to(torch.uint8).masked_fill_(unsure, IGNORE)
+
+
+def _format(image: Tensor) -> torch.memory_format:
+    last = image.is_contiguous(memory_format=torch.channels_last)
+    return torch.channels_last if last else torch.contiguous_format
