@@ -123,8 +123,15 @@ def study(
         "are practically equal. It cannot change once a study has begun. [default: 0.02]",
     ),
     jobs: int = typer.Option(1, help="Runs at a time, each in its own process.", min=1),
-    on: Literal["local"] = typer.Option(
-        "local", help="Where to train: local, in processes on this machine."
+    on: Literal["local", "ray"] = typer.Option(
+        "local",
+        help="Where to train: local, in processes on this machine; ray, on a Ray cluster, as many "
+        "runs at a time as it has room for.",
+    ),
+    ray: str | None = typer.Option(
+        None,
+        help="Address of the Ray cluster: auto, or HOST:PORT as 10.0.0.1:6379. [default: start Ray "
+        "on this machine, for this command]",
     ),
     hours: float | None = typer.Option(
         None,
@@ -194,6 +201,7 @@ def study(
             margin=margin,
             jobs=jobs,
             on=on,
+            ray=ray,
             hours=hours,
             device=device,
             threads=threads,

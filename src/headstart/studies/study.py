@@ -23,6 +23,7 @@ it. A coordinator that has finished its units takes up those that were added mea
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import shutil
 from collections.abc import Callable
@@ -51,6 +52,7 @@ from headstart.studies.executor import Executor
 from headstart.studies.ledger import Ledger, read_lines
 from headstart.studies.local import Processes, ThisProcess
 from headstart.studies.plan import Plan, plan
+from headstart.studies.ray_cluster import RayCluster
 from headstart.studies.status import study_status
 from headstart.studies.units import Unit, units_of
 from headstart.studies.verdicts import Arms
@@ -62,7 +64,7 @@ from headstart.system.signals import Stopping
 from headstart.tasks.lookup import labelled_task, task_named
 from headstart.training.listener import Listener
 
-On = Literal["local"]
+On = Literal["local", "ray"]
 """Where the units of a study are trained."""
 
 
@@ -75,6 +77,7 @@ def study(
     checkpoint_seconds: float = 10.0,
     dataset: Any = None,
     on: On = "local",
+    ray: str | None = None,
 ) -> dict[str, Any]:
     """Train the runs left in a study, compare the starts, and write ``study.json``.
 
@@ -88,6 +91,7 @@ def study(
         checkpoint_seconds: seconds between checkpoints of a run.
         dataset: result of the task's ``open`` for ``config.data``; opened here by default.
         on: where to train.
+        ray: address of the Ray cluster to join; by default Ray is started on this machine.
 
     Returns:
         The content of ``study.json``.
@@ -104,21 +108,31 @@ def study(
     if planned.todo:
         labelled_task(planned.config.task).check_labels(planned.dataset, planned.config)
     with Stopping() as stopping:
-        planned = begin(planned, out)
         while True:
-            executor = _executor(on, planned, out, listener, jobs, checkpoint_seconds)
-            coordinator = _train(planned, out, executor, stopping, tell)
+            # what cannot be had is refused before anything is written
+            executor = _executor(on, planned, out, listener, jobs, checkpoint_seconds, ray)
+            with contextlib.closing(executor):
+                planned = begin(planned, out)
+                coordinator = _train(planned, out, executor, stopping, tell)
             if stopping.asked() or coordinator.progress.failed or not has_grown(planned, out):
                 break
-            planned = begin(planned, out)
         return _end(planned, out, coordinator, stopping)
 
 
 def _executor(
-    on: On, planned: Plan, out: Path, listener: Listener, jobs: int, seconds: float
+    on: On,
+    planned: Plan,
+    out: Path,
+    listener: Listener,
+    jobs: int,
+    seconds: float,
+    ray: str | None,
 ) -> Executor:
-    assert on == "local"
     there = functools.partial(train_unit, study=out, checkpoint_seconds=seconds)
+    if on == "ray":
+        config = planned.config
+        paths = [Path(config.data), *(p for p in map(Path, config.starts) if p.exists())]
+        return RayCluster(there, out, paths, config.threads, config.device, ray)
     if jobs > 1:
         return Processes(there, jobs)
     opened = functools.partial(there, dataset=planned.dataset, pictures=planned.pictures)

@@ -15,7 +15,7 @@ from headstart.config.options import PretextRecipeOption, RecipeOption, StudyOpt
 from headstart.config.records import StudyConfig
 from headstart.config.resolve import study_config
 from headstart.data.checks.small_test import small_test_split
-from headstart.errors import Finding
+from headstart.errors import Finding, UsageError
 from headstart.studies.costs import Cost, cost_of_study
 from headstart.studies.hours import Measured, proposed, wants_proposal
 from headstart.studies.plan import plan, prospects_of
@@ -80,7 +80,8 @@ def study(
     drop_leaks: bool = False,
     margin: float | None = None,
     jobs: int = 1,
-    on: Literal["local"] = "local",
+    on: Literal["local", "ray"] = "local",
+    ray: str | None = None,
     hours: float | None = None,
     device: str = "auto",
     threads: int | None = None,
@@ -132,7 +133,10 @@ def study(
             seeds may be added after a look. They cannot change once a study has begun; see
             [`headstart.studies.looks`][].
         jobs: runs at a time, each in its own process.
-        on: where to train: ``"local"``, in processes on this machine.
+        on: where to train: ``"local"``, in processes on this machine; ``"ray"``, on a Ray cluster,
+            as many at a time as it has room for.
+        ray: address of the Ray cluster, ``"HOST:PORT"`` or ``"auto"``; by default Ray is started on
+            this machine.
         hours: how long a new study may take: what is not given of starts, folds, seeds, size, width
             and steps is chosen to fit. By default that is done for 8 hours, a night, if none of
             these, nor ``labels`` or ``epochs``, is given.
@@ -149,6 +153,9 @@ def study(
         HeadstartError: options or data are wrong, or as
             [`headstart.studies.study.study`][headstart.studies.study.study].
     """
+    if ray is not None and on != "ray":
+        message = f"--ray {ray} is the address of a cluster, but --on is {on}"
+        raise UsageError(Finding("ray-unused", "error", message, "add --on ray"))
     data = Path(data)
     folder = Path(out) if out is not None else Path("studies") / (data.resolve().name or "study")
     options = StudyOptions(
@@ -215,7 +222,7 @@ def study(
     from headstart.studies.study import study as run_study
 
     told = (listener or SILENT, tell or ignore)
-    record = run_study(config, folder, *told, jobs, checkpoint_seconds, dataset, on)
+    record = run_study(config, folder, *told, jobs, checkpoint_seconds, dataset, on, ray)
     return StudyResult(folder, read_study_config(folder / "config.json"), findings, record)
 
 

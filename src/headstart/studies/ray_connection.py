@@ -1,0 +1,173 @@
+"""A Ray of this process alone, or a cluster that it joins.
+
+A Ray of its own listens on the loopback address only, asks for a token, has no dashboard and sends
+no usage statistics; its processes and files go when this process ends, however it ends. Joining
+needs an address, and a Ray on this machine that belongs to that cluster.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import shutil
+import socket
+import tempfile
+import threading
+import warnings
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from headstart.errors import Finding, HeadstartError, UsageError
+from headstart.system.packages import require
+from headstart.system.processor import available_threads
+
+ANSWERS = 5.0
+"""Seconds that a cluster has to answer."""
+_STORE = 80 * 2**20  # bytes, the least: what workers send is an error's text at most
+_QUIET = {"configure_logging": True, "logging_level": "CRITICAL", "log_to_driver": False}
+_ALONE = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # on every system: Ray's name for "loopback only"
+    "RAY_AUTH_MODE": "token",
+}
+_HERE = ("127.0.0.1", "::1")
+
+
+class Connection:
+    """A connection to Ray; where the caller's process has one already, that one.
+
+    Ray's own thread begins it and ends it: in the main thread, Ray would replace the handler of
+    SIGTERM, and Linux ends processes with the thread that began them.
+
+    Args:
+        address: of a cluster, ``"HOST:PORT"`` or ``"auto"``; None: a Ray of this process alone.
+
+    Raises:
+        MissingExtraError: Ray is not installed.
+        UsageError: no cluster answers at the address, or it cannot be joined from here.
+    """
+
+    def __init__(self, address: str | None) -> None:
+        self._address, self._error = address, ""
+        self._ready, self._over = threading.Event(), threading.Event()
+        self._thread: threading.Thread | None = None
+        _refuse_unreachable(address)
+        with _environment({} if address else {**_ALONE, "RAY_AUTH_TOKEN": secrets.token_hex(32)}):
+            require("ray")  # Ray reads the environment when it is imported
+            import ray
+
+            if ray.is_initialized():
+                return
+            self._thread = threading.Thread(target=self._serve, name="ray", daemon=True)
+            self._thread.start()
+            self._ready.wait()
+        if self._error:
+            self._thread.join()
+            raise self._refused()
+
+    def _serve(self) -> None:
+        import ray
+
+        folder = None if self._address else tempfile.mkdtemp(prefix="headstart-ray-")
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of Ray's plans for its next version
+                _begin(self._address, folder)
+        except (Exception, SystemExit) as error:
+            self._error = str(error).strip() or type(error).__name__
+            self._over.set()
+        self._ready.set()
+        self._over.wait()
+        with contextlib.suppress(Exception):  # it may be gone already
+            ray.shutdown()
+        if folder is not None:
+            _read_environment()
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _refused(self) -> HeadstartError:
+        first = self._error.splitlines()[0]
+        if self._address is None:
+            message, hint = f"Ray did not start: {first}", "try --on local, or ray status"
+            return HeadstartError(Finding("no-ray", "error", message, hint))
+        message = f"the Ray cluster {self._address} cannot be joined: {first}"
+        hint = (
+            "run the command on a machine of the cluster, with the versions of Ray and Python that "
+            "it has; ray status shows whether it is up"
+        )
+        return UsageError(Finding("no-ray", "error", message, hint))
+
+    def close(self) -> None:
+        """Leave the cluster, or end the Ray of this process with all its processes."""
+        self._over.set()
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+
+
+def _begin(address: str | None, folder: str | None) -> None:
+    import ray
+
+    if address is not None:
+        ray.init(address=address, **_QUIET)
+        return
+    from ray._private import ray_constants
+
+    _read_environment()
+    before = ray_constants.ENABLE_RAY_CLUSTER
+    ray_constants.ENABLE_RAY_CLUSTER = False
+    try:
+        ray.init(
+            address="local",
+            num_cpus=available_threads(),
+            include_dashboard=False,
+            object_store_memory=_STORE,
+            _temp_dir=folder,
+            **_QUIET,
+        )
+    finally:
+        ray_constants.ENABLE_RAY_CLUSTER = before
+    if (listens := ray.nodes()[0]["NodeManagerAddress"]) not in _HERE:
+        ray.shutdown()
+        raise RuntimeError(f"it listens on {listens}, expected the loopback address")
+
+
+def _read_environment() -> None:
+    """Let Ray read the environment again, where it was imported with another one."""
+    from ray._raylet import AuthenticationTokenLoader, Config
+
+    Config.initialize("")
+    AuthenticationTokenLoader.instance().reset_cache()
+
+
+def _refuse_unreachable(address: str | None) -> None:
+    """Ask whether anything answers: Ray itself would wait for a minute, then end the process."""
+    if address is None or address == "auto":
+        return
+    host, _, port = address.rpartition(":")
+    hint = (
+        "give HOST:PORT of its head, for example 10.0.0.1:6379, or auto on one of its machines; "
+        "ray:// is for clients outside the cluster, which do not see its folders"
+    )
+    if not host or not port.isdecimal() or "/" in host:
+        message = f"--ray {address} is no address of a Ray cluster"
+        raise UsageError(Finding("no-ray", "error", message, hint))
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), ANSWERS).close()
+    except (OSError, OverflowError) as error:
+        message = f"no Ray cluster answers at {address}: {error}"
+        raise UsageError(Finding("no-ray", "error", message, hint)) from error
+
+
+@contextlib.contextmanager
+def _environment(more: Mapping[str, str]) -> Iterator[None]:
+    before: dict[str, Any] = {name: os.environ.get(name) for name in more}
+    os.environ.update(more)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
