@@ -106,7 +106,10 @@ class RayCluster:
 
     def _too_large(self) -> UsageError:
         sizes = [
-            (int(node["Resources"].get("GPU", 0)) * self._gpus, int(node["Resources"].get("CPU", 0)))
+            (
+                int(node["Resources"].get("GPU", 0)) * self._gpus,
+                int(node["Resources"].get("CPU", 0)),
+            )
             for node in self._nodes
         ]
         gpus, cpus = max(sizes, default=(0, 0))

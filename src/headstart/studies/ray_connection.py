@@ -11,6 +11,7 @@ import contextlib
 import os
 import secrets
 import shutil
+import signal
 import socket
 import tempfile
 import threading
@@ -37,8 +38,8 @@ _HERE = ("127.0.0.1", "::1")
 class Connection:
     """A connection to Ray; where the caller's process has one already, that one.
 
-    Ray's own thread begins it and ends it: in the main thread, Ray would replace the handler of
-    SIGTERM, and Linux ends processes with the thread that began them.
+    A thread of its own begins it and ends it: in the main thread, Ray would let SIGTERM raise
+    ``SystemExit`` anywhere, and Linux ends Ray's processes with the thread that began them.
 
     Args:
         address: of a cluster, ``"HOST:PORT"`` or ``"auto"``; None: a Ray of this process alone.
@@ -62,6 +63,7 @@ class Connection:
             self._thread = threading.Thread(target=self._serve, name="ray", daemon=True)
             self._thread.start()
             self._ready.wait()
+        _handle_signals_again()
         if self._error:
             self._thread.join()
             raise self._refused()
@@ -103,6 +105,7 @@ class Connection:
         if self._thread is not None:
             self._thread.join()
             self._thread = None
+            _handle_signals_again()
 
 
 def _begin(address: str | None, folder: str | None) -> None:
@@ -130,6 +133,13 @@ def _begin(address: str | None, folder: str | None) -> None:
     if (listens := ray.nodes()[0]["NodeManagerAddress"]) not in _HERE:
         ray.shutdown()
         raise RuntimeError(f"it listens on {listens}, expected the loopback address")
+
+
+def _handle_signals_again() -> None:
+    """Install Python's handlers again: Ray's library in C replaces that of SIGTERM by its own."""
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.getsignal(number))
 
 
 def _read_environment() -> None:
