@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import importlib
 import importlib.metadata
 import os
 import signal
@@ -24,7 +25,7 @@ from typing import Any
 from headstart.errors import DiskError, Finding, HeadstartError, InterruptedRun, UsageError
 from headstart.studies.executor import End
 from headstart.studies.local import failure_of
-from headstart.studies.ray_connection import Connection
+from headstart.studies.ray_connection import Connection, imported
 from headstart.studies.units import Unit
 from headstart.system.disk import disk_errors
 from headstart.system.host import host_name
@@ -74,11 +75,9 @@ class RayCluster:
         self._tasks: dict[Any, Unit] = {}
         self._nodes: list[dict[str, Any]] = []
         self._looked, self._checked = -LOOK, frozenset[str]()
-        import ray
-
-        self._ray = ray
+        self._ray = ray = imported()
         # a GPU's memory is only given back by the end of the process
-        options = {"num_cpus": threads, "num_gpus": self._gpus, "max_calls": self._gpus}
+        options: Any = {"num_cpus": threads, "num_gpus": self._gpus, "max_calls": self._gpus}
         self._task = ray.remote(
             max_retries=0, retry_exceptions=False, scheduling_strategy="SPREAD", **options
         )(_work)
@@ -89,16 +88,14 @@ class RayCluster:
             self._connection.close()
             raise
 
-    @property
-    def places(self) -> int:
-        """How many units the nodes that are up have room for; 1 if none has: `submit` says so."""
-        return max(1, self._room())
-
     def _room(self) -> int:
+        """Return how many units the nodes that are up have room for."""
         if time.monotonic() - self._looked >= LOOK:
             self._nodes = [node for node in self._ray.nodes() if node["Alive"]]
             self._looked = time.monotonic()
-        return sum(self._room_of(node["Resources"]) for node in self._nodes)
+        room = sum(self._room_of(node["Resources"]) for node in self._nodes)
+        self.places = max(1, room)  # where none has, `submit` is asked, and says so
+        return room
 
     def _room_of(self, resources: dict[str, float]) -> int:
         room = int(resources.get("CPU", 0) // self._cpus)
@@ -122,7 +119,7 @@ class RayCluster:
             hint = f"train with --device cpu, or {hint}"
         elif cpus:
             hint = f"begin a study with --threads {cpus} or fewer, or {hint}"
-        return UsageError(Finding("too-large", "error", message, hint))
+        return UsageError(Finding("request-too-large", "error", message, hint))
 
     def submit(self, unit: Unit, /) -> None:
         """Send a unit to Ray, after a look at the folders from each node that is new."""
@@ -137,8 +134,7 @@ class RayCluster:
         new = [node for node in self._nodes if node["NodeID"] not in self._checked]
         if not new:
             return
-        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
-
+        on_node = importlib.import_module("ray.util.scheduling_strategies")
         mark = self._paths[0] / f".seen-{uuid.uuid4().hex}"  # a copy of the folder has no such file
         with disk_errors(mark):
             mark.touch()
@@ -146,7 +142,7 @@ class RayCluster:
             look = self._ray.remote(num_cpus=0, max_retries=0)(_look)
             asked = {}
             for node in new:
-                there = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
+                there = on_node.NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
                 task = look.options(scheduling_strategy=there)
                 asked[task.remote(_versions(), mark, self._paths)] = node
             self._ray.wait(list(asked), num_returns=len(asked), timeout=_BEGINS)
@@ -177,6 +173,7 @@ class RayCluster:
         if not self._tasks:
             time.sleep(seconds)
             return []
+        self._room()
         self._ray.wait(list(self._tasks), num_returns=1, timeout=seconds)
         ended, _ = self._ray.wait(list(self._tasks), num_returns=len(self._tasks), timeout=0)
         return [self._end_of(task, self._tasks.pop(task)) for task in ended]
@@ -256,8 +253,6 @@ def _work(
     Ray interrupts a task as Ctrl-C does, perhaps more than once: a second must not break into the
     saving. Its own handler of SIGTERM would end the process without saving.
     """
-    import ray
-
     before = signal.signal(signal.SIGINT, _twice)
     try:
         with Stopping():
@@ -265,7 +260,7 @@ def _work(
                 return DiskError(missing)
             with contextlib.suppress(OSError):  # paths of the study may be relative
                 os.chdir(here)
-            train(name, executor=RAY, job=ray.get_runtime_context().get_task_id())
+            train(name, executor=RAY, job=imported().get_runtime_context().get_task_id())
     except Exception as error:  # the coordinator decides what it means
         return failure_of(error)
     finally:

@@ -8,6 +8,7 @@ needs an address, and a Ray on this machine that belongs to that cluster.
 from __future__ import annotations
 
 import contextlib
+import importlib
 import os
 import secrets
 import shutil
@@ -26,13 +27,22 @@ from headstart.system.processor import available_threads
 ANSWERS = 5.0
 """Seconds that a cluster has to answer."""
 _STORE = 80 * 2**20  # bytes, the least: what workers send is an error's text at most
-_QUIET = {"configure_logging": True, "logging_level": "CRITICAL", "log_to_driver": False}
+_QUIET: dict[str, Any] = {
+    "configure_logging": True,
+    "logging_level": "CRITICAL",
+    "log_to_driver": False,
+}
 _ALONE = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # on every system: Ray's name for "loopback only"
     "RAY_AUTH_MODE": "token",
 }
 _HERE = ("127.0.0.1", "::1")
+
+
+def imported() -> Any:
+    """Return the module ``ray``, whose types change between its versions."""
+    return importlib.import_module("ray")
 
 
 class Connection:
@@ -56,9 +66,7 @@ class Connection:
         _refuse_unreachable(address)
         with _environment({} if address else {**_ALONE, "RAY_AUTH_TOKEN": secrets.token_hex(32)}):
             require("ray")  # Ray reads the environment when it is imported
-            import ray
-
-            if ray.is_initialized():
+            if imported().is_initialized():
                 return
             self._thread = threading.Thread(target=self._serve, name="ray", daemon=True)
             self._thread.start()
@@ -69,8 +77,6 @@ class Connection:
             raise self._refused()
 
     def _serve(self) -> None:
-        import ray
-
         folder = None if self._address else tempfile.mkdtemp(prefix="headstart-ray-")
         try:
             with warnings.catch_warnings():
@@ -82,7 +88,7 @@ class Connection:
         self._ready.set()
         self._over.wait()
         with contextlib.suppress(Exception):  # it may be gone already
-            ray.shutdown()
+            imported().shutdown()
         if folder is not None:
             _read_environment()
             shutil.rmtree(folder, ignore_errors=True)
@@ -109,14 +115,12 @@ class Connection:
 
 
 def _begin(address: str | None, folder: str | None) -> None:
-    import ray
-
+    ray = imported()
     if address is not None:
         ray.init(address=address, **_QUIET)
         return
-    from ray._private import ray_constants
-
     _read_environment()
+    ray_constants: Any = importlib.import_module("ray._private.ray_constants")
     before = ray_constants.ENABLE_RAY_CLUSTER
     ray_constants.ENABLE_RAY_CLUSTER = False
     try:
@@ -144,10 +148,9 @@ def _handle_signals_again() -> None:
 
 def _read_environment() -> None:
     """Let Ray read the environment again, where it was imported with another one."""
-    from ray._raylet import AuthenticationTokenLoader, Config
-
-    Config.initialize("")
-    AuthenticationTokenLoader.instance().reset_cache()
+    library = importlib.import_module("ray._raylet")
+    library.Config.initialize("")
+    library.AuthenticationTokenLoader.instance().reset_cache()
 
 
 def _refuse_unreachable(address: str | None) -> None:
