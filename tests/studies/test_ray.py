@@ -36,7 +36,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore"),  # Ray's own, of its next versions
 ]
 OPTIONS = (
-    "--starts", "scratch,colorization", "--labels", "6", "--seeds", "2", "--size", "16x24",
+    "--starts", "scratch,colorization", "--labels", "6", "--seeds", "1", "--size", "16x24",
     "--width", "2", "--threads", "1", "--device", "cpu", "--precision", "float32",
     "--epochs", "2", "--pretext-epochs", "2", "--checkpoint-seconds", "0.01", "--on", "ray",
 )  # fmt: skip
@@ -193,7 +193,7 @@ def test_a_killed_driver_and_a_lost_node_change_nothing(
     study(config, whole, Silent(), lambda _: None)
     assert contents(out) == contents(whole)
     lines = [line for line in told if line.startswith("[")]
-    assert len(lines) == len(set(lines)) <= 4
+    assert len(lines) == len(set(lines)) <= 2
     assert not (out / "claims").exists()
     for path in out.glob("*/*/environment.json"):
         assert json.loads(path.read_text())["executor"] == "ray"
