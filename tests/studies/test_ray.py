@@ -6,6 +6,7 @@ import functools
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -66,7 +67,7 @@ def command(data: Path, out: Path, *more: str) -> subprocess.Popen[str]:
     return subprocess.Popen([*words, *more], stdout=pipe, stderr=pipe, text=True)
 
 
-def until(what: Callable[[], Any], seconds: float = 60.0) -> Any:
+def until(what: Callable[[], Any], seconds: float = 120.0) -> Any:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if found := what():
@@ -133,9 +134,9 @@ def test_a_ray_of_its_own_is_for_this_machine_and_ends_with_the_command(
     addresses = listening(pids)
     assert addresses and all(address.endswith("0100007F") for address in addresses)
     child.send_signal(signal.SIGTERM)
-    said, warned = child.communicate(timeout=60)
+    said, warned = child.communicate(timeout=120)
     assert child.returncode == 143, warned
-    assert ("saved" in warned and "headstart study" in warned) or "same command" in warned
+    assert "same command" in warned
     assert not any(word in said + warned for word in ("raylet", "gcs", "Traceback", "Warning"))
     until(lambda: not any(status_of(pid) for pid in pids))
     assert set(Path(tempfile.gettempdir()).glob("headstart-ray-*")) == before
@@ -143,7 +144,7 @@ def test_a_ray_of_its_own_is_for_this_machine_and_ends_with_the_command(
     endings = [
         attempts(out, path.relative_to(out / "claims").as_posix())[-1].ending for path in began
     ]
-    assert endings and all(ending.outcome == "interrupted" for ending in endings if ending)
+    assert endings and all(ending and ending.outcome == "interrupted" for ending in endings)
 
 
 def test_a_killed_driver_and_a_lost_node_change_nothing(
@@ -184,7 +185,7 @@ def test_a_killed_driver_and_a_lost_node_change_nothing(
     study(
         config, out, Silent(), told.append, checkpoint_seconds=0.01, on="ray", ray=cluster.address
     )
-    assert time.monotonic() - began < 60, "the lost node's claim was not waited for"
+    assert time.monotonic() - began < 85, "the lost node's claim was not waited for"
     killer.join()
     ((_, job),) = killed
     assert job and any("node" in line for line in told), told
@@ -237,7 +238,9 @@ def test_a_worker_that_does_not_see_a_folder_says_so(cluster: Any, tmp_path: Pat
     made.submit(Unit(name="runs/a", about="a"))
     (end,) = until(lambda: made.ends(0.1))
     assert end.error is not None and "no-such-unit" in str(end.error) and end.job
-    assert made.places >= 1
+    places = made.places
+    cluster.add_node(num_cpus=1, num_gpus=0, object_store_memory=80 * 2**20)
+    until(lambda: made.ends(0.1) == [] and made.places == places + 1)
     for ended in (made.close, made.close):
         with Stopping() as stopping:
             os.kill(os.getpid(), signal.SIGTERM)
@@ -249,6 +252,19 @@ def test_a_worker_that_does_not_see_a_folder_says_so(cluster: Any, tmp_path: Pat
 def test_an_address_where_no_cluster_answers_is_refused(address: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=rf"no-ray.*{address}"):
         RayCluster(train_unit, tmp_path, (), 1, address=address)
+
+
+def test_something_else_that_answers_is_refused(cluster: Any, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer() -> None:
+            with server.accept()[0] as asked:
+                asked.sendall(b"SSH-2.0-OpenSSH_9.6\r\n")
+                asked.recv(100)
+
+        threading.Thread(target=answer, daemon=True).start()
+        with pytest.raises(UsageError, match=r"no-ray.*is not Ray"):
+            RayCluster(train_unit, tmp_path, (), 1, address=f"127.0.0.1:{server.getsockname()[1]}")
 
 
 def test_an_address_without_ray_is_refused(tmp_path: Path) -> None:

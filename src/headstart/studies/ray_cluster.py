@@ -170,10 +170,10 @@ class RayCluster:
 
     def ends(self, seconds: float, /) -> list[End]:
         """Return the ends of the next tasks, or nothing after some seconds."""
+        self._room()
         if not self._tasks:
             time.sleep(seconds)
             return []
-        self._room()
         self._ray.wait(list(self._tasks), num_returns=1, timeout=seconds)
         ended, _ = self._ray.wait(list(self._tasks), num_returns=len(self._tasks), timeout=0)
         return [self._end_of(task, self._tasks.pop(task)) for task in ended]

@@ -37,6 +37,8 @@ _ALONE = {
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # on every system: Ray's name for "loopback only"
     "RAY_AUTH_MODE": "token",
 }
+_SETTINGS = bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])  # an empty frame of HTTP/2
+_HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + _SETTINGS
 _HERE = ("127.0.0.1", "::1")
 
 
@@ -63,7 +65,7 @@ class Connection:
         self._address, self._error = address, ""
         self._ready, self._over = threading.Event(), threading.Event()
         self._thread: threading.Thread | None = None
-        _refuse_unreachable(address)
+        _refuse_malformed(address)
         with _environment({} if address else {**_ALONE, "RAY_AUTH_TOKEN": secrets.token_hex(32)}):
             require("ray")  # Ray reads the environment when it is imported
             if imported().is_initialized():
@@ -117,6 +119,8 @@ class Connection:
 def _begin(address: str | None, folder: str | None) -> None:
     ray = imported()
     if address is not None:
+        services = importlib.import_module("ray._private.services")
+        _refuse_silent(services.canonicalize_bootstrap_address(address))
         ray.init(address=address, **_QUIET)
         return
     _read_environment()
@@ -153,23 +157,36 @@ def _read_environment() -> None:
     library.AuthenticationTokenLoader.instance().reset_cache()
 
 
-def _refuse_unreachable(address: str | None) -> None:
-    """Ask whether anything answers: Ray itself would wait for a minute, then end the process."""
+def _refuse_malformed(address: str | None) -> None:
     if address is None or address == "auto":
         return
     host, _, port = address.rpartition(":")
-    hint = (
-        "give HOST:PORT of its head, for example 10.0.0.1:6379, or auto on one of its machines; "
-        "ray:// is for clients outside the cluster, which do not see its folders"
-    )
     if not host or not port.isdecimal() or "/" in host:
         message = f"--ray {address} is no address of a Ray cluster"
+        hint = (
+            "give HOST:PORT of its head, as 10.0.0.1:6379, or auto on one of its machines; "
+            "ray:// is for clients outside the cluster, which do not see its folders"
+        )
         raise UsageError(Finding("no-ray", "error", message, hint))
+
+
+def _refuse_silent(address: str) -> None:
+    """Ask whether gRPC answers, which Ray speaks: Ray itself would go on asking for minutes.
+
+    Raises:
+        OSError: nothing answers, or something else does.
+    """
+    if os.environ.get("RAY_USE_TLS", "0") != "0":
+        return
+    host, _, port = address.rpartition(":")
     try:
-        socket.create_connection((host.strip("[]"), int(port)), ANSWERS).close()
+        with socket.create_connection((host.strip("[]"), int(port)), ANSWERS) as there:
+            there.sendall(_HELLO)
+            answer = there.recv(len(_SETTINGS), socket.MSG_WAITALL)
     except (OSError, OverflowError) as error:
-        message = f"no Ray cluster answers at {address}: {error}"
-        raise UsageError(Finding("no-ray", "error", message, hint)) from error
+        raise OSError(f"nothing answers at {address}: {error}") from error
+    if len(answer) < len(_SETTINGS) or answer[3] != _SETTINGS[3]:
+        raise OSError(f"what answers at {address} is not Ray")
 
 
 @contextlib.contextmanager
