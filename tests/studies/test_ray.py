@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from headstart.config.records import StudyConfig
-from headstart.errors import DiskError, UsageError
+from headstart.errors import DiskError, MissingExtraError, UsageError
 from headstart.studies.ray_cluster import RayCluster
 from headstart.studies.study import study
 from headstart.studies.units import Unit
@@ -265,6 +265,15 @@ def test_something_else_that_answers_is_refused(cluster: Any, tmp_path: Path) ->
         threading.Thread(target=answer, daemon=True).start()
         with pytest.raises(UsageError, match=r"no-ray.*is not Ray"):
             RayCluster(train_unit, tmp_path, (), 1, address=f"127.0.0.1:{server.getsockname()[1]}")
+
+
+def test_the_extra_that_is_missing_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(MissingExtraError, match=r"headstart\[ray\]"):
+        RayCluster(train_unit, tmp_path, (), 1)
+    assert "RAY_AUTH_TOKEN" not in os.environ
 
 
 def test_an_address_without_ray_is_refused(tmp_path: Path) -> None:

@@ -1,8 +1,9 @@
 """A Ray of this process alone, or a cluster that it joins.
 
 A Ray of its own listens on the loopback address only, asks for a token, has no dashboard and sends
-no usage statistics; its processes and files go when this process ends, however it ends. Joining
-needs an address, and a Ray on this machine that belongs to that cluster.
+no usage statistics; its processes and files go when this process ends. If that is killed, Linux and
+Ray end the processes; a temporary folder with Ray's logs stays. Joining needs an address, and a Ray
+on this machine that belongs to that cluster.
 """
 
 from __future__ import annotations
