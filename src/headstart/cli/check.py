@@ -24,10 +24,10 @@ def check(
     ),
     json: bool = typer.Option(False, "--json", help="Print one JSON object."),
 ) -> None:
-    """Describe DATA and find its faults: pairs, sizes, labels, balance, duplicates.
+    """Describe DATA and find its faults.
 
-    Says first how it reads the folder. Exits with 1 if there are errors, with 65 if no frame can be
-    read at all.
+    It looks at pairs, sizes, labels, balance and duplicates. Says first how it reads the folder.
+    Exits with 1 if there are errors, with 65 if no frame can be read at all.
 
     Example: headstart check my-data --out looked-at
     """

@@ -21,7 +21,7 @@ def doctor(
     quick: bool = typer.Option(False, "--quick", help="Only look up versions; load no package."),
     json: bool = typer.Option(False, "--json", help="Print one JSON object."),
 ) -> None:
-    """Show what is installed, what is missing, and what this machine has.
+    """Show what is installed and missing, and what this machine has.
 
     Exits with 1 if a required package is missing or broken, or if any installed package is too old.
     A missing or broken package that only an extra needs is shown, but is not a failure. Installs

@@ -19,8 +19,8 @@ def evaluate(
     tta: bool = typer.Option(
         False,
         "--tta",
-        help="Score the average of the predictions for each picture and its mirror image, as "
-        "predict --tta does. Try it on validation.",
+        help="Average the predictions for each picture and its mirror image, as predict --tta "
+        "does, and score the result. Try it on validation.",
     ),
     device: str = typer.Option("auto", help="cpu, cuda, or auto."),
     json: bool = typer.Option(False, "--json", help="Print the scores as one JSON object."),

@@ -22,11 +22,12 @@ def export(
     ),
     json: bool = typer.Option(False, "--json", help="Print the result as one JSON object."),
 ) -> None:
-    """Write a run as one ONNX file, if it agrees with PyTorch on real pictures.
+    """Write a run as one ONNX file, checked against PyTorch.
 
-    The file takes any number of pictures at once. For segmentation they may have any size, as long
-    as it is the same for all; for classification they must have the training size. predict,
-    evaluate and serve accept it in place of a run; predict and serve then need no PyTorch.
+    Nothing is written unless both agree on real pictures. The file takes any number of pictures at
+    once. For segmentation they may have any size, as long as it is the same for all; for
+    classification they must have the training size. predict, evaluate and serve accept it in place
+    of a run; predict and serve then need no PyTorch.
 
     Example: headstart export runs/first
     """

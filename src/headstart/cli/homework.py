@@ -38,8 +38,9 @@ def homework(
     ),
     hours: float | None = typer.Option(
         None,
-        help="How long everything may take: the largest sizes that fit are chosen, from those of "
-        "--scale down; OUT keeps them, and the report says what was asked for and what was run.",
+        help="How long everything may take. headstart chooses the largest sizes that fit, at most "
+        "those of --scale. Later commands with the same OUT use the same sizes. The report says "
+        "what was asked for and what was run.",
     ),
     parts: str | None = typer.Option(
         None,
@@ -49,7 +50,7 @@ def homework(
     seeds: int | None = typer.Option(
         None, help="Number of seeds; a verdict needs 5. [default: 5; tiny: 1]", min=1, max=1000
     ),
-    jobs: int = typer.Option(1, help="Runs at a time, each in its own process.", min=1),
+    jobs: int = typer.Option(1, help="Number of runs at a time, each in its own process.", min=1),
     device: str = typer.Option("auto", help="cpu, cuda, or auto."),
     threads: int | None = typer.Option(
         None,
@@ -72,12 +73,13 @@ def homework(
         help="Print homework.json, or with --dry-run the cost, as one JSON object.",
     ),
 ) -> None:
-    """Do the assignment: train its networks, draw its figures and answer its questions.
+    """Do the assignment.
 
-    1(b) and 1(d), and 2(c), are run with several seeds, so that differences have intervals. The
-    report is OUT/report.html, report.tex and, if LaTeX is installed, report.pdf. A part whose
-    data or weights are missing is marked "not run", with what it needs. The same command resumes;
-    more --seeds, and part 2, may be added later.
+    Trains its networks, draws its figures and answers its questions. 1(b) and 1(d), and 2(c), are
+    run with several seeds, so that differences have intervals. The report is OUT/report.html,
+    report.tex and, if LaTeX is installed, report.pdf. A part whose data or weights are missing is
+    marked "not run", with what it needs. The same command resumes; more --seeds, and part 2, may be
+    added later.
 
     Example: headstart homework --data hw6 --fashion-mnist fashion-mnist --out handin
     """

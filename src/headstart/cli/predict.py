@@ -52,15 +52,15 @@ def predict(
     device: str = typer.Option("auto", help="cpu, cuda, or auto."),
     json: bool = typer.Option(False, "--json", help="Print the result as one JSON object."),
 ) -> None:
-    """Write a mask and an overlay of every picture, at the picture's own size.
+    """Write a mask and an overlay of every picture, at its own size.
 
-    If RUN is a study, the seeds of its best start and tuning predict together, by their mean
-    probability; if it is a cross-validation, its folds do. Masks hold the grey levels or colours of
-    the dataset that the run was trained on. Subfolders of INPUT are searched, too; masks/ and
-    overlays/ have the same subfolders. A clip becomes overlay.mp4, areas.csv (the share of each
-    class in each frame) and timeline.png; a clip in a folder gets a folder of its own. A classifier
-    writes classes.csv, with the probability of every class. Probabilities are calibrated on the
-    run's validation split.
+    If RUN is a study, the networks of its best start and tuning, one per seed, are used as an
+    ensemble (mean probability); if it is a cross-validation, those of its folds are. Masks hold the
+    grey levels or colours of the dataset that the run was trained on. Subfolders of INPUT are
+    searched, too; masks/ and overlays/ have the same subfolders. A clip becomes overlay.mp4,
+    areas.csv (the share of each class in each frame) and timeline.png; a clip in a folder gets a
+    folder of its own. A classifier writes classes.csv, with the probability of every class.
+    Probabilities are calibrated on the run's validation split.
 
     Example: headstart predict runs/first photos/ --out predictions
     """

@@ -77,10 +77,10 @@ def pretrain(
     ),
     json: bool = typer.Option(False, "--json", help="Print the scores as one JSON object."),
 ) -> None:
-    """Pre-train a network on pictures without labels, for the command train to start from.
+    """Pre-train a network on pictures without labels.
 
-    The unlabelled pictures of a dataset are used; if there are none, the pictures of its training
-    split.
+    train --start starts from it. The unlabelled pictures of a dataset are used; if there are none,
+    the pictures of its training split.
 
     Example: headstart pretrain my-data --pretext masked-colorization --size 128x160 --width 16
     """

@@ -22,12 +22,14 @@ def report(
         "--without-pictures",
         help="Show no frames of the dataset: they may be patients' pictures.",
     ),
-    json: bool = typer.Option(False, "--json", help="Print the written files as one JSON object."),
+    json: bool = typer.Option(
+        False, "--json", help="Print the paths of the files written, as one JSON object."
+    ),
 ) -> None:
-    """Write report.html into the folder of a run or a study: one self-contained page.
+    """Write report.html into the folder of a run or a study.
 
-    Tables (CSV, LaTeX) and figures (PNG, PDF) go into report/ beside it. For an unfinished
-    study, the report covers the runs finished so far.
+    It is one self-contained page. Tables (CSV, LaTeX) and figures (PNG, PDF) go into report/ beside
+    it. For an unfinished study, the report covers the runs finished so far.
 
     Example: headstart report studies/my-data
     """

@@ -26,9 +26,10 @@ def serve(
     data: Path | None = typer.Option(None, help="The run's dataset, if it has moved."),
     device: str = typer.Option("auto", help="cpu, cuda, or auto."),
 ) -> None:
-    """Serve a page for the browser: drop a picture, see what the run finds and how sure it is.
+    """Serve a page for the browser.
 
-    Nothing is stored and nothing leaves the machine. Ctrl-C stops it.
+    Drop a picture on it to see what the run finds and how sure it is. Nothing is stored and nothing
+    leaves the machine. Ctrl-C stops it.
 
     Example: headstart serve runs/first
     """

@@ -15,9 +15,10 @@ def status(
     study: Path = typer.Argument(..., help="The study's folder."),
     json: bool = typer.Option(False, "--json", help="Print one JSON object."),
 ) -> None:
-    """Show which runs of a study are done, running where, waiting or failed, and the time left.
+    """Show how far a study is.
 
-    Works on any machine that sees the folder, while others train. Writes nothing.
+    Says which runs are done, running (and where), waiting or failed, and the time left. Works on
+    any machine that sees the folder, while others train. Writes nothing.
 
     Example: headstart status studies/my-data
     """

@@ -68,8 +68,9 @@ def study(
     ),
     epochs: int | None = typer.Option(
         None,
-        help="Maximum number of epochs. An epoch has the steps of a pass over the whole training "
-        "split, whatever --labels; with the assignment's recipes, of a pass over --labels only.",
+        help="Maximum number of epochs. An epoch has as many steps as a pass over the whole "
+        "training split, even with fewer --labels. With the assignment's recipes, it is one pass "
+        "over the labelled pictures that are used.",
         min=1,
     ),
     steps: int | None = typer.Option(
@@ -122,11 +123,21 @@ def study(
         help="The smallest difference in score that matters: starts whose interval lies within it "
         "are practically equal. It cannot change once a study has begun. [default: 0.02]",
     ),
-    jobs: int = typer.Option(1, help="Runs at a time, each in its own process.", min=1),
-    on: Literal["local", "ray"] = typer.Option(
+    jobs: int | None = typer.Option(
+        None,
+        help="Number of runs at a time, each in its own process. [default: 1; with --on slurm or "
+        "ray, as many as it starts]",
+        min=1,
+    ),
+    on: Literal["local", "slurm", "ray"] = typer.Option(
         "local",
-        help="Where to train: local, in processes on this machine; ray, on a Ray cluster, as many "
-        "runs at a time as it has room for.",
+        help="Where to train: local, on this machine; slurm, as jobs of SLURM; ray, as tasks of a "
+        "Ray cluster.",
+    ),
+    slurm: str | None = typer.Option(
+        None,
+        help="sbatch's options, by their long names: partition=gpu,account=lab,time=2:00:00,mem=8G."
+        " With --dry-run, the job script is shown.",
     ),
     ray: str | None = typer.Option(
         None,
@@ -162,11 +173,11 @@ def study(
         False, "--json", help="Print study.json, or with --dry-run the cost, as one JSON object."
     ),
 ) -> None:
-    """Compare starts over label budgets and seeds, with everything else held fixed.
+    """Compare starts over label budgets and seeds.
 
-    Without options that say what to train, headstart chooses a study that suits DATA and takes a
-    night (--hours 8); --dry-run shows it. The same command resumes a study; seeds, budgets and
-    starts may be added. A finished run is never run again.
+    Everything else is held fixed. Given only DATA, headstart chooses a study that suits it and
+    takes a night (see --hours); --dry-run shows it. The same command resumes a study; seeds,
+    budgets and starts may be added. A finished run is never run again.
 
     Example: headstart study my-data --starts scratch,colorization --labels 30,all --seeds 5
     """
@@ -201,6 +212,7 @@ def study(
             margin=margin,
             jobs=jobs,
             on=on,
+            slurm=slurm,
             ray=ray,
             hours=hours,
             device=device,
@@ -212,7 +224,7 @@ def study(
             tell=display.tell,
         )
     if result.study is None:
-        _show_plan(result, jobs, json)
+        _show_plan(result, jobs or 1, json)
         return
     if json:
         print_json(result.study)
@@ -236,6 +248,8 @@ def _show_plan(planned: StudyResult, jobs: int, json: bool) -> None:
         result = {"schema": 1, "done": planned.done, "todo": todo, "could_show": could_show}
         if planned.proposal is not None:
             result["chosen"] = list(planned.proposal.lines)
+        if planned.script is not None:
+            result["script"] = planned.script
         print_json(result)
     say(f"{planned.done} runs finished, {cost.runs} runs left (starts x tunes x labels x seeds)")
     say(f"  starts  {', '.join(config.starts)}")
@@ -256,6 +270,9 @@ def _show_plan(planned: StudyResult, jobs: int, json: bool) -> None:
         )
         if "margin" in row:
             say(f"    {would_show(row, row['groups'])}")
+    if planned.script is not None:
+        say("The script of the first jobs:")
+        say(planned.script)
     if not cost.runs:
         return
     pretexts = f", {cost.pretext_steps} steps of {cost.pretexts} pretexts" if cost.pretexts else ""

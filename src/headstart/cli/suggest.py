@@ -28,11 +28,12 @@ def suggest(
     device: str = typer.Option("auto", help="cpu, cuda, or auto."),
     json: bool = typer.Option(False, "--json", help="Print the list as one JSON object."),
 ) -> None:
-    """Pick the pictures whose labels would teach RUN most, with masks to correct.
+    """Pick the pictures whose labels would teach RUN most.
 
-    Each pick stands for a group of similar pictures that RUN is uncertain about and that no
-    labelled frame or earlier pick resembles. A picture is left out if it is a
-    near-duplicate of a labelled frame, of a validation or test frame, or of an earlier pick.
+    Writes masks to correct, too. Each pick stands for a group of similar pictures that RUN is
+    uncertain about and that no labelled frame or earlier pick resembles. A picture is left out if
+    it is a near-duplicate of a labelled frame, of a validation or test frame, or of an earlier
+    pick.
 
     Example: headstart suggest runs/first my-data/unlabelled --count 20 --out to-label
     """

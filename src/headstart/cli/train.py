@@ -62,8 +62,9 @@ def train(
     ),
     epochs: int | None = typer.Option(
         None,
-        help="Maximum number of epochs. An epoch has the steps of a pass over the whole training "
-        "split, whatever --labels; with the assignment's recipes, of a pass over --labels only.",
+        help="Maximum number of epochs. An epoch has as many steps as a pass over the whole "
+        "training split, even with fewer --labels. With the assignment's recipes, it is one pass "
+        "over the labelled pictures that are used.",
     ),
     steps: int | None = typer.Option(
         None, help="Number of optimizer steps. [default: the recipe's]"

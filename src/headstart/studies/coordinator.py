@@ -218,6 +218,8 @@ class Coordinator:
         elif isinstance(error, LockedError):
             self._not_before[unit.name] = time.monotonic() + 2 * POLL
         elif ended.died:
+            if self._is_finished(unit) or self._said_itself(unit, ended):
+                return
             self._end_claim_of(unit, ended)
             self._ends[unit.name] += 1
             self._last[unit.name] = _ending(f"its process {ended.died}")
@@ -225,12 +227,24 @@ class Coordinator:
         elif error is not None and not (
             isinstance(error, InterruptedRun) and self._stopping.asked()
         ):
-            first, self._ends[unit.name] = error.findings[0], self._ends[unit.name] + 1
+            first = error.findings[0]
+            self._ends[unit.name] += not isinstance(error, InterruptedRun)  # which its claim counts
             again = isinstance(error, InterruptedRun) or first.code in ("memory", "run-failed")
             said = (first.code, first.message, first.hint, again, error.exit_status)
             self._last[unit.name] = Ending("failed", *said)
             if again:
                 self._tell(f"{unit.about}: {first.message}")
+
+    def _said_itself(self, unit: Unit, ended: End) -> bool:
+        """Return whether a job left its claim with a word; then the folder says how it ended."""
+        return any(
+            attempt.ending is not None
+            and attempt.ending.code  # without one, it left for another reason than its unit
+            and attempt.number > self._before[unit.name]
+            and attempt.holder is not None
+            and attempt.holder.job == ended.job is not None
+            for attempt in attempts(self._root, unit.name)[-1:]
+        )
 
     def _end_claim_of(self, unit: Unit, ended: End) -> None:
         """End the claim that a dead worker left, if it is known to be its own."""

@@ -51,6 +51,7 @@ class RayCluster:
         threads: CPUs that a run asks for.
         device: of the runs; ``"cuda"`` asks for a GPU.
         address: of the cluster, ``"HOST:PORT"`` or ``"auto"``; None: a Ray of this process alone.
+        jobs: how many units at a time; None: as many as there is room for.
 
     Raises:
         MissingExtraError: Ray is not installed.
@@ -67,8 +68,9 @@ class RayCluster:
         threads: int,
         device: str = "cpu",
         address: str | None = None,
+        jobs: int | None = None,
     ) -> None:
-        self._train = train
+        self._train, self._most = train, jobs
         self._paths = tuple(Path.cwd() / path for path in (study, *paths))
         self._cpus, self._gpus = threads, int(device.startswith("cuda"))
         self._connection = Connection(address)
@@ -94,7 +96,9 @@ class RayCluster:
             self._nodes = [node for node in self._ray.nodes() if node["Alive"]]
             self._looked = time.monotonic()
         room = sum(self._room_of(node["Resources"]) for node in self._nodes)
-        self.places = max(1, room)  # where none has, `submit` is asked, and says so
+        self.places = max(
+            1, room if self._most is None else min(room, self._most)
+        )  # where none has, `submit` is asked, and says so
         return room
 
     def _room_of(self, resources: dict[str, float]) -> int:

@@ -26,7 +26,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -53,6 +53,7 @@ from headstart.studies.ledger import Ledger, read_lines
 from headstart.studies.local import Processes, ThisProcess
 from headstart.studies.plan import Plan, plan
 from headstart.studies.ray_cluster import RayCluster
+from headstart.studies.slurm import Slurm
 from headstart.studies.status import study_status
 from headstart.studies.units import Unit, units_of
 from headstart.studies.verdicts import Arms
@@ -64,7 +65,7 @@ from headstart.system.signals import Stopping
 from headstart.tasks.lookup import labelled_task, task_named
 from headstart.training.listener import Listener
 
-On = Literal["local", "ray"]
+On = Literal["local", "slurm", "ray"]
 """Where the units of a study are trained."""
 
 
@@ -73,10 +74,11 @@ def study(
     out: Path,
     listener: Listener,
     tell: Callable[[str], None],
-    jobs: int = 1,
+    jobs: int | None = None,
     checkpoint_seconds: float = 10.0,
     dataset: Any = None,
     on: On = "local",
+    slurm: Mapping[str, str] | None = None,
     ray: str | None = None,
 ) -> dict[str, Any]:
     """Train the runs left in a study, compare the starts, and write ``study.json``.
@@ -86,11 +88,14 @@ def study(
         out: folder of the study; created if necessary.
         listener: receives progress events of each training if ``jobs`` is 1.
         tell: receives a line of text per finished run.
-        jobs: number of runs at a time, each in its own process. Results do not depend on it, as a
-            run's thread count is part of its configuration.
+        jobs: number of runs at a time, each in its own process; by default 1, and on a cluster as
+            many as it starts. Results do not depend on it, as a run's thread count is part of its
+            configuration.
         checkpoint_seconds: seconds between checkpoints of a run.
         dataset: result of the task's ``open`` for ``config.data``; opened here by default.
         on: where to train.
+        slurm: options of ``sbatch``, as [`parse_slurm`][headstart.studies.job_script.parse_slurm]
+            returns them.
         ray: address of the Ray cluster to join; by default Ray is started on this machine.
 
     Returns:
@@ -110,7 +115,15 @@ def study(
     with Stopping() as stopping:
         while True:
             # what cannot be had is refused before anything is written
-            executor = _executor(on, planned, out, listener, jobs, checkpoint_seconds, ray)
+            executor: Executor
+            if on == "slurm":
+                executor = slurm_of(
+                    planned.config, out, slurm or {}, jobs, checkpoint_seconds, tell
+                )
+            elif on == "ray":
+                executor = _ray_of(planned.config, out, jobs, checkpoint_seconds, ray)
+            else:
+                executor = _executor(planned, out, listener, jobs or 1, checkpoint_seconds)
             with contextlib.closing(executor):
                 planned = begin(planned, out)
                 coordinator = _train(planned, out, executor, stopping, tell)
@@ -119,20 +132,32 @@ def study(
         return _end(planned, out, coordinator, stopping)
 
 
-def _executor(
-    on: On,
-    planned: Plan,
+def slurm_of(
+    config: StudyConfig,
     out: Path,
-    listener: Listener,
-    jobs: int,
+    options: Mapping[str, str],
+    jobs: int | None,
     seconds: float,
-    ray: str | None,
-) -> Executor:
+    tell: Callable[[str], None],
+) -> Slurm:
+    """Return the executor that trains a study as jobs of SLURM.
+
+    Raises:
+        HeadstartError: this machine has no SLURM.
+    """
+    return Slurm(out, options, config.threads, config.device == "cuda", jobs, seconds, tell)
+
+
+def _ray_of(
+    config: StudyConfig, out: Path, jobs: int | None, seconds: float, address: str | None
+) -> RayCluster:
     there = functools.partial(train_unit, study=out, checkpoint_seconds=seconds)
-    if on == "ray":
-        config = planned.config
-        paths = [Path(config.data), *(p for p in map(Path, config.starts) if p.exists())]
-        return RayCluster(there, out, paths, config.threads, config.device, ray)
+    paths = [Path(config.data), *(path for path in map(Path, config.starts) if path.exists())]
+    return RayCluster(there, out, paths, config.threads, config.device, address, jobs)
+
+
+def _executor(planned: Plan, out: Path, listener: Listener, jobs: int, seconds: float) -> Executor:
+    there = functools.partial(train_unit, study=out, checkpoint_seconds=seconds)
     if jobs > 1:
         return Processes(there, jobs)
     opened = functools.partial(there, dataset=planned.dataset, pictures=planned.pictures)

@@ -3,7 +3,8 @@
 ``python -m headstart.studies.worker STUDY UNIT`` is the command of a job on a cluster. All that the
 worker needs besides is in the study's folder. It ends with 0 if the unit is finished, 75 if another
 process holds its claim, 130 or 143 if it was interrupted and saved, and as a command does for any
-other error, which then stands in ``end.json`` of the claim, too.
+other error, which then stands in ``end.json`` of the claim, too. SLURM sends SIGUSR1 before a job's
+time limit: the worker saves, and asks SLURM to start the job again.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Iterator
@@ -20,6 +22,7 @@ from typing import Any
 from headstart.config.files import read_study_config
 from headstart.config.records import PretextConfig, RunConfig
 from headstart.errors import (
+    DataError,
     DiskError,
     Finding,
     HeadstartError,
@@ -29,10 +32,11 @@ from headstart.errors import (
 )
 from headstart.studies.local import LOCAL, failure_of
 from headstart.studies.units import Unit, config_of, unit_named
-from headstart.system.attempts import LOG, Ending
-from headstart.system.claims import Claim, claim, refresh
+from headstart.system.attempts import LOG, Ending, attempts
+from headstart.system.claims import Claim, claim, end, refresh
 from headstart.system.disk import disk_errors
 from headstart.system.host import host_name
+from headstart.system.signals import Stopping
 from headstart.training.listener import SILENT, Listener, Row, Silent
 
 CHECKPOINT_SECONDS = 10.0
@@ -66,15 +70,30 @@ def train_unit(
     Raises:
         LockedError: another process holds the unit's claim, or took it over.
         InterruptedRun: SIGINT or SIGTERM was received; the state is saved.
+        DataError: this machine does not see the data.
         HeadstartError: the training failed.
     """
     unit = unit_named(study, name)
     with claimed(study, name, executor, job, logs) as held:
         config = config_of(read_study_config(study / "config.json"), unit, study)
         opened = dataset if unit.pretext is None else pictures
+        if executor != LOCAL:
+            refuse_unseen(Path(config.data))
         heard = listener or (_Lines() if logs else SILENT)
         heard.begins(unit.about)
         _train(unit, config, study, held, heard, checkpoint_seconds, opened)
+
+
+def refuse_unseen(data: Path) -> None:
+    """Check that this machine sees a dataset.
+
+    Raises:
+        DataError: it does not.
+    """
+    if not data.exists():
+        message = f"{host_name()} does not see the data: there is no {data.absolute()}"
+        hint = "give DATA where all machines see it, under the same path"
+        raise DataError(Finding("data-not-seen", "error", message, hint))
 
 
 def _train(
@@ -116,11 +135,14 @@ def claimed(
     Raises:
         LockedError: another process holds it.
     """
+    if job is not None:
+        _end_earlier_start_of(job, root, name)
     held = claim(root, name, executor, job)
     if held is None:
         message = f"another process trains {name}"
         raise LockedError(Finding("claimed", "error", message, "nothing: it goes on"))
     printing = _printing_to(held.attempt / LOG) if logs else contextlib.nullcontext()
+    saved = _checkpoints_in(root / name)
     with printing:
         try:
             with disk_errors(root), contextlib.suppress(FileNotFoundError):
@@ -130,19 +152,38 @@ def claimed(
             if not isinstance(error, InterruptedRun | LockedError):
                 traceback.print_exc() if logs else None
             with contextlib.suppress(HeadstartError):  # the disk may be why it ended
-                held.end(_ending_of(error))
+                held.end(_ending_of(error, _checkpoints_in(root / name) != saved))
             raise
     held.end(Ending("finished"))
 
 
-def _ending_of(error: BaseException) -> Ending:
-    """Return how a claim ends that was left by an error."""
+def _end_earlier_start_of(job: str, root: Path, name: str) -> None:
+    """End the claim that this job left when its machine was lost: it has been started again."""
+    for attempt in attempts(root, name)[-1:]:
+        if attempt.ending is None and attempt.holder is not None and attempt.holder.job == job:
+            message = f"its machine was lost (job {job} on {attempt.holder.host})"
+            end(attempt.folder, Ending("released", "worker-died", message))
+
+
+def _checkpoints_in(folder: Path) -> frozenset[Path]:
+    return frozenset(folder.rglob("checkpoint/step-*.json"))
+
+
+def _ending_of(error: BaseException, saved: bool) -> Ending:
+    """Return how a claim ends that was left by an error.
+
+    Args:
+        error: what ended it.
+        saved: whether there are new checkpoints. An interruption without any counts as a failure,
+            so that a time limit which is too short is not tried for ever.
+    """
     if isinstance(error, InterruptedRun):
-        return _said("interrupted", error, again=True)
+        return _said("released" if saved else "interrupted", error, again=True)
     if isinstance(error, LockedError | DiskError | MissingExtraError):
         return Ending("released")  # not because of this unit
     if isinstance(error, HeadstartError):
-        return _said("failed", error, again=False)
+        elsewhere = error.findings[0].code == "data-not-seen"  # another machine may see it
+        return _said("failed", error, again=elsewhere)
     if isinstance(error, Exception):
         return _said("failed", failure_of(error), again=True)
     return Ending("released")
@@ -212,13 +253,24 @@ def main() -> None:
     parser.add_argument("--job", help="the executor's name for it")
     parser.add_argument("--checkpoint-seconds", type=float, default=CHECKPOINT_SECONDS)
     asked = parser.parse_args()
+    with Stopping(signal.SIGUSR1) as stopping:  # SLURM's, before the time limit
+        try:
+            train_unit(asked.unit, asked.study, asked.executor, asked.job, asked.checkpoint_seconds)
+        except HeadstartError as error:
+            for finding in error.findings:
+                _say(str(finding))
+            if isinstance(error, InterruptedRun) and stopping.signal == signal.SIGUSR1:
+                _start_again(asked.job)
+            sys.exit(error.exit_status)
+
+
+def _start_again(job: str) -> None:
+    from headstart.studies.slurm import start_again
+
     try:
-        place = (asked.executor, asked.job, asked.checkpoint_seconds)
-        train_unit(asked.unit, asked.study, *place, logs=False, listener=_Lines())
-    except HeadstartError as error:
-        for finding in error.findings:
-            _say(str(finding))
-        sys.exit(error.exit_status)
+        start_again(job)
+    except HeadstartError as error:  # a coordinator submits the unit again
+        _say(str(error))
 
 
 if __name__ == "__main__":

@@ -20,6 +20,9 @@ class Stopping:
 
     A second SIGINT is handled as before the block: by default it raises ``KeyboardInterrupt``.
 
+    Args:
+        also: other signals that ask to stop.
+
     Attributes:
         signal: the number of the last signal received; None before one came.
 
@@ -29,8 +32,9 @@ class Stopping:
         (True, False)
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *also: signal.Signals) -> None:
         self.signal: int | None = None
+        self._numbers = (signal.SIGINT, signal.SIGTERM, *also)
         self._previous_handlers: dict[int, Any] = {}
 
     def __enter__(self) -> Stopping:
@@ -38,7 +42,7 @@ class Stopping:
         if _owner is not None:
             return _owner
         # Known before the first is replaced: a signal may arrive right after.
-        self._previous_handlers = {n: signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)}
+        self._previous_handlers = {n: signal.getsignal(n) for n in self._numbers}
         for number in self._previous_handlers:
             signal.signal(number, self._record)  # in another thread: ValueError, nothing is owned
         _owner = self

@@ -163,7 +163,8 @@ def _decoded(dataset: Dataset, config: RunConfig, cache: Path) -> tuple[Dataset,
     missing = [s for s in _splits(config) if not dataset.splits.get(s)]
     if missing:
         message = f"{dataset.root} has no frames for {', '.join(missing)}"
-        raise DataError(Finding("empty-split", "error", message))
+        hint = "add some, or train with --score validation or --folds 5"
+        raise DataError(Finding("empty-split", "error", message, hint * (missing == ["test"])))
     findings: list[Finding] = []
     parts = []
     for split in _splits(config):

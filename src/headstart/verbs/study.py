@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -18,8 +18,10 @@ from headstart.data.checks.small_test import small_test_split
 from headstart.errors import Finding, UsageError
 from headstart.studies.costs import Cost, cost_of_study
 from headstart.studies.hours import Measured, proposed, wants_proposal
+from headstart.studies.job_script import parse_slurm
 from headstart.studies.plan import plan, prospects_of
 from headstart.studies.proposal import NIGHT, Proposal
+from headstart.studies.units import units_of
 from headstart.tasks.budgets import sizes_in_folds
 from headstart.tasks.interface import LabelledTask
 from headstart.tasks.lookup import find_task
@@ -41,6 +43,7 @@ class StudyResult:
         prospects: the smallest differences that the study could show, of a plan with five finished
             seeds; see [`headstart.studies.verdicts.prospects`][].
         proposal: of a plan, what was chosen for ``hours``; None if nothing was.
+        script: of a plan for SLURM, the script of its first jobs.
     """
 
     folder: Path
@@ -51,6 +54,7 @@ class StudyResult:
     cost: Cost | None = None
     prospects: tuple[dict[str, Any], ...] = ()
     proposal: Proposal | None = None
+    script: str | None = None
 
 
 def study(
@@ -79,8 +83,9 @@ def study(
     score: str | None = None,
     drop_leaks: bool = False,
     margin: float | None = None,
-    jobs: int = 1,
-    on: Literal["local", "ray"] = "local",
+    jobs: int | None = None,
+    on: Literal["local", "slurm", "ray"] = "local",
+    slurm: str | Mapping[str, str] | None = None,
     ray: str | None = None,
     hours: float | None = None,
     device: str = "auto",
@@ -132,9 +137,11 @@ def study(
         looks: the numbers of seeds at which the study is compared, for example ``[5, 10, 20]``, if
             seeds may be added after a look. They cannot change once a study has begun; see
             [`headstart.studies.looks`][].
-        jobs: runs at a time, each in its own process.
-        on: where to train: ``"local"``, in processes on this machine; ``"ray"``, on a Ray cluster,
-            as many at a time as it has room for.
+        jobs: runs at a time, each in its own process; by default 1, elsewhere as many as
+            SLURM or Ray starts.
+        on: where to train: ``"local"``, in processes on this machine; ``"slurm"``, as jobs of
+            SLURM, which must see the same folders; ``"ray"``, as tasks of a Ray cluster, the same.
+        slurm: options of ``sbatch``: ``"partition=gpu,time=2:00:00"``, or a mapping.
         ray: address of the Ray cluster, ``"HOST:PORT"`` or ``"auto"``; by default Ray is started on
             this machine.
         hours: how long a new study may take: what is not given of starts, folds, seeds, size, width
@@ -158,6 +165,13 @@ def study(
         raise UsageError(Finding("ray-unused", "error", message, "add --on ray"))
     data = Path(data)
     folder = Path(out) if out is not None else Path("studies") / (data.resolve().name or "study")
+    asked = parse_slurm(slurm)
+    if asked and on != "slurm":
+        message, hint = "--slurm is given, but not --on slurm", "add --on slurm"
+        raise UsageError(Finding("bad-slurm", "error", message, hint))
+    before = study_before(folder)
+    if on != "local" and before is None and threads is None:
+        threads = int(asked.get("cpus-per-task", 1))  # many runs fill the cores of a cluster
     options = StudyOptions(
         task=task,
         model=model,
@@ -181,13 +195,12 @@ def study(
         drop_leaks=drop_leaks,
         margin=margin,
         looks=looks,
-        jobs=jobs,
+        jobs=jobs or 1,
         hours=hours,
         device=device,
         threads=threads,
         precision=precision,
     )
-    before = study_before(folder)
     problem, open_data = find_task(data, task)
     dataset = open_data()
     if before is not None:
@@ -215,14 +228,23 @@ def study(
     elif hours is not None:
         (tell or ignore)(f"--hours {hours:g}: the study has begun and keeps what was chosen")
     if dry_run:
+        from headstart.studies.study import slurm_of
+
         planned = plan(config, folder, dataset)
         cost = cost_of_study(planned, True, measured.of_run, measured.of_pretext)
         done, could_show = len(planned.done), prospects_of(planned, folder)
-        return StudyResult(folder, planned.config, findings, None, done, cost, could_show, proposal)
+        script = None
+        if on == "slurm":
+            executor = slurm_of(planned.config, folder, asked, jobs, checkpoint_seconds, ignore)
+            units = [unit.name for unit in units_of(planned) if not unit.needs]
+            script = executor.script(units) if units else None
+        plan_of = (None, done, cost, could_show, proposal, script)
+        return StudyResult(folder, planned.config, findings, *plan_of)
     from headstart.studies.study import study as run_study
 
     told = (listener or SILENT, tell or ignore)
-    record = run_study(config, folder, *told, jobs, checkpoint_seconds, dataset, on, ray)
+    seconds = checkpoint_seconds
+    record = run_study(config, folder, *told, jobs, seconds, dataset, on, asked, ray)
     return StudyResult(folder, read_study_config(folder / "config.json"), findings, record)
 
 
