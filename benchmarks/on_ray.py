@@ -171,7 +171,8 @@ def main() -> int:
         out / "data", train=12, validation=4, test=5, unlabelled=3, height=32, width=40
     )
     with tempfile.TemporaryDirectory() as folder:
-        cluster = Cluster(initialize_head=True, head_node_args={**NODE, "temp_dir": folder})
+        os.environ["RAY_TMPDIR"] = folder
+        cluster = Cluster(initialize_head=True, head_node_args=NODE)
         cluster.second = cluster.add_node(**NODE)
         record: dict[str, Any] = {"schema": 1, "host": host.host_class(), "ray": ray.__version__}
         record["overhead"] = overhead(out / "units", args.units, cluster.address)

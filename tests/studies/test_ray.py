@@ -52,10 +52,10 @@ def cluster() -> Iterator[Any]:
     quiet = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
     node = {"num_cpus": 1, "include_dashboard": False, "object_store_memory": 80 * 2**20}
     with pytest.MonkeyPatch.context() as patched, tempfile.TemporaryDirectory() as folder:
-        for name, value in quiet.items():
+        for name, value in {**quiet, "RAY_TMPDIR": folder}.items():
             patched.setenv(name, value)
         patched.setattr(ray_constants, "ENABLE_RAY_CLUSTER", False)
-        made = Cluster(initialize_head=True, head_node_args={**node, "temp_dir": folder})
+        made = Cluster(initialize_head=True, head_node_args=node)
         made.second = made.add_node(**node)
         yield made
         made.shutdown()
