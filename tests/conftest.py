@@ -43,7 +43,8 @@ subset.Options._drop_tables_default += ["GDEF", "GPOS", "GSUB"]
 # the end. ``test_rooms.py`` checks the names.
 LONG = (
     "test_docs.py", "studies/test_study.py", "assignment/test_transfer.py",
-    "studies/test_stopping.py", "runs/test_run.py", "exports/test_to_onnx.py", "cli/test_main.py",
+    "studies/test_stopping.py", "studies/test_ray.py", "runs/test_run.py",
+    "exports/test_to_onnx.py", "cli/test_main.py",
     "inference/test_members.py", "test_old_folders.py", "models/test_encoder_unet.py",
     "assignment/test_notebook.py", "tasks/test_segmentation.py", "reports/test_page.py",
     "data/layouts/test_describing.py", "serve/test_browser.py", "studies/test_classifier_study.py",

@@ -40,6 +40,7 @@ from headstart.runs.folder import strangers
 from headstart.runs.run import train
 from headstart.studies.books import without_checkpoints
 from headstart.studies.hours import Measured
+from headstart.studies.places import Place
 from headstart.studies.several_runs import train_runs
 from headstart.studies.study import study
 from headstart.system.devices import CudaDevice
@@ -154,7 +155,15 @@ def _run_parts(
     chosen, tell, (jobs, devices) = set(homework.parts), listener.tell, spread
 
     def run_study(config: StudyConfig, name: str, dataset: Any) -> None:
-        study(config, out / name, listener, tell, jobs, dataset=dataset, devices=devices)
+        study(
+            config,
+            out / name,
+            listener,
+            tell,
+            jobs,
+            dataset=dataset,
+            place=Place(devices=tuple(devices)),
+        )
 
     cache = out / "steplr" / "cache"
     if "1a" in chosen:

@@ -134,16 +134,23 @@ def study(
         None,
         help="Number of runs at a time, each in its own process, spread over the devices. "
         "[default: one for each device that --device lists, as cuda:0,cuda:1; otherwise 1; with "
-        "--on slurm, as many as SLURM starts]",
+        "--on slurm or ray, as many as it starts]",
         min=1,
     ),
-    on: Literal["local", "slurm"] = typer.Option(
-        "local", help="Where to train: local, on this machine; slurm, as jobs of SLURM."
+    on: Literal["local", "slurm", "ray"] = typer.Option(
+        "local",
+        help="Where to train: local, on this machine; slurm, as jobs of SLURM; ray, as tasks of a "
+        "Ray cluster.",
     ),
     slurm: str | None = typer.Option(
         None,
         help="sbatch's options, by their long names: partition=gpu,account=lab,time=2:00:00,mem=8G."
         " With --dry-run, the job script is shown.",
+    ),
+    ray: str | None = typer.Option(
+        None,
+        help="Address of the Ray cluster: auto, or HOST:PORT as 10.0.0.1:6379. [default: start Ray "
+        "on this machine, for this command]",
     ),
     hours: float | None = typer.Option(
         None,
@@ -219,6 +226,7 @@ def study(
             jobs=jobs,
             on=on,
             slurm=slurm,
+            ray=ray,
             hours=hours,
             device=device,
             threads=threads,

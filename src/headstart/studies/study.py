@@ -23,11 +23,11 @@ it. A coordinator that has finished its units takes up those that were added mea
 
 from __future__ import annotations
 
-import functools
+import contextlib
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from headstart.config.methods import start_of_arm
 from headstart.config.records import StudyConfig
@@ -50,23 +50,17 @@ from headstart.studies.coordinator import Coordinator
 from headstart.studies.ensembles import missing, write_ensembles
 from headstart.studies.executor import Executor
 from headstart.studies.ledger import Ledger, read_lines
-from headstart.studies.local import Processes, ThisProcess
+from headstart.studies.places import HERE, Place, executor_of
 from headstart.studies.plan import Plan, plan
-from headstart.studies.slurm import Slurm
 from headstart.studies.status import study_status
 from headstart.studies.units import Unit, units_of
 from headstart.studies.verdicts import Arms
 from headstart.studies.wording import lasting
-from headstart.studies.worker import train_unit
 from headstart.system.attempts import LOG, attempts
 from headstart.system.claims import alone
-from headstart.system.devices import CudaDevice
 from headstart.system.signals import Stopping
 from headstart.tasks.lookup import labelled_task, task_named
 from headstart.training.listener import Listener
-
-On = Literal["local", "slurm"]
-"""Where the units of a study are trained."""
 
 
 def study(
@@ -77,9 +71,7 @@ def study(
     jobs: int | None = None,
     checkpoint_seconds: float = 10.0,
     dataset: Any = None,
-    on: On = "local",
-    slurm: Mapping[str, str] | None = None,
-    devices: Sequence[CudaDevice] = (),
+    place: Place = HERE,
 ) -> dict[str, Any]:
     """Train the runs left in a study, compare the starts, and write ``study.json``.
 
@@ -93,11 +85,7 @@ def study(
             configuration.
         checkpoint_seconds: seconds between checkpoints of a run.
         dataset: result of the task's ``open`` for ``config.data``; opened here by default.
-        on: where to train.
-        slurm: options of ``sbatch``, as [`parse_slurm`][headstart.studies.job_script.parse_slurm]
-            returns them.
-        devices: what several jobs on this machine are spread over; none: they see what this process
-            sees.
+        place: where to train; by default in processes on this machine.
 
     Returns:
         The content of ``study.json``.
@@ -116,52 +104,15 @@ def study(
     if planned.todo:
         labelled_task(planned.config.task).check_labels(planned.dataset, planned.config)
     with Stopping() as stopping:
-        planned = begin(planned, out)
         while True:
-            if on == "slurm":
-                executor: Executor = slurm_of(
-                    planned.config, out, slurm or {}, jobs, checkpoint_seconds, tell
-                )
-            else:
-                spread = (jobs or 1, devices, tell)
-                executor = _executor(planned, out, listener, checkpoint_seconds, *spread)
-            coordinator = _train(planned, out, executor, stopping, tell)
+            # what cannot be had is refused before anything is written
+            args = (planned, out, listener, checkpoint_seconds, tell)
+            with contextlib.closing(executor_of(place, jobs, *args)) as executor:
+                planned = begin(planned, out)
+                coordinator = _train(planned, out, executor, stopping, tell)
             if stopping.asked() or coordinator.progress.failed or not has_grown(planned, out):
                 break
-            planned = begin(planned, out)
         return _end(planned, out, coordinator, stopping)
-
-
-def slurm_of(
-    config: StudyConfig,
-    out: Path,
-    options: Mapping[str, str],
-    jobs: int | None,
-    seconds: float,
-    tell: Callable[[str], None],
-) -> Slurm:
-    """Return the executor that trains a study as jobs of SLURM.
-
-    Raises:
-        HeadstartError: this machine has no SLURM.
-    """
-    return Slurm(out, options, config.threads, config.device == "cuda", jobs, seconds, tell)
-
-
-def _executor(
-    planned: Plan,
-    out: Path,
-    listener: Listener,
-    seconds: float,
-    jobs: int,
-    devices: Sequence[CudaDevice],
-    tell: Callable[[str], None],
-) -> Executor:
-    there = functools.partial(train_unit, study=out, checkpoint_seconds=seconds)
-    if jobs > 1:
-        return Processes(there, jobs, devices, tell)
-    opened = functools.partial(there, dataset=planned.dataset, pictures=planned.pictures)
-    return ThisProcess(functools.partial(opened, logs=False, listener=listener))
 
 
 def _train(

@@ -71,6 +71,7 @@ WANTED = (
     Wanted("imagecodecs", "imagecodecs", "2025.3.30", "tiff"),
     Wanted("tifffile", "tifffile", "2025.3.30", "tiff"),
     Wanted("pydicom", "pydicom", "3", "dicom"),
+    Wanted("ray", "ray", "2.54", "ray"),
 )
 
 

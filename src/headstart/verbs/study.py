@@ -19,6 +19,7 @@ from headstart.errors import Finding, UsageError
 from headstart.studies.costs import Cost, cost_of_study
 from headstart.studies.hours import Measured, proposed, wants_proposal
 from headstart.studies.job_script import asks_for_gpu, parse_slurm
+from headstart.studies.places import Place
 from headstart.studies.plan import plan, prospects_of
 from headstart.studies.proposal import NIGHT, Proposal
 from headstart.studies.units import units_of
@@ -88,8 +89,9 @@ def study(
     drop_leaks: bool = False,
     margin: float | None = None,
     jobs: int | None = None,
-    on: Literal["local", "slurm"] = "local",
+    on: Literal["local", "slurm", "ray"] = "local",
     slurm: str | Mapping[str, str] | None = None,
+    ray: str | None = None,
     hours: float | None = None,
     device: str = "auto",
     threads: int | None = None,
@@ -144,10 +146,12 @@ def study(
             seeds may be added after a look. They cannot change once a study has begun; see
             [`headstart.studies.looks`][].
         jobs: runs at a time, each in its own process; by default one for each device that is named,
-            else one, with SLURM as many as it starts. They are spread over the devices.
+            else one; elsewhere as many as SLURM or Ray starts. They are spread over the devices.
         on: where to train: ``"local"``, in processes on this machine; ``"slurm"``, as jobs of
-            SLURM, which must see the same folders.
+            SLURM, which must see the same folders; ``"ray"``, as tasks of a Ray cluster, the same.
         slurm: options of ``sbatch``: ``"partition=gpu,time=2:00:00"``, or a mapping.
+        ray: address of the Ray cluster, ``"HOST:PORT"`` or ``"auto"``; by default Ray is started on
+            this machine.
         hours: how long a new study may take: what is not given of starts, folds, seeds, size, width
             and steps is chosen to fit. By default that is done for 8 hours, a night, if none of
             these, nor ``labels`` or ``epochs``, is given.
@@ -166,6 +170,9 @@ def study(
         HeadstartError: options or data are wrong, or as
             [`headstart.studies.study.study`][headstart.studies.study.study].
     """
+    if ray is not None and on != "ray":
+        message = f"--ray {ray} is the address of a cluster, but --on is {on}"
+        raise UsageError(Finding("ray-unused", "error", message, "add --on ray"))
     data = Path(data)
     folder = Path(out) if out is not None else Path("studies") / (data.resolve().name or "study")
     names = device_names(device)
@@ -175,7 +182,7 @@ def study(
         message, hint = "--slurm is given, but not --on slurm", "add --on slurm"
         raise UsageError(Finding("bad-slurm", "error", message, hint))
     before = study_before(folder)
-    if on == "slurm" and before is None and threads is None:
+    if on != "local" and before is None and threads is None:
         threads = int(asked.get("cpus-per-task", 1))  # many runs fill the cores of a cluster
     options = StudyOptions(
         task=task,
@@ -232,6 +239,7 @@ def study(
         raise UsageError(Finding("bad-setting", "error", message, hint))
     spreads = on == "local" and config.device == "cuda" and (jobs or 1) > 1
     devices = cuda_devices(names) if spreads else ()
+    place = Place(on, tuple(devices), asked, ray)
     proposal, measured = None, Measured()
     if proposes:
         (tell or ignore)(f"Choosing a study for --hours {hours or NIGHT:g}: timing a few steps")
@@ -243,14 +251,15 @@ def study(
     elif hours is not None:
         (tell or ignore)(f"--hours {hours:g}: the study has begun and keeps what was chosen")
     if dry_run:
-        from headstart.studies.study import slurm_of
+        from headstart.studies.places import slurm_of
 
         planned = plan(config, folder, dataset)
         cost = cost_of_study(planned, True, measured.of_run, measured.of_pretext, timed=here)
         done, could_show = len(planned.done), prospects_of(planned, folder)
         script = None
         if on == "slurm":
-            executor = slurm_of(planned.config, folder, asked, jobs, checkpoint_seconds, ignore)
+            args = (planned.config, folder, checkpoint_seconds, ignore)
+            executor = slurm_of(place, jobs, *args)
             units = [unit.name for unit in units_of(planned) if not unit.needs]
             script = executor.script(units) if units else None
         plan_of = (None, done, cost, could_show, proposal, script, jobs or 1)
@@ -258,7 +267,7 @@ def study(
     from headstart.studies.study import study as run
 
     heard = (listener or SILENT, told)
-    record = run(config, folder, *heard, jobs, checkpoint_seconds, dataset, on, asked, devices)
+    record = run(config, folder, *heard, jobs, checkpoint_seconds, dataset, place)
     return StudyResult(folder, read_study_config(folder / "config.json"), findings, record)
 
 

@@ -1,0 +1,98 @@
+"""Where the units of a study are trained: an executor for each place."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from headstart.config.methods import start_of_arm
+from headstart.config.records import StudyConfig
+from headstart.studies.executor import Executor
+from headstart.studies.local import Processes, ThisProcess
+from headstart.studies.plan import Plan
+from headstart.studies.ray_cluster import RayCluster
+from headstart.studies.slurm import Slurm
+from headstart.studies.worker import train_unit
+from headstart.system.devices import CudaDevice
+from headstart.training.listener import Listener
+
+On = Literal["local", "slurm", "ray"]
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the units of a study are trained.
+
+    Attributes:
+        on: ``"local"``, in processes on this machine; ``"slurm"`` or ``"ray"``.
+        devices: what several processes on this machine are spread over; none: they see what this
+            process sees.
+        slurm: options of ``sbatch``, as [`parse_slurm`][headstart.studies.job_script.parse_slurm]
+            returns them.
+        ray: address of the Ray cluster to join; None: Ray is started on this machine.
+    """
+
+    on: On = "local"
+    devices: tuple[CudaDevice, ...] = ()
+    slurm: Mapping[str, str] = field(default_factory=dict)
+    ray: str | None = None
+
+
+HERE = Place()
+"""Processes on this machine."""
+
+
+def executor_of(
+    place: Place,
+    jobs: int | None,
+    planned: Plan,
+    out: Path,
+    listener: Listener,
+    seconds: float,
+    tell: Callable[[str], None],
+) -> Executor:
+    """Return the executor of a place; a single run at a time is trained in this process.
+
+    Args:
+        place: where to train.
+        jobs: how many runs at a time; None: one, or as many as a cluster starts.
+        planned: plan of the study.
+        out: folder of the study.
+        listener: receives progress events of trainings in this process.
+        seconds: between checkpoints of a run.
+        tell: receives lines about memory, jobs and the like.
+
+    Raises:
+        HeadstartError: there is no such cluster, or it has not what a run asks for.
+    """
+    if place.on == "slurm":
+        return slurm_of(place, jobs, planned.config, out, seconds, tell)
+    there = functools.partial(train_unit, study=out, checkpoint_seconds=seconds)
+    if place.on == "ray":
+        config = planned.config
+        starts = (Path(start_of_arm(arm)) for arm in config.starts)
+        paths = [Path(config.data), *(path for path in starts if path.exists())]
+        return RayCluster(there, out, paths, config.threads, config.device, place.ray, jobs)
+    if jobs is not None and jobs > 1:
+        return Processes(there, jobs, place.devices, tell)
+    opened = functools.partial(there, dataset=planned.dataset, pictures=planned.pictures)
+    return ThisProcess(functools.partial(opened, logs=False, listener=listener))
+
+
+def slurm_of(
+    place: Place,
+    jobs: int | None,
+    config: StudyConfig,
+    out: Path,
+    seconds: float,
+    tell: Callable[[str], None],
+) -> Slurm:
+    """Return the executor that trains a study as jobs of SLURM.
+
+    Raises:
+        HeadstartError: this machine has no SLURM.
+    """
+    return Slurm(out, place.slurm, config.threads, config.device == "cuda", jobs, seconds, tell)
