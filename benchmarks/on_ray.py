@@ -104,7 +104,12 @@ def lost_node(data: Path, folder: Path, cluster: Any) -> dict[str, Any]:
     study_module.train_unit = train_and_note
     began = time.monotonic()
     study_module.study(
-        config, out, SILENT, tell, checkpoint_seconds=0.05, on="ray", ray=cluster.address
+        config,
+        out,
+        SILENT,
+        tell,
+        checkpoint_seconds=0.05,
+        place=Place(on="ray", ray=cluster.address),
     )
     took = time.monotonic() - began
     wrong = [] if contents(out) == contents(whole) else ["other files"]

@@ -153,7 +153,7 @@ def _run_parts(
     """Run the chosen parts in order; yield after each part."""
     frames, pictures, new_pictures = datasets.frames, datasets.pictures, datasets.new_pictures
     chosen, tell, (jobs, devices) = set(homework.parts), listener.tell, spread
-    place = Place(devices=devices)
+    spread_over = Place(devices=devices)
 
     def run_study(config: StudyConfig, name: str, dataset: Any) -> None:
         study(
