@@ -163,7 +163,7 @@ def _run_parts(
             tell,
             jobs,
             dataset=dataset,
-            place=Place(devices=tuple(devices)),
+            place=spread_over,
         )
 
     cache = out / "steplr" / "cache"
