@@ -224,7 +224,7 @@ def main() -> int:
             record["overhead"] = overhead(out / "units", args.units)
             job_script.WORKER = "headstart.studies.worker"
             write_json(out / "slurm.json", record)
-        more = ("--on", "slurm", "--slurm", "time=1")
+        more = ("--on", "slurm", "--slurm", "time=2")
         words = command(data, out / "S", args.pretext_steps, *more)
         record["disturbed"] = disturbed(words, out / "S", cluster, folder)
         record["jobs"] = starts_again()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -133,3 +134,60 @@ def test_errors_of_a_training_as_errors_for_people() -> None:
         found = failure_of(error)
         assert isinstance(found, HeadstartError)
         assert (found.findings[0].code, found.exit_status) == (code, status)
+
+
+@pytest.mark.parametrize(
+    ("when", "outcome", "again"), [("step", "released", True), ("begins", "interrupted", False)]
+)
+def test_before_its_time_limit_a_job_saves_and_starts_again_if_it_got_further(
+    begun: Path, monkeypatch: pytest.MonkeyPatch, when: str, outcome: str, again: bool
+) -> None:
+    """SLURM's signal in the middle of a training, and before its first step."""
+    unit = next(unit for unit in read_units(begun) if not unit.pretext and not unit.needs)
+    asked: list[str] = []
+
+    def near_the_limit(*_: object) -> None:
+        os.kill(os.getpid(), signal.SIGUSR1)
+
+    words = (begun, unit.name, "--executor", "slurm", "--job", "17_3", "--checkpoint-seconds", "0")
+    with monkeypatch.context() as patched:
+        patched.setattr(worker._Lines, when, near_the_limit)
+        patched.setattr("headstart.studies.slurm.start_again", asked.append)
+        assert run_main(patched, *words) == 128 + signal.SIGUSR1
+    assert asked == (["17_3"] if again else [])
+    (attempt,) = attempts(begun, unit.name)
+    assert attempt.ending is not None and attempt.ending.outcome == outcome
+    assert (attempt.ending.code == "time-limit") is not again
+    assert run_main(monkeypatch, *words) == 0 and not attempts(begun, unit.name)
+    assert signal.getsignal(signal.SIGUSR1) == signal.SIG_DFL
+
+
+def test_a_job_that_is_started_again_takes_its_own_claim_over(
+    begun: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its machine was lost, and nobody has waited 90 seconds; another job's claim stays."""
+    unit = next(unit for unit in read_units(begun) if not unit.pretext and not unit.needs)
+    lost = claim(begun, unit.name, "slurm", "17_3")
+    assert lost is not None
+    words = (begun, unit.name, "--executor", "slurm", "--job")
+    assert run_main(monkeypatch, *words, "18_0") == 75
+    assert run_main(monkeypatch, *words, "17_3") == 0
+    assert (begun / unit.name / "scores.json").exists()
+    with pytest.raises(LockedError):
+        lost.check()
+
+
+def test_a_machine_that_does_not_see_the_data_says_so(
+    begun: Path, drawn: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    unit = next(unit for unit in read_units(begun) if not unit.pretext and not unit.needs)
+    hidden = drawn.with_name("hidden")
+    drawn.rename(hidden)
+    try:
+        assert run_main(monkeypatch, begun, unit.name, "--executor", "slurm", "--job", "1_0") == 65
+    finally:
+        hidden.rename(drawn)
+    assert f"there is no {drawn}" in capsys.readouterr().err
+    (attempt,) = attempts(begun, unit.name)
+    assert attempt.ending is not None and attempt.ending.code == "data-not-seen"
+    assert attempt.ending.again  # another machine may see it

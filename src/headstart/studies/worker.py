@@ -41,6 +41,12 @@ from headstart.system.signals import Stopping
 from headstart.training.listener import SILENT, After, Listener, Row, Silent, ignore
 
 CHECKPOINT_SECONDS = 10.0
+_TOO_SHORT = Finding(
+    "time-limit",
+    "error",
+    "its time limit came before there was a new checkpoint",
+    "give each job more time, such as --slurm time=1:00:00",
+)
 
 
 def train_unit(
@@ -183,6 +189,8 @@ def _ending_of(error: BaseException, saved: bool) -> Ending:
             so that a time limit which is too short is not tried for ever.
     """
     if isinstance(error, InterruptedRun):
+        if not saved and error.exit_status == 128 + signal.SIGUSR1:
+            error = InterruptedRun(_TOO_SHORT, signal.SIGUSR1)
         return _said("released" if saved else "interrupted", error, again=True)
     if isinstance(error, LockedError | DiskError | MissingExtraError):
         return Ending("released")  # not because of this unit
@@ -264,9 +272,19 @@ def main() -> None:
         except HeadstartError as error:
             for finding in error.findings:
                 _say(str(finding))
-            if isinstance(error, InterruptedRun) and stopping.signal == signal.SIGUSR1:
+            if stopping.signal == signal.SIGUSR1 and _gave_back(asked.study, asked.unit):
                 _start_again(asked.job)
             sys.exit(error.exit_status)
+
+
+def _gave_back(study: Path, unit: str) -> bool:
+    """Return whether the last attempt was interrupted after it had saved something new.
+
+    A job whose time limit is too short for that is not started again by itself: a coordinator
+    counts it as a failure, and gives up at the third.
+    """
+    last = attempts(study, unit)[-1:]
+    return any(a.ending is not None and a.ending.outcome == "released" for a in last)
 
 
 def _start_again(job: str) -> None:
