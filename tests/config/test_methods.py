@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from headstart.config.methods import crossed, parted
+from headstart.config.methods import Teacher, crossed, parted
 from headstart.config.options import StudyOptions, TrainOptions
-from headstart.config.recipes import CLASSIFIER_DEFAULT, DEFAULT, Teacher
+from headstart.config.recipes import CLASSIFIER_DEFAULT, DEFAULT
 from headstart.config.records import make_study_config
 from headstart.config.resolve import run_config, study_config
 from headstart.errors import UsageError

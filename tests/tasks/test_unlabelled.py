@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from headstart.config.recipes import Recipe, Teacher
+from headstart.config.methods import Teacher
+from headstart.config.recipes import Recipe
 from headstart.config.records import RunConfig
 from headstart.data.drawn.dataset import write_dataset
 from headstart.data.layouts.recognise import open_dataset

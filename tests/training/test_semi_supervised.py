@@ -11,7 +11,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from headstart.config.recipes import DEFAULT, Recipe, Teacher
+from headstart.config.methods import Teacher
+from headstart.config.recipes import DEFAULT, Recipe
 from headstart.data.augmentation import StrongChanges
 from headstart.data.label_map import IGNORE
 from headstart.seeding import key

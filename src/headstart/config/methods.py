@@ -8,7 +8,12 @@ the training is the longer control, by its method: ``scratch``, ``scratch+semi-s
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from headstart.data.augmentation import StrongChanges
+from headstart.data.settings_files import FrozenModel
 
 Method = Literal["supervised", "semi-supervised", "supervised-longer"]
 SUPERVISED, SEMI_SUPERVISED, SUPERVISED_LONGER = METHODS = (
@@ -47,3 +52,23 @@ def crossed(starts: Iterable[str], methods: Iterable[str]) -> tuple[str, ...]:
         for method in methods
         for start in starts
     )
+
+
+class Teacher(FrozenModel):
+    """How a segmentation learns from pictures without labels, too.
+
+    The average of the weights is the teacher; see [`headstart.training.semi_supervised`][].
+
+    Attributes:
+        batch: pictures without labels per step.
+        confidence: the least probability of a class that the network learns from the teacher.
+        weight: of the loss on pictures without labels, beside that on labelled ones.
+        ramp: the share of all steps during which the weight rises from 0.
+        changes: what is done to the pictures that the network sees, and not to the teacher's.
+    """
+
+    batch: Annotated[int, Field(ge=1, le=65536)] = 10
+    confidence: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    weight: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
+    ramp: Annotated[float, Field(ge=0, le=1)] = 0.2
+    changes: StrongChanges = StrongChanges()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, TypeVar
 
-from headstart.config.methods import SEMI_SUPERVISED, SUPERVISED
+from headstart.config.methods import SEMI_SUPERVISED, SUPERVISED, Teacher
 from headstart.config.options import StudyOptions, TrainOptions
 from headstart.config.problems import Problems
 from headstart.config.recipes import (
@@ -13,7 +13,6 @@ from headstart.config.recipes import (
     ClassifierRecipe,
     PretextRecipe,
     Recipe,
-    Teacher,
     Training,
     read_pretext_recipe,
 )

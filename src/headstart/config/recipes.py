@@ -14,7 +14,8 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field, ValidationError, model_validator
 
-from headstart.data.augmentation import Augmentation, StrongChanges
+from headstart.config.methods import Teacher
+from headstart.data.augmentation import Augmentation
 from headstart.data.batches import steps_per_epoch
 from headstart.data.settings_files import FrozenModel, explain, read_settings
 from headstart.errors import DataError, Finding, UsageError
@@ -112,26 +113,6 @@ class Training(FrozenModel):
         more = -(-steps // per_epoch)
         total = None if self.steps is None else self.steps + steps
         return self.model_copy(update={"epochs": self.epochs + more, "steps": total})
-
-
-class Teacher(FrozenModel):
-    """How a segmentation learns from pictures without labels, too.
-
-    The average of the weights is the teacher; see [`headstart.training.semi_supervised`][].
-
-    Attributes:
-        batch: pictures without labels per step.
-        confidence: the least probability of a class that the network learns from the teacher.
-        weight: of the loss on pictures without labels, beside that on labelled ones.
-        ramp: the share of all steps during which the weight rises from 0.
-        changes: what is done to the pictures that the network sees, and not to the teacher's.
-    """
-
-    batch: Annotated[int, Field(ge=1, le=65536)] = 10
-    confidence: Annotated[float, Field(ge=0, lt=1)] = 0.9
-    weight: Positive = 1.0
-    ramp: Annotated[float, Field(ge=0, le=1)] = 0.2
-    changes: StrongChanges = StrongChanges()
 
 
 class Recipe(Training):

@@ -12,10 +12,11 @@ from headstart.config.methods import (
     SEMI_SUPERVISED,
     SUPERVISED,
     SUPERVISED_LONGER,
+    Teacher,
     parted,
     start_of_arm,
 )
-from headstart.config.recipes import ClassifierRecipe, Recipe, Teacher
+from headstart.config.recipes import ClassifierRecipe, Recipe
 from headstart.config.records import (
     PRETEXT_NAMES,
     SCRATCH,

@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from headstart.config.recipes import Recipe, Teacher
+from headstart.config.methods import Teacher
+from headstart.config.recipes import Recipe
 from headstart.config.records import PretextConfig, RunConfig
 from headstart.tasks.class_maps import answer_of, each_class_map, frame_counts
 from headstart.tasks.lookup import task_named

@@ -18,7 +18,7 @@ import torch
 from jaxtyping import Float, Int64, UInt8
 from torch import Tensor, nn
 
-from headstart.config.recipes import Teacher
+from headstart.config.methods import Teacher
 from headstart.data.label_map import IGNORE
 from headstart.data.strong_views import strong_view
 from headstart.seeding import generator
