@@ -28,8 +28,8 @@ from headstart.models.timm_networks import (
     configuration,
     is_timm,
     known_to_timm,
-    name_of_head,
     new_timm,
+    renew_head,
 )
 from headstart.models.tuning import used_weights
 
@@ -128,7 +128,8 @@ def make_network(name: str, num_classes: int) -> tuple[nn.Module, Head]:
 
     The weights come from torch's generator. A linear last layer is replaced by a new one. A network
     that ends in a convolution (SqueezeNet) gets average pooling, flatten, [`Standardise`][] and a
-    linear layer in place of its last part. timm makes its networks with the new layer.
+    linear layer in place of its last part. timm makes its networks with the new layer;
+    its weights are drawn anew.
 
     Raises:
         MissingExtraError: the network is timm's, and timm is not installed.
@@ -137,7 +138,7 @@ def make_network(name: str, num_classes: int) -> tuple[nn.Module, Head]:
     check_network(name)
     if is_timm(name):
         network = new_timm(name, num_classes)
-        return network, Head(name_of_head(network, name))
+        return network, Head(renew_head(network, name))
     network = _new_network(name)
     last = used_weights(network)[-1][-1].rpartition(".")[0]
     layer = network.get_submodule(last)

@@ -13,7 +13,7 @@ from typing import cast
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, fx, nn
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from headstart.errors import Finding, UsageError
@@ -22,6 +22,7 @@ from headstart.models.feature_maps import FeatureScale, graph_encoder, graph_sca
 from headstart.models.timm_networks import is_timm, timm_encoder, timm_features, timm_scales
 from headstart.models.tuning import Tracer
 from headstart.models.unet import LEVELS, UNet, stage
+
 
 @functools.lru_cache(maxsize=8)
 def scales(name: str) -> tuple[FeatureScale, ...]:

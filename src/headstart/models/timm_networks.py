@@ -1,7 +1,7 @@
 """timm's networks, as classifiers and as encoders: ``timm/NAME`` or ``timm/NAME.TAG``.
 
-NAME is timm's name of a network, TAG that of its published weights; without one, timm's default. The
-networks are timm's own modules and keep their tensor names, so a file of weights loads unchanged.
+NAME is timm's name of a network, TAG that of its published weights; without one, timm's default.
+The networks are timm's own modules and keep their tensor names, so its files of weights load.
 """
 
 from __future__ import annotations
@@ -96,8 +96,11 @@ def new_timm(name: str, num_classes: int) -> nn.Module:
     return network
 
 
-def name_of_head(network: Any, name: str) -> str:
-    """Return the name of a timm classifier's last layer.
+def renew_head(network: Any, name: str) -> str:
+    """Draw the weights of a timm classifier's last layer as torch does; return its name.
+
+    timm draws some for 1,000 classes: EfficientNet's with a deviation that depends on the number of
+    classes, so that logits of ten begin at 6, and a linear probe loses a tenth of its accuracy.
 
     Raises:
         UsageError: it has several, as networks trained by distillation do.
@@ -105,6 +108,9 @@ def name_of_head(network: Any, name: str) -> str:
     head = network.get_classifier()
     for found, module in network.named_modules():
         if module is head and not isinstance(head, nn.ModuleList):
+            for layer in head.modules():
+                if isinstance(layer, nn.Linear | nn.Conv2d):
+                    layer.reset_parameters()
             return str(found)
     message = f"{name} has no single last layer, so it cannot be a classifier here"
     hint = "for example --model timm/tf_efficientnet_lite0"
@@ -139,7 +145,7 @@ def timm_scales(name: str) -> tuple[FeatureScale, ...]:
 def timm_features(
     encoder: nn.Module, picture: Float[Tensor, "b 3 h w"], steps: tuple[int, ...]
 ) -> list[Tensor]:
-    """Return the features ``(B, C, H, W)`` of a timm network at these steps, from fine to coarse."""
+    """Return a timm network's features ``(B, C, H, W)`` at these steps, from fine to coarse."""
     features = cast("Any", encoder).forward_intermediates(
         picture, indices=list(steps), intermediates_only=True
     )

@@ -38,7 +38,9 @@ class Tracer(fx.Tracer):
         timm's normalisations contain their activation.
         """
         childless = not any(True for _ in m.children())
-        return childless or isinstance(m, _NORMS) or super().is_leaf_module(m, module_qualified_name)
+        return (
+            childless or isinstance(m, _NORMS) or super().is_leaf_module(m, module_qualified_name)
+        )
 
 
 def _own_weights(network: nn.Module, node: fx.Node) -> tuple[str, ...]:
