@@ -18,6 +18,7 @@ from torch.nn import functional as F
 
 from headstart.errors import Finding, UsageError
 from headstart.models.classifiers import make_network, normalisation, outline, refuse_size
+from headstart.models.depthwise import keep_in_float32
 from headstart.models.feature_maps import FeatureScale, graph_encoder, graph_scales, shapes_of
 from headstart.models.timm_networks import is_timm, timm_encoder, timm_features, timm_scales
 from headstart.models.tuning import Tracer
@@ -86,6 +87,7 @@ class EncoderUNet(nn.Module):
         self.std = nn.Buffer(torch.tensor(std)[:, None, None])
         self.name, features = name, scales(name)
         self.encoder = new_encoder(name)
+        keep_in_float32(self.encoder)
         self.timm_steps = tuple(int(scale.step) for scale in features) if is_timm(name) else ()
         self.norms = nn.ModuleList(nn.BatchNorm2d(scale.channels) for scale in features)
         levels = [(scale.level, scale.channels) for scale in features]

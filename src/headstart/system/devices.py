@@ -11,19 +11,20 @@ DeviceName = Literal["cpu", "cuda"]
 Precision = Literal["float32", "bfloat16"]
 
 
-def pick_precision(device: DeviceName, unet: bool) -> Precision:
+def pick_precision(device: DeviceName, segments: bool) -> Precision:
     """Return the precision to train in: bfloat16 where it was measured to be faster.
 
-    That is on GPUs that multiply it and, for the U-Net, on CPUs that do (AVX-512 BF16, AMX). The
-    choice follows from what the hardware says it has, never from a timing, so that a run can be
-    repeated.
+    That is on GPUs that multiply it and, for networks that segment, on CPUs that do (AVX-512 BF16,
+    AMX). The choice follows from what the hardware says it has, never from a timing, so that a run
+    can be repeated.
 
     Args:
         device: ``"cpu"`` or ``"cuda"``.
-        unet: whether the network is the U-Net; others were not measured on CPUs.
+        segments: whether the network is a U-Net, with an encoder or without; classifiers were not
+            measured on CPUs.
     """
     if device == "cpu":
-        return "bfloat16" if unet and multiplies_bfloat16() else "float32"
+        return "bfloat16" if segments and multiplies_bfloat16() else "float32"
     import torch
 
     native = torch.cuda.is_bf16_supported(including_emulation=False)

@@ -9,7 +9,6 @@ from headstart.config.begun import device_name
 from headstart.config.option_values import AUTO
 from headstart.config.options import Options
 from headstart.config.records import Config, RunConfig
-from headstart.config.task_settings import UNET
 from headstart.data.training_size import ANY_SIZE, longest_side, tile_size
 from headstart.system.devices import pick_device, pick_precision
 
@@ -37,7 +36,7 @@ def on_this_machine(
     device = pick_device(device_name(options.device, before))
     changed: dict[str, Any] = {"device": device}
     if before is None and options.precision is None:
-        changed["precision"] = pick_precision(device, config.model == UNET)
+        changed["precision"] = pick_precision(device, segments=config.width is not None)
     if before is None and options.size in (None, AUTO):
         tiles = config.framing == "tile"  # of pictures at their own size
         size = fitting_size(ANY_SIZE if tiles else longest_side(device)) or config.size
