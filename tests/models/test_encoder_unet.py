@@ -13,12 +13,12 @@ from headstart.exports.graph import _EXAMPLE
 from headstart.models.classifiers import make_network
 from headstart.models.encoder_unet import (
     EncoderUNet,
-    _encoder,
     beside_encoder,
     check_segmenter,
     make_segmenter,
     scales,
 )
+from headstart.models.feature_maps import graph_encoder
 from headstart.models.tuning import Tracer
 from headstart.models.unet import UNet
 
@@ -75,7 +75,7 @@ def test_the_encoder_is_the_classifier_without_its_head(name):
     whole = make_network(name, 2)[0].eval()
     shapes = {n: t.shape for n, t in whole.state_dict().items() if not n.startswith(FAMILIES[name])}
     watched = _Copying(whole, Tracer().trace(whole))
-    encoder = _encoder(whole, scales(name))  # of its own modules: the weights are the same
+    encoder = graph_encoder(whole, scales(name))  # of its own modules: the weights are the same
     assert {n: t.shape for n, t in encoder.state_dict().items()} == shapes
     assert beside_encoder(name) == FAMILIES[name]
     picture = torch.rand(1, 3, 64, 96)

@@ -22,7 +22,9 @@ from headstart.data.framing import Framing
 from headstart.data.task import TaskName
 
 UNET = "unet"
-"""The network that has no published weights; any other name is a classifier of torchvision's."""
+"""The network that has no published weights; any other is a classifier, torchvision's or timm's."""
+TIMM = "timm/"
+"""What the names of timm's networks begin with."""
 
 _Recipe = TypeVar("_Recipe", Recipe, ClassifierRecipe)
 

@@ -101,14 +101,15 @@ class Classifier:
         from headstart.training.features import prepared
         from headstart.training.placement import placed
 
-        size = run.facts.size
+        size, expected = run.facts.size, (run.facts.mean, run.facts.std)
         network = placed(Mirrored(own) if mirror else own, device)
 
         def to_input(pictures: Small) -> Float[Tensor, "b 3 h w"]:
             if len({picture.shape for picture in pictures}) == 1:
-                return prepared(torch.from_numpy(np.stack(pictures)), size, device)
+                together = torch.from_numpy(np.stack(pictures))
+                return prepared(together, size, device, expected=expected)
             alone = (torch.from_numpy(picture[None]) for picture in pictures)
-            return torch.cat([prepared(picture, size, device) for picture in alone])
+            return torch.cat([prepared(p, size, device, expected=expected) for p in alone])
 
         @torch.no_grad()
         def probabilities(pictures: Small) -> Float32[np.ndarray, "n k"]:
@@ -142,17 +143,15 @@ class Classifier:
     @classmethod
     def export_form(cls, run: FinishedRun) -> ExportForm:
         """See the interface; the graph standardises pictures before the network."""
-        from headstart.models.classifiers import MEAN, STD
-
         height, width = run.facts.size
         return ExportForm(
             network=cls.network(run),
             fixed_size=run.facts.size,
             standardises=False,
-            mean=MEAN,
-            std=STD,
+            mean=run.facts.mean,
+            std=run.facts.std,
             input=f"RGB in [0, 1], float32: pictures x 3 x {height} x {width}, any number",
-            normalisation="inside: minus mean, divided by std, by channel (ImageNet's)",
+            normalisation="inside: minus mean, divided by std, by channel",
         )
 
     def predict_pictures(self, frames: Sequence[Frame], root: Path, out: Path) -> Predictions:

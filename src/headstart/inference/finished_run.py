@@ -20,6 +20,7 @@ from headstart.records.run_records import SCORES, WEIGHTS, Record
 from headstart.runs.folder import weights_missing
 
 _Grey = Annotated[int, Field(ge=0, le=255)]
+_Channels = tuple[float, float, float]
 _Colour = Annotated[RGB, Field(strict=False)]
 
 
@@ -37,6 +38,8 @@ class WeightsFacts(Record):
         greys: for a segmentation, the grey level of each class in masks.
         colours: for a segmentation, the colour of each class in masks, if they have colours.
         min_area: for a segmentation, the smallest share of a picture that a class may cover.
+        mean: of a classifier's input, by channel: subtracted from pictures in ``[0, 1]``.
+        std: of a classifier's input: pictures are divided by it next.
     """
 
     task: str = "segmentation"
@@ -49,6 +52,8 @@ class WeightsFacts(Record):
     greys: Annotated[tuple[_Grey, ...], Field(strict=False)] = ()
     colours: Annotated[tuple[_Colour, ...], Field(strict=False)] = ()
     min_area: float = Field(0.0, ge=0, lt=1)
+    mean: Annotated[_Channels, Field(strict=False)] = (0.485, 0.456, 0.406)
+    std: Annotated[_Channels, Field(strict=False)] = (0.229, 0.224, 0.225)
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,9 @@
-"""torchvision's classifiers with a new last layer, and the preparation of their input.
+"""torchvision's and timm's classifiers with a new last layer, and the preparation of their input.
 
-The network is torchvision's own and keeps its tensor names, so weights move in and out unchanged.
-[`prepare`][] gives every picture three channels, the network's size, and ImageNet's mean and
-deviation, whatever the start, so that all starts of a study see the same input.
+The network is the library's own and keeps its tensor names, so weights move in and out unchanged.
+[`prepare`][] gives every picture three channels, the network's size, and the mean and deviation
+that its published weights expect, whatever the start, so that all starts of a study see the same
+input.
 """
 
 from __future__ import annotations
@@ -21,11 +22,23 @@ from torch.nn import functional as F
 
 from headstart.errors import Finding, UsageError
 from headstart.models.standardise import Standardise
+from headstart.models.timm_networks import (
+    PREFIX,
+    check_timm,
+    configuration,
+    is_timm,
+    known_to_timm,
+    new_timm,
+    renew_head,
+)
 from headstart.models.tuning import used_weights
 from headstart.system.devices import moved
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """ImageNet's mean and deviation by channel, used to train all of torchvision's weights."""
+
+Channels = tuple[float, float, float]
+"""A number for each colour channel."""
 
 AS_PUBLISHED: dict[str, dict[str, Any]] = {
     # torchvision's builders use these options when they load published weights
@@ -59,14 +72,21 @@ def check_network(name: str) -> None:
     """Check that a network has this name.
 
     Raises:
+        MissingExtraError: it is timm's, and timm is not installed.
         UsageError: it has none; the hint names the nearest.
     """
+    if is_timm(name):
+        check_timm(name)
+        return
     names = network_names()
     if name in names:
         return
     near = difflib.get_close_matches(name.lower(), names, 3, 0.5)
+    near = [PREFIX + name] if known_to_timm(name) else near
     hint = f"did you mean {' or '.join(near)}?" if near else f"for example {', '.join(_WELL_KNOWN)}"
-    message = f"there is no network {name}; expected one of torchvision's classifiers"
+    message = (
+        f"there is no network {name}; expected one of torchvision's classifiers, or {PREFIX}NAME"
+    )
     raise UsageError(Finding("unknown-network", "error", message, hint))
 
 
@@ -87,17 +107,39 @@ class Head:
     standardise: Standardise | None = None
 
 
+@functools.lru_cache(maxsize=8)
+def normalisation(name: str) -> tuple[Channels, Channels]:
+    """Return the mean and deviation by channel that a network's published weights expect.
+
+    torchvision's expect ImageNet's; timm's say so in their configuration. Where nothing is
+    published, they are ImageNet's.
+
+    >>> normalisation("timm/tf_efficientnet_lite0")
+    ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+    """
+    if not is_timm(name):
+        return MEAN, STD
+    check_timm(name)
+    found = configuration(name)
+    return tuple(found.mean or MEAN), tuple(found.std or STD)
+
+
 def make_network(name: str, num_classes: int) -> tuple[nn.Module, Head]:
     """Return a network with new weights and a new last layer for ``num_classes``.
 
     The weights come from torch's generator. A linear last layer is replaced by a new one. A network
     that ends in a convolution (SqueezeNet) gets average pooling, flatten, [`Standardise`][] and a
-    linear layer in place of its last part.
+    linear layer in place of its last part. timm makes its networks with the new layer;
+    its weights are drawn anew.
 
     Raises:
-        UsageError: the network is unknown.
+        MissingExtraError: the network is timm's, and timm is not installed.
+        UsageError: the network is unknown, or has several last layers.
     """
     check_network(name)
+    if is_timm(name):
+        network = new_timm(name, num_classes)
+        return network, Head(renew_head(network, name))
     network = _new_network(name)
     last = used_weights(network)[-1][-1].rpartition(".")[0]
     layer = network.get_submodule(last)
@@ -188,15 +230,22 @@ def refuse_size(size: tuple[int, int], takes: Callable[[tuple[int, int]], bool],
 
 
 def prepare(
-    images: Float[Tensor, "b c h w"], size: tuple[int, int]
+    images: Float[Tensor, "b c h w"],
+    size: tuple[int, int],
+    expected: tuple[Channels, Channels] = (MEAN, STD),
 ) -> Float[Tensor, "b 3 {size[0]} {size[1]}"]:
     """Return grey or colour pictures in ``[0, 1]`` as the networks expect them.
 
     A grey channel is repeated. Resizing is bilinear, with antialiasing when it shrinks.
+
+    Args:
+        images: the pictures.
+        size: height and width.
+        expected: mean and deviation, see [`normalisation`][].
     """
     mean, std = (  # new_tensor would make the host wait for the device
         moved(torch.tensor(values).to(images.dtype), images.device)[:, None, None]
-        for values in (MEAN, STD)
+        for values in expected
     )
     if images.shape[-2:] != size:
         shrinks = images.shape[-2] > size[0] or images.shape[-1] > size[1]

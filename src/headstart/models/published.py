@@ -1,4 +1,7 @@
-"""Weights that torchvision publishes: downloaded over https, verified by hash, kept on disk."""
+"""Published weights: downloaded over https, verified by hash, kept on disk.
+
+Those of torchvision are fetched here, those of timm in [`headstart.models.hub_weights`][].
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,8 @@ import torch
 
 from headstart.errors import DataError, Finding, UsageError
 from headstart.models.classifiers import check_network
+from headstart.models.hub_weights import fetch_from_hub, hub_at_hand
+from headstart.models.timm_networks import is_timm
 
 
 @dataclass(frozen=True)
@@ -53,6 +58,8 @@ def published(network: str) -> Published:
 
 def at_hand(network: str) -> bool:
     """Return whether the published weights of a network are on this machine; downloads nothing."""
+    if is_timm(network):
+        return hub_at_hand(network)
     try:
         return published(network).path.exists()
     except UsageError:  # none are published
@@ -63,9 +70,12 @@ def fetch_published(network: str) -> Path:
     """Return the file of a network's published weights; download it if need be.
 
     Raises:
+        MissingExtraError: the network is timm's, and timm is not installed.
         UsageError: as [`published`][].
         DataError: the download fails, or the file's hash is wrong.
     """
+    if is_timm(network):
+        return fetch_from_hub(network)
     weights = published(network)
     if not weights.path.exists():
         _download(weights, network)

@@ -22,6 +22,7 @@ from torch import Tensor, fx, nn
 from headstart.errors import Finding, UsageError
 from headstart.models.standardise import Standardise
 
+_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.GroupNorm, nn.LayerNorm)
 _MATRICES = (nn.Linear, nn.Conv2d, nn.MultiheadAttention)
 
 
@@ -32,9 +33,14 @@ class Tracer(fx.Tracer):
     """
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        """Return whether a module is one step of the graph."""
+        """Return whether a module is one step of the graph.
+
+        timm's normalisations contain their activation.
+        """
         childless = not any(True for _ in m.children())
-        return childless or super().is_leaf_module(m, module_qualified_name)
+        return (
+            childless or isinstance(m, _NORMS) or super().is_leaf_module(m, module_qualified_name)
+        )
 
 
 def _own_weights(network: nn.Module, node: fx.Node) -> tuple[str, ...]:

@@ -44,6 +44,7 @@ class MovedTensors(Record):
     adapted: _Names = ()
     fresh: _Names = ()
     unused: _Names = ()
+    prefix: str = ""
 
 
 class StartPictures(Record):

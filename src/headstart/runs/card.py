@@ -235,6 +235,8 @@ def _moved(name: str, start: MovedTensors) -> str:
             shown = ", ".join(f"`{tensor}`" for tensor in tensors[:_SHOWN])
             more = f" and {len(tensors) - _SHOWN} more" if len(tensors) > _SHOWN else ""
             parts.append(f"{len(tensors)} {words} ({shown}{more})")
+    if start.prefix:
+        parts.append(f"names without the prefix `{start.prefix}`")
     return f"{quoted(name)}: {', '.join(parts)}."
 
 

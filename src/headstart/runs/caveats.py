@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from headstart.config.records import IMAGENET, PRETEXT_NAMES, SCRATCH, RunConfig
+from headstart.config.task_settings import TIMM
 from headstart.data.checks.leaks import Overlap
 from headstart.data.pictures.duplicates import NEAR
 from headstart.records.run_records import Environment, StartPictures, UnlabelledPictures
@@ -65,6 +66,8 @@ def _start(config: RunConfig, pictures: StartPictures | None, split: str) -> str
     """Say whether the start was trained on scored pictures; None for new weights."""
     if config.start == SCRATCH:
         return None
+    if config.start == IMAGENET and config.model.startswith(TIMM):  # not all of ImageNet
+        return "The pictures that trained the published weights were not compared with these."
     if config.start == IMAGENET:
         return "The start was trained on ImageNet; its pictures were not compared with these."
     if pictures is None or not pictures.same_data or split not in pictures.compared_with:

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any
 
 from headstart.config.records import PretextConfig, RunConfig
+from headstart.config.task_settings import TIMM
 from headstart.errors import DataError, Finding
 from headstart.records.run_records import ENVIRONMENT, METRICS, TIMING, path_from, read_environment
 from headstart.records.vouching import mend_lines
@@ -106,13 +107,14 @@ def version_of(package: str) -> str:
         return "not installed"
 
 
-def environment(device: str) -> dict[str, Any]:
+def environment(device: str, *more: str) -> dict[str, Any]:
     """Return versions and hardware for ``environment.json``.
 
     Args:
         device: ``"cpu"``, ``"cuda"`` or ``"mps"``.
+        more: packages that take part beside the usual ones.
     """
-    packages = ("headstart", "torch", "torchvision", "numpy", "pillow")
+    packages = (*more, "headstart", "torch", "torchvision", "numpy", "pillow")
     return {
         "versions": {"python": platform.python_version(), **{p: version_of(p) for p in packages}},
         "system": platform.system(),
@@ -187,7 +189,8 @@ def record_environment(
     path = out / ENVIRONMENT
     if path.exists():
         refuse_changed_data(out, read_environment(out).data, data)
-    hardware = {**environment(config.device), **_where(config, executor)}
+    library = ("timm",) if config.model.startswith(TIMM) else ()
+    hardware = {**environment(config.device, *library), **_where(config, executor)}
     record = {**hardware, "threads": config.threads, "data": data}
     if (data_path := path_from(out, config.data)) is not None:
         record["data_path"] = data_path

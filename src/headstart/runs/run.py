@@ -118,6 +118,8 @@ def train(
             write_json(out / name, record)
         data, facts = dict(prepared.data), dict(prepared.facts)
         if moved is not None:
+            for finding in moved.findings:
+                listener.finding(finding)
             facts = {"start": moved.to_json(), **facts}
             if moved.weights_sha256 is not None:
                 data["start"] = moved.weights_sha256

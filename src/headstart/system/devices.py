@@ -71,19 +71,20 @@ def device_names(text: str) -> tuple[str, ...]:
     return names
 
 
-def pick_precision(device: DeviceName, unet: bool) -> Precision:
+def pick_precision(device: DeviceName, segments: bool) -> Precision:
     """Return the precision to train in: bfloat16 where it was measured to be faster.
 
-    That is on NVIDIA's GPUs that multiply it and, for the U-Net, on CPUs that do (AVX-512 BF16,
-    AMX). The choice follows from what the hardware says it has, never from a timing, so that a run
-    can be repeated.
+    That is on NVIDIA's GPUs that multiply it and, for networks that segment, on CPUs that do
+    (AVX-512 BF16, AMX). The choice follows from what the hardware says it has, never from a timing,
+    so that a run can be repeated.
 
     Args:
         device: ``"cpu"``, ``"cuda"`` or ``"mps"``.
-        unet: whether the network is the U-Net; others were not measured on CPUs.
+        segments: whether the network is a U-Net, with an encoder or without; classifiers were not
+            measured on CPUs.
     """
     if device == "cpu":
-        return "bfloat16" if unet and multiplies_bfloat16() else "float32"
+        return "bfloat16" if segments and multiplies_bfloat16() else "float32"
     if device == "mps":
         return "float32"
     import torch

@@ -68,6 +68,7 @@ WANTED = (
     Wanted("onnxscript", "onnxscript", "0.5", "onnx"),
     Wanted("fastapi", "fastapi", "0.130", "serve"),
     Wanted("uvicorn", "uvicorn", "0.40", "serve"),
+    Wanted("timm", "timm", "1.0.31", "timm"),
     Wanted("imagecodecs", "imagecodecs", "2025.3.30", "tiff"),
     Wanted("tifffile", "tifffile", "2025.3.30", "tiff"),
     Wanted("pydicom", "pydicom", "3", "dicom"),

@@ -26,8 +26,9 @@ from headstart.data.labelled_pictures import Labelled, read_labelled_pictures
 from headstart.data.layouts.class_dataset import ClassDataset, pooled
 from headstart.data.layouts.dataset import LABELLED
 from headstart.errors import DataError, Finding
-from headstart.models.classifiers import MEAN, STD, make_network
+from headstart.models.classifiers import make_network, normalisation
 from headstart.models.standardise import Standardise
+from headstart.models.timm_networks import is_timm
 from headstart.models.tuning import FrozenPart, SplitNetwork, cut, trained_weights
 from headstart.plots import curves
 from headstart.records.calibration import CALIBRATION, to_json
@@ -137,8 +138,8 @@ def prepare(config: RunConfig, dataset: ClassDataset, cache: Path) -> Prepared:
             "model": config.model,
             "size": config.size,
             "names": names,
-            "mean": MEAN,
-            "std": STD,
+            "mean": normalisation(config.model)[0],
+            "std": normalisation(config.model)[1],
         },
         network=network,
         stages=stages,
@@ -201,7 +202,8 @@ def _standardise(
         features = _inputs(frozen, budget, config, cache)[torch.from_numpy(sample)]
     else:
         images = torch.from_numpy(budget.images[sample])
-        batches = compute(frozen, images, config.size, device, in_bfloat16(config))
+        args = (config.size, device, in_bfloat16(config), normalisation(config.model))
+        batches = compute(frozen, images, *args)
         features = torch.cat(list(batches))
     standardise.set(features.to(device))
 
@@ -213,14 +215,14 @@ def _inputs(frozen: nn.Module | None, data: Labelled, config: RunConfig, cache: 
     content = hashlib.sha256(data.digest.encode() + "\n".join(data.names).encode())
     device = torch.device(config.device)
     args = (np.ascontiguousarray(data.images), content.hexdigest(), config.size, device, cache)
-    return cached_features(frozen, *args, in_bfloat16(config))
+    return cached_features(frozen, *args, in_bfloat16(config), normalisation(config.model))
 
 
 def _on_device(part: Tensor, config: RunConfig) -> Tensor:
     """Move a batch of inputs to the device; pictures are resized and normalised there."""
     device = torch.device(config.device)
     if part.dtype == torch.uint8:
-        return prepared(part, config.size, device)
+        return prepared(part, config.size, device, expected=normalisation(config.model))
     return moved(part, device)
 
 
@@ -266,7 +268,8 @@ def picture_batches(
         if augmentation is None:
             return _on_device(part, config), rows(labels, indices)
         rng = generator(config.seed, "augment", step)
-        return prepared(part, size, device, augmentation, rng), rows(labels, indices)
+        expected = normalisation(config.model)
+        return prepared(part, size, device, augmentation, rng, expected), rows(labels, indices)
 
     def loss(logits: Tensor, target: Tensor) -> Tensor:
         return F.cross_entropy(logits.float(), target, label_smoothing=recipe.smoothing)
@@ -325,11 +328,12 @@ def _card_facts(
 ) -> CardFacts:
     code = classifier_code(config.model, network, config.size, dataset.names)
     head = "; the head's names are headstart's" if "BatchNorm1d" in code else ""
+    library = "timm" if is_timm(config.model) else "torchvision"
     height, width = config.size
     usage = (
-        f"The tensors in `weights.safetensors` have torchvision's names{head}. The input is an RGB "
-        f"picture in [0, 1], resized to {height}x{width} and normalised with ImageNet's mean and "
-        f"standard deviation:\n\n"
+        f"The tensors in `weights.safetensors` have {library}'s names{head}. The input is an RGB "
+        f"picture in [0, 1], resized to {height}x{width} and normalised with the mean and "
+        f"standard deviation that the network's published weights expect:\n\n"
         f"```python\n{code}```"
     )
     return CardFacts(

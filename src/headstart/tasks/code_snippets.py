@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from torch import nn
 
 from headstart.data.framing import Framing
-from headstart.models.classifiers import AS_PUBLISHED, MEAN, STD
+from headstart.models.classifiers import AS_PUBLISHED, normalisation
 from headstart.models.standardise import Standardise
+from headstart.models.timm_networks import PREFIX, is_timm
 
 _ONNX = """\
 import numpy as np
@@ -91,11 +92,11 @@ import numpy as np
 import torch
 from PIL import Image
 from safetensors.torch import load_file
-from torchvision import models
+{library}
 
 classes = {classes}
 weights = load_file("weights.safetensors")
-network = models.get_model("{model}", weights=None, num_classes={count}{settings})
+network = {network}
 {head}network.load_state_dict({weights})
 network.eval()
 picture = Image.open("picture.png").convert("RGB")
@@ -160,7 +161,7 @@ def classifier_code(
     """Return Python code that classifies ``picture.png`` with ``weights.safetensors``.
 
     Args:
-        model: torchvision's name of the network.
+        model: the name of the network.
         network: the network with its trained head.
         size: height and width of the network's input.
         names: names of the classes.
@@ -173,17 +174,24 @@ def classifier_code(
         if isinstance(module, Standardise):
             part, channels = name.rpartition(".")[0], len(module.mean)
             head = _HEAD.format(part=part, name=name, channels=channels, count=len(names))
+    mean, std = normalisation(model)
+    if is_timm(model):
+        library, made = "import timm", f'timm.create_model("{model.removeprefix(PREFIX)}"'
+    else:
+        library, made = "from torchvision import models", f'models.get_model("{model}"'
+        settings = {"weights": None, **settings}
+    settings["num_classes"] = len(names)
+    options = "".join(f", {key}={value}" for key, value in settings.items())
     return _CLASSIFIER.format(
         classes=_list(names),
-        model=model,
-        count=len(names),
-        settings="".join(f", {key}={value}" for key, value in settings.items()),
+        library=library,
+        network=f"{made}{options})",
         head=head + (_VERSIONS if model.startswith("mnasnet") else ""),
         weights="own" if model.startswith("mnasnet") else "weights",
         height=size[0],
         width=size[1],
-        mean=list(MEAN),
-        std=list(STD),
+        mean=list(mean),
+        std=list(std),
     )
 
 

@@ -23,7 +23,7 @@ from headstart.data.layouts.class_dataset import ClassDataset
 from headstart.data.layouts.class_dataset import pooled as pooled_classes
 from headstart.data.layouts.dataset import LABELLED, Dataset, pooled
 from headstart.models.averaged import Averaged
-from headstart.models.classifiers import make_network, versioned
+from headstart.models.classifiers import make_network, normalisation, versioned
 from headstart.models.encoder_unet import make_segmenter
 from headstart.records.calibration import CALIBRATION, to_json
 from headstart.records.run_records import WEIGHTS
@@ -177,8 +177,9 @@ def _classify_out_of_fold(
 
 def _logits(network: nn.Module, images: Tensor, config: RunConfig) -> Float32[Tensor, "n k"]:
     parts = (images[i : i + _BATCH] for i in range(0, len(images), _BATCH))
-    device = torch.device(config.device)
-    return torch.cat([network(prepared(part, config.size, device)).cpu() for part in parts])
+    device, expected = torch.device(config.device), normalisation(config.model)
+    batches = (prepared(part, config.size, device, expected=expected) for part in parts)
+    return torch.cat([network(batch).cpu() for batch in batches])
 
 
 def _folds(runs: Sequence[Path]) -> list[Path]:

@@ -15,12 +15,13 @@ from torch import Tensor, nn
 from headstart.data.augmentation import Augmentation
 from headstart.data.cache import cached, open_array, write_array
 from headstart.data.transforms import augment_image
-from headstart.models.classifiers import prepare
+from headstart.models.classifiers import MEAN, STD, Channels, prepare
 from headstart.models.tuning import FrozenPart
 from headstart.training.placement import to_input
 
 _VERSION = 2  # cache format; raise it when preparation or storage changes
 _BATCH = 64
+IMAGENET = (MEAN, STD)
 
 
 def prepared(
@@ -29,12 +30,16 @@ def prepared(
     device: torch.device,
     augmentation: Augmentation | None = None,
     rng: np.random.Generator | None = None,
+    expected: tuple[Channels, Channels] = IMAGENET,
 ) -> Float[Tensor, "b 3 h2 w2"]:
-    """Return a batch as input of a classifier: augmented first, then resized to ``size``."""
+    """Return a batch as input of a classifier: augmented first, then resized to ``size``.
+
+    ``expected`` are mean and deviation, see [`headstart.models.classifiers.normalisation`][].
+    """
     batch = to_input(images, device)
     if augmentation is not None and rng is not None:
         batch = augment_image(batch.expand(-1, 3, -1, -1), augmentation, rng)
-    return prepare(batch, size)
+    return prepare(batch, size, expected)
 
 
 @torch.no_grad()
@@ -44,11 +49,12 @@ def compute(
     size: tuple[int, int],
     device: torch.device,
     half: bool = False,
+    expected: tuple[Channels, Channels] = IMAGENET,
 ) -> Iterator[Float[Tensor, "b f"]]:
     """Yield the features of the pictures batch by batch, on the CPU; ``half``: in bfloat16."""
     frozen.eval()
     for start in range(0, len(images), _BATCH):
-        batch = prepared(images[start : start + _BATCH], size, device)
+        batch = prepared(images[start : start + _BATCH], size, device, expected=expected)
         with torch.autocast(device.type, torch.bfloat16, enabled=half):
             features = frozen(batch)
         yield features.float().cpu()
@@ -62,6 +68,7 @@ def cached_features(
     device: torch.device,
     cache: Path,
     half: bool = False,
+    expected: tuple[Channels, Channels] = IMAGENET,
 ) -> Float[Tensor, "n f"]:
     """Return the features of all pictures; computed once, then read from ``cache``.
 
@@ -75,14 +82,17 @@ def cached_features(
         device: device to compute on.
         cache: a folder inside the output folder.
         half: whether to multiply in bfloat16.
+        expected: mean and deviation of the network's input.
 
     Raises:
         DiskError: the cache cannot be written.
     """
     made_from = [_VERSION, content, size, device.type, half, hash_of(frozen)]
+    if expected != IMAGENET:  # older caches had no other
+        made_from.append(expected)
 
     def make(folder: Path) -> None:
-        batches = compute(frozen, torch.from_numpy(images), size, device, half)
+        batches = compute(frozen, torch.from_numpy(images), size, device, half, expected)
         first = next(batches)
         parts = (batch.numpy().tobytes() for batch in itertools.chain([first], batches))
         write_array(folder / "features.npy", "<f4", (len(images), first.shape[1]), parts)

@@ -31,6 +31,7 @@ from headstart.models.encoder_unet import EncoderUNet, beside_encoder
 from headstart.models.unet import UNet
 from headstart.records.run_records import WEIGHTS
 from headstart.records.vouching import content_of, holds_run, read_record
+from headstart.training.wrappers import unwrapped, wrapper_of
 
 _NOT_WEIGHTS = ("mean", "std")
 _WRAPPERS = ("state_dict", "model_state_dict", "model")
@@ -67,6 +68,7 @@ class Moved:
             colour), in the network's order.
         fresh: tensors of the network that stay new, in the network's order.
         unused: tensors of the source that were not copied, sorted.
+        prefix: of a wrapper, taken off the names of the source; empty if there was none.
     """
 
     name: str
@@ -75,10 +77,20 @@ class Moved:
     adapted: tuple[str, ...] = ()
     fresh: tuple[str, ...] = ()
     unused: tuple[str, ...] = ()
+    prefix: str = ""
 
     def to_json(self) -> dict[str, Any]:
-        """Return the attributes as a dict, with names as lists."""
-        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
+        """Return the attributes as a dict, with names as lists; without an empty prefix."""
+        content = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
+        return content if self.prefix else {k: v for k, v in content.items() if k != "prefix"}
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """What a user should know about the names in the source."""
+        if not self.prefix:
+            return ()
+        message = f"the prefix {self.prefix} was taken off the tensors' names in {self.name}"
+        return (Finding("prefix-taken-off", "info", message),)
 
     def __str__(self) -> str:
         if self.weights_sha256 is None:
@@ -95,7 +107,7 @@ def _few(names: Sequence[str]) -> str:
 
 
 def read_source(path: Path, name: str) -> Source:
-    """Read weights from a safetensors file, or from a ``.pth`` or ``.pt`` file of weights only.
+    """Read weights from a safetensors file, or a ``.pth``, ``.pt`` or ``.ckpt`` of weights only.
 
     Args:
         path: the file.
@@ -111,16 +123,16 @@ def read_source(path: Path, name: str) -> Source:
     of_run = path.name == WEIGHTS and holds_run(path.parent)
     content = read_record(path.parent, path.name) if of_run else content_of(path)
     digest = hashlib.sha256(content).hexdigest()
-    if path.suffix in (".pth", ".pt"):
+    if path.suffix in (".pth", ".pt", ".ckpt"):
         return Source(name, _read_pickled(content, path), None, digest)
     try:
         weights = load_safetensors(content)
         header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
     except (SafetensorError, ValueError):
         message = f"the start {path} is damaged, or is not a safetensors file"
-        hint = "give a .safetensors file, or a .pth or .pt file with weights only"
+        hint = "give a .safetensors file, or a .pth, .pt or .ckpt file with weights only"
         raise DataError(Finding("bad-weights", "error", message, hint)) from None
-    return Source(name, _plain_names(weights), _classes(header, path), digest)
+    return Source(name, _present_names(weights), _classes(header, path), digest)
 
 
 def _classes(header: dict[str, Any], path: Path) -> tuple[str, ...] | None:
@@ -152,7 +164,7 @@ def _read_pickled(content: bytes, path: Path) -> dict[str, Tensor]:
     if not only_tensors or not content_read:
         message = f"the start {path} does not hold named tensors, dense and of real numbers"
         raise DataError(Finding("bad-weights", "error", message, hint))
-    return _plain_names(content_read)
+    return _present_names(content_read)
 
 
 def _reason(error: Exception) -> str:
@@ -173,12 +185,9 @@ def _plain(tensor: Tensor) -> bool:
     return dense and not (tensor.is_quantized or tensor.is_complex())
 
 
-def _plain_names(weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Strip the prefix of DataParallel from names, and convert old DenseNet names."""
-    weights = {_OLD_DENSENET.sub(r"\1\2", name): t for name, t in weights.items()}
-    if weights and all(name.startswith("module.") for name in weights):
-        return {name.removeprefix("module."): t for name, t in weights.items()}
-    return weights
+def _present_names(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Convert the names of an old DenseNet."""
+    return {_OLD_DENSENET.sub(r"\1\2", name): t for name, t in weights.items()}
 
 
 def move(
@@ -189,6 +198,8 @@ def move(
     whole: bool = False,
 ) -> Moved:
     """Copy a source's weights into ``model``, by name and shape.
+
+    The prefix of a wrapper is taken off first, see [`headstart.training.wrappers`][].
 
     Args:
         model: network with new weights; changed in place.
@@ -202,16 +213,20 @@ def move(
 
     Raises:
         DataError: no tensor fits, a tensor outside the head has another shape, a value is not
-            finite, or, with ``whole``, a tensor has no counterpart. The model is unchanged.
+            finite, the source's names have a prefix that others lack, or, with ``whole``, a tensor
+            has no counterpart. The model is unchanged.
     """
     own = {n: t for n, t in model.state_dict().items() if n not in _NOT_WEIGHTS}
+    beside_head = [name for name in own if not name.startswith(head)]
+    weights, prefix = unwrapped(source.weights, beside_head, source.name)
+    source = replace(source, weights=dict(weights))
     same_head = source.classes is None or source.classes == classes
     head_fits = same_head and all(
         name in source.weights and source.weights[name].shape == tensor.shape
         for name, tensor in own.items()
         if name.startswith(head)
     )
-    report = Moved(source.name, source.sha256)
+    report = Moved(source.name, source.sha256, prefix=prefix)
     taken: dict[str, Tensor] = {}
     wrong, missing = [], []
     for name, tensor in own.items():
@@ -267,7 +282,7 @@ def start_of(model: UNet | EncoderUNet, source: Source, classes: tuple[str, ...]
     """Copy a source's weights into a segmentation network.
 
     The source is a segmentation network or, for a network with an encoder, the classifier that
-    serves as the encoder, with torchvision's names; then all but the classifier's head is copied.
+    serves as the encoder, with its library's names; then all but the classifier's head is copied.
 
     Args:
         model: network with new weights; changed in place.
@@ -279,7 +294,8 @@ def start_of(model: UNet | EncoderUNet, source: Source, classes: tuple[str, ...]
     """
     if not isinstance(model, EncoderUNet):
         return move(model, source, classes)
-    if any(name.startswith(_ENCODER) for name in source.weights):
+    decoder = [n for n in model.state_dict() if not n.startswith((_ENCODER, *_NOT_WEIGHTS))]
+    if wrapper_of(source.weights, decoder) is not None:
         # whole: other networks of the family share some names and shapes
         return move(model, source, classes, whole=True)
     report = move(model.encoder, source, (), beside_encoder(model.name), whole=True)
@@ -287,7 +303,6 @@ def start_of(model: UNet | EncoderUNet, source: Source, classes: tuple[str, ...]
         tuple(_ENCODER + name for name in names)
         for names in (report.moved, report.adapted, report.fresh)
     )
-    decoder = (n for n in model.state_dict() if not n.startswith((_ENCODER, *_NOT_WEIGHTS)))
     return replace(report, moved=moved, adapted=adapted, fresh=(*fresh, *decoder))
 
 

@@ -10,7 +10,6 @@ from headstart.config.begun import device_name
 from headstart.config.option_values import AUTO
 from headstart.config.options import Options
 from headstart.config.records import Config, RunConfig
-from headstart.config.task_settings import UNET
 from headstart.data.training_size import ANY_SIZE, longest_side, tile_size
 from headstart.errors import Finding, UsageError
 from headstart.system.devices import device_of_jobs, has_cuda, pick_device, pick_precision
@@ -65,7 +64,7 @@ def on_this_machine(
                 "older ones give --precision float32"
             )
         else:
-            changed["precision"] = pick_precision(device, config.model == UNET)
+            changed["precision"] = pick_precision(device, segments=config.width is not None)
     if before is None and options.size in (None, AUTO):
         tiles = config.framing == "tile"  # of pictures at their own size
         size = fitting_size(ANY_SIZE if tiles else longest_side(device)) or config.size

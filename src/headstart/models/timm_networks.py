@@ -1,0 +1,184 @@
+"""timm's networks, as classifiers and as encoders: ``timm/NAME`` or ``timm/NAME.TAG``.
+
+NAME is timm's name of a network, TAG that of its published weights; without one, timm's default.
+The networks are timm's own modules and keep their tensor names, so its files of weights load.
+"""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import importlib.util
+import math
+from typing import Any, cast
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from headstart.errors import Finding, UsageError
+from headstart.models.feature_maps import MIN_SCALES, FeatureScale, not_an_encoder
+from headstart.system.packages import require
+
+PREFIX = "timm/"
+_SIDE = 224  # of the input, where the network's configuration has none
+
+
+def is_timm(name: str) -> bool:
+    """Return whether a network is meant to be one of timm's.
+
+    >>> is_timm("timm/resnet10t"), is_timm("resnet18")
+    (True, False)
+    """
+    return name.startswith(PREFIX)
+
+
+def known_to_timm(name: str) -> bool:
+    """Return whether timm is installed and has a network of this name, given without prefix."""
+    if importlib.util.find_spec("timm") is None:
+        return False
+    import timm
+
+    return bool(timm.is_model(name)) and ":" not in name
+
+
+def check_timm(name: str) -> None:
+    """Check that timm is installed and has this network and, if one is named, these weights.
+
+    Raises:
+        MissingExtraError: timm is not installed.
+        UsageError: timm has no such network, or no weights with this tag; the hint names the
+            nearest.
+    """
+    require("timm", "timm")
+    import timm
+
+    own = name.removeprefix(PREFIX)
+    network, _, tag = own.partition(".")
+    if network not in timm.list_models():
+        near = difflib.get_close_matches(network.lower(), timm.list_models(), 3, 0.5)
+        message, known = f"there is no network {name}; expected one of timm's", near
+    elif tag and own not in timm.list_pretrained(f"{network}.*"):
+        message, known = (
+            f"timm has no weights {tag} of {network}",
+            timm.list_pretrained(f"{network}.*"),
+        )
+    else:
+        return
+    for_example = "for example timm/tf_efficientnet_lite0, timm/convnext_tiny"
+    meant = " or ".join(PREFIX + n for n in known[:3])
+    hint = f"did you mean {meant}?" if known else for_example
+    raise UsageError(Finding("unknown-network", "error", message, hint))
+
+
+def configuration(name: str) -> Any:
+    """Return what timm says of a network's published weights (its ``PretrainedCfg``).
+
+    It is an empty one where nothing is published.
+    """
+    from timm.models import PretrainedCfg, get_pretrained_cfg
+
+    return get_pretrained_cfg(name.removeprefix(PREFIX)) or PretrainedCfg()
+
+
+def new_timm(name: str, num_classes: int) -> nn.Module:
+    """Return one of timm's networks with new weights and a last layer for ``num_classes``.
+
+    Raises:
+        MissingExtraError, UsageError: as [`check_timm`][].
+    """
+    check_timm(name)
+    import timm
+
+    network: nn.Module = timm.create_model(
+        name.removeprefix(PREFIX), pretrained=False, num_classes=num_classes
+    )
+    return network
+
+
+def renew_head(network: Any, name: str) -> str:
+    """Draw the weights of a timm classifier's last layer as torch does; return its name.
+
+    timm draws some for 1,000 classes: EfficientNet's with a deviation that depends on the number of
+    classes, so that logits of ten begin at 6, and a linear probe loses a tenth of its accuracy.
+
+    Raises:
+        UsageError: it has several, as networks trained by distillation do.
+    """
+    head = network.get_classifier()
+    for found, module in network.named_modules():
+        if module is head and not isinstance(head, nn.ModuleList):
+            for layer in head.modules():
+                if isinstance(layer, nn.Linear | nn.Conv2d):
+                    layer.reset_parameters()
+            return str(found)
+    message = f"{name} has no single last layer, so it cannot be a classifier here"
+    hint = "for example --model timm/tf_efficientnet_lite0"
+    raise UsageError(Finding("not-a-classifier", "error", message, hint))
+
+
+@functools.lru_cache(maxsize=8)
+def timm_scales(name: str) -> tuple[FeatureScale, ...]:
+    """Return the last features of a timm network at each scale, from fine to coarse.
+
+    The scales are those that timm names (``feature_info``). The step is its number in them.
+
+    Raises:
+        MissingExtraError, UsageError: as [`check_timm`][]; or the network has fewer than three
+            scales, as plain vision transformers have.
+
+    >>> [(s.level, s.channels) for s in timm_scales("timm/tf_efficientnet_lite0")]
+    [(1, 16), (2, 24), (3, 40), (4, 112), (5, 320)]
+    """
+    with torch.random.fork_rng(devices=[]), torch.device("meta"):
+        network: Any = new_timm(name, 2)
+    by_level: dict[int, FeatureScale] = {}
+    if hasattr(network, "forward_intermediates"):
+        for step, of_step in enumerate(network.feature_info):
+            level = round(math.log2(of_step["reduction"]))
+            by_level[level] = FeatureScale(str(step), level, of_step["num_chs"])
+    if len(by_level) < MIN_SCALES:
+        raise not_an_encoder(name, "timm/tf_efficientnet_lite0")
+    return tuple(by_level[level] for level in sorted(by_level))
+
+
+def timm_features(
+    encoder: nn.Module, picture: Float[Tensor, "b 3 h w"], steps: tuple[int, ...]
+) -> list[Tensor]:
+    """Return a timm network's features ``(B, C, H, W)`` at these steps, from fine to coarse."""
+    features = cast("Any", encoder).forward_intermediates(
+        picture, indices=list(steps), intermediates_only=True
+    )
+    return cast("list[Tensor]", features)
+
+
+def timm_encoder(name: str) -> nn.Module:
+    """Return one of timm's networks with new weights, without the layers after its last features.
+
+    Raises:
+        MissingExtraError, UsageError: as [`timm_scales`][].
+    """
+    network = new_timm(name, 2)
+    for unused in _after_features(name):
+        setattr(network, unused, nn.Identity())
+    return network
+
+
+@functools.lru_cache(maxsize=8)
+def _after_features(name: str) -> tuple[str, ...]:
+    """Return the names of a network's parts that none of its features need.
+
+    timm's own ``prune_intermediate_layers`` leaves some, for example EfficientNet's ``conv_head``.
+    """
+    steps = tuple(int(scale.step) for scale in timm_scales(name))
+    with torch.random.fork_rng(devices=[]), torch.device("meta"):
+        network = new_timm(name, 2).eval()
+    used: set[str] = set()
+    for part, child in network.named_children():
+        for module in child.modules():
+            module.register_forward_pre_hook(lambda _m, _args, part=part: used.add(part))
+    side = (configuration(name).input_size or (3, _SIDE, _SIDE))[1:]
+    with torch.no_grad():
+        timm_features(network, torch.empty(1, 3, *side, device="meta"), steps)
+    weights = {n.partition(".")[0] for n in network.state_dict()}
+    return tuple(p for p, _ in network.named_children() if p not in used and p in weights)
