@@ -174,7 +174,7 @@ def pad_statically(encoder: nn.Module) -> bool:
     found = False
     for module in encoder.modules():
         if type(module).__name__ == "Conv2dSame" and cast("Any", module).stride == (2, 2):
-            module.forward = functools.partial(_convolve_even, module)
+            module.forward = functools.partial(_convolve_even, cast("nn.Conv2d", module))
             found = True
     return found
 

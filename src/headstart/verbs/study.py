@@ -103,8 +103,8 @@ def study(
     Args:
         data: the dataset's folder.
         task: what to learn; by default segmentation if the data have masks.
-        model: ``"unet"``, or a classifier, torchvision's or ``timm/NAME``; for segmentation it becomes the
-            encoder.
+        model: ``"unet"``, or a classifier, torchvision's or ``timm/NAME``; for segmentation it
+            becomes the encoder.
         starts: the starts to compare, in a sequence or in a text with commas.
         against: the start that the others are compared with; by default ``"scratch"``, else the
             first.
