@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import sys
 
 import pytest
@@ -142,3 +143,38 @@ def test_without_timm_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_an_encoder_alone_has_no_layer_too_many() -> None:
     names = {n.partition(".")[0] for n in new_encoder("timm/lcnet_050").state_dict()}
     assert names == {"conv_stem", "bn1", "blocks"}
+
+
+def test_sides_that_are_no_multiple_of_32_are_padded_for_tensorflows_networks() -> None:
+    torch.manual_seed(0)
+    model = EncoderUNet("timm/tf_efficientnet_lite0", 3, 2).eval()
+    image = torch.rand(1, 3, 60, 75)
+    padded = torch.nn.functional.pad(image, (0, 21, 0, 4), mode="replicate")
+    with torch.no_grad():
+        torch.testing.assert_close(model(image), model(padded)[..., :60, :75])
+
+
+def test_a_copy_has_weights_of_its_own() -> None:
+    torch.manual_seed(0)
+    model = EncoderUNet("timm/tf_efficientnet_lite0", 3, 2).eval()
+    image = torch.rand(1, 3, 64, 64)
+    with torch.no_grad():
+        before, copied = model(image), copy.deepcopy(model)
+        for weight in model.parameters():
+            weight.zero_()
+        assert torch.equal(copied(image), before) and not torch.equal(model(image), before)
+
+
+def test_depthwise_layers_stay_in_float32_under_autocast() -> None:
+    torch.manual_seed(0)
+    model = EncoderUNet("timm/lcnet_050", 3, 2)
+    kinds = set()
+    for module in model.modules():
+        if isinstance(module, torch.nn.Conv2d):
+            depthwise = module.groups > 1
+            module.register_forward_hook(
+                lambda _m, _i, out, depthwise=depthwise: kinds.add((depthwise, out.dtype))
+            )
+    with torch.autocast("cpu", torch.bfloat16):
+        model(torch.rand(2, 3, 64, 64)).float().sum().backward()
+    assert kinds == {(True, torch.float32), (False, torch.bfloat16)}

@@ -39,8 +39,8 @@ def pretrain(
     ),
     model: str | None = typer.Option(
         None,
-        help="unet, or the torchvision classifier that becomes the encoder: vgg16, resnet18, "
-        "squeezenet1_0, ... [default: unet]",
+        help="unet, or the classifier that becomes the encoder: vgg16, resnet18, squeezenet1_0, "
+        "..., timm/NAME. [default: unet]",
     ),
     width: int | None = typer.Option(
         None, help="Channels of the network's finest level. [default: 32]"

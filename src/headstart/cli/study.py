@@ -21,8 +21,9 @@ def study(
     ),
     model: str | None = typer.Option(
         None,
-        help="unet, or one of torchvision's classifiers: vgg16, resnet18, squeezenet1_0, ...; for "
-        "segmentation, a convolutional one, which becomes the encoder. "
+        help="unet, one of torchvision's classifiers (vgg16, resnet18, squeezenet1_0, ...), or one "
+        "of timm's (timm/NAME); for segmentation, one with feature maps, which becomes the "
+        "encoder. "
         "[default: unet; classification: resnet18]",
     ),
     starts: str | None = typer.Option(

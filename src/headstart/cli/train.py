@@ -19,8 +19,9 @@ def train(
     ),
     model: str | None = typer.Option(
         None,
-        help="unet, or one of torchvision's classifiers: vgg16, resnet18, squeezenet1_0, ...; for "
-        "segmentation, a convolutional one, which becomes the encoder. "
+        help="unet, one of torchvision's classifiers (vgg16, resnet18, squeezenet1_0, ...), or one "
+        "of timm's (timm/NAME); for segmentation, one with feature maps, which becomes the "
+        "encoder. "
         "[default: unet; classification: resnet18]",
     ),
     start: str | None = typer.Option(

@@ -25,7 +25,7 @@ class Options:
     """The options of every training; ``None``: not given.
 
     Attributes:
-        model: ``"unet"``, or one of torchvision's classifiers.
+        model: ``"unet"``, or a classifier: torchvision's, or ``timm/NAME``.
         size: height and width to train at.
         tile: train on tiles of that size, cut from the pictures at their own size.
         squeeze: resize pictures to that size whatever their shape, and pad none.

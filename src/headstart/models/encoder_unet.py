@@ -20,7 +20,13 @@ from headstart.errors import Finding, UsageError
 from headstart.models.classifiers import make_network, normalisation, outline, refuse_size
 from headstart.models.depthwise import keep_in_float32
 from headstart.models.feature_maps import FeatureScale, graph_encoder, graph_scales, shapes_of
-from headstart.models.timm_networks import is_timm, timm_encoder, timm_features, timm_scales
+from headstart.models.timm_networks import (
+    is_timm,
+    pad_statically,
+    timm_encoder,
+    timm_features,
+    timm_scales,
+)
 from headstart.models.tuning import Tracer
 from headstart.models.unet import LEVELS, UNet, stage
 
@@ -57,6 +63,9 @@ class EncoderUNet(nn.Module):
     decoder upsamples bilinearly to the next finer scale, concatenates the skip and applies two 3x3
     convolutions. The finest skip is the picture itself, unless the encoder has features that large.
 
+    Networks from TensorFlow (timm's ``tf_...``) see pictures whose sides are multiples of 32: the
+    border is repeated, and the logits are cropped.
+
     The buffers ``mean`` and ``std`` standardise the picture. In a new network they are those that
     the classifier's published weights expect.
 
@@ -87,6 +96,7 @@ class EncoderUNet(nn.Module):
         self.std = nn.Buffer(torch.tensor(std)[:, None, None])
         self.name, features = name, scales(name)
         self.encoder = new_encoder(name)
+        self.multiple = 32 if is_timm(name) and pad_statically(self.encoder) else 1
         keep_in_float32(self.encoder)
         self.timm_steps = tuple(int(scale.step) for scale in features) if is_timm(name) else ()
         self.norms = nn.ModuleList(nn.BatchNorm2d(scale.channels) for scale in features)
@@ -109,7 +119,11 @@ class EncoderUNet(nn.Module):
 
     def forward(self, image: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b k h w"]:
         """Return the logits of each class at each pixel; ``image`` is in ``[0, 1]``."""
+        height, width = image.shape[-2:]
         picture = (image - self.mean) / self.std
+        if self.multiple > 1:
+            below, right = -height % self.multiple, -width % self.multiple
+            picture = F.pad(picture, (0, right, 0, below), mode="replicate")
         features = (
             timm_features(self.encoder, picture, self.timm_steps)
             if self.timm_steps
@@ -121,7 +135,9 @@ class EncoderUNet(nn.Module):
         for decode, skip in zip(self.decoder, reversed(maps), strict=True):
             x = F.interpolate(x, size=skip.shape[-2:], mode="bilinear", align_corners=False)
             x = decode(torch.cat([x, skip], dim=1))
-        if x.shape[-2:] != image.shape[-2:]:  # a first layer without padding loses a border
+        if self.multiple > 1:
+            x = x[..., :height, :width]
+        elif x.shape[-2:] != image.shape[-2:]:  # a first layer without padding loses a border
             x = F.interpolate(x, size=image.shape[-2:], mode="bilinear", align_corners=False)
         return cast("Tensor", self.head(x))
 

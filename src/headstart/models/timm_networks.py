@@ -15,6 +15,7 @@ from typing import Any, cast
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from headstart.errors import Finding, UsageError
 from headstart.models.feature_maps import MIN_SCALES, FeatureScale, not_an_encoder
@@ -162,6 +163,28 @@ def timm_encoder(name: str) -> nn.Module:
     for unused in _after_features(name):
         setattr(network, unused, nn.Identity())
     return network
+
+
+def pad_statically(encoder: nn.Module) -> bool:
+    """Let the convolutions of networks from TensorFlow pad by constants; return whether it has any.
+
+    Their padding depends on whether each side is odd. torch's exporter does not come to an end with
+    expressions of such sides; for pictures whose sides are multiples of 32 it is constant.
+    """
+    found = False
+    for module in encoder.modules():
+        if type(module).__name__ == "Conv2dSame" and cast("Any", module).stride == (2, 2):
+            module.forward = functools.partial(_convolve_even, cast("nn.Conv2d", module))
+            found = True
+    return found
+
+
+def _convolve_even(convolution: nn.Conv2d, x: Tensor) -> Tensor:
+    """Return a convolution of stride 2 with TensorFlow's padding for even sides."""
+    height, width = convolution.kernel_size
+    sides = ((width - 2) // 2, (width - 1) // 2, (height - 2) // 2, (height - 1) // 2)
+    weight, bias, groups = convolution.weight, convolution.bias, convolution.groups
+    return F.conv2d(F.pad(x, sides), weight, bias, 2, 0, convolution.dilation, groups)
 
 
 @functools.lru_cache(maxsize=8)

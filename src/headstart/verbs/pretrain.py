@@ -76,7 +76,7 @@ def pretrain(
         recipe: a pretext recipe: its name, its ``.toml`` or ``.json`` file, or a value.
         size: height and width to train at; by default what fits the pictures, see
             [`headstart.data.training_size`][].
-        model: ``"unet"``, or the torchvision classifier that becomes the encoder.
+        model: ``"unet"``, or the classifier that becomes the encoder.
         tile: train on tiles of that size, which are cut from the pictures at their own size, for
             objects that would vanish in smaller pictures.
         squeeze: resize pictures to that size whatever their shape, as older versions did, and pad

@@ -109,8 +109,8 @@ def study(
     Args:
         data: the dataset's folder.
         task: what to learn; by default segmentation if the data have masks.
-        model: ``"unet"``, or one of torchvision's classifiers; for segmentation it becomes the
-            encoder.
+        model: ``"unet"``, or a classifier, torchvision's or ``timm/NAME``; for segmentation it
+            becomes the encoder.
         starts: the starts to compare, in a sequence or in a text with commas.
         methods: ways to train from each start: ``"supervised"``, ``"semi-supervised"`` (from
             pictures without labels, too) and its control of equal cost, ``"supervised-longer"``;

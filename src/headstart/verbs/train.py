@@ -93,8 +93,8 @@ def train(
         data: the dataset's folder.
         out: the run's folder; by default ``runs/NAME-OF-DATA``.
         task: what to learn; by default segmentation if the data have masks.
-        model: ``"unet"``, or one of torchvision's classifiers; for segmentation it becomes the
-            encoder.
+        model: ``"unet"``, or a classifier, torchvision's or ``timm/NAME``; for segmentation it
+            becomes the encoder.
         start: where the initial weights come from: ``"scratch"``, a pretext, ``"imagenet"``, a
             run's folder or a file of weights; by default ``"scratch"``.
         tune: which layers to train: ``"all"``, ``"head"``, ``"last:N"`` or ``"staged"``.
