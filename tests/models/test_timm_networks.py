@@ -134,6 +134,12 @@ def test_what_cannot_be_is_refused() -> None:
         make_network("timm/levit_128s", 2)
 
 
+def test_a_network_that_cannot_be_traced_is_refused_as_a_classifier() -> None:
+    """Its code asks for the shapes of its input, which a trace does not know."""
+    with pytest.raises(UsageError, match="cannot follow its layers"), torch.device("meta"):
+        make_network("timm/mobilevit_xxs", 3)
+
+
 def test_without_timm_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "timm", None)  # importing it fails
     with pytest.raises(MissingExtraError, match=r"headstart\[timm\]"):

@@ -134,11 +134,13 @@ def make_network(name: str, num_classes: int) -> tuple[nn.Module, Head]:
 
     Raises:
         MissingExtraError: the network is timm's, and timm is not installed.
-        UsageError: the network is unknown, or has several last layers.
+        UsageError: the network is unknown, has several last layers, or layers whose order cannot be
+            found out.
     """
     check_network(name)
     if is_timm(name):
         network = new_timm(name, num_classes)
+        _refuse_untraceable(network, name)
         return network, Head(renew_head(network, name))
     network = _new_network(name)
     last = used_weights(network)[-1][-1].rpartition(".")[0]
@@ -152,6 +154,16 @@ def make_network(name: str, num_classes: int) -> tuple[nn.Module, Head]:
     pooled = (nn.AdaptiveAvgPool2d(1), nn.Flatten(), standardise)
     _put(network, part, nn.Sequential(*pooled, nn.Linear(layer.in_channels, num_classes)))
     return network, Head(part, standardise)
+
+
+def _refuse_untraceable(network: nn.Module, name: str) -> None:
+    """Refuse a network whose layers, in the order of use, torch's tracer cannot tell."""
+    try:
+        used_weights(network)
+    except Exception as error:  # whatever the network's own code raises when it is traced
+        message = f"{name} cannot be a classifier here: torch.fx cannot follow its layers"
+        hint = "for example --model timm/tf_efficientnet_lite0"
+        raise UsageError(Finding("not-a-classifier", "error", message, hint)) from error
 
 
 def _new_network(name: str) -> nn.Module:
