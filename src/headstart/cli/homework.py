@@ -53,7 +53,7 @@ def homework(
     jobs: int | None = typer.Option(
         None,
         help="Number of runs at a time, each in its own process, spread over the devices. "
-        "[default: one for each device that --device lists, as cuda:0,cuda:1; otherwise 1]",
+        "[default: one for each device that --device lists, such as cuda:0,cuda:1; otherwise 1]",
         min=1,
     ),
     device: str = typer.Option(

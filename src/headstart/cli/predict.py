@@ -54,8 +54,8 @@ def predict(
 ) -> None:
     """Write a mask and an overlay of every picture, at its own size.
 
-    If RUN is a study, the networks of its best start and tuning, one per seed, are used as an
-    ensemble (mean probability); if it is a cross-validation, those of its folds are. Masks hold the
+    If RUN is a study, the networks of its best start and tuning, one per seed, form an ensemble
+    (mean probability); if RUN is a cross-validation, the networks of its folds do. Masks hold the
     grey levels or colours of the dataset that the run was trained on. Subfolders of INPUT are
     searched, too; masks/ and overlays/ have the same subfolders. A clip becomes overlay.mp4,
     areas.csv (the share of each class in each frame) and timeline.png; a clip in a folder gets a

@@ -78,7 +78,7 @@ def train(
     ),
     method: Literal["supervised", "semi-supervised"] | None = typer.Option(
         None,
-        help="semi-supervised: learn from pictures without labels, too, for segmentations. "
+        help="semi-supervised (segmentation only): also learn from pictures without labels. "
         "[default: supervised]",
     ),
     labels: str | None = typer.Option(
