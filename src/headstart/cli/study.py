@@ -34,9 +34,9 @@ def study(
     ),
     methods: str | None = typer.Option(
         None,
-        help="Comma-separated: supervised; semi-supervised, which also learns from pictures without "
-        "labels; supervised-longer, the control for semi-supervised, which sees the same number of "
-        "pictures. Each method is trained from each start. [default: supervised]",
+        help="Comma-separated: supervised; semi-supervised, which also learns from pictures "
+        "without labels; supervised-longer, the control for semi-supervised, which sees the same "
+        "number of pictures. Each method is trained from each start. [default: supervised]",
     ),
     against: str | None = typer.Option(
         None, help="The start that the others are compared with. [default: scratch, else the first]"
@@ -134,8 +134,8 @@ def study(
     jobs: int | None = typer.Option(
         None,
         help="Number of runs at a time, each in its own process, spread over the devices. "
-        "[default: one for each device that --device lists, such as cuda:0,cuda:1; otherwise 1; with "
-        "--on slurm or ray, as many as the cluster has room for]",
+        "[default: one for each device that --device lists, such as cuda:0,cuda:1; otherwise 1; "
+        "with --on slurm or ray, as many as the cluster has room for]",
         min=1,
     ),
     on: Literal["local", "slurm", "ray"] = typer.Option(
@@ -150,8 +150,8 @@ def study(
     ),
     ray: str | None = typer.Option(
         None,
-        help="Address of the Ray cluster: auto, or HOST:PORT, such as 10.0.0.1:6379. [default: start Ray "
-        "on this machine, for this command]",
+        help="Address of the Ray cluster: auto, or HOST:PORT, such as 10.0.0.1:6379. [default: "
+        "start Ray on this machine, for this command]",
     ),
     hours: float | None = typer.Option(
         None,
@@ -168,8 +168,8 @@ def study(
     ),
     threads: int | None = typer.Option(
         None,
-        help="CPU threads of a run. [default: all that are available, shared by the jobs; with --on "
-        "slurm what cpus-per-task says, else 1; with --on ray 1]",
+        help="CPU threads of a run. [default: all that are available, shared by the jobs; with "
+        "--on slurm what cpus-per-task says, else 1; with --on ray 1]",
         min=1,
     ),
     precision: Literal["float32", "bfloat16"] | None = typer.Option(
