@@ -29,7 +29,7 @@ from typing import Any
 from coordinators import contents, repeated, settings
 
 from headstart.data.drawn.dataset import write_dataset
-from headstart.studies import places
+from headstart.studies import backends
 from headstart.studies import study as study_module
 from headstart.studies.coordinator import Coordinator
 from headstart.studies.ray_cluster import RayCluster
@@ -102,7 +102,7 @@ def lost_node(data: Path, folder: Path, cluster: Any) -> dict[str, Any]:
         target=lambda: killed.append(kill_when_at_work(out, raylet, told, 8)), daemon=True
     )
     killer.start()
-    places.train_unit = train_and_note
+    backends.train_unit = train_and_note
     began = time.monotonic()
     study_module.study(
         config,
@@ -110,7 +110,7 @@ def lost_node(data: Path, folder: Path, cluster: Any) -> dict[str, Any]:
         SILENT,
         tell,
         checkpoint_seconds=0.05,
-        place=places.Place(on="ray", ray=cluster.address),
+        backend=backends.Backend(on="ray", ray=cluster.address),
     )
     took = time.monotonic() - began
     wrong = [] if contents(out) == contents(whole) else ["other files"]

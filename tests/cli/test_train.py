@@ -19,15 +19,15 @@ def test_what_opening_the_data_shows_is_said(
     """A device that there is not ends it before it trains."""
     data = tmp_path / "data"
     shutil.copytree(coloured if kind == "classes" else drawn, data)
-    command = (verb, data, "--device", "abacus", "--out", tmp_path / "out")
+    command = (verb, data, "--device", "cuda:99", "--out", tmp_path / "out")
     done = headstart(*command)
-    assert done.returncode == 2 and "abacus" in done.stderr and "warning[" not in done.stderr
+    assert done.returncode == 2 and "CUDA" in done.stderr.upper() and "warning[" not in done.stderr
     if kind == "classes":
         (data / "train" / "loose.png").touch()
     else:
         mapping = data / "mapping.json"
         mapping.write_text(mapping.read_text().replace(",", "", 1))
     done = headstart(*command)
-    assert done.returncode == 2 and "abacus" in done.stderr
+    assert done.returncode == 2 and "CUDA" in done.stderr.upper()
     said = "warning[passed-over]" if kind == "classes" else "warning[label-map"
     assert done.stderr.count("warning[") == done.stderr.count(said) == 1, done.stderr

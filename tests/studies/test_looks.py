@@ -195,7 +195,7 @@ def test_a_dry_run_says_the_looks_and_what_would_be_shown(
         "frames_needed": 170,
     }  # fmt: skip
     planned = config(10, looks=(5, 10, 20))
-    _show_plan(StudyResult(Path("x"), planned, (), None, 10, NOTHING, (row,)), 1, json=True)
+    _show_plan(StudyResult(Path("x"), planned, (), None, 10, NOTHING, (row,)), json=True)
     said = capsys.readouterr()
     for fact in ("5, 10, 20 seeds", "0.031", "0.02", "with 20 seeds or 170 test pictures"):
         assert fact in said.err

@@ -20,7 +20,7 @@ import pytest
 
 from headstart.config.records import StudyConfig
 from headstart.errors import DiskError, MissingExtraError, UsageError
-from headstart.studies.places import Place
+from headstart.studies.backends import Backend
 from headstart.studies.ray_cluster import RayCluster
 from headstart.studies.study import study
 from headstart.studies.units import Unit
@@ -183,8 +183,8 @@ def test_a_killed_driver_and_a_lost_node_change_nothing(
     killer.start()
     began = time.monotonic()
     config = config_of(out)
-    there = Place(on="ray", ray=cluster.address)
-    study(config, out, Silent(), told.append, checkpoint_seconds=0.01, place=there)
+    there = Backend(on="ray", ray=cluster.address)
+    study(config, out, Silent(), told.append, checkpoint_seconds=0.01, backend=there)
     assert time.monotonic() - began < 85, "the lost node's claim was not waited for"
     killer.join()
     ((_, job),) = killed
@@ -219,8 +219,8 @@ def executor(cluster: Any, out: Path, *paths: Path, threads: int = 1) -> RayClus
 def test_what_no_node_has_is_refused_at_once(cluster: Any, drawn: Path, tmp_path: Path) -> None:
     config = tiny_study(drawn, threads=64)
     with pytest.raises(UsageError, match=r"request-too-large.*64 CPUs.*has 1 CPU\b") as caught:
-        there = Place(on="ray", ray=cluster.address)
-        study(config, tmp_path / "S", Silent(), lambda _: None, place=there)
+        there = Backend(on="ray", ray=cluster.address)
+        study(config, tmp_path / "S", Silent(), lambda _: None, backend=there)
     assert "--threads 1" in str(caught.value) and not (tmp_path / "S").exists()
 
 

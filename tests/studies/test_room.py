@@ -45,6 +45,17 @@ def test_devices_get_their_share_and_one_that_is_full_gives_none_of_it_away() ->
     assert len(told) == 1 and "cuda:0" in told[0] and "10.0 GB" in told[0] and "5.0 GB" in told[0]
 
 
+def test_a_device_where_a_run_has_told_nothing_yet_gets_no_second_one() -> None:
+    """What is free there is not known, though what a run takes is."""
+    room = Room(4, TWO, ignore, lambda: 100 * GB)
+    first, second = Seat(room.places[0]), Seat(room.places[1])
+    room.learn(first, on_gpu(60, 40), trained=True)
+    assert room.next([first], []) is room.places[1]
+    assert room.next([first, second], []) is None
+    room.learn(second, on_gpu(60, 240), trained=True)
+    assert room.next([first, second], []) is room.places[1]
+
+
 def test_a_run_that_has_begun_counts_with_what_it_will_take() -> None:
     room = Room(4, TWO[:1], ignore, lambda: 100 * GB)
     first, second = Seat(room.places[0]), Seat(room.places[0])

@@ -25,7 +25,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
     def run(config: StudyConfig, out: Path, *rest: Any) -> dict[str, Any]:
         out.mkdir(parents=True)
         (out / "config.json").write_text(to_json(config))
-        calls.append((config, rest[2], [device.entry for device in rest[-1]]))
+        calls.append((config, rest[2], [device.entry for device in rest[-1].devices]))
         return {}
 
     monkeypatch.setattr(studies, "study", run)

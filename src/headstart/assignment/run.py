@@ -38,9 +38,9 @@ from headstart.config.records import StudyConfig
 from headstart.errors import Finding, InterruptedRun, UsageError
 from headstart.runs.folder import strangers
 from headstart.runs.run import train
+from headstart.studies.backends import Backend
 from headstart.studies.books import without_checkpoints
 from headstart.studies.hours import Measured
-from headstart.studies.places import Place
 from headstart.studies.several_runs import train_runs
 from headstart.studies.study import study
 from headstart.system.devices import CudaDevice
@@ -153,7 +153,7 @@ def _run_parts(
     """Run the chosen parts in order; yield after each part."""
     frames, pictures, new_pictures = datasets.frames, datasets.pictures, datasets.new_pictures
     chosen, tell, (jobs, devices) = set(homework.parts), listener.tell, spread
-    spread_over = Place(devices=devices)
+    spread_over = Backend(devices=devices)
 
     def run_study(config: StudyConfig, name: str, dataset: Any) -> None:
         study(
@@ -163,7 +163,7 @@ def _run_parts(
             tell,
             jobs,
             dataset=dataset,
-            place=spread_over,
+            backend=spread_over,
         )
 
     cache = out / "steplr" / "cache"

@@ -170,7 +170,15 @@ class Room:
         def at(place: Place, seats: Sequence[Seat]) -> list[Seat]:
             return [seat for seat in seats if seat.place is place]
 
-        open_ = [p for p in self.places if len(at(p, busy)) < self._most_at_one]
+        def unknown(place: Place) -> bool:
+            """Whether a run trains there of which nobody knows yet what it leaves free."""
+            return place.device is not None and place.free is None and bool(at(place, busy))
+
+        open_ = [
+            place
+            for place in self.places
+            if len(at(place, busy)) < self._most_at_one and not unknown(place)
+        ]
         open_.sort(key=lambda place: (len(at(place, busy)), not at(place, idle)))
         for place in open_:
             found = self._short(place, busy, at(place, busy), at(place, idle)[:1])

@@ -36,6 +36,7 @@ from headstart.records.run_records import ENSEMBLES
 from headstart.runs.folder import is_finished
 from headstart.runs.initial_weights import try_starts
 from headstart.runs.records import refuse_unknown_data
+from headstart.studies.backends import HERE, Backend, executor_of
 from headstart.studies.books import (
     begin,
     clear_claims,
@@ -50,7 +51,6 @@ from headstart.studies.coordinator import Coordinator
 from headstart.studies.ensembles import missing, write_ensembles
 from headstart.studies.executor import Executor
 from headstart.studies.ledger import Ledger, read_lines
-from headstart.studies.places import HERE, Place, executor_of
 from headstart.studies.plan import Plan, plan
 from headstart.studies.status import study_status
 from headstart.studies.units import Unit, units_of
@@ -71,7 +71,7 @@ def study(
     jobs: int | None = None,
     checkpoint_seconds: float = 10.0,
     dataset: Any = None,
-    place: Place = HERE,
+    backend: Backend = HERE,
 ) -> dict[str, Any]:
     """Train the runs left in a study, compare the starts, and write ``study.json``.
 
@@ -85,7 +85,7 @@ def study(
             configuration.
         checkpoint_seconds: seconds between checkpoints of a run.
         dataset: result of the task's ``open`` for ``config.data``; opened here by default.
-        place: where to train; by default in processes on this machine.
+        backend: where to train; by default in processes on this machine.
 
     Returns:
         The content of ``study.json``.
@@ -107,7 +107,7 @@ def study(
         while True:
             # what cannot be had is refused before anything is written
             args = (planned, out, listener, checkpoint_seconds, tell)
-            with contextlib.closing(executor_of(place, jobs, *args)) as executor:
+            with contextlib.closing(executor_of(backend, jobs, *args)) as executor:
                 planned = begin(planned, out)
                 coordinator = _train(planned, out, executor, stopping, tell)
             if stopping.asked() or coordinator.progress.failed or not has_grown(planned, out):

@@ -16,10 +16,10 @@ from headstart.config.records import StudyConfig
 from headstart.config.resolve import study_config
 from headstart.data.checks.small_test import small_test_split
 from headstart.errors import Finding, UsageError
+from headstart.studies.backends import Backend
 from headstart.studies.costs import Cost, cost_of_study
 from headstart.studies.hours import Measured, proposed, wants_proposal
 from headstart.studies.job_script import asks_for_gpu, parse_slurm
-from headstart.studies.places import Place
 from headstart.studies.plan import plan, prospects_of
 from headstart.studies.proposal import NIGHT, Proposal
 from headstart.studies.units import units_of
@@ -239,7 +239,7 @@ def study(
         raise UsageError(Finding("bad-setting", "error", message, hint))
     spreads = on == "local" and config.device == "cuda" and (jobs or 1) > 1
     devices = cuda_devices(names) if spreads else ()
-    place = Place(on, tuple(devices), asked, ray)
+    backend = Backend(on, tuple(devices), asked, ray)
     proposal, measured = None, Measured()
     if proposes:
         (tell or ignore)(f"Choosing a study for --hours {hours or NIGHT:g}: timing a few steps")
@@ -251,7 +251,7 @@ def study(
     elif hours is not None:
         (tell or ignore)(f"--hours {hours:g}: the study has begun and keeps what was chosen")
     if dry_run:
-        from headstart.studies.places import slurm_of
+        from headstart.studies.backends import slurm_of
 
         planned = plan(config, folder, dataset)
         cost = cost_of_study(planned, True, measured.of_run, measured.of_pretext, timed=here)
@@ -259,7 +259,7 @@ def study(
         script = None
         if on == "slurm":
             args = (planned.config, folder, checkpoint_seconds, ignore)
-            executor = slurm_of(place, jobs, *args)
+            executor = slurm_of(backend, jobs, *args)
             units = [unit.name for unit in units_of(planned) if not unit.needs]
             script = executor.script(units) if units else None
         plan_of = (None, done, cost, could_show, proposal, script, jobs or 1)
@@ -267,7 +267,7 @@ def study(
     from headstart.studies.study import study as run
 
     heard = (listener or SILENT, told)
-    record = run(config, folder, *heard, jobs, checkpoint_seconds, dataset, place)
+    record = run(config, folder, *heard, jobs, checkpoint_seconds, dataset, backend)
     return StudyResult(folder, read_study_config(folder / "config.json"), findings, record)
 
 

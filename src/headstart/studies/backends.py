@@ -1,4 +1,4 @@
-"""Where the units of a study are trained: an executor for each place."""
+"""Where the units of a study are trained: an executor for each backend."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ On = Literal["local", "slurm", "ray"]
 
 
 @dataclass(frozen=True)
-class Place:
+class Backend:
     """Where the units of a study are trained.
 
     Attributes:
@@ -41,12 +41,12 @@ class Place:
     ray: str | None = None
 
 
-HERE = Place()
+HERE = Backend()
 """Processes on this machine."""
 
 
 def executor_of(
-    place: Place,
+    backend: Backend,
     jobs: int | None,
     planned: Plan,
     out: Path,
@@ -54,10 +54,10 @@ def executor_of(
     seconds: float,
     tell: Callable[[str], None],
 ) -> Executor:
-    """Return the executor of a place; a single run at a time is trained in this process.
+    """Return the executor of a backend; a single run at a time is trained in this process.
 
     Args:
-        place: where to train.
+        backend: where to train.
         jobs: how many runs at a time; None: one, or as many as a cluster starts.
         planned: plan of the study.
         out: folder of the study.
@@ -68,22 +68,22 @@ def executor_of(
     Raises:
         HeadstartError: there is no such cluster, or it has not what a run asks for.
     """
-    if place.on == "slurm":
-        return slurm_of(place, jobs, planned.config, out, seconds, tell)
+    if backend.on == "slurm":
+        return slurm_of(backend, jobs, planned.config, out, seconds, tell)
     there = functools.partial(train_unit, study=out, checkpoint_seconds=seconds)
-    if place.on == "ray":
+    if backend.on == "ray":
         config = planned.config
         starts = (Path(start_of_arm(arm)) for arm in config.starts)
         paths = [Path(config.data), *(path for path in starts if path.exists())]
-        return RayCluster(there, out, paths, config.threads, config.device, place.ray, jobs)
+        return RayCluster(there, out, paths, config.threads, config.device, backend.ray, jobs)
     if jobs is not None and jobs > 1:
-        return Processes(there, jobs, place.devices, tell)
+        return Processes(there, jobs, backend.devices, tell)
     opened = functools.partial(there, dataset=planned.dataset, pictures=planned.pictures)
     return ThisProcess(functools.partial(opened, logs=False, listener=listener))
 
 
 def slurm_of(
-    place: Place,
+    backend: Backend,
     jobs: int | None,
     config: StudyConfig,
     out: Path,
@@ -95,4 +95,4 @@ def slurm_of(
     Raises:
         HeadstartError: this machine has no SLURM.
     """
-    return Slurm(out, place.slurm, config.threads, config.device == "cuda", jobs, seconds, tell)
+    return Slurm(out, backend.slurm, config.threads, config.device == "cuda", jobs, seconds, tell)
