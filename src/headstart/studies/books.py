@@ -19,6 +19,8 @@ from headstart.studies.cells import Cell, cells
 from headstart.studies.ensembles import missing, read_ensembles
 from headstart.studies.ledger import Ledger, line_of, read_lines, write_ledger
 from headstart.studies.plan import Plan, replanned, scored_groups
+from headstart.studies.slurm import FOLDER as SLURM_JOBS
+from headstart.studies.slurm import SUBMITTING
 from headstart.studies.summary import is_written, write_summary
 from headstart.studies.units import read_units, units_of, write_units
 from headstart.studies.verdicts import Arms, compare
@@ -130,7 +132,8 @@ def clear_claims(out: Path) -> None:
     if any(cell.run not in ledger for cell in cells(read_study_config(out / CONFIG))):
         return
     claims = out / CLAIMS
-    for name in (ENSEMBLES, *(unit.name for unit in read_units(out)), WRITING):
+    units = (unit.name for unit in read_units(out))
+    for name in (ENSEMBLES, *units, WRITING, SUBMITTING, SLURM_JOBS):
         shutil.rmtree(claims / name, ignore_errors=True)
     with contextlib.suppress(OSError):  # not empty, or not there
         for folder in (claims / "runs", claims / "starts"):

@@ -40,7 +40,8 @@ from headstart.system.disk import disk_errors, write_atomic, write_json
 SLURM = "slurm"
 FOLDER = "slurm"
 """In the folder of claims."""
-_SUBMITTING = "submitting"  # the claim: one coordinator submits at a time
+SUBMITTING = "submitting"
+"""The claim that a coordinator holds while it submits."""
 _LEAST_PAUSE = 2.0
 _SHARE = 0.05  # of the time may be spent on asking for the queue
 _OVER = ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "OUT_OF_MEMORY", "BOOT_FAIL")
@@ -48,7 +49,8 @@ _LIMITS = ("MaxSubmit", "JobLimit", "limit on number of jobs", "Job count")
 # reasons to wait that do not pass: what is asked for is more than there is, or is not allowed
 _NEVER = (
     "AccountNotAllowed", "BadConstraints", "DependencyNeverSatisfied", "InvalidAccount",
-    "InvalidQOS", "PartitionNodeLimit", "PartitionTimeLimit", "PerJob", "QOSNotAllowed",
+    "InvalidQOS", "PartitionConfig", "PartitionNodeLimit", "PartitionTimeLimit", "PerJob",
+    "QOSNotAllowed",
 )  # fmt: skip
 _PLACES = 100_000
 
@@ -100,7 +102,7 @@ class Slurm:
         if self._left:
             return self._leave()
         if self._waiting and time.monotonic() >= self._looked + self._pause:
-            with alone(self._study, _SUBMITTING):
+            with alone(self._study, SUBMITTING):
                 self._adopt(self._queue())
                 self._submit_arrays()
         if not self._jobs or time.monotonic() < self._looked + self._pause:
@@ -191,15 +193,21 @@ class Slurm:
         )
 
     def _refuse_hopeless(self, queued: Mapping[str, Queued]) -> None:
-        for job in self._jobs.keys() & queued.keys():
-            reason = queued[job].reason
-            if queued[job].state == "PENDING" and any(words in reason for words in _NEVER):
-                jobs = sorted({each.partition("_")[0] for each in self._jobs})
-                message = f"job {job} would wait for ever: {reason}"
-                hint = f"scancel {' '.join(jobs)}; then change what --slurm asks for"
-                raise HeadstartError(Finding("slurm-never", "error", message, hint))
-            if "Held" in reason or "held" in reason:
-                self._say(f"job {job} is held ({reason}): scontrol release {job}")
+        """Cancel jobs that would wait for ever, and say why."""
+        own = [queued[job] for job in self._jobs.keys() & queued.keys()]
+        waiting = [job for job in own if job.state == "PENDING"]
+        hopeless = [job for job in waiting if any(words in job.reason for words in _NEVER)]
+        if hopeless:
+            ask("scancel", *sorted(job.job for job in hopeless))
+            message = (
+                f"{len(hopeless)} jobs would wait for ever, and were cancelled: "
+                f"{', '.join(sorted({job.reason for job in hopeless}))}"
+            )
+            hint = "change what --slurm asks for; no node has as much, or it is not allowed"
+            raise HeadstartError(Finding("slurm-never", "error", message, hint))
+        for job in waiting:
+            if "held" in job.reason.lower():
+                self._say(f"job {job.job} is held ({job.reason}): scontrol release {job.job}")
 
     def _end_of(self, job: str) -> End:
         unit, ended = self._jobs.pop(job), how_it_ended(job)
