@@ -62,7 +62,7 @@ def source(teacher: Teacher, padded: bool = False) -> SemiSupervised:
         names=("a", "b", "c"), weights=None, batch=batch, loss=loss,
         validation=lambda model, stop: {"loss": 1.0, "dice": 0.5},
     )  # fmt: skip
-    return SemiSupervised(labelled, loss, views, views(10**6), teacher, STEPS, seed=3)
+    return SemiSupervised(labelled, views, views(10**6), teacher, STEPS, seed=3)
 
 
 def recipe(teacher: Teacher) -> Recipe:

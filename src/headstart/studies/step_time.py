@@ -99,7 +99,7 @@ def _taught(labelled: Batches, teacher: Teacher, inputs: Tensor) -> SemiSupervis
     pictures = pictures.contiguous(memory_format=layout(device))
     area = torch.zeros(teacher.batch, height, width, dtype=torch.uint8, device=device)
     both = pictures, area
-    return SemiSupervised(labelled, labelled.loss, lambda _: both, both, teacher, 1, 0)
+    return SemiSupervised(labelled, lambda _: both, both, teacher, 1, 0)
 
 
 def seconds_of_features(config: Config, num_classes: int, pictures: int) -> float:

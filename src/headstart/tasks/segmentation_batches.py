@@ -91,7 +91,7 @@ def frame_batches(
         mask = moved(rows(masks, indices), device)
         return augment(image, mask, recipe.augmentation, generator(seed, "augment", step))
 
-    loss = loss_of(recipe, ignore)
+    loss = _loss(recipe, ignore)
 
     @torch.no_grad()
     def validate(model: nn.Module, stop: Stop) -> dict[str, float] | None:
@@ -152,7 +152,7 @@ def tile_batches(
     )
     window = surroundings(recipe.augmentation, tile)
     margin = np.array([(w - t) // 2 for w, t in zip(window, tile, strict=True)])
-    loss = loss_of(recipe, ignore)
+    loss = _loss(recipe, ignore)
 
     def batch(indices: Int64[np.ndarray, "b"], step: int) -> Batch:
         indices = at_least_two(indices) if repeat_single else indices
@@ -238,7 +238,7 @@ def _on_sample(
     return validate
 
 
-def loss_of(recipe: Recipe, ignore: int | None) -> Callable[[Tensor, Tensor], Tensor]:
+def _loss(recipe: Recipe, ignore: int | None) -> Callable[[Tensor, Tensor], Tensor]:
     """Return the recipe's loss, a function of logits and mask.
 
     Args:

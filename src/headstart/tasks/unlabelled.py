@@ -24,7 +24,6 @@ from headstart.data.transforms import augment, surroundings
 from headstart.errors import DataError, Finding
 from headstart.seeding import generator, key
 from headstart.tasks.pretext import PretextPictures, find_leaks, leaks_record
-from headstart.tasks.segmentation_batches import loss_of
 from headstart.training.batch_source import Batches
 from headstart.training.placement import resident, rows, to_input
 from headstart.training.semi_supervised import SemiSupervised, Views
@@ -135,8 +134,7 @@ def semi_supervised(
     assert recipe.teacher is not None
     views = views_of(unlabelled.pictures, recipe, seed, device, tile)
     looked_at = checked(unlabelled.pictures, seed, device, tile)
-    loss = loss_of(recipe, IGNORE)
-    return SemiSupervised(labelled, loss, views, looked_at, recipe.teacher, steps, seed)
+    return SemiSupervised(labelled, views, looked_at, recipe.teacher, steps, seed)
 
 
 def views_of(

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int64, UInt8
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from headstart.config.methods import Teacher
 from headstart.data.label_map import IGNORE
@@ -33,13 +34,13 @@ Views = Callable[[int], tuple[Tensor, Tensor]]
 class SemiSupervised:
     """A source of batches of pictures with and without labels.
 
-    The loss of a step is that of the labelled batch, plus ``w`` times the loss of the unlabelled
-    one times the share of its pixels that the teacher is sure of. ``w`` rises linearly from 0 to
-    ``teacher.weight`` during the first share ``teacher.ramp`` of all steps.
+    The loss of a step is that of the labelled batch, plus ``w`` times the cross-entropy of the
+    unlabelled one: the sum over the pixels that the teacher is sure of, divided by the number of
+    all pixels. ``w`` rises linearly from 0 to ``teacher.weight`` during the first share
+    ``teacher.ramp`` of all steps.
 
     Attributes:
         labelled: batches with labels, their loss and the validation.
-        loss: of the unlabelled pictures, from logits and a mask that may hold ``IGNORE``.
         views: pictures without labels.
         checked: some pictures without labels, always the same, to tell of how many pixels the
             teacher is sure.
@@ -49,7 +50,6 @@ class SemiSupervised:
     """
 
     labelled: Batches
-    loss: Callable[[Tensor, Tensor], Tensor]
     views: Views
     checked: tuple[Tensor, Tensor]
     teacher: Teacher
@@ -82,8 +82,7 @@ class SemiSupervised:
         both = torch.cat([image, strong.to(memory_format=_format(image))])
         with torch.autocast(device, torch.bfloat16, enabled=half):
             output = model(both)
-        share = (found != IGNORE).float().mean()
-        of_unlabelled = self.loss(output[len(image) :], found) * share
+        of_unlabelled = sure_cross_entropy(output[len(image) :], found)
         weight = self.teacher.weight * self._risen(step)
         return self.labelled.loss(output[: len(image)], target) + weight * of_unlabelled
 
@@ -130,6 +129,24 @@ def sure_classes(
     probability, found = logits.float().softmax(1).max(1)
     unsure = (probability < confidence) | (area == IGNORE)
     return found.to(torch.uint8).masked_fill_(unsure, IGNORE)
+
+
+def sure_cross_entropy(
+    logits: Float[Tensor, "b k h w"], found: UInt8[Tensor, "b h w"]
+) -> Float[Tensor, ""]:
+    """Return the sum of the cross-entropy over sure pixels, divided by the number of all pixels.
+
+    Args:
+        logits: of the network.
+        found: classes of sure pixels, ``IGNORE`` elsewhere.
+
+    >>> found = torch.tensor([[[0, 255]]], dtype=torch.uint8)
+    >>> round(sure_cross_entropy(torch.zeros(1, 2, 1, 2), found).item(), 4)  # half of ln 2
+    0.3466
+    """
+    target = found.long()
+    total = F.cross_entropy(logits.float(), target, ignore_index=IGNORE, reduction="sum")
+    return total / target.numel()
 
 
 def _format(image: Tensor) -> torch.memory_format:
