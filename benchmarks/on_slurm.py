@@ -17,7 +17,6 @@ happened when; the exit status is 1 if anything was wrong.
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import os
 import signal
@@ -27,6 +26,8 @@ import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
+
+from coordinators import contents, repeated
 
 from headstart.data.drawn.dataset import write_dataset
 from headstart.studies import job_script
@@ -52,25 +53,6 @@ def command(data: Path, out: Path, pretext_steps: int, *more: str) -> list[str]:
     """The command of the study."""
     words = [sys.executable, "-m", "headstart", "study", str(data), "--out", str(out), *STUDY]
     return [*words, "--pretext-steps", str(pretext_steps), *more]
-
-
-def contents(out: Path) -> dict[str, str]:
-    """The SHA-256 of what must not depend on where a study is trained."""
-    found = [out / "study.json", *sorted(out.glob("runs/*/frames.csv"))]
-    found += sorted(out.glob("runs/*/weights.safetensors"))
-    return {
-        path.relative_to(out).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in found
-    }
-
-
-def repeated(out: Path) -> dict[str, int]:
-    """How many epochs each unit trained beyond those that it has."""
-    more = {}
-    for path in (*out.glob("runs/*/timing.jsonl"), *out.glob("starts/*/timing.jsonl")):
-        epochs = len((path.parent / "metrics.jsonl").read_text().splitlines())
-        more[path.parent.name] = len(path.read_text().splitlines()) - epochs
-    return {name: count for name, count in more.items() if count}
 
 
 class Events:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from headstart.config.begun import options_as_begun
 from headstart.config.methods import Teacher, crossed, parted
 from headstart.config.options import StudyOptions, TrainOptions
 from headstart.config.recipes import CLASSIFIER_DEFAULT, DEFAULT
@@ -14,6 +15,7 @@ from headstart.config.resolve import run_config, study_config
 from headstart.errors import UsageError
 from headstart.studies.cells import Cell, cells, pretexts_of
 from headstart.studies.cells import run_config as run_of
+from headstart.studies.hours import wants_proposal
 from headstart.studies.verdicts import pairs
 
 
@@ -89,6 +91,17 @@ def test_a_method_is_compared_with_its_own_start_and_its_control() -> None:
         ("imagenet+semi-supervised", "imagenet"),
         ("imagenet+semi-supervised", "imagenet+supervised-longer"),
     ]
+
+
+def test_a_command_with_methods_can_be_repeated() -> None:
+    """A study that has begun gives its arms where --starts is not given."""
+    begun = study("scratch", "scratch+semi-supervised")
+    options = options_as_begun(StudyOptions(methods="supervised,semi-supervised"), begun)
+    again = study_config(options, Path("d"), "segmentation", 20, begun)
+    assert again.starts == begun.starts
+    unchanged = options_as_begun(StudyOptions(), begun)
+    assert study_config(unchanged, Path("d"), "segmentation", 20, begun).starts == begun.starts
+    assert not wants_proposal(StudyOptions(methods="semi-supervised"))
 
 
 def test_the_option_of_study() -> None:

@@ -43,10 +43,14 @@ def start_of_arm(arm: str) -> str:
 def crossed(starts: Iterable[str], methods: Iterable[str]) -> tuple[str, ...]:
     """Return the arms of starts and methods, method by method.
 
+    Of arms that a study has, only the starts count, so that its command can be repeated.
+
     >>> crossed(["scratch", "imagenet"], ["supervised", "semi-supervised"])
     ('scratch', 'imagenet', 'scratch+semi-supervised', 'imagenet+semi-supervised')
+    >>> crossed(["scratch", "scratch+semi-supervised"], ["semi-supervised"])
+    ('scratch+semi-supervised',)
     """
-    starts = tuple(starts)
+    starts = tuple(dict.fromkeys(map(start_of_arm, starts)))
     return tuple(
         start if method == SUPERVISED else f"{start}+{method}"
         for method in methods

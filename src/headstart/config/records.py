@@ -302,7 +302,7 @@ class StudyConfig(_Supervised):
             start, method = parted(arm)
             for tune in self.tunes:
                 self._refuse(start, tune)
-            if method != SUPERVISED and self.task != "segmentation":
+            if method != SUPERVISED and not TASKS[self.task].pretexts:
                 raise ValueError(f"{arm}: a {self.task} is only supervised")
             if method != SUPERVISED and start == SCRATCH_LONGER:
                 raise ValueError(f"{arm}: {SCRATCH_LONGER} is only supervised")

@@ -184,7 +184,7 @@ def study_config(
     problems.note(refuse_hours, options)
     starts = problems.value_of(listed, None, options.starts or settings.starts)
     methods = problems.value_of(_methods, (SUPERVISED,), options.methods)
-    if starts or options.methods:
+    if options.methods:
         starts = crossed(starts or settings.starts, methods)
     had = before.looks if before else None
     looks = problems.value_of(parse_looks, None, _option_or(options.looks, had))

@@ -61,6 +61,8 @@ def _given(options: StudyOptions) -> frozenset[str]:
         given.add("steps")
     if options.looks is not None:
         given.add("seeds")
+    if options.methods is not None:  # each multiplies the starts
+        given.add("starts")
     if options.tile:  # a tile is as large as a network needs to see
         given.add("size")
     if options.score not in (None, "test"):  # folds have no other split
