@@ -158,8 +158,8 @@ def study(
         help="How long a new study may take. headstart chooses the starts, folds, seeds, size, "
         "width and steps that you do not give, and shows each choice. [default: 8 if you give "
         "none of --starts, --methods, --labels, --seeds, --looks, --folds, --score, --size, "
-        "--tile, --width, --steps and --epochs; if you give any of them without --hours, nothing is "
-        "chosen]",
+        "--tile, --width, --steps and --epochs; if you give any of them without --hours, nothing "
+        "is chosen]",
     ),
     device: str = typer.Option(
         "auto",
