@@ -56,4 +56,4 @@ def _said(document: str, command: str, folder: Path) -> str:
 
 def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("source-read", _execute)
-    return {"parallel_read_safe": False, "parallel_write_safe": True}
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -20,7 +20,7 @@ def check(
         "row of pictures of each class.",
     ),
     describe: Path | None = typer.Option(
-        None, help="Write how DATA is read to this new file, as a dataset.toml to edit."
+        None, help="Write to this new file how DATA is read, as a dataset.toml to edit."
     ),
     json: bool = typer.Option(False, "--json", help="Print one JSON object."),
 ) -> None:

@@ -13,7 +13,9 @@ from headstart.cli.progress import say
 
 
 def serve(
-    run: Path = typer.Argument(..., help="A finished run or study, or its ONNX file."),
+    run: Path = typer.Argument(
+        ..., help="A finished run or study that segments, or its ONNX file."
+    ),
     port: int = typer.Option(
         8420, min=0, max=65535, help="The port to listen on; 0 takes a free one."
     ),

@@ -22,8 +22,8 @@ def study(
     model: str | None = typer.Option(
         None,
         help="unet, one of torchvision's classifiers (vgg16, resnet18, squeezenet1_0, ...), or one "
-        "of timm's (timm/NAME); for segmentation, one with feature maps, which becomes the "
-        "encoder. "
+        "of timm's (timm/NAME); for segmentation, one with feature maps at three "
+        "scales, which becomes the encoder. "
         "[default: unet; classification: resnet18]",
     ),
     starts: str | None = typer.Option(
@@ -35,8 +35,8 @@ def study(
     methods: str | None = typer.Option(
         None,
         help="Comma-separated: supervised; semi-supervised, which also learns from pictures "
-        "without labels; supervised-longer, the control for semi-supervised, which sees the same "
-        "number of pictures. Each method is trained from each start. [default: supervised]",
+        "without labels; supervised-longer, the control for semi-supervised: it sees as many "
+        "pictures, all of them labelled. Each method is trained from each start. [default: supervised]",
     ),
     against: str | None = typer.Option(
         None, help="The start that the others are compared with. [default: scratch, else the first]"

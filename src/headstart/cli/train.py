@@ -20,8 +20,8 @@ def train(
     model: str | None = typer.Option(
         None,
         help="unet, one of torchvision's classifiers (vgg16, resnet18, squeezenet1_0, ...), or one "
-        "of timm's (timm/NAME); for segmentation, one with feature maps, which becomes the "
-        "encoder. "
+        "of timm's (timm/NAME); for segmentation, one with feature maps at three "
+        "scales, which becomes the encoder. "
         "[default: unet; classification: resnet18]",
     ),
     start: str | None = typer.Option(
