@@ -36,7 +36,8 @@ def study(
         None,
         help="Comma-separated: supervised; semi-supervised, which also learns from pictures "
         "without labels; supervised-longer, the control for semi-supervised: it sees as many "
-        "pictures, all of them labelled. Each method is trained from each start. [default: supervised]",
+        "pictures, all of them labelled. Each method is trained from each start. "
+        "[default: supervised]",
     ),
     against: str | None = typer.Option(
         None, help="The start that the others are compared with. [default: scratch, else the first]"
