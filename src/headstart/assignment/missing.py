@@ -20,12 +20,11 @@ from headstart.assignment.settings import (
     part_of,
     with_needed,
 )
-from headstart.config.records import IMAGENET, SCRATCH, RunConfig, weights_file
+from headstart.config.records import SCRATCH, RunConfig, weights_file
 from headstart.errors import HeadstartError
 from headstart.models.classifiers import check_network, check_size, make_network
-from headstart.models.published import fetch_published
 from headstart.records.vouching import STUDY
-from headstart.training.starts import move, read_source
+from headstart.training.starts import move, read_published, read_source
 
 
 def not_run(
@@ -130,7 +129,7 @@ def _missing_weights(homework: Homework, config: RunConfig) -> str:
     """Return why the ImageNet weights are missing; empty if they exist and fit the network."""
     try:
         if homework.weights is None:
-            source = read_source(fetch_published(config.model), IMAGENET)
+            source = read_published(config.model)
         else:
             source = read_source(weights_file(homework.weights), homework.weights)
     except HeadstartError as e:

@@ -1,6 +1,7 @@
 """Published weights: downloaded over https, verified by hash, kept on disk.
 
-Those of torchvision are fetched here, those of timm in [`headstart.models.hub_weights`][].
+Those of torchvision are fetched here, those of timm in [`headstart.models.hub_weights`][], unless
+an installed package brings them ([`headstart.models.packaged_weights`][]).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import torch
 from headstart.errors import DataError, Finding, UsageError
 from headstart.models.classifiers import check_network
 from headstart.models.hub_weights import fetch_from_hub, hub_at_hand
+from headstart.models.packaged_weights import check_packaged, packaged_file
 from headstart.models.timm_networks import is_timm
 
 
@@ -59,7 +61,7 @@ def published(network: str) -> Published:
 def at_hand(network: str) -> bool:
     """Return whether the published weights of a network are on this machine; downloads nothing."""
     if is_timm(network):
-        return hub_at_hand(network)
+        return packaged_file(network) is not None or hub_at_hand(network)
     try:
         return published(network).path.exists()
     except UsageError:  # none are published
@@ -69,11 +71,16 @@ def at_hand(network: str) -> bool:
 def fetch_published(network: str) -> Path:
     """Return the file of a network's published weights; download it if need be.
 
+    A package's file has names of its own: [`headstart.training.starts.read_published`][] reads all.
+
     Raises:
         MissingExtraError: the network is timm's, and timm is not installed.
         UsageError: as [`published`][].
         DataError: the download fails, or the file's hash is wrong.
     """
+    if (path := packaged_file(network)) is not None:
+        check_packaged(network, path)
+        return path
     if is_timm(network):
         return fetch_from_hub(network)
     weights = published(network)

@@ -61,11 +61,10 @@ def given_source(start: str, model: str) -> Source:
     Raises:
         DataError: the weights cannot be read or fetched.
     """
-    from headstart.models.published import fetch_published
-    from headstart.training.starts import read_source
+    from headstart.training.starts import read_published, read_source
 
     if start == IMAGENET:
-        return read_source(fetch_published(model), IMAGENET)
+        return read_published(model)
     return read_source(weights_file(start), start)
 
 

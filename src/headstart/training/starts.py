@@ -25,9 +25,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load as load_safetensors
 from torch import Tensor, nn
 
+from headstart.config.records import IMAGENET
 from headstart.errors import DataError, Finding
 from headstart.models.classifiers import versioned
 from headstart.models.encoder_unet import EncoderUNet, beside_encoder
+from headstart.models.packaged_weights import packaged_file, with_timm_names
+from headstart.models.published import fetch_published
 from headstart.models.unet import UNet
 from headstart.records.run_records import WEIGHTS
 from headstart.records.vouching import content_of, holds_run, read_record
@@ -133,6 +136,20 @@ def read_source(path: Path, name: str) -> Source:
         hint = "give a .safetensors file, or a .pth, .pt or .ckpt file with weights only"
         raise DataError(Finding("bad-weights", "error", message, hint)) from None
     return Source(name, _present_names(weights), _classes(header, path), digest)
+
+
+def read_published(network: str) -> Source:
+    """Read the published ImageNet weights of a network, under the names of its own tensors.
+
+    Raises:
+        MissingExtraError, UsageError, DataError: as
+            [`headstart.models.published.fetch_published`][].
+    """
+    path = fetch_published(network)
+    source = read_source(path, IMAGENET)
+    if path == packaged_file(network):
+        return replace(source, weights=with_timm_names(source.weights, network))
+    return source
 
 
 def _classes(header: dict[str, Any], path: Path) -> tuple[str, ...] | None:
