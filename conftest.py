@@ -6,7 +6,8 @@ again: three fifths of the time of an import. The setting is about files in peop
 here they go into one that is pytest's own. Processes inherit it from the environment.
 
 headstart flushes each file and its folder to the disk: 11 ms a file on ext4, 0.03 ms in memory. So
-the tests' folders are in ``/dev/shm`` where there is one with room. Those of passed tests are removed.
+the tests' folders are in ``/dev/shm`` where there is one with room. Those of passed tests are
+removed.
 
 jaxtyping gives every function two stubs and binds the arguments of every call, to compare shapes.
 That took more than half of the time of tests that read many small files. Functions whose
