@@ -35,7 +35,7 @@ def pretrain(
         False,
         "--squeeze",
         help="Resize pictures to --size without keeping their aspect ratio. [default: keep it, and "
-        "pad the picture; classification always squeezes]",
+        "pad the picture]",
     ),
     model: str | None = typer.Option(
         None,

@@ -28,8 +28,9 @@ def study(
     ),
     starts: str | None = typer.Option(
         None,
-        help="Comma-separated: scratch, colorization, chroma, masked-denoising, "
-        "masked-colorization, scratch-longer, imagenet, folders of runs, files of weights. "
+        help="Comma-separated: scratch, imagenet, folders of runs, files of weights; for "
+        "segmentation also colorization, chroma, masked-denoising, masked-colorization (pretexts) "
+        "and scratch-longer, their control. "
         "[default: scratch,colorization; classification: scratch,imagenet]",
     ),
     methods: str | None = typer.Option(

@@ -26,9 +26,9 @@ def train(
     ),
     start: str | None = typer.Option(
         None,
-        help="Where the initial weights come from: scratch, a pretext (colorization, chroma, "
-        "masked-denoising, masked-colorization), imagenet (the classifier's published weights), a "
-        "run's folder, or a file of weights. [default: scratch]",
+        help="Where the initial weights come from: scratch, imagenet (the classifier's published "
+        "weights), a run's folder, a file of weights, or, for segmentation, a pretext: "
+        "colorization, chroma, masked-denoising or masked-colorization. [default: scratch]",
     ),
     tune: str | None = typer.Option(
         None,
