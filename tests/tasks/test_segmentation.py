@@ -166,7 +166,7 @@ def test_a_study_refuses_what_would_stop_it_later_before_anything_is_made(
     def offline(network: str) -> Path:
         raise DataError(Finding("no-network", "error", f"no weights of {network}"))
 
-    monkeypatch.setattr("headstart.models.published.fetch_published", offline)
+    monkeypatch.setattr("headstart.training.starts.fetch_published", offline)
     settings = encoded(drawn).model_dump(
         exclude={"start", "pretext", "tune", "frames", "fold", "seed"}
     )

@@ -101,7 +101,7 @@ def _heading(text: str) -> Text:
 def _row(name: str, version: str, verdict: str, do: str) -> Text:
     from rich.text import Text
 
-    row = Text(f"  {name:<17}{version:<14}")
+    row = Text(f"  {name:<16} {version:<14}")
     row.append(verdict, style=_STYLES[verdict])
     return row.append(f": {do}" if do else "")
 
