@@ -67,7 +67,8 @@ def _write(app: Sphinx) -> None:
             old.unlink()
     for name in names:
         module = f"headstart.{name}"
-        text = f"# `{module}`\n\n```{{eval-rst}}\n.. automodule:: {module}\n   :members:\n```\n"
+        content = f"```{{eval-rst}}\n.. automodule:: {module}\n   :members:\n```"
+        text = f"---\norphan: true\n---\n\n# `{module}`\n\n{content}\n"
         page = folder / f"{module}.md"
         if not page.exists() or page.read_text() != text:
             page.write_text(text)
@@ -79,7 +80,7 @@ def _row(link: str, text: str) -> str:
 
 
 def _tables() -> str:
-    """The modules of each room as a table, and all of them as a hidden table of contents."""
+    """The modules of each room as a table. Their pages are not in the sidebar: it would be long."""
     parts = []
     for room, named in _pages().items():
         init = PACKAGE / room / "__init__.py"
@@ -87,8 +88,7 @@ def _tables() -> str:
         rows = [_row(f"[`{name}`](headstart.{name}.md)", text) for name, text in named.items()]
         heading = f"### {room}" + (f"\n\n{about}." if about else "")
         parts.append("\n".join([heading, "", "| module | |", "|---|---|", *rows]))
-    contents = "\n".join(f"headstart.{name}" for named in _pages().values() for name in named)
-    return "\n\n".join([*parts, f"```{{toctree}}\n:hidden:\n\n{contents}\n```"])
+    return "\n\n".join(parts)
 
 
 def _public_names() -> str:
