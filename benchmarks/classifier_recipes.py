@@ -29,7 +29,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from headstart.config.recipes import CLASSIFIER_DEFAULT, ClassifierRecipe
+from headstart.config.recipe_records import ClassifierRecipe
+from headstart.config.recipes import CLASSIFIER_DEFAULT
 from headstart.config.records import RunConfig
 from headstart.data.drawn.instruments import KINDS
 from headstart.data.drawn.scenes import draw_scene

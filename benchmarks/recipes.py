@@ -19,7 +19,8 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from headstart.config.recipes import DEFAULT, Recipe
+from headstart.config.recipe_records import Recipe
+from headstart.config.recipes import DEFAULT
 from headstart.config.records import RunConfig
 from headstart.data.augmentation import Augmentation
 from headstart.data.drawn.dataset import write_dataset

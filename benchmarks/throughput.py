@@ -41,7 +41,8 @@ from torch.utils.data import DataLoader
 from torch.utils.flop_counter import FlopCounterMode
 
 from headstart.config.option_values import parse_size
-from headstart.config.recipes import Recipe, read_recipe
+from headstart.config.recipe_records import Recipe
+from headstart.config.recipes import read_recipe
 from headstart.data.batches import steps_per_epoch
 from headstart.data.decoded_frames import decode
 from headstart.data.drawn.dataset import write_dataset

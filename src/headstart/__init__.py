@@ -41,7 +41,7 @@ _WHERE = {
     "dice_cross_entropy_loss": "training.losses",
     "count": "scores.counts",
     "score": "scores.segmentation",
-    "Recipe": "config.recipes",
+    "Recipe": "config.recipe_records",
     "RunConfig": "config.records",
     "read_recipe": "config.recipes",
     "open_segmenter": "inference.opening",

@@ -21,14 +21,8 @@ from headstart.config.files import (
     to_json,
 )
 from headstart.config.option_values import parse_labels, parse_size
-from headstart.config.recipes import (
-    ASSIGNMENT,
-    ASSIGNMENT_AUGMENTED,
-    DEFAULT,
-    RECIPES,
-    Recipe,
-    read_recipe,
-)
+from headstart.config.recipe_records import Recipe
+from headstart.config.recipes import ASSIGNMENT, ASSIGNMENT_AUGMENTED, DEFAULT, RECIPES, read_recipe
 from headstart.config.records import RunConfig, make_run_config
 from headstart.data.augmentation import Augmentation
 from headstart.errors import DataError, UsageError

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 import headstart
 from headstart.config.recipe_options import as_long_as, with_lengths
-from headstart.config.recipes import CLASSIFIER_DEFAULT, DEFAULT, MOST_STEPS
+from headstart.config.recipe_records import MOST_STEPS
+from headstart.config.recipes import CLASSIFIER_DEFAULT, DEFAULT
 from headstart.errors import UsageError
 from headstart.studies import step_time
 from headstart.studies.minutes import BESIDE, VALIDATING, fitting_in

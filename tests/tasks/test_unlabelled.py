@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from headstart.config.methods import Teacher
-from headstart.config.recipes import Recipe
+from headstart.config.recipe_records import Recipe
 from headstart.config.records import RunConfig
 from headstart.data.drawn.dataset import write_dataset
 from headstart.data.layouts.recognise import open_dataset

@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from headstart.config.recipes import DEFAULT, Training
+from headstart.config.recipe_records import Training
+from headstart.config.recipes import DEFAULT
 from headstart.seeding import generator
 from headstart.training.batch_source import Batches, BatchSource
 from headstart.training.fit import State, fit

@@ -16,7 +16,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from headstart.config.recipes import ASSIGNMENT, CLASSIFIER_DEFAULT, DEFAULT, Recipe
+from headstart.config.recipe_records import Recipe
+from headstart.config.recipes import ASSIGNMENT, CLASSIFIER_DEFAULT, DEFAULT
 from headstart.errors import DataError
 from headstart.training.fit import finished, fit
 from headstart.training.step import learning_rate, make_optimizer, take_step

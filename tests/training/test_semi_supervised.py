@@ -12,7 +12,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from headstart.config.methods import Teacher
-from headstart.config.recipes import DEFAULT, Recipe
+from headstart.config.recipe_records import Recipe
+from headstart.config.recipes import DEFAULT
 from headstart.data.augmentation import StrongChanges
 from headstart.data.label_map import IGNORE
 from headstart.seeding import key

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from headstart.config.option_values import Listed, Size
-from headstart.config.recipes import ClassifierRecipe, PretextRecipe, Recipe
+from headstart.config.recipe_records import ClassifierRecipe, PretextRecipe, Recipe
 from headstart.data.task import TaskName
 
 RecipeOption = str | Path | Recipe | ClassifierRecipe

@@ -8,14 +8,14 @@ from typing import Any, TypeVar
 from headstart.config.methods import SEMI_SUPERVISED, SUPERVISED, Teacher
 from headstart.config.options import StudyOptions, TrainOptions
 from headstart.config.problems import Problems
-from headstart.config.recipes import (
+from headstart.config.recipe_records import (
     MOST_STEPS,
     ClassifierRecipe,
     PretextRecipe,
     Recipe,
     Training,
-    read_pretext_recipe,
 )
+from headstart.config.recipes import read_pretext_recipe
 from headstart.config.records import PretextConfig, RunConfig, StudyConfig
 from headstart.config.task_settings import UNET, TaskSettings
 from headstart.errors import Finding, UsageError

@@ -21,13 +21,8 @@ from pydantic_core import PydanticCustomError
 
 from headstart.config.methods import SUPERVISED, parted
 from headstart.config.option_values import FEWEST_SEEDS
-from headstart.config.recipes import (
-    DEFAULT,
-    PRETEXT_DEFAULT,
-    ClassifierRecipe,
-    PretextRecipe,
-    Recipe,
-)
+from headstart.config.recipe_records import ClassifierRecipe, PretextRecipe, Recipe
+from headstart.config.recipes import DEFAULT, PRETEXT_DEFAULT
 from headstart.config.task_settings import TASKS, UNET, task_of_recipe
 from headstart.data.augmentation import Augmentation
 from headstart.data.framing import Framing

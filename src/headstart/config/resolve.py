@@ -35,10 +35,8 @@ from headstart.config.recipe_options import (
     refuse_other_recipe,
     run_recipe,
 )
-from headstart.config.recipes import (
-    PretextRecipe,
-    read_pretext_recipe,
-)
+from headstart.config.recipe_records import PretextRecipe
+from headstart.config.recipes import read_pretext_recipe
 from headstart.config.records import (
     IMAGENET,
     PRETEXT_NAMES,

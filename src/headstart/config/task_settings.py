@@ -10,14 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from headstart.config.recipes import (
-    CLASSIFIER_RECIPES,
-    ENCODER_RECIPES,
-    RECIPES,
-    ClassifierRecipe,
-    Recipe,
-    read_one_of,
-)
+from headstart.config.recipe_records import ClassifierRecipe, Recipe
+from headstart.config.recipes import CLASSIFIER_RECIPES, ENCODER_RECIPES, RECIPES, read_one_of
 from headstart.data.framing import Framing
 from headstart.data.task import TaskName
 

@@ -6,7 +6,7 @@ import shlex
 from pathlib import Path
 
 from headstart.config.files import frame_names_text, to_json
-from headstart.config.recipes import Training
+from headstart.config.recipe_records import Training
 from headstart.config.records import PretextConfig, RunConfig, StudyConfig
 from headstart.config.task_settings import UNET
 from headstart.reports.records import Records

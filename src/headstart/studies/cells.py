@@ -16,7 +16,7 @@ from headstart.config.methods import (
     parted,
     start_of_arm,
 )
-from headstart.config.recipes import ClassifierRecipe, Recipe
+from headstart.config.recipe_records import ClassifierRecipe, Recipe
 from headstart.config.records import (
     PRETEXT_NAMES,
     SCRATCH,

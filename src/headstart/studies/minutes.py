@@ -7,7 +7,7 @@ would take.
 from __future__ import annotations
 
 from headstart.config.recipe_options import with_lengths
-from headstart.config.recipes import MOST_STEPS
+from headstart.config.recipe_records import MOST_STEPS
 from headstart.config.records import RunConfig
 from headstart.studies.pace import RunPace
 from headstart.studies.wording import lasting

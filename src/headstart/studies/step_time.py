@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from headstart.config.methods import Teacher
-from headstart.config.recipes import Recipe
+from headstart.config.recipe_records import Recipe
 from headstart.config.records import PretextConfig, RunConfig
 from headstart.tasks.class_maps import answer_of, each_class_map, frame_counts
 from headstart.tasks.lookup import task_named

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from headstart.config.recipes import CLASSIFIER_RECIPES, ClassifierRecipe
+from headstart.config.recipe_records import ClassifierRecipe
+from headstart.config.recipes import CLASSIFIER_RECIPES
 from headstart.config.records import RunConfig, StudyConfig
 from headstart.data.checks.classification import report_on
 from headstart.data.files import natural_key

@@ -15,7 +15,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from headstart.config.recipes import ClassifierRecipe
+from headstart.config.recipe_records import ClassifierRecipe
 from headstart.config.records import SCRATCH, RunConfig
 from headstart.data.augmentation import Augmentation
 from headstart.data.checks.leaks import Overlap

@@ -43,7 +43,7 @@ class Stage:
         model: the trained module (`torch.nn.Module`). It holds its best weights when the next stage
             begins.
         source: batches and losses, a [`BatchSource`][headstart.training.batch_source.BatchSource].
-        recipe: hyper-parameters, a [`Training`][headstart.config.recipes.Training].
+        recipe: hyper-parameters, a [`Training`][headstart.config.recipe_records.Training].
         steps: optimizer steps of all epochs together.
         seconds: seconds already spent on computing features of frozen layers.
         constant: validation loss and accuracy of the best constant prediction; empty if not known.

@@ -7,7 +7,7 @@ from decimal import ROUND_DOWN, Context
 import numpy as np
 from jaxtyping import Float
 
-from headstart.config.recipes import Recipe
+from headstart.config.recipe_records import Recipe
 from headstart.data.decoded_frames import Decoded
 from headstart.data.pictures.mask_levels import pixels_by_level
 from headstart.errors import Finding

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float, Int64, UInt8
 from torch import Tensor, nn
 
-from headstart.config.recipes import PretextRecipe
+from headstart.config.recipe_records import PretextRecipe
 from headstart.config.records import PretextConfig
 from headstart.data.decoded_frames import Decoded, channel_statistics, decode
 from headstart.data.files import merged

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from headstart.config.recipes import ENCODER_RECIPES, RECIPES, Recipe
+from headstart.config.recipe_records import Recipe
+from headstart.config.recipes import ENCODER_RECIPES, RECIPES
 from headstart.config.records import RunConfig, StudyConfig
 from headstart.data.checks.foreground import refuse_no_foreground
 from headstart.data.checks.segmentation import report_on

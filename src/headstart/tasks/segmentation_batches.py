@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float32, Int64, UInt8
 from torch import Tensor, nn
 
-from headstart.config.recipes import Recipe
+from headstart.config.recipe_records import Recipe
 from headstart.data.batches import Weights, rarity_weights
 from headstart.data.decoded_frames import Decoded
 from headstart.data.label_map import IGNORE

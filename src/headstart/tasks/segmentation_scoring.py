@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Int64, UInt8
 from torch import nn
 
-from headstart.config.recipes import Recipe
+from headstart.config.recipe_records import Recipe
 from headstart.config.records import RunConfig
 from headstart.data.decoded_frames import Decoded
 from headstart.data.framing import resize_image, resize_mask

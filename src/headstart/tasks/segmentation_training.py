@@ -13,7 +13,7 @@ from jaxtyping import Int64
 from torch import nn
 
 from headstart.config.files import frame_names_text
-from headstart.config.recipes import Recipe
+from headstart.config.recipe_records import Recipe
 from headstart.config.records import SCRATCH, RunConfig
 from headstart.config.task_settings import UNET
 from headstart.data.checks.foreground import no_foreground

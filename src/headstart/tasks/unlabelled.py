@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from headstart.config.recipes import Recipe
+from headstart.config.recipe_records import Recipe
 from headstart.config.records import RunConfig
 from headstart.data.batches import batch_indices
 from headstart.data.decoded_frames import Decoded, decode

@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from headstart.config.recipes import ClassifierRecipe, Training
+from headstart.config.recipe_records import ClassifierRecipe, Training
 from headstart.errors import DataError, Finding
 from headstart.training.batch_source import BatchSource
 from headstart.training.checkpoint import load_checkpoint, save_checkpoint

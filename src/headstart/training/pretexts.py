@@ -22,7 +22,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from headstart.config.recipes import PretextRecipe
+from headstart.config.recipe_records import PretextRecipe
 from headstart.data.transforms import to_grey
 
 _BINS = 32  # for hue and for chroma each, as in Larsson et al.

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-from headstart.config.recipes import Training
+from headstart.config.recipe_records import Training
 from headstart.data.batches import batch_indices
 from headstart.seeding import key
 from headstart.training.batch_source import BatchSource

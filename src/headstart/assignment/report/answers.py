@@ -13,7 +13,7 @@ from headstart.assignment.report.part1_records import (
     Pair,
     scores_over_seeds,
 )
-from headstart.config.recipes import Training
+from headstart.config.recipe_records import Training
 from headstart.reports.formatting import listed, number, plural, signed
 from headstart.studies.statistics import MIN_SEEDS, Comparison
 from headstart.training.collapse import learned_nothing
