@@ -171,7 +171,7 @@ def study(
     threads: int | None = typer.Option(
         None,
         help="CPU threads of a run. [default: all that are available, shared by the jobs; with "
-        "--on slurm what cpus-per-task says, else 1; with --on ray 1]",
+        "--on slurm: what cpus-per-task says, else 1; with --on ray: 1]",
         min=1,
     ),
     precision: Literal["float32", "bfloat16"] | None = typer.Option(

@@ -6,7 +6,7 @@ A recipe says nothing about data, network or seed. Those are in the configuratio
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import Field, model_validator
 
@@ -16,6 +16,7 @@ from headstart.data.batches import steps_per_epoch
 from headstart.data.settings_files import FrozenModel
 
 MOST_STEPS = 100_000_000
+_Recipe = TypeVar("_Recipe", bound="Training")
 _EPOCHS = 40  # of a recipe that counted passes, if it is given a number of steps
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
@@ -83,21 +84,21 @@ class Training(FrozenModel):
         pictures = available if self.epoch == "steps" else labelled
         return self.epochs * steps_per_epoch(pictures, self.batch)
 
-    def with_epochs(self, epochs: int) -> Self:
+    def with_epochs(self: _Recipe, epochs: int) -> _Recipe:
         """Return the recipe with another number of epochs, each as long as a pass."""
         return self.model_copy(update={"epochs": epochs, "steps": None})
 
-    def with_steps(self, steps: int) -> Self:
+    def with_steps(self: _Recipe, steps: int) -> _Recipe:
         """Return the recipe with a number of optimizer steps, divided into at most 40 epochs."""
         epochs = _EPOCHS if self.steps is None else self.epochs
         counted = self.model_copy(update={"epoch": "steps", "steps": steps})
         return counted.in_epochs(min(steps, epochs))
 
-    def in_epochs(self, epochs: int) -> Self:
+    def in_epochs(self: _Recipe, epochs: int) -> _Recipe:
         """Return the recipe with its steps divided into another number of epochs."""
         return self.model_copy(update={"epochs": epochs})
 
-    def longer(self, steps: int, per_epoch: int) -> Self:
+    def longer(self: _Recipe, steps: int, per_epoch: int) -> _Recipe:
         """Return the recipe with at least as many steps more, and validated as often.
 
         Args:
@@ -171,7 +172,7 @@ class ClassifierRecipe(Training):
     smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     ties: Literal["first", "last"] = "first"
 
-    def in_epochs(self, epochs: int) -> ClassifierRecipe:
+    def in_epochs(self: _Recipe, epochs: int) -> ClassifierRecipe:
         """Return the recipe with its steps in another number of epochs, the head's in proportion.
 
         More epochs leave the head's as they are.
