@@ -159,9 +159,9 @@ def study(
         None,
         help="How long a new study may take. headstart chooses the starts, folds, seeds, size, "
         "width and steps that you do not give, and shows each choice. [default: 8 if you give "
-        "none of --starts, --methods, --labels, --seeds, --looks, --folds, --score, --size, "
-        "--tile, --width, --steps and --epochs; if you give any of them without --hours, nothing "
-        "is chosen]",
+        "none of --starts, --methods, --labels, --seeds, --looks, --folds, --score validation, "
+        "--size, --tile, --width, --steps and --epochs; if you give any of them without --hours, "
+        "nothing is chosen]",
     ),
     device: str = typer.Option(
         "auto",
