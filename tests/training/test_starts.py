@@ -12,7 +12,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from headstart.config.records import weights_file
+from headstart.config.start_files import weights_file
 from headstart.errors import DataError, UsageError
 from headstart.models.classifiers import make_network
 from headstart.models.encoder_unet import EncoderUNet

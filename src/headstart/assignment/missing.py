@@ -20,7 +20,8 @@ from headstart.assignment.settings import (
     part_of,
     with_needed,
 )
-from headstart.config.records import SCRATCH, RunConfig, weights_file
+from headstart.config.records import SCRATCH, RunConfig
+from headstart.config.start_files import weights_file
 from headstart.errors import HeadstartError
 from headstart.models.classifiers import check_network, check_size, make_network
 from headstart.records.vouching import STUDY

@@ -61,10 +61,20 @@ def read_config(path: Path) -> RunConfig | PretextConfig:
     Raises:
         DataError: the file cannot be read or understood.
     """
-    settings = _settings(path)
-    if settings.get("task") == "pretext":
-        return _validated(PretextConfig, settings, path)
-    return _validated(RunConfig, settings, path)
+    if holds_pretext(path):
+        return read_pretext_config(path)
+    return _validated(RunConfig, _settings(path), path)
+
+
+def read_pretext_config(path: Path) -> PretextConfig:
+    """Return the configuration in the ``config.json`` of a pretext.
+
+    Raises:
+        DataError: the file cannot be read or understood, or is not a pretext's.
+    """
+    if not holds_pretext(path):
+        raise damaged(path, "expected the settings of a pretext")
+    return _validated(PretextConfig, _settings(path), path)
 
 
 def _validated(kind: type[_Config], settings: dict[str, Any], path: Path) -> _Config:
@@ -90,6 +100,15 @@ def holds_study(path: Path) -> bool:
         DataError: the file cannot be read, or is damaged.
     """
     return "starts" in _settings(path)
+
+
+def holds_pretext(path: Path) -> bool:
+    """Return whether a ``config.json`` is a pretext's.
+
+    Raises:
+        DataError: the file cannot be read, or is damaged.
+    """
+    return _settings(path).get("task") == "pretext"
 
 
 def _settings(path: Path) -> dict[str, Any]:

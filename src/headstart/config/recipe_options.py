@@ -17,7 +17,7 @@ from headstart.config.recipe_records import (
 )
 from headstart.config.recipes import read_pretext_recipe
 from headstart.config.records import PretextConfig, RunConfig, StudyConfig
-from headstart.config.task_settings import UNET, TaskSettings
+from headstart.config.task_settings import TASKS, UNET, TaskSettings, task_of_recipe
 from headstart.errors import Finding, UsageError
 
 MOST_MINUTES = 60 * 24 * 365
@@ -101,8 +101,8 @@ def with_method(recipe: Recipe | ClassifierRecipe, method: str | None) -> Any:
         message = f"there is no method {method}; expected {SUPERVISED} or {SEMI_SUPERVISED}"
         raise UsageError(Finding("bad-setting", "error", message))
     if method == SUPERVISED:
-        return recipe.model_copy(update={"teacher": None}) if hasattr(recipe, "teacher") else recipe
-    if not isinstance(recipe, Recipe):
+        return recipe.model_copy(update={"teacher": None}) if recipe.taught_by() else recipe
+    if not TASKS[task_of_recipe(recipe)].teacher:
         message, hint = "--method semi-supervised is for segmentations", "leave it out"
         raise UsageError(Finding("bad-setting", "error", message, hint))
     if not recipe.average:
@@ -111,7 +111,7 @@ def with_method(recipe: Recipe | ClassifierRecipe, method: str | None) -> Any:
         )
         hint = "take the recipe default, or set average = 0.995 in your own"
         raise UsageError(Finding("bad-setting", "error", message, hint))
-    return recipe if recipe.teacher else recipe.model_copy(update={"teacher": Teacher()})
+    return recipe if recipe.taught_by() else recipe.model_copy(update={"teacher": Teacher()})
 
 
 def lasting(recipe: _Recipe, epochs: int | None, steps: int | None, prefix: str = "") -> _Recipe:

@@ -109,6 +109,24 @@ class Training(FrozenModel):
         total = None if self.steps is None else self.steps + steps
         return self.model_copy(update={"epochs": self.epochs + more, "steps": total})
 
+    # What only some kinds of recipe can set, asked of any kind.
+
+    def taught_by(self) -> Teacher | None:
+        """Return how pictures without labels are learned from; None: they are not used."""
+        return None
+
+    def least_area(self) -> float:
+        """Return the smallest share of a picture that a predicted class covers."""
+        return 0.0
+
+    def most_windows(self) -> int | None:
+        """Return how many windows a validation predicts at most; None: all."""
+        return None
+
+    def takes_last(self) -> bool:
+        """Return whether the last of equally good epochs gives the weights."""
+        return False
+
 
 class Recipe(Training):
     """The hyper-parameters of a segmentation, in addition to those of every [`Training`][].
@@ -150,6 +168,18 @@ class Recipe(Training):
             raise ValueError("a teacher is the average of the weights; average is 0")
         return self
 
+    def taught_by(self) -> Teacher | None:
+        """See [`Training`][]."""
+        return self.teacher
+
+    def least_area(self) -> float:
+        """See [`Training`][]."""
+        return self.min_area
+
+    def most_windows(self) -> int | None:
+        """See [`Training`][]."""
+        return self.validation_windows
+
 
 class ClassifierRecipe(Training):
     """The hyper-parameters of a classification, in addition to those of every [`Training`][].
@@ -172,13 +202,17 @@ class ClassifierRecipe(Training):
     smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     ties: Literal["first", "last"] = "first"
 
-    def in_epochs(self: _Recipe, epochs: int) -> ClassifierRecipe:
+    def in_epochs(self, epochs: int) -> ClassifierRecipe:
         """Return the recipe with its steps in another number of epochs, the head's in proportion.
 
         More epochs leave the head's as they are.
         """
         of_head = max(1, self.head_epochs * min(epochs, self.epochs) // self.epochs)
         return self.model_copy(update={"epochs": epochs, "head_epochs": of_head})
+
+    def takes_last(self) -> bool:
+        """See [`Training`][]."""
+        return self.ties == "last"
 
     def of_head(self) -> ClassifierRecipe:
         """Return the recipe of the last layer's own training: ``head_epochs`` such epochs."""

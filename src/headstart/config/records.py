@@ -5,7 +5,6 @@ They are frozen values. Written as ``config.json``, each is enough to make its f
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
 from pydantic import (
@@ -28,7 +27,7 @@ from headstart.data.augmentation import Augmentation
 from headstart.data.framing import Framing
 from headstart.data.settings_files import FrozenModel, explain
 from headstart.data.task import TaskName
-from headstart.errors import Finding, UsageError
+from headstart.errors import UsageError
 from headstart.system.devices import DeviceName, Precision
 
 Size = tuple[Annotated[int, Field(ge=8, le=8192)], Annotated[int, Field(ge=8, le=8192)]]
@@ -119,6 +118,14 @@ class PretextConfig(_Settings):
     @property
     def start_pretext(self) -> None:
         """As of a [`RunConfig`][]: there is none."""
+
+    @property
+    def labels(self) -> None:
+        """As of a [`RunConfig`][]: it uses none."""
+
+    @property
+    def crossed(self) -> None:
+        """As of a [`RunConfig`][]: a pretext is not cross-validated."""
 
 
 _AS_IN_THE_RUN = ("model", "width", "size", "framing", "seed", "device", "threads", "precision")
@@ -227,6 +234,11 @@ class RunConfig(_Supervised):
         """The pretext that trains the start, where ``start`` is one."""
         return self.pretext
 
+    @property
+    def crossed(self) -> int | None:
+        """The number of folds of a whole cross-validation; None: a single run, or one fold."""
+        return None if self.fold is not None else self.folds
+
     @model_validator(mode="after")
     def _frames_are_the_labels(self) -> RunConfig:
         """Check that named frames differ, and are as many as ``labels`` says."""
@@ -289,6 +301,11 @@ class StudyConfig(_Supervised):
     looks: Annotated[tuple[SeedsOfLook, ...], Field(min_length=1)] | None = None
     seen: tuple[SeedsOfLook, ...] = ()
 
+    @property
+    def crossed(self) -> int | None:
+        """The number of folds of each cross-validation; None: there are none."""
+        return self.folds
+
     @model_validator(mode="after")
     def _nothing_twice(self) -> StudyConfig:
         """Check every start and tuning, and that no list repeats a value."""
@@ -297,7 +314,7 @@ class StudyConfig(_Supervised):
             start, method = parted(arm)
             for tune in self.tunes:
                 self._refuse(start, tune)
-            if method != SUPERVISED and not TASKS[self.task].pretexts:
+            if method != SUPERVISED and not TASKS[self.task].teacher:
                 raise ValueError(f"{arm}: a {self.task} is only supervised")
             if method != SUPERVISED and start == SCRATCH_LONGER:
                 raise ValueError(f"{arm}: {SCRATCH_LONGER} is only supervised")
@@ -355,33 +372,6 @@ def checked(kind: type[Config], settings: object, where: str = "command line") -
         return kind.model_validate(settings)
     except ValidationError as e:
         raise UsageError(explain(e, where, SETTING_NAMES)) from None
-
-
-def weights_file(start: str) -> Path:
-    """Return the file of weights that a start names: one in a run's folder, or the file itself.
-
-    Raises:
-        UsageError: it is neither.
-    """
-    path = Path(start)
-    if path.is_dir():
-        if (path / "weights.safetensors").exists():
-            return path / "weights.safetensors"
-        message = f"the start {start} is a folder without weights.safetensors"
-        hint = "expected a finished run: repeat the command of that run, which resumes it"
-        raise UsageError(Finding("no-weights", "error", message, hint))
-    if path.exists():
-        return path
-    known = ", ".join((SCRATCH, *PRETEXT_NAMES, IMAGENET))
-    message = f"there is no start {start}; expected {known}, a run's folder or a file of weights"
-    raise UsageError(Finding("unknown-start", "error", message))
-
-
-def folds_of(config: RunConfig | StudyConfig | PretextConfig) -> int | None:
-    """Return the number of folds of a cross-validation; None for anything else."""
-    if isinstance(config, PretextConfig) or getattr(config, "fold", None) is not None:
-        return None
-    return config.folds
 
 
 def on_device(config: RunConfig, device: str) -> RunConfig:

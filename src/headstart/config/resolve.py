@@ -48,8 +48,8 @@ from headstart.config.records import (
     make_pretext_config,
     make_run_config,
     make_study_config,
-    weights_file,
 )
+from headstart.config.start_files import weights_file
 from headstart.config.task_settings import SEGMENTATION, TASKS, UNET, TaskSettings
 from headstart.data.framing import Framing
 from headstart.data.task import TaskName, task_of
@@ -245,9 +245,12 @@ def pretext_config(
     default = read_pretext_recipe("default", encoder)
     if isinstance(before, PretextConfig):
         default = begun_default(before.recipe, default)
-    recipe = default if options.recipe is None else options.recipe
-    if isinstance(recipe, str | Path):
-        recipe = problems.value_of(read_pretext_recipe, default, str(recipe), encoder)
+    given = default if options.recipe is None else options.recipe
+    recipe = (
+        problems.value_of(read_pretext_recipe, default, str(given), encoder)
+        if isinstance(given, str | Path)
+        else given
+    )
     config = problems.value_of(
         make_pretext_config,
         None,

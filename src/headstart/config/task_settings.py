@@ -41,6 +41,7 @@ class TaskSettings(Generic[_Recipe]):
         starts: the starts that a study compares by default.
         partly_frozen: whether some layers may stay frozen, with a ``tune`` other than ``"all"``.
         pretexts: whether a pretext may be the start.
+        teacher: whether pictures without labels may be learned from during training.
         named_frames: whether the labelled frames may be given by name.
         framings: how pictures may become pictures of the training size; the first is the default.
     """
@@ -56,6 +57,7 @@ class TaskSettings(Generic[_Recipe]):
     starts: tuple[str, ...]
     partly_frozen: bool
     pretexts: bool
+    teacher: bool
     named_frames: bool
     framings: tuple[Framing, ...]
 
@@ -85,6 +87,7 @@ SEGMENTATION = TaskSettings(
     starts=("scratch", "colorization"),
     partly_frozen=False,
     pretexts=True,
+    teacher=True,
     named_frames=True,
     framings=("pad", "tile", "squeeze"),
 )
@@ -101,6 +104,7 @@ CLASSIFICATION = TaskSettings(
     starts=("scratch", "imagenet"),
     partly_frozen=True,
     pretexts=False,
+    teacher=False,
     named_frames=False,
     framings=("squeeze",),
 )

@@ -10,7 +10,6 @@ import numpy as np
 from jaxtyping import UInt8
 
 from headstart.config.files import read_config
-from headstart.config.records import RunConfig
 from headstart.data.files import listing, merged
 from headstart.data.label_map import IGNORE, LabelMap
 from headstart.data.layouts.dataset import Dataset, frames_of
@@ -77,7 +76,7 @@ def _refuse_seen(run: Path, dataset: Any) -> None:
         return  # each picture is predicted by those that have not seen it
     fold = members.runs[0] if members else folder
     config = read_config(fold / CONFIG)
-    if not isinstance(config, RunConfig) or config.folds is None:
+    if config.folds is None:
         return
     if kind_for(dataset).task != config.task:  # opening the run says so
         return

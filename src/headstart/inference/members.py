@@ -9,7 +9,6 @@ from pathlib import Path
 from statistics import mean
 
 from headstart.config.files import holds_study, read_config, read_study_config
-from headstart.config.records import RunConfig
 from headstart.errors import DataError, Finding
 from headstart.records.calibration import read_calibration
 from headstart.records.run_records import ENSEMBLES, MEMBERS, SCORES, read_metrics
@@ -76,10 +75,10 @@ def members_of(folder: Path) -> Members | None:
     if holds_study(path):
         return _of_study(folder)
     config = read_config(path)
-    if not isinstance(config, RunConfig) or config.folds is None or config.fold is not None:
+    if (folds := config.crossed) is None:
         return None
-    words = f"the {config.folds} folds of {folder}"
-    return Members(_folds(folder, config.folds), config.task, words, folder, (folder,))
+    words = f"the {folds} folds of {folder}"
+    return Members(_folds(folder, folds), config.task, words, folder, (folder,))
 
 
 def _folds(folder: Path, folds: int) -> tuple[Path, ...]:
@@ -98,7 +97,7 @@ def _of_study(folder: Path) -> Members:
     for scores in folder.glob(f"runs/*/{SCORES}"):
         run = scores.parent
         config = read_config(run / CONFIG)
-        if isinstance(config, RunConfig) and config.labels == max(study.labels):
+        if config.labels == max(study.labels):
             best = max(float(row.get(score) or 0.0) for row in read_metrics(run))
             arms[run.name.rpartition("-")[0]].append((config.seed, run, best))
     if not arms:

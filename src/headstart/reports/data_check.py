@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Int64
 
 from headstart.config.files import read_run_config
-from headstart.config.records import RunConfig, folds_of
+from headstart.config.records import RunConfig
 from headstart.data.layouts.dataset import LABELLED
 from headstart.errors import DataError, Finding, printable
 from headstart.records.run_records import LeakRecord, data_folder, looked_for
@@ -113,7 +113,7 @@ def data_section(records: Records, data: DataCheck) -> dict[str, Any]:
         ``missing``; ``groups``: sentences about videos and patients; ``findings`` of the check;
         ``leaks``: unlabelled pictures that are also validation or test frames.
     """
-    in_folds = folds_of(records.config) is not None  # then the test split does not matter
+    in_folds = records.config.crossed is not None  # then the test split does not matter
     findings = (f for f in data.findings if not (in_folds and f.code == "small-test-split"))
     return {
         "missing": data.missing,
@@ -127,7 +127,7 @@ def _group_sentences(records: Records, data: DataCheck) -> list[str]:
     if not records.runs:
         return []
     known = _GROUPS
-    if folds_of(records.config) is not None:  # they do not follow the splits of the dataset
+    if records.config.crossed is not None:  # they do not follow the splits of the dataset
         known = {code: words for code, words in _GROUPS.items() if code == "no-groups"}
     if sentences := [known[f.code] for f in data.findings if f.code in known]:
         return sentences
@@ -136,7 +136,7 @@ def _group_sentences(records: Records, data: DataCheck) -> list[str]:
             "This report does not know whether the splits keep videos or patients apart. Without "
             "groups, the scores say nothing about new patients."
         ]
-    if folds_of(records.config) is not None:
+    if records.config.crossed is not None:
         return ["The frames of a video or patient are all in one fold."]
     return ["No video or patient is in more than one split."]
 

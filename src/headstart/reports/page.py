@@ -15,7 +15,6 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 from PIL import Image
 
-from headstart.config.records import folds_of
 from headstart.errors import printable
 from headstart.plots.overlay import colour
 from headstart.reports import certainty, charts, page_tables, provenance, sentences
@@ -138,7 +137,7 @@ def render(
             "predictions": _predictions(records, arms, pictures),
             "legend": _legend(run.frames.names[1:]),
             "validation": run.labelled.validation,
-            "folds": folds_of(records.config),
+            "folds": records.config.crossed,
         }
     return environment.from_string(template).render(content) + "\n"
 

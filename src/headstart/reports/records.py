@@ -7,7 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from headstart.config.files import holds_study, read_config, read_study_config
+from headstart.config.files import (
+    holds_pretext,
+    holds_study,
+    read_pretext_config,
+    read_run_config,
+    read_study_config,
+)
 from headstart.config.records import PretextConfig, RunConfig, StudyConfig
 from headstart.data.task import TaskName
 from headstart.errors import DataError, Finding, printable
@@ -160,10 +166,10 @@ def read_records(folder: Path) -> Records:
         raise DataError(Finding("not-a-run", "error", message, "give a folder made with --out"))
     if holds_study(path):
         return _read_study(folder, read_study_config(path))
-    config = read_config(path)
-    if isinstance(config, PretextConfig):
+    if holds_pretext(path):
         finished = _read_pretext(folder, folder.resolve().name)
-        return Records(folder, pretext=config, pretexts=(finished,))
+        return Records(folder, pretext=read_pretext_config(path), pretexts=(finished,))
+    config = read_run_config(path)
     return Records(folder, run=config, runs=(_read_single_run(folder, config),))
 
 
@@ -274,9 +280,7 @@ def _read_run(
 
 def _read_pretext(folder: Path, name: str) -> PretextRecord:
     _refuse_unfinished(folder)
-    config = read_config(folder / "config.json")
-    if not isinstance(config, PretextConfig):
-        raise damaged(folder / "config.json", "expected the settings of a pretext")
+    config = read_pretext_config(folder / "config.json")
     return PretextRecord(
         name,
         folder,

@@ -16,8 +16,8 @@ from headstart.config.records import (
     PretextConfig,
     RunConfig,
     StudyConfig,
-    weights_file,
 )
+from headstart.config.start_files import weights_file
 from headstart.errors import DataError, Finding
 from headstart.runs.folder import NAMED_STARTS
 from headstart.tasks.interface import LabelledTask

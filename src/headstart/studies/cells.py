@@ -25,6 +25,7 @@ from headstart.config.records import (
     RunConfig,
     StudyConfig,
 )
+from headstart.config.task_settings import TASKS, task_of_recipe
 from headstart.studies.wording import called
 
 
@@ -113,9 +114,9 @@ def of_method(recipe: Recipe | ClassifierRecipe, method: str) -> Recipe | Classi
     ``supervised-longer`` has as many more steps as the teacher of ``semi-supervised`` would show
     the network more pictures.
     """
-    if not isinstance(recipe, Recipe):
+    if not TASKS[task_of_recipe(recipe)].teacher:
         return recipe
-    teacher = recipe.teacher or Teacher()
+    teacher = recipe.taught_by() or Teacher()
     if method == SEMI_SUPERVISED:
         return recipe.model_copy(update={"teacher": teacher})
     recipe = recipe.model_copy(update={"teacher": None})

@@ -10,7 +10,6 @@ import torch
 from torch import Tensor, nn
 
 from headstart.config.methods import Teacher
-from headstart.config.recipe_records import Recipe
 from headstart.config.records import PretextConfig, RunConfig
 from headstart.tasks.class_maps import answer_of, each_class_map, frame_counts
 from headstart.tasks.lookup import task_named
@@ -79,8 +78,8 @@ def seconds_per_step(config: Config, num_classes: int) -> float:
         half=in_bfloat16(config),
     )
     source: BatchSource = labelled
-    if isinstance(recipe, Recipe) and recipe.teacher is not None:
-        source = _taught(labelled, recipe.teacher, inputs)
+    if (teacher := recipe.taught_by()) is not None:
+        source = _taught(labelled, teacher, inputs)
     not_finite = torch.zeros((), device=device)
 
     def step() -> None:
@@ -154,7 +153,7 @@ def seconds_of_prediction(
     with torch.no_grad():
         logits = rest(inputs[:1])
     sample = _at_most(own_size, (_LONGEST, _LONGEST))
-    min_area = _min_area(config)
+    min_area = config.recipe.least_area()
     truth = torch.zeros(sample, dtype=torch.uint8, device=logits.device)
 
     @torch.no_grad()
@@ -170,7 +169,7 @@ def validated_share(config: Config, pictures: int, own_size: tuple[int, int] | N
 
     1 without tiles. Arguments are those of [`seconds_of_prediction`][].
     """
-    bound = config.recipe.validation_windows if isinstance(config.recipe, Recipe) else None
+    bound = config.recipe.most_windows()
     if bound is None or own_size is None or config.framing != "tile" or not pictures:
         return 1.0
     return min(1.0, bound / (pictures * count_windows([own_size], config.size)))
@@ -184,7 +183,7 @@ def _seconds_of_windows(
     sample = _at_most(own_size, (4 * tile[0], 4 * tile[1]))
     picture = np.random.default_rng(0).integers(0, 256, (*sample, 3), np.uint8)
     truth = torch.zeros(sample, dtype=torch.uint8)
-    min_area = _min_area(config)
+    min_area = config.recipe.least_area()
 
     answer = answer_of(network, device)
 
@@ -194,10 +193,6 @@ def _seconds_of_windows(
 
     more = count_windows([own_size], tile) / count_windows([sample], tile)
     return _timed(config, predict) * more
-
-
-def _min_area(config: Config) -> float:
-    return config.recipe.min_area if isinstance(config.recipe, Recipe) else 0.0
 
 
 def _at_most(size: tuple[int, int], most: tuple[int, int]) -> tuple[int, int]:

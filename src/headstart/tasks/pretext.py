@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Int64
 
-from headstart.config.files import read_config
+from headstart.config.files import holds_pretext, read_pretext_config
 from headstart.config.recipes import ENCODER_PRETEXT_RECIPES, PRETEXT_RECIPES
 from headstart.config.records import PretextConfig
 from headstart.data.checks.segmentation import report_on
@@ -306,9 +306,9 @@ def leaks_of(folder: Path, data: Path) -> dict[str, Any] | None:
     """
     if not (folder / LEAKS).exists() or not holds_run(folder):
         return None
-    config = read_config(folder / CONFIG)
-    if not isinstance(config, PretextConfig):
+    if not holds_pretext(folder / CONFIG):
         return None
+    config = read_pretext_config(folder / CONFIG)
     record = read_leaks(folder)
     return {
         "pictures": record.pictures,

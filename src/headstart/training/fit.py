@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from headstart.config.recipe_records import ClassifierRecipe, Training
+from headstart.config.recipe_records import Training
 from headstart.errors import DataError, Finding
 from headstart.training.batch_source import BatchSource
 from headstart.training.checkpoint import load_checkpoint, save_checkpoint
@@ -87,7 +87,7 @@ def _better(row: Row, best: Row | None, recipe: Training) -> bool:
         return True
     name = f"validation_{recipe.choose}"
     if row[name] == best[name]:
-        return isinstance(recipe, ClassifierRecipe) and recipe.ties == "last"
+        return recipe.takes_last()
     return bool(row[name] < best[name] if recipe.choose == "loss" else row[name] > best[name])
 
 

@@ -62,7 +62,7 @@ def _part1(part1: Part1, letter: str) -> str:
         return NONE
     height, width = config.size
     size = f"{height} × {width}, width {config.width}"
-    if isinstance(config, RunConfig) and config.labels is not None:
+    if config.labels is not None:
         size += f", {plural(config.labels, 'label')}"
     if config.recipe.epochs != ASSIGNMENT.epochs:
         size += f", at most {plural(config.recipe.epochs, 'epoch')}"

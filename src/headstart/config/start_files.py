@@ -1,0 +1,28 @@
+"""The file of weights that a start names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from headstart.config.records import IMAGENET, PRETEXT_NAMES, SCRATCH
+from headstart.errors import Finding, UsageError
+
+
+def weights_file(start: str) -> Path:
+    """Return the file of weights that a start names: one in a run's folder, or the file itself.
+
+    Raises:
+        UsageError: it is neither.
+    """
+    path = Path(start)
+    if path.is_dir():
+        if (path / "weights.safetensors").exists():
+            return path / "weights.safetensors"
+        message = f"the start {start} is a folder without weights.safetensors"
+        hint = "expected a finished run: repeat the command of that run, which resumes it"
+        raise UsageError(Finding("no-weights", "error", message, hint))
+    if path.exists():
+        return path
+    known = ", ".join((SCRATCH, *PRETEXT_NAMES, IMAGENET))
+    message = f"there is no start {start}; expected {known}, a run's folder or a file of weights"
+    raise UsageError(Finding("unknown-start", "error", message))
