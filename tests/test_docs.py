@@ -50,7 +50,7 @@ def _shell() -> ModuleType:
 shell = _shell()
 
 # The comment right above a block that is not executed here, with the reason.
-MARK = re.compile(r"needs: (?:hw6|drive|gpu|network|slurm|ray)|executed by: (\S+)")
+MARK = re.compile(r"needs: (?:hw6|drive|membrane|gpu|network|slurm|ray)|executed by: (\S+)")
 
 # Commands run as written, with every option, on drawn data; only these values are smaller. Names of
 # weights that would have to be downloaded are replaced by files with the same tensors.
