@@ -15,7 +15,7 @@ def status(
     study: Path = typer.Argument(..., help="The study's folder."),
     json: bool = typer.Option(False, "--json", help="Print one JSON object."),
 ) -> None:
-    """Show how far a study is.
+    """Show how far along a study is.
 
     Says which runs are done, running (and where), waiting or failed, and the time left. Works on
     any machine that sees the folder, while others train. Writes nothing.
