@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Everything that needs a CUDA device, in stages of less than nine minutes. Each can be run alone. A
+# Everything that needs a CUDA device, in stages of about nine minutes at most. Each can be run alone. A
 # stage stopped by its limit or a signal continues when it is run again; a finished one is skipped.
 set -euo pipefail
 
