@@ -44,8 +44,8 @@ def homework(
     ),
     parts: str | None = typer.Option(
         None,
-        help="The parts to run, of 1a,1b,1c,1d,2a,2b,2c. Parts that they need are run, too: 1b and 1c "
-        "for 1d, 2a and 2b for 2c. [default: all]",
+        help="The parts to run, of 1a,1b,1c,1d,2a,2b,2c. Parts that they need are run, too: 1b and "
+        "1c for 1d, 2a and 2b for 2c. [default: all]",
     ),
     seeds: int | None = typer.Option(
         None, help="Number of seeds; a verdict needs 5. [default: 5; tiny: 1]", min=1, max=1000
