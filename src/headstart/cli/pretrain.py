@@ -79,8 +79,8 @@ def pretrain(
 ) -> None:
     """Pre-train a network on pictures without labels.
 
-    train --start starts from it. The unlabelled pictures of a dataset are used; if there are none,
-    the pictures of its training split.
+    To use it, give its folder to train as --start. The unlabelled pictures of a dataset are used;
+    if there are none, the pictures of its training split.
 
     Example: headstart pretrain my-data --pretext masked-colorization --size 128x160 --width 16
     """
