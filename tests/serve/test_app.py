@@ -95,6 +95,14 @@ def test_a_picture_that_browsers_cannot_read_comes_back(client: httpx.Client) ->
         assert np.array_equal(np.asarray(picture), RGB)
 
 
+def test_all_formats_that_check_reads_are_read_and_offered(client: httpx.Client) -> None:
+    page = client.get("/").text
+    for kind in ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF"):
+        assert post(client, encoded(RGB, kind)).status_code == 200
+        assert f"image/{kind.lower()}" in page
+    assert ".dcm" in page
+
+
 def test_a_frame_has_its_truth_and_the_dice_of_the_run(
     client: httpx.Client, trained: Path, drawn: Path
 ) -> None:

@@ -357,7 +357,7 @@ function begin() {
   $("name").textContent = facts.name;
   $("line").textContent = facts.line;
   const megapixels = facts.limits.pixels / 1e6;
-  $("takes").textContent = `PNG, JPEG, WEBP, BMP or TIFF, up to ${facts.limits.bytes / 1e6} MB and ${megapixels} megapixels. Pictures stay on this machine.`;
+  $("takes").textContent = `PNG, JPEG, WEBP, BMP, TIFF, GIF or DICOM, up to ${facts.limits.bytes / 1e6} MB and ${megapixels} megapixels. Pictures stay on this machine.`;
   stage = new Stage($("canvas"), facts.classes.map((c) => c.colour));
   makeClasses();
   makeSamples();
