@@ -9,6 +9,7 @@ from pathlib import Path
 
 from headstart.data.files import folders_not_entered, listing, merged, shown
 from headstart.data.label_map import LabelMap
+from headstart.data.layouts.classes_to_paste import MAPPING
 from headstart.data.layouts.dataset import SPLITS, Dataset, FaultyDatasetError, Layout
 from headstart.data.pictures.frame import Frame
 from headstart.data.pictures.reading import SUFFIXES
@@ -93,7 +94,16 @@ def export_layout(
         evidence: Return the file or folder that shows that a folder is such an export.
         find: As in [`layout`][].
     """
-    by_names = layout(name, arrangement, lambda root: evidence(root) is not None, find)
+
+    def find_and_say(search: FrameSearch) -> LabelMap | None:
+        label_map = find(search)
+        if (search.root / MAPPING).exists():
+            search.reading.append(
+                f"The file {MAPPING} is not used: the classes are those of the export."
+            )
+        return label_map
+
+    by_names = layout(name, arrangement, lambda root: evidence(root) is not None, find_and_say)
     return replace(by_names, evidence=evidence)
 
 

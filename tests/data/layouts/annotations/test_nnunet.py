@@ -54,6 +54,15 @@ def test_without_test_cases_it_equals_the_plain_copy(tmp_path: Path, description
     assert_same(ours, plain_copy(tmp_path / "plain", drawn))
 
 
+def test_a_mapping_json_beside_it_is_not_used_and_that_is_said(tmp_path: Path) -> None:
+    root = nnunet(tmp_path / "nnunet", scenes(none=12))
+    said = "The file mapping.json is not used: the classes are those of the export"
+    assert said not in open_dataset(root).reading
+    (root / "mapping.json").write_text('{"background": 0, "other": 1}')
+    ours = open_dataset(root)
+    assert ours.label_map.names == ("background", "tool", "vessel") and said in ours.reading
+
+
 def test_with_test_cases_validation_is_drawn_from_training(tmp_path: Path) -> None:
     drawn = scenes(train=12, test=3)
     ours = open_dataset(nnunet(tmp_path / "nnunet", drawn))
