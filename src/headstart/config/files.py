@@ -61,9 +61,10 @@ def read_config(path: Path) -> RunConfig | PretextConfig:
     Raises:
         DataError: the file cannot be read or understood.
     """
-    if holds_pretext(path):
-        return read_pretext_config(path)
-    return _validated(RunConfig, _settings(path), path)
+    settings = _settings(path)
+    if _is_pretext(settings):
+        return _validated(PretextConfig, settings, path)
+    return _validated(RunConfig, settings, path)
 
 
 def read_pretext_config(path: Path) -> PretextConfig:
@@ -72,9 +73,10 @@ def read_pretext_config(path: Path) -> PretextConfig:
     Raises:
         DataError: the file cannot be read or understood, or is not a pretext's.
     """
-    if not holds_pretext(path):
+    settings = _settings(path)
+    if not _is_pretext(settings):
         raise damaged(path, "expected the settings of a pretext")
-    return _validated(PretextConfig, _settings(path), path)
+    return _validated(PretextConfig, settings, path)
 
 
 def _validated(kind: type[_Config], settings: dict[str, Any], path: Path) -> _Config:
@@ -108,7 +110,11 @@ def holds_pretext(path: Path) -> bool:
     Raises:
         DataError: the file cannot be read, or is damaged.
     """
-    return _settings(path).get("task") == "pretext"
+    return _is_pretext(_settings(path))
+
+
+def _is_pretext(settings: dict[str, Any]) -> bool:
+    return settings.get("task") == "pretext"
 
 
 def _settings(path: Path) -> dict[str, Any]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from pathlib import Path
 from typing import Any
 
 from headstart.errors import DataError, Finding, UsageError
+from headstart.models.published_file import check_published
 from headstart.models.timm_networks import check_timm, configuration
 
 _FILE = "model.safetensors"  # no pickle, whose reading can run code
@@ -58,15 +58,8 @@ def fetch_from_hub(network: str) -> Path:
         path, expected = Path(cached), Path(cached).resolve().name
     else:
         path, expected = _download(network, repository)
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    if digest != expected:
-        message = (
-            f"{path} is not what was published: its SHA-256 begins with {digest[:8]}, expected "
-            f"{expected[:8]}"
-        )
-        hint = f"the file is damaged or incomplete: remove {path.resolve()}, run the command again"
-        raise DataError(Finding("bad-weights", "error", message, hint))
+    hint = f"the file is damaged or incomplete: remove {path.resolve()}, run the command again"
+    check_published(path, expected, hint)
     return path
 
 

