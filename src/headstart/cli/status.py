@@ -1,4 +1,4 @@
-"""``headstart status STUDY``: how far a study is, while it runs anywhere."""
+"""``headstart status STUDY``: how far along a study is, while it runs anywhere."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``headstart.status``: how far a study is, while it runs anywhere."""
+"""``headstart.status``: how far along a study is, while it runs anywhere."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from headstart.studies.status import StudyStatus, study_status
 
 
 def status(study: Path | str) -> StudyStatus:
-    """Return how far a study is, as ``headstart status`` does; nothing is written.
+    """Return how far along a study is, as ``headstart status`` does; nothing is written.
 
     Args:
         study: the study's folder, which others may work on at the same time.
