@@ -15,6 +15,8 @@ from headstart.data.checks.small_test import ENOUGH, small_test_split
     ("groups", "units"),
     [
         ([None] * 6, "6 frames"),
+        ([None], "1 frame,"),
+        (["a"] * 30, "1 group,"),
         (["a"] * 30 + ["b"] * 30, "2 groups"),
         ([None] * (ENOUGH - 1), f"{ENOUGH - 1} frames"),
     ],

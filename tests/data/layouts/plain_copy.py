@@ -51,6 +51,18 @@ def save(path: Path, pixels: np.ndarray) -> None:
     Image.fromarray(pixels).save(path)
 
 
+def sort_palettes(folder: Path, pattern: str = "*.png") -> None:
+    """Give masks palettes in which the indices of black and red are swapped in every other one."""
+    for k, path in enumerate(sorted(folder.glob(pattern))):
+        with Image.open(path) as mask:
+            levels = np.asarray(mask)
+        order = np.array([1, 0, 2] if k % 2 else [0, 1, 2], np.uint8)
+        picture = Image.fromarray(order[levels], mode="P")
+        colours = np.array([(0, 0, 0), (255, 0, 0), (0, 255, 0)], np.uint8)
+        picture.putpalette(colours[order].ravel().tolist())
+        picture.save(path)
+
+
 def save_picture(path: Path, name: str) -> None:
     rng = np.random.default_rng([*name.encode()])
     save(path, rng.integers(0, 256, (HEIGHT, WIDTH, 3), np.uint8))

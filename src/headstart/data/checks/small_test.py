@@ -25,6 +25,8 @@ def small_test_split(
     if not groups or units >= ENOUGH:
         return []
     kind = "groups" if any(groups) else things
+    if units == 1:
+        kind = kind.removesuffix("s")
     message = f"the test split has only {units} {kind}, often too few to tell two starts apart"
     hint = (
         f"study and train with --folds 5: each of the {labelled} labelled {things} is then a test "

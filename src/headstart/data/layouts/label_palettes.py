@@ -63,7 +63,7 @@ def look_at_palettes(masks: Sequence[Path], root: Path) -> Palettes:
 
 
 def check_palettes(
-    search: FrameSearch, label_map: LabelMap, masks: Sequence[Path], file: str
+    search: FrameSearch, label_map: LabelMap, masks: Sequence[Path], file: str | None
 ) -> None:
     """Add an error if the classes are levels, and the masks' palettes disagree.
 
@@ -71,23 +71,26 @@ def check_palettes(
         search: gets the finding.
         label_map: the classes.
         masks: mask files.
-        file: where the classes are from, for the correction.
+        file: what the user corrects to name classes by colour; None if the export of a tool names
+            them by level only.
     """
     if label_map.colours:
         return
     palettes = look_at_palettes(masks, search.root)
     if not palettes.disagreement:
         return
-    colours = [hex_of(code) for code in colours_by_use(palettes.files, search.root)]
     message = (
         f"the palettes of the masks disagree: {palettes.disagreement}. A program has sorted them, "
         "so the index of a pixel is no label"
     )
-    hint = (
-        "name the colours in place of levels. Which colour is which class the files do not say: "
-        "put your names into this list, which has the most frequent colour first: "
-        f"{to_paste(named(colours), file)}"
-    )
+    hint = "save the masks without a palette, as the grey levels that the export names"
+    if file is not None:
+        colours = [hex_of(code) for code in colours_by_use(palettes.files, search.root)]
+        hint = (
+            "name the colours in place of levels. The files do not say which colour is which "
+            "class: put your names into this list, which has the most frequent colour first: "
+            f"{to_paste(named(colours), file)}"
+        )
     search.add_finding("palettes-disagree", "error", message, hint, palettes.files[:3])
 
 

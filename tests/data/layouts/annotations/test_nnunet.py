@@ -19,6 +19,7 @@ from tests.data.layouts.plain_copy import (
     save,
     save_picture,
     scenes,
+    sort_palettes,
 )
 
 VERSION_2 = {
@@ -150,3 +151,9 @@ def test_volumes_of_version_1_are_refused(tmp_path: Path) -> None:
         (tmp_path / name).touch()
     (tmp_path / "dataset.json").write_text(json.dumps(VERSION_1))
     assert ".nii.gz" in faults(tmp_path)["bad-annotations"].message
+
+
+def test_palettes_that_a_program_has_sorted_are_refused(tmp_path: Path) -> None:
+    root = nnunet(tmp_path / "nnunet", scenes(none=12))
+    sort_palettes(root / "labelsTr")
+    assert "grey levels that the export names" in faults(root)["palettes-disagree"].hint

@@ -19,6 +19,7 @@ from tests.data.layouts.plain_copy import (
     save,
     save_picture,
     scenes,
+    sort_palettes,
 )
 
 CLASSES = "Pixel Value, Class\n0, background\n1, tool\n2, vessel\n"
@@ -122,3 +123,8 @@ def test_faults(root: Path, harm: Callable[[Path], None], code: str, fact: str) 
     found = faults(root)
     assert set(found) == {code}
     assert fact in str(found[code])
+
+
+def test_palettes_that_a_program_has_sorted_are_refused(root: Path) -> None:
+    sort_palettes(root / "train", "*_mask.png")
+    assert "grey levels that the export names" in faults(root)["palettes-disagree"].hint

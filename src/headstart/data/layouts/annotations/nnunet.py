@@ -22,7 +22,8 @@ from headstart.data.files import listing
 from headstart.data.label_map import LabelMap, label_map_of
 from headstart.data.layouts.annotations.annotation_files import bad_annotations, read_json
 from headstart.data.layouts.label_files import classes_sentence, labels_of
-from headstart.data.layouts.pairing import FrameSearch, composed, export_layout, pair
+from headstart.data.layouts.label_palettes import check_palettes
+from headstart.data.layouts.pairing import FrameSearch, composed, export_layout, mask_files, pair
 from headstart.data.layouts.splitting import NO_SPLIT, complete_splits
 from headstart.data.pictures.frame import Frame
 from headstart.data.pictures.reading import SUFFIXES
@@ -77,6 +78,7 @@ def _label_map(search: FrameSearch, content: Any, path: Path) -> LabelMap:
         raise bad_annotations("dataset.json has no labels", hint, path, search.root)
     label_map = label_map_of(pairs, _FILE)
     search.reading.append(classes_sentence(label_map, _FILE))
+    check_palettes(search, label_map, mask_files(search), None)
     return label_map
 
 

@@ -18,8 +18,9 @@ from pathlib import Path
 from headstart.data.files import listing, open_regular, shown
 from headstart.data.label_map import LabelMap, label_map_of
 from headstart.data.layouts.label_files import classes_sentence, read_classes_csv
+from headstart.data.layouts.label_palettes import check_palettes
 from headstart.data.layouts.name_patterns import usual_split
-from headstart.data.layouts.pairing import FrameSearch, composed, export_layout, pair
+from headstart.data.layouts.pairing import FrameSearch, composed, export_layout, mask_files, pair
 from headstart.data.layouts.splitting import NO_SPLIT, complete_splits
 from headstart.data.pictures.reading import SUFFIXES
 from headstart.errors import DataError, Finding
@@ -131,4 +132,5 @@ def _label_map(search: FrameSearch, paths: list[Path]) -> LabelMap:
         raise DataError(Finding("label-map", "error", message, hint, where))
     label_map = label_map_of(by_split[first], name)
     search.reading.append(classes_sentence(label_map, name))
+    check_palettes(search, label_map, mask_files(search), None)
     return label_map
