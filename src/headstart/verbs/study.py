@@ -15,6 +15,7 @@ from headstart.config.options import PretextRecipeOption, RecipeOption, StudyOpt
 from headstart.config.records import StudyConfig
 from headstart.config.resolve import study_config
 from headstart.data.checks.small_test import small_test_split
+from headstart.data.layouts.dataset import LABELLED as LABELLED_SPLIT
 from headstart.errors import Finding, UsageError
 from headstart.studies.backends import Backend
 from headstart.studies.costs import Cost, cost_of_study
@@ -222,7 +223,8 @@ def study(
     findings = problem.warnings(dataset)
     sizes, proposes = problem.sizes(dataset), before is None and wants_proposal(options)
     if config.folds is None and not proposes and config.score == "test" and sizes.pictures["test"]:
-        labelled, tested = sum(sizes.pictures.values()), problem.groups(dataset, "test")
+        tested = problem.groups(dataset, "test")
+        labelled = problem.groups(problem.pooled(dataset), LABELLED_SPLIT)
         findings = (*findings, *small_test_split(tested, labelled, problem.measures.units))
     for finding in (*problem.reading(dataset), *findings):
         if listener is not None:

@@ -9,6 +9,7 @@ import pytest
 from headstart.data.checks.classification import check_classes
 from headstart.data.checks.segmentation import check_dataset
 from headstart.data.checks.small_test import ENOUGH, small_test_split
+from headstart.data.folds import smallest_splits
 
 
 @pytest.mark.parametrize(
@@ -17,18 +18,28 @@ from headstart.data.checks.small_test import ENOUGH, small_test_split
         ([None] * 6, "6 frames"),
         ([None], "1 frame,"),
         (["a"] * 30, "1 group,"),
-        (["a"] * 30 + ["b"] * 30, "2 groups"),
+        (["a"] * 10 + ["b"] * 10, "2 groups"),
         ([None] * (ENOUGH - 1), f"{ENOUGH - 1} frames"),
     ],
 )
 def test_few_frames_or_groups(groups: list[str | None], units: str) -> None:
-    (finding,) = small_test_split(groups, 40)
-    assert units in finding.message and "--folds 5" in finding.hint and "40" in finding.hint
+    (finding,) = small_test_split(groups, [*groups, *map(str, range(40 - len(groups)))])
+    assert units in finding.message and "--folds 5" in finding.hint
 
 
 @pytest.mark.parametrize("groups", [[], [None] * ENOUGH, [str(i) for i in range(ENOUGH)]])
 def test_enough_or_none(groups: list[str | None]) -> None:
-    assert small_test_split(groups, 40) == []
+    assert small_test_split(groups, groups) == []
+
+
+def test_no_more_folds_than_groups_are_recommended() -> None:
+    three = ["a"] * 10 + ["b"] * 10 + ["c"] * 10
+    (finding,) = small_test_split(["a"] * 10, three)
+    assert "--folds 3: each of the 30 labelled frames" in finding.hint
+    assert "3 times as long" in finding.hint
+    assert smallest_splits(three, 3)["test"], "as many folds can be made"
+    (finding,) = small_test_split(["a"] * 10, three[:20])
+    assert finding.hint == "label more groups: there are 2, too few for --folds"
 
 
 def test_check_says_so(drawn: Path, coloured: Path) -> None:

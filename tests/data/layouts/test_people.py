@@ -447,6 +447,22 @@ def _(root: Path) -> None:
     (root / "gt/3.png").unlink()
 
 
+@pytest.mark.parametrize("folders", [("img", "gt"), ("images", "masks")])
+def test_pictures_that_show_nothing_are_read_by_the_lines_of_the_hint(
+    tmp_path: Path, folders: tuple[str, str]
+) -> None:
+    pictures, masks = folders
+    pairs(tmp_path, pictures + "/{k}.png", masks + "/{k}.png")
+    (tmp_path / masks / "3.png").unlink()
+    with pytest.raises(DataError) as refused:
+        open_dataset(tmp_path)
+    (hint,) = (f.hint for f in refused.value.findings if f.code == "image-without-mask")
+    _, lines = hint.split("write into dataset.toml: ")
+    (tmp_path / "dataset.toml").write_text(lines.replace(", ", "\n"))
+    frames = [f for part in open_dataset(tmp_path).splits.values() for f in part]
+    assert len(frames) == COUNT and sum(not f.masks for f in frames) == 1
+
+
 @refused("a picture is missing", "mask-without-image", "add the picture")
 def _(root: Path) -> None:
     pairs(root, "img/{k}.png", "gt/{k}.png")

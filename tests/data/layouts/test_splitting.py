@@ -12,7 +12,12 @@ from headstart.data.layouts.frame_names import frame_names, with_unique_names
 from headstart.data.layouts.name_patterns import usual_split
 from headstart.data.layouts.pairing import FrameSearch
 from headstart.data.layouts.recognise import open_dataset
-from headstart.data.layouts.splitting import NO_SPLIT, complete_splits, draw_validation
+from headstart.data.layouts.splitting import (
+    NO_SPLIT,
+    assign_groups,
+    complete_splits,
+    draw_validation,
+)
 from headstart.data.pictures.frame import Frame
 from headstart.errors import DataError
 from tests.data.layouts.test_people import levels, picture, save
@@ -52,6 +57,33 @@ def test_groups_stay_whole(groups: list[str]) -> None:
     train, validation = ({f.group for f in search.splits[name]} for name in ("train", "validation"))
     assert train and validation and train.isdisjoint(validation)
     assert sum(map(len, search.splits.values())) == len(groups)
+
+
+def test_copies_that_roboflow_made_of_one_picture_stay_together() -> None:
+    names = [f"{k}_png.rf.{k * 10 + copy:032x}" for k in range(10) for copy in range(3)]
+    search = search_of(**{NO_SPLIT: [frame(name) for name in names]})
+    complete_splits(search)
+    seen = {s: {f.name.partition("_")[0] for f in frames} for s, frames in search.splits.items()}
+    assert [len(search.splits[s]) for s in ("train", "validation", "test")] == [21, 6, 3]
+    assert not seen["train"] & seen["validation"] and not seen["train"] & seen["test"]
+    assert any("Groups: 10," in sentence for sentence in search.reading)
+
+
+def test_pictures_without_copies_and_groups_that_are_known_stay_as_they_are() -> None:
+    search = search_of(train=[frame(f"{k}.rf.{k:032x}") for k in range(9)])
+    assign_groups(search)
+    assert {f.group for f in search.splits["train"]} == {None}
+    search = search_of(train=[frame(f"0.rf.{k:032x}", group="patient") for k in range(9)])
+    assign_groups(search)
+    assert {f.group for f in search.splits["train"]} == {"patient"} and not search.reading
+
+
+def test_too_few_groups_are_named_and_their_frames_are_kept() -> None:
+    search = search_of(**{NO_SPLIT: [frame(f"f{k}", "ab"[k % 2]) for k in range(20)]})
+    complete_splits(search)
+    (finding,) = search.findings
+    assert finding.code == "too-few-frames" and finding.message.endswith("the groups are a, b")
+    assert "stem,group" in finding.hint and len(search.splits["train"]) == 20
 
 
 @pytest.mark.parametrize("names", [("train", "validation"), ("test",), (NO_SPLIT,)])

@@ -87,11 +87,15 @@ def _find(search: FrameSearch) -> LabelMap | None:
         with_drawn: tuple[str, ...] = ("train",)
     else:
         with_drawn = tuple(name for name in SPLITS if name != "validation" or name in present)
+    folder = "{split}/" if with_splits else ""
+    patterns = f'pictures = "{folder}images/{{name}}.*", masks = "{folder}masks/{{name}}.*"'
+    if (root / "unlabelled").is_dir():
+        patterns += ', unlabelled = "unlabelled/{name}.*"'
     for name in with_drawn if with_splits else (NO_SPLIT,):
         images, masks = (
             pictures_by_stem(search, root / name / kind) for kind in ("images", "masks")
         )
-        pair(search, name, images, masks)
+        pair(search, name, images, masks, patterns)
     pictures = pictures_by_stem(search, root / "unlabelled")
     if pictures:
         search.unlabelled["train"] = tuple(Frame(stem, path) for stem, path in pictures.items())

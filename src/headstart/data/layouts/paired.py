@@ -84,10 +84,10 @@ def _find(search: FrameSearch, arrangement: Arrangement, roles: Roles) -> LabelM
             unlabelled += [(split, path) for paths in by_key.values() for path in paths]
     if unpaired:
         message = "a picture has no mask"
-        hint = (
-            "add its mask; or move it to a folder without masks, for pretexts only; or, if it "
-            'shows nothing, say missing = "background" in dataset.toml'
-        )
+        hint = "add its mask; or move it to a folder without masks, for pretexts only"
+        if lines := _lines(arrangement, search.root, roles.pictures, {"masks": roles.masks[0]}):
+            hint += "; or, if it shows nothing, write into dataset.toml: "
+            hint += f'{lines}, missing = "background"'
         search.add_finding("image-without-mask", "error", message, hint, unpaired)
     _set_unlabelled(search, unlabelled)
     if set(search.splits) not in ({"train"}, {NO_SPLIT}):
@@ -220,7 +220,9 @@ def _describe(search: FrameSearch, arrangement: Arrangement, roles: Roles) -> No
         say(f"Left out: {_examples(arrangement, kind, search.root)}: {reason}")
         if kind in roles.regions:
             _say_how_to_use(search, arrangement, roles, kind)
-    groups = sorted({group for group in groups_of(arrangement, roles.pictures).values() if group})
+    labelled = {folders for kind in roles.masks for _, folders in arrangement.kinds[kind]}
+    group_of = groups_of(arrangement, roles.pictures)
+    groups = sorted({g for folders, g in group_of.items() if g and folders in labelled})
     if groups and not (search.root / "groups.csv").exists():
         say(f"Groups: {len(groups)}, from the folders {_listed(groups)}")
 
@@ -230,15 +232,22 @@ def _say_how_to_use(
 ) -> None:
     """Say which ``dataset.toml`` scores only the pixels inside a region."""
     beside = {"masks": roles.masks[0], "valid": region}
-    found = patterns_between(arrangement, search.root, roles.pictures, beside)
-    if found is None:
+    lines = _lines(arrangement, search.root, roles.pictures, beside)
+    if not lines:
         return
-    patterns = {"pictures": found.pictures, **found.beside}
     files = _examples(arrangement, region, search.root)
     message = f"{files} are nearly the same for every picture, and are left out"
-    lines = ", ".join(f'{name} = "{pattern}"' for name, pattern in patterns.items())
     hint = f"if only the pixels inside it count, write these lines into dataset.toml: {lines}"
     search.add_finding("region-left-out", "info", message, hint)
+
+
+def _lines(arrangement: Arrangement, root: Path, pictures: str, beside: Mapping[str, str]) -> str:
+    """Return the lines of a ``dataset.toml`` for kinds of files; empty if no patterns fit them."""
+    found = patterns_between(arrangement, root, pictures, beside)
+    if found is None:
+        return ""
+    patterns = {"pictures": found.pictures, **found.beside}
+    return ", ".join(f'{name} = "{pattern}"' for name, pattern in patterns.items())
 
 
 def _examples(arrangement: Arrangement, kind: str, root: Path) -> str:

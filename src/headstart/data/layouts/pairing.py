@@ -11,6 +11,7 @@ from headstart.data.files import folders_not_entered, listing, merged, shown
 from headstart.data.label_map import LabelMap
 from headstart.data.layouts.classes_to_paste import MAPPING
 from headstart.data.layouts.dataset import SPLITS, Dataset, FaultyDatasetError, Layout
+from headstart.data.layouts.inverted_masks import inverted_masks
 from headstart.data.pictures.frame import Frame
 from headstart.data.pictures.reading import SUFFIXES
 from headstart.errors import DataError, Finding, Severity
@@ -121,6 +122,8 @@ def read_frames(
         label_map = find(search)
     except DataError as error:
         search.findings += error.findings
+    if label_map is not None:
+        search.findings += inverted_masks(mask_files(search), search.root, label_map)
     errors = [finding for finding in search.findings if finding.severity == "error"]
     splits = {name: frames for name, frames in search.splits.items() if name in SPLITS}
     if label_map is None or (errors and not splits):
@@ -191,7 +194,11 @@ def pictures_by_stem(
 
 
 def pair(
-    search: FrameSearch, split_name: str, images: dict[str, Path], masks: dict[str, Path]
+    search: FrameSearch,
+    split_name: str,
+    images: dict[str, Path],
+    masks: dict[str, Path],
+    patterns: str = "",
 ) -> None:
     """Fill a split with the images and masks that share a stem. A missing partner is a fault.
 
@@ -200,6 +207,7 @@ def pair(
         split_name: ``""`` in a folder without splits.
         images: By stem.
         masks: By stem.
+        patterns: Lines of a ``dataset.toml`` that read the same files, for a hint.
     """
     if not images and not masks:
         severity: Severity = "warning" if split_name == "test" else "error"
@@ -214,6 +222,9 @@ def pair(
     else:
         if unpaired := [path for stem, path in images.items() if stem not in masks]:
             hint = "add the mask, or move the image to the unlabelled ones"
+            if patterns:
+                hint += "; or, if it shows nothing, write into dataset.toml: "
+                hint += f'{patterns}, missing = "background"'
             search.add_finding(
                 "image-without-mask", "error", "an image has no mask", hint, unpaired
             )

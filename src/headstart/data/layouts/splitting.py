@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -18,6 +19,7 @@ NO_SPLIT = ""
 """The split of a folder without splits, until [`make_splits`][] makes them."""
 
 _VALIDATION_SHARE = 0.15
+_COPY = re.compile(r"(.+)\.rf\.[0-9A-Za-z]+")  # as Roboflow names a picture and its copies
 
 
 def complete_splits(search: FrameSearch, source: str = "") -> None:
@@ -65,11 +67,36 @@ def _refuse_shared_names(search: FrameSearch) -> None:
             search.add_finding("same-stem", "error", message, hint, twice)
 
 
-def assign_groups(search: FrameSearch) -> None:
-    """Give each labelled frame its group, if there is a ``groups.csv``.
+def _group_copies(search: FrameSearch) -> None:
+    """Group the copies that Roboflow's augmentation makes of one picture: they are nearly equal.
 
-    One without lines takes away the groups that folders would give.
+    They are called ``<original>.rf.<hash>``. Frames that have groups keep them.
     """
+    originals = {
+        frame.name: match[1]
+        for frames in search.splits.values()
+        for frame in frames
+        if (match := _COPY.fullmatch(frame.image.stem)) is not None
+    }
+    groups = {frame.group for frames in search.splits.values() for frame in frames}
+    if len(set(originals.values())) == len(originals) or groups != {None}:
+        return
+    for name, frames in search.splits.items():
+        search.splits[name] = tuple(
+            replace(frame, group=originals.get(frame.name)) for frame in frames
+        )
+    search.reading.append(
+        f"Groups: {len(set(originals.values()))}, the pictures of which Roboflow made the "
+        f"{len(originals)} copies, by their names before .rf"
+    )
+
+
+def assign_groups(search: FrameSearch) -> None:
+    """Give each labelled frame its group of ``groups.csv``; without it, group copies.
+
+    A ``groups.csv`` without lines takes away the groups that folders and names would give.
+    """
+    _group_copies(search)
     path = search.root / "groups.csv"
     if not path.exists():
         return
@@ -140,12 +167,16 @@ def make_splits(search: FrameSearch) -> None:
     try:
         stems_by_split = split({name: frame.group for name, frame in frames.items()})
     except ValueError:
-        message = f"{len(frames)} labelled images in fewer than three {kind} cannot be split"
+        search.splits["train"] = tuple(frames.values())  # so that their table can be shown
+        message = f"{len(frames)} labelled pictures in fewer than three {kind} cannot be split"
         hint = "label more, or make the folders train, validation and test yourself"
         if grouped:
-            hint += (
-                "; or, if the groups are no patients or videos, do without them: write a "
-                "groups.csv that holds only the line stem,group"
+            groups = sorted({frame.group for frame in frames.values() if frame.group})
+            message += f"; the groups are {', '.join(groups)}"
+            hint = (
+                "if these groups are no patients or videos, write a groups.csv that holds only "
+                "the line stem,group; otherwise label pictures of more groups, or make the "
+                "folders train, validation and test yourself"
             )
         search.add_finding("too-few-frames", "error", message, hint)
         return

@@ -38,7 +38,7 @@ _FAULTS = (ValueError, struct.error, OSError, OverflowError)
 
 _JPEG_2000 = (33005, 34712)
 _COMPRESSIONS = (1, 5, 8, 32773, 32946, 34926, 50000, *_JPEG_2000)  # none, LZW, Deflate, Zstandard
-_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB = 0, 1, 2
+WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB = 0, 1, 2
 
 
 @dataclass(frozen=True)
@@ -169,7 +169,7 @@ def read_tiff(
     shape = (directory.height, directory.width)
     if samples.shape != (shape if directory.samples == 1 else (*shape, directory.samples)):
         raise damaged(name, f"its samples have the shape {samples.shape}")
-    if directory.photometric == _WHITE_IS_ZERO:
+    if directory.photometric == WHITE_IS_ZERO:
         samples = samples.dtype.type(2 ** directory.bits[0] - 1) - samples
     if directory.samples == 4 and not directory.alpha:
         samples = samples[..., :3]
@@ -185,14 +185,14 @@ def _require_readable(
         raise too_deep(name, "floating point")
     if directory.samples not in (1, 3, 4) and not (directory.samples == 2 and directory.alpha):
         raise too_many_channels(name, directory.samples)
-    if directory.photometric not in (_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB):
+    if directory.photometric not in (WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB):
         raise too_deep(name, f"in a colour space of its own ({directory.photometric})")
     if directory.extra != (1 if directory.samples in (2, 4) else 0):
         raise too_many_channels(name, directory.samples)
     bits = set(directory.bits)
     if len(bits) > 1 or not bits <= {*range(8, 17), 32} or directory.kind not in (1, 2):
         raise too_deep(name, f"of {', '.join(map(str, sorted(bits)))} bits per channel")
-    if directory.photometric == _WHITE_IS_ZERO and directory.kind == 2:
+    if directory.photometric == WHITE_IS_ZERO and directory.kind == 2:
         raise too_deep(name, "of negative levels, the largest of them black")
     if directory.compression not in _COMPRESSIONS:
         raise unknown_compression(name, f"TIFF's method {directory.compression}")
