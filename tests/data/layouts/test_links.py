@@ -24,6 +24,12 @@ PATTERNS = 'pictures = "img/{name}.png"\nmasks = "gt/{name}.png"\n'
 FOLLOW = 'links = "follow"\n'
 
 
+@pytest.fixture(autouse=True, params=[files._DESCRIPTORS, Path("/not-linux")])
+def either_way_to_open(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files are opened as on Linux, and as where the kernel does not say where they are."""
+    monkeypatch.setattr(files, "_DESCRIPTORS", request.param)
+
+
 def elsewhere(root: Path) -> None:
     """Pictures and masks beside the dataset."""
     pairs(root, "store/{k}.png", "truth/{k}.png")
