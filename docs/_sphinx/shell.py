@@ -68,8 +68,14 @@ def run(command: str, folder: Path) -> tuple[int, str]:
 
 
 def _forked(arguments: list[str], folder: Path, said: int) -> int:
-    import headstart.studies.study  # noqa: F401 - loaded here, once, for all children
+    # Loaded here, once, for all children.
+    import headstart.studies.study  # noqa: F401
     from headstart.cli.main import main
+
+    if arguments[0] == "export":  # torch's exporter takes as long to load as to export
+        import onnxscript  # noqa: F401
+        import torch._dynamo
+        import torch.onnx._internal.exporter._core  # noqa: F401
 
     sys.stdout.flush()
     sys.stderr.flush()

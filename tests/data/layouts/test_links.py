@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -25,9 +25,11 @@ FOLLOW = 'links = "follow"\n'
 
 
 @pytest.fixture(autouse=True, params=[files._DESCRIPTORS, Path("/not-linux")])
-def either_way_to_open(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+def either_way_to_open(request: pytest.FixtureRequest) -> Iterator[None]:
     """Files are opened as on Linux, and as where the kernel does not say where they are."""
-    monkeypatch.setattr(files, "_DESCRIPTORS", request.param)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(files, "_DESCRIPTORS", request.param)
+        yield
 
 
 def elsewhere(root: Path) -> None:
