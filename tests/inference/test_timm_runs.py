@@ -33,7 +33,7 @@ pytest.importorskip("timm", reason="timm is not installed: headstart[timm]")
 def run(drawn: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     out = tmp_path_factory.mktemp("timm") / "run"
     with blank_figures():
-        train(tiny(drawn, model="timm/lcnet_050", size=(48, 48)), out, Silent())
+        train(tiny(drawn, model="timm/test_efficientnet", size=(48, 48)), out, Silent())
     yield out
 
 
@@ -67,7 +67,7 @@ def test_a_page_answers_with_it(run: Path) -> None:
 def test_a_classifier_predicts_the_same_from_onnx(coloured: Path, tmp_path: Path) -> None:
     recipe = CLASSIFIER_DEFAULT.with_epochs(1).model_copy(update={"batch": 8})
     settings: dict[str, Any] = {**CLASSIFIER, "schema": 1, "data": str(coloured)}
-    settings |= {"model": "timm/lcnet_050", "size": (32, 32), "tune": "head", "recipe": recipe}
+    settings |= {"model": "timm/test_efficientnet", "size": (32, 32), "tune": "head", "recipe": recipe}
     out = tmp_path / "run"
     with blank_figures():
         train(make_run_config(**settings), out, Silent())
@@ -87,7 +87,7 @@ def test_a_classifier_predicts_the_same_from_onnx(coloured: Path, tmp_path: Path
         exec(code, {"print": print})
     finally:
         os.chdir(before)
-    assert 'timm.create_model("lcnet_050", num_classes=3)' in code
+    assert 'timm.create_model("test_efficientnet", num_classes=3)' in code
 
 
 WEIGHTS = Path(__file__).parents[3] / "shared/data/weights"
