@@ -6,6 +6,7 @@ A new layout is a module with a [`Layout`][headstart.data.layouts.dataset.Layout
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from headstart.data.files import folders_not_entered, listing, merged, shown
@@ -29,8 +30,15 @@ from headstart.data.layouts.annotations import (
 )
 from headstart.data.layouts.annotations.other_tools import other_annotations, other_tool
 from headstart.data.layouts.arranged_files import find_places
-from headstart.data.layouts.dataset import Dataset, Layout, Recognised, first_that_recognises
+from headstart.data.layouts.dataset import (
+    Dataset,
+    Layout,
+    Recognised,
+    first_that_recognises,
+    read_with_rules,
+)
 from headstart.data.pictures.reading import read_image
+from headstart.data.pictures.reading_rules import ReadingRules
 from headstart.errors import DataError, Finding
 
 _PLACES_LOOKED_INTO = 5  # folders of pictures, when none could be read
@@ -93,9 +101,13 @@ def recognise(root: Path) -> Recognised[Dataset] | None:
     Args, Raises: as [`layout_of`][].
     """
     found = first_that_recognises(LAYOUTS, root)
-    if found is not None:
-        _refuse_two_exports(found.layout, root)
-    return found
+    if found is None:
+        return None
+    _refuse_two_exports(found.layout, root)
+    if found.layout == described.LAYOUT.name:
+        return found
+    rules = ReadingRules(lines=(f'layout = "{found.layout}"',))  # for hints
+    return replace(found, read=lambda: read_with_rules(found.read, lambda own: own.or_else(rules)))
 
 
 def _refuse_two_exports(recognised: str, root: Path) -> None:
