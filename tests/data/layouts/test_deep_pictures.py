@@ -16,7 +16,7 @@ from headstart.data.layouts.dataset import Dataset, FaultyDatasetError
 from headstart.data.layouts.recognise import open_dataset
 from headstart.data.pictures.frame import read_frame
 from headstart.data.pictures.reading_rules import NO_RULES, ReadingRules
-from headstart.errors import Finding
+from headstart.errors import DataError, Finding
 from tests.data.layouts.test_people import COUNT, GROUP, SPLIT, labels, levels, picture
 
 ARRANGED = {
@@ -134,3 +134,18 @@ def test_a_layout_takes_a_page(tmp_path: Path) -> None:
         open_dataset(tmp_path)
     faulty = caught.value.dataset
     assert {f.rules for part in faulty.splits.values() for f in part} == rules
+
+
+@pytest.mark.parametrize("arrangement", ["in folders", "side by side"])
+def test_pictures_that_no_line_reads_are_named(arrangement: str, tmp_path: Path) -> None:
+    write(tmp_path, arrangement)
+    image = ARRANGED[arrangement][0]
+    for k in range(COUNT):
+        path = tmp_path / image.format(k=k, kk=f"{k:03}")
+        path.unlink()
+        save(path.with_suffix(".tif"), picture(k)[..., 0].astype(np.float32))
+    with pytest.raises(DataError) as caught:
+        open_dataset(tmp_path)
+    layout, depth = caught.value.findings
+    assert (layout.code, depth.code) == ("layout", "picture-depth")
+    assert "floating point" in depth.message

@@ -42,6 +42,7 @@ from headstart.data.pictures.reading_rules import ReadingRules
 from headstart.errors import DataError, Finding
 
 _PLACES_LOOKED_INTO = 5  # folders of pictures, when none could be read
+_KINDS_OF_PICTURES = ("picture-depth", "picture-channels", "several-pages", "missing-extra")
 
 # The first layout that recognises a folder reads it.
 LAYOUTS: tuple[Layout[Dataset], ...] = (
@@ -107,7 +108,11 @@ def recognise(root: Path) -> Recognised[Dataset] | None:
     if found.layout == described.LAYOUT.name:
         return found
     rules = ReadingRules(lines=(f'layout = "{found.layout}"',))  # for hints
-    return replace(found, read=lambda: read_with_rules(found.read, lambda own: own.or_else(rules)))
+
+    def rule(own: ReadingRules) -> ReadingRules:
+        return rules if own.lines is None else own
+
+    return replace(found, read=lambda: read_with_rules(found.read, rule))
 
 
 def _refuse_two_exports(recognised: str, root: Path) -> None:
@@ -149,17 +154,21 @@ def _not_a_folder(root: Path) -> Finding | None:
 def _unreadable_pictures(root: Path) -> tuple[Finding, ...]:
     """Return why a folder shows no pictures: links out of it, or what cannot be read.
 
-    Looks at all folders, and at a few files with the endings of pictures; nothing is returned if
-    one of them can be read.
+    Looks at all folders, and at a few files with the endings of pictures. If one of them can be
+    read, only kinds of pictures that are not read are returned: those read may be the masks.
     """
     faults = [each for each in folders_not_entered(root) if each.severity == "error"]
+    some_can_be_read = False
     for place in find_places(root)[:_PLACES_LOOKED_INTO]:
-        try:
-            read_image(place.files[0], root)
-        except DataError as error:
-            faults += error.findings
-        else:
-            return ()
+        for path in dict.fromkeys((place.files[0], place.files[-1])):
+            try:
+                read_image(path, root)
+            except DataError as error:
+                faults += error.findings
+            else:
+                some_can_be_read = True
+    if some_can_be_read:
+        faults = [each for each in faults if each.code in _KINDS_OF_PICTURES]
     return merged(faults)
 
 

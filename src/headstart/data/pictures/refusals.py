@@ -105,7 +105,7 @@ def no_such_page(name: str, page: int) -> DataError:
         name,
         "no-such-page",
         f"the file has no page {page} (pages are counted from 0)",
-        "correct the line `page` of dataset.toml",
+        "correct the line `page` of dataset.toml, or save the page as a file of its own",
     )
 
 
