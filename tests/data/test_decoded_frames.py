@@ -25,7 +25,7 @@ from headstart.data.layouts.recognise import open_dataset
 from headstart.data.pictures import masks
 from headstart.data.pictures.frame import Crop, Frame, Layer
 from headstart.data.pictures.masks import read_labelled
-from headstart.data.pictures.reading import ReadingRules
+from headstart.data.pictures.reading_rules import ReadingRules
 from headstart.errors import DataError, DiskError
 from headstart.scores.counts import count
 

@@ -67,7 +67,12 @@ def test_a_page_answers_with_it(run: Path) -> None:
 def test_a_classifier_predicts_the_same_from_onnx(coloured: Path, tmp_path: Path) -> None:
     recipe = CLASSIFIER_DEFAULT.with_epochs(1).model_copy(update={"batch": 8})
     settings: dict[str, Any] = {**CLASSIFIER, "schema": 1, "data": str(coloured)}
-    settings |= {"model": "timm/test_efficientnet", "size": (32, 32), "tune": "head", "recipe": recipe}
+    settings |= {
+        "model": "timm/test_efficientnet",
+        "size": (32, 32),
+        "tune": "head",
+        "recipe": recipe,
+    }
     out = tmp_path / "run"
     with blank_figures():
         train(make_run_config(**settings), out, Silent())

@@ -22,6 +22,7 @@ import pytest
 from PIL import Image
 
 from headstart.data.layouts.picture_folder import find_pictures
+from headstart.data.pictures.reading_rules import ReadingRules
 from headstart.inference.masks import predict
 from headstart.inference.opening import open_segmenter
 from headstart.inference.segmenter import brought
@@ -409,3 +410,18 @@ def test_places_are_free_again_after_senders_vanish(served: Served) -> None:
         while 200 not in statuses and time.monotonic() < until:
             statuses.append(httpx.post(f"{url}/segment", content=PNG).status_code)
         assert statuses[-1] == 200
+
+
+def test_a_run_with_a_range_reads_more_than_8_bits(served: Served) -> None:
+    values = np.random.default_rng(0).integers(0, 4096, (32, 40), dtype=np.uint16)
+    rules = ReadingRules((0, 4095), page=1)
+    deep = replace(served, segmenter=replace(served.segmenter, rules=rules))
+    buffer, first = io.BytesIO(), Image.new("I;16", (8, 8))
+    first.save(buffer, "TIFF", save_all=True, append_images=[Image.fromarray(values)])
+    with running(deep) as url, httpx.Client(base_url=url, timeout=30, trust_env=False) as client:
+        for content in (encoded(values), buffer.getvalue()):
+            answer = client.post("/segment?picture=true", content=content)
+            assert answer.status_code == 200, answer.text
+            sent = answer.json()["picture"].partition(",")[2]
+            picture = np.asarray(Image.open(io.BytesIO(base64.b64decode(sent))))
+            assert np.abs(picture[..., 0] - values / 4095 * 255).max() <= 1

@@ -27,7 +27,7 @@ from headstart.data.pictures.frame import ColourLayer, Frame, Layer, MaskLayer, 
 from headstart.data.pictures.in_flight import in_order, pixels_of
 from headstart.data.pictures.mask_levels import pixels_by_level
 from headstart.data.pictures.masks import read_labelled
-from headstart.data.pictures.reading import NO_RULES
+from headstart.data.pictures.reading_rules import NO_RULES
 from headstart.errors import DataError, Finding
 
 _VERSION = 3  # cache format; raise it when decoding or resizing changes

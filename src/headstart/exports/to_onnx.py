@@ -11,7 +11,7 @@ from typing import Any
 
 from headstart.config.files import read_run_config
 from headstart.data.layouts.picture_folder import find_pictures
-from headstart.data.pictures.frame import read_frame
+from headstart.data.pictures.frame import read_by, read_frame
 from headstart.errors import DataError, Finding, UsageError
 from headstart.exports.agreement import TOLERANCE, Agreement, compare
 from headstart.inference.finished_run import FinishedRun, read_finished_run
@@ -174,6 +174,8 @@ def _content(run: FinishedRun, form: ExportForm, pictures: int) -> bytes:
             "framing": run.facts.framing,
             "min_area": form.min_area,
             "temperature": run.temperature,
+            "range": run.facts.range,
+            "page": run.facts.page,
             "input": form.input,
             "normalisation": form.normalisation,
             "mean": form.mean,
@@ -200,7 +202,7 @@ def _images(
         found = find_pictures(folder, "the comparison needs pictures")
         for finding in found.passed_over:
             tell(str(finding))
-        frames = spread(found.frames, _PICTURES)
+        frames = read_by(spread(found.frames, _PICTURES), found.root, original.rules)
         return [original.as_sample(read_frame(frame, found.root)) for frame in frames]
     several = members_of(run)
     run = several.runs[0] if several else run

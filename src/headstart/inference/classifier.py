@@ -16,6 +16,7 @@ from headstart.data.labelled_pictures import Labelled, read_labelled_pictures
 from headstart.data.layouts.class_dataset import ClassDataset
 from headstart.data.layouts.class_layouts import open_classes
 from headstart.data.pictures.frame import Frame, read_frame
+from headstart.data.pictures.reading_rules import NO_RULES, ReadingRules
 from headstart.errors import DataError, Finding, UsageError
 from headstart.inference.class_maps import resized
 from headstart.inference.finished_run import FinishedRun
@@ -63,6 +64,7 @@ class Classifier:
     task: ClassVar[str] = "classification"
     dataset: ClassVar[type] = ClassDataset
     predicts_masks: ClassVar[bool] = False
+    rules: ClassVar[ReadingRules] = NO_RULES  # no dataset of classes declares any
 
     @staticmethod
     def refusal(path: Path, task: str, network: str) -> DataError:

@@ -6,13 +6,14 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError
 
 from headstart.config.records import RGB, Size
 from headstart.data.framing import Framing
 from headstart.data.label_map import LabelMap
+from headstart.data.pictures.reading_rules import ReadingRules
 from headstart.errors import DataError, Finding
 from headstart.inference.members import members_of, temperature_together
 from headstart.records.calibration import temperature_of
@@ -40,6 +41,9 @@ class WeightsFacts(Record):
         min_area: for a segmentation, the smallest share of a picture that a class may cover.
         mean: of a classifier's input, by channel: subtracted from pictures in ``[0, 1]``.
         std: of a classifier's input: pictures are divided by it next.
+        range: for pictures of more than 8 bits, the values that its dataset declared to be black
+            and white; None if it declared none.
+        page: the page of TIFF files with several that its dataset declared.
     """
 
     task: str = "segmentation"
@@ -54,6 +58,13 @@ class WeightsFacts(Record):
     min_area: float = Field(0.0, ge=0, lt=1)
     mean: Annotated[_Channels, Field(strict=False)] = (0.485, 0.456, 0.406)
     std: Annotated[_Channels, Field(strict=False)] = (0.229, 0.224, 0.225)
+    range: Annotated[tuple[int, int], Field(strict=False)] | Literal["percentile"] | None = None
+    page: int | None = Field(None, ge=0)
+
+    @property
+    def rules(self) -> ReadingRules:
+        """How new pictures are read, as far as their files leave it open."""
+        return ReadingRules(self.range, self.page)
 
 
 @dataclass(frozen=True)

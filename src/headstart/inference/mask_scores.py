@@ -11,7 +11,7 @@ from jaxtyping import Int64, UInt8
 from headstart.data.files import merged
 from headstart.data.label_map import IGNORE
 from headstart.data.layouts.dataset import Dataset, frames_of
-from headstart.data.pictures.frame import Frame
+from headstart.data.pictures.frame import Frame, read_by
 from headstart.data.pictures.masks import read_labelled
 from headstart.errors import DataError, Finding
 from headstart.inference.segmenter import Segmenter, brought, maps_of
@@ -31,7 +31,8 @@ def score_class_maps(segmenter: Segmenter, dataset: Dataset, split: str) -> dict
         UsageError: there is no such split.
         DataError: frames cannot be read; all of them are named.
     """
-    frames, names = frames_of(dataset, split), dataset.label_map.names
+    names = dataset.label_map.names
+    frames = read_by(frames_of(dataset, split), dataset.root, segmenter.rules)
     findings: list[Finding] = []
     # Allocated once: small arrays that stay would lie between large ones that come and go.
     counts = np.zeros((len(frames), len(names), 3), dtype=np.int64)

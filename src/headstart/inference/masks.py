@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
-from headstart.data.pictures.frame import Frame, read_frame
+from headstart.data.pictures.frame import Frame, read_by, read_frame
 from headstart.errors import DataError, Finding, UsageError
 from headstart.inference import probability_files
 from headstart.inference.annotation_writer import write_annotations
@@ -70,6 +70,7 @@ def predict(
         DataError: pictures cannot be read; all are named, after the others have been written.
         DiskError: a file cannot be written.
     """
+    frames = read_by(frames, root, segmenter.rules)
     findings: list[Finding] = []
     batches = _readable(segmenter, frames, root, findings)
     first = next(batches, None)  # a folder is made only if there is something to write

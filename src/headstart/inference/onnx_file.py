@@ -15,6 +15,8 @@ from pydantic import ConfigDict, Field, ValidationError
 from headstart.config.records import RGB, Size
 from headstart.data.files import read_file
 from headstart.data.framing import Framing
+from headstart.data.pictures.reading_rules import ReadingRules
+from headstart.data.pictures.value_range import ValueRange
 from headstart.data.settings_files import FrozenModel
 from headstart.data.task import TaskName
 from headstart.errors import DataError, Finding
@@ -57,6 +59,9 @@ class Facts(FrozenModel):
             [`class_maps`][headstart.inference.class_maps.class_maps].
         temperature: calibrates the probabilities that the file gives: see
             [`calibrated`][headstart.scores.calibration.calibrated].
+        range: for pictures of more than 8 bits, the values that become black and white, or
+            ``"percentile"``; None if the run's dataset declared none.
+        page: the page of TIFF files with several that the run's dataset declared.
         input: the expected input, in words.
         normalisation: what the file does with a picture first, in words.
         mean: of the training pictures, by channel.
@@ -79,6 +84,8 @@ class Facts(FrozenModel):
     framing: Framing = "squeeze"
     min_area: float = Field(0.0, ge=0, lt=1)
     temperature: float = Field(1.0, gt=0, allow_inf_nan=False)
+    range: ValueRange | None = None
+    page: int | None = Field(None, ge=0)
     input: str
     normalisation: str
     mean: tuple[float, ...]
@@ -87,11 +94,17 @@ class Facts(FrozenModel):
     checked: Checked
     sealed: bool = False
 
+    @property
+    def rules(self) -> ReadingRules:
+        """How new pictures are read, as far as their files leave it open."""
+        return ReadingRules(self.range, self.page)
+
     def to_json(self) -> str:
         """Return JSON with sorted keys, the same for the same facts."""
         absent = {name for name in ("colours", "sealed") if not getattr(self, name)}  # as before
         absent |= {"framing"} if self.framing == "squeeze" else set()
         absent |= {"temperature"} if self.temperature == 1 else set()
+        absent |= {name for name in ("range", "page") if getattr(self, name) is None}
         content = self.model_dump(mode="json", by_alias=True, exclude=absent)
         return json.dumps(content, sort_keys=True)
 

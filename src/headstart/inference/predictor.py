@@ -16,6 +16,7 @@ from jaxtyping import Float32, Integer, UInt8
 
 from headstart.data.label_map import Colour
 from headstart.data.pictures.frame import Frame
+from headstart.data.pictures.reading_rules import ReadingRules
 from headstart.errors import DataError
 from headstart.inference.finished_run import FinishedRun
 from headstart.inference.onnx_file import OnnxFile
@@ -114,6 +115,13 @@ class Predictor(Protocol):
     @property
     def temperature(self) -> float:
         """The temperature that calibrates its probabilities."""
+
+    @property
+    def rules(self) -> ReadingRules:
+        """How new pictures are read: as those that it was trained on, where a file leaves it open.
+
+        Pictures of a dataset are read as that dataset says, if it says it.
+        """
 
     @property
     def unseen(self) -> Callable[[str], Predictor] | None:

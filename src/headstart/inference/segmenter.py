@@ -16,6 +16,7 @@ from headstart.data.label_map import LabelMap
 from headstart.data.layouts.dataset import Dataset, frames_of
 from headstart.data.layouts.recognise import open_dataset
 from headstart.data.pictures.frame import Frame, read_frame
+from headstart.data.pictures.reading_rules import NO_RULES, ReadingRules
 from headstart.errors import DataError, Finding
 from headstart.inference.class_maps import AT_ONCE, PictureSizes, class_maps, resized
 from headstart.inference.finished_run import FinishedRun
@@ -69,7 +70,7 @@ class Segmenter:
             without padding.
         temperature: brings these probabilities, at any size, closer to how often the class is
             right: see [`calibrated`][headstart.scores.calibration.calibrated].
-        unseen: see the interface.
+        unseen, rules: see the interface.
     """
 
     size: tuple[int, int]
@@ -81,6 +82,7 @@ class Segmenter:
     framed_maps: Callable[[Pictures, PictureSizes, PictureSizes], list[UInt8[np.ndarray, "_ _"]]]
     temperature: float = 1.0
     unseen: Callable[[str], Segmenter] | None = None
+    rules: ReadingRules = NO_RULES
 
     task: ClassVar[str] = "segmentation"
     dataset: ClassVar[type] = Dataset
@@ -169,6 +171,7 @@ class Segmenter:
             probabilities,
             maps,
             run.temperature,
+            rules=run.facts.rules,
         )
 
     @classmethod
@@ -199,7 +202,7 @@ class Segmenter:
 
         digest = mirrored_digest(file.digest) if mirror else file.digest
         of_file = (facts.size, facts.framing, label_map, facts.min_area, digest)
-        return Segmenter(*of_file, probabilities, maps, facts.temperature)
+        return Segmenter(*of_file, probabilities, maps, facts.temperature, rules=facts.rules)
 
     @classmethod
     def export_form(cls, run: FinishedRun) -> ExportForm:

@@ -11,7 +11,8 @@ from jaxtyping import UInt8
 from headstart.data.files import read_file, shown
 from headstart.data.label_map import LabelMap
 from headstart.data.pictures.frame import Frame, read_frame
-from headstart.data.pictures.reading import NO_RULES, picture_header
+from headstart.data.pictures.reading import picture_header
+from headstart.data.pictures.reading_rules import NO_RULES
 from headstart.inference.annotation_writer import write_annotations
 from headstart.inference.format_names import AnnotationFormat
 from headstart.inference.mask_files import mask_png

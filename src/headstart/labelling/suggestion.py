@@ -41,7 +41,7 @@ from headstart.data.pictures.duplicates import (
     joined,
     nearest,
 )
-from headstart.data.pictures.frame import Frame, read_frame
+from headstart.data.pictures.frame import Frame, read_by, read_frame
 from headstart.errors import DataError, Finding, UsageError
 from headstart.inference.finished_run import read_finished_run
 from headstart.inference.opening import kind_of_run
@@ -263,6 +263,7 @@ def suggest(
         raise UsageError(Finding("several-networks", "error", message, hint))
     kind_of_run(finished, Segmenter)
     network, known = Segmenter.network(finished), known or known_of(run)
+    frames = read_by(frames, root, finished.facts.rules)
 
     def measure(some: Sequence[Frame], folder: Path, before: int) -> PictureMeasures:
         total = len(frames) + len(known.learned)

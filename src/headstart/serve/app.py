@@ -17,7 +17,7 @@ from starlette.exceptions import HTTPException
 
 from headstart.data.pictures.in_flight import pixels_in_bytes
 from headstart.data.pictures.masks import read_labelled
-from headstart.data.pictures.reading import decode_image
+from headstart.data.pictures.reading import decode_image, fitting_bytes
 from headstart.errors import DataError, printable
 from headstart.inference.segmenter import Segmenter
 from headstart.serve.admission import PixelBudget, Uploads, WorkQueue
@@ -102,7 +102,9 @@ def make_app(served: Served, host: str = "127.0.0.1", token: str | None = None) 
         with uploads.upload() as take:
             content = await read_body(request.scope, request.receive, limits, take)
             work = partial(_segment, served, content, picture)
-            count_pixels = partial(_allowed, limits, partial(pixels_in_bytes, content))
+            count_pixels = partial(
+                _allowed, limits, partial(pixels_in_bytes, content, served.segmenter.rules)
+            )
             with pictures.admitted():
                 return await _answer(request, pictures, work, count_pixels)
 
@@ -182,11 +184,10 @@ def _allowed(limits: RequestLimits, count_pixels: Callable[[], int]) -> int:
 
 
 def _segment(served: Served, content: bytes, shown: bool) -> bytes:
-    pixels = served.limits.pixels
+    name, pixels = "the picture", served.limits.pixels
+    rules = fitting_bytes(content, name, served.segmenter.rules)
     # No name here holds the picture: answer() lets go of it before the network runs.
-    return _json(
-        answer(served.segmenter, decode_image(content, "the picture", pixels), shown=shown)
-    )
+    return _json(answer(served.segmenter, decode_image(content, name, pixels, rules), shown=shown))
 
 
 def _segment_sample(served: Served, k: int) -> bytes:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from torch import nn
 
 from headstart.data.framing import Framing
+from headstart.data.pictures.value_range import ValueRange
 from headstart.models.classifiers import AS_PUBLISHED, normalisation
 from headstart.models.standardise import Standardise
 from headstart.models.timm_networks import PREFIX, is_timm
@@ -19,8 +20,7 @@ from PIL import Image
 classes = {classes}
 greys = {greys}
 session = onnxruntime.InferenceSession("model.onnx", providers=["CPUExecutionProvider"])
-picture = Image.open("picture.png").convert("RGB")
-{fit}image = np.asarray(small, np.float32).transpose(2, 0, 1)[None] / 255
+{opened}{fit}image = np.asarray(small, np.float32).transpose(2, 0, 1)[None] / 255
 (probabilities,) = session.run(["probabilities"], {{"image": image}})
 {crop}bilinear = Image.Resampling.BILINEAR  # to the picture's own size
 layers = [Image.fromarray(layer).resize(picture.size, bilinear) for layer in probabilities[0]]
@@ -55,7 +55,7 @@ from PIL import Image
 classes = {classes}
 greys = {greys}
 session = onnxruntime.InferenceSession("model.onnx", providers=["CPUExecutionProvider"])
-picture = np.asarray(Image.open("picture.png").convert("RGB"), np.float32) / 255
+{opened}picture = np.asarray(picture, np.float32) / 255
 tile = ({height}, {width})  # the picture keeps its size; tiles overlap, and their edges blend
 size = picture.shape[:2]
 more = [(0, max(0, t - side)) for t, side in zip(tile, size)]
@@ -75,6 +75,20 @@ for y in starts[0]:
         probabilities[:, *at] += blend * answer[0]
 probabilities = probabilities[:, : size[0], : size[1]]  # not divided by the sum of the weights
 mask = probabilities.argmax(0)  # index of each pixel's class in classes
+"""
+
+_OPENED = """\
+picture = Image.open("picture.png").convert("RGB")
+"""
+
+_DEEP_OPENED = """\
+picture = Image.open("picture.png")
+if picture.mode[0] == "I":  # grey of more than 8 bits, without an orientation
+    values = np.asarray(picture).astype(np.float64)
+    low, high = {limits}  # become black and white
+    shown = np.clip((values - low) / max(high - low, 1), 0, 1)
+    picture = Image.fromarray(np.rint(255 * shown).astype(np.uint8))
+picture = picture.convert("RGB")
 """
 
 _SMALL = """\
@@ -134,6 +148,7 @@ def onnx_code(
     names: Sequence[str],
     greys: Sequence[int],
     min_area: float,
+    value_range: ValueRange | None = None,
 ) -> str:
     """Return Python code that segments ``picture.png`` with ``model.onnx``.
 
@@ -145,9 +160,16 @@ def onnx_code(
         names: names of the classes.
         greys: grey level of each class in the mask.
         min_area: see [`class_maps`][headstart.inference.class_maps.class_maps].
+        value_range: of pictures of more than 8 bits; None: there are none.
     """
     height, width = size
     about = {"classes": _list(names), "greys": list(greys), "height": height, "width": width}
+    about["opened"] = _OPENED
+    if value_range is not None:
+        limits = f"{value_range[0]}, {value_range[1]}"
+        if value_range == "percentile":
+            limits = 'np.percentile(values, (0.5, 99.5), method="inverted_cdf")'
+        about["opened"] = _DEEP_OPENED.format(limits=limits)
     if framing == "tile":
         code = _TILES.format(**about)
     else:

@@ -23,7 +23,7 @@ from headstart.data.decoded_frames import Decoded, channel_statistics, decode
 from headstart.data.files import merged
 from headstart.data.folds import fold_splits
 from headstart.data.label_map import IGNORE
-from headstart.data.layouts.dataset import LABELLED, Dataset, pooled
+from headstart.data.layouts.dataset import LABELLED, Dataset, pooled, rules_of
 from headstart.errors import DataError, Finding
 from headstart.models.encoder_unet import make_segmenter
 from headstart.models.unet import MULTIPLE
@@ -125,6 +125,8 @@ def prepare(config: RunConfig, dataset: Dataset, cache: Path) -> Prepared:
     if config.fold is not None:
         # of all frames that the folds are drawn from, and what decides the folds
         digests = {LABELLED: train_split.digest, **groups}
+    rules = rules_of(dataset)
+    of_pictures = {"range": rules.value_range, "page": rules.page}
     of_unlabelled = {} if unlabelled is None else hash_of_unlabelled(dataset)
     of_folds = "" if config.fold is None else f", fold {config.fold} of {config.folds}"
     at = f"{'in tiles of' if config.framing == 'tile' else 'at'} {config.size[0]}x{config.size[1]}"
@@ -142,6 +144,7 @@ def prepare(config: RunConfig, dataset: Dataset, cache: Path) -> Prepared:
             "min_area": recipe.min_area,
             **({"colours": dataset.label_map.colours} if dataset.label_map.colours else {}),
             **({} if config.framing == "squeeze" else {"framing": config.framing}),
+            **{name: value for name, value in of_pictures.items() if value is not None},
         },
         network=network,
         stages=stages,
@@ -227,7 +230,8 @@ def _card_facts(
     counts: Int64[np.ndarray, "n k 3"],
 ) -> CardFacts:
     names, greys = dataset.label_map.names, dataset.label_map.greys
-    code = onnx_code(config.size, config.framing, names, greys, min_area)
+    value_range = rules_of(dataset).value_range
+    code = onnx_code(config.size, config.framing, names, greys, min_area, value_range)
     usage = (
         "Run `headstart export` on this folder to write `model.onnx`, which holds the network and "
         "its normalisation. Then NumPy, Pillow and ONNX Runtime suffice:\n\n"

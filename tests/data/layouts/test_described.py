@@ -306,7 +306,7 @@ UNREAD = {
     'layout = "plain"\n': (
         "ignore = 255\n", "threshold = 128\n", "nearest = true\n", 'names = "{name}"\n',
         'valid = "v/{name}.png"\n', 'masks = "m/{name}.png"\n', 'unlabelled = "u/{name}.png"\n',
-        'missing = "background"\n', 'links = "follow"\n', "range = [0, 9]\n", "page = 0\n",
+        'missing = "background"\n', 'links = "follow"\n',
         "classes = {a = 0, b = 1}\n", 'split = {train = "a"}\n',
     ),
     FRAME: (

@@ -180,7 +180,7 @@ def test_annotations_are_described_by_their_layout_or_by_patterns(
     assert (description.layout or "described") == second.layout
     assert not description.frames
     comment = (tmp_path / "my.toml").read_text().partition("\n\n")[0]
-    assert ("only root is read" in comment) == (description.layout is not None)
+    assert ("only root, range and page are read" in comment) == (description.layout is not None)
 
 
 def test_a_layout_that_the_folder_has_not(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ by pixel: which picture has which mask, in which split, of which group.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -457,8 +458,7 @@ def test_pictures_that_show_nothing_are_read_by_the_lines_of_the_hint(
     with pytest.raises(DataError) as refused:
         open_dataset(tmp_path)
     (hint,) = (f.hint for f in refused.value.findings if f.code == "image-without-mask")
-    _, lines = hint.split("write into dataset.toml: ")
-    (tmp_path / "dataset.toml").write_text(lines.replace(", ", "\n"))
+    (tmp_path / "dataset.toml").write_text("\n".join(re.findall("`(.*?)`", hint)))
     frames = [f for part in open_dataset(tmp_path).splits.values() for f in part]
     assert len(frames) == COUNT and sum(not f.masks for f in frames) == 1
 

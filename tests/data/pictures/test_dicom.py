@@ -30,13 +30,8 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from headstart.data.pictures.reading import (
-    ReadingRules,
-    decode_image,
-    picture_header,
-    read_image,
-    read_mask,
-)
+from headstart.data.pictures.reading import decode_image, picture_header, read_image, read_mask
+from headstart.data.pictures.reading_rules import ReadingRules
 from headstart.errors import DataError
 
 RNG = np.random.default_rng(0)

@@ -14,13 +14,8 @@ from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
 from headstart.data.pictures.opening import turned
-from headstart.data.pictures.reading import (
-    ReadingRules,
-    decode_image,
-    picture_header,
-    read_image,
-    read_mask,
-)
+from headstart.data.pictures.reading import decode_image, picture_header, read_image, read_mask
+from headstart.data.pictures.reading_rules import ReadingRules
 from headstart.errors import DataError
 
 RNG = np.random.default_rng(0)

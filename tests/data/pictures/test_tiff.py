@@ -17,14 +17,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from headstart.data.pictures.opening import turned
-from headstart.data.pictures.reading import (
-    NO_RULES,
-    ReadingRules,
-    decode_image,
-    picture_header,
-    read_image,
-    read_mask,
-)
+from headstart.data.pictures.reading import decode_image, picture_header, read_image, read_mask
+from headstart.data.pictures.reading_rules import NO_RULES, ReadingRules
 from headstart.errors import DataError
 
 RNG = np.random.default_rng(0)
@@ -158,14 +152,22 @@ def test_what_is_refused(case: str) -> None:
     assert finding.hint
 
 
-def test_without_a_range_16_bits_are_refused_with_the_line_that_reads_them() -> None:
+HINTS = {  # lines of a dataset.toml, and words of the hint
+    None: ["convert the picture to 8 bits", "only the dataset.toml of a dataset"],
+    (): ['in dataset.toml, above its tables: `range = "percentile"`', "`range = [0, 4095]`"],
+    ('layout = "coco"',): ["new file dataset.toml", '`layout = "coco"`, `range = "percentile"`'],
+}
+
+
+@pytest.mark.parametrize("lines", HINTS)
+def test_without_a_range_16_bits_are_refused_with_a_way_on(lines: tuple[str, ...] | None) -> None:
     for samples in (GREY_16, RGB_16):
         for options in ({}, JP2):
             with pytest.raises(DataError) as caught:
-                decode_image(written(samples, **options), "a.tif")
+                decode_image(written(samples, **options), "a.tif", rules=ReadingRules(lines=lines))
             (finding,) = caught.value.findings
             assert finding.code == "picture-depth"
-            assert "`range = [0, 4095]`" in finding.hint
+            assert [word for word in HINTS[lines] if word not in finding.hint] == []
 
 
 def test_percentiles_are_of_all_channels(tmp_path: Path) -> None:

@@ -11,12 +11,14 @@ import numpy as np
 from jaxtyping import UInt8
 
 from headstart.data.pictures.reading import read_image, read_luma
+from headstart.data.pictures.reading_rules import ReadingRules
 from headstart.errors import DataError
 
 Content = Literal["picture", "labels", "region", "unreadable"]
 """``region``: labels that hardly differ from file to file, such as a field of view."""
 
 _SAMPLED = 6  # files
+_ANY_RANGE = ReadingRules(value_range="percentile")
 _SIDE = 160  # pixels of a file that are looked at, along each side
 _LEVELS = 48  # distinct colours, at most, of labels
 _FLAT = 8  # colours that cover nearly all of a mask, whatever its edges have
@@ -63,9 +65,23 @@ def _read(path: Path, root: Path) -> UInt8[np.ndarray, "h w 3"] | None:
     try:
         image = read_image(path, root)
     except DataError as error:
-        if any(finding.code != "transparent-picture" for finding in error.findings):
+        codes = {finding.code for finding in error.findings}
+        if codes == {"picture-depth"}:  # shown somehow, so that pictures and masks look different
+            return _read_deep(path, root)
+        if codes != {"transparent-picture"}:
             return None
         image = read_luma(path, root)[..., None].repeat(3, -1)  # a mask on a transparent layer
+    return _thinned(image)
+
+
+def _read_deep(path: Path, root: Path) -> UInt8[np.ndarray, "h w 3"] | None:
+    try:
+        return _thinned(read_image(path, root, _ANY_RANGE))
+    except DataError:
+        return None
+
+
+def _thinned(image: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h2 w2 3"]:
     height, width = image.shape[:2]
     return image[:: max(1, height // _SIDE), :: max(1, width // _SIDE)]
 

@@ -10,6 +10,7 @@ from typing import Generic, TypeVar
 from headstart.data.files import natural_key
 from headstart.data.label_map import IGNORE, LabelMap
 from headstart.data.pictures.frame import Frame
+from headstart.data.pictures.reading_rules import NO_RULES, ReadingRules
 from headstart.errors import DataError, Finding, UsageError
 
 Opened = TypeVar("Opened")
@@ -68,6 +69,25 @@ def pooled(dataset: Dataset) -> Dataset:
     return replace(dataset, splits={LABELLED: tuple(frames)})
 
 
+def with_rules(dataset: Dataset, rule: Callable[[ReadingRules], ReadingRules]) -> Dataset:
+    """Return a dataset whose pictures are read by other rules, ``rule`` of those that they have."""
+
+    def ruled(frames: tuple[Frame, ...]) -> tuple[Frame, ...]:
+        return tuple(replace(frame, rules=rule(frame.rules)) for frame in frames)
+
+    return replace(
+        dataset,
+        splits={name: ruled(frames) for name, frames in dataset.splits.items()},
+        unlabelled={name: ruled(frames) for name, frames in dataset.unlabelled.items()},
+    )
+
+
+def rules_of(dataset: Dataset) -> ReadingRules:
+    """Return the rules by which the pictures of a dataset are read: one set for all of them."""
+    frames = (frame for part in dataset.splits.values() for frame in part)
+    return next((frame.rules for frame in frames), NO_RULES)
+
+
 class FaultyDatasetError(DataError):
     """A dataset with errors that reading its folders showed; nothing may be trained on it.
 
@@ -83,6 +103,21 @@ class FaultyDatasetError(DataError):
 
     def __reduce__(self) -> tuple[type, tuple[object, ...]]:
         return type(self), (self.findings, self.dataset)
+
+
+def read_with_rules(
+    read: Callable[[], Dataset], rule: Callable[[ReadingRules], ReadingRules]
+) -> Dataset:
+    """Read a dataset, and have its pictures read by other rules, as [`with_rules`][] does.
+
+    Raises:
+        DataError: as ``read`` does.
+    """
+    try:
+        return with_rules(read(), rule)
+    except FaultyDatasetError as error:
+        faulty = with_rules(error.dataset, rule)
+        raise FaultyDatasetError(error.findings, faulty) from None
 
 
 @dataclass(frozen=True)

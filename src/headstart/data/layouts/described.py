@@ -18,7 +18,13 @@ from headstart.data.files import (
     walk_links,
 )
 from headstart.data.label_map import LabelMap
-from headstart.data.layouts.dataset import Dataset, FaultyDatasetError, Layout
+from headstart.data.layouts.dataset import (
+    Dataset,
+    FaultyDatasetError,
+    Layout,
+    read_with_rules,
+    with_rules,
+)
 from headstart.data.layouts.described_labels import (
     can_be_nearest,
     described_label_map,
@@ -38,7 +44,8 @@ from headstart.data.layouts.path_patterns import (
 )
 from headstart.data.layouts.splitting import NO_SPLIT, complete_splits
 from headstart.data.pictures.frame import Frame
-from headstart.data.pictures.reading import SUFFIXES, ReadingRules
+from headstart.data.pictures.reading import SUFFIXES
+from headstart.data.pictures.reading_rules import ReadingRules
 from headstart.errors import DataError, Finding
 
 
@@ -64,7 +71,7 @@ def read(file: Path) -> Dataset:
     description = read_description(file)
     root = Path(os.path.normpath(file.parent / description.root))
     if description.layout is not None:
-        return _by_layout(description.layout, root, file)
+        return _by_layout(description, root, file)
     return read_as(description, root, f"Described by {file.name}")
 
 
@@ -91,20 +98,14 @@ def read_as(description: Description, root: Path, source: str = "") -> Dataset:
 
 def _completed(dataset: Dataset, description: Description, source: str) -> Dataset:
     """Return a dataset with the rules of its pictures, its description, and the full reading."""
-    rules = ReadingRules(description.range, description.page)
+    rules = ReadingRules(description.range, description.page, lines=())
     return replace(
-        dataset,
-        splits={n: _by_rules(frames, rules) for n, frames in dataset.splits.items()},
-        unlabelled={n: _by_rules(frames, rules) for n, frames in dataset.unlabelled.items()},
+        with_rules(dataset, lambda _: rules),
         reading=(*([source] if source else []), *dataset.reading),
         description=hashlib.sha256(
             description.model_dump_json(exclude={"root"}, exclude_defaults=True).encode()
         ).hexdigest(),
     )
-
-
-def _by_rules(frames: tuple[Frame, ...], rules: ReadingRules) -> tuple[Frame, ...]:
-    return tuple(replace(frame, rules=rules) for frame in frames)
 
 
 LAYOUT = Layout(
@@ -114,9 +115,10 @@ LAYOUT = Layout(
 )
 
 
-def _by_layout(name: str, root: Path, file: Path) -> Dataset:
+def _by_layout(description: Description, root: Path, file: Path) -> Dataset:
     from headstart.data.layouts.recognise import LAYOUTS  # the table names this layout, too
 
+    name = description.layout or ""
     layouts = {layout.name: layout for layout in LAYOUTS if layout.name != LAYOUT.name}
     if name not in layouts:
         message = f"{file}: there is no layout {name}"
@@ -127,7 +129,8 @@ def _by_layout(name: str, root: Path, file: Path) -> Dataset:
         message = f'{file} says layout = "{name}", but {root} is not arranged so'
         hint = f"arrange it as {layouts[name].arrangement}; or write patterns in place of a layout"
         raise DataError(Finding("layout", "error", message, hint))
-    return read()
+    rules = ReadingRules(description.range, description.page, lines=())
+    return read_with_rules(read, lambda _: rules)
 
 
 def _find(search: FrameSearch, description: Description) -> LabelMap | None:

@@ -185,8 +185,8 @@ def description_text(dataset: Dataset, data: Path, file: Path) -> str:
     ]
     if description.layout is not None:
         lines += [
-            "Beside layout only root is read. To use other settings, describe the folder by",
-            "patterns of pictures and masks.",
+            "Beside layout only root, range and page are read. To use other settings, describe the",
+            "folder by patterns of pictures and masks.",
         ]
     for finding in dataset.findings:
         if finding.code == "region-left-out" and description.pictures is not None:

@@ -52,7 +52,7 @@ Pattern = Annotated[str, Field(min_length=1, max_length=500)]
 _LABELS = ("classes", "ignore", "threshold", "nearest", "missing")
 _FILES = ("root", "links", "range", "page", "schema_")
 _READ_BY = {
-    "layout": ("layout", "root", "schema_"),
+    "layout": ("layout", "root", "range", "page", "schema_"),
     "pictures": (
         *("pictures", "masks", "names", "unlabelled", "split", "valid"),
         *_LABELS,

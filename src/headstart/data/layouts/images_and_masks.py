@@ -88,9 +88,9 @@ def _find(search: FrameSearch) -> LabelMap | None:
     else:
         with_drawn = tuple(name for name in SPLITS if name != "validation" or name in present)
     folder = "{split}/" if with_splits else ""
-    patterns = f'pictures = "{folder}images/{{name}}.*", masks = "{folder}masks/{{name}}.*"'
+    patterns = f'`pictures = "{folder}images/{{name}}.*"`, `masks = "{folder}masks/{{name}}.*"`'
     if (root / "unlabelled").is_dir():
-        patterns += ', unlabelled = "unlabelled/{name}.*"'
+        patterns += ', `unlabelled = "unlabelled/{name}.*"`'
     for name in with_drawn if with_splits else (NO_SPLIT,):
         images, masks = (
             pictures_by_stem(search, root / name / kind) for kind in ("images", "masks")

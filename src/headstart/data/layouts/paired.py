@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from headstart.data.files import shown
@@ -22,10 +23,12 @@ from headstart.data.layouts.frame_names import with_unique_names
 from headstart.data.layouts.label_discovery import find_label_map
 from headstart.data.layouts.name_patterns import tails
 from headstart.data.layouts.pairing import FrameSearch, read_frames
+from headstart.data.layouts.pattern_of import patterns_of
 from headstart.data.layouts.roles import Roles, find_roles, groups_of, patterns_between
 from headstart.data.layouts.splitting import NO_SPLIT, complete_splits
 from headstart.data.pictures.frame import Frame, Layer, MaskLayer
 from headstart.data.pictures.masks import colour_layer
+from headstart.data.pictures.reading_rules import ReadingRules
 
 _UNKNOWN = LabelMap(("background",), (0,))  # while only faults are collected
 _EXTRAS = 0.5  # share of the labelled pictures that have a further file
@@ -82,14 +85,9 @@ def _find(search: FrameSearch, arrangement: Arrangement, roles: Roles) -> LabelM
     for kind in (kind for kind in arrangement.kinds if kind not in known):
         for (split, _), by_key in arrangement.kinds[kind].items():
             unlabelled += [(split, path) for paths in by_key.values() for path in paths]
-    if unpaired:
-        message = "a picture has no mask"
-        hint = "add its mask; or move it to a folder without masks, for pretexts only"
-        if lines := _lines(arrangement, search.root, roles.pictures, {"masks": roles.masks[0]}):
-            hint += "; or, if it shows nothing, write into dataset.toml: "
-            hint += f'{lines}, missing = "background"'
-        search.add_finding("image-without-mask", "error", message, hint, unpaired)
     _set_unlabelled(search, unlabelled)
+    if unpaired:
+        _without_mask(search, roles, unpaired)
     if set(search.splits) not in ({"train"}, {NO_SPLIT}):
         counts = [f"{len(search.splits[s])} {s}" for s in SPLITS if s in search.splits]
         search.reading.append(f"Splits: {', '.join(counts)}, from the names of the folders")
@@ -104,6 +102,41 @@ LAYOUT = Layout(
     arrangement="a folder of pictures and a folder of masks with the same names",
     recognise=recognise,
 )
+
+
+def _without_mask(search: FrameSearch, roles: Roles, unpaired: list[Path]) -> None:
+    """Report pictures without masks, and what a ``dataset.toml`` that allows them says."""
+    lines = _described(search, unpaired) if len(roles.masks) == 1 else ()
+    shown_so = 'missing = "background"'
+    listed = ", ".join(f"`{line}`" for line in (*lines, shown_so))
+    how = f"by the lines {listed}" if lines else f"by patterns and the line `{shown_so}`"
+    hint = (
+        "add its mask; or move it to a folder without masks, for pretexts only; or, if it shows "
+        f"nothing, describe the folder in dataset.toml {how}"
+    )
+    search.add_finding("image-without-mask", "error", "a picture has no mask", hint, unpaired)
+    rules = ReadingRules(lines=lines or None)  # a range would be declared in the same file
+    for split, frames in search.splits.items():
+        search.splits[split] = tuple(replace(frame, rules=rules) for frame in frames)
+
+
+def _described(search: FrameSearch, unpaired: list[Path]) -> tuple[str, ...]:
+    """Return the lines of a ``dataset.toml`` that reads the folder by patterns; none if none do."""
+    frames = [frame for part in search.splits.values() for frame in part]
+    masks = [(frame.image, mask) for frame in frames for mask in frame.masks]
+    group_of = {frame.image.parent: frame.group for frame in frames}
+    pictures = [*(frame.image for frame in frames), *unpaired]
+    groups = [group_of.get(picture.parent) for picture in pictures]
+    found = next(patterns_of(pictures, {"masks": masks}, search.root, groups), None)
+    others = [frame.image for part in search.unlabelled.values() for frame in part]
+    without = next(patterns_of(others, {}, search.root), None)
+    if found is None or (others and without is None):
+        return ()
+    patterns = {"pictures": found.pictures, **found.beside}
+    patterns |= {"unlabelled": without.pictures} if without is not None else {}
+    lines = [f'{name} = "{pattern}"' for name, pattern in patterns.items()]
+    splits = ", ".join(f'{split} = "{value}"' for split, value in found.split.items())
+    return (*lines, *([f"split = {{{splits}}}"] if splits else []))
 
 
 def _set_unlabelled(search: FrameSearch, unlabelled: list[tuple[str | None, Path]]) -> None:

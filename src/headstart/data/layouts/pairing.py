@@ -223,8 +223,10 @@ def pair(
         if unpaired := [path for stem, path in images.items() if stem not in masks]:
             hint = "add the mask, or move the image to the unlabelled ones"
             if patterns:
-                hint += "; or, if it shows nothing, write into dataset.toml: "
-                hint += f'{patterns}, missing = "background"'
+                hint += (
+                    "; or, if it shows nothing, describe the folder in dataset.toml by the lines "
+                )
+                hint += f'{patterns}, `missing = "background"`'
             search.add_finding(
                 "image-without-mask", "error", "an image has no mask", hint, unpaired
             )

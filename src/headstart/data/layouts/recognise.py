@@ -6,6 +6,7 @@ A new layout is a module with a [`Layout`][headstart.data.layouts.dataset.Layout
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from headstart.data.files import folders_not_entered, listing, merged, shown
@@ -29,11 +30,19 @@ from headstart.data.layouts.annotations import (
 )
 from headstart.data.layouts.annotations.other_tools import other_annotations, other_tool
 from headstart.data.layouts.arranged_files import find_places
-from headstart.data.layouts.dataset import Dataset, Layout, Recognised, first_that_recognises
+from headstart.data.layouts.dataset import (
+    Dataset,
+    Layout,
+    Recognised,
+    first_that_recognises,
+    read_with_rules,
+)
 from headstart.data.pictures.reading import read_image
+from headstart.data.pictures.reading_rules import ReadingRules
 from headstart.errors import DataError, Finding
 
 _PLACES_LOOKED_INTO = 5  # folders of pictures, when none could be read
+_KINDS_OF_PICTURES = ("picture-depth", "picture-channels", "several-pages", "missing-extra")
 
 # The first layout that recognises a folder reads it.
 LAYOUTS: tuple[Layout[Dataset], ...] = (
@@ -93,9 +102,17 @@ def recognise(root: Path) -> Recognised[Dataset] | None:
     Args, Raises: as [`layout_of`][].
     """
     found = first_that_recognises(LAYOUTS, root)
-    if found is not None:
-        _refuse_two_exports(found.layout, root)
-    return found
+    if found is None:
+        return None
+    _refuse_two_exports(found.layout, root)
+    if found.layout == described.LAYOUT.name:
+        return found
+    rules = ReadingRules(lines=(f'layout = "{found.layout}"',))  # for hints
+
+    def rule(own: ReadingRules) -> ReadingRules:
+        return rules if own.lines is None else own
+
+    return replace(found, read=lambda: read_with_rules(found.read, rule))
 
 
 def _refuse_two_exports(recognised: str, root: Path) -> None:
@@ -137,17 +154,21 @@ def _not_a_folder(root: Path) -> Finding | None:
 def _unreadable_pictures(root: Path) -> tuple[Finding, ...]:
     """Return why a folder shows no pictures: links out of it, or what cannot be read.
 
-    Looks at all folders, and at a few files with the endings of pictures; nothing is returned if
-    one of them can be read.
+    Looks at all folders, and at a few files with the endings of pictures. If one of them can be
+    read, only kinds of pictures that are not read are returned: those read may be the masks.
     """
     faults = [each for each in folders_not_entered(root) if each.severity == "error"]
+    some_can_be_read = False
     for place in find_places(root)[:_PLACES_LOOKED_INTO]:
-        try:
-            read_image(place.files[0], root)
-        except DataError as error:
-            faults += error.findings
-        else:
-            return ()
+        for path in dict.fromkeys((place.files[0], place.files[-1])):
+            try:
+                read_image(path, root)
+            except DataError as error:
+                faults += error.findings
+            else:
+                some_can_be_read = True
+    if some_can_be_read:
+        faults = [each for each in faults if each.code in _KINDS_OF_PICTURES]
     return merged(faults)
 
 

@@ -23,6 +23,7 @@ import numpy as np
 from jaxtyping import Num, UInt8
 from PIL import ImageFile, Jpeg2KImagePlugin, JpegImagePlugin
 
+from headstart.data.pictures.reading_rules import ReadingRules
 from headstart.data.pictures.refusals import (
     damaged,
     needs_extra,
@@ -60,14 +61,14 @@ def dicom_size(file: BinaryIO | io.BytesIO, name: str, max_pixels: int) -> tuple
 
 
 def read_dicom(
-    file: BinaryIO | io.BytesIO, name: str, value_range: ValueRange | None, max_pixels: int
+    file: BinaryIO | io.BytesIO, name: str, rules: ReadingRules, max_pixels: int
 ) -> UInt8[np.ndarray, "h w *c"]:
     """Return the picture by the table of this module, ``(h, w)`` or ``(h, w, 3)``.
 
     Args:
         file: the opened file.
         name: name of the file in findings.
-        value_range: replaces the window in the file.
+        rules: their range of values replaces the window in the file.
         max_pixels: larger pictures are refused before any pixel is decoded.
 
     Raises:
@@ -86,11 +87,11 @@ def read_dicom(
         if dataset.SamplesPerPixel == 3:
             if samples.dtype == np.uint8:
                 return samples
-            if value_range is None:
-                raise without_range(name, f"of {dataset.BitsAllocated} bits per channel")
-            return to_eight_bits(samples, *limits(samples, value_range))
+            if rules.value_range is None:
+                raise without_range(name, f"of {dataset.BitsAllocated} bits per channel", rules)
+            return to_eight_bits(samples, *limits(samples, rules.value_range))
         values = apply_modality_lut(samples, dataset)
-        levels = _shown(values, dataset, value_range)
+        levels = _shown(values, dataset, rules.value_range)
     except DataError:
         raise
     except Exception as error:  # decoders raise nearly everything on nearly random bytes

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +12,8 @@ from jaxtyping import UInt8
 
 from headstart.data.files import shown
 from headstart.data.label_map import Colour
-from headstart.data.pictures.reading import NO_RULES, ReadingRules, read_image
+from headstart.data.pictures.reading import picture_header, read_image
+from headstart.data.pictures.reading_rules import NO_RULES, ReadingRules, fitting
 from headstart.errors import DataError, Finding
 
 
@@ -197,6 +200,27 @@ class Frame:
         if isinstance(self.mask, tuple):
             return tuple(layer.path for layer in self.mask if not isinstance(layer, Shapes))
         return () if self.mask is None else (self.mask,)
+
+
+def read_by(frames: Iterable[Frame], root: Path, rules: ReadingRules) -> tuple[Frame, ...]:
+    """Return frames that are read by rules of other pictures where they have none of their own.
+
+    Args:
+        frames: the pictures, such as new ones.
+        root: their folder.
+        rules: those of the dataset that a run was trained on, say. A page is for files that have
+            several.
+    """
+    if rules == NO_RULES:
+        return tuple(frames)
+
+    def ruled(frame: Frame) -> ReadingRules:
+        if frame.rules.page is not None:
+            return frame.rules.or_else(rules)
+        header = partial(picture_header, frame.image, root)
+        return frame.rules.or_else(fitting(rules, header))
+
+    return tuple(replace(frame, rules=ruled(frame)) for frame in frames)
 
 
 def read_frame(frame: Frame, root: Path) -> UInt8[np.ndarray, "h w 3"]:

@@ -16,7 +16,8 @@ from typing import TypeVar
 
 from headstart.data.pictures.frame import Frame
 from headstart.data.pictures.opening import Header, read_header
-from headstart.data.pictures.reading import NO_RULES, ReadingRules, picture_header
+from headstart.data.pictures.reading import fitting_bytes, picture_header
+from headstart.data.pictures.reading_rules import NO_RULES, ReadingRules
 from headstart.errors import DataError
 from headstart.system.memory import give_back
 
@@ -94,9 +95,10 @@ def pixels_in(path: Path, root: Path, rules: ReadingRules = NO_RULES) -> int:
     return _pixels(partial(picture_header, path, root, rules))
 
 
-def pixels_in_bytes(content: bytes) -> int:
+def pixels_in_bytes(content: bytes, rules: ReadingRules = NO_RULES) -> int:
     """Return the number of pixels of a picture file in memory; 0 if its header cannot be read."""
-    return _pixels(partial(read_header, io.BytesIO(content), "the picture"))
+    rules = fitting_bytes(content, "the picture", rules)
+    return _pixels(partial(read_header, io.BytesIO(content), "the picture", rules.page))
 
 
 def _pixels(read: Callable[[], Header]) -> int:

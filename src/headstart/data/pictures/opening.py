@@ -26,6 +26,7 @@ from PIL import (
 
 from headstart.data.pictures.dicom import dicom_size, read_dicom
 from headstart.data.pictures.formats import container_of
+from headstart.data.pictures.reading_rules import NO_RULES, ReadingRules
 from headstart.data.pictures.refusals import (
     MAX_PIXELS,
     damaged,
@@ -36,7 +37,6 @@ from headstart.data.pictures.refusals import (
     without_range,
 )
 from headstart.data.pictures.tiff import read_directory, read_tiff, refuse_absurd_directory
-from headstart.data.pictures.value_range import ValueRange
 from headstart.errors import DataError, MissingExtraError
 from headstart.system.packages import require
 
@@ -102,8 +102,7 @@ class Header:
 def decode(
     file: _File,
     name: str,
-    page: int | None = None,
-    value_range: ValueRange | None = None,
+    rules: ReadingRules = NO_RULES,
     max_pixels: int = MAX_PIXELS,
 ) -> Stored:
     """Decode a picture.
@@ -111,8 +110,7 @@ def decode(
     Args:
         file: the opened file, at its start.
         name: name of the file in findings.
-        page: a page of a TIFF, counted from 0.
-        value_range: the range declared for samples of more than 8 bits.
+        rules: declared range of values, and page.
         max_pixels: larger pictures are refused before any pixel is decoded.
 
     Raises:
@@ -120,25 +118,26 @@ def decode(
     """
     container = container_of(file, name)
     if container == "DICOM":
-        content = Image.fromarray(read_dicom(file, name, value_range, max_pixels))
+        content = Image.fromarray(read_dicom(file, name, rules, max_pixels))
         return Stored(content, container, lossy=True)
     try:
-        picture = _open(file, name, container, page, max_pixels)
+        picture = _open(file, name, container, rules.page, max_pixels)
         if _is_narrowed(picture):
-            if value_range is None:
-                raise without_range(name, f"16-bit {picture.mode}")
-            return _sixteen_bits(file, name, container, picture, page, max_pixels)
+            if rules.value_range is None:
+                raise without_range(name, f"16-bit {picture.mode}", rules)
+            return _sixteen_bits(file, name, container, picture, rules.page, max_pixels)
         picture.load()
         ImageOps.exif_transpose(picture, in_place=True)
     except DataError:
         raise
     except Exception as error:  # decoders raise nearly everything on nearly random bytes
         if container == "TIFF":
-            return _tiff(file, name, page, max_pixels, error)
+            return _tiff(file, name, rules.page, max_pixels, error)
         raise damaged(name, error) from error
     if picture.mode == "I" or picture.mode.startswith("I;16"):
         samples = _native(np.array(picture))
-        if value_range is not None and _tag(picture, 262, 1) == 0 and samples.dtype == np.uint16:
+        white_is_zero = _tag(picture, 262, 1) == 0 and samples.dtype == np.uint16
+        if rules.value_range is not None and white_is_zero:
             samples = np.uint16(65_535) - samples  # 0 is white, which Pillow leaves to us
         return Stored(samples, container, lossy=False)
     lossy = container in ("JPEG", "WEBP") or picture.info.get("compression") in _LOSSY_IN_TIFF

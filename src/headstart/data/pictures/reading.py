@@ -42,7 +42,6 @@ detected.
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -59,6 +58,7 @@ from headstart.data.pictures.mask_levels import (
     mode_in_words,
 )
 from headstart.data.pictures.opening import Header, Stored, decode, read_header
+from headstart.data.pictures.reading_rules import NO_RULES, ReadingRules, fitting
 from headstart.data.pictures.refusals import MAX_PIXELS, picture_error, too_deep, without_range
 from headstart.data.pictures.transparency import (
     NEARLY_OPAQUE,
@@ -69,7 +69,7 @@ from headstart.data.pictures.transparency import (
     transparent_share,
 )
 from headstart.data.pictures.transparency import on_black as laid_on_black
-from headstart.data.pictures.value_range import ValueRange, limits, to_eight_bits
+from headstart.data.pictures.value_range import limits, to_eight_bits
 from headstart.errors import Finding
 from headstart.system.memory import give_back
 
@@ -79,24 +79,6 @@ TRANSPARENT = -1
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".dcm")
 
 _READABLE = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr")
-
-
-@dataclass(frozen=True)
-class ReadingRules:
-    """How to read the pictures of a dataset, as far as their files leave it open.
-
-    Attributes:
-        value_range: the values to show as 0 and 255 in pictures of more than 8 bits;
-            ``"percentile"`` for each picture's own 0.5 and 99.5 percentiles; None: such pictures
-            are refused.
-        page: the page of a TIFF, counted from 0; None: files with several pages are refused.
-    """
-
-    value_range: ValueRange | None = None
-    page: int | None = None
-
-
-NO_RULES = ReadingRules()
 
 
 def read_image(
@@ -114,7 +96,7 @@ def read_image(
     """
     name = shown(path, root)
     with open_regular(path, root) as file:
-        image = _image_pixels(decode(file, name, rules.page, rules.value_range), name, rules)
+        image = _image_pixels(decode(file, name, rules), name, rules)
     give_back(image.shape[0] * image.shape[1])
     return image
 
@@ -133,8 +115,13 @@ def decode_image(
     Raises:
         DataError: the bytes cannot be read by these rules.
     """
-    stored = decode(io.BytesIO(content), name, rules.page, rules.value_range, max_pixels)
+    stored = decode(io.BytesIO(content), name, rules, max_pixels)
     return _image_pixels(stored, name, rules)
+
+
+def fitting_bytes(content: bytes, name: str, rules: ReadingRules) -> ReadingRules:
+    """Return the rules of other pictures as they fit the bytes of one; see [`fitting`][]."""
+    return fitting(rules, lambda each: read_header(io.BytesIO(content), name, each.page))
 
 
 def read_mask(path: Path, root: Path, background: int | None = None) -> UInt8[np.ndarray, "h w"]:
@@ -248,7 +235,7 @@ def nearly_opaque(path: Path, root: Path, rules: ReadingRules = NO_RULES) -> lis
         if not read_header(file, name, rules.page).may_be_transparent:
             return []
         file.seek(0)
-        share = transparent_share(decode(file, name, rules.page, rules.value_range).content)
+        share = transparent_share(decode(file, name, rules).content)
     if not 0 < share < NEARLY_OPAQUE:
         return []
     message = f"{share:.3%} of the pixels are not opaque; they are read as on black"
@@ -291,16 +278,17 @@ def _image_pixels(stored: Stored, name: str, rules: ReadingRules) -> UInt8[np.nd
         samples = samples_on_black(content, name)
         levels = to_eight_bits(samples, *limits(samples, rules.value_range))
         return np.repeat(levels[..., None], 3, axis=2) if levels.ndim == 2 else levels
-    picture = laid_on_black(_eight_bit_picture(stored, name), name)
+    picture = laid_on_black(_eight_bit_picture(stored, name, rules), name)
     return np.array(picture if picture.mode == "RGB" else picture.convert("RGB"))
 
 
-def _eight_bit_picture(stored: Stored, name: str) -> Image.Image:
-    """Return the picture, if it has at most 8 bits a channel."""
+def _eight_bit_picture(stored: Stored, name: str, rules: ReadingRules | None = None) -> Image.Image:
+    """Return the picture, if it has at most 8 bits a channel; a mask has no rules."""
     content = stored.content
     if not isinstance(content, Image.Image):
         colours = "grey" if content.ndim == 2 or content.shape[2] == 2 else "RGB"
-        raise without_range(name, f"{8 * content.dtype.itemsize}-bit {colours}")
+        depth = f"{8 * content.dtype.itemsize}-bit {colours}"
+        raise too_deep(name, depth) if rules is None else without_range(name, depth, rules)
     if content.mode not in _READABLE:
         raise too_deep(name, mode_in_words(content.mode))
     return content

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from headstart.data.pictures.reading_rules import ReadingRules
 from headstart.errors import DataError, Finding
 
 MAX_PIXELS = 64_000_000
@@ -49,14 +50,31 @@ def too_deep(name: str, depth: str) -> DataError:
     )
 
 
-def without_range(name: str, depth: str) -> DataError:
+def without_range(name: str, depth: str, rules: ReadingRules) -> DataError:
     """Return the error of a picture of more than 8 bits for which no range is declared."""
     return picture_error(
         name,
         "picture-depth",
         f"the picture is {depth}, and the range of values to show is not declared",
-        "declare it in dataset.toml, for example by the line `range = [0, 4095]` or "
-        '`range = "percentile"`, or convert the picture to 8 bits',
+        _with_a_range(rules.lines),
+    )
+
+
+def _with_a_range(lines: tuple[str, ...] | None) -> str:
+    """Return what to do about pictures of more than 8 bits; see [`ReadingRules`][]."""
+    if lines is None:
+        return (
+            "convert the picture to 8 bits, with the range of values that you need; only the "
+            "dataset.toml of a dataset can declare a range, for it and for the runs trained on it"
+        )
+    listed = ", ".join(f"`{line}`" for line in (*lines, 'range = "percentile"'))
+    where = "in dataset.toml, above its tables"
+    if lines:
+        where = "in a new file dataset.toml in the dataset's folder"
+    return (
+        f"declare the range {where}: {listed}; in place of each picture's own percentiles, the "
+        "values that become black and white can be given, such as `range = [0, 4095]`. Or convert "
+        "the pictures to 8 bits"
     )
 
 
@@ -76,8 +94,8 @@ def several_pages(name: str) -> DataError:
         name,
         "several-pages",
         "the file holds several pictures (animation or pages); expected one",
-        "save each picture as a separate file; for a TIFF, the line `page = 0` of dataset.toml "
-        "chooses its first page",
+        "save each picture as a separate file; for TIFFs of a dataset, the line `page = 0` of "
+        "its dataset.toml chooses the first page",
     )
 
 
@@ -87,7 +105,7 @@ def no_such_page(name: str, page: int) -> DataError:
         name,
         "no-such-page",
         f"the file has no page {page} (pages are counted from 0)",
-        "correct the line `page` of dataset.toml",
+        "correct the line `page` of dataset.toml, or save the page as a file of its own",
     )
 
 
