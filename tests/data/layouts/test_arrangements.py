@@ -120,6 +120,21 @@ def test_splits_are_taken_from_the_path(tmp_path: Path) -> None:
     assert splits == {"train", "validation"}
 
 
+def test_a_version_in_the_folder_of_one_split_is_no_kind(tmp_path: Path) -> None:
+    splits = ("Training", "Validation", "Test_v2")
+    files = [f"ISIC-2017_{s}_{kind}/{s}_{i}.png" for s in splits for i in (1, 2, 3)
+             for kind in ("Data", "Part1_GroundTruth")]  # fmt: skip
+    arrangement = best(made(tmp_path, files))
+    assert set(arrangement.kinds) == {"ISIC_2017_Data", "ISIC_2017_Part1_GroundTruth"}
+    assert arrangement.matched == 9
+
+
+def test_two_versions_of_one_split_stay_apart(tmp_path: Path) -> None:
+    files = [f"{folder}/{i}.png" for folder in ("train_a", "test_a", "test_v2_a") for i in (1, 2)]
+    places = find_places(made(tmp_path, files))
+    assert {place.folders for place in places} == {("a",), ("v2_a",)}
+
+
 def test_strays_and_what_systems_leave_behind_do_not_matter(tmp_path: Path) -> None:
     files = [f"img/{i}_rgb.png" for i in range(30)] + [f"gt/{i}_seg.png" for i in range(30)]
     junk = ["img/Thumbs.db", "img/.DS_Store", "__MACOSX/img/._1_rgb.png", "notes.txt"]

@@ -13,9 +13,10 @@ from PIL import Image
 from headstart.config.records import RunConfig
 from headstart.data.label_map import IGNORE, LabelMap
 from headstart.data.layouts.dataset import Dataset, FaultyDatasetError
+from headstart.data.layouts.description import EXAMPLE
 from headstart.data.layouts.recognise import layout_of, open_dataset
 from headstart.data.pictures.masks import read_labelled
-from headstart.errors import DataError
+from headstart.errors import DataError, look_up
 from headstart.tasks.lookup import labelled_task
 
 SIZE = (6, 8)
@@ -133,6 +134,50 @@ def test_splits_by_list(case: str, tmp_path: Path) -> None:
     with pytest.raises(DataError) as refused:
         described(tmp_path, text)
     assert {finding.code: finding.files for finding in refused.value.findings} == expected
+
+
+def test_files_that_are_not_used_are_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scans(tmp_path)
+    used = [s for s in described(tmp_path, PATTERNS).reading if s.startswith("Not used")]
+    assert not used
+    for k in range(3):
+        save(tmp_path, f"more/{k}.png", picture(k))
+    (said,) = [s for s in described(tmp_path, PATTERNS).reading if s.startswith("Not used")]
+    assert "3 other" in said and "more/0.png" in said
+    text = PATTERNS + 'unlabelled = "more/{name}.png"\n'
+    assert not any(s.startswith("Not used") for s in described(tmp_path, text).reading)
+    one_group = PATTERNS.replace("{group}", "p1")
+    (said,) = [s for s in described(tmp_path, one_group).reading if s.startswith("Not used")]
+    assert f"{2 * 9 + 3} other" in said  # the pictures and masks of three patients
+
+    frames = "".join(
+        f'[[frames]]\nname = "{k}"\npicture = "scans/p{k % 4}/{k}_t1.png"\n'
+        f'masks = ["truth/p{k % 4}/{k}-seg.png"]\n'
+        for k in range(11)
+    )
+    (said,) = [s for s in described(tmp_path, frames).reading if s.startswith("Not used")]
+    assert "2 other" in said and "scans/p3/11_t1.png" in said
+    monkeypatch.chdir(tmp_path)
+    dataset = open_dataset(Path())
+    assert said in dataset.reading
+
+
+@pytest.mark.parametrize(
+    "text", ["", "pictures", 'picturs = "{name}.png"', 'pictures = "{name}.png"\npage = "a"']
+)
+def test_the_example_of_a_wrong_file_works(tmp_path: Path, text: str) -> None:
+    for k in range(12):
+        save(tmp_path, f"images/{k}.png", picture(k))
+        save(tmp_path, f"masks/{k}.png", mask(k))
+    with pytest.raises(DataError, match="bad-setting") as caught:
+        described(tmp_path, text)
+    assert all(line in str(caught.value) for line in EXAMPLE) or "did you mean" in str(caught.value)
+    assert sum(EXAMPLE[0] in finding.hint for finding in caught.value.findings) <= 1
+    assert all(line in look_up("bad-setting").do for line in EXAMPLE)
+    dataset = described(tmp_path, "\n".join(EXAMPLE))
+    assert sum(len(frames) for frames in dataset.splits.values()) == 12
 
 
 def test_a_picture_that_two_frames_have(tmp_path: Path) -> None:

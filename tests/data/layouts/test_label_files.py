@@ -37,6 +37,16 @@ GREEN, RED, BLACK = (0, 255, 0), (255, 0, 0), (0, 0, 0)
             LabelMap(("background", "car"), (0, 1), (), (BLACK, RED), (GREEN,)),
         ),
         (
+            "obj_class_to_machine_color.json",
+            '{"lesion": [2, 2, 2], "tool": [1, 1, 1]}',
+            LabelMap(("background", "tool", "lesion"), (0, 1, 2)),
+        ),
+        (
+            "obj_class_to_machine_color.json",
+            '{"car": [255, 0, 0], "bg": [0, 0, 0]}',
+            LabelMap(("bg", "car"), (0, 1), (), (BLACK, RED)),
+        ),
+        (
             "_classes.csv",
             "Pixel Value, Class\n0, background\n255, tool\n",
             LabelMap(("background", "tool"), (0, 255)),

@@ -442,6 +442,14 @@ def _(root: Path) -> None:
         save(root / f"right/{k}.png", picture(k + 50))
 
 
+@refused("two places of pictures and masks", "two-readings", "sort them into folders")
+def _(root: Path) -> None:
+    for k in range(COUNT):
+        for place, number in (("left", k), ("right", k + 50)):
+            save(root / f"{place}_photos/{number}.png", picture(number))
+            save(root / f"{place}_masks/{number}.png", levels(k))
+
+
 @refused("a mask is missing", "image-without-mask", 'missing = "background"')
 def _(root: Path) -> None:
     pairs(root, "img/{k}.png", "gt/{k}.png")
@@ -539,12 +547,14 @@ def test_the_line_for_a_field_of_view_reads_it(tmp_path: Path) -> None:
             assert np.array_equal(read[inside], labels(int(frame.name.partition("_")[0]))[inside])
 
 
-@pytest.mark.parametrize("name", ["two folders of masks", "two folders of pictures"])
+@pytest.mark.parametrize("name", [name for name, of in REFUSED.items() if of[1] == "two-readings"])
 def test_each_of_two_readings_can_be_chosen(name: str, tmp_path: Path) -> None:
     REFUSED[name][0](tmp_path)
     with pytest.raises(DataError) as caught:
         open_dataset(tmp_path)
-    readings = caught.value.findings[0].hint.split("dataset.toml: ")[1].split("; or ")
+    readings = (
+        caught.value.findings[0].hint.split("dataset.toml: ")[1].split(". Each")[0].split("; or ")
+    )
     frames = []
     for lines in readings:
         (tmp_path / "dataset.toml").write_text(lines.replace(", masks", "\nmasks"))

@@ -11,8 +11,9 @@ from PIL import Image
 
 from headstart.data.files import natural_key
 from headstart.data.label_map import LabelMap
+from headstart.data.layouts import class_folders
 from headstart.data.layouts.recognise import LAYOUTS, layout_of, open_dataset
-from headstart.errors import DataError, Finding
+from headstart.errors import DataError, Finding, look_up
 
 MAP = '{"tissue": 0, "tool": 32}'
 
@@ -288,12 +289,18 @@ def test_layout_not_recognised(tmp_path: Path) -> None:
     finding = faults(made(tmp_path, ["pictures/a.png", "notes.txt"]))["layout"]
     assert "mapping.json, notes.txt, pictures" in finding.message
     assert "did you mean" not in finding.hint
-    for layout in LAYOUTS:
-        assert layout.arrangement in finding.hint
+    assert "dataset.toml" in finding.hint and "explain layout" in finding.hint
+    assert len(finding.hint) < 300
     made(tmp_path / "hw6", ASSIGNMENT)
     assert str(tmp_path / "hw6") in faults(tmp_path)["layout"].hint
     made(tmp_path / "other", ASSIGNMENT)
     assert "did you mean" not in faults(tmp_path)["layout"].hint  # one of several is a part
+
+
+def test_every_layout_is_explained() -> None:
+    explained = look_up("layout").do.replace("`", "")
+    for layout in (*LAYOUTS, class_folders.LAYOUT):
+        assert layout.arrangement in explained
 
 
 def test_without_a_label_map_the_levels_in_the_masks_are_the_classes(tmp_path: Path) -> None:

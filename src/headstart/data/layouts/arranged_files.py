@@ -9,7 +9,7 @@ from itertools import combinations
 from pathlib import Path
 
 from headstart.data.files import PREDICTIONS_MARK, is_junk, natural_key
-from headstart.data.layouts.name_patterns import split_of
+from headstart.data.layouts.name_patterns import splits_of
 from headstart.data.pictures.reading import SUFFIXES
 
 CLEAR = 0.8
@@ -69,7 +69,7 @@ class Arrangement:
 def find_places(root: Path) -> list[FolderFiles]:
     """Return the folders with pictures in a folder and below it, without predictions."""
     places = []
-    siblings: dict[Path, list[str]] = {}
+    splits: dict[Path, dict[str, tuple[str, str]]] = {}
     for parent, folders, names in os.walk(root):
         folders[:] = sorted((f for f in folders if not is_junk(f)), key=natural_key)
         path = Path(parent)
@@ -85,7 +85,7 @@ def find_places(root: Path) -> list[FolderFiles]:
             if name[name.rfind(".") :].lower() in SUFFIXES and not is_junk(name)
         ]
         if pictures:
-            split, rest = _without_split(root, parts, siblings)
+            split, rest = _without_split(root, parts, splits)
             pictures.sort(key=natural_key)
             files = tuple(path / name for name in pictures)
             stems = tuple(name[: name.rfind(".")] for name in pictures)
@@ -94,13 +94,13 @@ def find_places(root: Path) -> list[FolderFiles]:
 
 
 def _without_split(
-    root: Path, parts: Key, siblings: dict[Path, list[str]]
+    root: Path, parts: Key, splits: dict[Path, dict[str, tuple[str, str]]]
 ) -> tuple[str | None, Key]:
     for position, name in enumerate(parts):
         parent = root.joinpath(*parts[:position])
-        if parent not in siblings:
-            siblings[parent] = [entry.name for entry in os.scandir(parent) if entry.is_dir()]
-        if meaning := split_of(name, siblings[parent]):
+        if parent not in splits:
+            splits[parent] = splits_of([e.name for e in os.scandir(parent) if e.is_dir()])
+        if meaning := splits[parent].get(name):
             split, rest = meaning
             return split, (*parts[:position], *((rest,) if rest else ()), *parts[position + 1 :])
     return None, parts

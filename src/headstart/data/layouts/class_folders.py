@@ -21,7 +21,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from headstart.data.files import listing, merged, natural_key, shown
-from headstart.data.layouts.annotations.other_tools import other_tool
+from headstart.data.layouts.annotations.other_tools import annotations_not_read
 from headstart.data.layouts.class_dataset import (
     ClassDataset,
     LabelledSplit,
@@ -78,11 +78,14 @@ def recognise(root: Path) -> Callable[[], ClassDataset] | None:
     Raises:
         DataError: A folder cannot be listed.
     """
-    if other_tool(root) is not None or (root / "mapping.json").exists():
+    if (root / "mapping.json").exists() or annotations_not_read(root, deeper=False) is not None:
         return None
     # Under train/ any file counts as a picture of a class; if it cannot be read, it is reported.
     splits = [root / name for names in _FOLDERS.values() for name in names]
-    if any(_has_classes(split, True) for split in splits) or _has_classes(root, False):
+    if any(_has_classes(split, True) for split in splits):
+        return partial(_read, root)
+    # Without splits, folders of annotations beside one of pictures look like classes, too.
+    if _has_classes(root, False) and annotations_not_read(root) is None:
         return partial(_read, root)
     return None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 from collections import defaultdict
@@ -15,9 +16,12 @@ from headstart.data.files import (
     folders_not_entered,
     is_junk,
     natural_key,
+    shown,
     walk_links,
 )
 from headstart.data.label_map import LabelMap
+from headstart.data.layouts.annotations import coco
+from headstart.data.layouts.annotations.other_tools import annotations_not_read
 from headstart.data.layouts.dataset import (
     Dataset,
     FaultyDatasetError,
@@ -128,7 +132,8 @@ def _by_layout(description: Description, root: Path, file: Path) -> Dataset:
     if read is None:
         message = f'{file} says layout = "{name}", but {root} is not arranged so'
         hint = f"arrange it as {layouts[name].arrangement}; or write patterns in place of a layout"
-        raise DataError(Finding("layout", "error", message, hint))
+        unread = annotations_not_read(root) if name == coco.LAYOUT.name else None
+        raise DataError(unread or Finding("layout", "error", message, hint))
     rules = ReadingRules(description.range, description.page, lines=())
     return read_with_rules(read, lambda _: rules)
 
@@ -202,7 +207,20 @@ def _listed(search: FrameSearch, description: Description) -> tuple[_Frames, _Ma
         hint = "keep one of them; it may list several masks"
         search.add_finding("picture-twice", "error", message, hint, twice)
     _set_unlabelled(search, unlabelled, tested="test" in frames)
+    used = {os.path.normpath(mask) for of_frame in masks.values() for mask, _ in of_frame} | places
+    unused = sorted(_in_folders_of(used) - used, key=natural_key)
+    _say_unused(search, [Path(path) for path in unused])
     return frames, masks
+
+
+def _in_folders_of(files: Iterable[str]) -> set[str]:
+    """Return the files with the endings of pictures in the folders that hold some files."""
+    found = set()
+    for folder in {os.path.split(file)[0] for file in files}:
+        with contextlib.suppress(OSError), os.scandir(folder or ".") as entries:
+            names = (entry.name for entry in entries if _is_picture(entry.name))
+            found |= {os.path.join(folder, name) for name in names}  # noqa: PTH118 (without a ./)
+    return found
 
 
 def _by_pattern(search: FrameSearch, description: Description) -> tuple[_Frames, _Masks]:
@@ -254,21 +272,33 @@ def _by_pattern(search: FrameSearch, description: Description) -> tuple[_Frames,
             "image-without-mask", "error", "a picture has no mask", hint, without_mask
         )
     others = [path for path in files if path not in pictures and path not in taken]
-    _unlabelled(search, description, others, tested="test" in frames)
+    listed = _unlabelled(search, description, others, tested="test" in frames)
+    used = {p for index in (*by_class.values(), valid) for of in index.values() for p in of}
+    used |= listed | pictures.keys()
+    _say_unused(search, [search.root / path for path in files if path not in used])
     return {split: [*with_unique_names(f, search.root)] for split, f in frames.items()}, masks
 
 
 def _unlabelled(
     search: FrameSearch, description: Description, others: list[str], tested: bool
-) -> None:
-    """Add the pictures without masks; those of a validation split apart."""
+) -> set[str]:
+    """Add the pictures without masks, those of a validation split apart; return their paths."""
     found: _Frames = defaultdict(list)
+    listed = set()
     for pattern in _unlabelled_patterns(description):
         for path, parts in matching(pattern, others).items():
+            listed.add(path)
             split = meaning(description, parts.get("split", "")) or "train"
             frame = Frame(_name(description, pattern, path, parts), search.root / path)
             found[split].append(frame)
     _set_unlabelled(search, found, tested)
+    return listed
+
+
+def _say_unused(search: FrameSearch, files: list[Path]) -> None:
+    if files:
+        first = shown(files[0], search.root)
+        search.reading.append(f"Not used: {len(files)} other pictures and masks, such as {first}")
 
 
 def _set_unlabelled(search: FrameSearch, by_split: _Frames, tested: bool) -> None:
@@ -302,8 +332,12 @@ def _files(root: Path) -> Iterable[str]:
     for parent, folders, names in walk(root):
         folders[:] = [name for name in folders if not is_junk(name)]
         for name in names:
-            if name[name.rfind(".") :].lower() in SUFFIXES and not is_junk(name):
+            if _is_picture(name):
                 yield Path(parent, name).relative_to(root).as_posix()
+
+
+def _is_picture(name: str) -> bool:
+    return name[name.rfind(".") :].lower() in SUFFIXES and not is_junk(name)
 
 
 def _index(

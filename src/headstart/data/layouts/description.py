@@ -28,6 +28,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -40,6 +41,12 @@ from headstart.errors import DataError
 
 NAME = "dataset.toml"
 """The file's name in a dataset's folder; given as ``DATA`` it may be any ``.toml`` file."""
+
+PAGE = "docs/howto/own-data.md"
+"""The page that explains the settings."""
+
+EXAMPLE = ('pictures = "images/{name}.*"', 'masks = "masks/{name}.png"')
+"""The lines of a file that reads pictures and masks of the same names."""
 
 LIST_ENDING = ".txt"
 """A value of ``[split]`` with this ending is a list file."""
@@ -233,7 +240,16 @@ def read_description(path: Path) -> Description:
     try:
         return Description.model_validate(read_settings(path))
     except ValidationError as error:
-        raise DataError(explain(error, str(path), Description.model_fields)) from None
+        findings = explain(error, str(path), Description.model_fields)
+    except DataError as error:
+        findings = [*error.findings]
+    example = f"a minimal file has two lines, {' and '.join(EXAMPLE)}"
+    # An example helps with one fault as with several: the first without a hint has it.
+    for k, finding in enumerate(findings):
+        if finding.code == "bad-setting" and not finding.hint:
+            findings[k] = replace(finding, hint=f"{example}; {PAGE} explains all settings")
+            break
+    raise DataError(findings)
 
 
 def to_toml(description: Description) -> str:

@@ -6,6 +6,8 @@
 | ``labelmap.txt`` | CVAT: lines ``name:r,g,b:parts:actions`` after a comment line |
 | ``_classes.csv`` | Roboflow: columns ``Pixel Value``, ``Class``: a grey level for each class |
 | ``dataset.json`` | nnU-Net: ``labels``, an object of names and levels (version 1: the reverse) |
+| ``obj_class_to_machine_color.json`` | Supervisely, beside the folders of its ``masks_machine``: \
+an object of names and colours; a grey colour is a level |
 | ``classes.txt`` | one name per line; its level is the line's number, from 0, or from 1 if \
 none is called background |
 
@@ -249,11 +251,37 @@ def _read_dataset_json(path: Path, root: Path) -> Pairs | None:
     return labels_of(read_json(path, root), path, root)
 
 
+def read_machine_colours(path: Path, root: Path) -> Pairs:
+    """Return the classes of Supervisely's ``obj_class_to_machine_color.json``.
+
+    Where all colours are grey, as that tool chooses them, they are grey levels. Black is the
+    background, which the file leaves out.
+    """
+    colours = read_json(path, root)
+    named = colours.items() if isinstance(colours, dict) else ()
+    if not named or not all(_is_colour(colour) for _, colour in named):
+        raise _broken(path, root, "it is no object of names and colours", '{"tool": [1, 1, 1]}')
+    grey = all(len(set(colour)) == 1 for _, colour in named)
+    pairs: Pairs = [(name, colour[0] if grey else colour) for name, colour in named]
+    if backgrounds([name for name, _ in pairs]) or [0, 0, 0] in colours.values():
+        return pairs
+    return [("background", 0 if grey else [0, 0, 0]), *pairs]
+
+
+def _is_colour(value: Any) -> bool:
+    return (
+        isinstance(value, list)
+        and len(value) == 3
+        and all(type(channel) is int and 0 <= channel <= 255 for channel in value)
+    )
+
+
 _READERS: tuple[tuple[str, Callable[[Path, Path], Pairs | None]], ...] = (
     ("class_dict.csv", read_class_dict),
     ("labelmap.txt", read_labelmap),
     ("_classes.csv", read_classes_csv),
     ("dataset.json", _read_dataset_json),
+    ("obj_class_to_machine_color.json", read_machine_colours),
     ("classes.txt", read_class_names),
 )
 

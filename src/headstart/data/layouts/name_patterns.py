@@ -16,6 +16,7 @@ SPLIT_WORDS = {
 
 _SPLITS = {word: split for split, words in SPLIT_WORDS.items() for word in words}
 _SHORT = {"Tr": "train", "Va": "validation", "Vd": "validation", "Ts": "test"}
+_VERSION = re.compile(r"[vV]\d+")
 _SHARE = 0.9  # of the names that have an affix; the others may be strays
 
 
@@ -54,6 +55,37 @@ def split_of(name: str, siblings: Collection[str] = ()) -> tuple[str, str] | Non
         if word in lower and name.lower().startswith(word):
             return split, name[len(word) :]
     return None
+
+
+def splits_of(siblings: Collection[str]) -> dict[str, tuple[str, str]]:
+    """Return the split and the rest of the name of the folders beside each other that mean one.
+
+    As [`split_of`][] for each, but a version is no part of a name's rest where it alone tells the
+    folders of different splits apart.
+
+    >>> splits_of(["Training_Data", "Test_v2_Data", "notes"])
+    {'Training_Data': ('train', 'Data'), 'Test_v2_Data': ('test', 'Data')}
+    >>> splits_of(["Test_Data", "Test_v2_Data"])["Test_v2_Data"]  # two folders of one split
+    ('test', 'v2_Data')
+    """
+    words = [name for name in siblings if name.lower() in _SPLITS]  # split_of needs no others
+    found = {name: of for name in siblings if (of := split_of(name, words)) is not None}
+    alike: dict[str, list[str]] = {}
+    for name, (_, rest) in found.items():
+        alike.setdefault(_without_version(rest), []).append(name)
+    for rest, names in alike.items():
+        if 1 < len(names) == len({found[name][0] for name in names}):
+            found |= {name: (found[name][0], rest) for name in names}
+    return found
+
+
+def _without_version(name: str) -> str:
+    """Return a name without words such as ``v2``.
+
+    >>> _without_version("ISIC_2017_v2_Data"), _without_version("v2")
+    ('ISIC_2017_Data', '')
+    """
+    return "_".join(word for word in name.split("_") if not _VERSION.fullmatch(word))
 
 
 def split_word(name: str, split: str) -> str:

@@ -28,7 +28,11 @@ from headstart.data.layouts.annotations import (
     voc,
     yolo,
 )
-from headstart.data.layouts.annotations.other_tools import other_annotations, other_tool
+from headstart.data.layouts.annotations.annotation_files import holds_pictures
+from headstart.data.layouts.annotations.other_tools import (
+    annotations_not_read,
+    other_annotations,
+)
 from headstart.data.layouts.arranged_files import find_places
 from headstart.data.layouts.dataset import (
     Dataset,
@@ -43,6 +47,11 @@ from headstart.errors import DataError, Finding
 
 _PLACES_LOOKED_INTO = 5  # folders of pictures, when none could be read
 _KINDS_OF_PICTURES = ("picture-depth", "picture-channels", "several-pages", "missing-extra")
+_ARRANGE = (
+    "put pictures and masks into two folders, images and masks, under the same names; or write a "
+    f"{description.NAME} that says which belong together ({description.PAGE}); `headstart explain "
+    "layout` lists all layouts"
+)
 
 # The first layout that recognises a folder reads it.
 LAYOUTS: tuple[Layout[Dataset], ...] = (
@@ -173,25 +182,26 @@ def _unreadable_pictures(root: Path) -> tuple[Finding, ...]:
 
 
 def _is_dataset(path: Path) -> bool:
+    """Whether a folder is a dataset; annotations without pictures are only a part of one."""
     try:
-        return layout_of(path) is not None
+        layout = layout_of(path)
     except DataError:  # it is one that has two readings, say
         return True
+    exports = (each.name for each in LAYOUTS if each.evidence is not None)
+    return layout is not None and (layout not in exports or holds_pictures(path))
 
 
 def _unknown_layout(root: Path) -> Finding:
     """Also look one level down, because archives often unpack to a folder in a folder."""
-    if (known := other_tool(root)) is not None:
-        tool, file = known[0], shown(known[1], root)
-        message = f"{file} is a file of {tool}, which is not read"
-        hint = "in that tool, export the annotations as COCO, and put that file in its place"
-        return Finding("layout", "error", message, hint, (file,))
+    if (unread := annotations_not_read(root, deeper=False)) is not None:
+        return unread
     names = listing(root, root)
     datasets = [name for name in names if (root / name).is_dir() and _is_dataset(root / name)]
+    if not datasets and (unread := annotations_not_read(root)) is not None:
+        return unread
     listed = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
     message = f"{root} has none of the known layouts; it holds {listed or 'nothing'}"
-    *arrangements, last = (layout.arrangement for layout in reversed(LAYOUTS))
-    hint = f"arrange it as {', as '.join(arrangements)}, or as {last}"
+    hint = _ARRANGE
     if (unknown := other_annotations(root)) is not None:
         message += "; its JSON files are none of the known annotation formats "
         message += f"({shown(unknown, root)})"

@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 
+from headstart.data.files import shown
 from headstart.data.layouts.arranged_files import Arrangement, Key
 from headstart.data.layouts.contents import Look, colours_in, content_of, overlap
 from headstart.data.layouts.name_patterns import ordinal_free, outermost_difference
@@ -66,7 +68,8 @@ def find_roles(arrangement: Arrangement, root: Path, look: Look) -> Roles | None
         return None
     picture_kind = _only(paired, _PICTURE_NAMES)
     if picture_kind is None:
-        raise _two_readings(arrangement, root, [(kind, labels[0]) for kind in paired], "pictures")
+        readings = [(kind, _masks_for(arrangement, kind, labels)) for kind in paired]
+        raise _two_readings(arrangement, root, readings, "pictures")
     left_out = dict.fromkeys((p for p in paired if p != picture_kind), "other pictures")
     same = "nearly the same for every picture, so perhaps a field of view"
     left_out |= dict.fromkeys(regions, same)
@@ -94,20 +97,45 @@ def _only(kinds: list[str], preferred: tuple[str, ...]) -> str | None:
     return usual[0] if len(usual) == 1 else None
 
 
+def _masks_for(arrangement: Arrangement, pictures: str, labels: list[str]) -> str:
+    """Return the kind that pairs most of some pictures; of several, the one of the nearest name."""
+
+    def fits(kind: str) -> tuple[int, int]:
+        return _common(arrangement, pictures, kind), outermost_difference((pictures, kind))
+
+    return max(labels, key=fits)
+
+
 def _two_readings(
     arrangement: Arrangement, root: Path, readings: list[tuple[str, str]], what: str
 ) -> DataError:
     """Return the error of several readings, each with its pictures and masks."""
     kinds = sorted({reading[what == "masks"] for reading in readings})
-    listed = " and ".join(kind or "the folder itself" for kind in kinds)
-    lines = [
-        f'pictures = "{found.pictures}", masks = "{found.beside["masks"]}"'
-        for pictures, masks in readings
-        if (found := patterns_between(arrangement, root, pictures, {"masks": masks}))
-    ]
+    listed = " and ".join(_as_a_person_sees(arrangement, kind, root) for kind in kinds)
+    lines = [_lines(arrangement, root, *reading) for reading in readings]
     message = f"{listed} could equally be the {what}"
-    hint = f"say which in dataset.toml: {'; or '.join(lines) or 'pictures = ..., masks = ...'}"
+    hint = f"say which in dataset.toml: {'; or '.join(lines)}"
+    if not any(_common(arrangement, one, other) for one, other in combinations(kinds, 2)):
+        message += "; they have no names in common"
+        hint += ". Each leaves the others out: to use all, sort them into folders such as "
+        hint += "a/images, a/masks, b/images and b/masks"
     return DataError(Finding("two-readings", "error", message, hint, (root.name,)))
+
+
+def _as_a_person_sees(arrangement: Arrangement, kind: str, root: Path) -> str:
+    """Return a kind's name if it is that of a folder, else one of its files."""
+    first = arrangement.files(kind)[0]
+    is_folder = kind in first.relative_to(root).parts[:-1]
+    return kind if is_folder else f"files such as {shown(first, root)}"
+
+
+def _lines(arrangement: Arrangement, root: Path, pictures: str, masks: str) -> str:
+    """Return the lines of a ``dataset.toml`` for a reading."""
+    found = patterns_between(arrangement, root, pictures, {"masks": masks})
+    if found is not None:
+        return f'pictures = "{found.pictures}", masks = "{found.beside["masks"]}"'
+    picture, mask = (shown(arrangement.files(kind)[0], root) for kind in (pictures, masks))
+    return f'[[frames]] one by one, such as name = "1", picture = "{picture}", masks = ["{mask}"]'
 
 
 def patterns_between(

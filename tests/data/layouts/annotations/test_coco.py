@@ -271,6 +271,55 @@ def test_several_tasks_whose_pictures_share_names(tmp_path: Path) -> None:
         assert np.array_equal(labels, mask_of(members[int(k)]))
 
 
+def test_pictures_of_one_name_of_which_none_lies_beside_the_file(tmp_path: Path) -> None:
+    members = scenes()["train"]
+    for k in (1, 2, 3):
+        for scene in members:
+            save(tmp_path / f"video{k}" / f"{scene.stem}.png", scene.pixels)
+        write_json(tmp_path / f"task_{k}/annotations/instances_default.json", content(members))
+    error = faults(tmp_path)["annotated-picture-missing"]
+    assert "3 pictures have this name" in error.message
+    assert "video1/train0.png and video2/train0.png" in error.message
+    assert f"{len(members) - 1} others" in error.message
+    assert "video1/instances_default.json" in error.hint
+    # what the hint says works
+    for k in (1, 2, 3):
+        file = tmp_path / f"task_{k}/annotations/instances_default.json"
+        file.rename(tmp_path / f"video{k}/instances_default.json")
+    dataset = open_dataset(tmp_path)
+    assert sum(len(frames) for frames in dataset.splits.values()) == 3 * len(members)
+
+
+def test_pictures_of_one_name_far_below_need_their_folder_in_the_file(tmp_path: Path) -> None:
+    members = scenes()["train"]
+    for folder in ("data/video1", "data/video2"):
+        for scene in members:
+            save(tmp_path / folder / f"{scene.stem}.png", scene.pixels)
+    write_json(tmp_path / "a.json", content(members))
+    error = faults(tmp_path)["annotated-picture-missing"]
+    assert "as data/video1/train0.png" in error.hint and "beside" not in error.hint
+    write_json(tmp_path / "a.json", content(members, "data/video1/"))
+    frames = [f for part in open_dataset(tmp_path).splits.values() for f in part]
+    assert len(frames) == len(members)
+
+
+def test_ids_that_differ_between_files_are_said_to(tmp_path: Path) -> None:
+    made = scenes()
+    official(tmp_path, made)
+    assert any("by id" in sentence for sentence in open_dataset(tmp_path).reading)
+    file = tmp_path / "annotations/instances_test2017.json"
+    text = json.loads(file.read_text())
+    swapped = {10: 20, 20: 10, 30: 30}
+    text["categories"] = [{**c, "id": swapped[c["id"]]} for c in text["categories"]]
+    for annotation in text["annotations"]:
+        annotation["category_id"] = swapped[annotation["category_id"]]
+    file.write_text(json.dumps(text))
+    dataset = open_dataset(tmp_path)
+    assert dataset.label_map.names == ("background", *NAMES)
+    (said,) = [sentence for sentence in dataset.reading if sentence.startswith("Classes:")]
+    assert "ids differ" in said and "by id" not in said
+
+
 def test_pictures_of_one_name_in_two_splits_are_kept_apart(tmp_path: Path) -> None:
     made = {s: [Scene(f"{k}", x.pixels, x.objects) for k, x in enumerate(m)]
             for s, m in scenes().items()}  # fmt: skip

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from headstart.data.files import natural_key, shown
 from headstart.data.label_map import LabelMap, backgrounds
+from headstart.data.layouts.annotations.annotation_files import PicturesByName
 from headstart.data.layouts.annotations.annotation_shapes import ShapeReader
 from headstart.data.layouts.frame_names import frame_names
 from headstart.data.layouts.name_patterns import outermost_difference, usual_split
@@ -155,6 +156,34 @@ def report_two_splits(faults: ShapeReader, picture: Path, splits: Sequence[str])
     message = f"a picture is in two splits: {named}"
     hint = "keep each picture in one split; scores on pictures that were trained on mean nothing"
     faults.add_finding("picture-twice", "error", message, hint, [picture])
+
+
+def report_unfound(
+    faults: ShapeReader, by_name: PicturesByName, unfound: Mapping[Path, Sequence[str]]
+) -> None:
+    """Add the errors of annotated pictures that are missing, or that several files may be.
+
+    Args:
+        faults: gets the errors.
+        by_name: the pictures of the dataset.
+        unfound: the names that mean no picture, by annotation file.
+    """
+    root = by_name.folder
+    for file, names in unfound.items():
+        several = [name for name in names if len(by_name.like(name)) > 1]
+        for name in (name for name in names if len(by_name.like(name)) < 2):
+            message = f"{name[:200]} is annotated, but {by_name.why_not(name)}"
+            hint = "add the picture, or remove it from the annotation file"
+            faults.add_finding("annotated-picture-missing", "error", message, hint, [file])
+        if several:
+            more = f"; so it is with {len(several) - 1} others" if several[1:] else ""
+            message = f"{several[0][:200]} is annotated, but {by_name.why_not(several[0])}{more}"
+            like = by_name.like(several[0])
+            hint = f"name the picture in the annotation file as {shown(like[0], root)}"
+            if len(folders := {path.relative_to(root).parts[0] for path in like}) == len(like):
+                beside = shown(root / min(folders, key=natural_key) / file.name, root)
+                hint = f"put the annotation file beside its pictures, as {beside}; or {hint}"
+            faults.add_finding("annotated-picture-missing", "error", message, hint, [file])
 
 
 def count_of(annotated: Annotated) -> str:

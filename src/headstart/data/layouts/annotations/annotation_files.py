@@ -53,6 +53,11 @@ def no_pictures(named: str, path: Path, root: Path) -> DataError:
     )
 
 
+def holds_pictures(folder: Path) -> bool:
+    """Return whether a folder, or a folder in it, holds a file with the ending of a picture."""
+    return any(True for _ in _pictures(folder))
+
+
 class PicturesByName:
     """Finds the pictures that annotations name, in a folder and its subfolders.
 
@@ -67,10 +72,29 @@ class PicturesByName:
         self.pictures = sorted(_pictures(folder))
         self._by_path = {path.relative_to(folder).as_posix(): path for path in self.pictures}
         self._by_end: dict[str, Path | None] = {}  # None where several pictures end so
+        self._by_file: dict[str, list[Path]] = {}  # filled when it is needed
         for name, path in self._by_path.items():
             while name:
                 self._by_end[name] = None if name in self._by_end else path
                 name = name.partition("/")[2]
+
+    def like(self, name: str) -> list[Path]:
+        """Return the pictures whose files are called as the one that a name or path means."""
+        if not self._by_file:
+            for path in self.pictures:
+                self._by_file.setdefault(path.name, []).append(path)
+        return self._by_file.get(PurePosixPath(name.replace("\\", "/")).name, [])
+
+    def why_not(self, name: str) -> str:
+        """Return why [`find`][] finds no picture: there is none, or several fit."""
+        like = self.like(name)
+        if len(like) == 1:  # a reader refuses it
+            return f"{shown(like[0], self.folder)} lies in the folder of another split"
+        if like:
+            first, second = (shown(path, self.folder) for path in like[:2])
+            such_as = ", such as" if like[2:] else ":"
+            return f"{len(like)} pictures have this name{such_as} {first} and {second}"
+        return "there is no such picture"
 
     def find(self, name: str) -> Path | None:
         """Return the picture that a name or path means; None if there is none, or several fit."""

@@ -9,8 +9,9 @@
 
 A file's split is the one that its folder or its name means, else the one that the pictures' folders
 name. Polygons, run lengths and compressed run lengths are read; a polygon may be one flat list.
-Later annotations cover earlier ones. The classes are the categories in the order of their ids. A
-picture that a file lists without annotations shows only background.
+Later annotations cover earlier ones. The classes are the categories in the order of their ids;
+where these differ between files, in that of their lowest ids, then of their names. A picture that a
+file lists without annotations shows only background.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from headstart.data.layouts.annotations.annotated_frames import (
     classes_of,
     count_of,
     report_two_splits,
+    report_unfound,
     say_classes,
     set_frames,
     split_of,
@@ -91,11 +93,12 @@ def _find(search: FrameSearch) -> LabelMap:
     unused = _supercategories(files)
     for name in sorted(unused):
         search.reading.append(f"the category {name} is left out: it only groups the others")
-    category_ids = sorted((number, name) for f in files for number, name in f.categories.items())
+    category_ids = sorted({(number, name) for f in files for number, name in f.categories.items()})
     names = dict.fromkeys(name for _, name in category_ids if name not in unused)
     label_map = classes_of(tuple(names), files[0].path, root)
     greys = dict(zip(label_map.names, label_map.greys, strict=True))
     annotated: Annotated = defaultdict(dict)
+    unfound: dict[Path, list[str]] = defaultdict(list)
     find_pictures = _PictureFinder(root)
     named = ((str(image["file_name"]), f.path) for f in files for image in f.images.values())
     if not find_pictures.all.pictures and (first := next(named, None)):
@@ -108,9 +111,7 @@ def _find(search: FrameSearch) -> LabelMap:
             name = str(image["file_name"])
             path = find_pictures.find(file, name)
             if path is None:
-                message = f"{name[:200]} is annotated, but there is no such picture"
-                hint = "add the picture, or remove it from the annotation file"
-                reader.add_finding("annotated-picture-missing", "error", message, hint, [file.path])
+                unfound[file.path].append(name)
                 continue
             split = file.split or split_of(search, path)
             if path in annotated[split]:
@@ -126,13 +127,18 @@ def _find(search: FrameSearch) -> LabelMap:
             size = picture_size(image.get("height"), image.get("width"))
             shapes = _shapes(reader, file, file.annotations.get(key, ()), grey_of, size, name)
             annotated[split][path] = (Shapes(file.path, tuple(shapes), size),)
+    report_unfound(reader, find_pictures.all, unfound)
     background_only(reader, annotated, "COCO")
     reader.report()
     listed = ", ".join(shown(file.path, root) for file in files[:4])
     listed += f" and {len(files) - 4} more" if len(files) > 4 else ""
     search.reading.append(f"COCO annotations: {count_of(annotated)}, from {listed}")
     search.reading.append("each picture is the file that file_name names")
-    say_classes(search, label_map, "the categories, by id")
+    ids = {number for number, name in category_ids if name not in unused}
+    one_each = len(ids) == len(names) == sum(name not in unused for _, name in category_ids)
+    differ = "by lowest id, then by name, because the files' ids differ"
+    order = "by id" if one_each or len(files) == 1 else differ
+    say_classes(search, label_map, f"the categories, {order}")
     unlabelled = _unlisted(search, annotated, find_pictures)
     set_frames(search, annotated, "the names of files and folders", unlabelled)
     return label_map

@@ -9,8 +9,9 @@ import heapq
 import os
 import re
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 from headstart.data.files import is_junk, natural_key, open_regular
 from headstart.data.layouts.name_patterns import usual_split
@@ -72,7 +73,8 @@ def deeper_json_files(root: Path) -> Iterator[Path]:
     """Return a few JSON files from two or more folders below a folder, the nearest first.
 
     They are those of formats that keep a file beside each picture, in folders of patients and
-    sequences. Few files are opened and a bounded number of names is read, however many there are.
+    sequences; a file whose name has no number comes first, because it may be of all pictures. Few
+    files are opened and a bounded number of names is read, however many there are.
     """
     if (root / "mapping.json").exists():
         return
@@ -80,7 +82,7 @@ def deeper_json_files(root: Path) -> Iterator[Path]:
     read = opened = 0
     while waiting and read < _NAMES_BELOW and opened < _OPENED_BELOW:
         folder, depth = waiting.popleft()
-        names, folders, count = _names(folder)
+        names, folders, count = _names(folder, order=_plain_first)
         read += count if depth > 1 else 0
         if depth > 1:
             opened += len(names[:_FILES_BELOW])
@@ -109,8 +111,20 @@ def subfolders(folder: Path, *, every: bool = False) -> list[str]:
     return _names(folder, every=every)[1]
 
 
+def _natural(name: str) -> tuple[Any, str]:
+    return natural_key(name), name
+
+
+def _plain_first(name: str) -> tuple[bool, Any, str]:
+    return any(map(str.isdigit, name)), *_natural(name)
+
+
 def _names(
-    folder: Path, endings: tuple[str, ...] = (".json",), *, every: bool = False
+    folder: Path,
+    endings: tuple[str, ...] = (".json",),
+    *,
+    every: bool = False,
+    order: Callable[[str], Any] = _natural,
 ) -> tuple[list[str], list[str], int]:
     """Return files with some endings, folders, and how many names there are."""
     files, folders, count = [], [], 0
@@ -126,9 +140,7 @@ def _names(
     except OSError:
         return [], [], 0
     return (
-        heapq.nsmallest(
-            len(files) if every else _FILES, files, key=lambda name: (natural_key(name), name)
-        ),
+        heapq.nsmallest(len(files) if every else _FILES, files, key=order),
         heapq.nsmallest(len(folders) if every else _FOLDERS, folders, key=_order),
         count,
     )

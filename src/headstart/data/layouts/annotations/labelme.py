@@ -98,9 +98,8 @@ def _find(search: FrameSearch) -> LabelMap:
             raise no_pictures(str(content.get("imagePath") or f"{path.stem}.jpg"), path, root)
         picture = _picture(path, content, by_name, by_stem)
         if picture is None:
-            message = (
-                f"{path.name} annotates {str(content.get('imagePath'))[:200]}, which is missing"
-            )
+            named = str(content.get("imagePath"))[:200]
+            message = f"{path.name} annotates {named}, but {by_name.why_not(named)}"
             hint = "add the picture beside the file, or remove the file"
             reader.add_finding("annotated-picture-missing", "error", message, hint, [path])
         elif picture in annotated_by:

@@ -1,16 +1,21 @@
-"""Annotation files that headstart does not read, so that its message can name their tool."""
+"""Annotation files that headstart does not read, so that its message can say why."""
 
 from __future__ import annotations
 
+import itertools
 import re
 from pathlib import Path
 
+from headstart.data.files import shown
 from headstart.data.layouts.annotations.json_heads import (
+    deeper_json_files,
     first_files,
     head,
     json_files,
+    looks_like_coco,
     looks_like_via,
 )
+from headstart.errors import Finding
 
 _VIA = "the VGG Image Annotator (VIA)"
 
@@ -32,17 +37,47 @@ _ANNOTATES = re.compile(
 )
 
 
-def other_tool(root: Path) -> tuple[str, Path] | None:
-    """Return the tool whose files a folder holds, and one of them; None if none is known."""
+def annotations_not_read(root: Path, *, deeper: bool = True) -> Finding | None:
+    """Return the error of annotations that are not read: another tool's, or COCO's too deep.
+
+    Args:
+        root: a folder that no layout of annotations recognises.
+        deeper: whether to look also for files that lie deeper than readers look.
+    """
     tables = (root / name for name in first_files(root, (".csv",)))
-    for path in (*json_files(root), *tables):
+    below = deeper_json_files(root) if deeper else ()
+    of_tool = None
+    for path in itertools.chain(json_files(root), tables, below):
         text = head(path, root)
-        if looks_like_via(text):
-            return _VIA, path
-        for tool, signs in _SIGNS:
-            if all(sign in text for sign in signs):
-                return tool, path
-    return None
+        if looks_like_coco(text):
+            return _too_deep(path, root)
+        if of_tool is None and (tool := _tool_of(text)) is not None:
+            of_tool = tool, path
+    return None if of_tool is None else _of_tool(*of_tool, root)
+
+
+def _tool_of(text: str) -> str | None:
+    if looks_like_via(text):
+        return _VIA
+    return next((tool for tool, signs in _SIGNS if all(sign in text for sign in signs)), None)
+
+
+def _of_tool(tool: str, path: Path, root: Path) -> Finding:
+    file = shown(path, root)
+    message = f"{file} is a file of {tool}, which is not read"
+    hint = f"in that tool, export the annotations as COCO, and put that file {_place(root)}"
+    return Finding("layout", "error", message, hint, (file,))
+
+
+def _too_deep(path: Path, root: Path) -> Finding:
+    file = shown(path, root)
+    message = f"{file} is a file of COCO, but too deep in the folder to be read"
+    return Finding("layout", "error", message, f"move it {_place(root)}", (file,))
+
+
+def _place(root: Path) -> str:
+    """Return where a file of COCO is found, wherever its pictures are."""
+    return f"into {root} itself; of several, each into the folder in it that holds its pictures"
 
 
 def other_annotations(root: Path) -> Path | None:

@@ -240,7 +240,7 @@ def _listed(search: FrameSearch, path: Path) -> list[Path]:
     for line in filter(None, map(str.strip, text.splitlines())):
         picture = by_name.find(line)
         if picture is None:
-            message = f"{line[:200]} is listed, but there is no such picture"
+            message = f"{line[:200]} is listed, but {by_name.why_not(line)}"
             hint = "add the picture, or remove the line"
             search.add_finding("annotated-picture-missing", "error", message, hint, [path])
         else:
