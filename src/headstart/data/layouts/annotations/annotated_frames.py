@@ -142,9 +142,10 @@ def background_only(faults: ShapeReader, annotated: Annotated, format_name: str)
         if not any(getattr(layer, "shapes", True) for layer in layers)
     ]
     if empty:
+        total = sum(map(len, annotated.values()))
         message = (
-            f"{len(empty)} pictures have no annotations; in {format_name} this means that they "
-            "show only background"
+            f"pictures without annotations: {len(empty)} of {total}; in {format_name} this means "
+            "that only background is shown"
         )
         hint = "if they show objects, annotate them or remove them"
         faults.search.add_finding("picture-without-annotations", "warning", message, hint, empty)
