@@ -80,7 +80,7 @@ def test_no_folds_where_they_leave_too_few_for_the_labels_asked_for(
 ) -> None:
     data = write_dataset(tmp_path / "data", train=20, validation=4, test=4, height=32, width=40)
     asked = {"out": tmp_path / "S", "dry_run": True, "hours": 1.0, **ON_CPU}
-    for labels, folds in (("20", None), ("18", 5), ("6,all", 5)):
+    for labels, folds in (("20", None), ("18", 5), (None, 5), ("6,all", 5)):
         config = headstart.study(data, labels=labels, **asked).config
         assert config.folds == folds, labels
     assert config.labels == (6, 18)

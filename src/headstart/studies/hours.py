@@ -161,7 +161,7 @@ def _foldable(options: StudyOptions, config: StudyConfig, task: LabelledTask, da
     except UsageError:
         return False
     budgets = set(config.labels)
-    if "all" in str(options.labels):  # whatever is left
+    if options.labels is None or "all" in str(options.labels):  # whatever is left
         budgets.discard(task.sizes(dataset).pictures["train"])
     return all(budget <= left for budget in budgets)
 
@@ -178,7 +178,7 @@ def _config_of(
     }
     if len(config.seeds) != design.seeds:
         changed["seeds"] = tuple(range(1, design.seeds + 1))
-    if design.folds is not None and options.labels == "all":
+    if design.folds is not None and options.labels in (None, "all"):
         sizes = sizes_in_folds(labelled_task(config.task), dataset, design.folds)
         changed["labels"] = (sizes.pictures["train"],)
     if design.steps != facts.design.steps:
