@@ -71,7 +71,7 @@ def _given(options: StudyOptions) -> frozenset[str]:
 
 
 def proposed(
-    options: StudyOptions, config: StudyConfig, dataset: Any, hours: float
+    options: StudyOptions, config: StudyConfig, dataset: Any, hours: float, chosen_jobs: int = 1
 ) -> tuple[StudyOptions, Proposal, Measured]:
     """Return the options with those that were not given chosen.
 
@@ -80,8 +80,9 @@ def proposed(
         config: what they and the defaults give, on this machine.
         dataset: result of the task's ``open``.
         hours: how long the study may take.
+        chosen_jobs: runs at a time, if nobody has said how many; 1: somebody has.
     """
-    facts = _facts(options, config, dataset)
+    facts = replace(_facts(options, config, dataset), chosen_jobs=chosen_jobs)
     measured, before = Measured(), facts.design
 
     def cost(design: Design) -> Cost:

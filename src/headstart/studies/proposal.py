@@ -69,6 +69,7 @@ class Facts:
         foldable: whether there are enough for folds.
         comparisons: number of comparisons for each start beside the first: label budgets, tunings.
         on_frames: whether the score is ``dice`` over single frames, as on hw6.
+        chosen_jobs: runs at a time that were chosen; 1: none were.
     """
 
     design: Design
@@ -80,6 +81,7 @@ class Facts:
     foldable: bool
     comparisons: int = 1
     on_frames: bool = False
+    chosen_jobs: int = 1
 
 
 @dataclass(frozen=True)
@@ -125,6 +127,9 @@ def propose(facts: Facts, hours: float, cost: Callable[[Design], Cost]) -> Propo
                 design = replace(first, seeds=more)
     takes = cost(design)
     choices = [line for name, line in _choices(facts, design, hours) if name not in given]
+    if facts.chosen_jobs > 1:
+        at_once = f"{facts.chosen_jobs} runs at a time, one thread each"
+        choices.append(f"jobs: {at_once}, which is faster than all threads for one (--jobs)")
     lines = (*choices, _cost(design, takes, limit, given), could_show(facts, design))
     return Proposal(design, hours, takes.seconds, lines)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,7 +24,8 @@ from headstart.studies.job_script import asks_for_gpu, parse_slurm
 from headstart.studies.plan import plan, prospects_of
 from headstart.studies.proposal import NIGHT, Proposal
 from headstart.studies.units import units_of
-from headstart.system.devices import cuda_devices, device_names, has_cuda
+from headstart.system.devices import cuda_devices, device_names, has_cuda, pick_device
+from headstart.system.processor import available_threads
 from headstart.tasks.budgets import sizes_in_folds
 from headstart.tasks.interface import LabelledTask
 from headstart.tasks.lookup import find_task
@@ -147,7 +148,8 @@ def study(
             seeds may be added after a look. They cannot change once a study has begun; see
             [`headstart.studies.looks`][].
         jobs: runs at a time, each in its own process; by default one for each device that is named,
-            else one; elsewhere as many as SLURM or Ray starts. They are spread over the devices.
+            else one, or, where a study is chosen for some hours on CPUs, one for each thread;
+            elsewhere as many as SLURM or Ray starts. They are spread over the devices.
         on: where to train: ``"local"``, in processes on this machine; ``"slurm"``, as jobs of
             SLURM, which must see the same folders; ``"ray"``, as tasks of a Ray cluster, the same.
         slurm: options of ``sbatch``: ``"partition=gpu,time=2:00:00"``, or a mapping.
@@ -177,6 +179,7 @@ def study(
     data = Path(data)
     folder = Path(out) if out is not None else Path("studies") / (data.resolve().name or "study")
     names = device_names(device)
+    shares_nothing_yet = jobs is None and threads is None and on == "local"
     jobs = len(names) if jobs is None and on == "local" else jobs
     asked = parse_slurm(slurm)
     if asked and on != "slurm":
@@ -185,6 +188,8 @@ def study(
     before = study_before(folder)
     if on != "local" and before is None and threads is None:
         threads = int(asked.get("cpus-per-task", 1))  # many runs fill the cores of a cluster
+    if shares_nothing_yet and before is not None and before.device == "cpu":
+        jobs = max(1, available_threads() // before.threads)
     options = StudyOptions(
         task=task,
         model=model,
@@ -215,6 +220,14 @@ def study(
         threads=threads,
         precision=precision,
     )
+    if (
+        shares_nothing_yet
+        and before is None
+        and wants_proposal(options)
+        and pick_device(names[0]) == "cpu"
+    ):
+        jobs = available_threads()  # one thread each: docs/decisions/0037-hours.md
+        options = replace(options, jobs=jobs)
     problem, open_data = find_task(data, task)
     dataset = open_data()
     if before is not None:
@@ -245,7 +258,8 @@ def study(
     proposal, measured = None, Measured()
     if proposes:
         (tell or ignore)(f"Choosing a study for --hours {hours or NIGHT:g}: timing a few steps")
-        options, proposal, measured = proposed(options, config, dataset, hours or NIGHT)
+        chosen = options.jobs if shares_nothing_yet else 1
+        options, proposal, measured = proposed(options, config, dataset, hours or NIGHT, chosen)
         config = _resolved(options, data, problem, dataset, before)
         config = on_this_machine(config, options, before, fitting_size, elsewhere)
         for line in proposal.lines:
