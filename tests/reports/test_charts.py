@@ -41,13 +41,22 @@ def reliability(names: tuple[str, ...] = ("scratch", "colorization")) -> Figure:
     return charts.reliability(lines)
 
 
-@pytest.mark.parametrize("draw", [curves, panels, reliability])
+def differences(names: tuple[str, ...] = ("colorization", "imagenet")) -> Figure:
+    rows = [
+        charts.Difference(i + 1, f"{name} against scratch, 30 labels", 0.05, 0.01, 0.09)
+        for i, name in enumerate(names)
+    ]
+    rows.append(charts.Difference(1, "colorization against scratch, 1 label", -0.2, None, None))
+    return charts.differences(rows, 0.02, "dice")
+
+
+@pytest.mark.parametrize("draw", [curves, panels, reliability, differences])
 def test_the_same_bytes_each_time(draw) -> None:
     for write in (charts.png, charts.pdf, lambda f: charts.svg(f, "a", "b")):
         assert write(draw()) == write(draw())
 
 
-@pytest.mark.parametrize("draw", [curves, panels, reliability])
+@pytest.mark.parametrize("draw", [curves, panels, reliability, differences])
 def test_an_svg_names_nothing_outside_and_shares_no_names(draw) -> None:
     one, other = (charts.svg(draw(), called, "alt") for called in ("one", "other"))
     assert "http" not in one and "<style" not in one and "<?xml" not in one
@@ -59,7 +68,7 @@ def test_an_svg_names_nothing_outside_and_shares_no_names(draw) -> None:
     ElementTree.fromstring(one)
 
 
-@pytest.mark.parametrize("draw", [curves, panels, reliability])
+@pytest.mark.parametrize("draw", [curves, panels, reliability, differences])
 def test_text_is_legible_on_a_phone(draw) -> None:
     """390 px wide, 16 px of margin on each side."""
     text = charts.svg(draw(), "a", "b")
@@ -87,6 +96,8 @@ def test_nothing_drawn_is_cut_off() -> None:
         curves(),
         panels(3),
         reliability(),
+        differences(),
+        differences(("a very long name of a start, " * 3, "b", "c")),
         curves(("a very long name of a start, " * 3, "b", "c")),
     ):
         with Image.open(io.BytesIO(charts.png(figure))) as picture:
@@ -101,6 +112,16 @@ def test_any_name_can_be_drawn(name: str) -> None:
     text = charts.svg(curves((name, "b")), "a", name)
     ElementTree.fromstring(text)
     assert "<script" not in text
+
+
+def test_a_difference_is_drawn_where_it_is() -> None:
+    """The marks and intervals, read back from the figure."""
+    (axes,) = differences().axes
+    drawn = [(*line.get_xdata(),) for line in axes.lines[1:]]
+    assert drawn == [(0.01, 0.09), (0.05,), (0.01, 0.09), (0.05,), (-0.2,)]
+    band = axes.patches[0].get_path().get_extents(axes.patches[0].get_patch_transform())
+    assert (band.x0, band.x1) == (-0.02, 0.02)
+    assert [text.get_text() for text in axes.texts][-1] == "colorization against scratch, 1 label"
 
 
 def test_a_dollar_is_a_dollar() -> None:

@@ -70,7 +70,7 @@ def page(folder: Path, pictures: bool = True, drawn: bool = True) -> str:
 
 def render_records(records: Records, pictures: bool, drawn: bool = True) -> str:
     arms, data = arms_of(records), check_data(records)
-    figures = draw(records, arms, data) if drawn else Figures(None, None, None, None)
+    figures = draw(records, arms, data) if drawn else Figures(None, None, None, None, None)
     return render(records, arms, data, figures, pictures, records.folder)
 
 
@@ -236,7 +236,7 @@ def test_all_of_it_is_there(text: str) -> None:
         "recipe “default”", "4 further labelled frames",
     ):  # fmt: skip
         assert needed in words, needed
-    assert text.count("<svg") == 3 and text.count("data:image/") == 3
+    assert text.count("<svg") == 4 and text.count("data:image/") == 3
 
 
 def test_every_figure_and_table_has_words(text: str) -> None:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import importlib
 import json
+import shutil
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 import headstart
+from headstart.config import resolve
 from headstart.config.options import StudyOptions
 from headstart.data.drawn.dataset import write_dataset
+from headstart.data.layouts.recognise import open_dataset
 from headstart.errors import UsageError
 from headstart.models import published
 from headstart.studies import step_time
@@ -18,6 +23,7 @@ from tests.cli.command import headstart as command
 from tests.config.test_resolve import study_config
 from tests.conftest import forked_workers
 
+study_verb = importlib.import_module("headstart.verbs.study")
 ON_CPU = {"threads": 1, "device": "cpu"}
 
 
@@ -110,8 +116,9 @@ def test_a_study_that_has_begun_keeps_what_was_chosen(
 
 
 def test_published_weights_are_compared_where_they_are_at_hand(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch, drawn: Path, tmp_path: Path
 ) -> None:
+    dataset = open_dataset(drawn)
     config = study_config(StudyOptions(model="squeezenet1_0"), tmp_path, "segmentation", 30)
     at_hand = published.published("squeezenet1_0")
     for exists, starts in ((False, ("scratch", "colorization")), (True, ("scratch", "imagenet"))):
@@ -120,7 +127,41 @@ def test_published_weights_are_compared_where_they_are_at_hand(
             path.touch()
         here = published.Published(at_hand.url, path, at_hand.hash_prefix)
         monkeypatch.setattr(published, "published", lambda _, here=here: here)
-        assert _starts(config)[0] == starts
+        assert _starts(config, dataset)[0] == starts
+
+
+def test_grey_pictures_are_not_compared_with_colorization(
+    drawn: Path, tmp_path: Path, a_step: dict[str, float]
+) -> None:
+    grey = Path(shutil.copytree(drawn, tmp_path / "grey"))
+    for path in grey.rglob("*.jpg"):
+        with Image.open(path) as picture:
+            pixels = picture.convert("L").convert("RGB")
+        pixels.save(path)
+    asked = {"out": tmp_path / "S", "dry_run": True, **ON_CPU}
+    planned = headstart.study(grey, hours=1.0, **asked)
+    assert planned.config.starts == ("scratch", "masked-denoising")
+    assert "only masked-denoising needs no colour" in planned.proposal.lines[0]
+    asked_for = headstart.study(grey, starts="scratch,chroma", seeds=1, **asked)
+    (finding,) = (f for f in asked_for.findings if f.code == "no-colour")
+    assert "so chroma can learn little" in finding.message
+
+
+@pytest.mark.parametrize("given", ["jobs", "threads", "neither"])
+@pytest.mark.usefixtures("a_step")
+def test_runs_at_a_time_are_chosen_where_nobody_says_how_many(
+    given: str, drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (study_verb, resolve):
+        monkeypatch.setattr(module, "available_threads", lambda: 4)
+    asked = {} if given == "neither" else {given: 1}
+    planned = headstart.study(
+        drawn, out=tmp_path / "S", dry_run=True, hours=1.0, device="cpu", **asked
+    )
+    jobs, threads = {"jobs": (1, 4), "threads": (1, 1), "neither": (4, 1)}[given]
+    assert (planned.jobs, planned.config.threads) == (jobs, threads)
+    said = [line for line in planned.proposal.lines if line.startswith("jobs: 4 runs")]
+    assert len(said) == (given == "neither")
 
 
 def test_from_the_command_line(drawn: Path, tmp_path: Path) -> None:

@@ -35,6 +35,7 @@ _Part = Annotated[int, Field(ge=0, le=255)]
 RGB = tuple[_Part, _Part, _Part]
 PretextName = Literal["colorization", "chroma", "masked-denoising", "masked-colorization"]
 PRETEXT_NAMES: tuple[str, ...] = get_args(PretextName)
+OF_GREY = "masked-denoising"  # the only pretext that does not restore colours
 SCRATCH, SCRATCH_LONGER, IMAGENET = "scratch", "scratch-longer", "imagenet"
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 SeedsOfLook = Annotated[int, Field(ge=FEWEST_SEEDS, le=1000)]

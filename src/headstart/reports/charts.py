@@ -20,6 +20,7 @@ from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 from matplotlib.ticker import FixedLocator, LogLocator, MaxNLocator, NullLocator, StrMethodFormatter
 from matplotlib.transforms import offset_copy
 
@@ -90,6 +91,24 @@ class ReliabilityLine:
     after: Bins
 
 
+@dataclass(frozen=True)
+class Difference:
+    """One comparison of a study.
+
+    Attributes:
+        line: index of the start's colour and mark.
+        name: what is compared.
+        value: the difference in the score.
+        low, high: ends of its interval; None without one.
+    """
+
+    line: int
+    name: str
+    value: float
+    low: float | None
+    high: float | None
+
+
 def colour(i: int) -> str:
     """Return the colour of line ``i``, the same in every figure; colours repeat after eight."""
     return _LINES[i % len(_LINES)]
@@ -141,6 +160,41 @@ def _draw_line(axes: Axes, points: Sequence[Point], i: int, shift: float) -> Non
             axes.plot([p.labels] * 2, [p.low, p.high], color=colour(i), lw=1.6, transform=at)
     x, y = [p.labels for p in points], [p.mean for p in points]
     axes.plot(x, y, lw=1.4, ms=6, zorder=3, transform=at, **style)
+
+
+def differences(rows: Sequence[Difference], margin: float | None, score: str) -> Figure:
+    """Draw differences with their intervals below each other, and the margin around 0.
+
+    Args:
+        rows: at least one, from top to bottom.
+        margin: the smallest difference that matters, shaded on both sides of 0; None in old
+            studies.
+        score: what differs.
+    """
+    with matplotlib.style.context(["default", LOOK]):
+        figure = Figure(figsize=(WIDTH, 0.42 * len(rows) + 0.95), layout="constrained")
+        axes = figure.subplots()
+        if margin is not None:
+            axes.axvspan(-margin, margin, color=GRID, lw=0)
+            patch = Patch(color=GRID, label=f"smaller than the margin, {margin:g}")
+            figure.legend(handles=[patch], loc="outside upper left", borderpad=0)
+        axes.axvline(0, color=FAINT, lw=1)
+        axes.grid(visible=False)
+        for y, row in enumerate(rows):
+            style: dict[str, Any] = {"color": colour(row.line), "clip_on": False}
+            if row.low is not None and row.high is not None:
+                axes.plot([row.low, row.high], [y, y], lw=1.6, **style)
+            axes.plot([row.value], [y], ms=6, marker=_MARKS[row.line % len(_MARKS)], **style)
+            axes.annotate(
+                _plain(row.name, 60), (0, y - 0.28), xycoords=("axes fraction", "data"),
+                color=INK, va="bottom", in_layout=False,
+            )  # fmt: skip
+        axes.set_ylim(len(rows) - 0.5, -0.9)
+        axes.yaxis.set_major_locator(NullLocator())
+        axes.spines["left"].set_visible(False)
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 5, 10]))
+        axes.set_xlabel(f"difference in {score}")
+        return figure
 
 
 def losses(panels: Sequence[Panel], names: Sequence[str], share: bool) -> Figure:

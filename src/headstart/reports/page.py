@@ -7,6 +7,7 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from headstart.reports.arms import Arm, line_names, point, trivial_score, verdic
 from headstart.reports.data_check import DataCheck, data_section
 from headstart.reports.formatting import listed, number, plural
 from headstart.reports.records import Records
+from headstart.studies.wording import called
 from headstart.tasks.lookup import labelled_task, task_named
 
 _LARGE = 400_000  # bytes of a PNG, above which a JPEG is embedded instead
@@ -32,6 +34,7 @@ class Figures:
     """The figures of a report; None where there is nothing to draw."""
 
     label_efficiency: Figure | None
+    differences: Figure | None
     losses: Figure | None
     reliability: Figure | None
     pretext_losses: Figure | None
@@ -50,6 +53,7 @@ def draw(records: Records, arms: Sequence[Arm], data: DataCheck) -> Figures:
     pretexts, reliability = _pretext_panels(records, names), certainty.reliability_lines(arms)
     return Figures(
         _label_efficiency(records, arms, data, names),
+        _differences(records),
         charts.losses(panels, names, share=True) if panels else None,
         charts.reliability(reliability) if reliability else None,
         charts.losses(pretexts, [], share=False) if pretexts else None,
@@ -71,6 +75,23 @@ def _label_efficiency(
     trivial = trivial_score(run, usable.classes, measures)
     score = f"{measures.headline} ({run.scores['split']})"
     return charts.label_efficiency(lines, trivial, score)
+
+
+def _differences(records: Records) -> Figure | None:
+    study = records.study
+    if study is None or study.summary is None or not study.summary["comparisons"]:
+        return None
+    config = study.config
+    lines = {arm: i for i, arm in enumerate(product(config.starts, config.tunes))}
+    rows = []
+    for c in study.summary["comparisons"]:
+        tune = f", tune {c['tune']}" if len(config.tunes) > 1 else ""
+        pair = f"{called(c['start'])}{tune} against {called(c['against'])}"
+        name = f"{pair}, {plural(c['labels'], 'label')}"
+        line = lines[c["start"], c["tune"]]
+        rows.append(charts.Difference(line, name, c["difference"], c["low"], c["high"]))
+    headline = task_named(config.task).measures.headline
+    return charts.differences(rows, config.margin, headline)
 
 
 def _pretext_panels(records: Records, names: list[str]) -> list[charts.Panel]:
@@ -178,6 +199,8 @@ def _embed_figures(figures: Figures) -> dict[str, Markup | None]:
     alts = {
         "label_efficiency": "The score over the number of labels, with a line for each start; the "
         "table of scores has the numbers.",
+        "differences": "The differences between starts with their intervals, and the margin around "
+        "0; the table above has the numbers.",
         "losses": "Training and validation loss per epoch of every run, with a row for each number "
         "of labels.",
         "reliability": "The share of right predictions over their confidence, before and after "

@@ -100,6 +100,7 @@ def _tables_and_figures(
         contents["labels-saved.csv"] = csv_tables.labels_saved_csv(summary)
     drawn = {
         "label-efficiency": figures.label_efficiency,
+        "differences": figures.differences,
         "losses": figures.losses,
         "reliability": figures.reliability,
         "pretext-losses": figures.pretext_losses,

@@ -6,7 +6,14 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from headstart.config.options import StudyOptions
-from headstart.config.records import IMAGENET, SCRATCH, PretextConfig, RunConfig, StudyConfig
+from headstart.config.records import (
+    IMAGENET,
+    OF_GREY,
+    SCRATCH,
+    PretextConfig,
+    RunConfig,
+    StudyConfig,
+)
 from headstart.config.task_settings import TASKS, UNET
 from headstart.data.layouts.dataset import LABELLED
 from headstart.errors import UsageError
@@ -17,7 +24,7 @@ from headstart.studies.proposal import FOLDS, Design, Facts, Proposal, propose
 from headstart.tasks.budgets import sizes_in_folds
 from headstart.tasks.interface import DatasetSize, LabelledTask
 from headstart.tasks.lookup import labelled_task
-from headstart.tasks.pretext import PretextPictures
+from headstart.tasks.pretext import PretextPictures, colour_warnings, pictures_of
 
 _OF_DESIGN = tuple(each.name for each in fields(Design))
 
@@ -109,7 +116,7 @@ def _facts(options: StudyOptions, config: StudyConfig, dataset: Any) -> Facts:
     given = _given(options)
     starts, why = config.starts, ""
     if "starts" not in given:
-        starts, why = _starts(config)
+        starts, why = _starts(config, dataset)
     sizes = task.sizes(dataset).pictures
     labelled, units = _units(task, task.pooled(dataset), LABELLED)
     tested = _units(task, dataset, config.score)[0] if sizes[config.score] else 0
@@ -134,17 +141,20 @@ def _facts(options: StudyOptions, config: StudyConfig, dataset: Any) -> Facts:
     )
 
 
-def _starts(config: StudyConfig) -> tuple[tuple[str, ...], str]:
+def _starts(config: StudyConfig, dataset: Any) -> tuple[tuple[str, ...], str]:
     """Return the starts worth comparing, and why; nothing is downloaded."""
     settings = TASKS[config.task]
+    with_pretext, why = settings.starts, "colorization has scored highest so far"
+    if settings.pretexts and colour_warnings(pictures_of(dataset), settings.starts):
+        with_pretext, why = (SCRATCH, OF_GREY), f"only {OF_GREY} needs no colour"
     if config.model == UNET:
-        return settings.starts, "of the pretexts, colorization has scored highest so far"
+        return with_pretext, f"of the pretexts, {why}"
     from headstart.models.published import at_hand
 
     if at_hand(config.model):
         return (SCRATCH, IMAGENET), f"published weights of {config.model} are at hand"
     if settings.pretexts:
-        return settings.starts, f"published weights of {config.model} are not at hand"
+        return with_pretext, f"published weights of {config.model} are not at hand"
     return settings.starts, f"published weights of {config.model} will be downloaded"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +14,8 @@ from jaxtyping import Int64
 
 from headstart.config.files import holds_pretext, read_pretext_config
 from headstart.config.recipes import ENCODER_PRETEXT_RECIPES, PRETEXT_RECIPES
-from headstart.config.records import PretextConfig
+from headstart.config.records import OF_GREY, PRETEXT_NAMES, PretextConfig
+from headstart.data.checks.colourless import colourless
 from headstart.data.checks.segmentation import report_on
 from headstart.data.decoded_frames import digest
 from headstart.data.files import shown
@@ -205,6 +206,16 @@ def pictures_of(dataset: Dataset) -> PretextPictures:
     if not validation:
         train, validation = _set_aside(train)
     return PretextPictures(dataset.root, source, train, validation, labelled, dataset=dataset)
+
+
+def colour_warnings(pictures: PretextPictures, starts: Iterable[str]) -> tuple[Finding, ...]:
+    """Return a warning if pretexts among the starts restore colours that the pictures lack."""
+    names = [name for name in starts if name in PRETEXT_NAMES and name != OF_GREY]
+    if not names or not colourless(pictures.train, pictures.root):
+        return ()
+    message = f"the pictures have no colour, so {' and '.join(names)} can learn little from them"
+    hint = f"{OF_GREY} restores grey pictures, too"
+    return (Finding("no-colour", "warning", message, hint),)
 
 
 def labelled_frames(pictures: PretextPictures) -> tuple[Frame, ...]:

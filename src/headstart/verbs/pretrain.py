@@ -14,7 +14,7 @@ from headstart.config.options import PretextOptions, PretextRecipeOption
 from headstart.config.records import PretextConfig
 from headstart.config.resolve import pretext_config
 from headstart.studies.costs import Cost, cost_of_pretext
-from headstart.tasks.pretext import PretextTask
+from headstart.tasks.pretext import PretextTask, colour_warnings
 from headstart.training.listener import SILENT, Listener
 from headstart.verbs.machine import on_this_machine
 
@@ -120,7 +120,7 @@ def pretrain(
     before = pretext_before(None if fresh else folder)
     config = pretext_config(options, data, before)
     pictures = PretextTask().open(Path(data))
-    for finding in pictures.passed_over:
+    for finding in (*pictures.passed_over, *colour_warnings(pictures, [config.pretext])):
         if listener is not None:
             listener.finding(finding)
 

@@ -10,9 +10,10 @@ from typing import Any, Literal
 
 from headstart.config.begun import options_as_begun, study_before
 from headstart.config.files import read_study_config
+from headstart.config.methods import parted
 from headstart.config.option_values import Listed, Size
 from headstart.config.options import PretextRecipeOption, RecipeOption, StudyOptions
-from headstart.config.records import StudyConfig
+from headstart.config.records import PRETEXT_NAMES, StudyConfig
 from headstart.config.resolve import study_config
 from headstart.data.checks.small_test import small_test_split
 from headstart.data.layouts.dataset import LABELLED as LABELLED_SPLIT
@@ -29,6 +30,7 @@ from headstart.system.processor import available_threads
 from headstart.tasks.budgets import sizes_in_folds
 from headstart.tasks.interface import LabelledTask
 from headstart.tasks.lookup import find_task
+from headstart.tasks.pretext import colour_warnings, pictures_of
 from headstart.training.listener import SILENT, Listener, ignore
 from headstart.verbs.machine import Jobs, on_this_machine
 
@@ -238,7 +240,10 @@ def study(
     if config.folds is None and not proposes and config.score == "test" and sizes.pictures["test"]:
         tested = problem.groups(dataset, "test")
         labelled = problem.groups(problem.pooled(dataset), LABELLED_SPLIT)
-        findings = (*findings, *small_test_split(tested, labelled, problem.measures.units))
+        findings += tuple(small_test_split(tested, labelled, problem.measures.units))
+    compared = {parted(start)[0] for start in config.starts}
+    if not proposes and compared.intersection(PRETEXT_NAMES):
+        findings += colour_warnings(pictures_of(dataset), sorted(compared))
     for finding in (*problem.reading(dataset), *findings):
         if listener is not None:
             listener.finding(finding)

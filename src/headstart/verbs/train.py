@@ -20,6 +20,7 @@ from headstart.studies.costs import Cost, cost_of_run
 from headstart.studies.minutes import fitting_in, fitting_sentence
 from headstart.studies.pace import RunPace, pace_of_run
 from headstart.tasks.lookup import find_task
+from headstart.tasks.pretext import colour_warnings, pictures_of
 from headstart.training.listener import SILENT, Listener, ignore
 from headstart.verbs.machine import on_this_machine
 
@@ -177,6 +178,8 @@ def train(
     chosen = run_config(options, data, before, problem.name)
     dataset = open_data()
     findings = problem.warnings(dataset)
+    if chosen.pretext is not None:
+        findings += colour_warnings(pictures_of(dataset), [chosen.start])
     for finding in (*problem.reading(dataset), *findings):
         if listener is not None:
             listener.finding(finding)
