@@ -8,16 +8,23 @@ import shutil
 import signal
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from headstart.config.files import read_run_config
-from headstart.config.records import PretextConfig
+from headstart.config.records import PRETEXT_NAMES, PretextConfig
 from headstart.data.layouts.recognise import open_dataset
 from headstart.errors import DataError, InterruptedRun, UsageError
 from headstart.inference.opening import open_segmenter
 from headstart.runs.run import train
-from headstart.tasks.pretext import PretextTask, find_leaks, leaks_of
+from headstart.tasks.pretext import (
+    PretextTask,
+    colour_warnings,
+    find_leaks,
+    leaks_of,
+    pictures_of,
+)
 from tests.conftest import PRETEXT_TINY, Silent, started, tiny_pretext
 
 SAME_BYTES = ("weights.safetensors", "metrics.jsonl", "scores.json", "leaks.json")
@@ -243,3 +250,16 @@ def test_a_pretext_that_does_not_fit_its_run_is_no_configuration(drawn: Path) ->
     with pytest.raises(ValueError, match=r"start.* chroma.*pretext"):
         started(drawn, "chroma", pretext=tiny_pretext(drawn))
     assert isinstance(other_seed, PretextConfig) and other_seed.recipe == PRETEXT_TINY
+
+
+def test_grey_pictures_are_warned_of_where_colours_are_restored(
+    drawn: Path, tmp_path: Path
+) -> None:
+    coloured = pictures_of(open_dataset(drawn))
+    assert colour_warnings(coloured, PRETEXT_NAMES) == ()
+    for k in range(6):
+        Image.fromarray(np.full((8, 8), 40 * k, np.uint8)).save(tmp_path / f"{k}.png")
+    grey = PretextTask().open(tmp_path)
+    (finding,) = colour_warnings(grey, ("scratch", "colorization", "chroma"))
+    assert finding.code == "no-colour" and "colorization and chroma" in finding.message
+    assert colour_warnings(grey, ("scratch", "masked-denoising")) == ()
