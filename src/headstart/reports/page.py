@@ -135,6 +135,7 @@ def render(
         "figures": _embed_figures(figures),
         "comparisons": page_tables.comparisons_table(records),
         "compared": records.study is not None and records.study.summary is not None,
+        "margin": records.study.config.margin if records.study else None,
         "measures": task_named(records.config.task).measures,
         "pictures": pictures,
         "grouped": grouped,

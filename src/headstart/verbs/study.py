@@ -11,7 +11,7 @@ from typing import Any, Literal
 from headstart.config.begun import options_as_begun, study_before
 from headstart.config.files import read_study_config
 from headstart.config.methods import parted
-from headstart.config.option_values import Listed, Size
+from headstart.config.option_values import AUTO, Listed, Size
 from headstart.config.options import PretextRecipeOption, RecipeOption, StudyOptions
 from headstart.config.records import PRETEXT_NAMES, StudyConfig
 from headstart.config.resolve import study_config
@@ -222,12 +222,8 @@ def study(
         threads=threads,
         precision=precision,
     )
-    if (
-        shares_nothing_yet
-        and before is None
-        and wants_proposal(options)
-        and pick_device(names[0]) == "cpu"
-    ):
+    chooses_jobs = shares_nothing_yet and before is None and wants_proposal(options)
+    if chooses_jobs and names[0] in (AUTO, "cpu") and pick_device(names[0]) == "cpu":
         jobs = available_threads()  # one thread each: docs/decisions/0037-hours.md
         options = replace(options, jobs=jobs)
     problem, open_data = find_task(data, task)
