@@ -137,8 +137,8 @@ def study(
         None,
         help="Number of runs at a time, each in its own process, spread over the devices. "
         "[default: one for each device that --device lists, such as cuda:0,cuda:1; otherwise 1, "
-        "or one for each thread where a study is chosen for some hours on a CPU; with --on slurm "
-        "or ray, as many as the cluster has room for]",
+        "or, where a study is chosen for some hours on a CPU, or is resumed, as many as there are "
+        "threads for; with --on slurm or ray, as many as the cluster has room for]",
         min=1,
     ),
     on: Literal["local", "slurm", "ray"] = typer.Option(

@@ -149,9 +149,10 @@ def study(
         looks: the numbers of seeds at which the study is compared, for example ``[5, 10, 20]``, if
             seeds may be added after a look. They cannot change once a study has begun; see
             [`headstart.studies.looks`][].
-        jobs: runs at a time, each in its own process; by default one for each device that is named,
-            else one, or, where a study is chosen for some hours on CPUs, one for each thread;
-            elsewhere as many as SLURM or Ray starts. They are spread over the devices.
+        jobs: runs at a time, each in its own process, spread over the devices; by default one for
+            each device that is named, else one, or, where a study is chosen for some hours on a
+            CPU, or is resumed, as many as there are threads for; elsewhere as many as SLURM or Ray
+            starts.
         on: where to train: ``"local"``, in processes on this machine; ``"slurm"``, as jobs of
             SLURM, which must see the same folders; ``"ray"``, as tasks of a Ray cluster, the same.
         slurm: options of ``sbatch``: ``"partition=gpu,time=2:00:00"``, or a mapping.

@@ -280,7 +280,7 @@ def test_pictures_of_one_name_of_which_none_lies_beside_the_file(tmp_path: Path)
     error = faults(tmp_path)["annotated-picture-missing"]
     assert "3 pictures have this name" in error.message
     assert "video1/train0.png and video2/train0.png" in error.message
-    assert f"{len(members) - 1} others" in error.message
+    assert f"further names like it: {len(members) - 1}" in error.message
     assert "video1/instances_default.json" in error.hint
     # what the hint says works
     for k in (1, 2, 3):

@@ -177,7 +177,7 @@ def report_unfound(
             hint = "add the picture, or remove it from the annotation file"
             faults.add_finding("annotated-picture-missing", "error", message, hint, [file])
         if several:
-            more = f"; so it is with {len(several) - 1} others" if several[1:] else ""
+            more = f"; further names like it: {len(several) - 1}" if several[1:] else ""
             message = f"{several[0][:200]} is annotated, but {by_name.why_not(several[0])}{more}"
             like = by_name.like(several[0])
             hint = f"name the picture in the annotation file as {shown(like[0], root)}"

@@ -77,7 +77,7 @@ def _too_deep(path: Path, root: Path) -> Finding:
 
 def _place(root: Path) -> str:
     """Return where a file of COCO is found, wherever its pictures are."""
-    return f"into {root} itself; of several, each into the folder in it that holds its pictures"
+    return f"into {root}; if there are several, put each into the folder that holds its pictures"
 
 
 def other_annotations(root: Path) -> Path | None:
