@@ -21,9 +21,9 @@ import headstart
 from headstart.data.drawn.dataset import write_dataset
 from headstart.runs.records import environment
 from headstart.scores.pooled import DICE
+from headstart.studies.counts_of_runs import Runs, of_seeds, read_runs
 from headstart.studies.statistics import interval, paired_difference
 from headstart.studies.summary import read_summary
-from headstart.studies.verdicts import Runs, of_seeds, read_runs
 from headstart.tasks.lookup import labelled_task
 
 SEEDS = 5

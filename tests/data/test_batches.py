@@ -22,7 +22,7 @@ def test_a_pass_shows_each_frame_once(count, batch, seed, epoch):
 
 
 @given(COUNTS, BATCHES, SEEDS, st.integers(1, 12))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_steps_are_full_and_show_each_frame_equally_often(count, batch, seed, steps):
     drawn = np.zeros(count, dtype=int)
     for step in range(steps):
@@ -34,7 +34,6 @@ def test_steps_are_full_and_show_each_frame_equally_often(count, batch, seed, st
 
 
 @given(st.integers(1, 12), st.integers(1, 12), st.integers(0, 30), st.integers(1, 12))
-@settings(deadline=None)
 def test_no_window_of_steps_favours_a_frame(count, batch, first, length):
     window = [batch_indices(0, count, batch, s, 3, "steps") for s in range(first, first + length)]
     drawn = np.bincount(np.concatenate(window), minlength=count)

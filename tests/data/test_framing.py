@@ -12,7 +12,7 @@ SIDES = st.integers(1, 200)
 
 
 @given(own=st.tuples(SIDES, SIDES), size=st.tuples(st.integers(8, 64), st.integers(8, 64)))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_a_padded_picture_keeps_its_shape(own: tuple[int, int], size: tuple[int, int]) -> None:
     height, width = content_size(own, size, "pad")
     assert height == size[0] or width == size[1]

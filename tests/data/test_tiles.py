@@ -12,7 +12,7 @@ SIDES = st.integers(1, 30)
 
 
 @given(size=st.tuples(SIDES, SIDES), tile=st.tuples(SIDES, SIDES), seed=st.integers(0, 999))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_tiles_lie_inside_pictures_that_are_large_enough(
     size: tuple[int, int], tile: tuple[int, int], seed: int
 ) -> None:

@@ -124,7 +124,7 @@ def test_colours_are_torchvisions(golden, which):
 
 
 @given(st.integers(0, 2**32), st.integers(8, 300), st.integers(8, 300), st.floats(0, 180))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_maps_are_rigid_in_pixels(seed, height, width, rotation):
     plan = Augmentation(
         flip_horizontal=True, flip_vertical=True, rotation=rotation, scale=1.5, border="reflection"
@@ -230,7 +230,7 @@ def test_mask_and_image_stay_aligned(border, size):
     st.floats(0, 180),
     st.floats(1, 3),
 )
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_no_label_is_invented(seed, levels, border, rotation, scale):
     rng = np.random.default_rng(seed)
     mask = torch.from_numpy(rng.choice(np.array(sorted(levels), np.uint8), (2, 11, 17)))
@@ -338,7 +338,7 @@ def test_ignored_pixels_move_with_the_picture(border: str, moves: bool) -> None:
     rotation=st.floats(0, 180), scale=st.floats(1.01, 3), height=st.integers(8, 24),
     width=st.integers(8, 24), seed=st.integers(0, 99),
 )  # fmt: skip
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_a_crop_does_not_depend_on_what_lies_beyond_its_surroundings(
     rotation: float, scale: float, height: int, width: int, seed: int
 ) -> None:

@@ -7,7 +7,7 @@ import tracemalloc
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
@@ -19,7 +19,6 @@ SIDES = st.integers(1, 23)
 
 
 @given(SIDES, SIDES, SIDES, SIDES, st.integers(0, 99))
-@settings(deadline=None)
 def test_resizing_is_that_of_torch(h, w, h2, w2, seed):
     probs = np.random.default_rng(seed).random((3, h, w), dtype=np.float32)
     theirs = F.interpolate(torch.from_numpy(probs)[None], size=(h2, w2), mode="bilinear")[0]

@@ -95,7 +95,7 @@ def test_names_of_the_weights():
 
 
 @given(st.integers(1, 40), st.integers(1, 40))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_any_size_in_the_same_size_out(height, width):
     assert net()(torch.rand(1, 3, height, width)).shape == (1, 3, height, width)
 

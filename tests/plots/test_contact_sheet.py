@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from headstart.data.label_map import IGNORE
@@ -20,7 +20,6 @@ from headstart.plots.overlay import colour
 
 
 @given(st.integers(1, 300), st.integers(1, 300), st.integers(1, 99))
-@settings(deadline=None)
 def test_a_thumbnail_fits_and_keeps_its_aspect(height: int, width: int, side: int) -> None:
     small = thumbnail(np.zeros((height, width, 3), np.uint8), side)
     assert max(small.shape[:2]) == side
@@ -34,7 +33,6 @@ def test_a_small_picture_keeps_its_own_pixels() -> None:
 
 
 @given(st.integers(1, 200), st.integers(1, 200), st.data())
-@settings(deadline=None)
 def test_one_pixel_of_a_class_is_seen_at_its_place(height: int, width: int, data) -> None:
     y, x = data.draw(st.integers(0, height - 1)), data.draw(st.integers(0, width - 1))
     classes = np.zeros((height, width), np.uint8)

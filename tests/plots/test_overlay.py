@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import ImageDraw
@@ -27,7 +27,6 @@ from headstart.plots.overlay import (
     st.floats(0, 1),
     st.integers(0, 99),
 )
-@settings(deadline=None)
 def test_only_foreground_is_coloured(classes, opacity, seed):
     image = np.random.default_rng(seed).integers(0, 256, (*classes.shape, 3), dtype=np.uint8)
     before = image.copy()

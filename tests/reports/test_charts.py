@@ -106,7 +106,7 @@ def test_nothing_drawn_is_cut_off() -> None:
         assert edge.min() > 250
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(st.text(max_size=60))
 def test_any_name_can_be_drawn(name: str) -> None:
     text = charts.svg(curves((name, "b")), "a", name)

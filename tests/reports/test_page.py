@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 
 from headstart.cli.report import report
 from headstart.errors import DataError, printable
+from headstart.reports.arm_costs import arm_costs
 from headstart.reports.arms import arms_of
 from headstart.reports.data_check import DataCheck, check_data, data_section
 from headstart.reports.page import Figures, draw, render
@@ -70,8 +71,9 @@ def page(folder: Path, pictures: bool = True, drawn: bool = True) -> str:
 
 def render_records(records: Records, pictures: bool, drawn: bool = True) -> str:
     arms, data = arms_of(records), check_data(records)
-    figures = draw(records, arms, data) if drawn else Figures(None, None, None, None, None)
-    return render(records, arms, data, figures, pictures, records.folder)
+    costs = arm_costs(records, arms, data.groups)
+    figures = draw(records, arms, data, costs) if drawn else Figures()
+    return render(records, arms, data, figures, costs, pictures, records.folder)
 
 
 def first_sentence(folder: Path, tmp_path: Path, **comparison: object) -> tuple[dict, str]:

@@ -35,7 +35,7 @@ def guess(seed: int, n: int = 300, k: int = 4) -> tuple[np.ndarray, np.ndarray]:
 
 
 @given(seed=st.integers(0, 99), temperature=st.floats(0.2, 8))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_it_is_the_softmax_of_divided_logits(seed: int, temperature: float) -> None:
     logits, _ = guess(seed)
     expected = softmax(logits / temperature)
@@ -46,7 +46,7 @@ def test_it_is_the_softmax_of_divided_logits(seed: int, temperature: float) -> N
 
 
 @given(seed=st.integers(0, 99), temperature=st.floats(0.05, 20))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_no_temperature_changes_the_predicted_class(seed: int, temperature: float) -> None:
     logits, _ = guess(seed)
     scaled = calibrated(softmax(3 * logits), temperature)
@@ -61,7 +61,7 @@ def test_temperature_1_changes_no_bit_and_probability_0_stays_finite() -> None:
 
 
 @given(seed=st.integers(0, 99))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_ece_and_likelihood_are_the_formulas_of_guo(seed: int) -> None:
     logits, truth = guess(seed)
     probs = softmax(logits)
@@ -107,7 +107,7 @@ def test_the_temperature_of_the_labels_is_found_again(temperature: float) -> Non
 
 
 @given(seed=st.integers(0, 99))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_no_other_temperature_has_a_higher_likelihood(seed: int) -> None:
     logits, truth = guess(seed)
     probs = softmax(2.5 * logits)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics
 
@@ -28,7 +28,6 @@ def _names(count: int) -> list[str]:
     return [f"class {k}" for k in range(count)]
 
 
-@settings(deadline=None)
 @given(ANSWERS)
 def test_every_score_is_scikit_learns(answers) -> None:
     count, pairs = answers
@@ -57,7 +56,6 @@ def test_every_score_is_scikit_learns(answers) -> None:
     assert scores["pictures"] == len(pairs)
 
 
-@settings(deadline=None)
 @given(ANSWERS)
 def test_the_trivial_accuracy_is_the_best_of_all_constant_answers(answers) -> None:
     count, pairs = answers

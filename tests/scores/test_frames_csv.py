@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from headstart.errors import DataError
@@ -58,7 +58,6 @@ def test_what_is_damaged_is_named(tmp_path: Path, text: str) -> None:
     assert [f.code for f in damaged.value.findings] == ["bad-frames"]
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.text(max_size=8), min_size=1, max_size=4, unique=True),
     st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=6),

@@ -43,7 +43,7 @@ HW6 = Path(__file__).parents[3] / "shared/data/hw6/segmentation"
 # Where annotations are executed, they refuse first what the function itself would refuse.
 REFUSED = (ValueError, TypeError)
 
-few = settings(max_examples=30, deadline=None)
+few = settings(max_examples=30)
 frames = st.tuples(st.integers(1, 4), st.just(3), st.just(4))
 labels = frames.flatmap(
     lambda shape: st.tuples(

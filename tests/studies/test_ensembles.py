@@ -8,8 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 import headstart
+from headstart.config.files import read_run_config
 from headstart.data.decoded_frames import decode
 from headstart.data.layouts.recognise import open_dataset
 from headstart.errors import DataError
@@ -124,6 +126,18 @@ def test_a_changed_record_is_noticed(done: Path, drawn: Path, tmp_path: Path) ->
     config = tiny_study(drawn, starts=("scratch",), labels=(6,), seeds=(1, 2), width=4)
     with pytest.raises(DataError, match=r"frames\.csv is damaged"):
         study(config, tmp_path / "S", Silent(), ignore)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+def test_what_a_cluster_trained_is_scored_on_a_machine_without_gpu(
+    done: Path, drawn: Path, tmp_path: Path
+) -> None:
+    """As at the end of a study that is given from a login node."""
+    task, runs = labelled_task("segmentation"), sorted(done.glob("runs/*"))
+    config = read_run_config(runs[0] / "config.json").model_copy(update={"device": "cuda"})
+    task.score_together(config, open_dataset(drawn), runs, tmp_path / "cache", tmp_path)
+    there = (done / "ensembles/scratch-all-6/frames.csv").read_bytes()
+    assert (tmp_path / "frames.csv").read_bytes() == there
 
 
 def test_the_report_shows_them(done: Path, tmp_path: Path) -> None:

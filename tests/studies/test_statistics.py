@@ -36,7 +36,7 @@ from headstart.studies.statistics import (
 ROOT = Path(__file__).parents[2]
 # Where annotations are executed, they refuse first what the function itself would refuse.
 REFUSED = (ValueError, TypeError)
-few = settings(max_examples=25, deadline=None)
+few = settings(max_examples=25)
 
 
 def recalled(hits: np.ndarray, pixels: int = 1000) -> np.ndarray:

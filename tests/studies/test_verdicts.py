@@ -10,9 +10,10 @@ import pytest
 from headstart.config.records import StudyConfig
 from headstart.data.pictures.frame import Frame
 from headstart.scores.frames_csv import frames_csv
+from headstart.studies.counts_of_runs import numbered_groups
 from headstart.studies.labels_saved import LabelsSaved
 from headstart.studies.statistics import Comparison
-from headstart.studies.verdicts import compare, numbered_groups, pairs, prospects, reference
+from headstart.studies.verdicts import compare, pairs, prospects, reference
 from headstart.studies.wording import (
     labels_sentence,
     more_sentences,

@@ -22,7 +22,7 @@ def _one_hot(classes: torch.Tensor, num_classes: int) -> torch.Tensor:
 
 
 @given(st.integers(1, 4), st.integers(3, 9), st.integers(3, 9), st.integers(0, 99))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_at_the_same_size_it_is_the_argmax(b: int, h: int, w: int, seed: int) -> None:
     logits = torch.randn(b, 4, h, w, generator=torch.Generator().manual_seed(seed))
     maps = class_maps(logits, [(h, w)] * b, 0.0)

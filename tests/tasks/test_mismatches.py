@@ -74,7 +74,7 @@ def test_min_area_is_lowered_to_the_objects_in_the_training_masks(tmp_path: Path
     areas=st.lists(st.integers(0, 64), min_size=1, max_size=60),
     min_area=st.sampled_from([0.0, 0.1, 0.5]),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_at_most_one_object_in_twenty_is_smaller(
     framing: Framing, areas: list[int], min_area: float
 ) -> None:

@@ -16,7 +16,6 @@ Pictures = UInt8[np.ndarray, "n 3 h w"]
 
 
 @given(length=st.integers(1, 400), window=st.integers(8, 64))
-@settings(deadline=None)
 def test_windows_cover_a_side_and_overlap_by_a_quarter(length: int, window: int) -> None:
     starts = window_starts(length, window)
     assert starts[0] == 0 and starts[-1] == max(0, length - window)
@@ -32,7 +31,7 @@ def by_pixel(pictures: Pictures, _corners: Corners) -> Probs:
 
 
 @given(height=st.integers(1, 50), width=st.integers(1, 50), seed=st.integers(0, 99))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_a_network_that_sees_one_pixel_gives_the_same_in_windows(
     height: int, width: int, seed: int
 ) -> None:

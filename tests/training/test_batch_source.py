@@ -53,9 +53,7 @@ def test_both_kinds_of_source_keep_to_the_interface() -> None:
     assert isinstance(lines(), BatchSource) and isinstance(MeanTeacher(lines()), BatchSource)
 
 
-@settings(
-    max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=6, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(stops=st.lists(st.integers(0, 7), max_size=4))
 def test_a_teacher_trains_and_resumes_to_the_same_bits(
     tmp_path_factory: pytest.TempPathFactory, stops: list[int]

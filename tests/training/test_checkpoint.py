@@ -249,7 +249,7 @@ def test_power_may_fail_at_any_moment(tmp_path: Path, monkeypatch: pytest.Monkey
 EVENTS = ("save", "kill", "full disk", "flip", "resume")
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.sampled_from(EVENTS), max_size=14))
 def test_any_order_of_saves_kills_full_disks_flips_and_resumptions(events: list[str]) -> None:
     """Against a model: the newest that is whole is resumed, and what was lost is said."""

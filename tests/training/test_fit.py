@@ -33,9 +33,7 @@ RECIPES = [
 
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=range(len(RECIPES)))
-@settings(
-    max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=6, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(stops=st.lists(st.integers(0, 7), max_size=4))
 def test_stopped_anywhere_and_continued_gives_the_same_bits(
     tmp_path_factory: pytest.TempPathFactory, recipe: Recipe, stops: list[int]

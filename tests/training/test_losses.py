@@ -19,7 +19,7 @@ from headstart.training.losses import Absent, dice_cross_entropy_loss, dice_loss
 ABSENT: tuple[Absent, ...] = ("count", "skip")
 # Where annotations are executed, they refuse first what the function itself would refuse.
 REFUSED = (ValueError, TypeError)
-few = settings(max_examples=30, deadline=None)
+few = settings(max_examples=30)
 
 
 def batch(seed: int, *, k: int = 4, dtype: torch.dtype = torch.float32) -> tuple[Tensor, Tensor]:

@@ -10,6 +10,7 @@ from itertools import product
 import numpy as np
 from jaxtyping import Int64
 
+from headstart.config.methods import SUPERVISED, parted
 from headstart.errors import DataError, Finding
 from headstart.reports.records import Records, RunRecord
 from headstart.scores.counts import constant_counts
@@ -96,6 +97,15 @@ def line_names(records: Records) -> list[str]:
     several = len(config.tunes) > 1
     pairs = product(map(called, config.starts), config.tunes)
     return [f"{start}, tune {tune}" if several else start for start, tune in pairs]
+
+
+def noun(records: Records) -> str:
+    """Return what a study compares: ``"start"``, or ``"arm"`` if methods or tunings differ, too."""
+    if records.study is None:
+        return "start"
+    config = records.study.config
+    methods = any(parted(start)[1] != SUPERVISED for start in config.starts)
+    return "arm" if methods or len(config.tunes) > 1 else "start"
 
 
 def arms_of(records: Records) -> list[Arm]:

@@ -109,6 +109,23 @@ class Difference:
     high: float | None
 
 
+@dataclass(frozen=True)
+class Cost:
+    """What an arm reaches with some labels, and at what cost.
+
+    Attributes:
+        line: index of its colour and mark.
+        name: its name.
+        seconds: of one seed.
+        point: its score.
+    """
+
+    line: int
+    name: str
+    seconds: float
+    point: Point
+
+
 def colour(i: int) -> str:
     """Return the colour of line ``i``, the same in every figure; colours repeat after eight."""
     return _LINES[i % len(_LINES)]
@@ -194,6 +211,40 @@ def differences(rows: Sequence[Difference], margin: float | None, score: str) ->
         axes.spines["left"].set_visible(False)
         axes.xaxis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 5, 10]))
         axes.set_xlabel(f"difference in {score}")
+        return figure
+
+
+def costs(rows: Sequence[Cost], score: str) -> Figure:
+    """Draw a score over the time that a seed takes, a row for each number of labels.
+
+    Args:
+        rows: at least one.
+        score: label of the vertical axes.
+    """
+    budgets = sorted({row.point.labels for row in rows})
+    with matplotlib.style.context(["default", LOOK]):
+        figure = Figure(figsize=(WIDTH, 1.8 * len(budgets) + 0.75), layout="constrained")
+        grid = figure.subplots(len(budgets), 1, squeeze=False, sharex=True)[:, 0]
+        for axes, labels in zip(grid, budgets, strict=True):
+            for row in rows:
+                if row.point.labels != labels:
+                    continue
+                style: dict[str, Any] = {"color": colour(row.line), "clip_on": False}
+                minutes, p = row.seconds / 60, row.point
+                if p.low is not None and p.high is not None:
+                    axes.plot([minutes] * 2, [p.low, p.high], lw=1.6, **style)
+                axes.plot([minutes], [p.mean], ms=6, marker=_MARKS[row.line % len(_MARKS)], **style)
+            axes.set_xscale("log")
+            axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+            axes.xaxis.set_minor_locator(NullLocator())
+            axes.yaxis.set_major_locator(MaxNLocator(nbins=5, steps=[1, 2, 5, 10]))
+            axes.margins(x=0.1)
+            axes.set_title(f"{labels} labels", loc="left", fontsize=_TEXT)
+            axes.set_ylabel(_plain(score))
+        grid[-1].set_xlabel("minutes for one seed, its pretext included")
+        names = sorted({(row.line, row.name) for row in rows})
+        _legend(figure, _entries(names), False, "")
         return figure
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from headstart.reports.arm_costs import ArmCost
 from headstart.reports.records import Records
 from headstart.system.spreadsheets import csv_text
 from headstart.tasks.lookup import task_named
@@ -12,6 +13,10 @@ from headstart.tasks.lookup import task_named
 _COMPARED = (
     "labels", "tune", "start", "against", "metric", "difference", "low", "high", "level", "seeds",
     "verdict",
+)  # fmt: skip
+_ARMS = (
+    "start", "tune", "labels", "seeds", "score", "low", "high", "chance_to_be_best", "pictures",
+    "seconds",
 )  # fmt: skip
 _SAVED = ("start", "against", "tune", "labels", "reaches", "low", "high", "level", "seeds")
 
@@ -47,6 +52,19 @@ def classes_csv(records: Records) -> str:
 def comparisons_csv(summary: dict[str, Any]) -> str:
     """Return a line for each comparison of ``study.json``."""
     return _csv(_COMPARED, ([c[key] for key in _COMPARED] for c in summary["comparisons"]))
+
+
+def arms_csv(costs: Sequence[ArmCost]) -> str:
+    """Return a line for each start, tuning and budget: score, chance to be the best, and cost."""
+    rows = [
+        [
+            *(row.arm.runs[0].start, row.arm.runs[0].tune, row.arm.labels, len(row.arm.runs)),
+            *(row.point.mean, row.point.low, row.point.high, row.chance),
+            *(round(row.pictures), round(row.seconds, 1)),
+        ]
+        for row in costs
+    ]
+    return _csv(_ARMS, rows)
 
 
 def labels_saved_csv(summary: dict[str, Any]) -> str:

@@ -17,7 +17,7 @@ from headstart.records.run_records import LeakRecord, data_folder, looked_for
 from headstart.records.vouching import CONFIG
 from headstart.reports.formatting import listed, plural
 from headstart.reports.records import Records, RunRecord
-from headstart.studies.verdicts import numbered_groups
+from headstart.studies.counts_of_runs import numbered_groups
 from headstart.tasks.lookup import labelled_task, task_named
 
 _GROUPS = {

@@ -19,10 +19,12 @@ from PIL import Image
 from headstart.errors import printable
 from headstart.plots.overlay import colour
 from headstart.reports import certainty, charts, page_tables, provenance, sentences
-from headstart.reports.arms import Arm, line_names, point, trivial_score, verdict_classes
+from headstart.reports.arm_costs import ArmCost, best_section
+from headstart.reports.arms import Arm, line_names, noun, point, trivial_score, verdict_classes
 from headstart.reports.data_check import DataCheck, data_section
 from headstart.reports.formatting import listed, number, plural
 from headstart.reports.records import Records
+from headstart.studies.side_by_side import Sheet, read_sheets
 from headstart.studies.wording import called
 from headstart.tasks.lookup import labelled_task, task_named
 
@@ -33,14 +35,17 @@ _LARGE = 400_000  # bytes of a PNG, above which a JPEG is embedded instead
 class Figures:
     """The figures of a report; None where there is nothing to draw."""
 
-    label_efficiency: Figure | None
-    differences: Figure | None
-    losses: Figure | None
-    reliability: Figure | None
-    pretext_losses: Figure | None
+    label_efficiency: Figure | None = None
+    differences: Figure | None = None
+    costs: Figure | None = None
+    losses: Figure | None = None
+    reliability: Figure | None = None
+    pretext_losses: Figure | None = None
 
 
-def draw(records: Records, arms: Sequence[Arm], data: DataCheck) -> Figures:
+def draw(
+    records: Records, arms: Sequence[Arm], data: DataCheck, costs: Sequence[ArmCost]
+) -> Figures:
     """Draw the report's figures."""
     names = line_names(records)
     panels = [
@@ -54,6 +59,7 @@ def draw(records: Records, arms: Sequence[Arm], data: DataCheck) -> Figures:
     return Figures(
         _label_efficiency(records, arms, data, names),
         _differences(records),
+        _costs(records, costs),
         charts.losses(panels, names, share=True) if panels else None,
         charts.reliability(reliability) if reliability else None,
         charts.losses(pretexts, [], share=False) if pretexts else None,
@@ -94,6 +100,13 @@ def _differences(records: Records) -> Figure | None:
     return charts.differences(rows, config.margin, headline)
 
 
+def _costs(records: Records, rows: Sequence[ArmCost]) -> Figure | None:
+    if not rows:
+        return None
+    drawn = [charts.Cost(r.arm.line, r.arm.name, r.seconds, r.point) for r in rows]
+    return charts.costs(drawn, task_named(records.config.task).measures.headline)
+
+
 def _pretext_panels(records: Records, names: list[str]) -> list[charts.Panel]:
     panels: list[charts.Panel] = []
     for kind in dict.fromkeys(p.pretext for p in records.pretexts):
@@ -109,6 +122,7 @@ def render(
     arms: Sequence[Arm],
     data: DataCheck,
     figures: Figures,
+    costs: Sequence[ArmCost],
     pictures: bool,
     out: Path,
 ) -> str:
@@ -119,6 +133,7 @@ def render(
         arms: the runs in the records, grouped.
         data: the result of checking the dataset.
         figures: from [`draw`][headstart.reports.page.draw].
+        costs: scores and costs of the arms of a study.
         pictures: whether the page may show pictures of the dataset.
         out: the folder that it is written to.
     """
@@ -133,6 +148,7 @@ def render(
         "about": _about(records),
         "opening": sentences.opening(records, arms),
         "figures": _embed_figures(figures),
+        "best": best_section(records, costs),
         "comparisons": page_tables.comparisons_table(records),
         "compared": records.study is not None and records.study.summary is not None,
         "margin": records.study.config.margin if records.study else None,
@@ -202,6 +218,8 @@ def _embed_figures(figures: Figures) -> dict[str, Markup | None]:
         "table of scores has the numbers.",
         "differences": "The differences between starts with their intervals, and the margin around "
         "0; the table above has the numbers.",
+        "costs": "The score over the time that a seed takes, with a row for each number of labels; "
+        "the table above has the numbers.",
         "losses": "Training and validation loss per epoch of every run, with a row for each number "
         "of labels.",
         "reliability": "The share of right predictions over their confidence, before and after "
@@ -218,6 +236,40 @@ def _embed_figures(figures: Figures) -> dict[str, Markup | None]:
 
 
 def _predictions(records: Records, arms: Sequence[Arm], pictures: bool) -> list[dict[str, Any]]:
+    """Return the sheets of answers: of all arms side by side, else of each arm's median run.
+
+    Studies that an older version finished, or that are not finished, have the latter. Confusion
+    matrices are always shown.
+    """
+    sheets: list[Sheet] = []
+    if records.study is not None and pictures:
+        budgets = sorted(records.study.config.labels, reverse=True)
+        sheets = read_sheets(records.folder, budgets)
+    sections = [_side_by_side(sheet, records) for sheet in sheets]
+    if not sections or not task_named(records.config.task).measures.sheet.private:
+        sections += _sheet_of_each_arm(records, arms, pictures)
+    return sections
+
+
+def _side_by_side(sheet: Sheet, records: Records) -> dict[str, Any]:
+    split = records.runs[0].scores["split"]
+    runs = listed([f"{printable(name)} {printable(run)}" for name, run in sheet.arms])
+    first, unit = printable(sheet.arms[0][0]), task_named(records.config.task).measures.unit
+    return {
+        "name": f"With {plural(sheet.labels, 'label')}",
+        "which": f"the {unit}s of the {split} split on which {first} is furthest ahead of the "
+        f"others and furthest behind them, and typical ones",
+        "alt": f"Pictures of the {split} split, their truth, and the answers of each "
+        f"{noun(records)}.",
+        "caption": f"Each {noun(records)} is shown by its run with the median score: {runs}.",
+        "picture": _embed(sheet.png),
+        "legend": False,
+    }
+
+
+def _sheet_of_each_arm(
+    records: Records, arms: Sequence[Arm], pictures: bool
+) -> list[dict[str, Any]]:
     """Return the answer sheet of each start: of its median run with the most labels."""
     measures = task_named(records.config.task).measures
     sheet, headline = measures.sheet, measures.headline
@@ -236,6 +288,7 @@ def _predictions(records: Records, arms: Sequence[Arm], pictures: bool) -> list[
                 "alt": sheet.alt.format(name=name, split=split),
                 "caption": sheet.caption.format(split=split),
                 "picture": _embed_png(run.folder / sheet.file) if allowed else None,
+                "legend": True,
             }
         )
     return sections
@@ -264,10 +317,14 @@ def _embed_png(path: Path) -> str | None:
     """Return a PNG as a data URL, a large one as JPEG; None where the file is missing."""
     if not path.exists():
         return None
-    content, kind = path.read_bytes(), "png"
+    return _embed(path.read_bytes())
+
+
+def _embed(content: bytes) -> str:
+    kind = "png"
     if len(content) > _LARGE:
         buffer = io.BytesIO()
-        with Image.open(path, formats=["PNG"]) as picture:
+        with Image.open(io.BytesIO(content), formats=["PNG"]) as picture:
             picture.convert("RGB").save(buffer, "JPEG", quality=88, optimize=True)
         content, kind = buffer.getvalue(), "jpeg"
     return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from headstart.errors import Finding, UsageError
 from headstart.reports import certainty, charts, csv_tables, latex_tables
+from headstart.reports.arm_costs import ArmCost, arm_costs
 from headstart.reports.arms import Arm, arms_of
 from headstart.reports.command import reproduce_command
 from headstart.reports.data_check import check_data
@@ -41,14 +42,15 @@ def write_report(folder: Path, pictures: bool = True, out: Path | None = None) -
     _refuse_other_files(out, folder)
     records = read_records(folder)
     arms, data = arms_of(records), check_data(records)
-    figures = draw(records, arms, data)
-    page = render(records, arms, data, figures, pictures, out)
+    costs = arm_costs(records, arms, data.groups)
+    figures = draw(records, arms, data, costs)
+    page = render(records, arms, data, figures, costs, pictures, out)
     directory = out / "report"
     with disk_errors(directory):
         directory.mkdir(parents=True, exist_ok=True)
         sweep(directory)
         sweep(out, PAGE)
-    contents = _tables_and_figures(records, arms, figures, out)
+    contents = _tables_and_figures(records, arms, figures, costs, out)
     if out.resolve() != folder.resolve():
         write_atomic(directory / _SOURCE, _identity(folder))
     for name, content in contents.items():
@@ -83,7 +85,7 @@ def _identity(folder: Path) -> str:
 
 
 def _tables_and_figures(
-    records: Records, arms: Sequence[Arm], figures: Figures, out: Path
+    records: Records, arms: Sequence[Arm], figures: Figures, costs: Sequence[ArmCost], out: Path
 ) -> dict[str, bytes | str]:
     """Return the contents of the files in ``report/``, by name."""
     contents: dict[str, bytes | str] = {}
@@ -97,10 +99,12 @@ def _tables_and_figures(
         summary = records.study.summary
         contents["comparisons.csv"] = csv_tables.comparisons_csv(summary)
         contents["comparisons.tex"] = latex_tables.comparisons_tex(summary)
+        contents["arms.csv"] = csv_tables.arms_csv(costs)
         contents["labels-saved.csv"] = csv_tables.labels_saved_csv(summary)
     drawn = {
         "label-efficiency": figures.label_efficiency,
         "differences": figures.differences,
+        "costs": figures.costs,
         "losses": figures.losses,
         "reliability": figures.reliability,
         "pretext-losses": figures.pretext_losses,

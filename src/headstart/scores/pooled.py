@@ -17,6 +17,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float64, Int64
 
+from headstart.scores.overlap import dice_of_frames
+
 Counts = Int64[np.ndarray, "s n k m"]  # seeds, frames, classes, counts
 Groups = Int64[np.ndarray, " n"]  # the group of each frame
 
@@ -42,12 +44,15 @@ class PooledScore:
         truth: maps counts ``(..., m)`` to a count ``(...)`` that depends on the truth only, so it
             is the same for all runs scored on the same frames.
         usable: maps the counts ``(n, k, m)`` of one run, and groups, to the classes of a verdict.
+        of_frames: maps the counts ``(n, k, m)`` of one run to a score of each frame, over all
+            classes; NaN where a frame says nothing.
     """
 
     name: str
     of: Callable[[Int64[np.ndarray, "... k m"]], Float64[np.ndarray, "..."]]
     truth: Callable[[Int64[np.ndarray, "... m"]], Int64[np.ndarray, "..."]]
     usable: Callable[[Int64[np.ndarray, "n k m"], Groups | None], Usable]
+    of_frames: Callable[[Int64[np.ndarray, "n k m"]], Float64[np.ndarray, " n"]]
 
 
 def true_pixels(counts: Int64[np.ndarray, "*any 3"]) -> Int64[np.ndarray, "*any"]:
@@ -144,8 +149,12 @@ def _all_pictures(_counts: Int64[np.ndarray, "n 1 2"], _groups: Groups | None) -
     return Usable(classes=(0,), left_out=(), fallback=False)
 
 
-DICE = PooledScore("dice", pooled_dice, true_pixels, usable_classes)
+def _right(counts: Int64[np.ndarray, "n 1 2"]) -> Float64[np.ndarray, " n"]:
+    return np.asarray(counts[:, 0, 0], dtype=np.float64)
+
+
+DICE = PooledScore("dice", pooled_dice, true_pixels, usable_classes, dice_of_frames)
 """The headline score of a segmentation."""
 
-ACCURACY = PooledScore("accuracy", pooled_accuracy, _pictures, _all_pictures)
+ACCURACY = PooledScore("accuracy", pooled_accuracy, _pictures, _all_pictures, _right)
 """The headline score of a classification."""

@@ -16,6 +16,7 @@ from headstart.config.files import read_study_config, study_to_json
 from headstart.records.run_records import ENSEMBLES
 from headstart.records.vouching import CONFIG, LEDGER, STUDY, UNITS
 from headstart.studies.cells import Cell, cells
+from headstart.studies.counts_of_runs import Arms
 from headstart.studies.ensembles import missing, read_ensembles
 from headstart.studies.ledger import Ledger, line_of, read_lines, write_ledger
 from headstart.studies.plan import Plan, replanned, scored_groups
@@ -23,7 +24,7 @@ from headstart.studies.slurm import FOLDER as SLURM_JOBS
 from headstart.studies.slurm import SUBMITTING
 from headstart.studies.summary import is_written, write_summary
 from headstart.studies.units import read_units, units_of, write_units
-from headstart.studies.verdicts import Arms, compare
+from headstart.studies.verdicts import compare
 from headstart.system.attempts import CLAIMS
 from headstart.system.claims import alone
 from headstart.system.disk import disk_errors, sweep, write_atomic

@@ -43,12 +43,13 @@ def missing(planned: Plan, out: Path, ledger: Ledger) -> dict[str, list[dict[str
         name: lines
         for name, lines in _arms(ledger).items()
         if len(lines) > 1
-        and all(_has_weights(out / line["run"], planned.config.folds) for line in lines)
+        and all(has_weights(out / line["run"], planned.config.folds) for line in lines)
         and not _is_written(out / ENSEMBLES / name, _members(lines))
     }
 
 
-def _has_weights(run: Path, folds: int | None) -> bool:
+def has_weights(run: Path, folds: int | None) -> bool:
+    """Return whether a finished run still has its weights, in each of its folds."""
     runs = [run] if folds is None else [run / f"fold-{k}" for k in range(1, folds + 1)]
     return all((each / WEIGHTS).exists() for each in runs)
 

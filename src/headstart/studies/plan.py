@@ -22,9 +22,10 @@ from headstart.runs.records import refuse_other_data
 from headstart.runs.seen_starts import refuse_seen_starts
 from headstart.scores.pooled import Groups
 from headstart.studies.cells import Cell, cells, pretext_config, pretexts_of, run_config
+from headstart.studies.counts_of_runs import numbered_groups
 from headstart.studies.ledger import Ledger, read_ledger
 from headstart.studies.looks import seen_by
-from headstart.studies.verdicts import numbered_groups, prospects
+from headstart.studies.verdicts import prospects
 from headstart.tasks.budgets import budget_too_large, sizes_in_folds
 from headstart.tasks.interface import DatasetSize
 from headstart.tasks.lookup import labelled_task, task_named

@@ -100,7 +100,7 @@ def mean_score(
             is unknown, or there are fewer than two frames (groups).
     """
     _check(counts, score, "counts")
-    return two_way(*_pseudo_values(counts, classes, groups, score))
+    return two_way(*pseudo_values(counts, classes, groups, score))
 
 
 def paired_difference(
@@ -269,7 +269,7 @@ def _check(counts: Counts, score: PooledScore, name: str) -> None:
         raise ValueError(f"the seeds of {name} do not have the same frames: their truth differs")
 
 
-def _pseudo_values(
+def pseudo_values(
     counts: Counts, classes: Sequence[int], groups: Groups | None, score: PooledScore
 ) -> tuple[Float64[np.ndarray, " s"], Float64[np.ndarray, "s u"]]:
     """Return each seed's score and the pseudo-values of its units."""
@@ -294,8 +294,8 @@ def pseudo_differences(
     if a.shape != b.shape or (score.truth(a[0]) != score.truth(b[0])).any():
         shapes = f"found shapes {a.shape} and {b.shape}"
         raise ValueError(f"a and b must have the same seeds, frames and truth; {shapes}")
-    values_a, pseudo_a = _pseudo_values(a, classes, groups, score)
-    values_b, pseudo_b = _pseudo_values(b, classes, groups, score)
+    values_a, pseudo_a = pseudo_values(a, classes, groups, score)
+    values_b, pseudo_b = pseudo_values(b, classes, groups, score)
     return values_a - values_b, pseudo_a - pseudo_b
 
 

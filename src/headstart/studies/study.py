@@ -8,6 +8,7 @@ The folder of a study::
     study.json             records, comparisons with intervals, labels saved
     runs/START-TUNE-LABELS-SEED/    one folder per run
     ensembles/START-TUNE-LABELS/    scores of its seeds together
+    side-by-side/LABELS.png         the same pictures, with the answers of all arms
     starts/PRETEXT-SEED-HASH/       one folder per pretext, shared by the runs that start from it
     cache/                 decoded pictures
     claims/                who trains what, until the study is complete
@@ -48,13 +49,14 @@ from headstart.studies.books import (
 )
 from headstart.studies.cells import Cell, cells, run_config
 from headstart.studies.coordinator import Coordinator
+from headstart.studies.counts_of_runs import Arms
 from headstart.studies.ensembles import missing, write_ensembles
 from headstart.studies.executor import Executor
 from headstart.studies.ledger import Ledger, read_lines
 from headstart.studies.plan import Plan, plan
+from headstart.studies.side_by_side import write_side_by_side
 from headstart.studies.status import study_status
 from headstart.studies.units import Unit, units_of
-from headstart.studies.verdicts import Arms
 from headstart.studies.wording import lasting
 from headstart.system.attempts import LOG, attempts
 from headstart.system.claims import alone
@@ -191,6 +193,7 @@ def _end(planned: Plan, out: Path, coordinator: Coordinator, stopping: Stopping)
         raise HeadstartError(Finding("unfinished", "error", message, hint))
     with alone(out, ENSEMBLES, stopping.asked):
         write_ensembles(planned, out, ledger, stopping.asked)
+        write_side_by_side(planned, out, ledger, stopping.asked)
     record = write_study(out, planned)
     if stopping.asked() and missing(planned, out, ledger):
         message = f"stopped while seeds were scored together; all runs of {out} are finished"

@@ -61,6 +61,12 @@ class _Together(_Row):
     high: float | None
 
 
+class _Best(_Row):
+    labels: int
+    score: float
+    chance: float
+
+
 class _Look(Record):
     number: int
     seeds: list[int]
@@ -81,6 +87,7 @@ class _Summary(Record):
     comparisons: list[_Compared]
     labels_saved: list[_Saved]
     look: _Look | None = None
+    best: list[_Best] = Field(default_factory=list)
     together: list[_Together] = Field(default_factory=list)
 
 

@@ -3,32 +3,25 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Int64
 
 from headstart.config.methods import SEMI_SUPERVISED, SUPERVISED_LONGER, parted
 from headstart.config.records import PRETEXT_NAMES, SCRATCH, SCRATCH_LONGER, StudyConfig
-from headstart.records.vouching import damaged
-from headstart.scores.frames_csv import FRAMES
 from headstart.scores.pooled import Groups, PooledScore, Usable
 from headstart.studies import power
 from headstart.studies import statistics as stats
+from headstart.studies.best_arm import chances
+from headstart.studies.counts_of_runs import Arms, Runs, of_seeds, read_runs
 from headstart.studies.labels_saved import labels_saved
 from headstart.studies.looks import at_a_look, error_with_more_seeds, look_at
-from headstart.tasks.interface import LabelledTask
 from headstart.tasks.lookup import labelled_task
 
-Counts = Int64[np.ndarray, "n k m"]
-Runs = dict[tuple[str, str, int], dict[int, Counts]]
-"""Counts by start, tuning and budget, then by seed."""
 _SIDES = ("start", "against")
-Arms = frozenset[tuple[str, str, int]]
-"""Start, tuning and budget of some arms."""
 
 
 def reference(config: StudyConfig) -> str:
@@ -61,44 +54,6 @@ def pairs(config: StudyConfig) -> list[tuple[str, str]]:
     return compared
 
 
-def read_runs(records: list[dict[str, Any]], out: Path, task: LabelledTask) -> Runs:
-    """Read the counts from each record's ``frames.csv``.
-
-    Raises:
-        DataError: a file is missing or damaged, or the runs were not scored on the same frames.
-    """
-    runs: Runs = {}
-    first: Counts | None = None
-    for record in records:
-        counts = task.read_counts(out / record["run"]).counts
-        first = counts if first is None else first
-        truth = task.score.truth
-        if counts.shape != first.shape or (truth(counts) != truth(first)).any():
-            other = out / records[0]["run"]
-            reason = f"its frames, classes or truth are not those of {other}"
-            raise damaged(out / record["run"] / FRAMES, reason)
-        key = (record["start"], record["tune"], record["labels"])
-        runs.setdefault(key, {})[record["seed"]] = counts
-    return runs
-
-
-def numbered_groups(names: Sequence[str | None]) -> Int64[np.ndarray, " n"] | None:
-    """Return the video or patient of each frame as a number; None if they are not all known.
-
-    >>> numbered_groups(["b", "a", "b"]).tolist()
-    [1, 0, 1]
-    """
-    known = sorted({name for name in names if name is not None})
-    if None in names or len(known) < 2:
-        return None
-    return np.array([known.index(name) for name in names if name is not None], dtype=np.int64)
-
-
-def of_seeds(runs: Mapping[int, Counts], seeds: list[int]) -> Int64[np.ndarray, "s n k m"]:
-    """Return the counts of these seeds, stacked."""
-    return np.stack([runs[seed] for seed in seeds])
-
-
 def compare(
     records: list[dict[str, Any]],
     out: Path,
@@ -118,13 +73,16 @@ def compare(
         records: finished runs of the study.
         out: folder of the study.
         config: configuration of the study.
-        groups: groups of the scored frames, see [`numbered_groups`][].
+        groups: groups of the scored frames, see
+            [`numbered_groups`][headstart.studies.counts_of_runs.numbered_groups].
         failed: the arms with runs that failed and are not tried again.
 
     Returns:
         ``classes`` that enter the score; ``groups``, the number of videos or patients, None if the
         intervals are over single frames; ``comparisons``; ``labels_saved``; with several looks,
-        ``look``, see [`Look`][headstart.studies.looks.Look].
+        ``look``, see [`Look`][headstart.studies.looks.Look]; with enough seeds, ``best``: the arms
+        of each budget, the best first, each with its ``score`` over the seeds that all of them
+        have, and the ``chance`` that it is the best.
     """
     task = labelled_task(config.task)
     runs, score = read_runs(records, out, task), task.score
@@ -167,12 +125,44 @@ def compare(
     if complete < look.needed:
         no_ends: dict[str, Any] = {"low": None, "high": None}
         saved = [{**row, **no_ends} if row["seeds"] < look.needed else row for row in saved]
-    return {
+    result = {
         "classes": asdict(usable),
         **empty,
         "comparisons": comparisons,
         "labels_saved": saved,
     }
+    if complete >= look.needed and (best := _best(runs, config, usable, groups, score, failed)):
+        result["best"] = best
+    return result
+
+
+def _best(
+    runs: Runs,
+    config: StudyConfig,
+    usable: Usable,
+    groups: Groups | None,
+    score: PooledScore,
+    failed: Arms,
+) -> list[dict[str, Any]]:
+    """Return the arms of each budget with the chance that each is the best of them."""
+    rows = []
+    for labels in config.labels:
+        arms = [(start, tune, labels) for start, tune in product(config.starts, config.tunes)]
+        if len(arms) < 2 or not failed.isdisjoint(arms) or any(arm not in runs for arm in arms):
+            continue
+        seeds = sorted(set.intersection(*(set(runs[arm]) for arm in arms)))
+        if not seeds:
+            continue
+        counts = [of_seeds(runs[arm], seeds) for arm in arms]
+        chance = chances(counts, usable.classes, groups, score)
+        if chance is None:
+            continue
+        means = [float(score.of(c[:, :, list(usable.classes)].sum(1)).mean()) for c in counts]
+        ranked = sorted(zip(means, chance, arms, strict=True), key=lambda row: -row[0])
+        for mean, share, (start, tune, _) in ranked:
+            row = {"start": start, "tune": tune, "labels": labels, "score": mean, "chance": share}
+            rows.append(row)
+    return rows
 
 
 def _budgets(row: dict[str, Any], config: StudyConfig) -> list[dict[str, Any]]:

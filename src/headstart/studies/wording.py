@@ -82,7 +82,7 @@ def more_sentences(row: dict[str, Any], groups: int | None = None) -> list[str]:
     told = []
     if (chance := row.get("better_on_another_seed")) is not None:
         start = called(row["start"])
-        told.append(f"Another seed would favour {start} with a probability of {_percent(chance)}.")
+        told.append(f"Another seed would favour {start} with a probability of {percent(chance)}.")
     if row["verdict"] == "no difference shown" and row.get("margin") is not None:
         told.append(would_show(row, groups))
     return told
@@ -105,10 +105,10 @@ def would_show(row: dict[str, Any], groups: int | None = None) -> str:
     return f"{difference} be shown neither {most}."
 
 
-def _percent(chance: float) -> str:
+def percent(chance: float) -> str:
     """Return a probability; never 0 or 100 %.
 
-    >>> _percent(0.831), _percent(0.9999), _percent(0.0)
+    >>> percent(0.831), percent(0.9999), percent(0.0)
     ('83 %', 'over 99 %', 'under 1 %')
     """
     if chance > 0.99:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -174,6 +174,18 @@ class Classification:
         from headstart.tasks.together import classify_together
 
         return classify_together(config, dataset, runs, cache, out)
+
+    def side_by_side(
+        self,
+        dataset: ClassDataset,
+        arms: Mapping[str, Path],
+        pictures: Mapping[str, str],
+        _cache: Path,
+    ) -> bytes:
+        """See the interface."""
+        from headstart.tasks.side_by_side import classes_side_by_side
+
+        return classes_side_by_side(dataset, arms, pictures)
 
     def try_start(self, source: Source, config: Any, num_classes: int) -> None:
         """See the interface."""

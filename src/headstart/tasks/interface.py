@@ -296,6 +296,24 @@ class LabelledTask(Task, Protocol):
             DataError: weights are missing or damaged, or pictures cannot be read.
         """
 
+    def side_by_side(
+        self, dataset: Any, arms: Mapping[str, Path], pictures: Mapping[str, str], cache: Path, /
+    ) -> bytes:
+        """Draw a few scored pictures: each with its truth and the answers of several runs.
+
+        Args:
+            dataset: result of `open`.
+            arms: folders of finished runs that were scored on the same pictures, by their captions.
+            pictures: headings by the names of the pictures in ``frames.csv``.
+            cache: folder for decoded pictures.
+
+        Returns:
+            A PNG.
+
+        Raises:
+            DataError: weights or records are missing or damaged, or pictures cannot be read.
+        """
+
     def try_start(self, source: Any, config: Any, num_classes: int, /) -> None:
         """Check that a [`Source`][headstart.training.starts.Source] fits a new network.
 

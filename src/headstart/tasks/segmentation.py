@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -179,6 +179,14 @@ class Segmentation:
         from headstart.tasks.together import segment_together
 
         return segment_together(config, dataset, runs, cache, out)
+
+    def side_by_side(
+        self, dataset: Dataset, arms: Mapping[str, Path], pictures: Mapping[str, str], cache: Path
+    ) -> bytes:
+        """See the interface."""
+        from headstart.tasks.side_by_side import masks_side_by_side
+
+        return masks_side_by_side(dataset, arms, pictures, cache)
 
     def try_start(self, source: Source, config: Any, num_classes: int) -> None:
         """See the interface."""

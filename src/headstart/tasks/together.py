@@ -42,7 +42,7 @@ from headstart.tasks.lookup import labelled_task
 from headstart.tasks.out_of_fold import folds_of, temperature_of_folds, unseen_by
 from headstart.training.checkpoint import load_weights
 from headstart.training.features import prepared
-from headstart.training.placement import placed
+from headstart.training.placement import device_here, placed
 
 _BATCH = 64
 
@@ -68,14 +68,14 @@ def segment_together(
     names, width = dataset.label_map.names, config.width
     assert width is not None
     torch.set_num_threads(config.threads)  # as in the runs: else the last bits may differ
-    device = torch.device(config.device)
+    device = device_here(config.device)
     if config.folds is not None:
         return _segment_out_of_fold(config, dataset, runs, cache, out)
     together = _averaged([make_segmenter(config.model, len(names), width) for _ in runs], runs)
     frames, label_map = dataset.splits[config.score], dataset.label_map
     args = (frames, config.size, label_map, dataset.root, cache)
     data = decode(*args, framing=config.framing)
-    network, area = placed(together, device), min(map(_min_area, runs))
+    network, area = placed(together, device), min(map(min_area, runs))
     held_out = (dataset.splits["validation"], config.size, label_map, dataset.root, cache)
     validation = decode(*held_out, framing=config.framing)
     of_data = (validation, data, config.score, len(names), area, config.size, device)
@@ -89,14 +89,14 @@ def segment_together(
 def _segment_out_of_fold(
     config: RunConfig, dataset: Dataset, runs: Sequence[Path], cache: Path, out: Path
 ) -> dict[str, Any]:
-    names, width, device = dataset.label_map.names, config.width, torch.device(config.device)
+    names, width, device = dataset.label_map.names, config.width, device_here(config.device)
     assert width is not None
     args = (pooled(dataset).splits[LABELLED], config.size, dataset.label_map, dataset.root, cache)
     data = decode(*args, framing=config.framing)
     unseen, folds = unseen_by(labelled_task(config.task), runs), _folds(runs)
-    areas = {fold: _min_area(fold) for fold in folds}
+    areas = {fold: min_area(fold) for fold in folds}
     networks = {
-        fold: placed(_loaded(make_segmenter(config.model, len(names), width), fold), device)
+        fold: placed(loaded(make_segmenter(config.model, len(names), width), fold), device)
         for fold in folds
     }
     judged, pixels_of = _judged(folds), pixel_sample(data, dataset.ignore)
@@ -127,7 +127,7 @@ def classify_together(
 
     Arguments and errors are those of [`segment_together`][].
     """
-    names, device = dataset.names, torch.device(config.device)
+    names, device = dataset.names, device_here(config.device)
     torch.set_num_threads(config.threads)
     if config.folds is not None:
         return _classify_out_of_fold(config, dataset, runs, cache, out)
@@ -152,12 +152,12 @@ def classify_together(
 def _classify_out_of_fold(
     config: RunConfig, dataset: ClassDataset, runs: Sequence[Path], cache: Path, out: Path
 ) -> dict[str, Any]:
-    names, device, folds = dataset.names, torch.device(config.device), _folds(runs)
+    names, device, folds = dataset.names, device_here(config.device), _folds(runs)
     data = read_labelled_pictures(pooled_classes(dataset), LABELLED, config.size, cache)
     images = torch.from_numpy(data.images.copy())
     unseen = unseen_by(labelled_task(config.task), runs)
     networks = {
-        fold: placed(_loaded(make_network(config.model, len(names))[0], fold), device)
+        fold: placed(loaded(make_network(config.model, len(names))[0], fold), device)
         for fold in folds
     }
     logits = torch.zeros(len(images), len(names))
@@ -177,7 +177,7 @@ def _classify_out_of_fold(
 
 def _logits(network: nn.Module, images: Tensor, config: RunConfig) -> Float32[Tensor, "n k"]:
     parts = (images[i : i + _BATCH] for i in range(0, len(images), _BATCH))
-    device, expected = torch.device(config.device), normalisation(config.model)
+    device, expected = device_here(config.device), normalisation(config.model)
     batches = (prepared(part, config.size, device, expected=expected) for part in parts)
     return torch.cat([network(batch).cpu() for batch in batches])
 
@@ -193,7 +193,7 @@ def _judged(folds: Sequence[Path]) -> Judged | None:
     return None if found is None else Judged(found[0], reason, found[1])
 
 
-def _min_area(run: Path) -> float:
+def min_area(run: Path) -> float:
     """Return the least area that a run was trained with, which depends on its labelled frames."""
     _, facts, _ = load_weights(run / WEIGHTS)
     return float(facts.get("min_area", 0.0))  # older versions recorded none
@@ -201,10 +201,10 @@ def _min_area(run: Path) -> float:
 
 def _averaged(networks: Sequence[nn.Module], runs: Sequence[Path]) -> nn.Module:
     """Return networks with the weights of these runs as one, in evaluation mode."""
-    return Averaged(map(_loaded, networks, runs)).eval()
+    return Averaged(map(loaded, networks, runs)).eval()
 
 
-def _loaded(network: nn.Module, run: Path) -> nn.Module:
+def loaded(network: nn.Module, run: Path) -> nn.Module:
     """Return a network with the weights of a run, in evaluation mode."""
     weights, _, _ = load_weights(run / WEIGHTS)
     network.load_state_dict(versioned(network, weights))

@@ -64,6 +64,19 @@ def synchronize(device: torch.device) -> None:
         torch.mps.synchronize()
 
 
+def device_here(name: str) -> torch.device:
+    """Return the device of a run's configuration, or the CPU if this machine does not have it.
+
+    For predictions with networks that a cluster trained: the login node may have no GPU.
+    """
+    is_here = {
+        "cpu": True,
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+    }
+    return torch.device(name if is_here[name] else "cpu")
+
+
 def in_bfloat16(config: RunConfig | PretextConfig) -> bool:
     """Return whether a run trains in bfloat16."""
     if config.precision is None:  # of an older version

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 from typer import Typer
@@ -26,7 +26,6 @@ app.command()(command)
 
 
 @given(st.integers(1, 60), st.integers(2, 9), st.integers(0, 999), st.integers(9, 24))
-@settings(deadline=None)
 def test_every_class_is_shown_the_rarest_first(n: int, k: int, seed: int, count: int) -> None:
     rng = np.random.default_rng(seed)
     pixels = rng.integers(0, 50, (n, k)) * (rng.random((n, k)) < rng.random(k) ** 3)

@@ -37,7 +37,7 @@ def many() -> list[tuple[np.ndarray, np.ndarray]]:
 
 
 @given(st.integers(0, 2**32), st.integers(16, 70), st.integers(16, 70))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_a_scene_has_the_shape_asked_for_and_known_classes(seed, height, width):
     image, mask = draw_scene(np.random.default_rng(seed), height, width)
     again = draw_scene(np.random.default_rng(seed), height, width)

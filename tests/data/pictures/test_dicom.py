@@ -284,7 +284,7 @@ def test_cut_short_at_every_37th_byte(case: str, tmp_path: Path) -> None:
                 assert read is picture_header or np.array_equal(answer, whole)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=150, suppress_health_check=list(HealthCheck))
 @given(
     st.sampled_from(sorted(CUT)),
     st.lists(st.tuples(st.integers(128, 900), st.integers(0, 255)), min_size=1, max_size=5),

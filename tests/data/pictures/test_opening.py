@@ -112,7 +112,7 @@ def test_cut_short_at_every_37th_byte(tmp_path: Path, form: str) -> None:
 GIF = encoded(GREY, "GIF")
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=150, suppress_health_check=list(HealthCheck))
 @given(st.lists(st.tuples(st.integers(6, len(GIF) - 1), st.integers(0, 255)), min_size=1))
 def test_changed_bytes_of_a_gif_are_read_or_refused_never_worse(
     changes: list[tuple[int, int]],

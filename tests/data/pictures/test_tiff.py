@@ -255,7 +255,7 @@ def test_cut_short_anywhere(case: str, rules: ReadingRules, tmp_path: Path) -> N
                 assert error.findings[0].files == ("a.tif",)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=150, suppress_health_check=list(HealthCheck))
 @given(
     st.sampled_from(sorted(CUT)),
     st.lists(st.tuples(st.integers(0, 2_000), st.integers(0, 255)), min_size=1, max_size=5),

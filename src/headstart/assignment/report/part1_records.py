@@ -20,7 +20,7 @@ from headstart.reports.records import PretextRecord, Records, RunRecord, read_re
 from headstart.scores.counts import constant_counts
 from headstart.scores.overlap import dice_assignment
 from headstart.studies import statistics as stats
-from headstart.studies.verdicts import numbered_groups, of_seeds
+from headstart.studies.counts_of_runs import numbered_groups, of_seeds
 from headstart.studies.wording import read_comparison
 
 SEED = 1

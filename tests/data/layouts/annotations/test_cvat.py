@@ -113,7 +113,7 @@ def test_it_equals_the_plain_copy(tmp_path: Path, draw: Draw, counts: dict[str, 
     assert_same(ours, plain_copy(tmp_path / "plain", drawn))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(arrays.arrays(bool, st.tuples(st.integers(1, HEIGHT), st.integers(1, WIDTH))), st.data())
 def test_any_mask_written_as_run_lengths_is_the_same(
     tmp_path_factory: pytest.TempPathFactory, pixels: np.ndarray, data: st.DataObject
