@@ -238,7 +238,7 @@ def test_all_of_it_is_there(text: str) -> None:
         "recipe “default”", "4 further labelled frames",
     ):  # fmt: skip
         assert needed in words, needed
-    assert text.count("<svg") == 4 and text.count("data:image/") == 3
+    assert text.count("<svg") == 5 and text.count("data:image/") == 3
 
 
 def test_every_figure_and_table_has_words(text: str) -> None:

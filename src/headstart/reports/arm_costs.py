@@ -108,10 +108,11 @@ def best_section(records: Records, rows: Sequence[ArmCost]) -> dict[str, Any] | 
         seen = f"{_rounded(row.pictures):,}".replace(",", "\u202f")
         cells = (number(row.point.mean), chance, seen, duration(row.seconds))
         body.append((printable(row.arm.name), *cells))
+    with_pretext = ", its pretext included" if records.pretexts else ""
     caption = (
         f"The {kind}s in the order of their mean {headline}, the probability that each is the best "
-        "with so many labels, and the cost of one seed, its pretext included: pictures shown to "
-        "the network, and time."
+        f"with so many labels, and the cost of one seed{with_pretext}: pictures shown to the "
+        "network, and time."
     )
     head = (kind, headline, "best", "pictures", "time")
     return {"table": Table(caption, head, tuple(body)), "sentences": _probably(rows, kind)}

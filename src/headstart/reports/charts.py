@@ -242,7 +242,7 @@ def costs(rows: Sequence[Cost], score: str) -> Figure:
             axes.margins(x=0.1)
             axes.set_title(f"{labels} labels", loc="left", fontsize=_TEXT)
             axes.set_ylabel(_plain(score))
-        grid[-1].set_xlabel("minutes for one seed, its pretext included")
+        grid[-1].set_xlabel("minutes for one seed")
         names = sorted({(row.line, row.name) for row in rows})
         _legend(figure, _entries(names), False, "")
         return figure
