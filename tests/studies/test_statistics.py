@@ -21,6 +21,7 @@ from scipy.stats import t as scipy_t
 from scipy.stats import ttest_1samp
 
 from headstart.scores import overlap
+from headstart.scores.overlap import dice_of_frames
 from headstart.scores.pooled import PooledScore, Usable, pooled_dice, true_pixels, usable_classes
 from headstart.studies.labels_saved import LabelsSaved, labels_saved
 from headstart.studies.statistics import (
@@ -51,7 +52,7 @@ def recall(counts: np.ndarray) -> np.ndarray:
     return tp / (tp + fn)
 
 
-RECALL = PooledScore("recall", recall, true_pixels, usable_classes)
+RECALL = PooledScore("recall", recall, true_pixels, usable_classes, dice_of_frames)
 
 
 @st.composite
