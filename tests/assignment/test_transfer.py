@@ -25,7 +25,7 @@ from headstart.assignment.settings import CLASSIFIERS, SCALES, Homework, homewor
 from headstart.config.files import differences, read_run_config, read_study_config
 from headstart.config.recipes import CLASSIFIER_ASSIGNMENT
 from headstart.errors import DataError, UsageError
-from headstart.reports import charts
+from headstart.reports import figure_files
 from tests.assignment.test_homework import app, read_page
 from tests.conftest import Silent, blank_figures, forked_workers
 
@@ -33,9 +33,9 @@ from tests.conftest import Silent, blank_figures, forked_workers
 @pytest.fixture
 def undrawn(unseen: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """Blank figures in runs and in the report, which LaTeX can still read."""
-    for draw in (charts.png, charts.pdf):
+    for draw in (figure_files.png, figure_files.pdf):
         blank = draw(Figure((1, 1)))
-        monkeypatch.setattr(charts, draw.__name__, lambda _, blank=blank: blank)
+        monkeypatch.setattr(figure_files, draw.__name__, lambda _, blank=blank: blank)
 
 
 def not_run(homework: Homework, out: Path) -> dict[str, str]:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from matplotlib.figure import Figure
 from PIL import Image
 
-from headstart.reports import charts
+from headstart.reports import charts, figure_files
 from headstart.reports.arms import Point
 
 HISTORY = [{"epoch": e, "train_loss": 2 / e, "validation_loss": 3 / e} for e in range(1, 21)]
@@ -52,13 +52,13 @@ def differences(names: tuple[str, ...] = ("colorization", "imagenet")) -> Figure
 
 @pytest.mark.parametrize("draw", [curves, panels, reliability, differences])
 def test_the_same_bytes_each_time(draw) -> None:
-    for write in (charts.png, charts.pdf, lambda f: charts.svg(f, "a", "b")):
+    for write in (figure_files.png, figure_files.pdf, lambda f: figure_files.svg(f, "a", "b")):
         assert write(draw()) == write(draw())
 
 
 @pytest.mark.parametrize("draw", [curves, panels, reliability, differences])
 def test_an_svg_names_nothing_outside_and_shares_no_names(draw) -> None:
-    one, other = (charts.svg(draw(), called, "alt") for called in ("one", "other"))
+    one, other = (figure_files.svg(draw(), called, "alt") for called in ("one", "other"))
     assert "http" not in one and "<style" not in one and "<?xml" not in one
     names = re.findall(r' id="([^"]+)"', one)
     assert len(names) == len(set(names)) and not set(names) & set(
@@ -71,7 +71,7 @@ def test_an_svg_names_nothing_outside_and_shares_no_names(draw) -> None:
 @pytest.mark.parametrize("draw", [curves, panels, reliability, differences])
 def test_text_is_legible_on_a_phone(draw) -> None:
     """390 px wide, 16 px of margin on each side."""
-    text = charts.svg(draw(), "a", "b")
+    text = figure_files.svg(draw(), "a", "b")
     width = float(re.search(r'viewBox="0 0 ([\d.]+)', text)[1])  # type: ignore[index]
     sizes = [float(s) for s in re.findall(r"font-size: ([\d.]+)px", text)]
     assert sizes and min(sizes) * 358 / width >= 9
@@ -80,13 +80,13 @@ def test_text_is_legible_on_a_phone(draw) -> None:
 def test_a_network_that_is_always_equally_sure_is_drawn() -> None:
     bins = np.zeros((15, 4))
     bins[4] = [6400, 339, 2029, 100]
-    assert charts.png(charts.reliability([charts.ReliabilityLine(0, "scratch", bins, bins)]))
+    assert figure_files.png(charts.reliability([charts.ReliabilityLine(0, "scratch", bins, bins)]))
 
 
 def test_pictures_are_pictures() -> None:
-    with Image.open(io.BytesIO(charts.png(curves()))) as picture:
+    with Image.open(io.BytesIO(figure_files.png(curves()))) as picture:
         assert picture.format == "PNG" and picture.width > 1000 and set(picture.info) <= {"dpi"}
-    pdf = charts.pdf(panels())
+    pdf = figure_files.pdf(panels())
     assert pdf.startswith(b"%PDF") and b"CreationDate" not in pdf
 
 
@@ -100,7 +100,7 @@ def test_nothing_drawn_is_cut_off() -> None:
         differences(("a very long name of a start, " * 3, "b", "c")),
         curves(("a very long name of a start, " * 3, "b", "c")),
     ):
-        with Image.open(io.BytesIO(charts.png(figure))) as picture:
+        with Image.open(io.BytesIO(figure_files.png(figure))) as picture:
             pixels = np.asarray(picture.convert("L"))
         edge = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
         assert edge.min() > 250
@@ -109,7 +109,7 @@ def test_nothing_drawn_is_cut_off() -> None:
 @settings(max_examples=10)
 @given(st.text(max_size=60))
 def test_any_name_can_be_drawn(name: str) -> None:
-    text = charts.svg(curves((name, "b")), "a", name)
+    text = figure_files.svg(curves((name, "b")), "a", name)
     ElementTree.fromstring(text)
     assert "<script" not in text
 
@@ -126,14 +126,14 @@ def test_a_difference_is_drawn_where_it_is() -> None:
 
 def test_a_dollar_is_a_dollar() -> None:
     name = r"$\alpha$ & 5$"
-    assert r"$\alpha$ &amp; 5$" in charts.svg(curves((name, "b")), "a", "b")
+    assert r"$\alpha$ &amp; 5$" in figure_files.svg(curves((name, "b")), "a", "b")
 
 
 def test_one_budget_one_seed_no_interval() -> None:
     lines = [("scratch", [Point(300, 0.5, None, None, (0.5,))])]
-    assert "300" in charts.svg(charts.label_efficiency(lines, None, "dice"), "a", "b")
+    assert "300" in figure_files.svg(charts.label_efficiency(lines, None, "dice"), "a", "b")
 
 
 def test_a_loss_of_zero_has_a_place() -> None:
     flat = [{"epoch": 1, "train_loss": 0.0, "validation_loss": 1.0}]
-    charts.png(charts.losses([charts.Panel("x", ((0, flat),))], ["scratch"], share=False))
+    figure_files.png(charts.losses([charts.Panel("x", ((0, flat),))], ["scratch"], share=False))

@@ -18,7 +18,7 @@ from PIL import Image
 
 from headstart.errors import printable
 from headstart.plots.overlay import colour
-from headstart.reports import certainty, charts, page_tables, provenance, sentences
+from headstart.reports import certainty, charts, figure_files, page_tables, provenance, sentences
 from headstart.reports.arm_costs import ArmCost, best_section
 from headstart.reports.arms import Arm, line_names, noun, point, trivial_score, verdict_classes
 from headstart.reports.data_check import DataCheck, data_section
@@ -230,8 +230,8 @@ def _embed_figures(figures: Figures) -> dict[str, Markup | None]:
     embedded: dict[str, Markup | None] = {}
     for name, alt in alts.items():
         figure = getattr(figures, name)
-        # charts.svg escapes all text: the names in the figure and the description.
-        embedded[name] = None if figure is None else Markup(charts.svg(figure, name, alt))
+        # figure_files.svg escapes all text: the names in the figure and the description.
+        embedded[name] = None if figure is None else Markup(figure_files.svg(figure, name, alt))
     return embedded
 
 

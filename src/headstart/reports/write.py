@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from headstart.errors import Finding, UsageError
-from headstart.reports import certainty, charts, csv_tables, latex_tables
+from headstart.reports import certainty, csv_tables, figure_files, latex_tables
 from headstart.reports.arm_costs import ArmCost, arm_costs
 from headstart.reports.arms import Arm, arms_of
 from headstart.reports.command import reproduce_command
@@ -111,7 +111,7 @@ def _tables_and_figures(
     }
     for name, figure in drawn.items():
         if figure is not None:
-            contents[f"{name}.png"] = charts.png(figure)
-            contents[f"{name}.pdf"] = charts.pdf(figure)
+            contents[f"{name}.png"] = figure_files.png(figure)
+            contents[f"{name}.pdf"] = figure_files.pdf(figure)
     _, files = reproduce_command(records, out)
     return contents | files

@@ -16,7 +16,7 @@ from jinja2 import DictLoader, Environment, StrictUndefined
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from headstart.reports import charts
+from headstart.reports import figure_files
 from headstart.reports.latex import Tex, captioned, typeset
 from headstart.reports.page import breakable
 
@@ -50,8 +50,8 @@ def render_page(
     )
     environment.filters["breakable"] = breakable
     drawn = {
-        # charts.svg escapes all text in the figure
-        name: Markup(charts.svg(figure, name, _ALTS[name.rsplit("-", 1)[-1]]))
+        # figure_files.svg escapes all text in the figure
+        name: Markup(figure_files.svg(figure, name, _ALTS[name.rsplit("-", 1)[-1]]))
         for name, figure in figures.items()
     }
     embedded = {

@@ -25,7 +25,7 @@ from headstart.assignment.report.part1_records import Part1, kept_epoch, part1_j
 from headstart.assignment.report.part1_sections import Section
 from headstart.assignment.report.part2_classifiers import Part2, read_part2
 from headstart.errors import printable
-from headstart.reports import charts
+from headstart.reports import figure_files
 from headstart.reports.formatting import listed
 from headstart.system.disk import disk_errors, sweep, write_atomic, write_json
 
@@ -109,8 +109,8 @@ def _write_figures(
             if section.picture and section.picture not in sheets:
                 (folder / f"{section.picture}.jpg").unlink(missing_ok=True)
     for name, figure in drawn.items():
-        write_atomic(folder / f"{name}.png", charts.png(figure))
-        write_atomic(folder / f"{name}.pdf", charts.pdf(figure))
+        write_atomic(folder / f"{name}.png", figure_files.png(figure))
+        write_atomic(folder / f"{name}.pdf", figure_files.pdf(figure))
     for name, picture in sheets.items():
         write_atomic(folder / f"{name}.jpg", picture)
 
