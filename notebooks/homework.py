@@ -52,7 +52,7 @@ from headstart.assignment.report.write import write_homework
 from headstart.assignment.run import share_starts
 from headstart.assignment.settings import CLASSIFIERS, Homework, homework_command
 from headstart.data.drawn.dataset import write_dataset
-from headstart.reports import charts
+from headstart.reports import figure_files
 from headstart.reports.records import read_records
 from headstart.runs.run import train
 from headstart.studies.cells import Cell
@@ -176,7 +176,7 @@ if part1.effects:
     display(Markdown(answers.of_schedule(part1.effects)))
 display(Markdown(answers.of_seeds(part1.pairs_of(STEPLR))))
 display(Markdown(answers.of_metric(part1.pairs, part1.trivial["dice_assignment"])))
-display(Image(charts.png(draw_seeds(part1.pairs, part1.trivial))))
+display(Image(figure_files.png(draw_seeds(part1.pairs, part1.trivial))))
 
 # %% [markdown]
 # ## 2(a) and 2(b) VGG16 on Fashion-MNIST
@@ -227,7 +227,7 @@ else:
     new_data = read_records(out / "2c")
     for line in better_start(new_data):
         display(Markdown(line))
-    display(Image(charts.png(draw_accuracies(new_data))))
+    display(Image(figure_files.png(draw_accuracies(new_data))))
 
 # %% [markdown]
 # ## The report
