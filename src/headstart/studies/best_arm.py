@@ -40,7 +40,7 @@ def chances(
         score: the score that is made from the counts.
 
     Returns:
-        Probabilities that sum to 1, each a multiple of 1 / 20,000; None with fewer than five seeds.
+        Probabilities that sum to 1, from 20,000 draws; None with fewer than five seeds.
 
     Raises:
         ValueError: shapes do not match, a class is unknown, or there are fewer than two frames.

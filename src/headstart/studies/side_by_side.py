@@ -9,6 +9,7 @@ are. They are written when a study finishes, and again when seeds or arms are ad
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -91,7 +92,8 @@ def write_side_by_side(planned: Plan, out: Path, ledger: Ledger, stop: Callable[
         if not all(has_weights(out / line["run"], config.folds) for line in arms.values()):
             continue
         record = out / SIDE_BY_SIDE / f"{labels}.json"
-        if record.exists() and _read(record)["arms"] == names:
+        drawn = record.exists() and record.with_suffix(".png").exists()
+        if drawn and _read(record)["arms"] == names:
             continue
         counts = [task.read_counts(out / line["run"]) for line in arms.values()]
         scores = np.stack([task.score.of_frames(each.counts) for each in counts])
@@ -176,9 +178,10 @@ def _median_runs(
     planned: Plan, out: Path, ledger: Ledger, labels: int, task: LabelledTask
 ) -> dict[str, dict[str, Any]]:
     """Return the ledger's line of each arm's median run by the arm's name, the best arm first."""
-    several = len(planned.config.tunes) > 1
+    several, starts = len(planned.config.tunes) > 1, planned.config.starts
+    alike = Counter(map(called, starts))  # files in different folders may share a name
     arms = []
-    for start, tune in product(planned.config.starts, planned.config.tunes):
+    for start, tune in product(starts, planned.config.tunes):
         key = {"start": start, "tune": tune, "labels": labels}
         lines = [line for line in ledger.values() if {k: line[k] for k in key} == key]
         if not lines:
@@ -188,7 +191,8 @@ def _median_runs(
             for line in lines
         }
         lines.sort(key=lambda line: (scores[line["run"]], line["seed"]))
-        name = called(start) + (f", tune {tune}" if several else "")
+        name = called(start) if alike[called(start)] == 1 else start
+        name += f", tune {tune}" if several else ""
         mean = sum(scores.values()) / len(scores)
         arms.append((mean, name, lines[(len(lines) - 1) // 2]))
     return {name: line for _, name, line in sorted(arms, key=lambda arm: -arm[0])}
