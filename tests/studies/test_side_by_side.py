@@ -91,7 +91,7 @@ def test_it_shows_the_answers_that_were_scored(
             (found,) = count(maps[0][None], maps[1][None], len(counts.names))
             assert (found.numpy() == counts.counts[counts.frames.index(name)]).all()
     with Image.open(io.BytesIO(again)) as new, Image.open(io.BytesIO(sheet.png)) as old:
-        assert new.width == old.width > 3 * 240  # picture, truth, two arms; headings differ
+        assert new.width == old.width > 3 * 180  # picture, truth, two arms; headings differ
 
 
 def test_the_leading_arm_is_the_one_with_the_highest_mean(done: Path) -> None:

@@ -35,7 +35,7 @@ from headstart.training.placement import device_here, placed
 _T = TypeVar("_T")
 
 _COLUMNS = 4
-_SIDE = 240  # pixels of a small picture's longer side
+_SIDE = 180  # pixels of a picture's longer side: captions stay legible where a page is narrow
 
 
 def masks_side_by_side(
