@@ -115,7 +115,8 @@ def best_section(records: Records, rows: Sequence[ArmCost]) -> dict[str, Any] | 
         "network, and time."
     )
     head = (kind, headline, "best", "pictures", "time")
-    return {"table": Table(caption, head, tuple(body)), "sentences": _probably(rows, kind)}
+    told = [words.replace(" %", "\u00a0%") for words in _probably(rows, kind)]
+    return {"table": Table(caption, head, tuple(body)), "sentences": told}
 
 
 def _probably(rows: Sequence[ArmCost], kind: str) -> list[str]:
