@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import io
+import functools
 import multiprocessing
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +13,7 @@ import pytest
 import torch
 from fontTools import subset
 from hypothesis import settings
+from matplotlib.figure import Figure
 from PIL import Image
 from safetensors.torch import save_file
 
@@ -21,6 +22,7 @@ from headstart.config.records import PRETEXT_NAMES, PretextConfig, RunConfig
 from headstart.config.task_settings import CLASSIFICATION
 from headstart.data.drawn.dataset import write_dataset
 from headstart.plots import curves, sheets
+from headstart.reports import figure_files
 
 CLASSIFIER = {
     "task": "classification",
@@ -100,27 +102,43 @@ def listener() -> Silent:
     return Silent()
 
 
-@contextmanager
-def blank_figures() -> Iterator[None]:
-    """Runs write blank pictures for their figures, which take longer than a tiny training.
+_FIGURES = tuple(
+    (module, name, getattr(module, name))
+    for module, name in (
+        (curves, "curves"), (curves, "confusion"),
+        (sheets, "predictions"), (sheets, "restorations"),
+        (figure_files, "png"), (figure_files, "pdf"),
+    )
+)  # fmt: skip
 
-    For tests of something else; ``tests/plots`` and the tests of each task look at the figures.
+
+def _leave_figures_blank() -> None:
+    """The figures of runs, and those of reports that are files, are empty ones.
+
+    To draw them takes longer than a tiny training.
     """
-    picture = io.BytesIO()
-    Image.new("RGB", (8, 8), "white").save(picture, "PNG")
+    png, pdf = figure_files.png, figure_files.pdf
+    for module, name, _ in _FIGURES:
+        blank = functools.cache(lambda draw=pdf if name == "pdf" else png: draw(Figure((1, 1))))
+        setattr(module, name, lambda *_, blank=blank: blank())
+
+
+_leave_figures_blank()
+
+
+@contextmanager
+def drawn_figures() -> Iterator[None]:
+    """Figures are drawn."""
     with pytest.MonkeyPatch.context() as patched:
-        for module, name in (
-            (curves, "curves"), (curves, "confusion"),
-            (sheets, "predictions"), (sheets, "restorations"),
-        ):  # fmt: skip
-            patched.setattr(module, name, lambda *_: picture.getvalue())
+        for module, name, draw in _FIGURES:
+            patched.setattr(module, name, draw)
         yield
 
 
-@pytest.fixture
-def unseen() -> Iterator[None]:
-    """``blank_figures``; fixtures of a module or the session are made without it."""
-    with blank_figures():
+@pytest.fixture(scope="module")
+def figures() -> Iterator[None]:
+    """``drawn_figures``, for modules that look at them."""
+    with drawn_figures():
         yield
 
 

@@ -36,7 +36,7 @@ def test_unknown_parts_are_refused_with_all_that_there_are() -> None:
     assert with_needed(parse_parts("1d")) == ("1b", "1c", "1d")
 
 
-def test_single_parts_one_after_the_other(drawn: Path, tmp_path: Path, unseen: None) -> None:
+def test_single_parts_one_after_the_other(drawn: Path, tmp_path: Path) -> None:
     out = tmp_path / "H"
     told, record = run(drawn, out, "--parts", "1c")
     assert "1(c): loss" in told and "left in all" in told
@@ -65,7 +65,7 @@ def test_single_parts_one_after_the_other(drawn: Path, tmp_path: Path, unseen: N
 
 
 def test_hours_are_kept_and_the_report_compares(
-    drawn: Path, coloured: Path, squeezenet: Path, tmp_path: Path, unseen: None
+    drawn: Path, coloured: Path, squeezenet: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "H"
     part2 = ["--fashion-mnist", str(coloured), "--model", "squeezenet1_1"]

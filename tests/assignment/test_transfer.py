@@ -11,7 +11,6 @@ from urllib.error import URLError
 
 import pytest
 import torch
-from matplotlib.figure import Figure
 from safetensors.torch import load_file
 from typer.testing import CliRunner
 
@@ -25,17 +24,8 @@ from headstart.assignment.settings import CLASSIFIERS, SCALES, Homework, homewor
 from headstart.config.files import differences, read_run_config, read_study_config
 from headstart.config.recipes import CLASSIFIER_ASSIGNMENT
 from headstart.errors import DataError, UsageError
-from headstart.reports import figure_files
 from tests.assignment.test_homework import app, read_page
-from tests.conftest import Silent, blank_figures, forked_workers
-
-
-@pytest.fixture
-def undrawn(unseen: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Blank figures in runs and in the report, which LaTeX can still read."""
-    for draw in (figure_files.png, figure_files.pdf):
-        blank = draw(Figure((1, 1)))
-        monkeypatch.setattr(figure_files, draw.__name__, lambda _, blank=blank: blank)
+from tests.conftest import Silent, forked_workers
 
 
 def not_run(homework: Homework, out: Path) -> dict[str, str]:
@@ -63,12 +53,11 @@ def done(homework: Homework, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Part 1 first; part 2 is given later, its trainings two at a time."""
     out = tmp_path_factory.mktemp("homework") / "H"
     first = Homework(homework.data, "tiny", 1)
-    with blank_figures():
-        record = do_homework(first, out, Silent(), lambda _: None).record
+    record = do_homework(first, out, Silent(), lambda _: None).record
     assert all("--fashion-mnist" in part["not_run"] for part in record["part2"].values())
     assert not_run(homework, out) == {}
     before = (out / "a" / "scores.json").stat().st_mtime_ns
-    with blank_figures(), forked_workers():
+    with forked_workers():
         do_homework(homework, out, Silent(), lambda _: None, jobs=2)
     assert (out / "a" / "scores.json").stat().st_mtime_ns == before
     return out
@@ -149,7 +138,7 @@ def test_the_report_answers_part_2(done: Path) -> None:
 
 
 def test_part_2_is_not_lost_where_it_is_not_asked_for_again(
-    homework: Homework, done: Path, squeezenet: Path, undrawn: None
+    homework: Homework, done: Path, squeezenet: Path
 ) -> None:
     first = Homework(homework.data, "tiny", 1)
     assert with_recorded_part2(first, done) == homework
@@ -169,7 +158,7 @@ def test_part_2_is_not_lost_where_it_is_not_asked_for_again(
 
 
 def test_a_folder_that_was_moved_and_whose_weights_are_gone_is_still_the_same(
-    homework: Homework, done: Path, squeezenet: Path, tmp_path: Path, undrawn: None
+    homework: Homework, done: Path, squeezenet: Path, tmp_path: Path
 ) -> None:
     moved, elsewhere = tmp_path / "elsewhere" / "H", tmp_path / "same.safetensors"
     shutil.copytree(done, moved, symlinks=True)
@@ -189,7 +178,7 @@ def test_a_folder_that_was_moved_and_whose_weights_are_gone_is_still_the_same(
 
 
 def test_without_published_weights_the_rest_is_done_and_what_to_fetch_is_said(
-    homework: Homework, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, undrawn: None
+    homework: Homework, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def no_network(*_: object, **__: object) -> None:
         raise URLError("there is no network")

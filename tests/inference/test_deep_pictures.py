@@ -22,7 +22,7 @@ from headstart.training.checkpoint import load_weights, save_weights
 from headstart.verbs.evaluate import evaluate
 from headstart.verbs.predict import predict
 from headstart.verbs.suggest import suggest
-from tests.conftest import Silent, blank_figures, tiny
+from tests.conftest import Silent, tiny
 
 DECLARED = {"percentile": '"percentile"', "a range": "[500, 15800]"}
 
@@ -54,8 +54,7 @@ def run(
     shutil.copytree(grey, folder / "data")
     text = f'layout = "plain"\nrange = {DECLARED[request.param]}\n'
     (folder / "data/dataset.toml").write_text(text)
-    with blank_figures():
-        train(tiny(folder / "data"), folder / "run", Silent())
+    train(tiny(folder / "data"), folder / "run", Silent())
     return folder / "run"
 
 
@@ -121,8 +120,7 @@ def test_a_file_of_the_run_reads_them_alike(run: Path, tmp_path: Path) -> None:
 
 def test_folds_read_them_alike(run: Path, tmp_path: Path) -> None:
     config = tiny(data_of(run), folds=2, recipe=tiny(data_of(run)).recipe.with_epochs(1))
-    with blank_figures():
-        cross_validate(config, tmp_path / "R", Silent())
+    cross_validate(config, tmp_path / "R", Silent())
     assert read_finished_run(tmp_path / "R").facts.rules == read_finished_run(run).facts.rules
     predict(tmp_path / "R", data_of(run) / "unlabelled", out=tmp_path / "new")
     pictures = len([*(data_of(run) / "unlabelled").iterdir()])

@@ -22,7 +22,7 @@ from headstart.runs.cross_validation import cross_validate
 from headstart.scores import segmentation as segmentation_scores
 from headstart.studies.study import study
 from headstart.tasks.lookup import labelled_task
-from tests.conftest import Silent, blank_figures, tiny
+from tests.conftest import Silent, tiny
 from tests.tasks.classifier_runs import classifier
 
 
@@ -30,8 +30,7 @@ from tests.tasks.classifier_runs import classifier
 def folded(drawn: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("members") / "R"
     recipe = tiny(drawn).recipe.with_epochs(1)
-    with blank_figures():
-        cross_validate(tiny(drawn, folds=2, recipe=recipe), out, Silent())
+    cross_validate(tiny(drawn, folds=2, recipe=recipe), out, Silent())
     return out
 
 
@@ -45,8 +44,7 @@ def studied(drawn: Path, trained: Path, tmp_path_factory: pytest.TempPathFactory
     recipe = tiny(drawn).recipe.with_epochs(1)
     starts, labels, seeds = ("scratch", str(trained)), (4, 6), (1, 2)
     config = StudyConfig(**settings, recipe=recipe, starts=starts, labels=labels, seeds=seeds)
-    with blank_figures():
-        study(config, out, Silent(), lambda _: None)
+    study(config, out, Silent(), lambda _: None)
     return out
 
 
@@ -141,15 +139,13 @@ def test_verbs_take_a_study_and_say_which_networks_predict(
 
 
 def test_folds_are_not_scored_on_pictures_that_they_have_seen(
-    folded: Path, drawn: Path, tmp_path: Path
+    folded: Path, as_one_file: Path, drawn: Path
 ) -> None:
     """One fold alone is refused, and a file of all; of all, each has pictures that are new to it.
 
     With one fold for each picture, they give the scores of the cross-validation.
     """
-    onnx = shutil.copytree(folded, tmp_path / "R") / "model.onnx"
-    export_run(tmp_path / "R", onnx)
-    for run in (folded / "fold-1", onnx):
+    for run in (folded / "fold-1", as_one_file):
         with pytest.raises(UsageError, match="seen-in-training"):
             headstart.evaluate(run, drawn, device="cpu")
     together, of_test = headstart.evaluate(folded, drawn, device="cpu"), 5
@@ -167,13 +163,22 @@ def test_folds_are_scored_on_other_data(folded: Path, drawn: Path, tmp_path: Pat
     assert headstart.evaluate(folded, tmp_path / "d", device="cpu").scores["frames"] == 4
 
 
-def test_folds_as_one_onnx_file(folded: Path, tmp_path: Path) -> None:
-    path = tmp_path / "folds.onnx"
-    assert export_run(folded, path)["agreement"]["other_class_share"] == 0
+@pytest.fixture(scope="module")
+def as_one_file(folded: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """All folds in an ONNX file, which lies in a copy of their folder."""
+    copy = shutil.copytree(folded, tmp_path_factory.mktemp("members") / "R")
+    path = copy / "model.onnx"
+    assert export_run(copy)["agreement"]["other_class_share"] == 0
+    return path
+
+
+def test_folds_as_one_onnx_file(folded: Path, as_one_file: Path) -> None:
     pictures = np.random.default_rng(0).integers(0, 256, (2, 3, 16, 24), np.uint8)
     expected = open_segmenter(folded, "cpu").probabilities(pictures)
-    assert np.allclose(open_segmenter(path, "cpu").probabilities(pictures), expected, atol=1e-5)
-    assert not export_run(folded, path)["written"], "made from the same weights"
+    assert np.allclose(
+        open_segmenter(as_one_file, "cpu").probabilities(pictures), expected, atol=1e-5
+    )
+    assert not export_run(folded, as_one_file)["written"], "made from the same weights"
 
 
 def test_suggest_takes_one_network(folded: Path, drawn: Path) -> None:

@@ -24,7 +24,7 @@ from headstart.inference.masks import predict
 from headstart.inference.opening import open_classifier, open_segmenter
 from headstart.runs.run import train
 from headstart.serve.answer import answer
-from tests.conftest import CLASSIFIER, Silent, blank_figures, tiny
+from tests.conftest import CLASSIFIER, Silent, tiny
 
 pytest.importorskip("timm", reason="timm is not installed: headstart[timm]")
 
@@ -32,8 +32,7 @@ pytest.importorskip("timm", reason="timm is not installed: headstart[timm]")
 @pytest.fixture(scope="module")
 def run(drawn: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     out = tmp_path_factory.mktemp("timm") / "run"
-    with blank_figures():
-        train(tiny(drawn, model="timm/test_efficientnet", size=(48, 48)), out, Silent())
+    train(tiny(drawn, model="timm/test_efficientnet", size=(48, 48)), out, Silent())
     yield out
 
 
@@ -74,8 +73,7 @@ def test_a_classifier_predicts_the_same_from_onnx(coloured: Path, tmp_path: Path
         "recipe": recipe,
     }
     out = tmp_path / "run"
-    with blank_figures():
-        train(make_run_config(**settings), out, Silent())
+    train(make_run_config(**settings), out, Silent())
     assert export_run(out)["agreement"]["largest_difference"] <= 1e-4
     data = open_classes(coloured)
     pair = [

@@ -14,10 +14,12 @@ from hypothesis.extra import numpy as hnp
 from matplotlib.figure import Figure
 from PIL import Image
 
-from headstart.plots.curves import areas, curves
+from headstart.plots import curves, sheets
+from headstart.plots.curves import areas
 from headstart.plots.overlay import IGNORED, colour
-from headstart.plots.sheets import Example, choose_examples, predictions
+from headstart.plots.sheets import Example, choose_examples
 
+pytestmark = pytest.mark.usefixtures("figures")
 NAMES = ("ground", "tool", "thread", "needle")
 
 
@@ -60,7 +62,7 @@ def opened(png: bytes) -> np.ndarray:
     [(1, 1, 0.8), (46, 42, 0.8), (3, 2, 0.0), (12, 12, 9.0)],
 )
 def test_curves_of_any_length(epochs, best, dice):
-    pixels = opened(curves(history(epochs, dice), best, "default recipe, scratch, seed 0"))
+    pixels = opened(curves.curves(history(epochs, dice), best, "default recipe, scratch, seed 0"))
     assert pixels.shape == (750, 960, 3)
     for ink in ((0, 114, 178), (213, 94, 0), (0, 158, 115)):  # all three lines are to be seen
         assert (np.abs(pixels.astype(int) - ink).max(-1) < 12).sum() > 20
@@ -76,7 +78,7 @@ def test_epochs_are_whole_numbers_and_nothing_lies_on_the_axes(monkeypatch):
 
     monkeypatch.setattr("headstart.plots.curves.png", keep)
     for epochs in (1, 2, 7, 200):
-        curves(history(epochs, dice=0.0), epochs, "title")
+        curves.curves(history(epochs, dice=0.0), epochs, "title")
         above, below = drawn[-1].axes
         ticks = below.get_xticks()
         assert len(ticks) >= 1
@@ -96,8 +98,8 @@ def test_epochs_are_whole_numbers_and_nothing_lies_on_the_axes(monkeypatch):
 
 
 def test_predictions_are_rows_of_three():
-    one = opened(predictions([example()], NAMES, "test frames"))
-    three = opened(predictions([example()] * 3, NAMES, "test frames"))
+    one = opened(sheets.predictions([example()], NAMES, "test frames"))
+    three = opened(sheets.predictions([example()] * 3, NAMES, "test frames"))
     assert one.shape[1] == three.shape[1] == 1080
     assert 1.9 < (three.shape[0] - one.shape[0]) / (1080 / 3.1 * 24 / 32) < 2.1
     for k in (1, 3):  # in truth, in prediction, and in the legend
@@ -116,20 +118,20 @@ def test_ignored_pixels_of_the_truth_are_grey_and_in_the_legend(monkeypatch):
         return legend(self, handles=handles, **options)
 
     monkeypatch.setattr(Figure, "legend", noted)
-    pixels = opened(predictions([replace(plain, truth=truth)], NAMES, "test frames"))
+    pixels = opened(sheets.predictions([replace(plain, truth=truth)], NAMES, "test frames"))
     assert named == ["tool", "needle", "ignored"]
     assert (pixels == colour(IGNORED)).all(-1).sum() > 100
 
 
 @pytest.mark.parametrize("size", [(24, 200), (200, 24)])
 def test_predictions_of_any_shape(size):
-    pixels = opened(predictions([example(*size), example()], NAMES, "test frames"))
+    pixels = opened(sheets.predictions([example(*size), example()], NAMES, "test frames"))
     assert max(pixels.shape) < 3000
 
 
 def test_predictions_without_foreground():
     nothing = np.zeros((24, 32), np.uint8)
-    opened(predictions([Example("frame: 1", example().image, nothing, nothing)], NAMES, ""))
+    opened(sheets.predictions([Example("frame: 1", example().image, nothing, nothing)], NAMES, ""))
 
 
 ODD = (
@@ -140,29 +142,31 @@ ODD = (
 
 @pytest.mark.parametrize("name", [r"$\frac", "$x$", "x" * 300, "鉗子\n\udcff"])
 def test_any_caption_and_title(name):
-    opened(predictions([example(caption=name)], NAMES, name))
-    opened(curves(history(3), 2, name))
+    opened(sheets.predictions([example(caption=name)], NAMES, name))
+    opened(curves.curves(history(3), 2, name))
 
 
 def test_any_class_name():
     classes = np.arange(len(ODD) + 1, dtype=np.uint8).repeat(3)[None].repeat(20, 0)
     image = np.zeros((*classes.shape, 3), np.uint8)
-    opened(predictions([Example("best: 1", image, classes, classes)], ("ground", *ODD), "t"))
+    opened(sheets.predictions([Example("best: 1", image, classes, classes)], ("ground", *ODD), "t"))
 
 
 def test_twelve_long_names_fit(monkeypatch):
     names = ("ground", *(f"Large_Needle_Driver_Left_labels_{k}" for k in range(12)))
     truth = np.repeat(np.arange(13, dtype=np.uint8), 4)[None].repeat(20, 0)
     image = np.zeros((*truth.shape, 3), np.uint8)
-    pixels = opened(predictions([Example("best: 1", image, truth, truth)], names, "test frames"))
+    pixels = opened(
+        sheets.predictions([Example("best: 1", image, truth, truth)], names, "test frames")
+    )
     assert (pixels[:, :6] == 255).all()  # no label runs over the side
     assert (pixels[:, -2:] == 255).all()
 
 
 def test_same_input_same_bytes_whatever_matplotlib_is_set_to():
-    first = curves(history(5), 3, "t"), predictions([example()], NAMES, "t")
+    first = curves.curves(history(5), 3, "t"), sheets.predictions([example()], NAMES, "t")
     with mpl.rc_context({"lines.linewidth": 5, "font.size": 20, "savefig.facecolor": "red"}):
-        again = curves(history(5), 3, "t"), predictions([example()], NAMES, "t")
+        again = curves.curves(history(5), 3, "t"), sheets.predictions([example()], NAMES, "t")
     assert again == first
 
 
@@ -235,7 +239,7 @@ def test_what_the_truth_ignores_is_grey_in_the_prediction_too() -> None:
     guess, other = np.ones((20, 20), np.uint8), np.ones((20, 20), np.uint8)
     other[:, 10:] = 0
     drawn = [
-        predictions([Example("a", image, truth, map_)], ("bg", "tool"), "test")
+        sheets.predictions([Example("a", image, truth, map_)], ("bg", "tool"), "test")
         for map_ in (guess, other)
     ]
     assert drawn[0] == drawn[1]

@@ -16,6 +16,7 @@ from PIL import Image
 from headstart.reports import charts, figure_files
 from headstart.reports.arms import Point
 
+pytestmark = pytest.mark.usefixtures("figures")
 HISTORY = [{"epoch": e, "train_loss": 2 / e, "validation_loss": 3 / e} for e in range(1, 21)]
 
 

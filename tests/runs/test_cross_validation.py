@@ -24,10 +24,9 @@ from headstart.runs.run import train
 from headstart.scores import segmentation as segmentation_scores
 from headstart.scores.frames_csv import read_frames_csv
 from headstart.tasks.lookup import labelled_task
-from tests.conftest import Silent, blank_figures, started, tiny
+from tests.conftest import Silent, started, tiny
 from tests.tasks.classifier_runs import classifier
 
-pytestmark = pytest.mark.usefixtures("unseen")
 SAME_BYTES = ("scores.json", "frames.csv", "metrics.jsonl", "config.json", "README.md",
               "calibration.json")  # fmt: skip
 
@@ -46,8 +45,7 @@ def folded(data: Path, **changes: object) -> RunConfig:
 @pytest.fixture(scope="module")
 def run(drawn: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("folds") / "R"
-    with blank_figures():
-        cross_validate(folded(drawn), out, Silent())
+    cross_validate(folded(drawn), out, Silent())
     return out
 
 

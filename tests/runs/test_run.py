@@ -30,9 +30,8 @@ from headstart.scores import segmentation as segmentation_scores
 from headstart.system.devices import pick_device
 from headstart.system.disk import locked
 from headstart.training.checkpoint import load_weights
-from tests.conftest import ASSIGNMENT_TINY, Silent, tiny
+from tests.conftest import ASSIGNMENT_TINY, Silent, drawn_figures, tiny
 
-pytestmark = pytest.mark.usefixtures("unseen")
 SAME_BYTES = ("weights.safetensors", "metrics.jsonl", "scores.json", "frames.csv", "config.json",
               "README.md", "labels.txt", "calibration.json")  # fmt: skip
 
@@ -412,9 +411,11 @@ def test_the_card_tells_the_trivial_scores_and_the_limits(trained: Path) -> None
         assert needed in card
 
 
-def test_figures_are_pictures(trained: Path) -> None:
+def test_figures_are_pictures(drawn: Path, tmp_path: Path) -> None:
+    with drawn_figures():
+        train(tiny(drawn), tmp_path / "R", Silent())
     for name in ("curves.png", "predictions.png"):
-        with Image.open(trained / name) as picture:
+        with Image.open(tmp_path / "R" / name) as picture:
             assert picture.format == "PNG" and min(picture.size) > 400
 
 

@@ -21,7 +21,7 @@ from headstart.studies.study import study
 from headstart.studies.summary import read_summary
 from headstart.studies.wording import sentences
 from headstart.tasks.lookup import labelled_task
-from tests.conftest import CLASSIFIER, Silent, blank_figures
+from tests.conftest import CLASSIFIER, Silent
 
 NAMES = ("ape", "bee", "cat")
 
@@ -41,10 +41,9 @@ def done(coloured: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path
     """First from scratch; then the last run of that is a start too."""
     out = tmp_path_factory.mktemp("study") / "S"
     start = str(out / "runs" / "scratch-all-21-1")
-    with blank_figures():
-        study(small_study(coloured), out, Silent(), lambda _: None)
-        grown = small_study(coloured, starts=("scratch", start))
-        record = study(grown, out, Silent(), lambda _: None)
+    study(small_study(coloured), out, Silent(), lambda _: None)
+    grown = small_study(coloured, starts=("scratch", start))
+    record = study(grown, out, Silent(), lambda _: None)
     return out, record
 
 

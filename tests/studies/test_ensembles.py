@@ -23,7 +23,7 @@ from headstart.scores.calibration import fit_temperature
 from headstart.scores.pooled import pooled_dice
 from headstart.studies.study import study
 from headstart.tasks.lookup import labelled_task
-from tests.conftest import Silent, blank_figures
+from tests.conftest import Silent
 from tests.studies.test_study import ignore, tiny_study
 
 
@@ -31,8 +31,7 @@ from tests.studies.test_study import ignore, tiny_study
 def done(drawn: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("together") / "S"
     config = tiny_study(drawn, starts=("scratch",), labels=(6,), seeds=(1, 2), width=4)
-    with blank_figures():
-        study(config, out, Silent(), ignore)
+    study(config, out, Silent(), ignore)
     return out
 
 

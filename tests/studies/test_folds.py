@@ -15,10 +15,8 @@ from headstart.studies.costs import cost_of_study
 from headstart.studies.plan import plan, scored_groups
 from headstart.studies.study import study
 from headstart.tasks.lookup import labelled_task
-from tests.conftest import Silent, blank_figures, forked_workers
+from tests.conftest import Silent, forked_workers
 from tests.studies.test_study import ignore, tiny_study
-
-pytestmark = pytest.mark.usefixtures("unseen")
 
 
 @pytest.fixture(scope="module")
@@ -43,8 +41,7 @@ def done(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("study") / "S"
     config = tiny_study(data, folds=2, labels=(6,), seeds=(1,))
     assert plan(config, out).sizes.pictures["test"] == 21
-    with blank_figures():
-        study(config, out, Silent(), ignore)
+    study(config, out, Silent(), ignore)
     return out
 
 

@@ -27,7 +27,7 @@ from headstart.scores.calibration import mean_temperature
 from headstart.studies.study import study
 from headstart.tasks.lookup import labelled_task
 from headstart.tasks.out_of_fold import folds_of, unseen_by
-from tests.conftest import Silent, blank_figures, tiny
+from tests.conftest import Silent, tiny
 from tests.studies.test_study import ignore, tiny_study
 from tests.tasks.classifier_runs import classifier
 
@@ -42,8 +42,7 @@ def done(drawn: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     config = tiny_study(
         drawn, starts=("scratch",), labels=(6,), seeds=(1, 2), folds=2, recipe=recipe
     )
-    with blank_figures():
-        study(config, out, Silent(), ignore)
+    study(config, out, Silent(), ignore)
     return out
 
 

@@ -92,7 +92,6 @@ def test_no_folds_where_they_leave_too_few_for_the_labels_asked_for(
     assert config.labels == (6, 18)
 
 
-@pytest.mark.usefixtures("unseen")
 def test_a_study_that_has_begun_keeps_what_was_chosen(
     drawn: Path, tmp_path: Path, a_step: dict[str, float], monkeypatch: pytest.MonkeyPatch
 ) -> None:

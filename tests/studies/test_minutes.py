@@ -97,7 +97,6 @@ def test_every_length_beside_minutes_is_named(drawn: Path, tmp_path: Path) -> No
         headstart.train(drawn, minutes=float("nan"), out=tmp_path)
 
 
-@pytest.mark.usefixtures("unseen")
 def test_a_run_that_has_begun_keeps_its_steps(
     drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, one_second: None
 ) -> None:

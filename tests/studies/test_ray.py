@@ -26,6 +26,7 @@ from headstart.studies.study import study
 from headstart.studies.units import Unit
 from headstart.studies.worker import train_unit
 from headstart.system import attempts as attempts_module
+from headstart.system import claims
 from headstart.system.attempts import attempts, holder_of
 from headstart.system.signals import Stopping
 from headstart.verbs.study import study as study_verb
@@ -34,7 +35,6 @@ from tests.studies.test_study import tiny_study
 
 pytest.importorskip("ray", reason="Ray is not installed")
 pytestmark = [
-    pytest.mark.usefixtures("unseen"),
     pytest.mark.filterwarnings("ignore"),  # Ray's own, of its next versions
 ]
 OPTIONS = (
@@ -73,7 +73,7 @@ def until(what: Callable[[], Any], seconds: float = 120.0) -> Any:
     while time.monotonic() < deadline:
         if found := what():
             return found
-        time.sleep(0.01)
+        time.sleep(0.05)
     raise AssertionError("it took too long")
 
 
@@ -176,6 +176,9 @@ def test_a_killed_driver_and_a_lost_node_change_nothing(
 
     # to this process, the nodes are other machines: what died is known from Ray alone
     monkeypatch.setattr(attempts_module, "this_machine", lambda: "another")
+    monkeypatch.setattr(
+        claims, "DEAD_AFTER", 900.0
+    )  # longer than the test, however busy it is here
     killer = threading.Thread(target=kill_node)
     for number in list(holders(out)):  # the killed driver's, which only silence betrays
         for attempt in attempts(out, number):
@@ -185,7 +188,7 @@ def test_a_killed_driver_and_a_lost_node_change_nothing(
     config = config_of(out)
     there = Backend(on="ray", ray=cluster.address)
     study(config, out, Silent(), told.append, checkpoint_seconds=0.01, backend=there)
-    assert time.monotonic() - began < 85, "the lost node's claim was not waited for"
+    assert time.monotonic() - began < claims.DEAD_AFTER, "the lost node's claim was not waited for"
     killer.join()
     ((_, job),) = killed
     assert job and any("node" in line for line in told), told

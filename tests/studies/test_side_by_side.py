@@ -24,7 +24,7 @@ from headstart.studies.side_by_side import AHEAD, BEHIND, TYPICAL, choose, read_
 from headstart.studies.study import study
 from headstart.studies.wording import called
 from headstart.tasks.lookup import labelled_task
-from tests.conftest import Silent, blank_figures, tiny
+from tests.conftest import Silent, tiny
 from tests.studies.test_study import ignore, tiny_study
 
 TASK = labelled_task("segmentation")
@@ -39,8 +39,7 @@ def done(
     seeds = (1, 2) if request.param is None else (1,)
     recipe = tiny(drawn).recipe.with_epochs(1)
     config = tiny_study(drawn, **ARMS, seeds=seeds, folds=request.param, recipe=recipe)
-    with blank_figures():
-        study(config, out, Silent(), ignore)
+    study(config, out, Silent(), ignore)
     return out
 
 

@@ -81,6 +81,25 @@ def test_every_state(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     running.end(Ending("finished"))
 
 
+def test_time_left_knows_pretexts_and_the_place_that_was_just_freed(folder: Path) -> None:
+    names = [unit.name for unit in study_status(folder).units]
+    pretext = folder / names[0]
+    pretext.mkdir(parents=True)
+    timing = {"epoch": 1, "steps": 1, "train_seconds": 9.0, "validation_seconds": 1.0}
+    (pretext / "timing.jsonl").write_text(json.dumps(timing) + "\n")
+    # a step of the pretext takes 10 s, one of a run 3.5 s / 6; three runs have not begun
+    found = study_status(folder)
+    runs = 3.5 / 6 * 3 * 12
+    assert found.seconds == 13.5 and found.seconds_left == pytest.approx(10 + runs)
+    running = claim(folder, names[2])
+    assert running is not None
+    assert study_status(folder).seconds_left == pytest.approx(10 + runs)
+    assert study_status(folder, starting=1).seconds_left == pytest.approx((10 + runs) / 2)
+    # no more start than wait: the pretext, and two runs
+    assert study_status(folder, starting=9).seconds_left == pytest.approx((10 + runs) / 4)
+    running.end(Ending("finished"))
+
+
 def test_it_needs_no_data_and_writes_nothing(folder: Path, tmp_path: Path) -> None:
     copy = Path(shutil.copytree(folder, tmp_path / "elsewhere"))
     config = json.loads((copy / "config.json").read_text())

@@ -22,10 +22,9 @@ from headstart.studies.coordinator import Coordinator
 from headstart.studies.study import study
 from headstart.tasks import pretext_training, segmentation_training
 from headstart.verbs.status import status
-from tests.conftest import Silent, blank_figures, forked_workers, tiny
+from tests.conftest import Silent, forked_workers, tiny
 from tests.studies.test_study import tiny_study
 
-pytestmark = pytest.mark.usefixtures("unseen")
 POINTS: dict[str, tuple[Any, str, int, int]] = {
     "planning again": (books, "replanned", 1, 0),
     "decoding for a pretext": (pretext_training, "_decoded", 1, 0),
@@ -51,8 +50,7 @@ def config(drawn: Path) -> StudyConfig:
 @pytest.fixture(scope="module")
 def whole(drawn: Path, tmp_path_factory: pytest.TempPathFactory) -> bytes:
     out = tmp_path_factory.mktemp("whole") / "S"
-    with blank_figures():
-        study(tiny_study(drawn, labels=(6,), seeds=(1,)), out, Silent(), lambda _: None)
+    study(tiny_study(drawn, labels=(6,), seeds=(1,)), out, Silent(), lambda _: None)
     return (out / "study.json").read_bytes()
 
 

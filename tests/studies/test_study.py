@@ -24,9 +24,8 @@ from headstart.studies.cells import Cell, run_config
 from headstart.studies.plan import plan
 from headstart.studies.study import study
 from headstart.verbs.status import status
-from tests.conftest import PRETEXT_TINY, Silent, blank_figures, tiny
+from tests.conftest import PRETEXT_TINY, Silent, tiny
 
-pytestmark = pytest.mark.usefixtures("unseen")
 RUN_FILES = ("frames.csv", "scores.json", "metrics.jsonl", "weights.safetensors")
 
 
@@ -47,8 +46,7 @@ def ignore(_: str) -> None:
 @pytest.fixture(scope="module")
 def done(drawn: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("study") / "S"
-    with blank_figures():
-        study(tiny_study(drawn), out, Silent(), ignore)
+    study(tiny_study(drawn), out, Silent(), ignore)
     return out
 
 
@@ -298,8 +296,7 @@ def test_a_signal_ends_a_study_and_says_how_to_go_on(drawn: Path, tmp_path: Path
 
 def _study_of_seeds(data: Path, out: Path, seeds: tuple[int, ...]) -> None:
     os.setsid()
-    with blank_figures():
-        study(tiny_study(data, seeds=seeds), out, Silent(), ignore, checkpoint_seconds=0.05)
+    study(tiny_study(data, seeds=seeds), out, Silent(), ignore, checkpoint_seconds=0.05)
     os._exit(0)
 
 

@@ -22,8 +22,6 @@ from headstart.system.claims import Ending, claim, end
 from tests.conftest import Silent
 from tests.studies.test_study import ignore, tiny_study
 
-pytestmark = pytest.mark.usefixtures("unseen")
-
 
 @pytest.fixture
 def begun(drawn: Path, tmp_path: Path) -> Path:

@@ -91,7 +91,7 @@ def test_the_head_alone_changes_and_all_else_is_bit_identical(probed: Path, weig
 
 
 def test_the_same_seed_gives_the_same_bytes(
-    probed: Path, data: Path, weights: Path, tmp_path: Path, unseen: None
+    probed: Path, data: Path, weights: Path, tmp_path: Path
 ) -> None:
     train(classifier(data, start=str(weights)), tmp_path / "again", Silent())
     for name in SAME_BYTES:
@@ -135,7 +135,7 @@ def test_a_finished_run_answers_at_once_for_its_own_pictures_only(
 
 
 def test_the_last_layers_of_an_average_over_augmented_pictures(
-    data: Path, weights: Path, tmp_path: Path, unseen: None
+    data: Path, weights: Path, tmp_path: Path
 ) -> None:
     recipe = RECIPE.model_copy(
         update={"average": 0.9, "augmentation": Augmentation(flip_horizontal=True, rotation=10.0)}
@@ -151,9 +151,7 @@ def test_the_last_layers_of_an_average_over_augmented_pictures(
     assert rows[0] != rows[1]
 
 
-def test_staged_trains_the_head_then_everything(
-    data: Path, weights: Path, tmp_path: Path, unseen: None
-) -> None:
+def test_staged_trains_the_head_then_everything(data: Path, weights: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
     scores = train(classifier(data, start=str(weights), tune="staged"), out, Silent())
     before = torch.load(weights, weights_only=True)
@@ -174,7 +172,7 @@ def test_staged_trains_the_head_then_everything(
         assert fact in settings, fact
 
 
-def test_the_weights_of_the_best_epoch_are_kept(data: Path, tmp_path: Path, unseen: None) -> None:
+def test_the_weights_of_the_best_epoch_are_kept(data: Path, tmp_path: Path) -> None:
     """They are those of a run that ends there."""
     recipe = RECIPE.model_copy(update={"schedule": "constant", "epochs": 8, "ties": "first"})
     listener = Silent()
@@ -202,7 +200,7 @@ class _Stop(Silent):
 
 
 def test_interrupted_in_either_stage_and_continued_gives_the_same_bytes(
-    data: Path, tmp_path: Path, unseen: None
+    data: Path, tmp_path: Path
 ) -> None:
     config = classifier(data, tune="staged")
     train(config, tmp_path / "whole", Silent())
@@ -255,9 +253,7 @@ def test_more_layers_than_there_are(data: Path, tmp_path: Path) -> None:
         train(classifier(data, tune="last:99"), tmp_path / "run", Silent())
 
 
-def test_scored_on_validation_the_test_split_is_never_read(
-    data: Path, tmp_path: Path, unseen: None
-) -> None:
+def test_scored_on_validation_the_test_split_is_never_read(data: Path, tmp_path: Path) -> None:
     shutil.copytree(data, tmp_path / "data")
     for path in (tmp_path / "data" / "test").glob("*/*"):
         path.write_bytes(b"not a picture")

@@ -115,7 +115,7 @@ def test_cached_features_give_the_result_of_no_cache(
 
 
 def test_ten_epochs_run_the_frozen_part_once(
-    data: Path, tmp_path: Path, unseen: None, monkeypatch: pytest.MonkeyPatch
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[int] = []
     original = FrozenPart.forward

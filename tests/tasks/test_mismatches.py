@@ -21,8 +21,6 @@ from headstart.training.checkpoint import load_weights
 from headstart.training.listener import Silent
 from headstart.verbs.train import train
 
-pytestmark = pytest.mark.usefixtures("unseen")
-
 
 class Hears(Silent):
     """Remembers findings."""

@@ -25,8 +25,6 @@ from headstart.tasks.class_maps import class_maps
 from headstart.tasks.segmentation_batches import frame_batches
 from tests.conftest import Silent, tiny
 
-pytestmark = pytest.mark.usefixtures("unseen")
-
 CPU = torch.device("cpu")
 SIZE = 16, 16  # of pictures of 32 x 40: 13 x 16 within it
 

@@ -30,6 +30,9 @@ from tests.conftest import PRETEXT_TINY, Silent, started, tiny_pretext
 SAME_BYTES = ("weights.safetensors", "metrics.jsonl", "scores.json", "leaks.json")
 
 
+pytestmark = pytest.mark.usefixtures("figures")
+
+
 @pytest.fixture(scope="module")
 def pretrained(drawn: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("pretrained") / "run"

@@ -24,8 +24,6 @@ from headstart.training.pretexts import (
 )
 from tests.conftest import Silent, tiny_pretext
 
-pytestmark = pytest.mark.usefixtures("unseen")
-
 CPU = torch.device("cpu")
 RECIPE = PRETEXT_DEFAULT.model_copy(update={"batch": 2})
 SIZE = 16, 24

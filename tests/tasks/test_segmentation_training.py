@@ -23,8 +23,6 @@ from headstart.training.placement import to_input
 from tests.conftest import Silent, tiny
 from tests.scores.oracle import from_sklearn
 
-pytestmark = pytest.mark.usefixtures("unseen")
-
 CPU = torch.device("cpu")
 
 

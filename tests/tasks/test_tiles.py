@@ -35,8 +35,6 @@ from headstart.tasks.segmentation_batches import tile_batches
 from headstart.tasks.together import segment_together
 from tests.conftest import Silent, started
 
-pytestmark = pytest.mark.usefixtures("unseen")
-
 CPU = torch.device("cpu")
 TILE = 16, 24  # of pictures of 32 x 40
 SAME_BYTES = ("weights.safetensors", "metrics.jsonl", "scores.json", "frames.csv")

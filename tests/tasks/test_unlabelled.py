@@ -19,7 +19,6 @@ from headstart.runs.run import train
 from headstart.tasks.unlabelled import candidates
 from tests.conftest import Silent, tiny
 
-pytestmark = pytest.mark.usefixtures("unseen")
 FILES = ("weights.safetensors", "scores.json", "frames.csv", "metrics.jsonl", "leaks.json")
 
 

@@ -29,8 +29,6 @@ from headstart.tasks.windows import _weights
 from tests.conftest import Silent
 from tests.tasks.test_tiles import CPU, SAME_BYTES, TILE, tiled, whole
 
-pytestmark = pytest.mark.usefixtures("unseen")
-
 __all__ = ["whole"]  # a fixture
 
 

@@ -64,7 +64,7 @@ def onnx_graph(
     example = torch.zeros(2, 3, *(size or _EXAMPLE))
     dynamic = dict.fromkeys((0,) if size else (0, 2, 3), torch.export.Dim.DYNAMIC)
     try:
-        with _quietly():
+        with _quietly(), torch.no_grad():  # with gradients, the exporter traces them, too
             program = torch.onnx.export(
                 answering.eval(),
                 (example,),

@@ -76,8 +76,9 @@ class StudyStatus:
         runs: how many runs it has.
         done: how many are finished.
         seconds: what finished and running ones have taken so far, together.
-        seconds_left: what the rest takes at that pace, as many at a time as now; None where nothing
-            tells the pace.
+        seconds_left: what the rest takes, as many units at a time as now. Runs and pretexts each
+            have a pace of their own, the other's while no step of theirs is known; None where
+            nothing tells it.
         units: its runs and pretexts. Studies of older versions do not tell their pretexts.
     """
 
@@ -105,8 +106,13 @@ class StudyStatus:
         }
 
 
-def study_status(out: Path) -> StudyStatus:
+def study_status(out: Path, starting: int = 0) -> StudyStatus:
     """Read how far the study in a folder is.
+
+    Args:
+        out: the study's folder.
+        starting: how many units are about to start beside those that run, in the places of others
+            that have just ended. They count for the time left.
 
     Raises:
         DataError: the folder holds no study, or a record is damaged.
@@ -123,7 +129,7 @@ def study_status(out: Path) -> StudyStatus:
     states = tuple(_status(out, config, unit, ledger) for unit in units)
     runs = [state for state in states if not state.pretext]
     done = sum(state.state == "done" for state in runs)
-    seconds, left = _times(out, units, states)
+    seconds, left = _times(out, units, states, starting)
     return StudyStatus(out, len(runs), done, seconds, left, states)
 
 
@@ -198,21 +204,26 @@ def _step(folder: Path, unit: Unit) -> int:
 
 
 def _times(
-    out: Path, units: Sequence[Unit], states: Sequence[UnitStatus]
+    out: Path, units: Sequence[Unit], states: Sequence[UnitStatus], starting: int
 ) -> tuple[float, float | None]:
     """Return the seconds spent so far, and those left at the same pace."""
-    seconds, steps, left, at_work = 0.0, 0, 0, 0
+    seconds, steps, left = ({True: 0.0, False: 0.0} for _ in range(3))  # of pretexts, of runs
     for unit, state in zip(units, states, strict=True):
         for part in _parts(out / unit.name, unit):
             try:
                 lines = read_timing(part) if (part / TIMING).exists() else ()
             except DataError:
                 continue
-            seconds += sum(line.seconds for line in lines)
-            steps += sum(line.steps for line in lines)
+            seconds[state.pretext] += sum(line.seconds for line in lines)
+            steps[state.pretext] += sum(line.steps for line in lines)
         if state.state not in ("done", "failed"):
-            left += max(0, unit.length - state.step)
-        at_work += state.state == "running"
-    if left == 0:
-        return seconds, 0.0
-    return seconds, seconds / steps * left / max(1, at_work) if steps else None
+            left[state.pretext] += max(0, unit.length - state.step)
+    spent, at_work = sum(seconds.values()), sum(state.state == "running" for state in states)
+    waiting = sum(state.state in ("waiting", "silent") for state in states)
+    if not any(left.values()):
+        return spent, 0.0
+    if not any(steps.values()):
+        return spent, None
+    told_by = {kind: kind if steps[kind] else not kind for kind in left}
+    work = sum(left[kind] * seconds[by] / steps[by] for kind, by in told_by.items())
+    return spent, work / max(1, at_work + min(starting, waiting))

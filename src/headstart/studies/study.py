@@ -168,7 +168,7 @@ def _line(planned: Plan, out: Path, cell: Cell, ledger: Ledger, total: int) -> s
 
 
 def _time_left(out: Path) -> str:
-    status = study_status(out)
+    status = study_status(out, starting=1)  # in the place of the run that has just ended
     at_work, left = len(status.in_state("running")), status.seconds_left
     if not left:
         return ""
