@@ -8,7 +8,6 @@ import re
 import runpy
 import shutil
 import sys
-from contextlib import nullcontext
 from pathlib import Path
 from types import ModuleType
 
@@ -21,7 +20,6 @@ from safetensors.torch import save_file
 from headstart.cli.main import app
 from headstart.data.drawn.dataset import write_dataset
 from headstart.data.layouts.description import Description
-from tests.conftest import drawn_figures
 
 ROOT = Path(__file__).parents[1]
 PAGES = [
@@ -266,9 +264,7 @@ def test_every_command_works(page: Path, prepared: Path, weights: Path, first: P
                 if arguments[0] in LISTENS:
                     continue
                 command = shell.joined(["headstart", *_smaller(arguments)])
-            # The README's runs draw their figures; those of the other pages would take as long.
-            with drawn_figures() if page.name == "README.md" else nullcontext():
-                status, said = shell.run(command, here)
+            status, said = shell.run(command, here)
             assert status == 0, f"{command}\nended with {status}:\n{said}"
             assert "Traceback" not in said, said
 

@@ -250,7 +250,7 @@ def test_a_budget_above_the_data_ends_with_65(drawn: Path, tmp_path: Path) -> No
 
 @pytest.mark.parametrize(
     "words",
-    ["check {data}", "check {data} --json", "explain", "doctor", "--help", "--version",
+    ["check {data}", "check {data} --json", "explain", "--help", "--version",
      "evaluate {run} {data} --device cpu"],
 )  # fmt: skip
 def test_a_reader_that_has_left_ends_it_quietly(
