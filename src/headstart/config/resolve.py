@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from headstart.config.files import read_frame_names
-from headstart.config.methods import METHODS, SUPERVISED, crossed
+from headstart.config.methods import METHODS, SUPERVISED, crossed, parted
 from headstart.config.option_values import (
     AUTO,
     Listed,
@@ -50,7 +50,7 @@ from headstart.config.records import (
     make_study_config,
 )
 from headstart.config.start_files import weights_file
-from headstart.config.task_settings import SEGMENTATION, TASKS, UNET, TaskSettings
+from headstart.config.task_settings import ENCODER, SEGMENTATION, TASKS, UNET, TaskSettings
 from headstart.data.framing import Framing
 from headstart.data.task import TaskName, task_of
 from headstart.errors import Finding, UsageError
@@ -86,7 +86,8 @@ def run_config(
     begun_from = before.start if before and file is None else None
     task = options.task or (file.task if file else of_data or task_of(Path(data)))
     settings = TASKS[task]
-    shared = _shared(options, file or settings, before, available_threads(), problems)
+    model = _model(options, file or settings, options.start)
+    shared = _shared(options, model, file or settings, before, available_threads(), problems)
     if options.config is not None and file is not None and options.recipe is None:
         problems.note(refuse_other_recipe, options.config, file.model, shared.model, settings)
     problems.note(refuse_minutes, options)
@@ -174,13 +175,14 @@ def study_config(
     problems = Problems()
     settings = TASKS[task]
     threads = max(1, available_threads() // options.jobs)
-    shared = _shared(options, settings, before, threads, problems)
+    starts = problems.value_of(listed, None, options.starts or settings.starts)
+    model = _model(options, settings, *(parted(start)[0] for start in starts or ()))
+    shared = _shared(options, model, settings, before, threads, problems)
     recipe = run_recipe(options, None, before, settings, shared.model, problems)
     # Without pretexts the model says nothing about their recipe.
     pretext_network = shared.model if settings.pretexts else UNET
     pretext_recipe = recipe_of_pretext(options, recipe, pretext_network, None, before, problems)
     problems.note(refuse_hours, options)
-    starts = problems.value_of(listed, None, options.starts or settings.starts)
     methods = problems.value_of(_methods, (SUPERVISED,), options.methods)
     if options.methods:
         starts = crossed(starts or settings.starts, methods)
@@ -240,7 +242,8 @@ def pretext_config(
         UsageError, DataError: options are wrong, or a file they name; every one is named.
     """
     problems = Problems()
-    shared = _shared(options, SEGMENTATION, before, available_threads(), problems)
+    model = _option_or(options.model, SEGMENTATION.model)
+    shared = _shared(options, model, SEGMENTATION, before, available_threads(), problems)
     encoder = shared.model != UNET
     default = read_pretext_recipe("default", encoder)
     if isinstance(before, PretextConfig):
@@ -284,8 +287,17 @@ class _Shared:
     device: DeviceName
 
 
+def _model(options: Options, defaults: RunConfig | TaskSettings[Any], *starts: str | None) -> str:
+    """Return the network: of the options, else one with published weights if these are a start."""
+    new = options.model is None and isinstance(defaults, TaskSettings)
+    if new and defaults.model == UNET and IMAGENET in starts:
+        return ENCODER
+    return _option_or(options.model, defaults.model)
+
+
 def _shared(
     options: Options,
+    model: str,
     defaults: RunConfig | TaskSettings[Any],
     before: AnyConfig | None,
     threads: int,
@@ -295,7 +307,8 @@ def _shared(
 
     Args:
         options: of any verb that trains.
-        defaults: for network and size.
+        model: the network.
+        defaults: for width and size.
         before: for threads, device and size.
         threads: for a new folder.
         problems: gets what is wrong.
@@ -304,7 +317,7 @@ def _shared(
     if options.size not in (None, AUTO):
         size = problems.value_of(parse_size, size, options.size)
     return _Shared(
-        model=_option_or(options.model, defaults.model),
+        model=model,
         width=_option_or(options.width, defaults.width),
         size=size,
         framing=problems.value_of(_framing, "squeeze", options, defaults, before),

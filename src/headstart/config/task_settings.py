@@ -20,6 +20,9 @@ UNET = "unet"
 TIMM = "timm/"
 """What the names of timm's networks begin with."""
 
+ENCODER = "timm/tf_efficientnet_lite0"
+"""The encoder of a segmentation that starts from published weights and names no network."""
+
 _Recipe = TypeVar("_Recipe", Recipe, ClassifierRecipe)
 
 

@@ -32,6 +32,7 @@ from headstart.tasks.interface import LabelledTask
 from headstart.tasks.lookup import find_task
 from headstart.tasks.pretext import colour_warnings, pictures_of
 from headstart.training.listener import SILENT, Listener, ignore
+from headstart.verbs.default_network import network_of_study
 from headstart.verbs.machine import Jobs, on_this_machine
 
 
@@ -232,8 +233,18 @@ def study(
     if before is not None:
         options = options_as_begun(options, before)
     config = _resolved(options, data, problem, dataset, before)
+    proposes = before is None and wants_proposal(options)
+    told, fitting_size = tell or ignore, functools.partial(problem.fitting_size, dataset)
+    elsewhere = None if on == "local" else Jobs(asks_for_gpu(asked), told)
+    config = on_this_machine(config, options, before, fitting_size, elsewhere)
     findings = problem.warnings(dataset)
-    sizes, proposes = problem.sizes(dataset), before is None and wants_proposal(options)
+    if before is None and (encoder := network_of_study(options, config, proposes)) is not None:
+        options, network = encoder
+        config = _resolved(options, data, problem, dataset, before)
+        again = None if elsewhere is None else replace(elsewhere, tell=ignore)
+        config = on_this_machine(config, options, before, fitting_size, again)
+        findings += (network,)
+    sizes = problem.sizes(dataset)
     if config.folds is None and not proposes and config.score == "test" and sizes.pictures["test"]:
         tested = problem.groups(dataset, "test")
         labelled = problem.groups(problem.pooled(dataset), LABELLED_SPLIT)
@@ -245,10 +256,6 @@ def study(
         if listener is not None:
             listener.finding(finding)
 
-    fitting_size = functools.partial(problem.fitting_size, dataset)
-    told = tell or ignore
-    elsewhere = None if on == "local" else Jobs(asks_for_gpu(asked), told)
-    config = on_this_machine(config, options, before, fitting_size, elsewhere)
     here = elsewhere is None or config.device == "cpu" or has_cuda()
     if proposes and not here:
         message = "a study for some hours is chosen by timing steps, and this machine has no GPU"

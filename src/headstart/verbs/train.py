@@ -22,6 +22,7 @@ from headstart.studies.pace import RunPace, pace_of_run
 from headstart.tasks.lookup import find_task
 from headstart.tasks.pretext import colour_warnings, pictures_of
 from headstart.training.listener import SILENT, Listener, ignore
+from headstart.verbs.default_network import network_of_run
 from headstart.verbs.machine import on_this_machine
 
 _FILES = ("curves.png", "predictions.png", "confusion.png", "README.md", "scores.json")
@@ -177,7 +178,14 @@ def train(
     problem, open_data = find_task(data, options.task or recorded)
     chosen = run_config(options, data, before, problem.name)
     dataset = open_data()
+    fitting_size = functools.partial(problem.fitting_size, dataset)
+    chosen = on_this_machine(chosen, options, before, fitting_size)
     findings = problem.warnings(dataset)
+    if (encoder := network_of_run(options, chosen, before)) is not None:
+        options, network = encoder
+        chosen = run_config(options, data, before, problem.name)
+        chosen = on_this_machine(chosen, options, before, fitting_size)
+        findings += (network,)
     if chosen.pretext is not None:
         findings += colour_warnings(pictures_of(dataset), [chosen.start])
     for finding in (*problem.reading(dataset), *findings):
@@ -188,8 +196,6 @@ def train(
     from headstart.runs.folder import fresh_folder
     from headstart.runs.run import train as train_run
 
-    fitting_size = functools.partial(problem.fitting_size, dataset)
-    chosen = on_this_machine(chosen, options, before, fitting_size)
     if chosen.fold is not None:
         chosen = in_fold(chosen, dataset, chosen.fold)
         refuse_seen_starts(chosen, (chosen.start,), problem, dataset)
