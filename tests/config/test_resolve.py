@@ -223,7 +223,7 @@ def test_all_that_is_wrong_with_a_pretext_is_said_at_once(drawn: Path) -> None:
     ("options", "fact"),
     [
         (TrainOptions(tune="head"), "segmentation"),
-        (TrainOptions(start="imagenet"), "unet"),
+        (TrainOptions(model="unet", start="imagenet"), "unet"),
         (TrainOptions(start="chroma", pretext_epochs=0), "pretext: recipe.epochs"),
     ],
 )

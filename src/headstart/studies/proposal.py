@@ -5,7 +5,7 @@ docs/decisions/0037-hours.md says why each rule is what it is.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from headstart.data.checks.small_test import ENOUGH
@@ -24,14 +24,16 @@ FOLDS = 5
 _MORE_SEEDS = (10, 20)
 _SMALLEST_SIDE, _SMALL_WIDTH = 64, 16
 _FEWEST_STEPS = 1 / 3  # of the recipe's
-# Mean squares of seeds, frames and the rest of the committed studies on hw6, five seeds on 50
-# frames: docs/results/hw6/study and docs/results/encoder/study, each start against scratch.
-_ON_HW6 = (
+# Mean squares of seeds, frames and the rest in committed studies, each start against scratch: of
+# docs/results/hw6/study and docs/results/encoder/study, five seeds on 50 frames, and of
+# docs/results/few-labels/membrane-hour, five seeds on 30 frames by folds.
+_SURGICAL = (
     (0.0278, 0.0203, 0.0289), (0.1200, 0.0228, 0.0243), (0.1040, 0.0256, 0.0846),
     (0.2633, 0.0273, 0.0774), (0.0386, 0.0180, 0.0341), (0.2346, 0.0269, 0.0594),
     (0.1153, 0.0623, 0.0263), (0.0508, 0.0210, 0.0254), (0.0155, 0.0292, 0.0144),
     (0.0096, 0.0096, 0.0113),
 )  # fmt: skip
+_CELLS = ((0.000005, 0.000004, 0.000003),)
 
 
 @dataclass(frozen=True)
@@ -215,7 +217,7 @@ def could_show(facts: Facts, design: Design) -> str:
     """Return the smallest difference that a study could show, in a sentence.
 
     What seeds and frames of these data differ by is known when five seeds are finished. Before that
-    the committed studies on hw6 give an idea, where the score is the same.
+    committed studies on two kinds of pictures give an idea, where the score is the same.
     """
     what = "smallest difference that this study could show"
     known = "--dry-run estimates it after five finished seeds"
@@ -223,16 +225,20 @@ def could_show(facts: Facts, design: Design) -> str:
         return f"{what}: {known}"
     units = facts.tested if design.folds is None else facts.labelled
     level = 1 - 0.05 / ((len(design.starts) - 1) * facts.comparisons)
-    likely = [
-        power.smallest_difference(
-            Estimate(0.0, 0.0, None, MIN_SEEDS, 50, squares, None), level, design.seeds, units
-        )
-        for squares in _ON_HW6
-    ]
-    sizes = [size for size in likely if size is not None]
+
+    def likely(committed: Sequence[tuple[float, float, float]], frames: int) -> list[float]:
+        estimates = [
+            Estimate(0.0, 0.0, None, MIN_SEEDS, frames, squares, None) for squares in committed
+        ]
+        sizes = [power.smallest_difference(e, level, design.seeds, units) for e in estimates]
+        return [size for size in sizes if size is not None]
+
+    surgical, cells = likely(_SURGICAL, 50), likely(_CELLS, 30)
     return (
-        f"{what}: {min(sizes):.2f} to {max(sizes):.2f} in dice, if {units} frames vary as in "
-        f"headstart's studies on surgical frames (docs/results/hw6); for these data, {known}"
+        f"{what}: {min(surgical):.2f} to {max(surgical):.2f} in dice, if {units} frames vary as "
+        f"surgical ones in headstart's studies (docs/results/hw6), and {min(cells):.1g} if they "
+        f"vary as cells under the electron microscope (docs/results/few-labels/membrane-hour); "
+        f"for these data, {known}"
     )
 
 

@@ -233,28 +233,32 @@ def study(
     if before is not None:
         options = options_as_begun(options, before)
     config = _resolved(options, data, problem, dataset, before)
-    proposes = before is None and wants_proposal(options)
-    told, fitting_size = tell or ignore, functools.partial(problem.fitting_size, dataset)
+    told, hear = tell or ignore, listener.finding if listener is not None else ignore
+    findings = problem.warnings(dataset)
+    for finding in (*problem.reading(dataset), *findings):
+        hear(finding)
+
+    fitting_size = functools.partial(problem.fitting_size, dataset)
     elsewhere = None if on == "local" else Jobs(asks_for_gpu(asked), told)
     config = on_this_machine(config, options, before, fitting_size, elsewhere)
-    findings = problem.warnings(dataset)
+    proposes, more = before is None and wants_proposal(options), list[Finding]()
     if before is None and (encoder := network_of_study(options, config, proposes)) is not None:
         options, network = encoder
         config = _resolved(options, data, problem, dataset, before)
         again = None if elsewhere is None else replace(elsewhere, tell=ignore)
         config = on_this_machine(config, options, before, fitting_size, again)
-        findings += (network,)
+        more.append(network)
     sizes = problem.sizes(dataset)
     if config.folds is None and not proposes and config.score == "test" and sizes.pictures["test"]:
         tested = problem.groups(dataset, "test")
         labelled = problem.groups(problem.pooled(dataset), LABELLED_SPLIT)
-        findings += tuple(small_test_split(tested, labelled, problem.measures.units))
+        more += small_test_split(tested, labelled, problem.measures.units)
     compared = {parted(start)[0] for start in config.starts}
     if not proposes and compared.intersection(PRETEXT_NAMES):
-        findings += colour_warnings(pictures_of(dataset), sorted(compared))
-    for finding in (*problem.reading(dataset), *findings):
-        if listener is not None:
-            listener.finding(finding)
+        more += colour_warnings(pictures_of(dataset), sorted(compared))
+    for finding in more:
+        hear(finding)
+    findings += tuple(more)
 
     here = elsewhere is None or config.device == "cpu" or has_cuda()
     if proposes and not here:
@@ -266,15 +270,15 @@ def study(
     backend = Backend(on, tuple(devices), asked, ray)
     proposal, measured = None, Measured()
     if proposes:
-        (tell or ignore)(f"Choosing a study for --hours {hours or NIGHT:g}: timing a few steps")
+        told(f"Choosing a study for --hours {hours or NIGHT:g}: timing a few steps")
         chosen = options.jobs if shares_nothing_yet else 1
         options, proposal, measured = proposed(options, config, dataset, hours or NIGHT, chosen)
         config = _resolved(options, data, problem, dataset, before)
         config = on_this_machine(config, options, before, fitting_size, elsewhere)
         for line in proposal.lines:
-            (tell or ignore)(line)
+            told(line)
     elif hours is not None:
-        (tell or ignore)(f"--hours {hours:g}: the study has begun and keeps what was chosen")
+        told(f"--hours {hours:g}: the study has begun and keeps what was chosen")
     if dry_run:
         from headstart.studies.backends import slurm_of
 

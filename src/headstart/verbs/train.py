@@ -178,19 +178,21 @@ def train(
     problem, open_data = find_task(data, options.task or recorded)
     chosen = run_config(options, data, before, problem.name)
     dataset = open_data()
+    findings = problem.warnings(dataset)
+    if chosen.pretext is not None:
+        findings += colour_warnings(pictures_of(dataset), [chosen.start])
+    hear = listener.finding if listener is not None else ignore
+    for finding in (*problem.reading(dataset), *findings):
+        hear(finding)
+
     fitting_size = functools.partial(problem.fitting_size, dataset)
     chosen = on_this_machine(chosen, options, before, fitting_size)
-    findings = problem.warnings(dataset)
     if (encoder := network_of_run(options, chosen, before)) is not None:
         options, network = encoder
         chosen = run_config(options, data, before, problem.name)
         chosen = on_this_machine(chosen, options, before, fitting_size)
         findings += (network,)
-    if chosen.pretext is not None:
-        findings += colour_warnings(pictures_of(dataset), [chosen.start])
-    for finding in (*problem.reading(dataset), *findings):
-        if listener is not None:
-            listener.finding(finding)
+        hear(network)
 
     from headstart.runs.cross_validation import cross_validate, in_fold
     from headstart.runs.folder import fresh_folder
