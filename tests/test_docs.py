@@ -51,7 +51,8 @@ shell = _shell()
 MARK = re.compile(r"needs: (?:hw6|drive|membrane|gpu|network|slurm|ray)|executed by: (\S+)")
 
 # Commands run as written, with every option, on drawn data; only these values are smaller. Names of
-# weights that would have to be downloaded are replaced by files with the same tensors.
+# weights that would have to be downloaded are replaced by files with the same tensors; those of the
+# extra `weights` are there.
 SMALLER = {
     "--size": {"128x160": "16x24", "64x80": "16x24", "96x128": "48x64", "128": "32"},
     "--width": {"16": "2"},
@@ -61,9 +62,6 @@ SMALLER = {
     "--start": {"imagenet": "../weights/squeezenet1_0.safetensors"},
     "--starts": {
         "scratch,imagenet": "scratch,../weights/squeezenet1_0.safetensors",
-        "scratch,colorization,imagenet": (
-            "scratch,colorization,../weights/squeezenet1_0.safetensors"
-        ),
     },
 }
 # Added to a command: as little training as possible, on one thread.

@@ -21,7 +21,7 @@ AS_TINY: dict[str, Any] = {"size": 64, "width": 2, "threads": 1, "device": "cpu"
 
 @pytest.fixture(params=[True, False], ids=["at hand", "not at hand"])
 def at_hand(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
-    monkeypatch.setattr(default_network, "_at_hand", lambda: request.param)
+    monkeypatch.setattr(default_network, "encoder_at_hand", lambda: request.param)
     return bool(request.param)
 
 
@@ -78,11 +78,11 @@ def test_a_begun_folder_keeps_its_network(
     assert (first.config.model, first.config.start) == (ENCODER, "imagenet")
     assert "default-network" in {finding.code for finding in listener.warnings}
     old = shutil.copytree(out, tmp_path / "old")
-    monkeypatch.setattr(default_network, "_at_hand", lambda: False)
+    monkeypatch.setattr(default_network, "encoder_at_hand", lambda: False)
     assert headstart.train(drawn, out=out, **options).scores == first.scores
     with pytest.raises(UsageError, match="model"):
         headstart.train(drawn, out=old, **options, model="unet")
     scratch = headstart.train(drawn, out=tmp_path / "U", **options)
-    monkeypatch.setattr(default_network, "_at_hand", lambda: True)
+    monkeypatch.setattr(default_network, "encoder_at_hand", lambda: True)
     again = headstart.train(drawn, out=tmp_path / "U", **options)
     assert again.config.model == "unet" and again.scores == scratch.scores

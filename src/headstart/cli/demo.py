@@ -13,7 +13,7 @@ def demo(
     out: Path = typer.Option(Path("demo"), help="Where everything is written."),
     json: bool = typer.Option(False, "--json", help="Print study.json as one JSON object."),
 ) -> None:
-    """Draw a small dataset and compare two starts on it.
+    """Draw a small dataset and compare starts on it: scratch, colorization, ImageNet.
 
     Writes masks and a report, too. Takes a few minutes on two CPU cores. The scenes are drawn by a
     program: they show that the machinery works, and say nothing about real pictures.

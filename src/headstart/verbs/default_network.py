@@ -35,7 +35,7 @@ def network_of_run(
         return None
     if not _open(options, options.recipe, config):
         return None
-    at_hand = (before.model, before.start) == (ENCODER, IMAGENET) if before else _at_hand()
+    at_hand = (before.model, before.start) == (ENCODER, IMAGENET) if before else encoder_at_hand()
     changed = replace(options, model=ENCODER, start=IMAGENET)
     return (changed, _line("--model unet trains the U-Net from scratch")) if at_hand else None
 
@@ -50,7 +50,7 @@ def network_of_study(
     given = (options.starts, options.pretext_recipe, options.pretext_epochs, options.pretext_steps)
     if given != (None, None, None, None) or options.drop_leaks:
         return None
-    if not _open(options, options.recipe, config) or not _at_hand():
+    if not _open(options, options.recipe, config) or not encoder_at_hand():
         return None
     starts = None if proposes else f"{SCRATCH},{IMAGENET}"
     line = _line("--model unet compares starts of the U-Net, and so does --starts without imagenet")
@@ -64,7 +64,8 @@ def _open(options: Options, recipe: RecipeOption | None, config: RunConfig | Stu
     return recipe in (None, "default") and min(config.size) >= _SMALLEST_SIDE
 
 
-def _at_hand() -> bool:
+def encoder_at_hand() -> bool:
+    """Return whether the encoder and its published weights are on this machine."""
     if importlib.util.find_spec("timm") is None:
         return False
     from headstart.models.published import at_hand  # loads torch
