@@ -47,7 +47,7 @@ train_seeds() { # recipe
     runs+=("$out/runs/$stage-$seed")
     [[ -e ${runs[-1]}/scores.json ]] && continue
     # The thread count is part of a run's settings, so it must not follow the machine.
-    limited "$python" -m headstart train "$data" --recipe "$1" --size 256x320 --width 32 \
+    limited "$python" -m headstart train "$data" --model unet --recipe "$1" --size 256x320 --width 32 \
       --seed "$seed" --device cuda --threads 4 --out "${runs[-1]}"
   done
   limited "$python" benchmarks/collect.py "$out/$stage.json" "${runs[@]}"

@@ -32,7 +32,7 @@ from headstart.runs.records import environment
 from headstart.system.disk import write_json
 
 SOURCE = Path(__file__).resolve().parents[1] / "src"
-TINY = ("--size", "64x80", "--width", "8", "--threads", "1", "--device", "cpu")
+TINY = ("--model", "unet", "--size", "64x80", "--width", "8", "--threads", "1", "--device", "cpu")
 ROOM = {"memory_mb": 10.0, "files": 0.5, "threads": 0.5, "shm": 0.5}
 EVERY = 10.0  # seconds
 KEPT = ("train", "memory_mb")  # grows with the epochs
