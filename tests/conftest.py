@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import multiprocessing
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -118,9 +119,15 @@ def _leave_figures_blank() -> None:
     To draw them takes longer than a tiny training.
     """
     png, pdf = figure_files.png, figure_files.pdf
-    for module, name, _ in _FIGURES:
-        blank = functools.cache(lambda draw=pdf if name == "pdf" else png: draw(Figure((1, 1))))
-        setattr(module, name, lambda *_, blank=blank: blank())
+    blank = functools.cache(lambda save: save(Figure((1, 1))))
+    for module, name, draw in _FIGURES:
+        save, parameters = pdf if name == "pdf" else png, inspect.signature(draw)
+
+        def leave_blank(*given: object, save=save, parameters=parameters) -> bytes:
+            parameters.bind(*given)  # as the figure would be drawn
+            return blank(save)
+
+        setattr(module, name, leave_blank)
 
 
 _leave_figures_blank()

@@ -68,6 +68,19 @@ def test_curves_of_any_length(epochs, best, dice):
         assert (np.abs(pixels.astype(int) - ink).max(-1) < 12).sum() > 20
 
 
+@pytest.mark.parametrize("classes", [1, 3, 25])
+def test_a_confusion_matrix_is_dark_where_pictures_are(classes):
+    names = [f"class {k}" for k in range(classes)]
+    right = np.diag(np.full(classes, 7))
+    wrong = np.roll(right, 1, axis=1)
+    blue = [
+        (opened(curves.confusion(matrix, names, "title")) @ np.ones(3) < 200)
+        for matrix in (right, wrong, 0 * right)
+    ]
+    assert blue[0].sum() > 2 * blue[2].sum()
+    assert classes == 1 or (blue[0] != blue[1]).any()
+
+
 def test_epochs_are_whole_numbers_and_nothing_lies_on_the_axes(monkeypatch):
     drawn = []
 

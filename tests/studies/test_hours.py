@@ -18,7 +18,7 @@ from headstart.data.layouts.recognise import open_dataset
 from headstart.errors import UsageError
 from headstart.models import published
 from headstart.studies import step_time
-from headstart.studies.hours import _starts, wants_proposal
+from headstart.studies.hours import starts_for, wants_proposal
 from tests.cli.command import headstart as command
 from tests.config.test_resolve import study_config
 from tests.conftest import forked_workers
@@ -120,13 +120,15 @@ def test_published_weights_are_compared_where_they_are_at_hand(
     dataset = open_dataset(drawn)
     config = study_config(StudyOptions(model="squeezenet1_0"), tmp_path, "segmentation", 30)
     at_hand = published.published("squeezenet1_0")
-    for exists, starts in ((False, ("scratch", "colorization")), (True, ("scratch", "imagenet"))):
+    assert dataset.unlabelled["train"], "from which a pretext can learn"
+    two = ("scratch", "colorization")
+    for exists, starts in ((False, two), (True, (*two, "imagenet"))):
         path = tmp_path / "weights.pth"
         if exists:
             path.touch()
         here = published.Published(at_hand.url, path, at_hand.hash_prefix)
         monkeypatch.setattr(published, "published", lambda _, here=here: here)
-        assert _starts(config, dataset)[0] == starts
+        assert starts_for(config.model, config.task, dataset)[0] == starts
 
 
 def test_grey_pictures_are_not_compared_with_colorization(

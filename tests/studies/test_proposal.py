@@ -119,5 +119,5 @@ def test_the_numbers_are_those_of_the_committed_studies() -> None:
 
     With 30 frames, as the interval of the study of membrane was: 0.0005 to each side.
     """
-    assert "0.02 to 0.12 in dice, if 50 frames vary" in could_show(FACTS, DESIGN)
-    assert "and 0.0007 if they vary as cells" in could_show(replace(FACTS, tested=30), DESIGN)
+    assert "0.02 to 0.12 in dice, if its 50 frames differ" in could_show(FACTS, DESIGN)
+    assert "and 0.0007 if they differ as electron" in could_show(replace(FACTS, tested=30), DESIGN)

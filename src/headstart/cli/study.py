@@ -24,14 +24,16 @@ def study(
         help="unet, one of torchvision's classifiers (vgg16, resnet18, squeezenet1_0, ...), or one "
         "of timm's (timm/NAME); for segmentation, one with feature maps at three "
         "scales, which becomes the encoder. "
-        "[default: unet; classification: resnet18]",
+        "[default: that of a run that is the start, else timm/tf_efficientnet_lite0 where its "
+        "ImageNet weights are installed, else unet; classification: resnet18]",
     ),
     starts: str | None = typer.Option(
         None,
         help="Comma-separated: scratch, imagenet, folders of runs, files of weights; for "
         "segmentation also colorization, chroma, masked-denoising, masked-colorization (pretexts) "
         "and scratch-longer, their control. "
-        "[default: scratch,colorization; classification: scratch,imagenet]",
+        "[default: scratch, a pretext if there are pictures without labels, and imagenet where its "
+        "weights are installed; else scratch,colorization; classification: scratch,imagenet]",
     ),
     methods: str | None = typer.Option(
         None,

@@ -22,13 +22,15 @@ def train(
         help="unet, one of torchvision's classifiers (vgg16, resnet18, squeezenet1_0, ...), or one "
         "of timm's (timm/NAME); for segmentation, one with feature maps at three "
         "scales, which becomes the encoder. "
-        "[default: unet; classification: resnet18]",
+        "[default: that of a run that is the start, else timm/tf_efficientnet_lite0 where its "
+        "ImageNet weights are installed, else unet; classification: resnet18]",
     ),
     start: str | None = typer.Option(
         None,
         help="Where the initial weights come from: scratch, imagenet (the classifier's published "
         "weights), a run's folder, a file of weights, or, for segmentation, a pretext: "
-        "colorization, chroma, masked-denoising or masked-colorization. [default: scratch]",
+        "colorization, chroma, masked-denoising or masked-colorization. [default: scratch; "
+        "segmentation: imagenet where the default network's weights are installed]",
     ),
     tune: str | None = typer.Option(
         None,

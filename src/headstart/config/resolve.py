@@ -49,7 +49,7 @@ from headstart.config.records import (
     make_run_config,
     make_study_config,
 )
-from headstart.config.start_files import weights_file
+from headstart.config.start_files import network_of_start, weights_file
 from headstart.config.task_settings import ENCODER, SEGMENTATION, TASKS, UNET, TaskSettings
 from headstart.data.framing import Framing
 from headstart.data.task import TaskName, task_of
@@ -86,14 +86,15 @@ def run_config(
     begun_from = before.start if before and file is None else None
     task = options.task or (file.task if file else of_data or task_of(Path(data)))
     settings = TASKS[task]
-    model = _model(options, file or settings, options.start)
+    start = options.start or (file.start if file else SCRATCH)
+    model = before.model if before and start == begun_from else None
+    model = options.model or model or _model(options, file or settings, [start])
     shared = _shared(options, model, file or settings, before, available_threads(), problems)
     if options.config is not None and file is not None and options.recipe is None:
         problems.note(refuse_other_recipe, options.config, file.model, shared.model, settings)
     problems.note(refuse_minutes, options)
     recipe = run_recipe(options, file, before, settings, shared.model, problems)
     labels, frames = problems.value_of(_labels, (None, None), options.labels, file)
-    start = options.start or (file.start if file else SCRATCH)
     of_file = file.pretext if file and file.start == start else None
     pretext_recipe = None
     if start in PRETEXT_NAMES and settings.pretexts:
@@ -176,7 +177,7 @@ def study_config(
     settings = TASKS[task]
     threads = max(1, available_threads() // options.jobs)
     starts = problems.value_of(listed, None, options.starts or settings.starts)
-    model = _model(options, settings, *(parted(start)[0] for start in starts or ()))
+    model = _model(options, settings, [parted(start)[0] for start in starts or ()])
     shared = _shared(options, model, settings, before, threads, problems)
     recipe = run_recipe(options, None, before, settings, shared.model, problems)
     # Without pretexts the model says nothing about their recipe.
@@ -287,12 +288,23 @@ class _Shared:
     device: DeviceName
 
 
-def _model(options: Options, defaults: RunConfig | TaskSettings[Any], *starts: str | None) -> str:
-    """Return the network: of the options, else one with published weights if these are a start."""
-    new = options.model is None and isinstance(defaults, TaskSettings)
-    if new and defaults.model == UNET and IMAGENET in starts:
-        return ENCODER
-    return _option_or(options.model, defaults.model)
+def _model(
+    options: TrainOptions | StudyOptions,
+    defaults: RunConfig | TaskSettings[Any],
+    starts: Sequence[str],
+) -> str:
+    """Return the network: of the options, else of a run that is a start, else the default.
+
+    With published weights as a start, the default of a segmentation is a network that has some.
+    """
+    if options.model is not None:
+        return options.model
+    if not isinstance(defaults, TaskSettings) or defaults.model != UNET:
+        return defaults.model
+    of_runs = (network_of_start(start) for start in starts)
+    if (model := next((model for model in of_runs if model is not None), None)) is not None:
+        return model
+    return ENCODER if IMAGENET in starts and options.recipe in (None, "default") else UNET
 
 
 def _shared(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from headstart.config.files import read_config
 from headstart.config.records import IMAGENET, PRETEXT_NAMES, SCRATCH
-from headstart.errors import Finding, UsageError
+from headstart.errors import DataError, Finding, UsageError
 
 
 def weights_file(start: str) -> Path:
@@ -26,3 +27,16 @@ def weights_file(start: str) -> Path:
     known = ", ".join((SCRATCH, *PRETEXT_NAMES, IMAGENET))
     message = f"there is no start {start}; expected {known}, a run's folder or a file of weights"
     raise UsageError(Finding("unknown-start", "error", message))
+
+
+def network_of_start(start: str) -> str | None:
+    """Return the network of a start that is the folder of a segmentation or pretext, else None.
+
+    A folder that cannot be read has none: [`weights_file`][] and whoever reads it say why.
+    """
+    path = Path(start) / "config.json"
+    try:
+        config = read_config(path) if path.is_file() else None
+    except DataError:
+        return None
+    return None if config is None or config.task == "classification" else config.model

@@ -22,6 +22,8 @@ TIMM = "timm/"
 
 ENCODER = "timm/tf_efficientnet_lite0"
 """The encoder of a segmentation that starts from published weights and names no network."""
+ENCODER_SIDE = 64
+"""The shortest side of pictures for it: below, its coarsest features are a single pixel."""
 
 _Recipe = TypeVar("_Recipe", Recipe, ClassifierRecipe)
 

@@ -42,7 +42,7 @@ def study_command(config: StudyConfig, name: str, files_in: str) -> Command:
     >>> from headstart.config.records import make_study_config
     >>> config = make_study_config(data="my data", starts=["scratch"], labels=[30], seeds=[1, 2])
     >>> print(study_command(config, "S", "S/report")[0])
-    headstart study 'my data' --starts scratch --labels 30 --seeds 2 --recipe default \
+    headstart study 'my data' --model unet --starts scratch --labels 30 --seeds 2 --recipe default \
 --pretext-recipe default --size 256x320 --width 32 --squeeze --device cpu --threads 1 \
 --precision float32 --out S
     """
@@ -115,9 +115,8 @@ def _command(
 
 
 def _network(config: RunConfig | StudyConfig | PretextConfig) -> list[str]:
-    """Return the options for task and network, where they are not the defaults."""
-    model = [] if config.model == UNET else ["--model", config.model]
-    return [*task_named(config.task).measures.options, *model]
+    """Return the options for task, where it is not the default, and network."""
+    return [*task_named(config.task).measures.options, "--model", config.model]
 
 
 def _seeds(seeds: tuple[int, ...]) -> str:

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from headstart.config.records import SCRATCH, PretextConfig, RunConfig
-from headstart.config.task_settings import UNET
 from headstart.errors import printable
 from headstart.records.calibration import Calibration, read_calibration
 from headstart.records.run_records import (
@@ -131,7 +130,6 @@ def cross_validation_card(
 def _pretext_card(config: PretextConfig, scores: Mapping[str, Any]) -> str:
     """Return the README of a pretext run."""
     height, width = config.size
-    network = "" if config.model == UNET else f" --model {config.model}"
     blocks = [
         f"# {config.model}, pretext `{config.pretext}`, {printable(config.recipe.name)} recipe",
         f"Trained at {height}x{width} (height x width) on pictures without labels, seed "
@@ -140,7 +138,7 @@ def _pretext_card(config: PretextConfig, scores: Mapping[str, Any]) -> str:
         f"Loss on {scores['pictures']} validation pictures: {scores['loss']:.5f}. Loss of the "
         f"trivial answer: {scores['trivial']['loss']:.5f}.",
         "To start another training from these weights: `headstart train DATA --start THIS_FOLDER"
-        f"{network} --width {config.width}`.",
+        f" --width {config.width}`.",
         "![training and validation loss](curves.png)",
         "![input, restoration, original](restorations.png)",
     ]

@@ -16,6 +16,7 @@ from headstart.config.records import (
 )
 from headstart.config.task_settings import TASKS, UNET
 from headstart.data.layouts.dataset import LABELLED
+from headstart.data.task import TaskName
 from headstart.errors import UsageError
 from headstart.studies.costs import Cost, cost_of_study
 from headstart.studies.pace import Pace, pace_of, pace_of_pretext
@@ -116,7 +117,7 @@ def _facts(options: StudyOptions, config: StudyConfig, dataset: Any) -> Facts:
     given = _given(options)
     starts, why = config.starts, ""
     if "starts" not in given:
-        starts, why = _starts(config, dataset)
+        starts, why = starts_for(config.model, config.task, dataset)
     sizes = task.sizes(dataset).pictures
     labelled, units = _units(task, task.pooled(dataset), LABELLED)
     tested = _units(task, dataset, config.score)[0] if sizes[config.score] else 0
@@ -138,24 +139,34 @@ def _facts(options: StudyOptions, config: StudyConfig, dataset: Any) -> Facts:
         foldable=_foldable(options, config, task, dataset),
         comparisons=len(config.labels) * len(config.tunes),
         on_frames=task.score.name == "dice" and units == "frames",
+        encoder=TASKS[config.task].unet and config.model != UNET,
     )
 
 
-def _starts(config: StudyConfig, dataset: Any) -> tuple[tuple[str, ...], str]:
-    """Return the starts worth comparing, and why; nothing is downloaded."""
-    settings = TASKS[config.task]
+def starts_for(model: str, task: TaskName, dataset: Any) -> tuple[tuple[str, ...], str]:
+    """Return the starts of a network worth comparing, and why; nothing is downloaded.
+
+    Args:
+        model: the network.
+        task: of the runs.
+        dataset: result of the task's ``open``.
+    """
+    settings = TASKS[task]
     with_pretext, why = settings.starts, "colorization has scored highest so far"
     if settings.pretexts and colour_warnings(pictures_of(dataset), settings.starts):
         with_pretext, why = (SCRATCH, OF_GREY), f"only {OF_GREY} needs no colour"
-    if config.model == UNET:
+    if model == UNET:
         return with_pretext, f"of the pretexts, {why}"
     from headstart.models.published import at_hand
 
-    if at_hand(config.model):
-        return (SCRATCH, IMAGENET), f"published weights of {config.model} are at hand"
-    if settings.pretexts:
-        return with_pretext, f"published weights of {config.model} are not at hand"
-    return settings.starts, f"published weights of {config.model} will be downloaded"
+    if not at_hand(model):
+        if settings.pretexts:
+            return with_pretext, f"published weights of {model} are not at hand"
+        return settings.starts, f"published weights of {model} will be downloaded"
+    here = f"published weights of {model} are at hand"
+    if settings.pretexts and any(dataset.unlabelled.values()):
+        return (*with_pretext, IMAGENET), f"{here}; of the pretexts, {why}"
+    return (SCRATCH, IMAGENET), here
 
 
 def _units(task: LabelledTask, dataset: Any, split: str) -> tuple[int, str]:

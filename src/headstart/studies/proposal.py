@@ -5,11 +5,14 @@ docs/decisions/0037-hours.md says why each rule is what it is.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from headstart.config.task_settings import ENCODER_SIDE
 from headstart.data.checks.small_test import ENOUGH
 from headstart.data.training_size import half_the_pixels
+from headstart.scores.pooled import MIN_FRAMES
 from headstart.studies import power
 from headstart.studies.costs import Cost
 from headstart.studies.statistics import MIN_SEEDS, Estimate
@@ -72,6 +75,7 @@ class Facts:
         comparisons: number of comparisons for each start beside the first: label budgets, tunings.
         on_frames: whether the score is ``dice`` over single frames, as on hw6.
         chosen_jobs: runs at a time that were chosen; 1: none were.
+        encoder: whether the network has an encoder, which needs pictures of some size.
     """
 
     design: Design
@@ -84,6 +88,7 @@ class Facts:
     comparisons: int = 1
     on_frames: bool = False
     chosen_jobs: int = 1
+    encoder: bool = False
 
 
 @dataclass(frozen=True)
@@ -119,7 +124,7 @@ def propose(facts: Facts, hours: float, cost: Callable[[Design], Cost]) -> Propo
     if "folds" not in given and facts.tested < ENOUGH and facts.foldable:
         first = replace(first, folds=FOLDS)
     design = first
-    while cost(design).seconds > limit and (cheaper := _cheaper(design, given)) is not None:
+    while cost(design).seconds > limit and (cheaper := _cheaper(design, facts)) is not None:
         design = cheaper
     if cost(design).seconds > limit and "steps" not in given:
         design = replace(design, steps=_steps_that_fit(design, limit, cost))
@@ -136,11 +141,14 @@ def propose(facts: Facts, hours: float, cost: Callable[[Design], Cost]) -> Propo
     return Proposal(design, hours, takes.seconds, lines)
 
 
-def _cheaper(design: Design, given: frozenset[str]) -> Design | None:
+def _cheaper(design: Design, facts: Facts) -> Design | None:
     """Return a design of smaller pictures, else of a smaller network; None: there is none."""
-    size = half_the_pixels(design.size)
+    size, given = half_the_pixels(design.size), facts.given
     smaller = size[0] * size[1] < design.size[0] * design.size[1]
-    if "size" not in given and smaller and max(size) >= _SMALLEST_SIDE:
+    large_enough = max(size) >= _SMALLEST_SIDE
+    if facts.encoder:
+        large_enough = min(size) >= ENCODER_SIDE
+    if "size" not in given and smaller and large_enough:
         return replace(design, size=size)
     if "width" not in given and design.width is not None and design.width > _SMALL_WIDTH:
         return replace(design, width=_SMALL_WIDTH)
@@ -221,25 +229,35 @@ def could_show(facts: Facts, design: Design) -> str:
     """
     what = "smallest difference that this study could show"
     known = "--dry-run estimates it after five finished seeds"
-    if not facts.on_frames or len(design.starts) < 2 or design.seeds < MIN_SEEDS:
-        return f"{what}: {known}"
     units = facts.tested if design.folds is None else facts.labelled
+    few = design.seeds < MIN_SEEDS or units < MIN_FRAMES
+    if not facts.on_frames or len(design.starts) < 2 or few:
+        return f"{what}: {known}"
     level = 1 - 0.05 / ((len(design.starts) - 1) * facts.comparisons)
 
-    def likely(committed: Sequence[tuple[float, float, float]], frames: int) -> list[float]:
+    def likely(committed: Sequence[tuple[float, float, float]], frames: int) -> list[str]:
         estimates = [
             Estimate(0.0, 0.0, None, MIN_SEEDS, frames, squares, None) for squares in committed
         ]
         sizes = [power.smallest_difference(e, level, design.seeds, units) for e in estimates]
-        return [size for size in sizes if size is not None]
+        known = [size for size in sizes if size is not None]
+        return [_plain(size) for size in sorted({min(known), max(known)})]
 
     surgical, cells = likely(_SURGICAL, 50), likely(_CELLS, 30)
     return (
-        f"{what}: {min(surgical):.2f} to {max(surgical):.2f} in dice, if {units} frames vary as "
-        f"surgical ones in headstart's studies (docs/results/hw6), and {min(cells):.1g} if they "
-        f"vary as cells under the electron microscope (docs/results/few-labels/membrane-hour); "
-        f"for these data, {known}"
+        f"{what}: {' to '.join(surgical)} in dice, if its {units} frames differ as surgical ones "
+        f"do, and {cells[0]} if they differ as electron micrographs do; for these data, {known}"
     )
+
+
+def _plain(size: float) -> str:
+    """Return a difference with two digits after the point, or one that is not 0.
+
+    >>> _plain(0.1234), _plain(0.00072), _plain(0.0000004)
+    ('0.12', '0.0007', '0.0000004')
+    """
+    digits = 2 if size >= 0.01 else 1 - math.floor(math.log10(size)) - 1
+    return f"{size:.{digits}f}"
 
 
 def _hours(hours: float) -> str:

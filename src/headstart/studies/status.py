@@ -76,9 +76,9 @@ class StudyStatus:
         runs: how many runs it has.
         done: how many are finished.
         seconds: what finished and running ones have taken so far, together.
-        seconds_left: what the rest takes, as many units at a time as now. Runs and pretexts each
-            have a pace of their own, the other's while no step of theirs is known; None where
-            nothing tells it.
+        seconds_left: what the rest takes, as many units at a time as now. Runs and pretexts are
+            timed separately; until one kind has taken a step, the other's pace is used. None until
+            either has.
         units: its runs and pretexts. Studies of older versions do not tell their pretexts.
     """
 

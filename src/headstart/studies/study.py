@@ -168,12 +168,8 @@ def _line(planned: Plan, out: Path, cell: Cell, ledger: Ledger, total: int) -> s
 
 
 def _time_left(out: Path) -> str:
-    status = study_status(out, starting=1)  # in the place of the run that has just ended
-    at_work, left = len(status.in_state("running")), status.seconds_left
-    if not left:
-        return ""
-    running = f"{at_work} running, " if at_work > 1 else ""
-    return f"; {running}about {lasting(left)} left"
+    left = study_status(out, starting=1).seconds_left  # in the place of the run that just ended
+    return f"; about {lasting(left)} left" if left else ""
 
 
 def _end(planned: Plan, out: Path, coordinator: Coordinator, stopping: Stopping) -> dict[str, Any]:

@@ -7,61 +7,68 @@ scores higher: docs/decisions/0047-default-network.md. Elsewhere it stays the U-
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Callable
 from dataclasses import replace
 
+from headstart.config.option_values import AUTO, parse_size
 from headstart.config.options import Options, RecipeOption, StudyOptions, TrainOptions
 from headstart.config.records import IMAGENET, SCRATCH, RunConfig, StudyConfig
-from headstart.config.task_settings import ENCODER
-from headstart.errors import Finding
+from headstart.config.task_settings import ENCODER, ENCODER_SIDE, TASKS
+from headstart.data.task import TaskName
+from headstart.data.training_size import ANY_SIZE, longest_side
+from headstart.errors import Finding, UsageError
 
-_SMALLEST_SIDE = 64  # below it the encoder's coarsest features are a single pixel
+FittingSize = Callable[[int], tuple[int, int] | None]
+"""Function from the longest side to the size that fits the pictures; None: the task's default."""
 
 
 def network_of_run(
-    options: TrainOptions, config: RunConfig, before: RunConfig | None
-) -> tuple[TrainOptions, Finding] | None:
-    """Return the options of a run with the encoder and its start, and a line about them.
+    options: TrainOptions, task: TaskName, fitting_size: FittingSize, before: RunConfig | None
+) -> TrainOptions:
+    """Return the options of a run with the encoder and its start, if that is its default.
 
     Args:
         options: what they name stays.
-        config: what they give without this function, on this machine.
+        task: the run's.
+        fitting_size: for pictures whose size no option gives.
         before: the configuration of a folder that was begun, which keeps its network.
-
-    Returns:
-        None: the options stay as they are.
     """
-    given = (options.start, options.pretext_recipe, options.pretext_epochs, options.pretext_steps)
-    if options.config is not None or given != (None, None, None, None):
-        return None
-    if not _open(options, options.recipe, config):
-        return None
-    at_hand = (before.model, before.start) == (ENCODER, IMAGENET) if before else encoder_at_hand()
-    changed = replace(options, model=ENCODER, start=IMAGENET)
-    return (changed, _line("--model unet trains the U-Net from scratch")) if at_hand else None
+    of_pretext = (options.pretext_recipe, options.pretext_epochs, options.pretext_steps)
+    if options.config is not None or (options.model, options.start) != (None, None):
+        return options
+    if before is not None:
+        default = (before.model, before.start) == (ENCODER, IMAGENET)
+    else:
+        default = of_pretext == (None, None, None) and _suits(
+            options, options.recipe, task, fitting_size
+        )
+    return replace(options, model=ENCODER, start=IMAGENET) if default else options
 
 
-def network_of_study(
-    options: StudyOptions, config: StudyConfig, proposes: bool
-) -> tuple[StudyOptions, Finding] | None:
-    """Return the same for a new study, which then compares the published weights with scratch.
-
-    ``proposes``: its starts are chosen later, in [`headstart.studies.hours`][].
-    """
-    given = (options.starts, options.pretext_recipe, options.pretext_epochs, options.pretext_steps)
-    if given != (None, None, None, None) or options.drop_leaks:
-        return None
-    if not _open(options, options.recipe, config) or not encoder_at_hand():
-        return None
-    starts = None if proposes else f"{SCRATCH},{IMAGENET}"
-    line = _line("--model unet compares starts of the U-Net, and so does --starts without imagenet")
-    return replace(options, model=ENCODER, starts=starts), line
-
-
-def _open(options: Options, recipe: RecipeOption | None, config: RunConfig | StudyConfig) -> bool:
-    """Return whether no option asks for the U-Net, or for pictures too small for the encoder."""
-    if config.task != "segmentation" or options.model is not None:
+def encoder_for_study(options: StudyOptions, task: TaskName, fitting_size: FittingSize) -> bool:
+    """Return whether the encoder is the default network of a new study."""
+    of_pretext = (options.pretext_recipe, options.pretext_epochs, options.pretext_steps)
+    given = (options.model, options.starts, *of_pretext)
+    if given != (None, None, None, None, None) or options.drop_leaks:
         return False
-    return recipe in (None, "default") and min(config.size) >= _SMALLEST_SIDE
+    if options.against not in (None, SCRATCH, IMAGENET):  # a pretext of the U-Net's study
+        return False
+    return _suits(options, options.recipe, task, fitting_size)
+
+
+def _suits(
+    options: Options, recipe: RecipeOption | None, task: TaskName, fitting_size: FittingSize
+) -> bool:
+    """Return whether the encoder suits recipe and pictures, and its weights are at hand."""
+    if not TASKS[task].unet or recipe not in (None, "default"):
+        return False
+    size = fitting_size(ANY_SIZE if options.tile else longest_side("cpu")) or TASKS[task].size
+    if options.size not in (None, AUTO):
+        try:
+            size = parse_size(options.size)
+        except UsageError:  # which is said with all that is wrong with the options
+            return False
+    return min(size) >= ENCODER_SIDE and encoder_at_hand()
 
 
 def encoder_at_hand() -> bool:
@@ -73,6 +80,19 @@ def encoder_at_hand() -> bool:
     return at_hand(ENCODER)
 
 
-def _line(hint: str) -> Finding:
-    message = f"the network is {ENCODER}, and its start ImageNet's weights, which are at hand"
-    return Finding("default-network", "info", message, hint)
+def about_network(model: str | None, config: RunConfig | StudyConfig) -> tuple[Finding, ...]:
+    """Return a line about the network of a new folder, if no option names it.
+
+    Args:
+        model: the option.
+        config: what it became.
+    """
+    if model is not None or config.model != ENCODER:
+        return ()
+    hint = "--model names another network; --model unet trains the U-Net, which has no such weights"
+    message = f"the network is {ENCODER}, started from ImageNet's weights"
+    if isinstance(config, StudyConfig):
+        message = f"every start trains the same network, {ENCODER}"
+    elif config.start != IMAGENET:
+        return ()  # the network is that of the run that is its start
+    return (Finding("default-network", "info", message, hint),)

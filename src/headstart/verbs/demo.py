@@ -85,7 +85,9 @@ def demo(
     if not data.exists():
         height, width = SIZE
         write_dataset(data, **SCENES, height=height, width=width)
-    config = study_before(study_folder) or _study_of(data, encoder_at_hand())
+    before = study_before(study_folder)  # which may have been moved
+    config = _study_of(data, encoder_at_hand()) if before is None else before
+    config = config.model_copy(update={"data": str(data)})
     # One thread a run: networks this small gain little from a second one.
     jobs = min(available_threads(), MOST_JOBS)
     record = study(config, study_folder, listener or SILENT, tell or ignore, jobs=jobs)

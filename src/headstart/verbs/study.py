@@ -15,12 +15,13 @@ from headstart.config.option_values import AUTO, Listed, Size
 from headstart.config.options import PretextRecipeOption, RecipeOption, StudyOptions
 from headstart.config.records import PRETEXT_NAMES, StudyConfig
 from headstart.config.resolve import study_config
+from headstart.config.task_settings import ENCODER
 from headstart.data.checks.small_test import small_test_split
 from headstart.data.layouts.dataset import LABELLED as LABELLED_SPLIT
 from headstart.errors import Finding, UsageError
 from headstart.studies.backends import Backend
 from headstart.studies.costs import Cost, cost_of_study
-from headstart.studies.hours import Measured, proposed, wants_proposal
+from headstart.studies.hours import Measured, proposed, starts_for, wants_proposal
 from headstart.studies.job_script import asks_for_gpu, parse_slurm
 from headstart.studies.plan import plan, prospects_of
 from headstart.studies.proposal import NIGHT, Proposal
@@ -32,7 +33,7 @@ from headstart.tasks.interface import LabelledTask
 from headstart.tasks.lookup import find_task
 from headstart.tasks.pretext import colour_warnings, pictures_of
 from headstart.training.listener import SILENT, Listener, ignore
-from headstart.verbs.default_network import network_of_study
+from headstart.verbs.default_network import about_network, encoder_for_study
 from headstart.verbs.machine import Jobs, on_this_machine
 
 
@@ -115,8 +116,10 @@ def study(
         data: the dataset's folder.
         task: what to learn; by default segmentation if the data have masks.
         model: ``"unet"``, or a classifier, torchvision's or ``timm/NAME``; for segmentation it
-            becomes the encoder.
-        starts: the starts to compare, in a sequence or in a text with commas.
+            becomes the encoder. The default is that of [`train`][headstart.verbs.train.train].
+        starts: the starts to compare, in a sequence or in a text with commas; by default scratch,
+            a pretext if there are pictures without labels, and ImageNet's weights where the default
+            network's are on this machine.
         methods: ways to train from each start: ``"supervised"``, ``"semi-supervised"`` (from
             pictures without labels, too) and its control of equal cost, ``"supervised-longer"``;
             by default supervised.
@@ -232,22 +235,22 @@ def study(
     dataset = open_data()
     if before is not None:
         options = options_as_begun(options, before)
+    fitting_size = functools.partial(problem.fitting_size, dataset)
+    proposes = before is None and wants_proposal(options)
+    if before is None and encoder_for_study(options, problem.name, fitting_size):
+        options = replace(options, model=ENCODER)
+        if not proposes or against is not None:
+            starts_of_encoder, _ = starts_for(ENCODER, problem.name, dataset)
+            options = replace(options, starts=",".join(starts_of_encoder))
     config = _resolved(options, data, problem, dataset, before)
     told, hear = tell or ignore, listener.finding if listener is not None else ignore
     findings = problem.warnings(dataset)
     for finding in (*problem.reading(dataset), *findings):
         hear(finding)
 
-    fitting_size = functools.partial(problem.fitting_size, dataset)
     elsewhere = None if on == "local" else Jobs(asks_for_gpu(asked), told)
     config = on_this_machine(config, options, before, fitting_size, elsewhere)
-    proposes, more = before is None and wants_proposal(options), list[Finding]()
-    if before is None and (encoder := network_of_study(options, config, proposes)) is not None:
-        options, network = encoder
-        config = _resolved(options, data, problem, dataset, before)
-        again = None if elsewhere is None else replace(elsewhere, tell=ignore)
-        config = on_this_machine(config, options, before, fitting_size, again)
-        more.append(network)
+    more = list(about_network(model, config)) if before is None else []
     sizes = problem.sizes(dataset)
     if config.folds is None and not proposes and config.score == "test" and sizes.pictures["test"]:
         tested = problem.groups(dataset, "test")

@@ -22,7 +22,7 @@ from headstart.studies.pace import RunPace, pace_of_run
 from headstart.tasks.lookup import find_task
 from headstart.tasks.pretext import colour_warnings, pictures_of
 from headstart.training.listener import SILENT, Listener, ignore
-from headstart.verbs.default_network import network_of_run
+from headstart.verbs.default_network import about_network, network_of_run
 from headstart.verbs.machine import on_this_machine
 
 _FILES = ("curves.png", "predictions.png", "confusion.png", "README.md", "scores.json")
@@ -96,9 +96,12 @@ def train(
         out: the run's folder; by default ``runs/NAME-OF-DATA``.
         task: what to learn; by default segmentation if the data have masks.
         model: ``"unet"``, or a classifier, torchvision's or ``timm/NAME``; for segmentation it
-            becomes the encoder.
+            becomes the encoder. By default that of the run that is the start, else
+            ``"timm/tf_efficientnet_lite0"`` where ImageNet's weights of it are on this machine,
+            else ``"unet"``; for classification ``"resnet18"``.
         start: where the initial weights come from: ``"scratch"``, a pretext, ``"imagenet"``, a
-            run's folder or a file of weights; by default ``"scratch"``.
+            run's folder or a file of weights; by default ``"imagenet"`` for that network of a
+            segmentation, else ``"scratch"``.
         tune: which layers to train: ``"all"``, ``"head"``, ``"last:N"`` or ``"staged"``.
         recipe: a recipe: its name, its ``.toml`` or ``.json`` file, or a value.
         size: height and width to train at; by default, and with ``"auto"``, what fits the pictures:
@@ -186,13 +189,15 @@ def train(
         hear(finding)
 
     fitting_size = functools.partial(problem.fitting_size, dataset)
-    chosen = on_this_machine(chosen, options, before, fitting_size)
-    if (encoder := network_of_run(options, chosen, before)) is not None:
-        options, network = encoder
-        chosen = run_config(options, data, before, problem.name)
-        chosen = on_this_machine(chosen, options, before, fitting_size)
-        findings += (network,)
-        hear(network)
+    options = network_of_run(options, problem.name, fitting_size, before)
+    chosen = on_this_machine(
+        run_config(options, data, before, problem.name), options, before, fitting_size
+    )
+    if before is None:
+        network = about_network(model, chosen)
+        findings += network
+        for finding in network:
+            hear(finding)
 
     from headstart.runs.cross_validation import cross_validate, in_fold
     from headstart.runs.folder import fresh_folder
