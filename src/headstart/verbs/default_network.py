@@ -1,7 +1,8 @@
 """The network of a segmentation whose options name neither a network nor a start.
 
 Where published weights are on the machine, it is an encoder that starts from them, because that
-scores higher: docs/decisions/0047-default-network.md. Elsewhere it stays the U-Net from scratch.
+scored as high or far higher: docs/decisions/0047-default-network.md. Elsewhere it stays the U-Net
+from scratch.
 """
 
 from __future__ import annotations
