@@ -15,8 +15,8 @@ def demo(
 ) -> None:
     """Draw a small dataset and compare starts on it: scratch, colorization, ImageNet.
 
-    Writes masks and a report, too. Takes a few minutes on two CPU cores. The scenes are drawn by a
-    program: they show that the machinery works, and say nothing about real pictures.
+    Writes masks and a report, too. Takes about ten minutes on two CPU cores. The scenes are drawn
+    by a program: they show that the machinery works, and say nothing about real pictures.
 
     Example: headstart demo --out demo
     """
