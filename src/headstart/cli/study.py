@@ -24,7 +24,7 @@ def study(
         help="unet, one of torchvision's classifiers (vgg16, resnet18, squeezenet1_0, ...), or one "
         "of timm's (timm/NAME); for segmentation, one with feature maps at three "
         "scales, which becomes the encoder. "
-        "[default: that of a run that is the start, else timm/tf_efficientnet_lite0 where its "
+        "[default: the network of a run in --starts, else timm/tf_efficientnet_lite0 if its "
         "ImageNet weights are installed, else unet; classification: resnet18]",
     ),
     starts: str | None = typer.Option(

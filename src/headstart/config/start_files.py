@@ -39,4 +39,4 @@ def network_of_start(start: str) -> str | None:
         config = read_config(path) if path.is_file() else None
     except DataError:
         return None
-    return None if config is None or config.task == "classification" else config.model
+    return None if config is None or config.width is None else config.model  # None: a classifier's

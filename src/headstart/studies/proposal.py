@@ -240,8 +240,8 @@ def could_show(facts: Facts, design: Design) -> str:
             Estimate(0.0, 0.0, None, MIN_SEEDS, frames, squares, None) for squares in committed
         ]
         sizes = [power.smallest_difference(e, level, design.seeds, units) for e in estimates]
-        known = [size for size in sizes if size is not None]
-        return [_plain(size) for size in sorted({min(known), max(known)})]
+        found = [size for size in sizes if size is not None]
+        return [_plain(size) for size in sorted({min(found), max(found)})]
 
     surgical, cells = likely(_SURGICAL, 50), likely(_CELLS, 30)
     return (
@@ -256,7 +256,7 @@ def _plain(size: float) -> str:
     >>> _plain(0.1234), _plain(0.00072), _plain(0.0000004)
     ('0.12', '0.0007', '0.0000004')
     """
-    digits = 2 if size >= 0.01 else 1 - math.floor(math.log10(size)) - 1
+    digits = 2 if size >= 0.01 else -math.floor(math.log10(size))
     return f"{size:.{digits}f}"
 
 

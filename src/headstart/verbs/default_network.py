@@ -8,7 +8,6 @@ from scratch.
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable
 from dataclasses import replace
 
 from headstart.config.option_values import AUTO, parse_size
@@ -16,11 +15,8 @@ from headstart.config.options import Options, RecipeOption, StudyOptions, TrainO
 from headstart.config.records import IMAGENET, SCRATCH, RunConfig, StudyConfig
 from headstart.config.task_settings import ENCODER, ENCODER_SIDE, TASKS
 from headstart.data.task import TaskName
-from headstart.data.training_size import ANY_SIZE, longest_side
 from headstart.errors import Finding, UsageError
-
-FittingSize = Callable[[int], tuple[int, int] | None]
-"""Function from the longest side to the size that fits the pictures; None: the task's default."""
+from headstart.verbs.machine import FittingSize, size_that_fits
 
 
 def network_of_run(
@@ -63,12 +59,14 @@ def _suits(
     """Return whether the encoder suits recipe and pictures, and its weights are at hand."""
     if not TASKS[task].unet or recipe not in (None, "default"):
         return False
-    size = fitting_size(ANY_SIZE if options.tile else longest_side("cpu")) or TASKS[task].size
-    if options.size not in (None, AUTO):
-        try:
-            size = parse_size(options.size)
-        except UsageError:  # which is said with all that is wrong with the options
-            return False
+    try:
+        size = (
+            size_that_fits(options.tile, "cpu", fitting_size, TASKS[task].size)
+            if options.size in (None, AUTO)
+            else parse_size(options.size)
+        )
+    except UsageError:  # which is said with all that is wrong with the options
+        return False
     return min(size) >= ENCODER_SIDE and encoder_at_hand()
 
 
@@ -81,19 +79,25 @@ def encoder_at_hand() -> bool:
     return at_hand(ENCODER)
 
 
-def about_network(model: str | None, config: RunConfig | StudyConfig) -> tuple[Finding, ...]:
-    """Return a line about the network of a new folder, if no option names it.
+def about_run(model: str | None, config: RunConfig) -> tuple[Finding, ...]:
+    """Return a line about the network of a new run, if no option names it.
 
     Args:
         model: the option.
-        config: what it became.
+        config: what the options became.
     """
-    if model is not None or config.model != ENCODER:
+    if (model, config.model, config.start) != (None, ENCODER, IMAGENET):
         return ()
-    hint = "--model names another network; --model unet trains the U-Net, which has no such weights"
-    message = f"the network is {ENCODER}, started from ImageNet's weights"
-    if isinstance(config, StudyConfig):
-        message = f"every start trains the same network, {ENCODER}"
-    elif config.start != IMAGENET:
-        return ()  # the network is that of the run that is its start
-    return (Finding("default-network", "info", message, hint),)
+    return (_line(f"the network is {ENCODER}, and training starts from ImageNet's weights"),)
+
+
+def about_study(model: str | None, config: StudyConfig) -> tuple[Finding, ...]:
+    """Return the same about a new study."""
+    if (model, config.model) != (None, ENCODER):
+        return ()
+    return (_line(f"every start trains the same network, {ENCODER}"),)
+
+
+def _line(message: str) -> Finding:
+    hint = "--model names another network; unet, the U-Net, has no published weights"
+    return Finding("default-network", "info", message, hint)

@@ -14,6 +14,9 @@ from headstart.data.training_size import ANY_SIZE, longest_side, tile_size
 from headstart.errors import Finding, UsageError
 from headstart.system.devices import device_of_jobs, has_cuda, pick_device, pick_precision
 
+FittingSize = Callable[[int], tuple[int, int] | None]
+"""Function from the longest side to the size that fits the pictures; None: the task's default."""
+
 
 @dataclass(frozen=True)
 class Jobs:
@@ -32,7 +35,7 @@ def on_this_machine(
     config: Config,
     options: Options,
     before: Any,
-    fitting_size: Callable[[int], tuple[int, int] | None],
+    fitting_size: FittingSize,
     jobs: Jobs | None = None,
 ) -> Config:
     """Return a configuration with the device, precision and size that it will train with.
@@ -66,9 +69,17 @@ def on_this_machine(
         else:
             changed["precision"] = pick_precision(device, segments=config.width is not None)
     if before is None and options.size in (None, AUTO):
-        tiles = config.framing == "tile"  # of pictures at their own size
-        size = fitting_size(ANY_SIZE if tiles else longest_side(device)) or config.size
-        changed["size"] = tile_size(size, device) if tiles else size
+        tiles = config.framing == "tile"
+        changed["size"] = size_that_fits(tiles, device, fitting_size, config.size)
     if isinstance(config, RunConfig) and config.pretext is not None:
         changed["pretext"] = config.pretext.model_copy(update=changed)
     return config.model_copy(update=changed)
+
+
+def size_that_fits(
+    tiles: bool, device: str, fitting_size: FittingSize, default: tuple[int, int]
+) -> tuple[int, int]:
+    """Return the size to train at on a device where no option gives it."""
+    if tiles:  # of pictures at their own size
+        return tile_size(fitting_size(ANY_SIZE) or default, device)
+    return fitting_size(longest_side(device)) or default

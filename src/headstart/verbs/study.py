@@ -33,7 +33,7 @@ from headstart.tasks.interface import LabelledTask
 from headstart.tasks.lookup import find_task
 from headstart.tasks.pretext import colour_warnings, pictures_of
 from headstart.training.listener import SILENT, Listener, ignore
-from headstart.verbs.default_network import about_network, encoder_for_study
+from headstart.verbs.default_network import about_study, encoder_for_study
 from headstart.verbs.machine import Jobs, on_this_machine
 
 
@@ -235,7 +235,7 @@ def study(
     dataset = open_data()
     if before is not None:
         options = options_as_begun(options, before)
-    fitting_size = functools.partial(problem.fitting_size, dataset)
+    fitting_size = functools.cache(functools.partial(problem.fitting_size, dataset))
     proposes = before is None and wants_proposal(options)
     if before is None and encoder_for_study(options, problem.name, fitting_size):
         options = replace(options, model=ENCODER)
@@ -250,7 +250,7 @@ def study(
 
     elsewhere = None if on == "local" else Jobs(asks_for_gpu(asked), told)
     config = on_this_machine(config, options, before, fitting_size, elsewhere)
-    more = list(about_network(model, config)) if before is None else []
+    more = list(about_study(model, config)) if before is None else []
     sizes = problem.sizes(dataset)
     if config.folds is None and not proposes and config.score == "test" and sizes.pictures["test"]:
         tested = problem.groups(dataset, "test")

@@ -22,7 +22,7 @@ from headstart.studies.pace import RunPace, pace_of_run
 from headstart.tasks.lookup import find_task
 from headstart.tasks.pretext import colour_warnings, pictures_of
 from headstart.training.listener import SILENT, Listener, ignore
-from headstart.verbs.default_network import about_network, network_of_run
+from headstart.verbs.default_network import about_run, network_of_run
 from headstart.verbs.machine import on_this_machine
 
 _FILES = ("curves.png", "predictions.png", "confusion.png", "README.md", "scores.json")
@@ -188,13 +188,13 @@ def train(
     for finding in (*problem.reading(dataset), *findings):
         hear(finding)
 
-    fitting_size = functools.partial(problem.fitting_size, dataset)
+    fitting_size = functools.cache(functools.partial(problem.fitting_size, dataset))
     options = network_of_run(options, problem.name, fitting_size, before)
     chosen = on_this_machine(
         run_config(options, data, before, problem.name), options, before, fitting_size
     )
     if before is None:
-        network = about_network(model, chosen)
+        network = about_run(model, chosen)
         findings += network
         for finding in network:
             hear(finding)
