@@ -63,6 +63,29 @@ def test_first_the_pictures_then_the_network_then_the_steps() -> None:
     assert longer.seconds == fits / 3 and "longer than --hours" in longer.lines[-2]
 
 
+def test_where_smaller_pictures_would_hide_objects_they_are_cut_into_tiles() -> None:
+    """From the smallest size that shows them, to tiles with fewer pixels, down to 64."""
+    thin = replace(FACTS, tile=(128, 128), hides=lambda size: min(size) < 150)
+    whole = cost(replace(DESIGN, size=(192, 224))).seconds
+    assert asked(whole, thin).design == replace(DESIGN, size=(192, 224))
+    for side in (128, 88, 64):
+        tiles = replace(DESIGN, size=(side, side), tiles=True)
+        proposal = asked(cost(tiles).seconds, thin)
+        assert proposal.design == tiles
+        (line,) = [line for line in proposal.lines if line.startswith("size: ")]
+        assert f"tiles of {side}x{side}, as smaller pictures would hide objects, to fit" in line
+    least = asked(1, thin).design
+    assert (least.size, least.tiles, least.width) == ((64, 64), True, 16)
+    encoder = asked(1, replace(thin, encoder=True)).design
+    assert (encoder.size, encoder.tiles) == ((64, 64), True)
+    small = replace(DESIGN, size=(96, 96))
+    for facts in (
+        replace(thin, design=small, given=frozenset({"size"})),
+        replace(thin, design=small, tile=None, hides=lambda _: True),
+    ):
+        assert not asked(1, facts).design.tiles
+
+
 def test_few_test_pictures_are_answered_by_folds() -> None:
     few = replace(FACTS, tested=ENOUGH - 1)
     assert asked(5 * FULL, few).design == replace(DESIGN, folds=5)

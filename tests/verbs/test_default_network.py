@@ -18,6 +18,7 @@ from headstart.verbs import default_network
 from tests.conftest import Silent
 
 pytest.importorskip("timm", reason="timm is not installed: headstart[timm]")
+pytestmark = pytest.mark.usefixtures("untimed")
 AS_TINY: dict[str, Any] = {"size": 64, "width": 2, "threads": 1, "device": "cpu"}
 
 

@@ -51,8 +51,8 @@ def train(
         False,
         "--tile",
         help="Train on tiles of --size, cut from the pictures at their own size, and predict by "
-        "overlapping tiles: for objects that would vanish in smaller pictures. [default size: 128 "
-        "on a CPU, 256 on a GPU]",
+        "overlapping tiles. [default: where smaller pictures would hide thin objects and --size is "
+        "not given; default size: 128 on a CPU, 256 on a GPU]",
     ),
     squeeze: bool = typer.Option(
         False,

@@ -17,6 +17,7 @@ from headstart.config.records import (
 from headstart.config.task_settings import TASKS, UNET
 from headstart.data.layouts.dataset import LABELLED
 from headstart.data.task import TaskName
+from headstart.data.training_size import ANY_SIZE, tile_size
 from headstart.errors import UsageError
 from headstart.studies.costs import Cost, cost_of_study
 from headstart.studies.pace import Pace, pace_of, pace_of_pretext
@@ -27,7 +28,7 @@ from headstart.tasks.interface import DatasetSize, LabelledTask
 from headstart.tasks.lookup import labelled_task
 from headstart.tasks.pretext import PretextPictures, colour_warnings, pictures_of
 
-_OF_DESIGN = tuple(each.name for each in fields(Design))
+_OF_DESIGN = tuple(each.name for each in fields(Design) if each.name != "tiles")
 
 
 @dataclass(frozen=True)
@@ -38,14 +39,14 @@ class Measured:
 
     def of_run(self, run: RunConfig, sizes: DatasetSize, own_size: tuple[int, int] | None) -> Pace:
         """Return the pace of a run; as [`pace_of`][headstart.studies.pace.pace_of]."""
-        key = (run.data, run.model, run.size, run.width, run.tune, run.folds)
+        key = (run.data, run.model, run.size, run.framing, run.width, run.tune, run.folds)
         if key not in self.paces:
             self.paces[key] = pace_of(run, sizes, own_size)
         return self.paces[key]
 
     def of_pretext(self, config: PretextConfig, pictures: PretextPictures) -> Pace:
         """Return that of a pretext; all pretexts take about as long."""
-        key = ("pretext", config.size, config.width)
+        key = ("pretext", config.size, config.framing, config.width)
         if key not in self.paces:
             self.paces[key] = pace_of_pretext(config, pictures)
         return self.paces[key]
@@ -59,7 +60,8 @@ def wants_proposal(options: StudyOptions) -> bool:
     >>> wants_proposal(StudyOptions(seeds=5, hours=2.0))
     True
     """
-    return options.hours is not None or not (_given(options) or options.labels is not None)
+    said = bool(_given(options)) or options.labels is not None or options.tile
+    return options.hours is not None or not said
 
 
 def _given(options: StudyOptions) -> frozenset[str]:
@@ -71,8 +73,6 @@ def _given(options: StudyOptions) -> frozenset[str]:
         given.add("seeds")
     if options.methods is not None:  # each multiplies the starts
         given.add("starts")
-    if options.tile:  # a tile is as large as a network needs to see
-        given.add("size")
     if options.score not in (None, "test"):  # folds have no other split
         given.add("folds")
     return frozenset(given)
@@ -107,6 +107,8 @@ def proposed(
     for name in ("size", "width", "steps"):  # otherwise the defaults say the same
         if getattr(design, name) == getattr(before, name):
             chosen.pop(name, None)
+    if design.tiles:
+        chosen["tile"] = True
     if "steps" in chosen:
         chosen["pretext_steps"] = _pretext_steps(design, before, config, options, dataset)
     return replace(options, **chosen), proposal, measured
@@ -128,7 +130,9 @@ def _facts(options: StudyOptions, config: StudyConfig, dataset: Any) -> Facts:
         size=config.size,
         width=config.width,
         steps=config.recipe.total_steps(config.labels[-1], sizes["train"]),
+        tiles=config.framing == "tile",
     )
+    hidden = task.hidden_objects(dataset)
     return Facts(
         design=design,
         given=given,
@@ -140,6 +144,8 @@ def _facts(options: StudyOptions, config: StudyConfig, dataset: Any) -> Facts:
         comparisons=len(config.labels) * len(config.tunes),
         on_frames=task.score.name == "dice" and units == "frames",
         encoder=TASKS[config.task].unet and config.model != UNET,
+        tile=_tile(options, config, task, dataset),
+        hides=lambda size: hidden(size) is not None,
     )
 
 
@@ -176,6 +182,15 @@ def _units(task: LabelledTask, dataset: Any, split: str) -> tuple[int, str]:
     return count, "groups" if any(groups) else task.measures.units
 
 
+def _tile(
+    options: StudyOptions, config: StudyConfig, task: LabelledTask, dataset: Any
+) -> tuple[int, int] | None:
+    """Return the size of tiles; None: these pictures are not cut into tiles."""
+    if options.squeeze or "tile" not in TASKS[config.task].framings:
+        return None
+    return tile_size(task.fitting_size(dataset, ANY_SIZE) or config.size, config.device)
+
+
 def _foldable(options: StudyOptions, config: StudyConfig, task: LabelledTask, dataset: Any) -> bool:
     """Return whether folds can be made, and leave enough pictures for every label budget."""
     try:
@@ -196,6 +211,7 @@ def _config_of(
         "starts": design.starts,
         "folds": design.folds,
         "size": design.size,
+        "framing": "tile" if design.tiles else config.framing,
         "width": design.width,
     }
     if len(config.seeds) != design.seeds:

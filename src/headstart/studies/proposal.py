@@ -50,6 +50,7 @@ class Design:
         size: height and width.
         width: channels of a segmentation network's finest level; None: it has no such setting.
         steps: optimizer steps of a run; those of a pretext change in proportion.
+        tiles: whether the size is that of tiles, else of whole pictures.
     """
 
     starts: tuple[str, ...]
@@ -58,6 +59,7 @@ class Design:
     size: tuple[int, int]
     width: int | None
     steps: int
+    tiles: bool = False
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,8 @@ class Facts:
         on_frames: whether the score is ``dice`` over single frames, as on hw6.
         chosen_jobs: runs at a time that were chosen; 1: none were.
         encoder: whether the network has an encoder, which needs pictures of some size.
+        tile: the largest size of tiles; None: these pictures are not cut into tiles.
+        hides: function from a size to whether whole pictures of that size would hide objects.
     """
 
     design: Design
@@ -89,6 +93,8 @@ class Facts:
     on_frames: bool = False
     chosen_jobs: int = 1
     encoder: bool = False
+    tile: tuple[int, int] | None = None
+    hides: Callable[[tuple[int, int]], bool] = lambda _size: False
 
 
 @dataclass(frozen=True)
@@ -111,8 +117,8 @@ class Proposal:
 def propose(facts: Facts, hours: float, cost: Callable[[Design], Cost]) -> Proposal:
     """Return the study that fits into some hours.
 
-    Where time is short, the pictures become smaller, then the network, then the training shorter;
-    where there is plenty, there are more seeds. If nothing helps, it takes longer.
+    Where time is short, pictures or tiles become smaller, then the network, then the training
+    shorter; where there is plenty, there are more seeds. If nothing helps, it takes longer.
 
     Args:
         facts: what the data, the machine and the options say.
@@ -142,17 +148,26 @@ def propose(facts: Facts, hours: float, cost: Callable[[Design], Cost]) -> Propo
 
 
 def _cheaper(design: Design, facts: Facts) -> Design | None:
-    """Return a design of smaller pictures, else of a smaller network; None: there is none."""
-    size, given = half_the_pixels(design.size), facts.given
-    smaller = size[0] * size[1] < design.size[0] * design.size[1]
-    large_enough = max(size) >= _SMALLEST_SIDE
-    if facts.encoder:
-        large_enough = min(size) >= ENCODER_SIDE
-    if "size" not in given and smaller and large_enough:
-        return replace(design, size=size)
+    """Return a design of smaller pictures, else of a smaller network; None: there is none.
+
+    Where smaller pictures would hide objects, they are cut into tiles instead.
+    """
+    given = facts.given
+    size, tiles = half_the_pixels(design.size), design.tiles
+    if not tiles and facts.tile is not None and facts.hides(size):
+        size, tiles = facts.tile, True
+        while math.prod(size) >= math.prod(design.size) and _large_enough(size, facts):
+            size = half_the_pixels(size)
+    smaller = math.prod(size) < math.prod(design.size)
+    if "size" not in given and smaller and _large_enough(size, facts):
+        return replace(design, size=size, tiles=tiles)
     if "width" not in given and design.width is not None and design.width > _SMALL_WIDTH:
         return replace(design, width=_SMALL_WIDTH)
     return None
+
+
+def _large_enough(size: tuple[int, int], facts: Facts) -> bool:
+    return min(size) >= ENCODER_SIDE if facts.encoder else max(size) >= _SMALLEST_SIDE
 
 
 def _steps_that_fit(design: Design, limit: float, cost: Callable[[Design], Cost]) -> int:
@@ -184,9 +199,12 @@ def _choices(facts: Facts, design: Design, hours: float) -> list[tuple[str, str]
         tried = f"{MIN_SEEDS}, {_MORE_SEEDS[0]} and {_MORE_SEEDS[1]}"
         seeds = f"the largest of {tried} that fits {_hours(hours)} (--seeds, --hours)"
     height, width = design.size
-    size = "the pictures' shape (--size)"
+    size = "the default (--size)" if design.tiles else "the pictures' shape (--size)"
     if design.size != before.size:
         size = f"{fit} (--size, --hours)"
+    if design.tiles != before.tiles:
+        size = f"as smaller pictures would hide objects, {size}"
+    of_tiles = "tiles of " if design.tiles else ""
     lines = [
         (
             "starts",
@@ -194,7 +212,7 @@ def _choices(facts: Facts, design: Design, hours: float) -> list[tuple[str, str]
         ),
         ("folds", folds),
         ("seeds", f"seeds: {design.seeds}, {seeds}"),
-        ("size", f"size: {height}x{width}, {size}"),
+        ("size", f"size: {of_tiles}{height}x{width}, {size}"),
     ]
     if design.width is not None and design.width != before.width:
         lines.append(("width", f"width: {design.width}, {fit} (--width, --hours)"))

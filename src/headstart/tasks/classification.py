@@ -12,6 +12,7 @@ from headstart.config.recipe_records import ClassifierRecipe
 from headstart.config.recipes import CLASSIFIER_RECIPES
 from headstart.config.records import RunConfig, StudyConfig
 from headstart.data.checks.classification import report_on
+from headstart.data.checks.thin_objects import Hidden
 from headstart.data.files import natural_key
 from headstart.data.labelled_pictures import digest_of
 from headstart.data.layouts.class_dataset import ClassDataset, pooled
@@ -109,6 +110,10 @@ class Classification:
     def warnings(self, dataset: ClassDataset) -> tuple[Finding, ...]:
         """See the interface."""
         return tuple(f for f in dataset.findings if f.severity == "warning")
+
+    def hidden_objects(self, _dataset: ClassDataset) -> Hidden:
+        """See the interface; classes have no shapes."""
+        return lambda _size: None
 
     def groups(self, dataset: ClassDataset, split: str) -> tuple[None, ...]:
         """Return None for each picture: folders of classes record no groups."""

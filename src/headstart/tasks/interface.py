@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from headstart.data.checks.leaks import Overlap
+from headstart.data.checks.thin_objects import Hidden
 from headstart.data.task import TaskName
 from headstart.errors import Finding
 from headstart.scores.frames_csv import FrameCounts
@@ -256,6 +257,9 @@ class LabelledTask(Task, Protocol):
 
         The dataset can be used in spite of them. The ``check`` command also decodes the pictures.
         """
+
+    def hidden_objects(self, dataset: Any, /) -> Hidden:
+        """Return a function from the size of whole pictures to the objects that it would hide."""
 
     def groups(self, dataset: Any, split: str, /) -> tuple[str | None, ...]:
         """Return the video or patient of each picture in a split; None if unknown."""

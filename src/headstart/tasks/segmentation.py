@@ -16,6 +16,7 @@ from headstart.config.recipes import ENCODER_RECIPES, RECIPES
 from headstart.config.records import RunConfig, StudyConfig
 from headstart.data.checks.foreground import refuse_no_foreground
 from headstart.data.checks.segmentation import report_on
+from headstart.data.checks.thin_objects import Hidden, hidden_objects
 from headstart.data.decoded_frames import digest
 from headstart.data.files import natural_key
 from headstart.data.label_map import LabelMap
@@ -121,6 +122,10 @@ class Segmentation:
     def warnings(self, dataset: Dataset) -> tuple[Finding, ...]:
         """See the interface."""
         return tuple(f for f in dataset.findings if f.severity == "warning")
+
+    def hidden_objects(self, dataset: Dataset) -> Hidden:
+        """See the interface."""
+        return hidden_objects(dataset)
 
     def groups(self, dataset: Dataset, split: str) -> tuple[str | None, ...]:
         """See the interface."""

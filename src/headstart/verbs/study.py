@@ -33,6 +33,7 @@ from headstart.tasks.interface import LabelledTask
 from headstart.tasks.lookup import find_task
 from headstart.tasks.pretext import colour_warnings, pictures_of
 from headstart.training.listener import SILENT, Listener, ignore
+from headstart.verbs.default_framing import tiles_where_thin
 from headstart.verbs.default_network import about_study, encoder_for_study
 from headstart.verbs.machine import Jobs, on_this_machine
 
@@ -140,8 +141,9 @@ def study(
         pretext_steps: the number of optimizer steps of each pretext.
         size: height and width to train at; by default what fits the pictures, see
             [`headstart.data.training_size`][].
-        tile: train on tiles of that size, which are cut from the pictures at their own size, for
-            objects that would vanish in smaller pictures.
+        tile: train on tiles of that size, which are cut from the pictures at their own size. This
+            is the default where smaller pictures would hide thin objects, unless ``size`` or
+            ``squeeze`` is given.
         squeeze: resize pictures to that size whatever their shape, as older versions did, and pad
             none.
         width: channels of a segmentation network's finest level.
@@ -237,6 +239,9 @@ def study(
         options = options_as_begun(options, before)
     fitting_size = functools.cache(functools.partial(problem.fitting_size, dataset))
     proposes = before is None and wants_proposal(options)
+    options, thin = tiles_where_thin(
+        options, problem.name, fitting_size, problem.hidden_objects(dataset), before
+    )
     if before is None and encoder_for_study(options, problem.name, fitting_size):
         options = replace(options, model=ENCODER)
         if not proposes or against is not None:
@@ -250,7 +255,7 @@ def study(
 
     elsewhere = None if on == "local" else Jobs(asks_for_gpu(asked), told)
     config = on_this_machine(config, options, before, fitting_size, elsewhere)
-    more = list(about_study(model, config)) if before is None else []
+    more = [*about_study(model, config), *thin] if before is None else []
     sizes = problem.sizes(dataset)
     if config.folds is None and not proposes and config.score == "test" and sizes.pictures["test"]:
         tested = problem.groups(dataset, "test")

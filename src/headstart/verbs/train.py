@@ -22,6 +22,7 @@ from headstart.studies.pace import RunPace, pace_of_run
 from headstart.tasks.lookup import find_task
 from headstart.tasks.pretext import colour_warnings, pictures_of
 from headstart.training.listener import SILENT, Listener, ignore
+from headstart.verbs.default_framing import tiles_where_thin
 from headstart.verbs.default_network import about_run, network_of_run
 from headstart.verbs.machine import on_this_machine
 
@@ -106,8 +107,9 @@ def train(
         recipe: a recipe: its name, its ``.toml`` or ``.json`` file, or a value.
         size: height and width to train at; by default, and with ``"auto"``, what fits the pictures:
             their median shape, the longer side at most 320 pixels on a CPU and 512 on a GPU.
-        tile: train on tiles of that size, which are cut from the pictures at their own size, for
-            objects that would vanish in smaller pictures.
+        tile: train on tiles of that size, which are cut from the pictures at their own size. This
+            is the default where smaller pictures would hide thin objects, unless ``size`` or
+            ``squeeze`` is given.
         squeeze: resize pictures to that size whatever their shape, as older versions did, and pad
             none.
         width: channels of a segmentation network's finest level.
@@ -189,14 +191,17 @@ def train(
         hear(finding)
 
     fitting_size = functools.cache(functools.partial(problem.fitting_size, dataset))
+    options, thin = tiles_where_thin(
+        options, problem.name, fitting_size, problem.hidden_objects(dataset), before
+    )
     options = network_of_run(options, problem.name, fitting_size, before)
     chosen = on_this_machine(
         run_config(options, data, before, problem.name), options, before, fitting_size
     )
     if before is None:
-        network = about_run(model, chosen)
-        findings += network
-        for finding in network:
+        defaults = (*about_run(model, chosen), *thin)
+        findings += defaults
+        for finding in defaults:
             hear(finding)
 
     from headstart.runs.cross_validation import cross_validate, in_fold

@@ -11,11 +11,11 @@ from PIL import Image
 from headstart.data.checks.segmentation import check_dataset
 
 
-def write(root: Path, side: int, wide: int) -> Path:
+def write(root: Path, side: int, wide: int, count: int = 3) -> Path:
     """Pictures of ``side`` pixels with lines of that width, and a square."""
     for kind in ("images", "masks"):
         (root / kind / "train").mkdir(parents=True)
-    for k in range(3):
+    for k in range(count):
         mask = np.zeros((side, side), np.uint8)
         mask[:, k * 20 + 30 : k * 20 + 30 + wide] = 100
         mask[-100:-60, -100:-60] = 200
@@ -38,4 +38,4 @@ def test_lines_that_become_thin_are_named(
     assert bool(found) == named
     if named:
         assert "100% of the pixels of line (0% at the pictures' own size)" in found[0].message
-        assert "square" not in found[0].message and "--tile" in (found[0].hint or "")
+        assert "square" not in found[0].message and "--size 320x320" in (found[0].hint or "")

@@ -22,11 +22,12 @@ from headstart.data.checks.foreground import no_foreground
 from headstart.data.checks.frame_facts import FrameFacts, see_frames, together
 from headstart.data.checks.neighbours import neighbouring_pictures
 from headstart.data.checks.small_test import small_test_split
-from headstart.data.checks.thin_objects import thin_objects
+from headstart.data.checks.thin_objects import hidden_objects, thin_objects
 from headstart.data.files import merged
 from headstart.data.layouts.dataset import Dataset
 from headstart.data.layouts.recognise import open_dataset
 from headstart.data.pictures.duplicates import NEAR, copies, nearest
+from headstart.data.training_size import LONGEST_ON_CPU, size_for
 from headstart.errors import Finding
 from headstart.scores.segmentation import trivial_scores
 
@@ -155,7 +156,10 @@ def report_on(dataset: Dataset, out: Path | None = None) -> Report:
     tested = [frame.group for frame in dataset.splits.get("test", ())]
     labelled = [frame.group for frames in dataset.splits.values() for frame in frames]
     findings += small_test_split(tested, labelled)
-    findings += thin_objects(dataset)
+    findings += thin_objects(
+        hidden_objects(dataset),
+        size_for(dataset.splits.get("train", ()), dataset.root, LONGEST_ON_CPU),
+    )
     pixels = None if out is None else frames_sheet(dataset, splits)
     sheet = None if out is None or pixels is None else write_sheet(out, pixels)
     rank = {"error": 0, "warning": 1, "info": 2}

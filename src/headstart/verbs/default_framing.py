@@ -1,0 +1,50 @@
+"""Tiles where whole pictures would hide thin objects, unless an option says how large pictures are.
+
+docs/decisions/0049-default-tiles.md says why.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TypeVar
+
+from headstart.config.option_values import AUTO
+from headstart.config.options import StudyOptions, TrainOptions
+from headstart.config.records import Config
+from headstart.config.task_settings import TASKS
+from headstart.data.checks.thin_objects import Hidden, thin_objects
+from headstart.data.task import TaskName
+from headstart.data.training_size import LONGEST_ON_CPU
+from headstart.errors import Finding
+from headstart.verbs.machine import FittingSize
+
+_Options = TypeVar("_Options", TrainOptions, StudyOptions)
+
+
+def tiles_where_thin(
+    options: _Options,
+    task: TaskName,
+    fitting_size: FittingSize,
+    hidden: Hidden,
+    before: Config | None,
+) -> tuple[_Options, tuple[Finding, ...]]:
+    """Return the options with tiles if these are the default, and a line about it.
+
+    They are the default of a new folder where much of a class would lie in parts less than three
+    pixels wide in whole pictures of the default size on a CPU. So the machine does not decide. The
+    assignment's recipes keep whole pictures, as the assignment did.
+
+    Args:
+        options: what they say stays.
+        task: of the runs.
+        fitting_size: function from the longest side to a size.
+        hidden: function from the size of whole pictures to the objects that it would hide.
+        before: the configuration of a folder that was begun, which keeps its framing.
+    """
+    said = options.tile or options.squeeze or options.size not in (None, AUTO)
+    named = TASKS[task].recipes
+    of_assignment = isinstance(options.recipe, str) and options.recipe in named.keys() - {"default"}
+    if before is not None or said or of_assignment:
+        return options, ()
+    findings = thin_objects(hidden, fitting_size(LONGEST_ON_CPU))
+    return (replace(options, tile=True) if findings else options), findings
