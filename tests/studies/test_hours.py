@@ -71,7 +71,7 @@ def test_options_that_are_given_stay(drawn: Path, tmp_path: Path, a_step: dict[s
     asked = {"out": tmp_path / "S", "dry_run": True, "hours": 1.0, **ON_CPU}
     given = headstart.study(drawn, starts="scratch,chroma", seeds=6, width=8, **asked).config
     assert given.starts == ("scratch", "chroma") and len(given.seeds) == 6 and given.width == 8
-    assert given.folds == 5 and given.recipe.steps == 1600
+    assert given.folds == 3 and given.recipe.steps == 1600
     kept = headstart.study(drawn, epochs=2, pretext_steps=7, folds=2, labels=6, **asked).config
     assert (kept.recipe.epochs, kept.folds, kept.labels) == (2, 2, (6,))
     assert kept.pretext_recipe.steps == 7
@@ -85,7 +85,7 @@ def test_no_folds_where_they_leave_too_few_for_the_labels_asked_for(
     tmp_path: Path, a_step: dict[str, float]
 ) -> None:
     data = write_dataset(tmp_path / "data", train=20, validation=4, test=4, height=32, width=40)
-    asked = {"out": tmp_path / "S", "dry_run": True, "hours": 1.0, **ON_CPU}
+    asked = {"out": tmp_path / "S", "dry_run": True, "hours": 8760.0, **ON_CPU}
     for labels, folds in (("20", None), ("18", 5), (None, 5), ("6,all", 5)):
         config = headstart.study(data, labels=labels, **asked).config
         assert config.folds == folds, labels
@@ -100,7 +100,7 @@ def test_a_study_that_has_begun_keeps_what_was_chosen(
     a_step["seconds"] = 1000.0
     with forked_workers():
         begun = headstart.study(drawn, hours=0.1, starts="scratch", seeds=1, **length, **asked)
-    assert begun.config.folds == 5 and begun.config.recipe.steps == 1
+    assert begun.config.folds == 3 and begun.config.recipe.steps == 1
     monkeypatch.setattr(step_time, "seconds_per_step", pytest.fail)
     for again in (
         headstart.study(drawn, **asked),
@@ -109,8 +109,8 @@ def test_a_study_that_has_begun_keeps_what_was_chosen(
         assert again.config == begun.config and again.study == begun.study
     monkeypatch.setattr(step_time, "seconds_per_step", lambda *_: 1.0)
     grown = headstart.study(drawn, seeds=2, dry_run=True, **asked)
-    assert (grown.done, grown.cost.runs) == (1, 1) and grown.config.folds == 5
-    with pytest.raises(UsageError, match="folds: 5 -> 2"):
+    assert (grown.done, grown.cost.runs) == (1, 1) and grown.config.folds == 3
+    with pytest.raises(UsageError, match="folds: 3 -> 2"):
         headstart.study(drawn, folds=2, dry_run=True, **asked)
 
 

@@ -14,7 +14,7 @@ from headstart.studies.costs import Cost
 from headstart.studies.proposal import Design, Facts, Proposal, could_show, propose
 
 DESIGN = Design(("scratch", "colorization"), None, 5, (256, 320), 32, 2400)
-FACTS = Facts(DESIGN, frozenset(), "because", 50, "frames", 400, True, on_frames=True)
+FACTS = Facts(DESIGN, frozenset(), "because", 50, "frames", 400, (5, 3), on_frames=True)
 PIXELS = 256 * 320
 FULL = 10 * 2400.0  # seconds of DESIGN below
 
@@ -86,12 +86,28 @@ def test_where_smaller_pictures_would_hide_objects_they_are_cut_into_tiles() -> 
         assert not asked(1, facts).design.tiles
 
 
+def test_then_no_pretext_beside_published_weights_and_fewer_folds() -> None:
+    three = replace(DESIGN, starts=("scratch", "colorization", "imagenet"), size=(64, 64), width=16)
+    few = replace(FACTS, design=three, tested=ENOUGH - 1, encoder=True)
+    two = replace(three, starts=("scratch", "imagenet"))
+    for design in (replace(three, folds=5), replace(two, folds=5), replace(two, folds=3)):
+        proposal = asked(cost(design).seconds, few)
+        assert proposal.design == design
+        said = "\n".join(proposal.lines)
+        assert ("without a pretext, to fit" in said) == (design.starts == two.starts)
+        assert ("and not 5, to fit" in said) == (design.folds == 3)
+    assert asked(1, few).design == replace(two, folds=3, steps=800)
+    assert asked(1, replace(few, folds=(5,))).design.folds == 5
+    given = replace(few, given=frozenset({"starts", "folds"}))
+    assert asked(1, given).design == replace(three, steps=800)
+
+
 def test_few_test_pictures_are_answered_by_folds() -> None:
     few = replace(FACTS, tested=ENOUGH - 1)
     assert asked(5 * FULL, few).design == replace(DESIGN, folds=5)
     assert any("only 19 frames (--folds)" in line for line in asked(5 * FULL, few).lines)
     assert asked(FULL, replace(FACTS, tested=ENOUGH)).design.folds is None
-    few_groups = replace(few, foldable=False, units="groups", on_frames=False)
+    few_groups = replace(few, folds=(), units="groups", on_frames=False)
     assert asked(FULL, few_groups).design == DESIGN
     assert any("too few labelled pictures" in line for line in asked(FULL, few_groups).lines)
 

@@ -140,7 +140,7 @@ def _facts(options: StudyOptions, config: StudyConfig, dataset: Any) -> Facts:
         tested=tested,
         units=units,
         labelled=labelled,
-        foldable=_foldable(options, config, task, dataset),
+        folds=tuple(n for n in FOLDS if _foldable(n, options, config, task, dataset)),
         comparisons=len(config.labels) * len(config.tunes),
         on_frames=task.score.name == "dice" and units == "frames",
         encoder=TASKS[config.task].unet and config.model != UNET,
@@ -191,10 +191,12 @@ def _tile(
     return tile_size(task.fitting_size(dataset, ANY_SIZE) or config.size, config.device)
 
 
-def _foldable(options: StudyOptions, config: StudyConfig, task: LabelledTask, dataset: Any) -> bool:
-    """Return whether folds can be made, and leave enough pictures for every label budget."""
+def _foldable(
+    folds: int, options: StudyOptions, config: StudyConfig, task: LabelledTask, dataset: Any
+) -> bool:
+    """Return whether so many folds can be made, and leave enough pictures for every budget."""
     try:
-        left = sizes_in_folds(task, dataset, FOLDS).pictures["train"]
+        left = sizes_in_folds(task, dataset, folds).pictures["train"]
     except UsageError:
         return False
     budgets = set(config.labels)

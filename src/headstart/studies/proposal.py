@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from headstart.config.records import IMAGENET, SCRATCH
 from headstart.config.task_settings import ENCODER_SIDE
 from headstart.data.checks.small_test import ENOUGH
 from headstart.data.training_size import half_the_pixels
@@ -21,8 +22,8 @@ from headstart.studies.wording import called, lasting
 NIGHT = 8.0
 """Hours of a study that says nothing about its size."""
 
-FOLDS = 5
-"""Folds that are proposed where few pictures test."""
+FOLDS = (5, 3)
+"""Numbers of folds where few pictures test: that which is proposed, and where time is short."""
 
 _MORE_SEEDS = (10, 20)
 _SMALLEST_SIDE, _SMALL_WIDTH = 64, 16
@@ -73,7 +74,7 @@ class Facts:
         tested: number of test pictures, or of groups of them.
         units: the word for these.
         labelled: number of all labelled pictures, or of groups of them.
-        foldable: whether there are enough for folds.
+        folds: the ``FOLDS`` for which there are enough.
         comparisons: number of comparisons for each start beside the first: label budgets, tunings.
         on_frames: whether the score is ``dice`` over single frames, as on hw6.
         chosen_jobs: runs at a time that were chosen; 1: none were.
@@ -88,7 +89,7 @@ class Facts:
     tested: int
     units: str
     labelled: int
-    foldable: bool
+    folds: tuple[int, ...]
     comparisons: int = 1
     on_frames: bool = False
     chosen_jobs: int = 1
@@ -117,8 +118,9 @@ class Proposal:
 def propose(facts: Facts, hours: float, cost: Callable[[Design], Cost]) -> Proposal:
     """Return the study that fits into some hours.
 
-    Where time is short, pictures or tiles become smaller, then the network, then the training
-    shorter; where there is plenty, there are more seeds. If nothing helps, it takes longer.
+    Where time is short, pictures or tiles become smaller, then the network; then there is no
+    pretext beside published weights, and there are fewer folds; then the training is shorter. Where
+    there is plenty, there are more seeds. If nothing helps, it takes longer.
 
     Args:
         facts: what the data, the machine and the options say.
@@ -127,8 +129,8 @@ def propose(facts: Facts, hours: float, cost: Callable[[Design], Cost]) -> Propo
     """
     limit, given = 3600 * hours, facts.given
     first = facts.design
-    if "folds" not in given and facts.tested < ENOUGH and facts.foldable:
-        first = replace(first, folds=FOLDS)
+    if "folds" not in given and facts.tested < ENOUGH and facts.folds:
+        first = replace(first, folds=facts.folds[0])
     design = first
     while cost(design).seconds > limit and (cheaper := _cheaper(design, facts)) is not None:
         design = cheaper
@@ -148,9 +150,9 @@ def propose(facts: Facts, hours: float, cost: Callable[[Design], Cost]) -> Propo
 
 
 def _cheaper(design: Design, facts: Facts) -> Design | None:
-    """Return a design of smaller pictures, else of a smaller network; None: there is none.
+    """Return a design of smaller pictures, else of a smaller network, else of fewer runs.
 
-    Where smaller pictures would hide objects, they are cut into tiles instead.
+    Where smaller pictures would hide objects, they are cut into tiles instead. None: there is none.
     """
     given = facts.given
     size, tiles = half_the_pixels(design.size), design.tiles
@@ -163,6 +165,11 @@ def _cheaper(design: Design, facts: Facts) -> Design | None:
         return replace(design, size=size, tiles=tiles)
     if "width" not in given and design.width is not None and design.width > _SMALL_WIDTH:
         return replace(design, width=_SMALL_WIDTH)
+    published = tuple(start for start in design.starts if start in (SCRATCH, IMAGENET))
+    if "starts" not in given and len(design.starts) > len(published) > 1:
+        return replace(design, starts=published)
+    if "folds" not in given and design.folds is not None and design.folds > facts.folds[-1]:
+        return replace(design, folds=facts.folds[-1])
     return None
 
 
@@ -185,8 +192,14 @@ def _choices(facts: Facts, design: Design, hours: float) -> list[tuple[str, str]
     """Return each field of a design with a line about it."""
     before, few = facts.design, f"only {facts.tested} {facts.units}"
     fit = f"to fit {_hours(hours)}"
+    starts, option = facts.why_starts, "--starts"
+    if design.starts != before.starts:
+        starts, option = f"without a pretext, {fit}", "--starts, --hours"
     if design.folds is not None:
-        folds = f"folds: {design.folds}, because the test split has {few} (--folds)"
+        fewer, of_folds = "", "--folds"
+        if design.folds != max(facts.folds, default=design.folds):
+            fewer, of_folds = f", and not {facts.folds[0]}, {fit}", "--folds, --hours"
+        folds = f"folds: {design.folds}, because the test split has {few}{fewer} ({of_folds})"
     elif facts.tested >= ENOUGH:
         folds = f"folds: none, as the test split has {facts.tested} {facts.units} (--folds)"
     else:
@@ -208,7 +221,7 @@ def _choices(facts: Facts, design: Design, hours: float) -> list[tuple[str, str]
     lines = [
         (
             "starts",
-            f"starts: {', '.join(map(called, design.starts))}: {facts.why_starts} (--starts)",
+            f"starts: {', '.join(map(called, design.starts))}: {starts} ({option})",
         ),
         ("folds", folds),
         ("seeds", f"seeds: {design.seeds}, {seeds}"),
