@@ -58,7 +58,7 @@ def test_the_encoder_has_the_names_and_features_of_timms_network(name: str) -> N
     picture = torch.rand(1, 3, 64, 96)
     seen = (picture - model.mean) / model.std
     with torch.no_grad():
-        found = timm_features(model.encoder, seen, model.timm_steps)
+        found = timm_features(model.encoder, seen, model.timm_scales)
         ours = dict(zip(scales(name), found, strict=True))
         expected = theirs(seen)
     assert len(expected) == len(ours)
@@ -66,6 +66,36 @@ def test_the_encoder_has_the_names_and_features_of_timms_network(name: str) -> N
         assert torch.equal(found, feature)
         assert found.shape[1:] == (scale.channels, 64 >> scale.level, 96 >> scale.level)
     assert model(torch.rand(2, 3, 67, 83)).shape == (2, 3, 67, 83)
+
+
+@pytest.mark.parametrize(
+    ("name", "side", "blocks"),
+    [("timm/test_vit", 16, [0, 2, 3, 5]), ("timm/eva02_tiny_patch14_224", 14, [2, 5, 8, 11])],
+)
+def test_of_a_plain_vision_transformer_four_blocks_are_taken(
+    name: str, side: int, blocks: list[int]
+) -> None:
+    torch.manual_seed(0)
+    model, own = EncoderUNet(name, 3, 2).eval(), name.removeprefix("timm/")
+    whole = timm.create_model(own, pretrained=False, dynamic_img_size=True).eval()
+    published = timm.create_model(own, pretrained=False).state_dict()  # of one size
+    weights = {n: t for n, t in published.items() if n in model.encoder.state_dict()}
+    assert {n.partition(".")[0] for n in published.keys() - weights.keys()} <= {
+        *(n.removesuffix(".") for n in beside_encoder(name))
+    }
+    model.encoder.load_state_dict(weights)  # strict
+    whole.load_state_dict(published)
+    (scale,) = scales(name)
+    with torch.no_grad():
+        picture = torch.rand(2, 3, 3 * side, 4 * side)
+        (found,) = timm_features(model.encoder, picture, (scale,))
+        maps = whole.forward_intermediates(picture, indices=blocks, intermediates_only=True)
+        assert torch.equal(found, torch.cat(maps, 1)) and found.shape[1:] == (scale.channels, 3, 4)
+        assert model(torch.rand(1, 3, 67, 83)).shape == (1, 3, 67, 83), "the border is repeated"
+    model.train()(torch.rand(2, 3, 64, 64)).square().sum().backward()
+    assert all(p.grad is not None for p in model.decoder.parameters())
+    assert model.encoder.patch_embed.proj.weight.grad.abs().max() > 0
+    check_segmenter(name, (64, 80))
 
 
 @pytest.mark.parametrize("name", ["timm/resnet10t", "timm/lcnet_050"])
@@ -126,7 +156,9 @@ def test_what_cannot_be_is_refused() -> None:
     with pytest.raises(UsageError, match="unknown-network"):
         check_network("timm/hf-hub:somebody/something")
     with pytest.raises(UsageError, match="not-an-encoder"):
-        check_segmenter("timm/vit_tiny_patch16_224", (64, 64))
+        check_segmenter("timm/volo_d1_224", (64, 64))
+    with pytest.raises(UsageError, match=r"(?s)pictures of 64x64.*--size 224"):
+        check_segmenter("timm/beit_base_patch16_224", (64, 64))
     with pytest.raises(UsageError, match=r"(?s)pictures of 32x32.*--size 48"):
         check_segmenter("timm/resnet10t", (32, 32))
     check_segmenter("timm/resnet10t", (48, 48))

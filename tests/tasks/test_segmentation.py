@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 from pydantic import ValidationError
+from safetensors.torch import save_file
 from typer.testing import CliRunner
 
 from headstart.cli.main import app
@@ -26,6 +27,7 @@ from headstart.inference.finished_run import read_finished_run
 from headstart.inference.opening import open_segmenter
 from headstart.inference.segmenter import Segmenter
 from headstart.labelling.suggestion import look
+from headstart.models.encoder_unet import make_segmenter
 from headstart.runs.run import train
 from headstart.studies.study import study
 from headstart.tasks.segmentation import hash_of_label_map
@@ -191,8 +193,10 @@ def test_imagenet_is_the_start_of_a_classifiers_encoder_only() -> None:
     assert make_run_config(data="d", model="resnet18", start="imagenet").width == 32
     with pytest.raises(UsageError, match=r"unet .*--model resnet18"):
         make_run_config(data="d", start="imagenet")
-    with pytest.raises(ValidationError, match="tune is head"):
-        RunConfig(data="d", model="resnet18", start="imagenet", tune="head")
+    with pytest.raises(ValidationError, match="tune is staged, but a segmentation takes all or"):
+        RunConfig(data="d", model="resnet18", start="imagenet", tune="staged")
+    with pytest.raises(ValidationError, match="unet has no encoder that could stay"):
+        RunConfig(data="d", tune="head")
 
 
 def test_the_hash_of_the_label_map_knows_what_is_ignored_and_colours() -> None:
@@ -211,3 +215,22 @@ def test_the_hash_of_the_label_map_knows_what_is_ignored_and_colours() -> None:
     assert len(set(hashes)) == 5
     named = json.dumps([["ground", 0], ["tool", 1]])  # as in records of earlier versions
     assert hashes[0] == hashlib.sha256(named.encode()).hexdigest()
+
+
+def test_a_frozen_encoder_stays_as_it_began_and_the_rest_trains(
+    run: Path, drawn: Path, tmp_path: Path
+) -> None:
+    """Its weights and its running statistics; ResNet has both."""
+    config = encoded(drawn, model="resnet18", size=(64, 64), tune="head")
+    trained_from = tmp_path / "from.safetensors"
+    torch.manual_seed(1)
+    begun = make_segmenter("resnet18", 3, 2)
+    save_file({f"encoder.{n}": t for n, t in begun.encoder.state_dict().items()}, trained_from)
+    config = config.model_copy(update={"start": str(trained_from)})
+    train(config, tmp_path / "frozen", Silent())
+    after, _, _ = load_weights(tmp_path / "frozen" / "weights.safetensors")
+    encoder = begun.encoder.state_dict()
+    assert all(torch.equal(after[f"encoder.{name}"], tensor) for name, tensor in encoder.items())
+    norms = {n: t for n, t in begun.norms.state_dict().items() if t.is_floating_point()}
+    assert not any(torch.equal(after[f"norms.{name}"], tensor) for name, tensor in norms.items())
+    assert (tmp_path / "frozen" / "scores.json").exists()

@@ -47,8 +47,8 @@ def study(
     ),
     tunes: str | None = typer.Option(
         None,
-        help="Comma-separated: which layers to train: all, head, last:N, staged. Segmentation "
-        "supports only all. [default: all]",
+        help="Comma-separated: which layers to train: all, head, last:N, staged. A segmentation "
+        "takes all and head, which is everything but the encoder. [default: all]",
     ),
     labels: str | None = typer.Option(
         None, help="Label budgets, for example 30,75,all. [default: all]"

@@ -35,7 +35,7 @@ def train(
     tune: str | None = typer.Option(
         None,
         help="Which layers to train: all, head, last:N, or staged (head first, then all). "
-        "Segmentation supports only all. [default: all]",
+        "In a segmentation, head is everything but the encoder. [default: all]",
     ),
     recipe: str | None = typer.Option(
         None,

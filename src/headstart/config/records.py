@@ -175,8 +175,14 @@ class _Supervised(_Settings):
     def _refuse(self, start: str, tune: str) -> None:
         """Raise a ValueError if the task or its network has no such start or tuning."""
         settings = TASKS[self.task]
-        if tune != "all" and not settings.partly_frozen:
-            raise ValueError(f"tune is {tune}, but a {self.task} supports only all")
+        if ("last:N" if tune.startswith("last:") else tune) not in settings.tunes:
+            takes = " or ".join(settings.tunes)
+            raise ValueError(f"tune is {tune}, but a {self.task} takes {takes}")
+        if tune != "all" and self.model == UNET:
+            raise ValueError(
+                f"tune is {tune}, but {UNET} has no encoder that could stay as it is; name a "
+                "classifier as the encoder, for example --model resnet18"
+            )
         if self.model == UNET and start == IMAGENET:
             raise ValueError(
                 f"{UNET} has no published weights; name a classifier whose weights its encoder "

@@ -88,7 +88,7 @@ def run_config(
     settings = TASKS[task]
     start = options.start or (file.start if file else SCRATCH)
     model = before.model if before and start == begun_from else None
-    model = options.model or model or _model(options, file or settings, [start])
+    model = options.model or model or _model(options, file or settings, [start], [options.tune])
     shared = _shared(options, model, file or settings, before, available_threads(), problems)
     if options.config is not None and file is not None and options.recipe is None:
         problems.note(refuse_other_recipe, options.config, file.model, shared.model, settings)
@@ -177,7 +177,8 @@ def study_config(
     settings = TASKS[task]
     threads = max(1, available_threads() // options.jobs)
     starts = problems.value_of(listed, None, options.starts or settings.starts)
-    model = _model(options, settings, [parted(start)[0] for start in starts or ()])
+    tunes = problems.value_of(listed, None, options.tunes or ("all",))
+    model = _model(options, settings, [parted(start)[0] for start in starts or ()], tunes or ())
     shared = _shared(options, model, settings, before, threads, problems)
     recipe = run_recipe(options, None, before, settings, shared.model, problems)
     # Without pretexts the model says nothing about their recipe.
@@ -292,10 +293,12 @@ def _model(
     options: TrainOptions | StudyOptions,
     defaults: RunConfig | TaskSettings[Any],
     starts: Sequence[str],
+    tunes: Sequence[str | None],
 ) -> str:
     """Return the network: of the options, else of a run that is a start, else the default.
 
-    With published weights as a start, the default of a segmentation is a network that has some.
+    With published weights as a start, or an encoder that stays frozen, the default of a
+    segmentation is a network that has some.
     """
     if options.model is not None:
         return options.model
@@ -304,7 +307,8 @@ def _model(
     of_runs = (network_of_start(start) for start in starts)
     if (model := next((model for model in of_runs if model is not None), None)) is not None:
         return model
-    return ENCODER if IMAGENET in starts and options.recipe in (None, "default") else UNET
+    encoder = IMAGENET in starts or "head" in tunes
+    return ENCODER if encoder and options.recipe in (None, "default") else UNET
 
 
 def _shared(

@@ -44,7 +44,7 @@ class TaskSettings(Generic[_Recipe]):
         encoder_recipes: recipes by name, where the network has a classifier as its encoder or is
             one.
         starts: the starts that a study compares by default.
-        partly_frozen: whether some layers may stay frozen, with a ``tune`` other than ``"all"``.
+        tunes: which layers may train. A segmentation's ``"head"`` is all but its encoder.
         pretexts: whether a pretext may be the start.
         teacher: whether pictures without labels may be learned from during training.
         named_frames: whether the labelled frames may be given by name.
@@ -60,7 +60,7 @@ class TaskSettings(Generic[_Recipe]):
     recipes: Mapping[str, _Recipe]
     encoder_recipes: Mapping[str, _Recipe]
     starts: tuple[str, ...]
-    partly_frozen: bool
+    tunes: tuple[str, ...]
     pretexts: bool
     teacher: bool
     named_frames: bool
@@ -90,7 +90,7 @@ SEGMENTATION = TaskSettings(
     recipes=RECIPES,
     encoder_recipes=ENCODER_RECIPES,
     starts=("scratch", "colorization"),
-    partly_frozen=False,
+    tunes=("all", "head"),
     pretexts=True,
     teacher=True,
     named_frames=True,
@@ -107,7 +107,7 @@ CLASSIFICATION = TaskSettings(
     recipes=CLASSIFIER_RECIPES,
     encoder_recipes=CLASSIFIER_RECIPES,
     starts=("scratch", "imagenet"),
-    partly_frozen=True,
+    tunes=("all", "head", "last:N", "staged"),
     pretexts=False,
     teacher=False,
     named_frames=False,

@@ -1,7 +1,8 @@
 """A U-Net whose encoder is a classifier, so that published weights can be a start.
 
 The classifier is torchvision's or timm's, cut before its head; the decoder takes its features at
-each scale. The encoder keeps its library's tensor names.
+each scale, or those of a plain vision transformer at its only one. The encoder keeps its library's
+tensor names.
 """
 
 from __future__ import annotations
@@ -21,8 +22,11 @@ from headstart.models.classifiers import make_network, normalisation, outline, r
 from headstart.models.depthwise import keep_in_float32
 from headstart.models.feature_maps import FeatureScale, graph_encoder, graph_scales, shapes_of
 from headstart.models.timm_networks import (
+    is_plain,
     is_timm,
+    new_timm,
     pad_statically,
+    patch_side,
     timm_encoder,
     timm_features,
     timm_scales,
@@ -63,8 +67,12 @@ class EncoderUNet(nn.Module):
     decoder upsamples bilinearly to the next finer scale, concatenates the skip and applies two 3x3
     convolutions. The finest skip is the picture itself, unless the encoder has features that large.
 
-    Networks from TensorFlow (timm's ``tf_...``) see pictures whose sides are multiples of 32: the
-    border is repeated, and the logits are cropped.
+    Networks from TensorFlow (timm's ``tf_...``) see pictures whose sides are multiples of 32, and
+    vision transformers multiples of their patches' side: the border is repeated, and the logits are
+    cropped.
+
+    A plain vision transformer (such as DINOv2) has features at the scale of its patches only. A 1x1
+    convolution joins those of four blocks, and the skips at finer scales are the picture, shrunk.
 
     The buffers ``mean`` and ``std`` standardise the picture. In a new network they are those that
     the classifier's published weights expect.
@@ -96,21 +104,39 @@ class EncoderUNet(nn.Module):
         self.std = nn.Buffer(torch.tensor(std)[:, None, None])
         self.name, features = name, scales(name)
         self.encoder = new_encoder(name)
-        self.multiple = 32 if is_timm(name) and pad_statically(self.encoder) else 1
+        self.multiple, self.timm_scales = 1, features if is_timm(name) else ()
+        if is_timm(name):
+            self.multiple = 32 if pad_statically(self.encoder) else patch_side(name)
         keep_in_float32(self.encoder)
-        self.timm_steps = tuple(int(scale.step) for scale in features) if is_timm(name) else ()
         self.norms = nn.ModuleList(nn.BatchNorm2d(scale.channels) for scale in features)
         levels = [(scale.level, scale.channels) for scale in features]
-        self.sees_picture = levels[0][0] > 0
-        if self.sees_picture:
-            levels.insert(0, (0, len(mean)))
-        below = levels.pop()[1]
+        plain, finest = is_plain(features), levels[0][0]
+        self.pictures = range(finest if plain else min(finest, 1))  # levels with no other skip
+        levels = [*((level, len(mean)) for level in self.pictures), *levels]
+        coarsest, below = levels.pop()
+        self.join: nn.Module = nn.Identity()
+        if plain:
+            joined = width * 2 ** min(coarsest, LEVELS - 1)
+            self.join, below = nn.Conv2d(below, joined, 1), joined
         self.decoder = nn.ModuleList()
         for level, channels in reversed(levels):
             out = width * 2 ** min(level, LEVELS - 1)
             self.decoder.append(stage(below + channels, out))
             below = out
         self.head = nn.Conv2d(below, num_classes, 1)
+        self.frozen = False
+
+    def freeze_encoder(self) -> None:
+        """Keep the encoder as it is: its weights do not train, and it stays in evaluation mode."""
+        self.frozen = True
+        self.encoder.requires_grad_(False).eval()
+
+    def train(self, mode: bool = True) -> EncoderUNet:
+        """Set the training mode of everything that trains."""
+        super().train(mode)
+        if self.frozen:
+            self.encoder.eval()
+        return self
 
     @property
     def deepest(self) -> nn.Module:
@@ -125,13 +151,14 @@ class EncoderUNet(nn.Module):
             below, right = -height % self.multiple, -width % self.multiple
             picture = F.pad(picture, (0, right, 0, below), mode="replicate")
         features = (
-            timm_features(self.encoder, picture, self.timm_steps)
-            if self.timm_steps
+            timm_features(self.encoder, picture, self.timm_scales)
+            if self.timm_scales
             else self.encoder(picture)
         )
         maps = [norm(f) for norm, f in zip(self.norms, features, strict=True)]
-        maps = [picture, *maps] if self.sees_picture else maps
-        x = maps.pop()
+        x = self.join(maps.pop())
+        shrunk = (F.avg_pool2d(picture, 2**level) if level else picture for level in self.pictures)
+        maps = [*shrunk, *maps]
         for decode, skip in zip(self.decoder, reversed(maps), strict=True):
             x = F.interpolate(x, size=skip.shape[-2:], mode="bilinear", align_corners=False)
             x = decode(torch.cat([x, skip], dim=1))
@@ -172,15 +199,18 @@ def check_segmenter(model: str, size: tuple[int, int]) -> None:
     if re.sub(r"[^a-z]", "", model.lower()) == "unet":
         message = f"there is no network {model}"
         raise UsageError(Finding("unknown-network", "error", message, "did you mean unet?"))
-    last, network = scales(model)[-1].step, outline(model, 2).eval()
+    last, multiple = scales(model)[-1], patch_side(model) if is_timm(model) else 1
+    with torch.random.fork_rng(devices=[]), torch.device("meta"):
+        network = (timm_encoder(model) if is_timm(model) else outline(model, 2)).eval()
     graph = None if is_timm(model) else Tracer().trace(network)
 
     def coarsest(size: tuple[int, int]) -> tuple[int, ...]:
         if graph is not None:
-            return shapes_of(network, graph, *size)[last]
+            return shapes_of(network, graph, *size)[last.step]
         with torch.no_grad():
-            picture = torch.empty(1, 3, *size, device="meta")
-            return tuple(timm_features(network, picture, (int(last),))[-1].shape)
+            padded = (side + -side % multiple for side in size)
+            picture = torch.empty(1, 3, *padded, device="meta")
+            return tuple(timm_features(network, picture, (last,))[-1].shape)
 
     def takes(size: tuple[int, int]) -> bool:
         try:
@@ -197,9 +227,10 @@ def beside_encoder(model: str) -> tuple[str, ...]:
     >>> beside_encoder("resnet18")
     ('fc.',)
     """
-    names = list(outline(model, 2).state_dict())
     with torch.random.fork_rng(devices=[]), torch.device("meta"):
+        whole = new_timm(model, 2) if is_timm(model) else outline(model, 2)
         in_encoder = set(new_encoder(model).state_dict())
+    names = list(whole.state_dict())
     kept = {name.partition(".")[0] for name in in_encoder}
     parts = [(name, name.partition(".")[0]) for name in names if name not in in_encoder]
     return tuple(dict.fromkeys(name if part in kept else f"{part}." for name, part in parts))

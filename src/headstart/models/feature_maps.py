@@ -25,7 +25,8 @@ class FeatureScale:
     """The features of a network at one scale.
 
     Attributes:
-        step: the name of the graph's step that returns them; of timm's networks, its number.
+        step: the name of the graph's step that returns them; of timm's networks, its number, or
+            several, separated by commas, whose features are concatenated.
         level: one of their pixels is about ``2 ** level`` pixels of the picture wide.
         channels: the number of their channels.
     """
@@ -81,10 +82,11 @@ def _bottlenecks(graph: fx.Graph) -> list[fx.Node]:
 
 
 def not_an_encoder(name: str, example: str) -> UsageError:
-    """Return the error that a network has features at fewer than [`MIN_SCALES`][] scales."""
+    """Return the error that a network has no features that a decoder could take."""
     message = (
         f"{name} cannot be the encoder of a segmentation: it has no features at 3 scales, as maps "
-        "of channels x height x width for pictures of any size"
+        "of channels x height x width for pictures of any size, and is no plain vision transformer "
+        "of timm's"
     )
     return UsageError(Finding("not-an-encoder", "error", message, f"for example --model {example}"))
 

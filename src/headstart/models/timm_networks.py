@@ -9,7 +9,9 @@ from __future__ import annotations
 import difflib
 import functools
 import importlib.util
+import inspect
 import math
+from collections.abc import Collection, Sequence
 from typing import Any, cast
 
 import torch
@@ -22,6 +24,7 @@ from headstart.models.feature_maps import MIN_SCALES, FeatureScale, not_an_encod
 from headstart.system.packages import require
 
 PREFIX = "timm/"
+_BLOCKS = 4  # of a plain vision transformer, whose features a decoder takes
 _SIDE = 224  # of the input, where the network's configuration has none
 
 
@@ -82,8 +85,14 @@ def configuration(name: str) -> Any:
     return get_pretrained_cfg(name.removeprefix(PREFIX)) or PretrainedCfg()
 
 
-def new_timm(name: str, num_classes: int) -> nn.Module:
+def new_timm(name: str, num_classes: int, any_size: bool = False) -> nn.Module:
     """Return one of timm's networks with new weights and a last layer for ``num_classes``.
+
+    Args:
+        name: with prefix.
+        num_classes: of the last layer.
+        any_size: let transformers take pictures of other sizes than that of their published
+            weights: their position embeddings, which keep their shape, are resampled.
 
     Raises:
         MissingExtraError, UsageError: as [`check_timm`][].
@@ -91,10 +100,20 @@ def new_timm(name: str, num_classes: int) -> nn.Module:
     check_timm(name)
     import timm
 
-    network: nn.Module = timm.create_model(
-        name.removeprefix(PREFIX), pretrained=False, num_classes=num_classes
+    make = functools.partial(
+        timm.create_model, name.removeprefix(PREFIX), pretrained=False, num_classes=num_classes
     )
+    if any_size and _takes_any_size(name):
+        make = functools.partial(make, dynamic_img_size=True)
+    network: nn.Module = make()
     return network
+
+
+@functools.lru_cache(maxsize=8)
+def _takes_any_size(name: str) -> bool:
+    with torch.random.fork_rng(devices=[]), torch.device("meta"):
+        network = new_timm(name, 2)
+    return "dynamic_img_size" in inspect.signature(type(network).__init__).parameters
 
 
 def renew_head(network: Any, name: str) -> str:
@@ -122,35 +141,64 @@ def renew_head(network: Any, name: str) -> str:
 def timm_scales(name: str) -> tuple[FeatureScale, ...]:
     """Return the last features of a timm network at each scale, from fine to coarse.
 
-    The scales are those that timm names (``feature_info``). The step is its number in them.
+    The scales are those that timm names (``feature_info``). The step is its number in them. A plain
+    vision transformer has one scale; its features are those of four evenly spaced blocks.
 
     Raises:
-        MissingExtraError, UsageError: as [`check_timm`][]; or the network has fewer than three
-            scales, as plain vision transformers have.
+        MissingExtraError, UsageError: as [`check_timm`][]; or the network has two scales, or no
+            features as maps.
 
     >>> [(s.level, s.channels) for s in timm_scales("timm/tf_efficientnet_lite0")]
     [(1, 16), (2, 24), (3, 40), (4, 112), (5, 320)]
+    >>> timm_scales("timm/vit_small_patch14_dinov2")
+    (FeatureScale(step='2,5,8,11', level=4, channels=1536),)
     """
     with torch.random.fork_rng(devices=[]), torch.device("meta"):
-        network: Any = new_timm(name, 2)
+        network: Any = new_timm(name, 2, any_size=True)
     by_level: dict[int, FeatureScale] = {}
     if hasattr(network, "forward_intermediates"):
         for step, of_step in enumerate(network.feature_info):
             level = round(math.log2(of_step["reduction"]))
             by_level[level] = FeatureScale(str(step), level, of_step["num_chs"])
+    if is_plain(by_level.values()) and (blocks := len(network.feature_info)) >= _BLOCKS:
+        ((level, last),) = by_level.items()
+        steps = ",".join(str(blocks * k // _BLOCKS - 1) for k in range(1, _BLOCKS + 1))
+        return (FeatureScale(steps, level, _BLOCKS * last.channels),)
     if len(by_level) < MIN_SCALES:
         raise not_an_encoder(name, "timm/tf_efficientnet_lite0")
     return tuple(by_level[level] for level in sorted(by_level))
 
 
+def is_plain(scales: Collection[FeatureScale]) -> bool:
+    """Return whether features at these scales are those of a plain vision transformer."""
+    return len(scales) == 1
+
+
 def timm_features(
-    encoder: nn.Module, picture: Float[Tensor, "b 3 h w"], steps: tuple[int, ...]
+    encoder: nn.Module, picture: Float[Tensor, "b 3 h w"], scales: Sequence[FeatureScale]
 ) -> list[Tensor]:
-    """Return a timm network's features ``(B, C, H, W)`` at these steps, from fine to coarse."""
-    features = cast("Any", encoder).forward_intermediates(
-        picture, indices=list(steps), intermediates_only=True
+    """Return a timm network's features ``(B, C, H, W)`` at these scales."""
+    steps = [[int(step) for step in scale.step.split(",")] for scale in scales]
+    indices = [step for of_scale in steps for step in of_scale]
+    maps = cast("Any", encoder).forward_intermediates(
+        picture, indices=indices, intermediates_only=True
     )
-    return cast("list[Tensor]", features)
+    features: dict[int, Tensor] = dict(zip(sorted(indices), maps, strict=True))
+    return [
+        torch.cat([features[step] for step in of_scale], dim=1)
+        if of_scale[1:]
+        else features[of_scale[0]]
+        for of_scale in steps
+    ]
+
+
+def patch_side(name: str) -> int:
+    """Return what the sides of a plain vision transformer's pictures are multiples of; else 1."""
+    if not is_plain(timm_scales(name)):
+        return 1
+    with torch.random.fork_rng(devices=[]), torch.device("meta"):
+        network: Any = new_timm(name, 2)
+    return int(network.feature_info[-1]["reduction"])
 
 
 def timm_encoder(name: str) -> nn.Module:
@@ -159,7 +207,7 @@ def timm_encoder(name: str) -> nn.Module:
     Raises:
         MissingExtraError, UsageError: as [`timm_scales`][].
     """
-    network = new_timm(name, 2)
+    network = new_timm(name, 2, any_size=True)
     for unused in _after_features(name):
         setattr(network, unused, nn.Identity())
     return network
@@ -193,15 +241,14 @@ def _after_features(name: str) -> tuple[str, ...]:
 
     timm's own ``prune_intermediate_layers`` leaves some, for example EfficientNet's ``conv_head``.
     """
-    steps = tuple(int(scale.step) for scale in timm_scales(name))
     with torch.random.fork_rng(devices=[]), torch.device("meta"):
-        network = new_timm(name, 2).eval()
+        network = new_timm(name, 2, any_size=True).eval()
     used: set[str] = set()
     for part, child in network.named_children():
         for module in child.modules():
             module.register_forward_pre_hook(lambda _m, _args, part=part: used.add(part))
     side = (configuration(name).input_size or (3, _SIDE, _SIDE))[1:]
     with torch.no_grad():
-        timm_features(network, torch.empty(1, 3, *side, device="meta"), steps)
+        timm_features(network, torch.empty(1, 3, *side, device="meta"), timm_scales(name))
     weights = {n.partition(".")[0] for n in network.state_dict()}
     return tuple(p for p, _ in network.named_children() if p not in used and p in weights)

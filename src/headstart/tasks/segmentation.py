@@ -157,8 +157,9 @@ class Segmentation:
         assert config.width is not None
         return make_segmenter(config.model, num_classes, config.width)
 
-    def parts(self, network: Network, _config: RunConfig) -> tuple[None, Network]:
-        """See the interface."""
+    def parts(self, network: Network, config: RunConfig) -> tuple[None, Network]:
+        """See the interface; a frozen encoder sees other pictures in each step, so it stays."""
+        freeze_by(network, config)
         return None, network
 
     def pooled(self, dataset: Dataset) -> Dataset:
@@ -219,6 +220,14 @@ class Segmentation:
     def read_counts(self, run: Path) -> FrameCounts:
         """Read true positive, false positive and false negative pixels per frame and class."""
         return read_frames_csv(read_record(run, FRAMES), run / FRAMES)
+
+
+def freeze_by(network: Network, config: RunConfig) -> None:
+    """Freeze the encoder if only the layers after it train."""
+    from headstart.models.encoder_unet import EncoderUNet
+
+    if config.tune == "head" and isinstance(network, EncoderUNet):
+        network.freeze_encoder()
 
 
 def hashes_of_labels(dataset: Dataset) -> dict[str, str]:

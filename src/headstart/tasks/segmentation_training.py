@@ -35,6 +35,7 @@ from headstart.tasks.code_snippets import onnx_code
 from headstart.tasks.interface import CardFacts, Prepared, Scored, Stage
 from headstart.tasks.mismatches import fitting_recipe, mismatches, sampled_windows
 from headstart.tasks.segmentation import (
+    freeze_by,
     hash_of_groups,
     hash_of_unlabelled,
     hashes_of_labels,
@@ -91,6 +92,7 @@ def prepare(config: RunConfig, dataset: Dataset, cache: Path) -> Prepared:
             mean, std = channel_statistics(budget.channels_first())
             model.mean.copy_(torch.tensor(mean)[:, None, None])
             model.std.copy_(torch.tensor(std)[:, None, None])
+        freeze_by(model, config)
         return placed(model, device), moved
 
     def stages(model: nn.Module) -> tuple[Stage]:

@@ -36,8 +36,9 @@ def network_of_run(
     if before is not None:
         default = (before.model, before.start) == (ENCODER, IMAGENET)
     else:
-        default = of_pretext == (None, None, None) and _suits(
-            options, options.recipe, task, fitting_size
+        frozen = TASKS[task].unet and options.tune == "head"  # so from published weights
+        default = of_pretext == (None, None, None) and (
+            frozen or _suits(options, options.recipe, task, fitting_size)
         )
     return replace(options, model=ENCODER, start=IMAGENET) if default else options
 

@@ -103,7 +103,8 @@ def train(
         start: where the initial weights come from: ``"scratch"``, a pretext, ``"imagenet"``, a
             run's folder or a file of weights; by default ``"imagenet"`` for that network of a
             segmentation, else ``"scratch"``.
-        tune: which layers to train: ``"all"``, ``"head"``, ``"last:N"`` or ``"staged"``.
+        tune: which layers to train: ``"all"``, ``"head"``, ``"last:N"`` or ``"staged"``. In a
+            segmentation, ``"head"`` is everything but the encoder, and the other two do not exist.
         recipe: a recipe: its name, its ``.toml`` or ``.json`` file, or a value.
         size: height and width to train at; by default, and with ``"auto"``, what fits the pictures:
             their median shape, the longer side at most 320 pixels on a CPU and 512 on a GPU.
