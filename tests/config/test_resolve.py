@@ -223,7 +223,7 @@ def test_all_that_is_wrong_with_a_pretext_is_said_at_once(drawn: Path) -> None:
     ("options", "fact"),
     [
         (TrainOptions(tune="staged"), "segmentation"),
-        (TrainOptions(tune="head", model="unet"), "unet has no encoder"),
+        (TrainOptions(tune="head", model="unet"), "needs a classifier as the encoder"),
         (TrainOptions(model="unet", start="imagenet"), "unet"),
         (TrainOptions(start="chroma", pretext_epochs=0), "pretext: recipe.epochs"),
     ],

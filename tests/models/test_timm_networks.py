@@ -92,6 +92,7 @@ def test_of_a_plain_vision_transformer_four_blocks_are_taken(
         maps = whole.forward_intermediates(picture, indices=blocks, intermediates_only=True)
         assert torch.equal(found, torch.cat(maps, 1)) and found.shape[1:] == (scale.channels, 3, 4)
         assert model(torch.rand(1, 3, 67, 83)).shape == (1, 3, 67, 83), "the border is repeated"
+    assert all(side % n == 0 for n in model.pictures), "so that skips lose no border"
     model.train()(torch.rand(2, 3, 64, 64)).square().sum().backward()
     assert all(p.grad is not None for p in model.decoder.parameters())
     assert model.encoder.patch_embed.proj.weight.grad.abs().max() > 0

@@ -98,6 +98,7 @@ def test_then_no_pretext_beside_published_weights_and_fewer_folds() -> None:
         assert ("and not 5, to fit" in said) == (design.folds == 3)
     assert asked(1, few).design == replace(two, folds=3, steps=800)
     assert asked(1, replace(few, folds=(5,))).design.folds == 5
+    assert asked(1, replace(few, keeps_pretext=True)).design.starts == three.starts
     given = replace(few, given=frozenset({"starts", "folds"}))
     assert asked(1, given).design == replace(three, steps=800)
 

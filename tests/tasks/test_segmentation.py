@@ -30,7 +30,7 @@ from headstart.labelling.suggestion import look
 from headstart.models.encoder_unet import make_segmenter
 from headstart.runs.run import train
 from headstart.studies.study import study
-from headstart.tasks.segmentation import hash_of_label_map
+from headstart.tasks.segmentation import frozen_at_random, hash_of_label_map
 from headstart.training.checkpoint import load_weights
 from headstart.training.starts import read_source
 from tests.conftest import PRETEXT_TINY, Silent, tiny
@@ -195,7 +195,7 @@ def test_imagenet_is_the_start_of_a_classifiers_encoder_only() -> None:
         make_run_config(data="d", start="imagenet")
     with pytest.raises(ValidationError, match="tune is staged, but a segmentation takes all or"):
         RunConfig(data="d", model="resnet18", start="imagenet", tune="staged")
-    with pytest.raises(ValidationError, match="unet has no encoder that could stay"):
+    with pytest.raises(ValidationError, match="a classifier as the encoder, and unet has none"):
         RunConfig(data="d", tune="head")
 
 
@@ -227,7 +227,12 @@ def test_a_frozen_encoder_stays_as_it_began_and_the_rest_trains(
     begun = make_segmenter("resnet18", 3, 2)
     save_file({f"encoder.{n}": t for n, t in begun.encoder.state_dict().items()}, trained_from)
     config = config.model_copy(update={"start": str(trained_from)})
-    train(config, tmp_path / "frozen", Silent())
+    listener = Silent()
+    train(config, tmp_path / "frozen", listener)
+    assert "random-encoder" not in {finding.code for finding in listener.warnings}
+    assert "tune `head`" in (tmp_path / "frozen" / "README.md").read_text()
+    (at_random,) = frozen_at_random(config.model_copy(update={"start": "scratch"}))
+    assert at_random.code == "random-encoder"
     after, _, _ = load_weights(tmp_path / "frozen" / "weights.safetensors")
     encoder = begun.encoder.state_dict()
     assert all(torch.equal(after[f"encoder.{name}"], tensor) for name, tensor in encoder.items())

@@ -16,8 +16,10 @@ SCRATCH: dict[str, Any] = {"model": "unet", "width": 2, "threads": 1, "device": 
 
 @pytest.fixture(scope="module")
 def lines(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Lines that a picture of 320 pixels hides."""
-    return write(tmp_path_factory.mktemp("thin") / "data", 640, 4, count=12)
+    """Lines that a picture of 320 pixels hides, and no other objects."""
+    data = write(tmp_path_factory.mktemp("thin") / "data", 640, 4, count=12, square=False)
+    (data / "mapping.json").write_text('{"background": 0, "line": 100}')
+    return data
 
 
 def codes(planned: Any) -> set[str]:
@@ -44,6 +46,11 @@ def test_lines_are_trained_on_in_tiles(lines: Path, tmp_path: Path) -> None:
 def test_what_says_how_large_pictures_are_stays(lines: Path, options: dict[str, Any]) -> None:
     planned = headstart.train(lines, **SCRATCH, **options, dry_run=True)
     assert planned.config.framing != "tile" and "thin-objects" not in codes(planned)
+
+
+def test_where_most_classes_are_seen_tiles_are_recommended(tmp_path: Path) -> None:
+    planned = headstart.train(write(tmp_path / "data", 640, 4, count=4), **SCRATCH, dry_run=True)
+    assert planned.config.framing == "pad" and "thin-objects" in codes(planned)
 
 
 def test_broad_lines_are_seen_in_whole_pictures(tmp_path: Path) -> None:

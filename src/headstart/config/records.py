@@ -180,8 +180,8 @@ class _Supervised(_Settings):
             raise ValueError(f"tune is {tune}, but a {self.task} takes {takes}")
         if tune != "all" and self.model == UNET:
             raise ValueError(
-                f"tune is {tune}, but {UNET} has no encoder that could stay as it is; name a "
-                "classifier as the encoder, for example --model resnet18"
+                f"tune is {tune}, which needs a classifier as the encoder, and {UNET} has none; "
+                "name one, for example --model resnet18"
             )
         if self.model == UNET and start == IMAGENET:
             raise ValueError(

@@ -177,8 +177,8 @@ def study_config(
     settings = TASKS[task]
     threads = max(1, available_threads() // options.jobs)
     starts = problems.value_of(listed, None, options.starts or settings.starts)
-    tunes = problems.value_of(listed, None, options.tunes or ("all",))
-    model = _model(options, settings, [parted(start)[0] for start in starts or ()], tunes or ())
+    tunes = problems.value_of(listed, ("all",), _option_or(options.tunes, "all"))
+    model = _model(options, settings, [parted(start)[0] for start in starts or ()], tunes)
     shared = _shared(options, model, settings, before, threads, problems)
     recipe = run_recipe(options, None, before, settings, shared.model, problems)
     # Without pretexts the model says nothing about their recipe.
@@ -204,7 +204,7 @@ def study_config(
         precision=_option_or(options.precision, before.precision if before else None),
         starts=starts or settings.starts,
         against=options.against if starts else None,
-        tunes=problems.value_of(listed, ("all",), _option_or(options.tunes, "all")),
+        tunes=tunes,
         labels=problems.value_of(_budgets, (1,), options.labels, training_pictures),
         seeds=problems.value_of(parse_seeds, (1,), options.seeds, looks),
         folds=options.folds,

@@ -70,6 +70,10 @@ class TaskSettings(Generic[_Recipe]):
         """Return the named recipes for a network."""
         return self.recipes if model == UNET else self.encoder_recipes
 
+    def names_another(self, recipe: object) -> bool:
+        """Return whether a recipe, or its name, is a named one other than ``default``."""
+        return getattr(recipe, "name", recipe) in [*self.recipes.keys() - {"default"}]
+
     def read_recipe(self, name_or_path: str, model: str) -> _Recipe:
         """Return a recipe for a network, by its name or from a file.
 

@@ -60,6 +60,20 @@ def new_encoder(name: str) -> nn.Module:
     return graph_encoder(make_network(name, 2)[0], scales(name))
 
 
+def _steps_up(patch: int) -> tuple[int, ...]:
+    """Return by how much the picture is shrunk for each skip above patches, finest first.
+
+    They divide the patches' side, so that no border is lost; each is half of the next or less.
+
+    >>> _steps_up(16), _steps_up(14)
+    ((1, 2, 4, 8), (1, 2, 7))
+    """
+    steps = [patch]
+    while steps[-1] > 1:
+        steps.append(max(n for n in range(1, steps[-1] // 2 + 1) if patch % n == 0))
+    return tuple(reversed(steps[1:]))
+
+
 class EncoderUNet(nn.Module):
     """A U-Net with a classifier as its encoder.
 
@@ -110,9 +124,11 @@ class EncoderUNet(nn.Module):
         keep_in_float32(self.encoder)
         self.norms = nn.ModuleList(nn.BatchNorm2d(scale.channels) for scale in features)
         levels = [(scale.level, scale.channels) for scale in features]
-        plain, finest = is_plain(features), levels[0][0]
-        self.pictures = range(finest if plain else min(finest, 1))  # levels with no other skip
-        levels = [*((level, len(mean)) for level in self.pictures), *levels]
+        plain = is_plain(features)
+        self.pictures: tuple[int, ...] = ()  # where the picture is the skip: shrunk by how much
+        if levels[0][0] > 0:
+            self.pictures = _steps_up(self.multiple) if plain else (1,)
+        levels = [*((round(math.log2(n)), len(mean)) for n in self.pictures), *levels]
         coarsest, below = levels.pop()
         self.join: nn.Module = nn.Identity()
         if plain:
@@ -157,7 +173,7 @@ class EncoderUNet(nn.Module):
         )
         maps = [norm(f) for norm, f in zip(self.norms, features, strict=True)]
         x = self.join(maps.pop())
-        shrunk = (F.avg_pool2d(picture, 2**level) if level else picture for level in self.pictures)
+        shrunk = (F.avg_pool2d(picture, n) if n > 1 else picture for n in self.pictures)
         maps = [*shrunk, *maps]
         for decode, skip in zip(self.decoder, reversed(maps), strict=True):
             x = F.interpolate(x, size=skip.shape[-2:], mode="bilinear", align_corners=False)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import difflib
 import functools
 import importlib.util
-import inspect
 import math
 from collections.abc import Collection, Sequence
 from typing import Any, cast
@@ -113,7 +112,7 @@ def new_timm(name: str, num_classes: int, any_size: bool = False) -> nn.Module:
 def _takes_any_size(name: str) -> bool:
     with torch.random.fork_rng(devices=[]), torch.device("meta"):
         network = new_timm(name, 2)
-    return "dynamic_img_size" in inspect.signature(type(network).__init__).parameters
+    return hasattr(network, "dynamic_img_size")
 
 
 def renew_head(network: Any, name: str) -> str:

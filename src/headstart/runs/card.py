@@ -94,6 +94,7 @@ def cross_validation_card(
     things = "frames" if "frames" in scores else "pictures"
     count, labels = scores[things], environment.labels
     assert labels is not None
+    tune = "" if config.tune == "all" else f", tune `{config.tune}`"
     height, width = config.size
     where = environment.gpu or f"{environment.cpu}, {environment.threads} threads"
     rows = [
@@ -103,7 +104,7 @@ def cross_validation_card(
     table = [f"| fold | {things} | {headline} |", "|---|--:|--:|", *rows]
     blocks = [
         f"# {config.model}, {printable(config.recipe.name)} recipe, start "
-        f"{quoted(_start_name(config.start))}, {config.folds} folds",
+        f"{quoted(_start_name(config.start))}{tune}, {config.folds} folds",
         f"Cross-validation on the {count} labelled {things} of "
         f"{quoted(_dataset_name(config.data))}, seed {config.seed}, at {height}x{width} (height x "
         f"width). Each {things[:-1]} was predicted once, by a network that was trained on other "
@@ -195,18 +196,19 @@ def _trained_on(
     grey = " and their grey levels" if None not in facts.classes.values() else ""
     yield f"Classes{grey}: {', '.join(named)}."
     height, width = config.size
+    at = "on tiles of" if config.framing == "tile" else "at"
     sizes = sorted(facts.sizes)
     if len(sizes) == 1:
         original = "x".join(map(str, sizes[0]))
-        yield f"Size: {things} of {original} (height x width), trained at {height}x{width}."
+        yield f"Size: {things} of {original} (height x width), trained {at} {height}x{width}."
     elif sizes:
         low, high = ("x".join(map(str, size)) for size in (sizes[0], sizes[-1]))
         yield (
             f"Size: {things} of {len(sizes)} sizes, from {low} to {high} (height x width), trained "
-            f"at {height}x{width}."
+            f"{at} {height}x{width}."
         )
     else:
-        yield f"Size: trained at {height}x{width} (height x width)."
+        yield f"Size: trained {at} {height}x{width} (height x width)."
     assert environment.start is not None
     yield f"Start: {_moved(_start_name(config.start), environment.start)}"
     assert state.best is not None

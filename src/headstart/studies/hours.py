@@ -9,6 +9,7 @@ from headstart.config.options import StudyOptions
 from headstart.config.records import (
     IMAGENET,
     OF_GREY,
+    PRETEXT_NAMES,
     SCRATCH,
     PretextConfig,
     RunConfig,
@@ -39,7 +40,9 @@ class Measured:
 
     def of_run(self, run: RunConfig, sizes: DatasetSize, own_size: tuple[int, int] | None) -> Pace:
         """Return the pace of a run; as [`pace_of`][headstart.studies.pace.pace_of]."""
-        key = (run.data, run.model, run.size, run.framing, run.width, run.tune, run.folds)
+        taught = run.recipe.taught_by() is not None
+        of_network = (run.model, run.size, run.framing, run.width, run.tune)
+        key = (run.data, *of_network, run.folds, taught)
         if key not in self.paces:
             self.paces[key] = pace_of(run, sizes, own_size)
         return self.paces[key]
@@ -133,6 +136,7 @@ def _facts(options: StudyOptions, config: StudyConfig, dataset: Any) -> Facts:
         tiles=config.framing == "tile",
     )
     hidden = task.hidden_objects(dataset)
+    of_pretext = (options.pretext_recipe, options.pretext_epochs, options.pretext_steps)
     return Facts(
         design=design,
         given=given,
@@ -145,7 +149,8 @@ def _facts(options: StudyOptions, config: StudyConfig, dataset: Any) -> Facts:
         on_frames=task.score.name == "dice" and units == "frames",
         encoder=TASKS[config.task].unet and config.model != UNET,
         tile=_tile(options, config, task, dataset),
-        hides=lambda size: hidden(size) is not None,
+        hides=lambda size: (classes := hidden(size)) is not None and classes.most,
+        keeps_pretext=options.against in PRETEXT_NAMES or of_pretext != (None, None, None),
     )
 
 
@@ -186,7 +191,8 @@ def _tile(
     options: StudyOptions, config: StudyConfig, task: LabelledTask, dataset: Any
 ) -> tuple[int, int] | None:
     """Return the size of tiles; None: these pictures are not cut into tiles."""
-    if options.squeeze or "tile" not in TASKS[config.task].framings:
+    settings = TASKS[config.task]
+    if options.squeeze or "tile" not in settings.framings or settings.names_another(options.recipe):
         return None
     return tile_size(task.fitting_size(dataset, ANY_SIZE) or config.size, config.device)
 

@@ -23,7 +23,7 @@ NIGHT = 8.0
 """Hours of a study that says nothing about its size."""
 
 FOLDS = (5, 3)
-"""Numbers of folds where few pictures test: that which is proposed, and where time is short."""
+"""Numbers of folds where few pictures test: the first that can be made, and where time is short."""
 
 _MORE_SEEDS = (10, 20)
 _SMALLEST_SIDE, _SMALL_WIDTH = 64, 16
@@ -81,6 +81,7 @@ class Facts:
         encoder: whether the network has an encoder, which needs pictures of some size.
         tile: the largest size of tiles; None: these pictures are not cut into tiles.
         hides: function from a size to whether whole pictures of that size would hide objects.
+        keeps_pretext: whether an option is about the pretext.
     """
 
     design: Design
@@ -96,6 +97,7 @@ class Facts:
     encoder: bool = False
     tile: tuple[int, int] | None = None
     hides: Callable[[tuple[int, int]], bool] = lambda _size: False
+    keeps_pretext: bool = False
 
 
 @dataclass(frozen=True)
@@ -166,7 +168,8 @@ def _cheaper(design: Design, facts: Facts) -> Design | None:
     if "width" not in given and design.width is not None and design.width > _SMALL_WIDTH:
         return replace(design, width=_SMALL_WIDTH)
     published = tuple(start for start in design.starts if start in (SCRATCH, IMAGENET))
-    if "starts" not in given and len(design.starts) > len(published) > 1:
+    fewer = len(design.starts) > len(published) > 1 and not facts.keeps_pretext
+    if "starts" not in given and fewer:
         return replace(design, starts=published)
     if "folds" not in given and design.folds is not None and design.folds > facts.folds[-1]:
         return replace(design, folds=facts.folds[-1])

@@ -13,7 +13,7 @@ import numpy as np
 
 from headstart.config.recipe_records import Recipe
 from headstart.config.recipes import ENCODER_RECIPES, RECIPES
-from headstart.config.records import RunConfig, StudyConfig
+from headstart.config.records import SCRATCH, SCRATCH_LONGER, RunConfig, StudyConfig
 from headstart.data.checks.foreground import refuse_no_foreground
 from headstart.data.checks.segmentation import report_on
 from headstart.data.checks.thin_objects import Hidden, hidden_objects
@@ -228,6 +228,15 @@ def freeze_by(network: Network, config: RunConfig) -> None:
 
     if config.tune == "head" and isinstance(network, EncoderUNet):
         network.freeze_encoder()
+
+
+def frozen_at_random(config: RunConfig) -> tuple[Finding, ...]:
+    """Return a warning if the encoder keeps the random weights that it began with."""
+    if config.tune != "head" or config.start not in (SCRATCH, SCRATCH_LONGER):
+        return ()
+    message = f"tune is head, and start {config.start}: the encoder keeps its random weights"
+    hint = "--start imagenet, a pretext or a run; as a control in a study it may be what you want"
+    return (Finding("random-encoder", "warning", message, hint),)
 
 
 def hashes_of_labels(dataset: Dataset) -> dict[str, str]:

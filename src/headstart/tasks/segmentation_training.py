@@ -36,6 +36,7 @@ from headstart.tasks.interface import CardFacts, Prepared, Scored, Stage
 from headstart.tasks.mismatches import fitting_recipe, mismatches, sampled_windows
 from headstart.tasks.segmentation import (
     freeze_by,
+    frozen_at_random,
     hash_of_groups,
     hash_of_unlabelled,
     hashes_of_labels,
@@ -70,7 +71,7 @@ def prepare(config: RunConfig, dataset: Dataset, cache: Path) -> Prepared:
     findings: tuple[Finding, ...] = ()
     if recipe.adapt_min_area:
         recipe, findings = fitting_recipe(budget, recipe, names)
-    findings += mismatches(budget, recipe, single)
+    findings += (*mismatches(budget, recipe, single), *frozen_at_random(config))
     facts: dict[str, Any] = {
         "labels": {"train": len(budget.names), "validation": len(validation.names)}
     }
@@ -131,9 +132,10 @@ def prepare(config: RunConfig, dataset: Dataset, cache: Path) -> Prepared:
     of_pictures = {"range": rules.value_range, "page": rules.page}
     of_unlabelled = {} if unlabelled is None else hash_of_unlabelled(dataset)
     of_folds = "" if config.fold is None else f", fold {config.fold} of {config.folds}"
+    tuned = "" if config.tune == "all" else f", tune {config.tune}"
     at = f"{'in tiles of' if config.framing == 'tile' else 'at'} {config.size[0]}x{config.size[1]}"
     return Prepared(
-        title=f"segmentation from {config.start}, {at}{of_folds}",
+        title=f"segmentation from {config.start}{tuned}, {at}{of_folds}",
         data={**digests, **hashes_of_labels(dataset), **of_unlabelled},
         facts=facts,
         weights_facts={
@@ -255,7 +257,7 @@ def _card_facts(
         sheet="![predictions](predictions.png)",
         constant="the best score of a constant prediction (one class everywhere)",
         unit="pixel",
-        tuned=False,
+        tuned=config.tune != "all",
     )
 
 

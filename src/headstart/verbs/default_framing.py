@@ -30,21 +30,21 @@ def tiles_where_thin(
 ) -> tuple[_Options, tuple[Finding, ...]]:
     """Return the options with tiles if these are the default, and a line about it.
 
-    They are the default of a new folder where much of a class would lie in parts less than three
-    pixels wide in whole pictures of the default size on a CPU. So the machine does not decide. The
-    assignment's recipes keep whole pictures, as the assignment did.
+    They are the default of a new folder where whole pictures of the default size on a CPU would
+    hide half of the classes or more; so the machine does not decide. Where they would hide others,
+    the line recommends tiles. The assignment's recipes keep whole pictures, as the assignment did.
 
     Args:
         options: what they say stays.
         task: of the runs.
         fitting_size: function from the longest side to a size.
-        hidden: function from the size of whole pictures to the objects that it would hide.
+        hidden: function from the size of whole pictures to the classes that it would hide.
         before: the configuration of a folder that was begun, which keeps its framing.
     """
     said = options.tile or options.squeeze or options.size not in (None, AUTO)
-    named = TASKS[task].recipes
-    of_assignment = isinstance(options.recipe, str) and options.recipe in named.keys() - {"default"}
-    if before is not None or said or of_assignment:
+    if before is not None or said or TASKS[task].names_another(options.recipe):
         return options, ()
-    findings = thin_objects(hidden, fitting_size(LONGEST_ON_CPU))
-    return (replace(options, tile=True) if findings else options), findings
+    size = fitting_size(LONGEST_ON_CPU)
+    classes = None if size is None else hidden(size)
+    tile = classes is not None and classes.most
+    return (replace(options, tile=True) if tile else options), thin_objects(hidden, size)

@@ -37,9 +37,10 @@ def network_of_run(
         default = (before.model, before.start) == (ENCODER, IMAGENET)
     else:
         frozen = TASKS[task].unet and options.tune == "head"  # so from published weights
-        default = of_pretext == (None, None, None) and (
-            frozen or _suits(options, options.recipe, task, fitting_size)
+        suits = of_pretext == (None, None, None) and _suits(
+            options, options.recipe, task, fitting_size
         )
+        default = frozen or suits
     return replace(options, model=ENCODER, start=IMAGENET) if default else options
 
 

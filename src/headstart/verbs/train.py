@@ -104,7 +104,8 @@ def train(
             run's folder or a file of weights; by default ``"imagenet"`` for that network of a
             segmentation, else ``"scratch"``.
         tune: which layers to train: ``"all"``, ``"head"``, ``"last:N"`` or ``"staged"``. In a
-            segmentation, ``"head"`` is everything but the encoder, and the other two do not exist.
+            segmentation, ``"head"`` is everything but the encoder; the other two are for
+            classifications only.
         recipe: a recipe: its name, its ``.toml`` or ``.json`` file, or a value.
         size: height and width to train at; by default, and with ``"auto"``, what fits the pictures:
             their median shape, the longer side at most 320 pixels on a CPU and 512 on a GPU.

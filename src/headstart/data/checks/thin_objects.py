@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, UInt8
 
-from headstart.data.framing import resize_mask
+from headstart.data.framing import content_size, resize_mask
 from headstart.data.label_map import LabelMap
 from headstart.data.layouts.dataset import Dataset
 from headstart.data.pictures.frame import Frame
@@ -21,30 +22,48 @@ THIN = 3
 _SHARE = 0.25  # of a class's pixels; less is the rim of objects that are seen well
 _LOST = 0.1  # more of them thin than in the pictures as they are
 _LOOKED_AT = 20  # frames, evenly spread
+_FEWEST = 3  # of these that show a class, or all of them: a single speck says little
 
-Hidden = Callable[[tuple[int, int]], str | None]
-"""Function from the size of whole pictures to what it would hide, in words; None: nothing."""
+
+@dataclass(frozen=True)
+class HiddenClasses:
+    """Classes that whole pictures of some size would hide.
+
+    Attributes:
+        named: each with the share of its pixels in thin parts, in words.
+        most: whether these are half of the classes or more. Tiles then help more than they cost the
+            others, which need to be seen as a whole.
+    """
+
+    named: tuple[str, ...]
+    most: bool
+
+
+Hidden = Callable[[tuple[int, int]], HiddenClasses | None]
+"""Function from the size of whole pictures to the classes that it would hide; None: none."""
 
 
 def thin_objects(hidden: Hidden, size: tuple[int, int] | None) -> tuple[Finding, ...]:
-    """Return a finding if whole pictures of the default size would hide objects.
+    """Return a finding if whole pictures of the default size would hide classes.
 
     Args:
         hidden: result of [`hidden_objects`][].
         size: the default size on a CPU; None: it is not known.
     """
-    objects = None if size is None else hidden(size)
-    if size is None or objects is None:
+    classes = None if size is None else hidden(size)
+    if size is None or classes is None:
         return ()
     height, width = size
     message = (
         f"at {height}x{width}, the default size of whole pictures on a CPU, large shares of these "
-        f"classes lie in parts less than {THIN} pixels wide: {objects}"
+        f"classes lie in parts less than {THIN} pixels wide: {', '.join(classes.named)}"
     )
-    hint = (
-        "train and study cut tiles from the pictures at their own size instead; --size "
-        f"{height}x{width} trains on whole pictures"
-    )
+    hint = "--tile trains on tiles, cut from the pictures at their own size"
+    if classes.most:
+        hint = (
+            "train and study cut tiles from the pictures at their own size instead; --size "
+            f"{height}x{width} trains on whole pictures"
+        )
     return (Finding("thin-objects", "info", message, hint),)
 
 
@@ -52,8 +71,9 @@ def hidden_objects(dataset: Dataset) -> Hidden:
     """Return a function from a size to the classes much of which it would make thin.
 
     A pixel of a class lies in a thin part if no disc of three pixels across that lies within the
-    class holds it (morphological opening). The background counts as a class: it may be a membrane
-    between cells. Looks at up to 20 training frames; those that cannot be read are named elsewhere.
+    class holds it (morphological opening). A class that a size leaves no pixel of is thin in full.
+    The background counts as a class: it may be a membrane between cells. Looks at up to 20 training
+    frames; those that cannot be read are named elsewhere.
     """
     names = dataset.label_map.names
 
@@ -62,22 +82,31 @@ def hidden_objects(dataset: Dataset) -> Hidden:
         return _masks(dataset.splits.get("train", ()), dataset)
 
     @functools.cache
+    def shown() -> tuple[int, ...]:
+        counts = [sum(bool((mask == k).any()) for mask in masks()) for k in range(len(names))]
+        return tuple(k for k, n in enumerate(counts) if n >= min(_FEWEST, len(masks())))
+
+    @functools.cache
     def own_share(k: int) -> float:
         return _thin_share(masks(), k)
 
     @functools.cache
-    def hidden(size: tuple[int, int]) -> str | None:
+    def hidden(size: tuple[int, int]) -> HiddenClasses | None:
         if not any(max(mask.shape) > 1.1 * max(size) for mask in masks()):
             return None
-        resized = [resize_mask(mask, size) for mask in masks()]
-        small = {k: _thin_share(resized, k) for k in range(len(names))}
-        named = [
-            f"{share:.0%} of the pixels of {names[k]} ({own_share(k):.0%} at the pictures' own "
-            "size)"
-            for k, share in small.items()
-            if share >= _SHARE and share - own_share(k) >= _LOST
+        own = [(mask.shape[0], mask.shape[1]) for mask in masks()]
+        smaller = [
+            resize_mask(mask, content_size(of_mask, size, "pad"))
+            for mask, of_mask in zip(masks(), own, strict=True)
         ]
-        return ", ".join(named) or None
+        shares = {k: _thin_share(smaller, k) for k in shown()}
+        thin = [k for k, n in shares.items() if n >= _SHARE and n - own_share(k) >= _LOST]
+        named = tuple(
+            f"{shares[k]:.0%} of the pixels of {names[k]} ({own_share(k):.0%} at the pictures' own "
+            "size)"
+            for k in thin
+        )
+        return HiddenClasses(named, 2 * len(thin) >= len(shares)) if thin else None
 
     return hidden
 
@@ -95,14 +124,14 @@ def _masks(frames: Sequence[Frame], dataset: Dataset) -> list[UInt8[np.ndarray, 
 
 
 def _thin_share(masks: Sequence[UInt8[np.ndarray, "_ _"]], k: int) -> float:
-    """Return the share of a class's pixels that lie in thin parts; 0 without any."""
+    """Return the share of a class's pixels that lie in thin parts; 1 if there are none."""
     pixels = thin = 0
     for mask in masks:
         shown = mask == k
         if shown.any():
             pixels += int(shown.sum())
             thin += int((shown & ~_opened(shown)).sum())
-    return thin / max(pixels, 1)
+    return thin / pixels if pixels else 1.0
 
 
 def _opened(shown: Bool[np.ndarray, "h w"]) -> Bool[np.ndarray, "h w"]:
