@@ -26,7 +26,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from headstart.config.recipes import CLASSIFIER_DEFAULT
-from headstart.config.records import SCRATCH, RunConfig
+from headstart.config.records import RunConfig
+from headstart.config.start_names import SCRATCH
 from headstart.data.labelled_pictures import read_labelled_pictures
 from headstart.runs.initial_weights import source_of
 from headstart.tasks.classification import Classification

@@ -19,7 +19,8 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from headstart.config.recipes import ASSIGNMENT_AUGMENTED, DEFAULT, PRETEXT_DEFAULT
-from headstart.config.records import PRETEXT_NAMES, PretextConfig, RunConfig
+from headstart.config.records import PretextConfig, RunConfig
+from headstart.config.start_names import PRETEXT_NAMES
 from headstart.config.task_settings import CLASSIFICATION
 from headstart.data.drawn.dataset import write_dataset
 from headstart.plots import curves, sheets

@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 
 from headstart.config.files import read_run_config, to_json
-from headstart.config.records import PRETEXT_NAMES, StudyConfig
+from headstart.config.records import StudyConfig
+from headstart.config.start_names import PRETEXT_NAMES
 from headstart.scores import segmentation as segmentation_scores
 from headstart.scores.counts import constant_counts
 from headstart.scores.frames_csv import frames_csv

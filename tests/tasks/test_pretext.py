@@ -13,7 +13,8 @@ import pytest
 from PIL import Image
 
 from headstart.config.files import read_run_config
-from headstart.config.records import PRETEXT_NAMES, PretextConfig
+from headstart.config.records import PretextConfig
+from headstart.config.start_names import PRETEXT_NAMES
 from headstart.data.layouts.recognise import open_dataset
 from headstart.errors import DataError, InterruptedRun, UsageError
 from headstart.inference.opening import open_segmenter

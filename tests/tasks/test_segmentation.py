@@ -17,7 +17,12 @@ from typer.testing import CliRunner
 from headstart.cli.main import app
 from headstart.config.files import read_run_config
 from headstart.config.recipes import ENCODER_DEFAULT
-from headstart.config.records import RunConfig, make_run_config, make_study_config
+from headstart.config.records import (
+    RunConfig,
+    make_pretext_config,
+    make_run_config,
+    make_study_config,
+)
 from headstart.data.label_map import LabelMap
 from headstart.data.layouts.recognise import open_dataset
 from headstart.errors import DataError, Finding, InterruptedRun, UsageError
@@ -33,7 +38,7 @@ from headstart.studies.study import study
 from headstart.tasks.segmentation import frozen_at_random, hash_of_label_map
 from headstart.training.checkpoint import load_weights
 from headstart.training.starts import read_source
-from tests.conftest import PRETEXT_TINY, Silent, tiny
+from tests.conftest import PRETEXT_TINY, Silent, forked_workers, tiny
 
 SAME_BYTES = ("weights.safetensors", "metrics.jsonl", "scores.json", "frames.csv", "config.json",
               "README.md")  # fmt: skip
@@ -239,3 +244,34 @@ def test_a_frozen_encoder_stays_as_it_began_and_the_rest_trains(
     norms = {n: t for n, t in begun.norms.state_dict().items() if t.is_floating_point()}
     assert not any(torch.equal(after[f"norms.{name}"], tensor) for name, tensor in norms.items())
     assert (tmp_path / "frozen" / "scores.json").exists()
+
+
+def test_a_pretext_from_published_weights(
+    drawn: Path, squeezenet: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are the pretext's start; the run starts from what it made of them."""
+    monkeypatch.setattr("headstart.training.starts.fetch_published", lambda _network: squeezenet)
+    settings = encoded(drawn).model_dump(
+        exclude={"start", "pretext", "tune", "frames", "fold", "seed"}
+    )
+    starts = ("imagenet", "imagenet-colorization")
+    changes = {"starts": starts, "labels": [3], "seeds": [1], "pretext_recipe": PRETEXT_TINY}
+    config = make_study_config(**{**settings, **changes})
+    with forked_workers():
+        record = study(config, tmp_path / "S", Silent(), lambda _: None)
+    assert [row["start"] for row in record["records"]] == [*starts]
+    (pretext,) = (tmp_path / "S" / "starts").iterdir()
+    start = json.loads((pretext / "environment.json").read_text())["start"]
+    assert start["moved"] and all(name.startswith("encoder.") for name in start["moved"])
+    begun = read_source(squeezenet, "published").weights
+    after, facts, _ = load_weights(pretext / "weights.safetensors")
+    assert facts["pretext"] == "imagenet-colorization"
+    first = next(name for name in begun if name.endswith("0.weight"))
+    assert not torch.equal(after[f"encoder.{first}"], begun[first]), "it trained them"
+    run = tmp_path / "S" / record["records"][1]["run"]
+    start = json.loads((run / "environment.json").read_text())["start"]
+    assert f"encoder.{first}" in start["moved"]
+    for make in (make_run_config, make_pretext_config):
+        given = {"start": "imagenet-chroma"} if make is make_run_config else {}
+        with pytest.raises(UsageError, match="unet has no published weights"):
+            make(data="d", **(given or {"pretext": "imagenet-chroma"}))

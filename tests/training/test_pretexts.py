@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 from headstart.config.recipes import PRETEXT_DEFAULT
-from headstart.config.records import PretextName
+from headstart.config.start_names import PretextName, restoration
 from headstart.data.transforms import to_grey
 from headstart.training.pretexts import (
     PRETEXTS,
@@ -30,7 +30,7 @@ def rng(seed: int = 0) -> torch.Generator:
 
 
 def test_the_command_line_knows_each_pretext():
-    assert set(PRETEXTS) == set(get_args(PretextName))
+    assert set(PRETEXTS) == set(map(restoration, get_args(PretextName)))
 
 
 @pytest.mark.parametrize("name", PRETEXTS)

@@ -24,7 +24,8 @@ from headstart.assignment.settings import (
     part_name,
 )
 from headstart.config.recipes import ASSIGNMENT
-from headstart.config.records import SCRATCH, RunConfig, StudyConfig
+from headstart.config.records import RunConfig, StudyConfig
+from headstart.config.start_names import SCRATCH
 from headstart.reports.formatting import plural
 from headstart.runs.folder import check_folder
 from headstart.studies.costs import NOTHING, Cost, cost_of_pretext, cost_of_run, cost_of_study

@@ -20,8 +20,9 @@ from headstart.assignment.settings import (
     part_of,
     with_needed,
 )
-from headstart.config.records import SCRATCH, RunConfig
+from headstart.config.records import RunConfig
 from headstart.config.start_files import weights_file
+from headstart.config.start_names import SCRATCH
 from headstart.errors import HeadstartError
 from headstart.models.classifiers import check_network, check_size, make_network
 from headstart.records.vouching import STUDY

@@ -18,15 +18,9 @@ from headstart.config.begun import run_before, study_before
 from headstart.config.files import read_run_config, read_study_config
 from headstart.config.options import RecipeOption, StudyOptions, TrainOptions
 from headstart.config.recipes import CLASSIFIER_ASSIGNMENT
-from headstart.config.records import (
-    IMAGENET,
-    SCRATCH,
-    PretextConfig,
-    RunConfig,
-    StudyConfig,
-    on_device,
-)
+from headstart.config.records import PretextConfig, RunConfig, StudyConfig, on_device
 from headstart.config.resolve import run_config, study_config
+from headstart.config.start_names import IMAGENET, SCRATCH
 from headstart.errors import Finding, UsageError
 from headstart.studies.cells import pretext_config
 from headstart.studies.plan import plan

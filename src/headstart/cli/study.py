@@ -22,16 +22,17 @@ def study(
     model: str | None = typer.Option(
         None,
         help="unet, one of torchvision's classifiers (vgg16, resnet18, squeezenet1_0, ...), or one "
-        "of timm's (timm/NAME); for segmentation, one with feature maps at three "
-        "scales, which becomes the encoder. "
+        "of timm's (timm/NAME); for segmentation, one with feature maps at three scales or a "
+        "plain vision transformer of timm's, which becomes the encoder. "
         "[default: the network of a run in --starts, else timm/tf_efficientnet_lite0 if its "
         "ImageNet weights are installed, else unet; classification: resnet18]",
     ),
     starts: str | None = typer.Option(
         None,
         help="Comma-separated: scratch, imagenet, folders of runs, files of weights; for "
-        "segmentation also colorization, chroma, masked-denoising, masked-colorization (pretexts) "
-        "and scratch-longer, their control. "
+        "segmentation also colorization, chroma, masked-denoising, masked-colorization (pretexts; "
+        "from the network's published weights: imagenet-colorization, ...), and scratch-longer, "
+        "their control. "
         "[default: scratch, a pretext if there are pictures without labels, and imagenet where its "
         "weights are installed; else scratch,colorization; classification: scratch,imagenet]",
     ),

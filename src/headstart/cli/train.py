@@ -29,7 +29,8 @@ def train(
         None,
         help="Where the initial weights come from: scratch, imagenet (the classifier's published "
         "weights), a run's folder, a file of weights, or, for segmentation, a pretext: "
-        "colorization, chroma, masked-denoising or masked-colorization. [default: scratch; "
+        "colorization, chroma, masked-denoising or masked-colorization, or the same from published "
+        "weights, imagenet-colorization, ... [default: scratch; "
         "segmentation: imagenet where the default network's weights are installed]",
     ),
     tune: str | None = typer.Option(

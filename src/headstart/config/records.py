@@ -5,7 +5,7 @@ They are frozen values. Written as ``config.json``, each is enough to make its f
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, TypeVar, get_args
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -22,6 +22,14 @@ from headstart.config.methods import SUPERVISED, parted
 from headstart.config.option_values import FEWEST_SEEDS
 from headstart.config.recipe_records import ClassifierRecipe, PretextRecipe, Recipe
 from headstart.config.recipes import DEFAULT, PRETEXT_DEFAULT
+from headstart.config.start_names import (
+    IMAGENET,
+    PRETEXT_NAMES,
+    SCRATCH,
+    SCRATCH_LONGER,
+    PretextName,
+    is_published,
+)
 from headstart.config.task_settings import TASKS, UNET, task_of_recipe
 from headstart.data.augmentation import Augmentation
 from headstart.data.framing import Framing
@@ -33,16 +41,16 @@ from headstart.system.devices import DeviceName, Precision
 Size = tuple[Annotated[int, Field(ge=8, le=8192)], Annotated[int, Field(ge=8, le=8192)]]
 _Part = Annotated[int, Field(ge=0, le=255)]
 RGB = tuple[_Part, _Part, _Part]
-PretextName = Literal["colorization", "chroma", "masked-denoising", "masked-colorization"]
-PRETEXT_NAMES: tuple[str, ...] = get_args(PretextName)
-OF_GREY = "masked-denoising"  # the only pretext that does not restore colours
-SCRATCH, SCRATCH_LONGER, IMAGENET = "scratch", "scratch-longer", "imagenet"
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 SeedsOfLook = Annotated[int, Field(ge=FEWEST_SEEDS, le=1000)]
 Width = Annotated[int, Field(ge=1, le=1024)]
 Tune = Annotated[str, Field(pattern=r"^(all|head|staged|last:[1-9][0-9]{0,2})$")]
 Network = Annotated[str, Field(min_length=1)]
 Folds = Annotated[int, Field(ge=2, le=100)]
+_NOTHING_PUBLISHED = (
+    f"{UNET} has no published weights; name a classifier whose weights its encoder starts from, "
+    "for example --model resnet18"
+)
 NOT_A_PATH = "not_a_path"
 """The type of pydantic's error for a path that no system can open."""
 
@@ -113,8 +121,15 @@ class PretextConfig(_Settings):
 
     @property
     def start(self) -> str:
-        """Where the initial weights come from: a pretext always has new ones."""
-        return SCRATCH
+        """Where the initial weights come from, which the pretext's name says."""
+        return IMAGENET if is_published(self.pretext) else SCRATCH
+
+    @model_validator(mode="after")
+    def _published_weights(self) -> PretextConfig:
+        """Check that there are any for the network."""
+        if is_published(self.pretext) and self.model == UNET:
+            raise ValueError(_NOTHING_PUBLISHED)
+        return self
 
     @property
     def start_pretext(self) -> None:
@@ -183,11 +198,8 @@ class _Supervised(_Settings):
                 f"tune is {tune}, which needs a classifier as the encoder, and {UNET} has none; "
                 "name one, for example --model resnet18"
             )
-        if self.model == UNET and start == IMAGENET:
-            raise ValueError(
-                f"{UNET} has no published weights; name a classifier whose weights its encoder "
-                "starts from, for example --model resnet18"
-            )
+        if self.model == UNET and is_published(start):
+            raise ValueError(_NOTHING_PUBLISHED)
         if start in (*PRETEXT_NAMES, SCRATCH_LONGER) and not settings.pretexts:
             raise ValueError(f"a {self.task} cannot start from {start}")
 

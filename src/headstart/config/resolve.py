@@ -38,9 +38,6 @@ from headstart.config.recipe_options import (
 from headstart.config.recipe_records import PretextRecipe
 from headstart.config.recipes import read_pretext_recipe
 from headstart.config.records import (
-    IMAGENET,
-    PRETEXT_NAMES,
-    SCRATCH,
     PretextConfig,
     RunConfig,
     StudyConfig,
@@ -50,6 +47,7 @@ from headstart.config.records import (
     make_study_config,
 )
 from headstart.config.start_files import network_of_start, weights_file
+from headstart.config.start_names import IMAGENET, PRETEXT_NAMES, SCRATCH, is_published
 from headstart.config.task_settings import ENCODER, SEGMENTATION, TASKS, UNET, TaskSettings
 from headstart.data.framing import Framing
 from headstart.data.task import TaskName, task_of
@@ -244,7 +242,8 @@ def pretext_config(
         UsageError, DataError: options are wrong, or a file they name; every one is named.
     """
     problems = Problems()
-    model = _option_or(options.model, SEGMENTATION.model)
+    encoder_starts = options.recipe in (None, "default") and is_published(options.pretext)
+    model = _option_or(options.model, ENCODER if encoder_starts else SEGMENTATION.model)
     shared = _shared(options, model, SEGMENTATION, before, available_threads(), problems)
     encoder = shared.model != UNET
     default = read_pretext_recipe("default", encoder)
@@ -307,7 +306,7 @@ def _model(
     of_runs = (network_of_start(start) for start in starts)
     if (model := next((model for model in of_runs if model is not None), None)) is not None:
         return model
-    encoder = IMAGENET in starts or "head" in tunes
+    encoder = any(map(is_published, starts)) or "head" in tunes
     return ENCODER if encoder and options.recipe in (None, "default") else UNET
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from headstart.config.files import read_config
-from headstart.config.records import IMAGENET, PRETEXT_NAMES, SCRATCH
+from headstart.config.start_names import IMAGENET, PRETEXT_NAMES, SCRATCH
 from headstart.errors import DataError, Finding, UsageError
 
 

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from headstart.config.records import SCRATCH, PretextConfig, RunConfig
+from headstart.config.records import PretextConfig, RunConfig
+from headstart.config.start_names import SCRATCH
 from headstart.errors import printable
 from headstart.records.calibration import Calibration, read_calibration
 from headstart.records.run_records import (

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from headstart.config.records import IMAGENET, PRETEXT_NAMES, SCRATCH, RunConfig
+from headstart.config.records import RunConfig
+from headstart.config.start_names import IMAGENET, PRETEXT_NAMES, SCRATCH
 from headstart.config.task_settings import TIMM
 from headstart.data.checks.leaks import Overlap
 from headstart.data.pictures.duplicates import NEAR

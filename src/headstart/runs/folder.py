@@ -8,7 +8,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from headstart.config.files import differences, read_config
-from headstart.config.records import IMAGENET, PRETEXT_NAMES, SCRATCH, PretextConfig, RunConfig
+from headstart.config.records import PretextConfig, RunConfig
+from headstart.config.start_names import IMAGENET, PRETEXT_NAMES, SCRATCH
 from headstart.errors import Finding, Severity, UsageError
 from headstart.records.run_records import WEIGHTS
 from headstart.system.disk import disk_errors

@@ -8,16 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 from headstart.config.files import read_run_config
 from headstart.config.methods import start_of_arm
-from headstart.config.records import (
+from headstart.config.records import PretextConfig, RunConfig, StudyConfig
+from headstart.config.start_files import weights_file
+from headstart.config.start_names import (
     IMAGENET,
     PRETEXT_NAMES,
     SCRATCH,
     SCRATCH_LONGER,
-    PretextConfig,
-    RunConfig,
-    StudyConfig,
+    is_published,
 )
-from headstart.config.start_files import weights_file
 from headstart.errors import DataError, Finding
 from headstart.runs.folder import NAMED_STARTS
 from headstart.tasks.interface import LabelledTask
@@ -38,7 +37,7 @@ def source_of(
     """Return the weights that a run starts from; None if all weights are new.
 
     Args:
-        config: configuration of the run; a pretext starts from new weights.
+        config: configuration of the run.
         pretext_run: folder of the pretext that the run starts from.
         pretrain: function that trains a pretext in a folder unless it is finished there.
 
@@ -104,10 +103,12 @@ def try_starts(starts: Collection[str], config: StudyConfig, num_classes: int) -
     task: LabelledTask = labelled_task(config.task)
     findings: list[Finding] = []
     for start in dict.fromkeys(map(start_of_arm, config.starts)):
-        if start not in starts or start in (SCRATCH, SCRATCH_LONGER, *PRETEXT_NAMES):
+        trained = start in (SCRATCH, SCRATCH_LONGER, *PRETEXT_NAMES) and not is_published(start)
+        if start not in starts or trained:
             continue
         try:
-            task.try_start(given_source(start, config.model), config, num_classes)
+            given = IMAGENET if is_published(start) else start
+            task.try_start(given_source(given, config.model), config, num_classes)
         except DataError as e:
             findings += e.findings
     if findings:

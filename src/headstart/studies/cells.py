@@ -17,14 +17,8 @@ from headstart.config.methods import (
     start_of_arm,
 )
 from headstart.config.recipe_records import ClassifierRecipe, Recipe
-from headstart.config.records import (
-    PRETEXT_NAMES,
-    SCRATCH,
-    SCRATCH_LONGER,
-    PretextConfig,
-    RunConfig,
-    StudyConfig,
-)
+from headstart.config.records import PretextConfig, RunConfig, StudyConfig
+from headstart.config.start_names import PRETEXT_NAMES, SCRATCH, SCRATCH_LONGER
 from headstart.config.task_settings import TASKS, task_of_recipe
 from headstart.studies.wording import called
 

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from headstart.config.methods import SEMI_SUPERVISED, parted
-from headstart.config.records import SCRATCH, PretextConfig, RunConfig
+from headstart.config.records import PretextConfig, RunConfig
+from headstart.config.start_names import SCRATCH
 from headstart.studies.cells import pretext_config, run_config
 from headstart.studies.pace import (
     OfPretext,

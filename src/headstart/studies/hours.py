@@ -6,15 +6,8 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from headstart.config.options import StudyOptions
-from headstart.config.records import (
-    IMAGENET,
-    OF_GREY,
-    PRETEXT_NAMES,
-    SCRATCH,
-    PretextConfig,
-    RunConfig,
-    StudyConfig,
-)
+from headstart.config.records import PretextConfig, RunConfig, StudyConfig
+from headstart.config.start_names import IMAGENET, OF_GREY, PRETEXT_NAMES, SCRATCH
 from headstart.config.task_settings import TASKS, UNET
 from headstart.data.layouts.dataset import LABELLED
 from headstart.data.task import TaskName

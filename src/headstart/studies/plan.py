@@ -11,8 +11,9 @@ from typing import Any
 
 from headstart.config.files import differences, read_study_config
 from headstart.config.methods import start_of_arm
-from headstart.config.records import IMAGENET, PRETEXT_NAMES, SCRATCH, SCRATCH_LONGER, StudyConfig
+from headstart.config.records import StudyConfig
 from headstart.config.start_files import weights_file
+from headstart.config.start_names import IMAGENET, PRETEXT_NAMES, SCRATCH, SCRATCH_LONGER
 from headstart.data.decoded_frames import digest
 from headstart.data.layouts.dataset import LABELLED
 from headstart.errors import DataError, Finding, UsageError

@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from headstart.config.records import IMAGENET, SCRATCH
+from headstart.config.start_names import IMAGENET, SCRATCH
 from headstart.config.task_settings import ENCODER_SIDE
 from headstart.data.checks.small_test import ENOUGH
 from headstart.data.training_size import half_the_pixels

@@ -13,13 +13,8 @@ from pathlib import Path
 from pydantic import ConfigDict, Field
 
 from headstart.config.methods import start_of_arm
-from headstart.config.records import (
-    PRETEXT_NAMES,
-    SCRATCH_LONGER,
-    PretextConfig,
-    RunConfig,
-    StudyConfig,
-)
+from headstart.config.records import PretextConfig, RunConfig, StudyConfig
+from headstart.config.start_names import PRETEXT_NAMES, SCRATCH_LONGER
 from headstart.errors import DataError, Finding
 from headstart.records.run_records import Record, checked
 from headstart.records.vouching import UNITS, parse_json, read_record, sealed, unsealed

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from headstart.config.methods import SEMI_SUPERVISED, SUPERVISED_LONGER, parted
-from headstart.config.records import PRETEXT_NAMES, SCRATCH, SCRATCH_LONGER, StudyConfig
+from headstart.config.records import StudyConfig
+from headstart.config.start_names import PRETEXT_NAMES, SCRATCH, SCRATCH_LONGER
 from headstart.scores.pooled import Groups, PooledScore, Usable
 from headstart.studies import power
 from headstart.studies import statistics as stats

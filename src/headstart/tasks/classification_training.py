@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from headstart.config.recipe_records import ClassifierRecipe
-from headstart.config.records import SCRATCH, RunConfig
+from headstart.config.records import RunConfig
+from headstart.config.start_names import SCRATCH
 from headstart.data.augmentation import Augmentation
 from headstart.data.checks.leaks import Overlap
 from headstart.data.checks.overlaps import overlaps

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from headstart.config.recipe_records import PretextRecipe
 from headstart.config.records import PretextConfig
+from headstart.config.start_names import restoration
 from headstart.data.decoded_frames import Decoded, channel_statistics, decode
 from headstart.data.files import merged
 from headstart.data.folds import fold_splits
@@ -41,7 +42,7 @@ from headstart.training.batch_source import Batch, Batches, Stop, at_least_two
 from headstart.training.fit import State
 from headstart.training.placement import exact, in_bfloat16, placed, resident, rows, to_input
 from headstart.training.pretexts import PRETEXTS, Pretext
-from headstart.training.starts import Source
+from headstart.training.starts import Moved, Source, start_of
 
 _SHOWN = 5
 VALIDATION_TILES = 4
@@ -66,19 +67,20 @@ def prepare(config: PretextConfig, pictures: PretextPictures, cache: Path) -> Pr
     kept = without_leaks(pictures, leaks) if config.drop_leaks else pictures
     train, validation = _decoded(kept, config, cache)
     held_out = _held_out(validation, config)
-    pretext = PRETEXTS[config.pretext]
+    pretext = PRETEXTS[restoration(config.pretext)]
 
-    def network(_source: Source | None) -> tuple[nn.Module, None]:
+    def network(source: Source | None) -> tuple[nn.Module, Moved | None]:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(key(config.seed, "weights"))
             model = make_segmenter(config.model, pretext.channels, config.width)
+        moved = None if source is None else start_of(model, source, ())
         if recipe.standardise:
             inputs = train.channels_first()
             inputs = map(_grey, inputs) if pretext.grey else inputs
             mean, std = channel_statistics(inputs)
             model.mean.copy_(torch.tensor(mean)[:, None, None])
             model.std.copy_(torch.tensor(std)[:, None, None])
-        return placed(model, device), None
+        return placed(model, device), moved
 
     def stages(model: nn.Module) -> tuple[Stage]:
         args = (pretext, train, held_out, recipe, config.seed, device, config.size)

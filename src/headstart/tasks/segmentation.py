@@ -13,7 +13,8 @@ import numpy as np
 
 from headstart.config.recipe_records import Recipe
 from headstart.config.recipes import ENCODER_RECIPES, RECIPES
-from headstart.config.records import SCRATCH, SCRATCH_LONGER, RunConfig, StudyConfig
+from headstart.config.records import RunConfig, StudyConfig
+from headstart.config.start_names import SCRATCH, SCRATCH_LONGER
 from headstart.data.checks.foreground import refuse_no_foreground
 from headstart.data.checks.segmentation import report_on
 from headstart.data.checks.thin_objects import Hidden, hidden_objects

@@ -14,7 +14,8 @@ from torch import nn
 
 from headstart.config.files import frame_names_text
 from headstart.config.recipe_records import Recipe
-from headstart.config.records import SCRATCH, RunConfig
+from headstart.config.records import RunConfig
+from headstart.config.start_names import SCRATCH
 from headstart.config.task_settings import UNET
 from headstart.data.checks.foreground import no_foreground
 from headstart.data.checks.leaks import Overlap

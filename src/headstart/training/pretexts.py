@@ -166,7 +166,7 @@ def _overall_histogram(_: Tensor, clean: Tensor) -> Tensor:
     return logits[None, :, None, None].expand(len(clean), -1, *clean.shape[2:])
 
 
-PRETEXTS = {
+PRETEXTS = {  # by what they restore
     pretext.name: pretext
     for pretext in (
         Pretext("colorization", True, 3, _only_grey, _squared_error, _clamped, _unchanged_input),

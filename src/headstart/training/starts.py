@@ -25,7 +25,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load as load_safetensors
 from torch import Tensor, nn
 
-from headstart.config.records import IMAGENET
+from headstart.config.start_names import IMAGENET
 from headstart.errors import DataError, Finding
 from headstart.models.classifiers import versioned
 from headstart.models.encoder_unet import EncoderUNet, beside_encoder

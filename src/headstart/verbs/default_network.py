@@ -12,7 +12,8 @@ from dataclasses import replace
 
 from headstart.config.option_values import AUTO, parse_size
 from headstart.config.options import Options, RecipeOption, StudyOptions, TrainOptions
-from headstart.config.records import IMAGENET, SCRATCH, RunConfig, StudyConfig
+from headstart.config.records import RunConfig, StudyConfig
+from headstart.config.start_names import IMAGENET, SCRATCH
 from headstart.config.task_settings import ENCODER, ENCODER_SIDE, TASKS
 from headstart.data.task import TaskName
 from headstart.errors import Finding, UsageError

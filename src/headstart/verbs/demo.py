@@ -14,8 +14,9 @@ from headstart.config.recipes import (
     ENCODER_PRETEXT_DEFAULT,
     PRETEXT_DEFAULT,
 )
-from headstart.config.records import IMAGENET, SCRATCH, StudyConfig
+from headstart.config.records import StudyConfig
 from headstart.config.resolve import MARGIN
+from headstart.config.start_names import IMAGENET, SCRATCH
 from headstart.config.task_settings import ENCODER, UNET
 from headstart.data.drawn.dataset import write_dataset
 from headstart.data.layouts.dataset import frames_of

@@ -13,8 +13,9 @@ from headstart.config.files import read_study_config
 from headstart.config.methods import parted
 from headstart.config.option_values import AUTO, Listed, Size
 from headstart.config.options import PretextRecipeOption, RecipeOption, StudyOptions
-from headstart.config.records import PRETEXT_NAMES, StudyConfig
+from headstart.config.records import StudyConfig
 from headstart.config.resolve import study_config
+from headstart.config.start_names import PRETEXT_NAMES
 from headstart.config.task_settings import ENCODER
 from headstart.data.checks.small_test import small_test_split
 from headstart.data.layouts.dataset import LABELLED as LABELLED_SPLIT

@@ -12,7 +12,8 @@ import numpy as np
 from jaxtyping import Int64
 
 from headstart.config.files import read_run_config
-from headstart.config.records import SCRATCH, PretextConfig, RunConfig
+from headstart.config.records import PretextConfig, RunConfig
+from headstart.config.start_names import SCRATCH
 from headstart.errors import DataError, Finding
 from headstart.records.vouching import STUDY
 from headstart.reports.arms import spread

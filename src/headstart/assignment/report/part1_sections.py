@@ -10,7 +10,8 @@ import torch
 
 from headstart.assignment.report import answers
 from headstart.assignment.report.part1_records import Part1, kept_epoch
-from headstart.config.records import SCRATCH, PretextConfig, RunConfig
+from headstart.config.records import PretextConfig, RunConfig
+from headstart.config.start_names import SCRATCH
 from headstart.errors import printable
 from headstart.models.unet import UNet
 from headstart.reports.formatting import NONE, Entry, Table, duration, listed, number, plural

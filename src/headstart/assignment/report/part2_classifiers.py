@@ -15,7 +15,8 @@ from headstart.assignment.report.part1_records import kept_epoch
 from headstart.assignment.report.part1_sections import LOSSES, Part, Rows, Section
 from headstart.assignment.settings import CLASSIFIERS, NEW_DATA, VGG16, part_name
 from headstart.config.files import read_run_config
-from headstart.config.records import SCRATCH, RunConfig
+from headstart.config.records import RunConfig
+from headstart.config.start_names import SCRATCH
 from headstart.data.layouts.idx import CLASSES
 from headstart.errors import printable
 from headstart.models.classifiers import outline

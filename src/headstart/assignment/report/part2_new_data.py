@@ -12,7 +12,8 @@ from matplotlib.figure import Figure
 from headstart.assignment.report import answers
 from headstart.assignment.report.part1_sections import Rows, Section
 from headstart.assignment.settings import NEW_DATA, part_name
-from headstart.config.records import SCRATCH, StudyConfig
+from headstart.config.records import StudyConfig
+from headstart.config.start_names import SCRATCH
 from headstart.errors import printable
 from headstart.reports import charts
 from headstart.reports.arms import arms_of, point, verdict_classes

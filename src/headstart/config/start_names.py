@@ -1,0 +1,34 @@
+"""The names of starts: where the initial weights of a run come from, unless it is a path."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+PretextName = Literal[
+    "colorization", "chroma", "masked-denoising", "masked-colorization",
+    "imagenet-colorization", "imagenet-chroma", "imagenet-masked-denoising",
+    "imagenet-masked-colorization",
+]  # fmt: skip
+"""Pretexts from new weights, and the same from published ones."""
+PRETEXT_NAMES: tuple[str, ...] = get_args(PretextName)
+OF_GREY = "masked-denoising"  # the only pretext that does not restore colours
+SCRATCH, SCRATCH_LONGER, IMAGENET = "scratch", "scratch-longer", "imagenet"
+_FROM_IMAGENET = f"{IMAGENET}-"
+
+
+def restoration(pretext: str) -> str:
+    """Return what a pretext restores, whatever weights it begins with.
+
+    >>> restoration("imagenet-colorization"), restoration("colorization")
+    ('colorization', 'colorization')
+    """
+    return pretext.removeprefix(_FROM_IMAGENET)
+
+
+def is_published(start: str) -> bool:
+    """Return whether a start begins with published weights, perhaps with a pretext after them.
+
+    >>> is_published("imagenet"), is_published("imagenet-chroma"), is_published("chroma")
+    (True, True, False)
+    """
+    return start == IMAGENET or (start in PRETEXT_NAMES and start.startswith(_FROM_IMAGENET))
