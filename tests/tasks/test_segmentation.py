@@ -33,12 +33,13 @@ from headstart.inference.opening import open_segmenter
 from headstart.inference.segmenter import Segmenter
 from headstart.labelling.suggestion import look
 from headstart.models.encoder_unet import make_segmenter
+from headstart.reports.write import write_report
 from headstart.runs.run import train
 from headstart.studies.study import study
 from headstart.tasks.segmentation import frozen_at_random, hash_of_label_map
 from headstart.training.checkpoint import load_weights
 from headstart.training.starts import read_source
-from tests.conftest import PRETEXT_TINY, Silent, forked_workers, tiny
+from tests.conftest import PRETEXT_TINY, Silent, forked_workers, tiny, tiny_pretext
 
 SAME_BYTES = ("weights.safetensors", "metrics.jsonl", "scores.json", "frames.csv", "config.json",
               "README.md")  # fmt: skip
@@ -246,6 +247,26 @@ def test_a_frozen_encoder_stays_as_it_began_and_the_rest_trains(
     assert (tmp_path / "frozen" / "scores.json").exists()
 
 
+def begun_hash(run: Path) -> str:
+    return str(json.loads((run / "environment.json").read_text())["start"]["weights_sha256"])
+
+
+def test_without_published_weights_nothing_is_begun(
+    drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def offline(network: str) -> Path:
+        raise DataError(Finding("no-network", "error", f"no weights of {network}"))
+
+    monkeypatch.setattr("headstart.training.starts.fetch_published", offline)
+    pretext = tiny_pretext(
+        drawn, pretext="imagenet-colorization", model="squeezenet1_1", size=(48, 56)
+    )
+    config = encoded(drawn, start="imagenet-colorization", pretext=pretext)
+    with pytest.raises(DataError, match="no weights of squeezenet1_1"):
+        train(config, tmp_path / "run", Silent())
+    assert not (tmp_path / "run" / "config.json").exists()
+
+
 def test_a_pretext_from_published_weights(
     drawn: Path, squeezenet: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -268,7 +289,12 @@ def test_a_pretext_from_published_weights(
     assert facts["pretext"] == "imagenet-colorization"
     first = next(name for name in begun if name.endswith("0.weight"))
     assert not torch.equal(after[f"encoder.{first}"], begun[first]), "it trained them"
+    assert "Start: `imagenet`" in (pretext / "README.md").read_text()
     run = tmp_path / "S" / record["records"][1]["run"]
+    limits = (run / "README.md").read_text()
+    assert "The start was trained on ImageNet; its pictures were not compared" in limits
+    assert "imagenet-colorization pictures" in limits
+    assert begun_hash(pretext) in write_report(tmp_path / "S")[0].read_text()
     start = json.loads((run / "environment.json").read_text())["start"]
     assert f"encoder.{first}" in start["moved"]
     for make in (make_run_config, make_pretext_config):

@@ -122,7 +122,7 @@ class Environment(Record):
         unlabelled: the pictures without labels of a semi-supervised run.
         validation_windows: the windows that validate each epoch; None if it is not on tiles, and in
             runs of older versions, where all do.
-        start: what was taken from the start; None for a pretext.
+        start: what was taken from the start; None for a pretext from new weights.
         start_pictures: how the start's pictures relate to held-out ones, if it was a pretext.
         source: where the pictures of a pretext came from; None for other runs.
         pictures: pictures of a pretext by split; None for other runs.

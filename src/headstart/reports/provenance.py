@@ -129,10 +129,13 @@ def _hashes(records: Records) -> Iterable[tuple[str, str]]:
         for part, value in environment.data.items():
             if part != "start":  # follows below, with its seed
                 yield f"{kind}: {part}", value
-    for run in records.runs:
-        start = run.environment.start
+    starts = [
+        *((f"start of {p.pretext}, seed {p.seed}", p.environment.start) for p in records.pretexts),
+        *((f"start {run.start}, seed {run.seed}", run.environment.start) for run in records.runs),
+    ]
+    for name, start in starts:
         if start is not None and start.weights_sha256:
-            yield f"start {run.start}, seed {run.seed}", start.weights_sha256
+            yield name, start.weights_sha256
 
 
 def _distinct(caption: str, facts: Iterable[tuple[str, str]]) -> Table:

@@ -37,7 +37,7 @@ def model_card(config: RunConfig | PretextConfig, scored: Scored, state: State, 
         out: folder of the run, with ``environment.json``.
     """
     if isinstance(config, PretextConfig):
-        return _pretext_card(config, scored.scores)
+        return _pretext_card(config, scored.scores, read_environment(out))
     assert scored.card is not None
     return _card(config, scored.card, scored.scores, state, out)
 
@@ -129,14 +129,19 @@ def cross_validation_card(
     return "\n\n".join(blocks) + "\n"
 
 
-def _pretext_card(config: PretextConfig, scores: Mapping[str, Any]) -> str:
+def _pretext_card(
+    config: PretextConfig, scores: Mapping[str, Any], environment: Environment
+) -> str:
     """Return the README of a pretext run."""
     height, width = config.size
+    start = environment.start
+    begun = [] if start is None else [f"Start: {_moved(_start_name(config.start), start)}"]
     blocks = [
         f"# {config.model}, pretext `{config.pretext}`, {printable(config.recipe.name)} recipe",
         f"Trained at {height}x{width} (height x width) on pictures without labels, seed "
         f"{config.seed}, {scores['steps']} steps. The weights are those of epoch "
         f"{scores['epoch']}, the best on the validation pictures.",
+        *begun,
         f"Loss on {scores['pictures']} validation pictures: {scores['loss']:.5f}. Loss of the "
         f"trivial answer: {scores['trivial']['loss']:.5f}.",
         "To start another training from these weights: `headstart train DATA --start THIS_FOLDER"

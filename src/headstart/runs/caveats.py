@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from headstart.config.records import RunConfig
-from headstart.config.start_names import IMAGENET, PRETEXT_NAMES, SCRATCH
+from headstart.config.start_names import IMAGENET, PRETEXT_NAMES, SCRATCH, is_published
 from headstart.config.task_settings import TIMM
 from headstart.data.checks.leaks import Overlap
 from headstart.data.pictures.duplicates import NEAR
@@ -67,10 +67,18 @@ def _start(config: RunConfig, pictures: StartPictures | None, split: str) -> str
     """Say whether the start was trained on scored pictures; None for new weights."""
     if config.start == SCRATCH:
         return None
-    if config.start == IMAGENET and config.model.startswith(TIMM):  # not all of ImageNet
-        return "The pictures that trained the published weights were not compared with these."
+    if not is_published(config.start):
+        return _start_pictures(config, pictures, split)
+    said = "The start was trained on ImageNet; its pictures were not compared with these."
+    if config.model.startswith(TIMM):  # not all of ImageNet
+        said = "The pictures that trained the published weights were not compared with these."
     if config.start == IMAGENET:
-        return "The start was trained on ImageNet; its pictures were not compared with these."
+        return said
+    return f"{said} {_start_pictures(config, pictures, split)}"
+
+
+def _start_pictures(config: RunConfig, pictures: StartPictures | None, split: str) -> str:
+    """Say whether the pictures of a pretext, or of another run, are also scored ones."""
     if pictures is None or not pictures.same_data or split not in pictures.compared_with:
         return f"The pictures that trained the start were not compared with the {split} split."
     pretext = config.start if config.start in PRETEXT_NAMES else "pretext"

@@ -102,13 +102,12 @@ def try_starts(starts: Collection[str], config: StudyConfig, num_classes: int) -
     """
     task: LabelledTask = labelled_task(config.task)
     findings: list[Finding] = []
-    for start in dict.fromkeys(map(start_of_arm, config.starts)):
-        trained = start in (SCRATCH, SCRATCH_LONGER, *PRETEXT_NAMES) and not is_published(start)
-        if start not in starts or trained:
+    needed = [start for start in map(start_of_arm, config.starts) if start in starts]
+    for start in dict.fromkeys(IMAGENET if is_published(s) else s for s in needed):
+        if start in (SCRATCH, SCRATCH_LONGER, *PRETEXT_NAMES):
             continue
         try:
-            given = IMAGENET if is_published(start) else start
-            task.try_start(given_source(given, config.model), config, num_classes)
+            task.try_start(given_source(start, config.model), config, num_classes)
         except DataError as e:
             findings += e.findings
     if findings:

@@ -14,6 +14,7 @@ import torch
 
 from headstart.config.files import to_json
 from headstart.config.records import PretextConfig, RunConfig
+from headstart.config.start_names import IMAGENET, is_published
 from headstart.errors import Finding
 from headstart.models.classifiers import versioned
 from headstart.records.calibration import CALIBRATION
@@ -29,7 +30,7 @@ from headstart.records.run_records import (
 from headstart.records.vouching import discard_manifest, write_manifest
 from headstart.runs.card import model_card
 from headstart.runs.folder import check_folder, how_to_continue, is_finished, weights_missing
-from headstart.runs.initial_weights import moved_start, seen_by_start, source_of
+from headstart.runs.initial_weights import given_source, moved_start, seen_by_start, source_of
 from headstart.runs.records import Recording, record_environment, refuse_changed_data
 from headstart.scores.frames_csv import FRAMES
 from headstart.system.claims import Claim
@@ -96,6 +97,11 @@ def train(
         discard_manifest(out)
         torch.set_num_threads(config.threads)
         cache = cache or out / "cache"
+        begins_published = config.start_pretext is not None and is_published(config.start)
+        if begins_published and not (pretext_run / "weights.safetensors").exists():
+            given_source(
+                IMAGENET, config.model
+            )  # fails before anything is written
         prepared = task.prepare(config, dataset, cache)
         for finding in prepared.findings:
             listener.finding(finding)

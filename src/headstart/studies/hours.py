@@ -129,7 +129,9 @@ def _facts(options: StudyOptions, config: StudyConfig, dataset: Any) -> Facts:
         tiles=config.framing == "tile",
     )
     hidden = task.hidden_objects(dataset)
-    of_pretext = (options.pretext_recipe, options.pretext_epochs, options.pretext_steps)
+    of_pretext = (
+        options.pretext_recipe, options.pretext_epochs, options.pretext_steps, options.drop_leaks,
+    )  # fmt: skip
     return Facts(
         design=design,
         given=given,
@@ -143,7 +145,7 @@ def _facts(options: StudyOptions, config: StudyConfig, dataset: Any) -> Facts:
         encoder=TASKS[config.task].unet and config.model != UNET,
         tile=_tile(options, config, task, dataset),
         hides=lambda size: (classes := hidden(size)) is not None and classes.most,
-        keeps_pretext=options.against in PRETEXT_NAMES or of_pretext != (None, None, None),
+        keeps_pretext=options.against in PRETEXT_NAMES or any(of_pretext),
     )
 
 

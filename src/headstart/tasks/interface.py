@@ -124,9 +124,9 @@ class Prepared:
         facts: further entries of ``environment.json``.
         weights_facts: metadata of ``weights.safetensors``.
         network: function from a [`Source`][headstart.training.starts.Source] or None to the network
-            and a [`Moved`][headstart.training.starts.Moved] (None for a pretext). Weights are drawn
-            from the seed, then overwritten by the source; those that the source lacks are equal for
-            all starts of a seed.
+            and a [`Moved`][headstart.training.starts.Moved] (None for a pretext from new weights).
+            Weights are drawn from the seed, then overwritten by the source; those that the source
+            lacks are equal for all starts of a seed.
         stages: function from the network to its stages of training in order; each is made when the
             one before has finished.
         score: function from the network, the final [`State`][headstart.training.fit.State] and the

@@ -12,8 +12,8 @@ from dataclasses import replace
 
 from headstart.config.option_values import AUTO, parse_size
 from headstart.config.options import Options, RecipeOption, StudyOptions, TrainOptions
-from headstart.config.records import RunConfig, StudyConfig
-from headstart.config.start_names import IMAGENET, SCRATCH
+from headstart.config.records import PretextConfig, RunConfig, StudyConfig
+from headstart.config.start_names import IMAGENET, SCRATCH, is_published
 from headstart.config.task_settings import ENCODER, ENCODER_SIDE, TASKS
 from headstart.data.task import TaskName
 from headstart.errors import Finding, UsageError
@@ -89,9 +89,17 @@ def about_run(model: str | None, config: RunConfig) -> tuple[Finding, ...]:
         model: the option.
         config: what the options became.
     """
-    if (model, config.model, config.start) != (None, ENCODER, IMAGENET):
+    if (model, config.model) != (None, ENCODER) or not is_published(config.start):
         return ()
-    return (_line(f"the network is {ENCODER}, and training starts from ImageNet's weights"),)
+    first = "training" if config.start == IMAGENET else "the pretext"
+    return (_line(f"the network is {ENCODER}, and {first} starts from ImageNet's weights"),)
+
+
+def about_pretext(model: str | None, config: PretextConfig) -> tuple[Finding, ...]:
+    """Return the same about a new pretext."""
+    if (model, config.model) != (None, ENCODER) or not is_published(config.pretext):
+        return ()
+    return (_line(f"the network is {ENCODER}, and the pretext starts from ImageNet's weights"),)
 
 
 def about_study(model: str | None, config: StudyConfig) -> tuple[Finding, ...]:

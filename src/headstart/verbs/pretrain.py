@@ -16,6 +16,7 @@ from headstart.config.resolve import pretext_config
 from headstart.studies.costs import Cost, cost_of_pretext
 from headstart.tasks.pretext import PretextTask, colour_warnings
 from headstart.training.listener import SILENT, Listener
+from headstart.verbs.default_network import about_pretext
 from headstart.verbs.machine import on_this_machine
 
 _FILES = ("restorations.png", "curves.png", "README.md", "weights.safetensors")
@@ -71,7 +72,8 @@ def pretrain(
     Args:
         data: a dataset, or any folder of pictures.
         pretext: what the network has to restore: ``"colorization"``, ``"chroma"``,
-            ``"masked-denoising"`` or ``"masked-colorization"``.
+            ``"masked-denoising"`` or ``"masked-colorization"``; after ``imagenet-``, as in
+            ``"imagenet-colorization"``, from the published weights of its encoder.
         out: the pretext's folder; by default ``runs/PRETEXT``.
         recipe: a pretext recipe: its name, its ``.toml`` or ``.json`` file, or a value.
         size: height and width to train at; by default what fits the pictures, see
@@ -120,7 +122,8 @@ def pretrain(
     before = pretext_before(None if fresh else folder)
     config = pretext_config(options, data, before)
     pictures = PretextTask().open(Path(data))
-    for finding in (*pictures.passed_over, *colour_warnings(pictures, [config.pretext])):
+    said = about_pretext(model, config) if before is None else ()
+    for finding in (*pictures.passed_over, *colour_warnings(pictures, [config.pretext]), *said):
         if listener is not None:
             listener.finding(finding)
 
