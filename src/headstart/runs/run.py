@@ -99,9 +99,7 @@ def train(
         cache = cache or out / "cache"
         begins_published = config.start_pretext is not None and is_published(config.start)
         if begins_published and not (pretext_run / "weights.safetensors").exists():
-            given_source(
-                IMAGENET, config.model
-            )  # fails before anything is written
+            given_source(IMAGENET, config.model)  # fails before anything is written
         prepared = task.prepare(config, dataset, cache)
         for finding in prepared.findings:
             listener.finding(finding)
