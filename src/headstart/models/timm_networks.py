@@ -183,12 +183,7 @@ def timm_features(
         picture, indices=indices, intermediates_only=True
     )
     features: dict[int, Tensor] = dict(zip(sorted(indices), maps, strict=True))
-    return [
-        torch.cat([features[step] for step in of_scale], dim=1)
-        if of_scale[1:]
-        else features[of_scale[0]]
-        for of_scale in steps
-    ]
+    return [torch.cat([features[step] for step in of_scale], dim=1) for of_scale in steps]
 
 
 def patch_side(name: str) -> int:

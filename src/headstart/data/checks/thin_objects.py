@@ -22,6 +22,7 @@ THIN = 3
 _SHARE = 0.25  # of a class's pixels; less is the rim of objects that are seen well
 _LOST = 0.1  # more of them thin than in the pictures as they are
 _LOOKED_AT = 20  # frames, evenly spread
+_DISC = np.array([[0, 1, 0], [1, 1, 1], [0, 1, 0]], bool)  # three pixels across in each direction
 _FEWEST = 3  # of these that show a class, or all of them: a single speck says little
 
 
@@ -31,8 +32,8 @@ class HiddenClasses:
 
     Attributes:
         named: each with the share of its pixels in thin parts, in words.
-        most: whether these are half of the classes or more. Tiles then help more than they cost the
-            others, which need to be seen as a whole.
+        most: whether these are half of the classes or more. Then tiles are the default; with fewer,
+            the others, which may have to be seen as a whole, would pay for these.
     """
 
     named: tuple[str, ...]
@@ -79,7 +80,7 @@ def hidden_objects(dataset: Dataset) -> Hidden:
 
     @functools.cache
     def masks() -> list[UInt8[np.ndarray, "_ _"]]:
-        return _masks(dataset.splits.get("train", ()), dataset)
+        return some_masks(dataset)
 
     @functools.cache
     def shown() -> tuple[int, ...]:
@@ -88,18 +89,14 @@ def hidden_objects(dataset: Dataset) -> Hidden:
 
     @functools.cache
     def own_share(k: int) -> float:
-        return _thin_share(masks(), k)
+        return thin_share(masks(), k)
 
     @functools.cache
     def hidden(size: tuple[int, int]) -> HiddenClasses | None:
         if not any(max(mask.shape) > 1.1 * max(size) for mask in masks()):
             return None
-        own = [(mask.shape[0], mask.shape[1]) for mask in masks()]
-        smaller = [
-            resize_mask(mask, content_size(of_mask, size, "pad"))
-            for mask, of_mask in zip(masks(), own, strict=True)
-        ]
-        shares = {k: _thin_share(smaller, k) for k in shown()}
+        smaller = [shrunk(mask, size) for mask in masks()]
+        shares = {k: thin_share(smaller, k) for k in shown()}
         thin = [k for k, n in shares.items() if n >= _SHARE and n - own_share(k) >= _LOST]
         named = tuple(
             f"{shares[k]:.0%} of the pixels of {names[k]} ({own_share(k):.0%} at the pictures' own "
@@ -111,7 +108,10 @@ def hidden_objects(dataset: Dataset) -> Hidden:
     return hidden
 
 
-def _masks(frames: Sequence[Frame], dataset: Dataset) -> list[UInt8[np.ndarray, "_ _"]]:
+def some_masks(dataset: Dataset) -> list[UInt8[np.ndarray, "_ _"]]:
+    """Return class indices of up to 20 training frames, evenly spread, at their own sizes."""
+    frames = dataset.splits.get("train", ())
+
     def one(frame: Frame, label_map: LabelMap) -> UInt8[np.ndarray, "h w"] | None:
         try:
             return read_labelled(frame, label_map, dataset.root)[1]
@@ -123,7 +123,12 @@ def _masks(frames: Sequence[Frame], dataset: Dataset) -> list[UInt8[np.ndarray, 
     return [mask for mask in read if mask is not None]
 
 
-def _thin_share(masks: Sequence[UInt8[np.ndarray, "_ _"]], k: int) -> float:
+def shrunk(mask: UInt8[np.ndarray, "h w"], size: tuple[int, int]) -> UInt8[np.ndarray, "h2 w2"]:
+    """Return a mask as it lies within the training size, without the padding."""
+    return resize_mask(mask, content_size((mask.shape[0], mask.shape[1]), size, "pad"))
+
+
+def thin_share(masks: Sequence[UInt8[np.ndarray, "_ _"]], k: int) -> float:
     """Return the share of a class's pixels that lie in thin parts; 1 if there are none."""
     pixels = thin = 0
     for mask in masks:
@@ -135,25 +140,9 @@ def _thin_share(masks: Sequence[UInt8[np.ndarray, "_ _"]], k: int) -> float:
 
 
 def _opened(shown: Bool[np.ndarray, "h w"]) -> Bool[np.ndarray, "h w"]:
-    """Return the opening with a disc of three pixels across.
+    """Return the opening with a disc; what leaves the picture counts as if it went on."""
+    from scipy import ndimage
 
-    What leaves the picture counts as if it went on.
-    """
-    kept = functools.reduce(np.logical_and, _neighbours(shown, beyond=True))
-    opened: Bool[np.ndarray, "h w"] = functools.reduce(
-        np.logical_or, _neighbours(kept, beyond=False)
-    )
+    kept = ndimage.binary_erosion(shown, _DISC, border_value=1)
+    opened: Bool[np.ndarray, "h w"] = ndimage.binary_dilation(kept, _DISC)
     return opened
-
-
-def _neighbours(
-    shown: Bool[np.ndarray, "h w"], *, beyond: bool
-) -> tuple[Bool[np.ndarray, "h w"], ...]:
-    """Return each pixel's own value and those above, below, left and right of it."""
-    wider = np.pad(shown, 1, constant_values=beyond)
-    middle = slice(1, -1)
-    before, after = slice(None, -2), slice(2, None)
-    return (
-        shown,
-        wider[before, middle], wider[after, middle], wider[middle, before], wider[middle, after],
-    )  # fmt: skip
