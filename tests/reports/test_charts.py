@@ -138,3 +138,14 @@ def test_one_budget_one_seed_no_interval() -> None:
 def test_a_loss_of_zero_has_a_place() -> None:
     flat = [{"epoch": 1, "train_loss": 0.0, "validation_loss": 1.0}]
     figure_files.png(charts.losses([charts.Panel("x", ((0, flat),))], ["scratch"], share=False))
+
+
+@pytest.mark.parametrize(
+    "minutes", [(0.83, 1.57), (12.7, 18.6), (3.0, 20.0), (0.5, 60.0), (2.0, 2.0)]
+)
+def test_times_have_two_ticks_or_more(minutes: tuple[float, ...]) -> None:
+    point = Point(30, 0.5, 0.4, 0.6, (0.4, 0.6))
+    rows = [charts.Cost(i, f"arm {i}", 60 * m, point) for i, m in enumerate(minutes)]
+    (axes,) = charts.costs(rows, "dice").axes
+    low, high = axes.get_xlim()
+    assert sum(low <= tick <= high for tick in axes.get_xticks()) >= 2

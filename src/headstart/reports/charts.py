@@ -211,6 +211,8 @@ def costs(rows: Sequence[Cost], score: str) -> Figure:
         score: label of the vertical axes.
     """
     budgets = sorted({row.point.labels for row in rows})
+    times = [row.seconds for row in rows]
+    apart = max(times) > 10 * min(times)  # else 1, 2 and 5 would leave a single tick
     with matplotlib.style.context(["default", LOOK]):
         figure = Figure(figsize=(WIDTH, 1.8 * len(budgets) + 0.75), layout="constrained")
         grid = figure.subplots(len(budgets), 1, squeeze=False, sharex=True)[:, 0]
@@ -223,8 +225,10 @@ def costs(rows: Sequence[Cost], score: str) -> Figure:
                 if p.low is not None and p.high is not None:
                     axes.plot([minutes] * 2, [p.low, p.high], lw=1.6, **style)
                 axes.plot([minutes], [p.mean], ms=6, marker=_MARKS[row.line % len(_MARKS)], **style)
-            axes.set_xscale("log")
-            axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axes.xaxis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 5, 10]))
+            if apart:
+                axes.set_xscale("log")
+                axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
             axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
             axes.xaxis.set_minor_locator(NullLocator())
             axes.yaxis.set_major_locator(MaxNLocator(nbins=5, steps=[1, 2, 5, 10]))
