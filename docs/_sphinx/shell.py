@@ -73,8 +73,9 @@ def _forked(arguments: list[str], folder: Path, said: int) -> int:
     from headstart.cli.main import main
 
     if arguments[0] == "export":  # torch's exporter takes as long to load as to export
-        import onnxscript  # noqa: F401
+        import onnxscript.function_libs.torch_lib.ops  # noqa: F401
         import torch._dynamo
+        import torch.export._trace
         import torch.onnx._internal.exporter._core  # noqa: F401
 
     sys.stdout.flush()
