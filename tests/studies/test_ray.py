@@ -22,6 +22,7 @@ from headstart.config.records import StudyConfig
 from headstart.errors import DiskError, MissingExtraError, UsageError
 from headstart.studies.backends import Backend
 from headstart.studies.ray_cluster import RayCluster
+from headstart.studies.ray_connection import Connection
 from headstart.studies.study import study
 from headstart.studies.units import Unit
 from headstart.studies.worker import train_unit
@@ -219,6 +220,18 @@ def executor(cluster: Any, out: Path, *paths: Path, threads: int = 1) -> RayClus
     return RayCluster(train, out, paths, threads, address=cluster.address)
 
 
+def test_workers_need_no_copy_of_the_working_folder(
+    cluster: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ray._private.runtime_env import uv_runtime_env_hook
+
+    asked: list[object] = []
+    monkeypatch.setattr(uv_runtime_env_hook, "_get_uv_run_cmdline", lambda: ["uv", "run"])
+    monkeypatch.setattr(uv_runtime_env_hook, "hook", asked.append)
+    Connection(cluster.address).close()
+    assert not asked
+
+
 def test_what_no_node_has_is_refused_at_once(cluster: Any, drawn: Path, tmp_path: Path) -> None:
     config = tiny_study(drawn, threads=64)
     with pytest.raises(UsageError, match=r"request-too-large.*64 CPUs.*has 1 CPU\b") as caught:
@@ -250,6 +263,21 @@ def test_a_worker_that_does_not_see_a_folder_says_so(cluster: Any, tmp_path: Pat
             os.kill(os.getpid(), signal.SIGTERM)
             assert stopping.asked(), "Ray leaves our handlers where they are"
         ended()
+
+
+def test_a_node_without_a_package_of_the_study_is_named(
+    cluster: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installed = tmp_path / "only_here-1.2.dist-info" / "METADATA"
+    installed.parent.mkdir()
+    installed.write_text("Metadata-Version: 2.1\nName: only-here\nVersion: 1.2\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    there = RayCluster(train_unit, tmp_path, (), 1, address=cluster.address, packages=["only-here"])
+    try:
+        with pytest.raises(DiskError, match=r"node-differs.*no only-here; expected.*only-here 1.2"):
+            there.submit(Unit(name="runs/a", about="a"))
+    finally:
+        there.close()
 
 
 @pytest.mark.parametrize("address", ["ray://127.0.0.1:10001", "here", "127.0.0.1:9"])

@@ -10,6 +10,9 @@ from typing import Literal
 
 from headstart.config.methods import start_of_arm
 from headstart.config.records import StudyConfig
+from headstart.config.start_names import is_published
+from headstart.config.task_settings import TIMM
+from headstart.models.packaged_weights import PACKAGED, packaged_file
 from headstart.studies.executor import Executor
 from headstart.studies.local import Processes, ThisProcess
 from headstart.studies.plan import Plan
@@ -75,11 +78,25 @@ def executor_of(
         config = planned.config
         starts = (Path(start_of_arm(arm)) for arm in config.starts)
         paths = [Path(config.data), *(path for path in starts if path.exists())]
-        return RayCluster(there, out, paths, config.threads, config.device, backend.ray, jobs)
+        wanted = packages_of(config)
+        device, address = config.device, backend.ray
+        return RayCluster(there, out, paths, config.threads, device, address, jobs, wanted)
     if jobs is not None and jobs > 1:
         return Processes(there, jobs, backend.devices, tell)
     opened = functools.partial(there, dataset=planned.dataset, pictures=planned.pictures)
     return ThisProcess(functools.partial(opened, logs=False, listener=listener))
+
+
+def packages_of(config: StudyConfig) -> list[str]:
+    """Return the packages that a study needs besides what headstart requires, by their names.
+
+    These are timm, for its networks, and the package with the published weights that a start takes.
+    """
+    wanted = ["timm"] if config.model.startswith(TIMM) else []
+    published = any(is_published(start_of_arm(arm)) for arm in config.starts)
+    if published and packaged_file(config.model) is not None:
+        wanted.append(PACKAGED[config.model].module)
+    return wanted
 
 
 def slurm_of(

@@ -18,7 +18,7 @@ import signal
 import sys
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +36,7 @@ LOOK = 2.0
 """Seconds between two looks at the nodes of the cluster."""
 _BEGINS = 120.0  # seconds that a node has to start a process which looks at the folders
 _SAVES = 60.0  # seconds that workers have to save, where nobody waits for their ends
-_SAME = ("headstart", "torch")
+_SAME = ("Python", "headstart", "torch")
 _SHARE = "share the folders of the study and of the data, under the same path on every node"
 
 
@@ -52,6 +52,8 @@ class RayCluster:
         device: of the runs; ``"cuda"`` asks for a GPU.
         address: of the cluster, ``"HOST:PORT"`` or ``"auto"``; None: a Ray of this process alone.
         jobs: how many units at a time; None: as many as there is room for.
+        packages: what this study needs besides, by the names to install; the same versions are
+            needed on every node.
 
     Raises:
         MissingExtraError: Ray is not installed.
@@ -69,8 +71,10 @@ class RayCluster:
         device: str = "cpu",
         address: str | None = None,
         jobs: int | None = None,
+        packages: Sequence[str] = (),
     ) -> None:
         self._train, self._most = train, jobs
+        self._versions = _versions((*_SAME, *packages))
         self._paths = tuple(Path.cwd() / path for path in (study, *paths))
         self._cpus, self._gpus = threads, int(device.startswith("cuda"))
         self._connection = Connection(address)
@@ -148,7 +152,7 @@ class RayCluster:
             for node in new:
                 there = on_node.NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
                 task = look.options(scheduling_strategy=there)
-                asked[task.remote(_versions(), mark, self._paths)] = node
+                asked[task.remote(self._versions, mark, self._paths)] = node
             self._ray.wait(list(asked), num_returns=len(asked), timeout=_BEGINS)
             found = [finding for task, node in asked.items() for finding in self._said(task, node)]
         finally:
@@ -169,7 +173,7 @@ class RayCluster:
         except Exception as error:  # of the node's Python: it cannot import headstart
             why = (str(error).strip().splitlines() or [type(error).__name__])[-1]
         message = f"{node['NodeManagerHostname']} cannot begin: {why}"
-        hint = f"install the same headstart and torch on every node: {', '.join(_versions())}"
+        hint = f"install the same on every node: {_in_words(self._versions)}"
         return [Finding("node-differs", "error", message, hint)]
 
     def ends(self, seconds: float, /) -> list[End]:
@@ -220,20 +224,31 @@ def _amount(cpus: int, gpus: int) -> str:
     return f"{cpus} CPU{'s' * (cpus != 1)}{also}"
 
 
-def _versions() -> tuple[str, ...]:
-    """Return the versions on which results depend."""
-    python = f"Python {'.'.join(map(str, sys.version_info[:2]))}"
-    return (python, *(f"{name} {importlib.metadata.version(name)}" for name in _SAME))
+def _versions(names: Iterable[str]) -> dict[str, str | None]:
+    """Return the versions of what results depend on; None: not installed."""
+    return {name: _version(name) for name in names}
 
 
-def _look(versions: tuple[str, ...], mark: Path, paths: Sequence[Path]) -> list[Finding]:
+def _version(name: str) -> str | None:
+    if name == "Python":
+        return ".".join(map(str, sys.version_info[:2]))
+    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+        return importlib.metadata.version(name)
+    return None
+
+
+def _in_words(versions: Mapping[str, str | None]) -> str:
+    return ", ".join(f"{name} {said}" if said else f"no {name}" for name, said in versions.items())
+
+
+def _look(versions: dict[str, str | None], mark: Path, paths: Sequence[Path]) -> list[Finding]:
     """On a node: say which folders it does not see, and which versions differ."""
     found = [missing] if (missing := unseen(paths)) is not None else []
     if mark.parent.exists() and not mark.exists():
         message = f"{host_name()} sees another {mark.parent}: what was written here is not there"
         found.append(Finding("folder-not-seen", "error", message, _SHARE))
-    if (own := _versions()) != versions:
-        message = f"{host_name()} has {', '.join(own)}; expected {', '.join(versions)}"
+    if (own := _versions(versions)) != versions:
+        message = f"{host_name()} has {_in_words(own)}; expected {_in_words(versions)}"
         hint = "install the same versions on every node: results depend on them"
         found.append(Finding("node-differs", "error", message, hint))
     return found

@@ -122,13 +122,11 @@ def _begin(address: str | None, folder: str | None) -> None:
     if address is not None:
         services = importlib.import_module("ray._private.services")
         _refuse_silent(services.canonicalize_bootstrap_address(address))
-        ray.init(address=address, **_QUIET)
+        with _constants(RAY_ENABLE_UV_RUN_RUNTIME_ENV=False):
+            ray.init(address=address, **_QUIET)
         return
     _read_environment()
-    ray_constants: Any = importlib.import_module("ray._private.ray_constants")
-    before = ray_constants.ENABLE_RAY_CLUSTER
-    ray_constants.ENABLE_RAY_CLUSTER = False
-    try:
+    with _constants(RAY_ENABLE_UV_RUN_RUNTIME_ENV=False, ENABLE_RAY_CLUSTER=False):
         ray.init(
             address="local",
             num_cpus=available_threads(),
@@ -137,11 +135,25 @@ def _begin(address: str | None, folder: str | None) -> None:
             _temp_dir=folder,
             **_QUIET,
         )
-    finally:
-        ray_constants.ENABLE_RAY_CLUSTER = before
     if (listens := ray.nodes()[0]["NodeManagerAddress"]) not in _HERE:
         ray.shutdown()
         raise RuntimeError(f"it listens on {listens}, expected the loopback address")
+
+
+@contextlib.contextmanager
+def _constants(**values: bool) -> Iterator[None]:
+    """Change what Ray has read from the environment.
+
+    With ``RAY_ENABLE_UV_RUN_RUNTIME_ENV``, a command below ``uv run`` would send Ray a copy of the
+    working folder, pictures and all, and every worker would begin with a ``uv run`` of its own.
+    """
+    constants = vars(importlib.import_module("ray._private.ray_constants"))
+    before = {name: constants[name] for name in values}
+    constants.update(values)
+    try:
+        yield
+    finally:
+        constants.update(before)
 
 
 def _handle_signals_again() -> None:
