@@ -139,5 +139,5 @@ def _columns(cells: int) -> int:
 
 def _png(sheet: UInt8[np.ndarray, "h w 3"]) -> bytes:
     buffer = io.BytesIO()
-    Image.fromarray(sheet).save(buffer, "PNG", optimize=True)
+    Image.fromarray(sheet).save(buffer, "PNG")
     return buffer.getvalue()

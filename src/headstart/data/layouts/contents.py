@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import UInt8
 
-from headstart.data.pictures.reading import read_image, read_luma
+from headstart.data.pictures.reading import colour_codes, read_image, read_luma
 from headstart.data.pictures.reading_rules import ReadingRules
 from headstart.errors import DataError
 
@@ -89,7 +89,7 @@ def _thinned(image: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h2 w2 3"]:
 def looks_like_labels(image: UInt8[np.ndarray, "h w 3"]) -> bool:
     """Whether a picture has few colours, or few but for soft edges or what JPEG smears."""
     pixels = image.reshape(-1, 3)
-    _, counts = np.unique(pixels, axis=0, return_counts=True)
+    _, counts = np.unique(colour_codes(image), return_counts=True)
     if len(counts) <= min(_LEVELS, max(2, len(pixels) // 8)):
         return True
     if float(np.sort(counts)[-_FLAT:].sum()) >= _FLAT_SHARE * len(pixels):
@@ -103,7 +103,7 @@ def looks_like_labels(image: UInt8[np.ndarray, "h w 3"]) -> bool:
 def colours_in(paths: Sequence[Path], look: Look) -> float:
     """Return the median number of colours in a few files."""
     images = _samples(paths, look)
-    counts = [len(np.unique(image.reshape(-1, 3), axis=0)) for image in images]
+    counts = [len(np.unique(colour_codes(image))) for image in images]
     return float(np.median(counts)) if counts else 0.0
 
 

@@ -157,6 +157,17 @@ def read_painted(
     return levels_of(_stored_mask(path, root), shown(path, root))
 
 
+def colour_codes(image: UInt8[np.ndarray, "h w 3"]) -> Int64[np.ndarray, "h w"]:
+    """Return colours as numbers, ``red << 16 | green << 8 | blue``.
+
+    >>> [hex(code) for code in colour_codes(np.array([[[255, 128, 1]]], np.uint8)).flat]
+    ['0xff8001']
+    """
+    red, green, blue = np.moveaxis(image, -1, 0).astype(np.int64)
+    codes: Int64[np.ndarray, "h w"] = red << 16 | green << 8 | blue
+    return codes
+
+
 def read_colours(
     path: Path, root: Path, lossy_too: bool = False, background: int = TRANSPARENT
 ) -> Int64[np.ndarray, "h w"]:
@@ -175,8 +186,7 @@ def read_colours(
     stored = _stored_mask(path, root, lossy_too)
     picture = _eight_bit_picture(stored, name)
     picture, unpainted = painted(picture, name)
-    pixels = np.array(picture.convert("RGB")).astype(np.int64)
-    codes = pixels[..., 0] << 16 | pixels[..., 1] << 8 | pixels[..., 2]
+    codes = colour_codes(np.array(picture.convert("RGB")))
     if unpainted is not None:
         codes[unpainted] = background
     return codes
