@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import re
@@ -83,6 +84,7 @@ def _forked(arguments: list[str], folder: Path, said: int) -> int:
     child = os.fork()
     if child == 0:
         status = 70
+        gc.freeze()  # a collection would copy the pages that this process shares with its parent
         try:
             os.dup2(said, 1)
             os.dup2(said, 2)

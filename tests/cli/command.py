@@ -7,6 +7,7 @@ more. The process of the tests cannot be forked as safely: by then it has thread
 from __future__ import annotations
 
 import functools
+import gc
 import io
 import json
 import os
@@ -66,6 +67,7 @@ def _serve() -> None:
     layer = torch.nn.Linear(1, 1)  # what a first optimizer step loads is loaded once, for all
     layer(torch.zeros(1, 1)).sum().backward()
     make_optimizer(layer, DEFAULT).step()
+    gc.freeze()  # a collection in a child would copy the pages that it shares with this process
     for line in sys.stdin:
         child = os.fork()
         if child == 0:

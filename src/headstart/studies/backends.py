@@ -12,7 +12,6 @@ from headstart.config.methods import start_of_arm
 from headstart.config.records import StudyConfig
 from headstart.config.start_names import is_published
 from headstart.config.task_settings import TIMM
-from headstart.models.packaged_weights import PACKAGED, packaged_file
 from headstart.studies.executor import Executor
 from headstart.studies.local import Processes, ThisProcess
 from headstart.studies.plan import Plan
@@ -92,6 +91,8 @@ def packages_of(config: StudyConfig) -> list[str]:
 
     These are timm, for its networks, and the package with the published weights that a start takes.
     """
+    from headstart.models.packaged_weights import PACKAGED, packaged_file  # loads PyTorch
+
     wanted = ["timm"] if config.model.startswith(TIMM) else []
     published = any(is_published(start_of_arm(arm)) for arm in config.starts)
     if published and packaged_file(config.model) is not None:
