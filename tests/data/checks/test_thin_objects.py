@@ -23,8 +23,8 @@ def write(root: Path, side: int, wide: int, count: int = 3, square: bool = True)
         mask[:, k * 20 + 30 : k * 20 + 30 + wide] = 100
         mask[-100:-60, -100:-60] = 200 if square else 0
         picture = np.random.default_rng(k).integers(0, 255, (side, side, 3), np.uint8)
-        Image.fromarray(picture).save(root / "images" / "train" / f"{k}.png")
-        Image.fromarray(mask).save(root / "masks" / "train" / f"{k}.png")
+        Image.fromarray(picture).save(root / "images" / "train" / f"{k}.png", compress_level=1)
+        Image.fromarray(mask).save(root / "masks" / "train" / f"{k}.png", compress_level=1)
     (root / "mapping.json").write_text('{"background": 0, "line": 100, "square": 200}')
     return root
 
@@ -54,9 +54,9 @@ def described(root: Path, **blobs: tuple[int, int]) -> Hidden:
         for k, (side, count) in enumerate(blobs.values(), 1):
             if i < count:
                 mask[100 * k : 100 * k + side, 50 : 50 + side] = 50 * k
-        Image.fromarray(mask).save(root / "masks" / "train" / f"{i}.png")
+        Image.fromarray(mask).save(root / "masks" / "train" / f"{i}.png", compress_level=1)
         picture = np.random.default_rng(i).integers(0, 255, (640, 640, 3), np.uint8)
-        Image.fromarray(picture).save(root / "images" / "train" / f"{i}.png")
+        Image.fromarray(picture).save(root / "images" / "train" / f"{i}.png", compress_level=1)
     (root / "mapping.json").write_text(json.dumps(names))
     return hidden_objects(open_dataset(root))
 
@@ -90,9 +90,9 @@ def test_the_shape_of_a_picture_is_kept(tmp_path: Path) -> None:
     mask = np.zeros((320, 960), np.uint8)
     mask[100:110] = 255
     for i in range(3):
-        Image.fromarray(mask).save(tmp_path / "masks" / "train" / f"{i}.png")
+        Image.fromarray(mask).save(tmp_path / "masks" / "train" / f"{i}.png", compress_level=1)
         picture = np.random.default_rng(i).integers(0, 255, (320, 960, 3), np.uint8)
-        Image.fromarray(picture).save(tmp_path / "images" / "train" / f"{i}.png")
+        Image.fromarray(picture).save(tmp_path / "images" / "train" / f"{i}.png", compress_level=1)
     (tmp_path / "mapping.json").write_text('{"background": 0, "line": 255}')
     hidden = hidden_objects(open_dataset(tmp_path))
     assert hidden((160, 160)) is not None, "they are less than two pixels wide there"
