@@ -60,9 +60,8 @@ def test_what_bash_is_given_works_in_bash(tmp_path: Path) -> None:
     command.write_text(f"#!{sys.executable}\n{script}\n")
     command.chmod(0o755)
     path = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
-    shown = subprocess.run(
-        ["headstart", "--show-completion", "bash"], capture_output=True, text=True, env=path
-    )
+    asked = "headstart --show-completion; exit $?"  # bash stays the parent, as Typer looks for it
+    shown = subprocess.run(["bash", "-c", asked], capture_output=True, text=True, env=path)
     assert shown.returncode == 0, shown.stderr
     ask = (
         f"{shown.stdout}\nCOMP_WORDS=(headstart expl); COMP_CWORD=1; "
