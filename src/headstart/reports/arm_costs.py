@@ -99,7 +99,8 @@ def best_section(records: Records, rows: Sequence[ArmCost]) -> dict[str, Any] | 
     if not rows:
         return None
     kind = noun(records)
-    headline = task_named(records.config.task).measures.headline
+    measures = task_named(records.config.task).measures
+    headline = measures.headline
     body: list[tuple[Entry, ...]] = []
     for i, row in enumerate(rows):
         if i == 0 or row.arm.labels != rows[i - 1].arm.labels:
@@ -114,6 +115,10 @@ def best_section(records: Records, rows: Sequence[ArmCost]) -> dict[str, Any] | 
         f"with so many labels, and the cost of one seed{with_pretext}: pictures shown to the "
         "network, and time."
     )
+    usable = verdict_classes(records)
+    if measures.class_mean and usable is not None and usable.left_out:
+        names = [printable(records.runs[0].frames.names[c]) for c in usable.left_out]
+        caption += f" As in the verdicts, {headline} leaves out {listed(names)}; Table 1 does not."
     head = (kind, headline, "best", "pictures", "time")
     told = [words.replace(" %", "\u00a0%") for words in _probably(rows, kind)]
     return {"table": Table(caption, head, tuple(body)), "sentences": told}
