@@ -9,11 +9,8 @@ headstart flushes each file and its folder to the disk, and waits for it. In mem
 time, so the tests' folders are in ``/dev/shm`` where there is one with room. Those of passed tests
 are removed.
 
-jaxtyping gives every function two stubs and binds the arguments of every call, to compare shapes.
-That took more than half of the time of tests that read many small files. Functions whose
-annotations contain no shape are given to beartype as they are: the same checks, without the stubs.
-Functions inside functions are not checked: they would be wrapped anew at every call of the outer
-one.
+Calls are checked for shapes, which mypy cannot see; what it sees is not checked again. Functions
+inside functions are not checked: they would be wrapped anew at every call of the outer one.
 """
 
 from __future__ import annotations
@@ -73,14 +70,10 @@ def _checked(function: Any, typechecker: Callable[[Any], Any]) -> Any:
         return _with_shapes(function, typechecker=typechecker)
     if "<locals>" in function.__qualname__:
         return function
-    written = function.__annotations__
-    known = {name: _known(text, function.__globals__) for name, text in written.items()}
-    if any(map(_has_shape, known.values())):
-        return _with_shapes(function, typechecker=typechecker)
-    function.__annotations__ = known
-    checked = typechecker(function)
-    function.__annotations__ = checked.__annotations__ = written
-    return checked
+    known = (_known(text, function.__globals__) for text in function.__annotations__.values())
+    return (
+        _with_shapes(function, typechecker=typechecker) if any(map(_has_shape, known)) else function
+    )
 
 
 def _jaxtyped(*, typechecker: Callable[[Any], Any]) -> Callable[[Any], Any]:

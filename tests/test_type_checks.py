@@ -1,19 +1,13 @@
-"""Annotations are checked while tests run: shapes, and everything else; see ``conftest.py``."""
+"""Shapes in annotations are checked while tests run; see ``conftest.py``."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
-from beartype.roar import BeartypeCallHintViolation
 from jaxtyping import TypeCheckError
 
-from headstart.errors import Finding, printable
 from headstart.plots.overlay import overlay
-from headstart.system.disk import write_atomic
-
-WRONG = (TypeCheckError, BeartypeCallHintViolation)
+from headstart.plots.sheets import Example
 
 
 def test_arrays_of_other_shapes_or_types_are_refused() -> None:
@@ -24,10 +18,8 @@ def test_arrays_of_other_shapes_or_types_are_refused() -> None:
             overlay(picture, wrong)
 
 
-def test_values_of_other_types_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(WRONG):
-        printable(3)
-    with pytest.raises(WRONG):
-        write_atomic(tmp_path / "a", 3)
-    with pytest.raises(WRONG):
-        Finding("code", "error", "what", 7)
+def test_fields_of_other_shapes_are_refused() -> None:
+    picture, mask = np.zeros((4, 6, 3), np.uint8), np.zeros((4, 6), np.uint8)
+    assert Example("a", picture, mask, mask).truth is mask
+    with pytest.raises(TypeCheckError):
+        Example("a", picture, mask, mask[:, :5])
