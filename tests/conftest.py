@@ -80,6 +80,11 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+def pytest_sessionfinish() -> None:
+    """What is left at the end can go again: triton calls it leaked otherwise."""
+    gc.unfreeze()
+
+
 class Silent:
     """Listens and remembers."""
 
@@ -116,17 +121,17 @@ _FIGURES = tuple(
     for module, name in (
         (curves, "curves"), (curves, "confusion"),
         (sheets, "predictions"), (sheets, "restorations"),
-        (figure_files, "png"), (figure_files, "pdf"),
+        (figure_files, "png"), (figure_files, "pdf"), (figure_files, "svg"),
     )
 )  # fmt: skip
 
 
 def _leave_figures_blank() -> None:
-    """The figures of runs, and those of reports that are files, are empty ones.
+    """The figures of runs and reports are empty ones.
 
     To draw them takes longer than a tiny training.
     """
-    png, pdf = figure_files.png, figure_files.pdf
+    png, pdf, svg = figure_files.png, figure_files.pdf, figure_files.svg
     blank = functools.cache(lambda save: save(Figure((1, 1))))
     for module, name, draw in _FIGURES:
         save, parameters = pdf if name == "pdf" else png, inspect.signature(draw)
@@ -136,6 +141,7 @@ def _leave_figures_blank() -> None:
             return blank(save)
 
         setattr(module, name, leave_blank)
+    figure_files.svg = lambda figure, name, alt: svg(Figure((1, 1)), name, alt)
 
 
 _leave_figures_blank()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from headstart.config.options import StudyOptions, TrainOptions
 from headstart.config.recipes import DEFAULT
 from headstart.config.records import RunConfig
 from headstart.config.resolve import run_config, study_config
+from headstart.errors import UsageError
 from headstart.studies.hours import wants_proposal
 
 
@@ -27,6 +29,16 @@ def test_options_that_are_not_given_are_those_that_a_study_was_begun_with(drawn:
         options_as_begun(StudyOptions(labels="all"), begun), drawn, "segmentation", 12, begun
     )
     assert more.labels == (12,)  # which the study adds to its own
+
+
+@pytest.mark.parametrize("start", ["imagenet", "imagenet-chroma", "imagenet+semi-supervised"])
+def test_published_weights_cannot_join_a_study_of_the_unet(drawn: Path, start: str) -> None:
+    begun = study_config(StudyOptions(starts="scratch"), drawn, "segmentation", 12)
+    for starts in (f"scratch, {start}", ["scratch", start]):
+        with pytest.raises(UsageError, match=re.escape(start)) as caught:
+            options_as_begun(StudyOptions(starts=starts), begun)
+        (finding,) = caught.value.findings
+        assert finding.code == "settings-differ" and "--out" in str(finding.hint)
 
 
 @pytest.mark.parametrize("name", ["labels", "score", "tile", "looks", "epochs"])

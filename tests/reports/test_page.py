@@ -24,6 +24,7 @@ from headstart.reports.records import Records, read_records
 from headstart.reports.sentences import opening, verdict_scope
 from headstart.reports.write import write_report
 from headstart.studies.summary import read_summary, write_summary
+from tests.conftest import drawn_figures
 from tests.reports.conftest import HOSTILE, START
 from tests.reports.maker import make_study
 
@@ -105,7 +106,8 @@ def notes(folder: Path) -> str:
 
 @pytest.fixture(scope="module")
 def text(study: Path) -> str:
-    return page(study)
+    with drawn_figures():
+        return page(study)
 
 
 def alone(text: str) -> None:
@@ -124,9 +126,10 @@ def alone(text: str) -> None:
 
 
 def test_the_page_stands_alone(text: str, trained: Path, study: Path) -> None:
-    alone(text)
-    alone(page(trained))
-    alone(page(next((study / "starts").iterdir())))
+    with drawn_figures():
+        pages = [page(trained), page(next((study / "starts").iterdir()))]
+    for shown in (text, *pages):
+        alone(shown)
     assert "http" not in re.sub(r"data:image/[^\"]*", "", text)
 
 
@@ -274,7 +277,8 @@ def test_without_pictures_there_are_none(study: Path) -> None:
 
 
 def test_hostile_names_are_only_names(hostile: Path) -> None:
-    text = page(hostile)
+    with drawn_figures():
+        text = page(hostile)
     alone(text)
     assert "<script" not in text and "<b>&" not in text and "onerror=alert(1)>" not in text
     words = Page(text).text

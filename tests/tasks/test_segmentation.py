@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import signal
 from pathlib import Path
 
@@ -271,6 +272,10 @@ def test_a_pretext_from_published_weights(
     drawn: Path, squeezenet: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """They are the pretext's start; the run starts from what it made of them."""
+
+    def gone(network: str) -> Path:
+        raise AssertionError(f"weights of {network} are fetched again")
+
     monkeypatch.setattr("headstart.training.starts.fetch_published", lambda _network: squeezenet)
     settings = encoded(drawn).model_dump(
         exclude={"start", "pretext", "tune", "frames", "fold", "seed"}
@@ -297,6 +302,15 @@ def test_a_pretext_from_published_weights(
     assert begun_hash(pretext) in write_report(tmp_path / "S")[0].read_text()
     start = json.loads((run / "environment.json").read_text())["start"]
     assert f"encoder.{first}" in start["moved"]
+    # of a study that was stopped after the pretext, the run goes on without published weights
+    ledger, scored = tmp_path / "S" / "ledger.jsonl", (run / "scores.json").read_bytes()
+    lines = ledger.read_text().splitlines(keepends=True)
+    ledger.write_text("".join(line for line in lines if run.name not in line))
+    shutil.rmtree(run)
+    monkeypatch.setattr("headstart.training.starts.fetch_published", gone)
+    with forked_workers():
+        assert study(config, tmp_path / "S", Silent(), lambda _: None) == record
+    assert (run / "scores.json").read_bytes() == scored
     for make in (make_run_config, make_pretext_config):
         given = {"start": "imagenet-chroma"} if make is make_run_config else {}
         with pytest.raises(UsageError, match="unet has no published weights"):

@@ -8,8 +8,13 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from headstart.config.files import read_config, read_run_config, read_study_config
+from headstart.config.methods import start_of_arm
+from headstart.config.option_values import listed
 from headstart.config.options import StudyOptions, TrainOptions
 from headstart.config.records import PretextConfig, RunConfig, StudyConfig
+from headstart.config.start_names import is_published
+from headstart.config.task_settings import UNET
+from headstart.errors import Finding, UsageError
 
 _Config = TypeVar("_Config")
 _AS_BEGUN = ("model", "width", "folds", "starts", "tunes", "labels", "score", "pretext_recipe")
@@ -39,22 +44,23 @@ def options_as_begun(options: StudyOptions, before: StudyConfig) -> StudyOptions
     """Return the options with those that are not given as the study was begun.
 
     Its size, threads, precision, margin and looks stay where configurations are resolved.
+
+    Raises:
+        UsageError: a start needs published weights, and the study was begun with the U-Net.
     """
     if options.task not in (None, before.task) or options.model not in (None, before.model):
         return options  # which is refused, with every difference
-    kept: dict[str, Any] = {
-        name: getattr(before, name)
-        for name in (
-            "model",
-            "width",
-            "folds",
-            "starts",
-            "tunes",
-            "labels",
-            "score",
-            "pretext_recipe",
+    asked = () if options.starts is None else listed(options.starts)
+    published = [start for start in asked if is_published(start_of_arm(start))]
+    if before.model == UNET and published:
+        message = (
+            f"the study was begun with the network {UNET}, which has no published weights, and "
+            f"--starts names {', '.join(published)}"
         )
-        if getattr(options, name) is None
+        hint = "choose another --out: a new study with that start trains an encoder"
+        raise UsageError(Finding("settings-differ", "error", message, hint))
+    kept: dict[str, Any] = {
+        name: getattr(before, name) for name in _AS_BEGUN if getattr(options, name) is None
     }
     if options.seeds is None:
         kept["seeds"] = before.seeds

@@ -18,9 +18,8 @@ from headstart.errors import DataError, Finding
 
 MAX_BYTES = 1 << 29  # enough for a picture of 64 million pixels of 8 bytes
 
-_DESCRIPTORS = Path(
-    "/proc/self/fd"
-)  # where Linux has links to the files that this process has open
+_DESCRIPTORS = Path("/proc/self/fd")  # links to the files that this process has open, on Linux
+_SAYS_WHERE = _DESCRIPTORS.is_dir()
 _MOST_FOLDERS = 100_000  # below a folder whose links are followed
 
 if TYPE_CHECKING:
@@ -98,7 +97,7 @@ def _open_inside(path: Path, root: Path) -> int | None:
     the kernel says where it is; elsewhere each part of the path is looked at, which takes longer.
     """
     reading = os.O_RDONLY | os.O_NONBLOCK
-    if not _DESCRIPTORS.is_dir():
+    if not _SAYS_WHERE:
         real = path.resolve(strict=True)
         return os.open(real, reading | os.O_NOFOLLOW) if _may_be_read(path, real, root) else None
     place = os.open(path, os.O_PATH)

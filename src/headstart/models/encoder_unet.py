@@ -35,7 +35,7 @@ from headstart.models.tuning import Tracer
 from headstart.models.unet import LEVELS, UNet, stage
 
 
-@functools.lru_cache(maxsize=8)
+@functools.cache
 def scales(name: str) -> tuple[FeatureScale, ...]:
     """Return the last features of a classifier at each scale, from fine to coarse.
 
@@ -201,7 +201,7 @@ def make_segmenter(model: str, num_classes: int, width: int) -> UNet | EncoderUN
     return EncoderUNet(model, num_classes, width)
 
 
-@functools.lru_cache(maxsize=8)
+@functools.cache
 def check_segmenter(model: str, size: tuple[int, int]) -> None:
     """Check that a network can segment pictures of this size.
 

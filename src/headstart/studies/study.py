@@ -33,7 +33,7 @@ from typing import Any
 from headstart.config.methods import start_of_arm
 from headstart.config.records import StudyConfig
 from headstart.errors import Finding, HeadstartError
-from headstart.records.run_records import ENSEMBLES
+from headstart.records.run_records import ENSEMBLES, WEIGHTS
 from headstart.runs.folder import is_finished
 from headstart.runs.initial_weights import try_starts
 from headstart.runs.records import refuse_unknown_data
@@ -100,9 +100,7 @@ def study(
     if (answer := finished_study(out, planned)) is not None:
         return answer
     # check now what would otherwise fail after hours, as a start cannot be removed from a study
-    try_starts(
-        {start_of_arm(cell.start) for cell in planned.todo}, planned.config, planned.sizes.classes
-    )
+    try_starts(_to_be_had(planned, out), planned.config, planned.sizes.classes)
     if planned.todo:
         labelled_task(planned.config.task).check_labels(planned.dataset, planned.config)
     with Stopping() as stopping:
@@ -115,6 +113,17 @@ def study(
             if stopping.asked() or coordinator.progress.failed or not has_grown(planned, out):
                 break
         return _end(planned, out, coordinator, stopping)
+
+
+def _to_be_had(planned: Plan, out: Path) -> set[str]:
+    """Return the starts of the runs that are left, but for pretexts whose weights are there."""
+    starts = set()
+    for cell in planned.todo:
+        start = start_of_arm(cell.start)
+        folders = planned.folders.get((start, cell.seed), ())
+        if not folders or not all((out / folder / WEIGHTS).exists() for folder in folders):
+            starts.add(start)
+    return starts
 
 
 def _train(

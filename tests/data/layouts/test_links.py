@@ -24,11 +24,11 @@ PATTERNS = 'pictures = "img/{name}.png"\nmasks = "gt/{name}.png"\n'
 FOLLOW = 'links = "follow"\n'
 
 
-@pytest.fixture(autouse=True, params=[files._DESCRIPTORS, Path("/not-linux")])
+@pytest.fixture(autouse=True, params=[files._SAYS_WHERE, False])
 def either_way_to_open(request: pytest.FixtureRequest) -> Iterator[None]:
     """Files are opened as on Linux, and as where the kernel does not say where they are."""
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(files, "_DESCRIPTORS", request.param)
+        patched.setattr(files, "_SAYS_WHERE", request.param)
         yield
 
 
