@@ -36,6 +36,10 @@ def test_lines_are_trained_on_in_tiles(lines: Path, tmp_path: Path) -> None:
     assert "thin-objects" in codes(study)
     pretrained = headstart.train(lines, start="colorization", **SCRATCH, dry_run=True).config
     assert pretrained.pretext is not None and pretrained.pretext.framing == "tile"
+    start = headstart.pretrain(lines, **SCRATCH, dry_run=True).config
+    assert (start.framing, start.size) == ("tile", (128, 128)), "as the run that it is for"
+    of_folder = headstart.pretrain(lines / "images/train", **SCRATCH, dry_run=True).config
+    assert of_folder.framing == "pad", "a folder without masks"
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ from dataclasses import replace
 from typing import TypeVar
 
 from headstart.config.option_values import AUTO
-from headstart.config.options import StudyOptions, TrainOptions
-from headstart.config.records import Config
+from headstart.config.options import PretextOptions, StudyOptions, TrainOptions
+from headstart.config.records import PretextConfig, RunConfig, StudyConfig
 from headstart.config.task_settings import TASKS
 from headstart.data.checks.thin_objects import Hidden, thin_objects
 from headstart.data.task import TaskName
@@ -18,7 +18,7 @@ from headstart.data.training_size import LONGEST_ON_CPU
 from headstart.errors import Finding
 from headstart.verbs.machine import FittingSize
 
-_Options = TypeVar("_Options", TrainOptions, StudyOptions)
+_Options = TypeVar("_Options", TrainOptions, StudyOptions, PretextOptions)
 
 
 def tiles_where_thin(
@@ -26,7 +26,7 @@ def tiles_where_thin(
     task: TaskName,
     fitting_size: FittingSize,
     hidden: Hidden,
-    before: Config | None,
+    before: RunConfig | PretextConfig | StudyConfig | None,
 ) -> tuple[_Options, tuple[Finding, ...]]:
     """Return the options with tiles if these are the default, and a line about it.
 
@@ -36,7 +36,7 @@ def tiles_where_thin(
 
     Args:
         options: what they say stays.
-        task: of the runs.
+        task: of the runs, or of those that start from a pretext.
         fitting_size: function from the longest side to a size.
         hidden: function from the size of whole pictures to the classes that it would hide.
         before: the configuration of a folder that was begun, which keeps its framing.

@@ -13,12 +13,16 @@ from headstart.config.option_values import Size
 from headstart.config.options import PretextOptions, PretextRecipeOption
 from headstart.config.records import PretextConfig
 from headstart.config.resolve import pretext_config
+from headstart.errors import Finding
 from headstart.studies.costs import Cost, cost_of_pretext
 from headstart.tasks.pretext import PretextTask, colour_warnings
+from headstart.tasks.segmentation import Segmentation
 from headstart.training.listener import SILENT, Listener
+from headstart.verbs.default_framing import tiles_where_thin
 from headstart.verbs.default_network import about_pretext
 from headstart.verbs.machine import on_this_machine
 
+_SEGMENTATION = Segmentation()
 _FILES = ("restorations.png", "curves.png", "README.md", "weights.safetensors")
 
 
@@ -80,7 +84,8 @@ def pretrain(
             [`headstart.data.training_size`][].
         model: ``"unet"``, or the classifier that becomes the encoder.
         tile: train on tiles of that size, which are cut from the pictures at their own size, for
-            objects that would vanish in smaller pictures.
+            objects that would vanish in smaller pictures. This is the default where it is that of
+            [`train`][headstart.verbs.train.train].
         squeeze: resize pictures to that size whatever their shape, as older versions did, and pad
             none.
         width: channels of the network's finest level.
@@ -122,7 +127,15 @@ def pretrain(
     before = pretext_before(None if fresh else folder)
     config = pretext_config(options, data, before)
     pictures = PretextTask().open(Path(data))
-    said = about_pretext(model, config) if before is None else ()
+    thin: tuple[Finding, ...] = ()
+    if pictures.dataset is not None:  # with masks, which say what whole pictures would hide
+        size_of_labelled = functools.partial(_SEGMENTATION.fitting_size, pictures.dataset)
+        hidden = _SEGMENTATION.hidden_objects(pictures.dataset)
+        options, thin = tiles_where_thin(
+            options, _SEGMENTATION.name, size_of_labelled, hidden, before
+        )
+        config = pretext_config(options, data, before)
+    said = (*about_pretext(model, config), *thin) if before is None else ()
     for finding in (*pictures.passed_over, *colour_warnings(pictures, [config.pretext]), *said):
         if listener is not None:
             listener.finding(finding)
