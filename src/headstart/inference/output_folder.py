@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -71,12 +72,14 @@ def claimed_pictures(
 ) -> Iterator[None]:
     """Claim ``out`` as [`claimed`][] for pictures in files, and make ``folders`` in it.
 
-    A frame's name may be a path; its folders are made in each of ``folders``.
+    A frame's name may be a path; its folders are made in each of ``folders``. The pictures are
+    known by where they lie as seen from ``out``, so that both can be moved together.
 
     Raises:
         UsageError, LockedError, DiskError: as [`claimed`][].
     """
-    digest = hashlib.sha256("\n".join(ascii(str(f.image)) for f in frames).encode())
+    places = [ascii(os.path.relpath(frame.image, out)) for frame in frames]
+    digest = hashlib.sha256("\n".join(places).encode())
     with claimed(out, weights, "pictures", digest.hexdigest()):
         with disk_errors(out):
             parents = sorted({Path(), *(Path(frame.name).parent for frame in frames)})
