@@ -149,3 +149,12 @@ def test_times_have_two_ticks_or_more(minutes: tuple[float, ...]) -> None:
     (axes,) = charts.costs(rows, "dice").axes
     low, high = axes.get_xlim()
     assert sum(low <= tick <= high for tick in axes.get_xticks()) >= 2
+
+
+@pytest.mark.parametrize(("ahead", "span"), [(0.002, 0.1), (0.3, 0.33)])
+def test_small_differences_look_small(ahead: float, span: float) -> None:
+    points = [Point(30, 0.5 + ahead * i, None, None, (0.5,)) for i in range(2)]
+    rows = [charts.Cost(i, f"arm {i}", 60, point) for i, point in enumerate(points)]
+    (axes,) = charts.costs(rows, "dice").axes
+    low, high = axes.get_ylim()
+    assert high - low == pytest.approx(span) and low + high == pytest.approx(1 + ahead)

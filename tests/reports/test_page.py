@@ -297,6 +297,8 @@ def test_classes_that_hardly_any_frame_shows(text: str, study: Path) -> None:
         assert all(fact in note for fact in facts)
     scope = verdict_scope(read_records(study), grouped=False)
     assert names[2] in scope.split("left out")[1] and "fewer than 5 frames" in scope
+    said = f"As in the verdicts, dice leaves out {names[2]}; Table 1 does not."
+    assert words.count(said) == 2, "below the figure and in the table of those means"
     assert scope in words
 
 

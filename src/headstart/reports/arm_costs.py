@@ -15,6 +15,7 @@ from headstart.errors import printable
 from headstart.reports.arms import Arm, Point, noun, point, verdict_classes
 from headstart.reports.formatting import NONE, Entry, Table, duration, listed, number, plural
 from headstart.reports.records import Records
+from headstart.reports.sentences import left_out_of_verdicts
 from headstart.studies.cells import of_method
 from headstart.studies.wording import percent
 from headstart.tasks.lookup import labelled_task, task_named
@@ -115,10 +116,8 @@ def best_section(records: Records, rows: Sequence[ArmCost]) -> dict[str, Any] | 
         f"with so many labels, and the cost of one seed{with_pretext}: pictures shown to the "
         "network, and time."
     )
-    usable = verdict_classes(records)
-    if measures.class_mean and usable is not None and usable.left_out:
-        names = [printable(records.runs[0].frames.names[c]) for c in usable.left_out]
-        caption += f" As in the verdicts, {headline} leaves out {listed(names)}; Table 1 does not."
+    if left_out := left_out_of_verdicts(records):
+        caption += f" {left_out}"
     head = (kind, headline, "best", "pictures", "time")
     told = [words.replace(" %", "\u00a0%") for words in _probably(rows, kind)]
     return {"table": Table(caption, head, tuple(body)), "sentences": told}

@@ -23,6 +23,7 @@ from headstart.scores.calibration import Bins
 WIDTH = 400 / 72  # inches
 _TEXT = 10.5  # points
 _APART = 9.0  # points between neighbouring lines of a figure
+_LEAST_SPAN = 0.1  # of an axis of scores, or it would make differences look large that are not
 INK, FAINT, GRID = "#222222", "#767676", "#e5e5e5"
 # The colours of the palette that show as thin lines on white; marks tell them apart in grey.
 _LINES = tuple("#{:02x}{:02x}{:02x}".format(*COLOURS[i]) for i in (6, 4, 2, 5, 0, 8, 1, 10))
@@ -233,6 +234,10 @@ def costs(rows: Sequence[Cost], score: str) -> Figure:
             axes.xaxis.set_minor_locator(NullLocator())
             axes.yaxis.set_major_locator(MaxNLocator(nbins=5, steps=[1, 2, 5, 10]))
             axes.margins(x=0.1)
+            low, high = axes.get_ylim()
+            if high - low < _LEAST_SPAN:
+                middle = (low + high) / 2
+                axes.set_ylim(middle - _LEAST_SPAN / 2, middle + _LEAST_SPAN / 2)
             axes.set_title(f"{labels} labels", loc="left", fontsize=_TEXT)
             axes.set_ylabel(_plain(score))
         grid[-1].set_xlabel("minutes for one seed")

@@ -152,6 +152,7 @@ def render(
         "comparisons": page_tables.comparisons_table(records),
         "compared": records.study is not None and records.study.summary is not None,
         "margin": records.study.config.margin if records.study else None,
+        "left_out": sentences.left_out_of_verdicts(records) if records.runs else "",
         "measures": task_named(records.config.task).measures,
         "pictures": pictures,
         "grouped": grouped,

@@ -251,6 +251,15 @@ def _of_pretext(pretext: PretextRecord) -> Sentence:
     return {"kind": "open", "head": head, "rest": rest}
 
 
+def left_out_of_verdicts(records: Records) -> str:
+    """Return a sentence that names the classes which verdicts leave out; empty without any."""
+    measures, usable = task_named(records.config.task).measures, verdict_classes(records)
+    if not measures.class_mean or usable is None or not usable.left_out:
+        return ""
+    names = [printable(records.runs[0].frames.names[c]) for c in usable.left_out]
+    return f"As in the verdicts, {measures.headline} leaves out {listed(names)}; Table 1 does not."
+
+
 def verdict_scope(records: Records, grouped: bool) -> str:
     """Return what the verdict's score is taken over, in words; empty without a verdict."""
     usable = verdict_classes(records)
