@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from dataclasses import replace
 from xml.etree import ElementTree
 
 import numpy as np
@@ -118,7 +119,7 @@ def test_any_name_can_be_drawn(name: str) -> None:
 def test_a_difference_is_drawn_where_it_is() -> None:
     """The marks and intervals, read back from the figure."""
     (axes,) = differences().axes
-    drawn = [(*line.get_xdata(),) for line in axes.lines[1:]]
+    drawn = [(*line.get_xdata(),) for line in axes.lines]
     assert drawn == [(0.01, 0.09), (0.05,), (0.01, 0.09), (0.05,), (-0.2,)]
     band = axes.patches[0].get_path().get_extents(axes.patches[0].get_patch_transform())
     assert (band.x0, band.x1) == (-0.02, 0.02)
@@ -146,9 +147,11 @@ def test_a_loss_of_zero_has_a_place() -> None:
 def test_times_have_two_ticks_or_more(minutes: tuple[float, ...]) -> None:
     point = Point(30, 0.5, 0.4, 0.6, (0.4, 0.6))
     rows = [charts.Cost(i, f"arm {i}", 60 * m, point) for i, m in enumerate(minutes)]
-    (axes,) = charts.costs(rows, "dice").axes
-    low, high = axes.get_xlim()
-    assert sum(low <= tick <= high for tick in axes.get_xticks()) >= 2
+    rows.append(charts.Cost(2, "arm 2", 60 * minutes[-1], replace(point, labels=300)))
+    for axes in charts.costs(rows, "dice").axes:
+        low, high = axes.get_xlim()
+        assert sum(low <= tick <= high for tick in axes.get_xticks()) >= 2
+        assert all(low < m < high for m in minutes)
 
 
 @pytest.mark.parametrize(("ahead", "span"), [(0.002, 0.1), (0.3, 0.33)])

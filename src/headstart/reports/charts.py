@@ -185,9 +185,9 @@ def differences(rows: Sequence[Difference], margin: float | None, score: str) ->
             axes.axvspan(-margin, margin, color=GRID, lw=0)
             patch = Patch(color=GRID, label=f"smaller than the margin, {margin:g}")
             figure.legend(handles=[patch], loc="outside upper left", borderpad=0)
-        axes.axvline(0, color=FAINT, lw=1)
         axes.grid(visible=False)
         for y, row in enumerate(rows):
+            axes.vlines(0, y - 0.22, y + 0.22, color=FAINT, lw=1)  # not through the names
             style: dict[str, Any] = {"color": colour(row.line), "clip_on": False}
             if row.low is not None and row.high is not None:
                 axes.plot([row.low, row.high], [y, y], lw=1.6, **style)
@@ -241,6 +241,8 @@ def costs(rows: Sequence[Cost], score: str) -> Figure:
             axes.set_title(f"{labels} labels", loc="left", fontsize=_TEXT)
             axes.set_ylabel(_plain(score))
         grid[-1].set_xlabel("minutes for one seed")
+        if not apart:
+            grid[-1].set_xlim(0, 1.1 * max(times) / 60)
         names = sorted({(row.line, row.name) for row in rows})
         _legend(figure, _entries(names), False, "")
         return figure
