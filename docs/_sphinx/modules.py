@@ -7,6 +7,7 @@ about is the first line of its docstring. Nothing is listed by hand, so no modul
 from __future__ import annotations
 
 import ast
+import functools
 import inspect
 import re
 import tomllib
@@ -41,6 +42,7 @@ def summary(path: Path) -> str:
     return docstring.split("\n\n")[0].replace("\n", " ").removesuffix(".")
 
 
+@functools.cache
 def modules() -> dict[str, dict[str, str]]:
     """For each room its modules, by dotted name without ``headstart``, and their summaries."""
     files = {OUTSIDE: sorted(PACKAGE.glob("*.py"))}

@@ -106,6 +106,7 @@ def test_pictures_to_label(run: Path, tmp_path: Path) -> None:
             assert picture.mode == "RGB"  # every labelling tool shows it
 
 
+@pytest.mark.parametrize("run", [next(iter(DECLARED))], indirect=True)
 def test_a_file_of_the_run_reads_them_alike(run: Path, tmp_path: Path) -> None:
     file = tmp_path / "model.onnx"
     export_run(run, file, pictures=data_of(run) / "test/images")
