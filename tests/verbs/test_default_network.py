@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import headstart
+from headstart.config.recipes import ENCODER_DEFAULT
 from headstart.config.task_settings import ENCODER
 from headstart.errors import UsageError
 from headstart.models import published
@@ -62,11 +63,14 @@ def test_a_run(drawn: Path, at_hand: bool) -> None:
 
 def test_it_is_said_where_no_option_says_it(drawn: Path, tmp_path: Path, at_hand: bool) -> None:
     for options, said in (
-        ({}, at_hand), ({"start": "imagenet"}, True), ({"model": "unet"}, False),
-        ({"model": ENCODER, "start": "imagenet"}, False),
+        ({}, True), ({"start": "imagenet"}, True), ({"size": "32x64"}, True),
+        ({"model": "unet"}, False), ({"start": "scratch"}, False),
+        ({"recipe": "assignment"}, False), ({"model": ENCODER, "start": "imagenet"}, False),
     ):  # fmt: skip
         run = headstart.train(drawn, **{**AS_TINY, **options}, dry_run=True)
-        assert ("default-network" in codes(run)) == said, options
+        (line,) = [str(f) for f in run.findings if f.code == "default-network"] or ("",)
+        assert bool(line) == said, options
+        assert ("U-Net (unet)" in line) == (said and run.config.model == "unet"), options
     for options, said in (({}, at_hand), ({"starts": "scratch,imagenet"}, True)):
         options = {"labels": 6, "seeds": 1, **AS_TINY, **options}
         study = headstart.study(drawn, out=tmp_path / "S", **options, dry_run=True)
@@ -108,6 +112,18 @@ def test_a_run_that_is_a_start_says_the_network(drawn: Path, trained: Path, tmp_
 def test_another_recipe_takes_the_unet(drawn: Path) -> None:
     with pytest.raises(UsageError, match="unet has no published weights"):
         planned(drawn, start="imagenet", recipe="assignment")
+
+
+def test_a_recipe_of_ones_own_takes_the_network_that_the_start_needs(
+    drawn: Path, tmp_path: Path, at_hand: bool
+) -> None:
+    (tmp_path / "my.toml").write_text('base = "default"\nepochs = 3\n')
+    recipe = str(tmp_path / "my.toml")
+    assert planned(drawn, recipe=recipe) == ("unet", "scratch")
+    options = {**AS_TINY, "recipe": recipe, "start": "imagenet"}
+    config = headstart.train(drawn, **options, dry_run=True).config
+    assert (config.model, config.recipe.epochs) == (ENCODER, 3)
+    assert config.recipe.learning_rate == ENCODER_DEFAULT.learning_rate, "its base is the encoder's"
 
 
 def test_the_unet_has_no_published_weights(drawn: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from headstart.config.task_settings import ENCODER_SIDE, UNET
 from headstart.data.training_size import half_the_pixels
 from headstart.reports.formatting import plural
 from headstart.studies.wording import lasting
@@ -31,7 +32,11 @@ def forecast(config: RunConfig | PretextConfig, cost: Cost) -> Iterator[str]:
     if cost.seconds < 120 or config.width is None:
         return
     half = steps // max(1, cost.runs) // 2
-    smaller = "x".join(map(str, half_the_pixels(config.size)))
+    half_size = half_the_pixels(config.size)
+    tile = "--tile " if config.framing == "tile" else ""
+    smaller = f", or {tile}--size {half_size[0]}x{half_size[1]}"
+    if config.model != UNET and min(half_size) < ENCODER_SIDE:  # which few encoders take
+        smaller = ""
     of_pretext = cost.pretext_steps // cost.pretexts // 2 if cost.pretexts and cost.steps else 0
     fewer = f" --pretext-steps {of_pretext}" if of_pretext else ""
-    yield f"Half of that: --steps {half}{fewer}, or --size {smaller}"
+    yield f"Half of that: --steps {half}{fewer}{smaller}"

@@ -42,7 +42,7 @@ def pretrain(
     model: str | None = typer.Option(
         None,
         help="unet, or the classifier that becomes the encoder: vgg16, resnet18, squeezenet1_0, "
-        "..., timm/NAME. [default: unet]",
+        "..., timm/NAME. [default: unet; for imagenet-..., timm/tf_efficientnet_lite0]",
     ),
     width: int | None = typer.Option(
         None, help="Channels of the network's finest level. [default: 32]"
@@ -66,7 +66,7 @@ def pretrain(
     precision: Literal["float32", "bfloat16"] | None = typer.Option(
         None,
         help="Precision of matrix products and convolutions in training. [default: bfloat16 on "
-        "GPUs with bfloat16 arithmetic and, for the U-Net, on CPUs with it; otherwise float32]",
+        "GPUs with bfloat16 arithmetic and, for segmentations, on CPUs with it; otherwise float32]",
     ),
     checkpoint_seconds: float = typer.Option(10.0, help="Seconds between checkpoints.", min=0),
     fresh: bool = typer.Option(

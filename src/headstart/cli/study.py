@@ -24,8 +24,9 @@ def study(
         help="unet, one of torchvision's classifiers (vgg16, resnet18, squeezenet1_0, ...), or one "
         "of timm's (timm/NAME); for segmentation, one with feature maps at three scales or a "
         "plain vision transformer of timm's, which becomes the encoder. "
-        "[default: the network of a run in --starts, else timm/tf_efficientnet_lite0 if its "
-        "ImageNet weights are installed, else unet; classification: resnet18]",
+        "[default: the network of a run in --starts; else timm/tf_efficientnet_lite0 if --starts "
+        "names imagenet, or if neither --starts nor another recipe is given, its ImageNet weights "
+        "are installed and no side of --size is below 64; else unet; classification: resnet18]",
     ),
     starts: str | None = typer.Option(
         None,
@@ -33,8 +34,9 @@ def study(
         "segmentation also colorization, chroma, masked-denoising, masked-colorization (pretexts; "
         "from the network's published weights: imagenet-colorization, ...), and scratch-longer, "
         "their control. "
-        "[default: scratch, a pretext if there are pictures without labels, and imagenet where its "
-        "weights are installed; else scratch,colorization; classification: scratch,imagenet]",
+        "[default: scratch, imagenet and, if there are pictures without labels, a pretext, where "
+        "the network becomes timm/tf_efficientnet_lite0 or --hours chooses and the weights are "
+        "installed; else scratch,colorization; classification: scratch,imagenet]",
     ),
     methods: str | None = typer.Option(
         None,
@@ -139,9 +141,10 @@ def study(
     jobs: int | None = typer.Option(
         None,
         help="Number of runs at a time, each in its own process, spread over the devices. "
-        "[default: one for each device that --device lists, such as cuda:0,cuda:1; otherwise 1, "
-        "or, where a study is chosen for some hours on a CPU, or is resumed, as many as there are "
-        "threads for; with --on slurm or ray, as many as the cluster has room for]",
+        "[default: one for each device that --device lists, such as cuda:0,cuda:1; otherwise 1. "
+        "On a CPU without --threads, a study that is chosen for some hours, or resumed, has as "
+        "many as there are threads for. With --on slurm or ray, as many as the cluster has room "
+        "for]",
         min=1,
     ),
     on: Literal["local", "slurm", "ray"] = typer.Option(
@@ -181,7 +184,7 @@ def study(
     precision: Literal["float32", "bfloat16"] | None = typer.Option(
         None,
         help="Precision of matrix products and convolutions in training. [default: bfloat16 on "
-        "GPUs with bfloat16 arithmetic and, for the U-Net, on CPUs with it; otherwise float32]",
+        "GPUs with bfloat16 arithmetic and, for segmentations, on CPUs with it; otherwise float32]",
     ),
     checkpoint_seconds: float = typer.Option(10.0, help="Seconds between checkpoints.", min=0),
     dry_run: bool = typer.Option(

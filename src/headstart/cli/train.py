@@ -21,17 +21,19 @@ def train(
         None,
         help="unet, one of torchvision's classifiers (vgg16, resnet18, squeezenet1_0, ...), or one "
         "of timm's (timm/NAME); for segmentation, one with feature maps at three "
-        "scales, which becomes the encoder. "
-        "[default: the network of a run in --start, else timm/tf_efficientnet_lite0 if its "
-        "ImageNet weights are installed, else unet; classification: resnet18]",
+        "scales or a plain vision transformer of timm's, which becomes the encoder. [default: the "
+        "network of a run in --start; else timm/tf_efficientnet_lite0 if --start is imagenet, or "
+        "if neither --start nor another recipe is given, its ImageNet weights are installed and no "
+        "side of --size is below 64; else unet; classification: resnet18]",
     ),
     start: str | None = typer.Option(
         None,
         help="Where the initial weights come from: scratch, imagenet (the classifier's published "
         "weights), a run's folder, a file of weights, or, for segmentation, a pretext: "
         "colorization, chroma, masked-denoising or masked-colorization, or the same from published "
-        "weights, imagenet-colorization, ... [default: scratch; "
-        "segmentation: imagenet where the default network's weights are installed]",
+        "weights, imagenet-colorization, ... [default: "
+        "imagenet where the network is not given either and becomes timm/tf_efficientnet_lite0; "
+        "else scratch]",
     ),
     tune: str | None = typer.Option(
         None,
@@ -109,7 +111,7 @@ def train(
     precision: Literal["float32", "bfloat16"] | None = typer.Option(
         None,
         help="Precision of matrix products and convolutions in training. [default: bfloat16 on "
-        "GPUs with bfloat16 arithmetic and, for the U-Net, on CPUs with it; otherwise float32]",
+        "GPUs with bfloat16 arithmetic and, for segmentations, on CPUs with it; otherwise float32]",
     ),
     pretext_recipe: str | None = typer.Option(
         None,

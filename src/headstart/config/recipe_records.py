@@ -133,7 +133,7 @@ class Recipe(Training):
 
     Attributes:
         loss: ``"dice"`` (soft Dice alone) or ``"dice+cross-entropy"`` (their sum); called in
-            [`headstart.tasks.segmentation_training`][].
+            [`headstart.tasks.segmentation_batches`][].
         absent: whether a class absent from a batch enters the soft Dice; see
             [`dice_loss`][headstart.training.losses.dice_loss].
         balance: how much more often frames with rare classes are drawn, from 0 (all alike) to 1;

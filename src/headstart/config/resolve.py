@@ -307,7 +307,7 @@ def _model(
     if (model := next((model for model in of_runs if model is not None), None)) is not None:
         return model
     encoder = any(map(is_published, starts)) or "head" in tunes
-    return ENCODER if encoder and options.recipe in (None, "default") else UNET
+    return ENCODER if encoder and not defaults.names_another(options.recipe) else UNET
 
 
 def _shared(

@@ -14,7 +14,7 @@ from headstart.config.option_values import AUTO, parse_size
 from headstart.config.options import Options, RecipeOption, StudyOptions, TrainOptions
 from headstart.config.records import PretextConfig, RunConfig, StudyConfig
 from headstart.config.start_names import IMAGENET, SCRATCH, is_published
-from headstart.config.task_settings import ENCODER, ENCODER_SIDE, TASKS
+from headstart.config.task_settings import ENCODER, ENCODER_SIDE, TASKS, UNET
 from headstart.data.task import TaskName
 from headstart.errors import Finding, UsageError
 from headstart.verbs.machine import FittingSize, size_that_fits
@@ -82,14 +82,21 @@ def encoder_at_hand() -> bool:
     return at_hand(ENCODER)
 
 
-def about_run(model: str | None, config: RunConfig) -> tuple[Finding, ...]:
+def about_run(asked: TrainOptions, config: RunConfig) -> tuple[Finding, ...]:
     """Return a line about the network of a new run, if no option names it.
 
     Args:
-        model: the option.
-        config: what the options became.
+        asked: the options, as they were given.
+        config: what they became.
     """
-    if (model, config.model) != (None, ENCODER) or not is_published(config.start):
+    if asked.model is not None or asked.config is not None:
+        return ()
+    own = TASKS[config.task].names_another(asked.recipe)  # the assignment's, which are the U-Net's
+    if config.model == UNET and asked.start is None and not own:
+        message = f"the network is the U-Net ({UNET}), and all its weights are new"
+        hint = "--start imagenet trains a U-Net with an encoder from ImageNet's weights"
+        return (Finding("default-network", "info", message, hint),)
+    if config.model != ENCODER or not is_published(config.start):
         return ()
     first = "training" if config.start == IMAGENET else "the pretext"
     return (_line(f"the network is {ENCODER}, and {first} starts from ImageNet's weights"),)

@@ -119,9 +119,10 @@ def study(
         task: what to learn; by default segmentation if the data have masks.
         model: ``"unet"``, or a classifier, torchvision's or ``timm/NAME``; for segmentation it
             becomes the encoder. The default is that of [`train`][headstart.verbs.train.train].
-        starts: the starts to compare, in a sequence or in a text with commas; by default scratch,
-            a pretext if there are pictures without labels, and ImageNet's weights where the default
-            network's are on this machine.
+        starts: the starts to compare, in a sequence or in a text with commas; by default, where
+            the network becomes that encoder or hours choose and its weights are on this machine,
+            scratch, ImageNet's weights, and a pretext if there are pictures without labels; else
+            scratch and colorization, or, for classification, scratch and ImageNet's weights.
         methods: ways to train from each start: ``"supervised"``, ``"semi-supervised"`` (from
             pictures without labels, too) and its control of equal cost, ``"supervised-longer"``;
             by default supervised.
@@ -167,7 +168,8 @@ def study(
             this machine.
         hours: how long a new study may take: what is not given of starts, folds, seeds, size, width
             and steps is chosen to fit. By default that is done for 8 hours, a night, if none of
-            these, nor ``labels`` or ``epochs``, is given.
+            these, nor ``methods``, ``labels``, ``looks``, ``score="validation"``, ``tile`` or
+            ``epochs``, is given.
         device: ``"auto"``, ``"cpu"``, ``"cuda"``, ``"mps"``, or one or several as
             ``"cuda:0,cuda:1"``. Several jobs share all CUDA devices that are visible, unless some
             are named.

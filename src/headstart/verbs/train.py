@@ -97,12 +97,13 @@ def train(
         out: the run's folder; by default ``runs/NAME-OF-DATA``.
         task: what to learn; by default segmentation if the data have masks.
         model: ``"unet"``, or a classifier, torchvision's or ``timm/NAME``; for segmentation it
-            becomes the encoder. By default that of the run that is the start, else
-            ``"timm/tf_efficientnet_lite0"`` where ImageNet's weights of it are on this machine,
-            else ``"unet"``; for classification ``"resnet18"``.
+            becomes the encoder. By default that of the run that is the start; else
+            ``"timm/tf_efficientnet_lite0"`` if the start is ``"imagenet"``, or if neither a start
+            nor another recipe is given, its weights are on this machine and no side of the size is
+            below 64; else ``"unet"``; for classification ``"resnet18"``.
         start: where the initial weights come from: ``"scratch"``, a pretext, ``"imagenet"``, a
-            run's folder or a file of weights; by default ``"imagenet"`` for that network of a
-            segmentation, else ``"scratch"``.
+            run's folder or a file of weights; by default ``"imagenet"`` where the network is not
+            given either and becomes that encoder, else ``"scratch"``.
         tune: which layers to train: ``"all"``, ``"head"``, ``"last:N"`` or ``"staged"``. In a
             segmentation, ``"head"`` is everything but the encoder; the other two are for
             classifications only.
@@ -192,6 +193,7 @@ def train(
     for finding in (*problem.reading(dataset), *findings):
         hear(finding)
 
+    asked = options
     fitting_size = functools.cache(functools.partial(problem.fitting_size, dataset))
     options, thin = tiles_where_thin(
         options, problem.name, fitting_size, problem.hidden_objects(dataset), before
@@ -201,7 +203,7 @@ def train(
         run_config(options, data, before, problem.name), options, before, fitting_size
     )
     if before is None:
-        defaults = (*about_run(model, chosen), *thin)
+        defaults = (*about_run(asked, chosen), *thin)
         findings += defaults
         for finding in defaults:
             hear(finding)

@@ -62,8 +62,8 @@ def thin_objects(hidden: Hidden, size: tuple[int, int] | None) -> tuple[Finding,
     hint = "--tile trains on tiles, cut from the pictures at their own size"
     if classes.most:
         hint = (
-            "train and study cut tiles from the pictures at their own size instead; --size "
-            f"{height}x{width} trains on whole pictures"
+            "train, study and pretrain cut tiles from the pictures at their own size instead; "
+            f"--size {height}x{width} trains on whole pictures"
         )
     return (Finding("thin-objects", "info", message, hint),)
 
