@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import signal
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,12 +19,13 @@ from headstart.data.drawn.dataset import write_dataset
 from headstart.data.layouts.recognise import open_dataset
 from headstart.errors import DataError, InterruptedRun, UsageError
 from headstart.records.calibration import read_calibration
-from headstart.records.run_records import read_leaks
+from headstart.records.run_records import read_environment, read_leaks
 from headstart.runs.cross_validation import cross_validate, in_fold
 from headstart.runs.run import train
 from headstart.scores import segmentation as segmentation_scores
 from headstart.scores.frames_csv import read_frames_csv
 from headstart.tasks.lookup import labelled_task
+from headstart.training.checkpoint import load_weights, save_weights
 from tests.conftest import Silent, started, tiny
 from tests.tasks.classifier_runs import classifier
 
@@ -191,6 +193,57 @@ def test_starts_that_have_seen_test_pictures_are_refused(
                        device="cpu", steps=2)  # fmt: skip
     config = folded(drawn, start=str(tmp_path / "start"), recipe=tiny(drawn).recipe.with_epochs(1))
     cross_validate(config, tmp_path / "R", Silent())  # learned from unlabelled pictures alone
+
+
+def test_another_file_as_the_start_is_other_data(
+    drawn: Path, trained: Path, tmp_path: Path
+) -> None:
+    weights, facts, _ = load_weights(trained / "weights.safetensors")
+    for name in ("a", "b"):
+        save_weights(tmp_path / f"{name}.safetensors", weights, {**facts, "name": name})
+    recipe = tiny(drawn).recipe.with_epochs(1)
+    for_start = partial(folded, drawn, recipe=recipe)
+    out = tmp_path / "R"
+    scores = cross_validate(for_start(start=str(tmp_path / "a.safetensors")), out, Silent())
+    moved = shutil.copy(tmp_path / "a.safetensors", tmp_path / "moved.safetensors")
+    assert cross_validate(for_start(start=str(moved)), out, Silent()) == scores
+    with pytest.raises(DataError, match=r"data-changed.*start"):
+        cross_validate(for_start(start=str(tmp_path / "b.safetensors")), out, Silent())
+
+
+def test_copies_of_labelled_frames_in_a_pretext_are_counted_for_folds(
+    drawn: Path, tmp_path: Path
+) -> None:
+    """The pretext left out those of validation and test frames; folds test the others, too."""
+    start, options = tmp_path / "start", {"size": (16, 24), "width": 2, "threads": 1}
+    headstart.pretrain(drawn, out=start, drop_leaks=True, device="cpu", steps=2, **options)
+    config = folded(drawn, start=str(start), recipe=tiny(drawn).recipe.with_epochs(1))
+    cross_validate(config, tmp_path / "R", Silent())
+    seen = read_environment(tmp_path / "R").start_pictures
+    frames = len(open_dataset(drawn).splits["train"])  # which are among the drawn pool
+    assert seen is not None and seen.copies == frames and not seen.dropped
+    card = (tmp_path / "R/fold-1/README.md").read_text()
+    assert f"{frames} of the {seen.pictures} pretext" in card
+
+
+def test_a_pretext_of_pictures_that_are_no_longer_those_without_labels_is_refused(
+    drawn: Path, tmp_path: Path
+) -> None:
+    data = labelled_alone(tmp_path / "data")
+    start, options = tmp_path / "start", {"size": (16, 24), "width": 2, "threads": 1}
+    headstart.pretrain(data, out=start, device="cpu", steps=2, **options)
+    shutil.copytree(drawn / "colorization", data / "colorization")
+    with pytest.raises(UsageError, match=r"start-has-seen.*other pictures"):
+        cross_validate(folded(data, start=str(start)), tmp_path / "R", Silent())
+
+
+def test_a_pretext_of_the_pictures_of_a_classification_is_refused(
+    coloured: Path, tmp_path: Path
+) -> None:
+    start, options = tmp_path / "start", {"size": (16, 24), "width": 2, "threads": 1}
+    headstart.pretrain(coloured, out=start, device="cpu", steps=2, **options)
+    with pytest.raises(UsageError, match="start-has-seen"):
+        cross_validate(classifier(coloured, start=str(start), folds=2), tmp_path / "R", Silent())
 
 
 def test_a_budget_that_a_fold_cannot_meet_is_refused_first(drawn: Path, tmp_path: Path) -> None:

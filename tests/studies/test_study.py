@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from headstart.config.files import differences, read_run_config
-from headstart.config.records import StudyConfig
+from headstart.config.records import StudyConfig, make_study_config
 from headstart.errors import DataError, Finding, InterruptedRun, UsageError
 from headstart.reports.write import write_report
 from headstart.runs.run import train
@@ -23,8 +23,9 @@ from headstart.studies import books
 from headstart.studies.cells import Cell, run_config
 from headstart.studies.plan import plan
 from headstart.studies.study import study
+from headstart.training.checkpoint import load_weights, save_weights
 from headstart.verbs.status import status
-from tests.conftest import PRETEXT_TINY, Silent, tiny
+from tests.conftest import ASSIGNMENT_TINY, PRETEXT_TINY, Silent, tiny
 
 RUN_FILES = ("frames.csv", "scores.json", "metrics.jsonl", "weights.safetensors")
 
@@ -356,3 +357,46 @@ def test_what_a_worker_raises_comes_home_whole() -> None:
         home = pickle.loads(pickle.dumps(error))
         assert type(home) is type(error) and home.findings == error.findings
         assert home.exit_status == error.exit_status and str(home) == str(error)
+
+
+@pytest.mark.parametrize("first", ["scratch", "scratch+semi-supervised"])
+def test_each_method_is_compared_with_its_own_data(drawn: Path, tmp_path: Path, first: str) -> None:
+    data, out = Path(shutil.copytree(drawn, tmp_path / "data")), tmp_path / "S"
+    arms = (first, *{"scratch", "scratch+semi-supervised"} - {first})
+    config = tiny_study(data, starts=arms, labels=(6,), seeds=(1,))
+    record = study(config, out, Silent(), ignore)
+    assert study(config, out, Silent(), ignore) == record
+    shutil.rmtree(next((data / "colorization/train_cor").iterdir()))
+    more = tiny_study(data, starts=arms, labels=(6,), seeds=(1, 2))
+    with pytest.raises(DataError, match=r"data-changed.*unlabelled"):
+        study(more, out, Silent(), ignore)
+    shutil.rmtree(data / "colorization")
+    with pytest.raises(DataError, match=r"data-changed.*unlabelled"):
+        study(more, out, Silent(), ignore)
+
+
+def test_a_file_that_was_replaced_is_another_start(
+    drawn: Path, trained: Path, tmp_path: Path
+) -> None:
+    file, out = tmp_path / "w.safetensors", tmp_path / "S"
+    shutil.copy(trained / "weights.safetensors", file)
+    settings = {"starts": ("scratch", str(file)), "labels": (6,)}
+    record = study(tiny_study(drawn, seeds=(1,), **settings), out, Silent(), ignore)
+    weights, facts, _ = load_weights(file)
+    save_weights(file, weights, {**facts, "name": "another"})
+    assert study(tiny_study(drawn, seeds=(1,), **settings), out, Silent(), ignore) == record
+    with pytest.raises(DataError, match=r"data-changed.*w\.safetensors"):
+        study(tiny_study(drawn, seeds=(1, 2), **settings), out, Silent(), ignore)
+
+
+def test_what_no_semi_supervised_run_can_have_is_refused_first(drawn: Path, tmp_path: Path) -> None:
+    arms = ("scratch", "scratch+semi-supervised")
+    with pytest.raises(UsageError, match="no average of the weights"):
+        make_study_config(
+            data=str(drawn), starts=arms, labels=(6,), seeds=(1,), recipe=ASSIGNMENT_TINY
+        )
+    data = Path(shutil.copytree(drawn, tmp_path / "data"))
+    shutil.rmtree(data / "colorization")
+    with pytest.raises(UsageError, match="no-unlabelled"):
+        study(tiny_study(data, starts=arms, labels=(6, 12)), tmp_path / "S", Silent(), ignore)
+    assert not (tmp_path / "S").exists()

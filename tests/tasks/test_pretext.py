@@ -16,15 +16,19 @@ from headstart.config.files import read_run_config
 from headstart.config.records import PretextConfig
 from headstart.config.start_names import PRETEXT_NAMES
 from headstart.data.layouts.recognise import open_dataset
+from headstart.data.pictures.frame import Frame
 from headstart.errors import DataError, InterruptedRun, UsageError
 from headstart.inference.opening import open_segmenter
 from headstart.runs.run import train
 from headstart.tasks.pretext import (
+    Leaks,
+    PretextPictures,
     PretextTask,
     colour_warnings,
     find_leaks,
     leaks_of,
     pictures_of,
+    without_leaks,
 )
 from tests.conftest import PRETEXT_TINY, Silent, started, tiny_pretext
 
@@ -194,6 +198,21 @@ def test_planted_leaks_are_found_named_and_dropped(drawn: Path, tmp_path: Path) 
         for n in ("kept", "dropped")
     )
     assert kept["train"] + kept["validation"] == dropped["train"] + dropped["validation"] + 2
+
+
+@pytest.mark.parametrize("leaked", [(0, 1, 2, 3), (4,)])
+def test_a_part_that_leaks_leave_empty_is_set_aside_anew(leaked: tuple[int, ...]) -> None:
+    frames = tuple(Frame(f"{k}", Path(f"{k}.png")) for k in range(7))
+    pictures = PretextPictures(Path(), "", frames[:4], frames[4:5], ())
+    if leaked == (4,):
+        kept = without_leaks(pictures, Leaks(leaked, ()))
+        assert kept.train and kept.validation and set(kept.pool) == set(frames[:4])
+        return
+    with pytest.raises(DataError, match="too-few-pictures"):
+        without_leaks(pictures, Leaks(leaked, ()))
+    more = PretextPictures(Path(), "", frames[:4], frames[4:], ())
+    kept = without_leaks(more, Leaks(leaked, ()))
+    assert kept.train and kept.validation and set(kept.pool) == set(frames[4:])
 
 
 def test_a_run_starts_from_a_pretext_and_says_what_moved(

@@ -30,6 +30,7 @@ from headstart.labelling.suggestion import look
 from headstart.models.unet import UNet
 from headstart.runs.run import train
 from headstart.serve.answer import answer
+from headstart.tasks import windows
 from headstart.tasks.class_maps import segment
 from headstart.tasks.segmentation_batches import tile_batches
 from headstart.tasks.together import segment_together
@@ -82,11 +83,11 @@ def test_without_augmentation_a_tile_is_a_window_of_its_frame(
     image, mask = source.batch(np.array([2, 7, 2]), 0)
     assert image.shape == (3, 3, *TILE) and mask.shape == (3, *TILE)
     for i, frame in enumerate((2, 7, 2)):
-        windows = [
+        found = [
             (y, x) for y in range(32 - 15) for x in range(40 - 23)
             if np.array_equal(cut(whole[0].truth, frame, (32, 40), (y, x), TILE), mask[i].numpy())
         ]  # fmt: skip
-        pictures = [cut(whole[0].pictures, frame, (32, 40), at, TILE) for at in windows]
+        pictures = [cut(whole[0].pictures, frame, (32, 40), at, TILE) for at in found]
         given = (image[i] * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
         assert any(np.array_equal(picture, given) for picture in pictures)
 
@@ -98,6 +99,27 @@ def test_a_batch_of_tiles_is_a_function_of_its_indices_and_step(
     (a, am), (b, bm), (c, _) = (source.batch(np.array([3, 1]), step) for step in (5, 5, 6))
     assert torch.equal(a, b) and torch.equal(am, bm) and not torch.equal(a, c)
     assert a.shape == (2, 3, *TILE) and float(a.min()) >= 0 and float(a.max()) <= 1
+
+
+def test_windows_that_are_segmented_twice_count_once(
+    whole: tuple[Decoded, Decoded], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a picture whose probabilities are too many to keep, and with a class that is too small."""
+    monkeypatch.setattr(windows, "_AT_ONCE", 0)
+    torch.manual_seed(0)
+    model, seen = UNet(5, 2).eval(), []
+    with torch.no_grad():
+        model.head.bias.zero_()  # else it predicts one class everywhere
+    model.register_forward_hook(lambda _m, args, _o: seen.append(len(args[0])))
+    losses, counts = set(), set()
+    for min_area in (0.0, 0.003, 0.02):
+        recipe = ASSIGNMENT.model_copy(update={"min_area": min_area})
+        seen.clear()
+        scores = tile_batches(*whole, recipe, 5, 0, CPU, TILE).validate(model, lambda: False)
+        assert scores is not None
+        losses.add(scores["loss"])
+        counts.add(sum(seen))
+    assert len(losses) == 1 and len(counts) > 2, "some pictures, and not all, are done twice"
 
 
 def test_ignored_pixels_enter_neither_loss_nor_scores(whole: tuple[Decoded, Decoded]) -> None:

@@ -35,6 +35,15 @@ def parted(arm: str) -> tuple[str, Method]:
     return arm, "supervised"
 
 
+def no_average(recipe: str) -> tuple[str, str]:
+    """Return why a recipe without an average cannot be semi-supervised, and what to do.
+
+    The average of the weights is the teacher.
+    """
+    hint = "take the recipe default, or set average = 0.995 in your own"
+    return f"the recipe {recipe} has no average of the weights", hint
+
+
 def start_of_arm(arm: str) -> str:
     """Return the start of an arm."""
     return parted(arm)[0]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, TypeVar
 
-from headstart.config.methods import SEMI_SUPERVISED, SUPERVISED, Teacher
+from headstart.config.methods import SEMI_SUPERVISED, SUPERVISED, Teacher, no_average
 from headstart.config.options import StudyOptions, TrainOptions
 from headstart.config.problems import Problems
 from headstart.config.recipe_records import (
@@ -106,10 +106,8 @@ def with_method(recipe: Recipe | ClassifierRecipe, method: str | None) -> Any:
         message, hint = "--method semi-supervised is for segmentations", "leave it out"
         raise UsageError(Finding("bad-setting", "error", message, hint))
     if not recipe.average:
-        message = (
-            f"--method semi-supervised: the recipe {recipe.name} has no average of the weights"
-        )
-        hint = "take the recipe default, or set average = 0.995 in your own"
+        why, hint = no_average(recipe.name)
+        message = f"--method semi-supervised: {why}"
         raise UsageError(Finding("bad-setting", "error", message, hint))
     return recipe if recipe.taught_by() else recipe.model_copy(update={"teacher": Teacher()})
 

@@ -18,7 +18,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from headstart.config.methods import SUPERVISED, parted
+from headstart.config.methods import SEMI_SUPERVISED, SUPERVISED, no_average, parted
 from headstart.config.option_values import FEWEST_SEEDS
 from headstart.config.recipe_records import ClassifierRecipe, PretextRecipe, Recipe
 from headstart.config.recipes import DEFAULT, PRETEXT_DEFAULT
@@ -301,8 +301,7 @@ class StudyConfig(_Supervised):
         drop_leaks: see [`PretextConfig`][].
         pretext_recipe: the hyper-parameters of the pretexts, in full.
         margin: the smallest difference in the score that matters: starts whose interval lies within
-            it are practically equal. It is fixed before the first run. Null in studies of older
-            versions, which never call starts equal.
+            it are practically equal. Fixed before the first run; null in studies of old versions.
         looks: the numbers of seeds at which the study is compared, fixed before the first run; null
             for a single look, at all its seeds.
         seen: the numbers of seeds of finished studies to which seeds were added without a plan.
@@ -335,6 +334,8 @@ class StudyConfig(_Supervised):
                 self._refuse(start, tune)
             if method != SUPERVISED and not TASKS[self.task].teacher:
                 raise ValueError(f"{arm}: a {self.task} is only supervised")
+            if method == SEMI_SUPERVISED and not self.recipe.average:
+                raise ValueError(f"{arm}: {'; '.join(no_average(self.recipe.name))}")
             if method != SUPERVISED and start == SCRATCH_LONGER:
                 raise ValueError(f"{arm}: {SCRATCH_LONGER} is only supervised")
         for name in ("starts", "tunes", "labels", "seeds"):

@@ -41,6 +41,7 @@ from headstart.records.run_records import (
 from headstart.records.vouching import discard_manifest, write_manifest
 from headstart.runs.card import cross_validation_card
 from headstart.runs.folder import check_folder, is_finished
+from headstart.runs.initial_weights import moved_start
 from headstart.runs.records import record_environment, refuse_changed_data
 from headstart.runs.run import train
 from headstart.runs.seen_starts import refuse_seen_starts
@@ -93,10 +94,11 @@ def cross_validate(
     available = sizes_in_folds(task, dataset, config.folds).pictures["train"]
     if config.labels is not None and config.labels > available:  # before hours of training
         raise budget_too_large(config.labels, available)
-    refuse_seen_starts(config, (config.start,), task, dataset)
+    refuse_seen_starts(config, (config.start,), dataset)
     check_folder(config, out)
     if is_finished(out, task.finished):  # reading needs no lock: the disk may be read-only
-        refuse_changed_data(out, read_environment(out).data, task.hashes(dataset, config, out))
+        now = {**task.hashes(dataset, config, out), **moved_start(config, out)}
+        refuse_changed_data(out, read_environment(out).data, now)
         return task.read_scores(out)
     cache = cache or out / "cache"
     configs = [in_fold(config, dataset, fold) for fold in range(1, config.folds + 1)]

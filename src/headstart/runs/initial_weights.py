@@ -17,6 +17,7 @@ from headstart.config.start_names import (
     SCRATCH_LONGER,
     is_published,
 )
+from headstart.data.layouts.dataset import Dataset
 from headstart.errors import DataError, Finding
 from headstart.runs.folder import NAMED_STARTS
 from headstart.tasks.interface import LabelledTask
@@ -79,12 +80,16 @@ def moved_start(config: RunConfig | PretextConfig, out: Path) -> dict[str, str]:
     return {"start": given_source(config.start, config.model).sha256}
 
 
-def seen_by_start(config: RunConfig | PretextConfig, pretext_run: Path) -> dict[str, Any]:
+def seen_by_start(
+    config: RunConfig | PretextConfig, pretext_run: Path, dataset: Any
+) -> dict[str, Any]:
     """Return for ``environment.json`` how many pretext pictures are also held out."""
     if config.start in (SCRATCH, IMAGENET):
         return {}
     folder = pretext_run if config.start_pretext else weights_file(config.start).parent
-    leaks = leaks_of(folder, Path(config.data))
+    folded = isinstance(config, RunConfig) and config.folds is not None
+    opened = dataset if folded and isinstance(dataset, Dataset) else None
+    leaks = leaks_of(folder, Path(config.data), opened)
     return {} if leaks is None else {"start_pictures": leaks}
 
 

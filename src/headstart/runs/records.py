@@ -199,20 +199,18 @@ def record_environment(
 
 def refuse_other_data(
     task: Task,
-    config: RunConfig | PretextConfig,
     dataset: Any,
     study: Path,
-    runs: Iterable[Path],
+    runs: Iterable[tuple[Path, RunConfig | PretextConfig]],
     suffix: str = "",
 ) -> None:
     """Check that the data are those of a study's finished runs, so that runs stay comparable.
 
     Args:
         task: task of the runs.
-        config: configuration of one of the runs.
         dataset: the current dataset.
         study: folder of the study.
-        runs: folders of the finished runs.
+        runs: folders of the finished runs, and their configurations: methods use different data.
         suffix: appended to the names of the data in the message.
 
     Raises:
@@ -220,13 +218,14 @@ def refuse_other_data(
     """
     hint = "restore the data, or begin another study in another --out"
     compared: list[dict[str, str]] = []
-    for run in runs:
+    for run, config in runs:
         if not (run / ENVIRONMENT).exists():
             continue
         recorded = read_environment(run).data
         before = {name: digest for name, digest in recorded.items() if name != "start"}
         if before not in compared:  # most runs share their pictures, and hashing takes time
-            now = task.hashes(dataset, config, run)
+            gone = dict.fromkeys(before, "")  # such as the unlabelled pictures
+            now = {**gone, **task.hashes(dataset, config, run)}
             named_before, named_now = (
                 {f"{name}{suffix}": digest for name, digest in data.items()}
                 for data in (before, now)
@@ -259,5 +258,5 @@ def refuse_unknown_data(
     recorded = read_environment(study / run).data
     data = {name: digest for name, digest in recorded.items() if name != "start"}
     if data not in known:
-        refuse_other_data(task, config, dataset, study, [study / run])
+        refuse_other_data(task, dataset, study, [(study / run, config)])
         known.append(data)

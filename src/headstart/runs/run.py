@@ -127,7 +127,7 @@ def train(
             facts = {"start": moved.to_json(), **facts}
             if moved.weights_sha256 is not None:
                 data["start"] = moved.weights_sha256
-        facts |= seen_by_start(config, pretext_run)
+        facts |= seen_by_start(config, pretext_run, dataset)
         executor = "local" if claim is None else claim.holder.executor
         record_environment(out, config, data, facts, executor)
         state, names = None, []

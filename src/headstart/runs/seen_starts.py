@@ -8,16 +8,16 @@ from typing import Any
 
 from headstart.config.files import holds_study, read_config
 from headstart.config.records import PretextConfig, RunConfig, StudyConfig
+from headstart.data.layouts.dataset import Dataset
 from headstart.errors import DataError, Finding, UsageError
-from headstart.records.run_records import data_folder
+from headstart.records.run_records import ENVIRONMENT, data_folder, read_environment
 from headstart.records.vouching import CONFIG, holds_run
 from headstart.runs.folder import NAMED_STARTS
-from headstart.tasks.interface import LabelledTask
-from headstart.tasks.pretext import pictures_of
+from headstart.tasks.pretext import PretextPictures, PretextTask, pictures_of
 
 
 def refuse_seen_starts(
-    config: RunConfig | StudyConfig, starts: Collection[str], task: LabelledTask, dataset: Any
+    config: RunConfig | StudyConfig, starts: Collection[str], dataset: Any
 ) -> None:
     """Refuse starts that headstart trained on labelled pictures of the dataset that is folded.
 
@@ -27,7 +27,6 @@ def refuse_seen_starts(
     Args:
         config: of a cross-validation, or of a study with folds.
         starts: its starts, or those that are still needed.
-        task: its task.
         dataset: result of the task's ``open``.
 
     Raises:
@@ -39,14 +38,27 @@ def refuse_seen_starts(
         before = None if start in NAMED_STARTS else _settings(Path(start))
         if before is None or data_folder(_folder(Path(start)), before.data).resolve() != data:
             continue
-        if isinstance(before, PretextConfig) and pictures_of(dataset).shared_by_folds:
-            continue
-        message = f"the start {start} was trained on labelled pictures of {config.data}, which the "
-        message += f"folds of a {task.name} test"
+        saw = f"labelled pictures of {config.data}"
+        if isinstance(before, PretextConfig) and isinstance(dataset, Dataset):
+            pictures = pictures_of(dataset)
+            if pictures.shared_by_folds:
+                if _learned_from(pictures, before, _folder(Path(start))):
+                    continue
+                saw = f"other pictures than {config.data} has now, perhaps on labelled ones"
+        message = f"the start {start} was trained on {saw}; folds test every labelled picture"
         hint = "name the pretext itself, which is then trained without the test pictures of a fold"
         findings.append(Finding("start-has-seen", "error", message, hint))
     if findings:
         raise UsageError(findings)
+
+
+def _learned_from(pictures: PretextPictures, before: PretextConfig, run: Path) -> bool:
+    """Whether a pretext learned from these pictures, and from no others."""
+    if not (run / ENVIRONMENT).exists():
+        return False
+    recorded = read_environment(run).data
+    now = PretextTask().hashes(pictures, before, run)
+    return {name: recorded.get(name) for name in now} == now
 
 
 def _folder(start: Path) -> Path:

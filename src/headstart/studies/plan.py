@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from headstart.config.files import differences, read_study_config
-from headstart.config.methods import start_of_arm
+from headstart.config.methods import SEMI_SUPERVISED, parted, start_of_arm
 from headstart.config.records import StudyConfig
 from headstart.config.start_files import weights_file
 from headstart.config.start_names import IMAGENET, PRETEXT_NAMES, SCRATCH, SCRATCH_LONGER
 from headstart.data.decoded_frames import digest
 from headstart.data.layouts.dataset import LABELLED
 from headstart.errors import DataError, Finding, UsageError
+from headstart.records.run_records import ENVIRONMENT, read_environment
 from headstart.records.vouching import STUDY
 from headstart.runs.folder import strangers
 from headstart.runs.records import refuse_other_data
@@ -139,17 +140,19 @@ def plan(config: StudyConfig, out: Path, dataset: Any = None) -> Plan:
         raise DataError(Finding("ledger-differs", "error", message, hint, unknown))
     todo = tuple(cell for cell in all_cells if cell.run not in done)
     _check(config, dataset, sizes.pictures["train"], todo)
-    runs = (out / run for run in done)
-    refuse_other_data(task, run_config(config, all_cells[0]), dataset, out, runs)
+    finished_cells = [cell for cell in all_cells if cell.run in done]
+    runs = ((out / cell.run, run_config(config, cell)) for cell in finished_cells)
+    refuse_other_data(task, dataset, out, runs)
+    _refuse_other_starts(out, finished_cells, todo)
     folders: dict[tuple[str, int], tuple[str, ...]] = {}
     pictures = None
     if pretexts := pretexts_of(config):
         pictures = pictures_of(dataset)
         fold = _folds_of_pretexts(config, pictures)[0]
         pretext = pretext_config(config, pretexts[0], config.seeds[0], fold)
-        pretext_runs = _used_pretexts(out, done)
+        pretext_runs = ((run, pretext) for run in _used_pretexts(out, done))
         suffix = " without labels"
-        refuse_other_data(task_named("pretext"), pretext, pictures, out, pretext_runs, suffix)
+        refuse_other_data(task_named("pretext"), pictures, out, pretext_runs, suffix)
         folders = _pretext_folders(config, pictures)
     return Plan(config, done, todo, folders, dataset, sizes, pictures, files)
 
@@ -220,17 +223,59 @@ def _check(config: StudyConfig, dataset: Any, available: int, todo: tuple[Cell, 
                 findings += e.findings
     if config.folds is not None:
         try:
-            refuse_seen_starts(config, needed, labelled_task(config.task), dataset)
+            refuse_seen_starts(config, needed, dataset)
         except UsageError as e:
             findings += e.findings
     if SCRATCH_LONGER in config.starts and not pretexts_of(config):
         message = f"{SCRATCH_LONGER} adds the training steps of a pretext, and --starts has none"
         hint = f"add a pretext to --starts: {', '.join(PRETEXT_NAMES)}"
         findings.append(Finding("no-pretext", "error", message, hint))
+    findings += _without_unlabelled(config, dataset, available, todo)
     too_large = (budget_too_large(n, available) for n in config.labels if n > available)
     findings += [finding for error in too_large for finding in error.findings]
     if findings:
         raise UsageError(findings)
+
+
+def _without_unlabelled(
+    config: StudyConfig, dataset: Any, available: int, todo: Sequence[Cell]
+) -> list[Finding]:
+    """Return an error if semi-supervised runs have no pictures beyond their labels."""
+    taught = [c.labels for c in todo if parted(c.start)[1] == SEMI_SUPERVISED]
+    if not taught or max(taught) < available or any(dataset.unlabelled.values()):
+        return []
+    message = f"{config.data} has no pictures without labels, and {max(taught)} labels leave none"
+    hint = "add a folder of unlabelled pictures, or give smaller budgets, or leave out the method"
+    return [Finding("no-unlabelled", "error", message, hint)]
+
+
+def _refuse_other_starts(out: Path, finished: Sequence[Cell], todo: Sequence[Cell]) -> None:
+    """Refuse a start whose weights are not the same for all runs: those that are left included.
+
+    Pretexts are trained anew for each seed, and their weights differ.
+
+    Raises:
+        DataError: a file, or the published weights, changed; every such start is named.
+    """
+    used: dict[str, set[str]] = {}
+    for cell in finished:
+        start = start_of_arm(cell.start)
+        if start in (SCRATCH, SCRATCH_LONGER, *PRETEXT_NAMES):
+            continue
+        if not (out / cell.run / ENVIRONMENT).exists():
+            continue
+        if (digest_of_start := read_environment(out / cell.run).data.get("start")) is not None:
+            used.setdefault(start, set()).add(digest_of_start)
+    for start in {start_of_arm(cell.start) for cell in todo} & used.keys() - {IMAGENET}:
+        used[start].add(hashlib.sha256(weights_file(start).read_bytes()).hexdigest())
+    findings = []
+    for start, digests in used.items():
+        if len(digests) > 1:
+            message = f"{out} was trained from other weights than those of the start {start} now"
+            hint = "restore the file, or begin another study in another --out"
+            findings.append(Finding("data-changed", "error", message, hint))
+    if findings:
+        raise DataError(findings)
 
 
 def _used_pretexts(out: Path, done: Ledger) -> list[Path]:

@@ -148,10 +148,7 @@ class PretextTask:
         """
         if config.fold is not None:
             return hashes_of_folds(dataset)
-        record = read_leaks(run)
-        leaked = {*record.copies, *record.near} if record.dropped else set()
-        indices = (i for i, f in enumerate(dataset.pool) if shown(f.image, dataset.root) in leaked)
-        kept = without_leaks(dataset, Leaks(tuple(indices), ())) if leaked else dataset
+        kept = kept_by(dataset, run)
         return {
             name: digest([replace(f, mask=None) for f in frames], kept.root)
             for name, frames in (("train", kept.train), ("validation", kept.validation))
@@ -283,15 +280,25 @@ def find_leaks(pictures: PretextPictures) -> Leaks:
 
 
 def without_leaks(pictures: PretextPictures, leaks: Leaks) -> PretextPictures:
-    """Return the pictures without leaks; a new tenth validates if no other picture is left to."""
+    """Return the pictures without leaks; a new tenth validates if one part has none left."""
     leaked = {*leaks.same, *leaks.near}
     kept = [f for i, f in enumerate(pictures.pool) if i not in leaked]
     validating = {f.image for f in pictures.validation}
     train = tuple(f for f in kept if f.image not in validating)
     validation = tuple(f for f in kept if f.image in validating)
-    if not validation:
-        train, validation = _set_aside(train)
+    if not (train and validation):
+        train, validation = _set_aside(tuple(kept))
     return replace(pictures, train=train, validation=validation)
+
+
+def kept_by(pictures: PretextPictures, run: Path) -> PretextPictures:
+    """Return the pictures of a finished pretext: without those that it left out as leaks."""
+    record = read_leaks(run)
+    if not record.dropped:
+        return pictures
+    leaked = {*record.copies, *record.near}
+    indices = (i for i, f in enumerate(pictures.pool) if shown(f.image, pictures.root) in leaked)
+    return without_leaks(pictures, Leaks(tuple(indices), ()))
 
 
 def leaks_record(leaks: Leaks, pictures: PretextPictures, dropped: bool) -> dict[str, Any]:
@@ -306,13 +313,15 @@ def leaks_record(leaks: Leaks, pictures: PretextPictures, dropped: bool) -> dict
     }
 
 
-def leaks_of(folder: Path, data: Path) -> dict[str, Any] | None:
+def leaks_of(folder: Path, data: Path, folded: Dataset | None = None) -> dict[str, Any] | None:
     """Return the numbers of leaks recorded in a pretext's folder.
 
     Args:
         folder: folder of a start.
         data: dataset of the run that starts from it; ``same_data`` in the result says whether the
             pretext was trained on this dataset.
+        folded: the same, opened, of a run whose folds test all labelled frames: a pretext that was
+            compared with fewer is compared with all of them now.
 
     Returns:
         The counts, or None if the folder holds no pretext.
@@ -323,11 +332,18 @@ def leaks_of(folder: Path, data: Path) -> dict[str, Any] | None:
         return None
     config = read_pretext_config(folder / CONFIG)
     record = read_leaks(folder)
-    return {
+    same_data = data_folder(folder, config.data).resolve() == data.resolve()
+    facts = {
         "pictures": record.pictures,
         "copies": len(record.copies),
         "near": len(record.near),
         "dropped": record.dropped,
         "compared_with": list(record.compared_with),
-        "same_data": data_folder(folder, config.data).resolve() == data.resolve(),
+        "same_data": same_data,
     }
+    if folded is None or config.folds is not None or not same_data:
+        return facts
+    kept = kept_by(pictures_of(folded), folder)
+    leaks = find_leaks(replace(kept, labelled=labelled_frames(kept)))
+    counts = {"pictures": len(kept.pool), "copies": len(leaks.same), "near": len(leaks.near)}
+    return {**facts, **counts, "dropped": False, "compared_with": list(HELD_OUT)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -278,14 +279,21 @@ def trivial_loss(
     For pretexts that restore pictures it is the unchanged input; for histograms, the overall
     histogram of the validation pictures at every pixel.
     """
-    clean = to_input(torch.from_numpy(validation), device)
-    parts = []
-    for start in range(0, len(clean), recipe.batch):
-        part = clean[start : start + recipe.batch]
-        rng = _rng(device, seed, "spoil validation", start)
-        parts.append(pretext.spoil(part, rng, recipe))
-    corrupted = torch.cat(parts)
-    return float(pretext.loss(pretext.trivial(corrupted, clean), clean).item())
+
+    def batches() -> Iterator[tuple[int, Tensor]]:
+        for start in range(0, len(validation), recipe.batch):
+            part = torch.from_numpy(validation[start : start + recipe.batch])
+            yield start, to_input(part, device)
+
+    summary: Tensor | None = None
+    if pretext.summary is not None:
+        summary = sum((pretext.summary(clean) for _, clean in batches()), start=torch.zeros(()))
+    total = torch.zeros((), dtype=exact(device), device=device)
+    for start, clean in batches():
+        corrupted = pretext.spoil(clean, _rng(device, seed, "spoil validation", start), recipe)
+        loss = pretext.loss(pretext.trivial(corrupted, summary), clean)
+        total += loss.to(total.dtype) * len(clean)
+    return total.item() / len(validation)
 
 
 @torch.no_grad()

@@ -170,7 +170,7 @@ def tile_batches(
     @torch.no_grad()
     def validate(model: nn.Module, stop: Stop) -> dict[str, float] | None:
         model.eval()
-        losses: list[float] = []
+        losses: dict[tuple[int, tuple[int, int]], float] = {}  # by window, which may come twice
         counts = []
         for index, (picture, truth) in enumerate(
             zip(validation.pictures, validation.truth, strict=True)
@@ -187,14 +187,18 @@ def tile_batches(
                 counted = [ignore is None or bool((mask != ignore).any()) for mask in masks]
                 if any(counted):
                     mask = torch.from_numpy(np.stack(masks)).to(device)
-                    losses.extend([loss(logits, mask).item()] * sum(counted))
+                    value = loss(logits, mask).item()
+                    found = [
+                        c for c, is_counted in zip(corners, counted, strict=True) if is_counted
+                    ]
+                    losses.update({(index, corner): value for corner in found})
                 probs: Tensor = logits.float().softmax(1)
                 return probs.cpu().numpy()
 
             predicted = class_map(picture, tile, answer, recipe.min_area)
             maps = [torch.from_numpy(np.array(m))[None] for m in (predicted, truth)]
             counts.append(frame_counts(maps[0], maps[1], num_classes, ignore))
-        return _scores(sum(losses) / max(1, len(losses)), torch.cat(counts))
+        return _scores(sum(losses.values()) / max(1, len(losses)), torch.cat(counts))
 
     on_sample = _on_sample(validated, validation, num_classes, tile, device, loss)
     validation_of = on_sample if validated else validate

@@ -108,9 +108,10 @@ def class_map(
             seen(rows, probs)
         if count * classes.size <= _AT_ONCE:
             kept.append((rows, probs))
-    left_out = pixels_by_level(classes, count) / classes.size < min_area
+    pixels = pixels_by_level(classes, count)
+    left_out = pixels / classes.size < min_area
     left_out[0] = False
-    if left_out.any():
+    if (left_out & (pixels > 0)).any():  # else nothing would change
         for rows, probs in kept or blended(picture, window, answer):
             probs[left_out] = -1
             classes[rows] = probs.argmax(0)

@@ -41,8 +41,9 @@ class Pretext:
         spoil: function from clean pictures in ``[0, 1]`` to corrupted pictures of the same shape.
         loss: function from output and clean pictures to a scalar.
         picture: function from output and corrupted pictures to restored pictures.
-        trivial: function from corrupted and clean pictures to the trivial output, which needs no
-            training.
+        trivial: function from corrupted pictures, and the sum over all batches of what ``summary``
+            returns, to the trivial output, which needs no training.
+        summary: function from clean pictures to what the trivial output depends on; None: nothing.
     """
 
     name: str
@@ -51,7 +52,8 @@ class Pretext:
     spoil: Callable[[Tensor, torch.Generator, PretextRecipe], Tensor]
     loss: Callable[[Tensor, Tensor], Tensor]
     picture: Callable[[Tensor, Tensor], Tensor]
-    trivial: Callable[[Tensor, Tensor], Tensor]
+    trivial: Callable[[Tensor, Tensor | None], Tensor]
+    summary: Callable[[Tensor], Tensor] | None = None
 
 
 def grey_in_three(image: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 h w"]:
@@ -94,7 +96,7 @@ def _clamped(output: Tensor, _: Tensor) -> Tensor:
     return output.float().clamp(0, 1)
 
 
-def _unchanged_input(corrupted: Tensor, _: Tensor) -> Tensor:
+def _unchanged_input(corrupted: Tensor, _: Tensor | None) -> Tensor:
     return corrupted
 
 
@@ -155,15 +157,18 @@ def _expected_colours(output: Tensor, corrupted: Tensor) -> Tensor:
     return (corrupted[:, :1] + chroma * (pure - to_grey(pure))).clamp(0, 1)
 
 
-def _overall_histogram(_: Tensor, clean: Tensor) -> Tensor:
-    """Return the log of the histograms over all pictures, at every pixel."""
+def _sums(clean: Tensor) -> Tensor:
+    """Return the histograms ``(2, 32)`` of all pixels of a batch; the hue is weighted by chroma."""
     hue, chroma, weight = _histograms(clean)
-    hue = hue * weight[:, None]
-    both = [part.mean((0, 2, 3)) for part in (hue, chroma)]
-    logits = torch.cat(
-        [(part / part.sum().clamp_min(1e-12)).clamp_min(1e-12).log() for part in both]
-    )
-    return logits[None, :, None, None].expand(len(clean), -1, *clean.shape[2:])
+    return torch.stack([(hue * weight[:, None]).sum((0, 2, 3)), chroma.sum((0, 2, 3))])
+
+
+def _overall_histogram(corrupted: Tensor, sums: Tensor | None) -> Tensor:
+    """Return the log of the histograms over all pictures, at every pixel."""
+    assert sums is not None
+    shares = sums / sums.sum(1, keepdim=True).clamp_min(1e-12)
+    logits = shares.clamp_min(1e-12).log().flatten()
+    return logits[None, :, None, None].expand(len(corrupted), -1, *corrupted.shape[2:])
 
 
 PRETEXTS = {  # by what they restore
@@ -178,6 +183,7 @@ PRETEXTS = {  # by what they restore
             _cross_entropies,
             _expected_colours,
             _overall_histogram,
+            _sums,
         ),
         Pretext("masked-denoising", False, 3, hide, _squared_error, _clamped, _unchanged_input),
         Pretext(

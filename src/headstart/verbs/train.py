@@ -214,7 +214,7 @@ def train(
 
     if chosen.fold is not None:
         chosen = in_fold(chosen, dataset, chosen.fold)
-        refuse_seen_starts(chosen, (chosen.start,), problem, dataset)
+        refuse_seen_starts(chosen, (chosen.start,), dataset)
     pace: RunPace | None = None
     if minutes is not None:
         begun = before if options.config is None else _begun(folder, fresh)
