@@ -28,6 +28,9 @@ from headstart.training.batch_source import Batches
 from headstart.training.placement import resident, rows, to_input
 from headstart.training.semi_supervised import SemiSupervised, Views
 
+Whole = Callable[[Any], tuple[Tensor, Tensor]]
+"""From indices to pictures ``(B, 3, H, W)``, and where they are pictures ``(B, H, W)``."""
+
 _NO_LABELS = LabelMap(("picture",), (0,))
 _CHECKED = 40
 _HELD_OUT = ("validation", "test")
@@ -132,8 +135,9 @@ def semi_supervised(
         steps: optimizer steps of the training.
     """
     assert recipe.teacher is not None
-    views = views_of(unlabelled.pictures, recipe, seed, device, tile)
-    looked_at = checked(unlabelled.pictures, seed, device, tile)
+    whole = _whole(unlabelled.pictures, device) if tile is None else None
+    views = views_of(unlabelled.pictures, recipe, seed, device, tile, whole)
+    looked_at = checked(unlabelled.pictures, seed, device, tile, whole)
     return SemiSupervised(labelled, views, looked_at, recipe.teacher, steps, seed)
 
 
@@ -143,6 +147,7 @@ def views_of(
     seed: int,
     device: torch.device,
     tile: tuple[int, int] | None,
+    whole: Whole | None,
 ) -> Views:
     """Return the weak views of pictures without labels: moved as labelled ones, not recoloured.
 
@@ -152,11 +157,11 @@ def views_of(
         seed: seed of order, tiles and augmentation.
         device: device to train on.
         tile: height and width of the tiles; None: whole pictures.
+        whole: returns whole pictures by their indices; None with tiles.
     """
     assert recipe.teacher is not None
     own, count = key(seed, "unlabelled"), recipe.teacher.batch
     weak = replace(recipe.augmentation, brightness=0.0, contrast=0.0, saturation=0.0)
-    whole = _whole(pictures, device) if tile is None else None
 
     def views(step: int) -> tuple[Tensor, Tensor]:
         indices = batch_indices(own, len(pictures.names), count, step, 1, "steps")
@@ -175,19 +180,24 @@ def views_of(
 
 
 def checked(
-    pictures: Decoded, seed: int, device: torch.device, tile: tuple[int, int] | None
+    pictures: Decoded,
+    seed: int,
+    device: torch.device,
+    tile: tuple[int, int] | None,
+    whole: Whole | None,
 ) -> tuple[Tensor, Tensor]:
     """Return at most 40 pictures or tiles, always the same, and where they are pictures."""
     rng = generator(seed, "checked pictures")
     indices = rng.permutation(len(pictures.names))[:_CHECKED].astype(np.int64)
-    if tile is None:
-        return _whole(pictures, device)(indices)
+    if whole is not None:
+        return whole(indices)
+    assert tile is not None
     corners = draw_corners(rng, [pictures.sizes[i] for i in indices], tile)
     image = _tiles(pictures, indices, corners, tile, device)
     return image, _everywhere(image)
 
 
-def _whole(pictures: Decoded, device: torch.device) -> Callable[[Any], tuple[Tensor, Tensor]]:
+def _whole(pictures: Decoded, device: torch.device) -> Whole:
     images = resident(torch.from_numpy(pictures.images), device)
     height, width = pictures.images.shape[2:]
     areas = torch.zeros(len(images), height, width, dtype=torch.uint8)
