@@ -23,7 +23,7 @@ from headstart.data.files import shown
 from headstart.data.layouts.dataset import LABELLED, Dataset, pooled
 from headstart.data.layouts.picture_folder import find_pictures
 from headstart.data.layouts.recognise import open_dataset, recognise
-from headstart.data.pictures.duplicates import NEAR, copies, fingerprints, nearest
+from headstart.data.pictures.duplicates import NEAR, Fingerprints, copies, fingerprints, nearest
 from headstart.data.pictures.frame import Frame
 from headstart.data.training_size import size_for
 from headstart.errors import DataError, Finding
@@ -267,12 +267,17 @@ def _set_aside(frames: tuple[Frame, ...]) -> tuple[tuple[Frame, ...], tuple[Fram
     return train, tuple(f for i, f in enumerate(frames) if i in chosen)
 
 
-def find_leaks(pictures: PretextPictures) -> Leaks:
-    """Compare every pretext picture with every validation and test frame."""
+def find_leaks(pictures: PretextPictures, pool: Fingerprints | None = None) -> Leaks:
+    """Compare every pretext picture with every validation and test frame.
+
+    Args:
+        pictures: the pictures.
+        pool: fingerprints of all but those frames, where the pictures have been decoded.
+    """
     if not pictures.labelled:
         return Leaks((), ())
     with ThreadPoolExecutor(os.cpu_count() or 1) as threads:
-        pool = fingerprints(pictures.pool, pictures.root, threads)
+        pool = pool or fingerprints(pictures.pool, pictures.root, threads)
         labelled = fingerprints(pictures.labelled, pictures.root, threads)
     same = copies(pool, labelled) >= 0
     near = ~same & (nearest(pool, labelled)[1] <= NEAR)

@@ -20,6 +20,7 @@ from headstart.data.files import merged
 from headstart.data.folds import fold_splits
 from headstart.data.label_map import LabelMap
 from headstart.data.own_size import cut
+from headstart.data.pictures.duplicates import joined
 from headstart.data.tiles import draw_corners
 from headstart.data.transforms import augment_image, surroundings
 from headstart.errors import DataError, Finding
@@ -63,10 +64,15 @@ def prepare(config: PretextConfig, pictures: PretextPictures, cache: Path) -> Pr
     of_dataset = pictures
     if config.folds is not None:
         pictures = _of_folds(pictures, config, cache)
-    leaks = find_leaks(pictures)
+    if config.drop_leaks:
+        leaks = find_leaks(pictures)
+        kept = without_leaks(pictures, leaks)
+        train, validation = _decoded(kept, config, cache)
+    else:
+        kept = pictures
+        train, validation = _decoded(kept, config, cache)
+        leaks = find_leaks(pictures, joined([train.prints, validation.prints]))
     record = leaks_record(leaks, pictures, config.drop_leaks)
-    kept = without_leaks(pictures, leaks) if config.drop_leaks else pictures
-    train, validation = _decoded(kept, config, cache)
     held_out = _held_out(validation, config)
     pretext = PRETEXTS[restoration(config.pretext)]
 

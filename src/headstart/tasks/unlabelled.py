@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Int64
 from torch import Tensor
 
 from headstart.config.recipe_records import Recipe
@@ -41,13 +42,15 @@ class Unlabelled:
     """The pictures without labels of a run.
 
     Attributes:
-        pictures: decoded, without masks.
+        pictures: decoded, without masks; leaks are among them, so that runs share what is decoded.
+        kept: indices of those that are no leaks.
         source: where they come from, in words.
         leaks: content of ``leaks.json``: which pictures were left out, as they are also validation
             or test frames.
     """
 
     pictures: Decoded
+    kept: Int64[np.ndarray, "n"]
     source: str
     leaks: dict[str, Any]
 
@@ -57,7 +60,7 @@ class Unlabelled:
         left_out = len(self.leaks["copies"]) + len(self.leaks["near"])
         return {
             "source": self.source,
-            "pictures": len(self.pictures.names),
+            "pictures": len(self.kept),
             "left_out": left_out,
         }
 
@@ -103,15 +106,16 @@ def unlabelled_of(
         hint = "add a folder of unlabelled pictures, or train with --method supervised"
         raise DataError(Finding("no-unlabelled", "error", message, hint))
     found = PretextPictures(dataset.root, source, frames, (), held_out, dataset=dataset)
-    leaks = find_leaks(found)
+    unmasked = [replace(f, mask=None) for f in frames]
+    decoded = decode(unmasked, config.size, _NO_LABELS, dataset.root, cache, framing=config.framing)
+    leaks = find_leaks(found, decoded.prints)
     leaked = {*leaks.same, *leaks.near}
-    kept = tuple(replace(f, mask=None) for i, f in enumerate(frames) if i not in leaked)
-    if not kept:
+    kept = np.array([i for i in range(len(frames)) if i not in leaked], dtype=np.int64)
+    if not len(kept):
         message = f"all {len(frames)} pictures without labels are also validation or test frames"
         hint = "add other unlabelled pictures, or train with --method supervised"
         raise DataError(Finding("no-unlabelled", "error", message, hint))
-    decoded = decode(kept, config.size, _NO_LABELS, dataset.root, cache, framing=config.framing)
-    return Unlabelled(decoded, source, leaks_record(leaks, found, dropped=True))
+    return Unlabelled(decoded, kept, source, leaks_record(leaks, found, dropped=True))
 
 
 def semi_supervised(
@@ -136,13 +140,13 @@ def semi_supervised(
     """
     assert recipe.teacher is not None
     whole = _whole(unlabelled.pictures, device) if tile is None else None
-    views = views_of(unlabelled.pictures, recipe, seed, device, tile, whole)
-    looked_at = checked(unlabelled.pictures, seed, device, tile, whole)
+    views = views_of(unlabelled, recipe, seed, device, tile, whole)
+    looked_at = checked(unlabelled, seed, device, tile, whole)
     return SemiSupervised(labelled, views, looked_at, recipe.teacher, steps, seed)
 
 
 def views_of(
-    pictures: Decoded,
+    unlabelled: Unlabelled,
     recipe: Recipe,
     seed: int,
     device: torch.device,
@@ -152,7 +156,7 @@ def views_of(
     """Return the weak views of pictures without labels: moved as labelled ones, not recoloured.
 
     Args:
-        pictures: decoded, at the training size or, for tiles, at their own.
+        unlabelled: pictures at the training size or, for tiles, at their own.
         recipe: its augmentation, and the number of pictures of each step.
         seed: seed of order, tiles and augmentation.
         device: device to train on.
@@ -161,10 +165,11 @@ def views_of(
     """
     assert recipe.teacher is not None
     own, count = key(seed, "unlabelled"), recipe.teacher.batch
+    pictures, kept = unlabelled.pictures, unlabelled.kept
     weak = replace(recipe.augmentation, brightness=0.0, contrast=0.0, saturation=0.0)
 
     def views(step: int) -> tuple[Tensor, Tensor]:
-        indices = batch_indices(own, len(pictures.names), count, step, 1, "steps")
+        indices = kept[batch_indices(own, len(kept), count, step, 1, "steps")]
         rng = generator(seed, "weak view", step)
         if whole is not None:
             return augment(*whole(indices), weak, rng)
@@ -180,15 +185,15 @@ def views_of(
 
 
 def checked(
-    pictures: Decoded,
+    unlabelled: Unlabelled,
     seed: int,
     device: torch.device,
     tile: tuple[int, int] | None,
     whole: Whole | None,
 ) -> tuple[Tensor, Tensor]:
     """Return at most 40 pictures or tiles, always the same, and where they are pictures."""
-    rng = generator(seed, "checked pictures")
-    indices = rng.permutation(len(pictures.names))[:_CHECKED].astype(np.int64)
+    rng, pictures = generator(seed, "checked pictures"), unlabelled.pictures
+    indices = unlabelled.kept[rng.permutation(len(unlabelled.kept))[:_CHECKED]]
     if whole is not None:
         return whole(indices)
     assert tile is not None
