@@ -92,3 +92,19 @@ def test_parts_that_come_later_leave_the_others_as_they_are() -> None:
     for name in ("size", "width", "constant"):
         assert getattr(both.sizes, name) == getattr(first.sizes, name)
     assert chosen_for(500, before=both) == both
+
+
+def test_seeds_come_back_before_pictures_grow() -> None:
+    """What other parts leave over gives part 1 its seeds, and 2(c) never had to do without."""
+
+    def price(of: Homework) -> float:
+        sizes, seconds = of.sizes, 0.0
+        height, across = sizes.size
+        run = 2000 * (height * across * sizes.width) / (64 * 80 * 16)
+        seconds += run * of.seeds if "1b" in of.parts else 0
+        seconds += 10.0 * (sizes.new_seeds or of.seeds) if "2c" in of.parts else 0
+        return seconds
+
+    chosen = choose(FULL, 4.0, price)
+    assert chosen.seeds >= 3 and chosen.sizes.constant
+    assert chosen.sizes.new_seeds in (None, 5)

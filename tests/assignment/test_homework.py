@@ -9,6 +9,7 @@ import re
 import shutil
 import signal
 from collections.abc import Sequence
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -255,12 +256,16 @@ def test_a_plan_writes_nothing(drawn: Path, tmp_path: Path) -> None:
 
 
 def test_what_is_not_ours_is_refused(drawn: Path, done: Path, tmp_path: Path) -> None:
-    (tmp_path / "thesis.tex").write_text("mine")
-    with pytest.raises(UsageError, match="not-a-homework"):
-        do_homework(tiny_homework(drawn), tmp_path, Silent(), ignore)
+    for name in ("thesis.tex", "report.tex", "report.pdf", "figures"):
+        folder = tmp_path / f"with {name}"
+        (folder / "a").mkdir(parents=True)  # which is not ours either
+        (folder / name).write_text("mine")
+        with pytest.raises(UsageError, match="not-a-homework"):
+            do_homework(tiny_homework(drawn), folder, Silent(), ignore)
+        assert (folder / name).read_text() == "mine"
+        assert {path.name for path in folder.rglob("*")} == {"a", name}
     with pytest.raises(UsageError, match="settings-differ"):
         do_homework(Homework(str(drawn), "small", 1), done, Silent(), ignore)
-    assert [p.name for p in tmp_path.iterdir()] == ["thesis.tex"]
 
 
 HOSTILE = ("*[2em] <script>alert(1)</script>", "\\input{/etc/passwd} & 5% $x_1^2$ #1 ~",
@@ -446,3 +451,11 @@ def test_leaks_in_words() -> None:
     assert "20 unlabelled pictures" in both and "1 is a copy" in both and "1 is a near-copy" in both
     assert "2 are copies" in copies and "near" not in copies
     assert "none is a copy" in none
+
+
+def test_runs_that_failed_leave_no_verdict() -> None:
+    failed = replace(comparison(None, None, 4), verdict="incomplete")
+    some = effects(failed, comparison(0.01, 0.05))
+    assert answers.headline(some) == "No verdict on colorization: runs failed."
+    assert "no verdict, because runs failed" in answers.of_colorization(some)
+    assert "lowers" not in answers.of_colorization(some)

@@ -9,11 +9,13 @@ import pytest
 from typer.testing import CliRunner
 
 from headstart.assignment.missing import is_done
+from headstart.assignment.parts import recorded_part
 from headstart.assignment.settings import PARTS, parse_parts, with_needed
 from headstart.assignment.sizes_file import read_chosen
-from headstart.config.files import read_run_config
+from headstart.config.files import read_run_config, to_json
 from headstart.errors import DataError, UsageError
 from tests.assignment.test_homework import app, read_page
+from tests.studies.test_study import tiny_study
 
 TINY = ["--scale", "tiny", "--device", "cpu", "--threads", "1"]
 
@@ -100,3 +102,12 @@ def test_what_fits_at_no_size_is_named_with_what_it_takes(drawn: Path, tmp_path:
         app(), ["--data", str(drawn), *TINY, "--out", str(out), "--hours", "0"]
     )
     assert isinstance(refused.exception, UsageError) and "--hours is 0" in str(refused.exception)
+
+
+def test_a_study_says_device_and_threads_where_no_single_run_has_begun(tmp_path: Path) -> None:
+    assert recorded_part(tmp_path) is None
+    (tmp_path / "steplr").mkdir()
+    config = tiny_study(tmp_path).model_copy(update={"threads": 3})
+    (tmp_path / "steplr/config.json").write_text(to_json(config))
+    begun = recorded_part(tmp_path)
+    assert begun is not None and (begun.threads, begun.device) == (3, "cpu")

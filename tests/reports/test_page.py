@@ -15,7 +15,7 @@ from typer import Typer
 from typer.testing import CliRunner
 
 from headstart.cli.report import report
-from headstart.errors import DataError, printable
+from headstart.errors import DataError, UsageError, printable
 from headstart.reports.arm_costs import arm_costs
 from headstart.reports.arms import arms_of
 from headstart.reports.data_check import DataCheck, check_data, data_section
@@ -330,6 +330,18 @@ def test_written_again_it_is_the_same(study: Path, tmp_path: Path) -> None:
     for name in names:
         assert (first / name).read_bytes() == (second / name).read_bytes(), name
     assert not list(first.rglob("*.tmp-*"))
+
+
+def test_a_folder_of_that_name_is_not_written_over(study: Path, tmp_path: Path) -> None:
+    mine = tmp_path / "paper" / "report" / "scores.csv"
+    mine.parent.mkdir(parents=True)
+    mine.write_text("mine")
+    with pytest.raises(UsageError, match="not-empty"):
+        write_report(study, out=tmp_path / "paper")
+    assert mine.read_text() == "mine" and not (tmp_path / "paper/report.html").exists()
+    write_report(study, out=tmp_path / "new")
+    (tmp_path / "new/report.html").unlink()  # as if it had been killed before
+    write_report(study, out=tmp_path / "new")
 
 
 def test_the_verb(study: Path, tmp_path: Path) -> None:

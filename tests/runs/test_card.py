@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from headstart.data.drawn.dataset import write_dataset
+from headstart.runs import caveats
 from headstart.runs.run import train
 from tests.conftest import Silent, started, tiny
 
@@ -81,6 +82,19 @@ def test_copies_groups_and_budgets_are_told(drawn: Path, tmp_path: Path) -> None
     shared = card_of(tiny(data, seed=2), tmp_path / "c")
     (sentence,) = re.findall(r"- (.*\(patients, videos\).*)", shared)
     assert sentence.startswith("1 of the 2 groups") and "also in the training split" in sentence
+
+
+def test_groups_that_are_known_of_some_pictures_say_nothing_about_new_ones() -> None:
+    known = {"train": frozenset({"a"}), "test": frozenset({"b"})}
+    assert "those of new groups" in caveats._groups(known, "test")
+    for split in known:
+        partly = {**known, split: known[split] | {None}}
+        sentence = caveats._groups(partly, "test")
+        assert f"pictures of the {split} split is not known" in sentence
+    none: dict[str, frozenset[str | None]] = {"train": frozenset({"a"}), "test": frozenset({None})}
+    assert "the test split is not known" in caveats._groups(none, "test")
+    shared = {"train": frozenset({"a", None}), "test": frozenset({"a"})}
+    assert "also in the training split" in caveats._groups(shared, "test")
 
 
 def test_a_pretext_that_has_seen_test_frames(tmp_path: Path) -> None:

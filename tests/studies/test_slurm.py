@@ -9,13 +9,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from headstart.errors import HeadstartError, InterruptedRun, UsageError
+from headstart.errors import Finding, HeadstartError, InterruptedRun, UsageError
 from headstart.studies import slurm as slurm_module
 from headstart.studies.coordinator import Coordinator
 from headstart.studies.job_script import Ended, Queued, SlurmError, queue
@@ -50,8 +50,6 @@ class Answers:
         return {job: q for job, q in self.queued.items() if q.name.startswith(prefix)}
 
     def sbatch(self, *words: str) -> str:
-        from headstart.errors import Finding
-
         if words[0] == "scancel":
             self.cancelled += words[1:]
             return ""
@@ -210,6 +208,42 @@ def test_a_job_that_would_wait_for_ever_is_an_error(
     assert cluster.cancelled == ["11_0"]
 
 
+def test_while_units_wait_jobs_are_looked_at_and_silence_is_borne(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The limit on jobs stays full, so that something always waits to be submitted."""
+    cluster, told = Answers(monkeypatch), []
+    monkeypatch.setattr(slurm_module, "_LEAST_PAUSE", 0.05)
+    cluster.limit = 2
+    slurm = executor(tmp_path / "S", told)
+    for unit in units(5):
+        slurm.submit(unit)
+    until(lambda: slurm.ends(0.01) == [] and len(cluster.queued) == 2)
+    cluster.end("11_0")
+    cluster.limit = 1  # another study takes the place
+    ends = until(lambda: slurm.ends(0.01))
+    assert [end.unit for end in ends] == ["runs/u0"]
+
+    def away(*_: Any) -> None:
+        raise SlurmError(Finding("slurm", "error", "Unable to contact slurm controller"))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(slurm_module, "queue", away)
+        until(lambda: slurm.ends(0.01) == [] and any("jobs go on" in line for line in told))
+    (name,) = {q.name for q in cluster.queued.values()}
+    cluster.queued["11_1"] = Queued("11_1", name, "PENDING", "PartitionTimeLimit")
+    with pytest.raises(HeadstartError, match=r"slurm-never.*PartitionTimeLimit"):
+        until(lambda: slurm.ends(0.01))
+
+
+def until(found: Callable[[], Any]) -> Any:
+    """What a function returns once that is something; it is asked for at most ten seconds."""
+    end = time.monotonic() + 10
+    while not (value := found()):
+        assert time.monotonic() < end
+    return value
+
+
 def test_ctrl_c_leaves_the_jobs_to_slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cluster, told = Answers(monkeypatch), []
     slurm = executor(tmp_path / "S", told)
@@ -226,8 +260,6 @@ def test_ctrl_c_leaves_the_jobs_to_slurm(tmp_path: Path, monkeypatch: pytest.Mon
 def test_a_controller_that_is_away_is_waited_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from headstart.errors import Finding
-
     cluster, told = Answers(monkeypatch), []
     slurm = executor(tmp_path / "S", told)
     slurm.submit(units(1)[0])

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from headstart.errors import DataError, HeadstartError, LockedError
+from headstart.errors import DataError, DiskError, Finding, HeadstartError, LockedError
 from headstart.studies import worker
 from headstart.studies.books import begin
 from headstart.studies.plan import plan
+from headstart.studies.status import study_status
 from headstart.studies.study import study
 from headstart.studies.units import read_units
 from headstart.studies.worker import train_unit
@@ -156,8 +157,24 @@ def test_before_its_time_limit_a_job_saves_and_starts_again_if_it_got_further(
     (attempt,) = attempts(begun, unit.name)
     assert attempt.ending is not None and attempt.ending.outcome == outcome
     assert (attempt.ending.code == "time-limit") is not again
+    (state,) = (u for u in study_status(begun).units if u.name == unit.name)
+    assert (state.state, state.tries) == (("waiting", 0) if again else ("failed", 1))
     assert run_main(monkeypatch, *words) == 0 and not attempts(begun, unit.name)
     assert signal.getsignal(signal.SIGUSR1) == signal.SIG_DFL
+
+
+def test_a_log_that_cannot_be_written_gives_the_claim_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: Path) -> None:
+        raise DiskError(Finding("disk", "error", "no space left"))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(worker, "_printing_to", full)
+        with pytest.raises(DiskError), worker.claimed(tmp_path, "runs/a", logs=True):
+            raise AssertionError("it does not begin")
+    (attempt,) = attempts(tmp_path, "runs/a")
+    assert attempt.ending is not None and attempt.ending.outcome == "released"
 
 
 def test_a_job_that_is_started_again_takes_its_own_claim_over(

@@ -56,6 +56,8 @@ def test_from_a_pretext_to_a_run_to_masks_to_scores(drawn: Path, tmp_path: Path)
 
     written = predict(run.folder, drawn, out=tmp_path / "out", split="test", device="cpu")
     assert written.pictures == 5 and len(list(written.masks.iterdir())) == 5
+    with pytest.raises(UsageError, match=r"no-run.*no run or folder of masks"):
+        evaluate(tmp_path / "rnu", drawn)
     scores = evaluate(written.masks, drawn).scores
     assert scores == run.scores == evaluate(run.folder, drawn, device="cpu").scores
     page = report(run.folder)

@@ -104,12 +104,14 @@ def choose(
             left_out[NEW_DATA] = "It starts from 2(a) and 2(b), which do not fit"
             continue
         limit = limits[group] + over
-        now, seconds, out = _fitting(now, group, parts[group], limit, price, squares, hours)
+        args = (homework.seeds, price, squares, hours)
+        now, seconds, out = _fitting(now, group, parts[group], limit, *args)
         left_out |= out
         spent[group], over = seconds, limit - seconds
     if "part 1" in open_groups and over > 0:  # what the later ones left
         limit = spent["part 1"] + over
-        now, _, out = _fitting(now, "part 1", parts["part 1"], limit, price, squares, hours)
+        args = (homework.seeds, price, squares, hours)
+        now, _, out = _fitting(now, "part 1", parts["part 1"], limit, *args)
         left_out = {p: why for p, why in left_out.items() if group_of(p) != "part 1"} | out
     assert now.chosen is not None
     some_fit = [g for g in open_groups if not left_out.keys() >= set(parts[g])]
@@ -122,13 +124,17 @@ def _fitting(
     group: str,
     parts: tuple[str, ...],
     limit: float,
+    seeds: int,
     price: Price,
     squares: Sequence[int],
     hours: float,
 ) -> tuple[Homework, float, dict[str, str]]:
-    """Return the homework with sizes of one group that fit, their seconds, and what is left out."""
+    """Return the homework with sizes of one group that fit, their seconds, and what is left out.
+
+    ``seeds`` are those that were asked for; the homework may have fewer already.
+    """
     best: tuple[Homework, float] | None = None
-    for variants in _steps(homework, group, squares):
+    for variants in _steps(homework, group, seeds, squares):
         costs = ((variant, price(replace(variant, parts=parts))) for variant in variants)
         fits = next(((variant, cost) for variant, cost in costs if cost <= limit), None)
         if fits is None:
@@ -137,7 +143,7 @@ def _fitting(
     if best is not None:
         return (*best, {})
     reduced = homework
-    for reduced in _reductions(homework, group, squares):
+    for reduced in _reductions(homework, group, seeds, squares):
         if (cost := price(replace(reduced, parts=parts))) <= limit:
             return reduced, cost, {}
     left_out: dict[str, str] = {}
@@ -156,24 +162,26 @@ def _fitting(
 
 
 def _steps(
-    homework: Homework, group: str, squares: Sequence[int]
+    homework: Homework, group: str, seeds: int, squares: Sequence[int]
 ) -> Iterator[tuple[Homework, ...]]:
     """Yield sizes from the smallest to the scale's own, each with variants from the longest."""
     largest = SCALES[homework.scale]
     if group == "part 1":
-        few = min(_SEEDS, homework.seeds)
+        constant, counts = largest.constant, dict.fromkeys((seeds, min(_SEEDS, seeds)))
         for size, width in _frames(largest):
-            counts = dict.fromkeys((homework.seeds, few))
-            yield tuple(_with(homework, n, size=size, width=width) for n in counts)
+            own = {"size": size, "width": width, "constant": constant}
+            yield tuple(_with(homework, n, **own) for n in counts)
     elif group == "2(a), 2(b)":
         for square in _squares(largest, squares):
             yield tuple(_with(homework, square=square, extras=extras) for extras in (True, False))
     else:
-        few = min(_SEEDS, homework.seeds)
-        yield tuple(_with(homework, new_seeds=n) for n in dict.fromkeys((homework.seeds, few)))
+        counts = dict.fromkeys((seeds, min(_SEEDS, seeds)))
+        yield tuple(_with(homework, new_seeds=n) for n in counts)
 
 
-def _reductions(homework: Homework, group: str, squares: Sequence[int]) -> Iterator[Homework]:
+def _reductions(
+    homework: Homework, group: str, seeds: int, squares: Sequence[int]
+) -> Iterator[Homework]:
     """Yield what is tried at the smallest size, until it fits: less and less."""
     largest = SCALES[homework.scale]
     if group == "part 1":
@@ -190,7 +198,7 @@ def _reductions(homework: Homework, group: str, squares: Sequence[int]) -> Itera
             if most is None or labels < most:
                 yield _with(homework, square=square, extras=False, labels=labels)
     else:
-        few, budgets = min(_SEEDS, homework.seeds), largest.budgets
+        few, budgets = min(_SEEDS, seeds), largest.budgets
         for epochs in (4, 1):
             if largest.new_epochs is None or epochs < largest.new_epochs:
                 yield _with(homework, new_seeds=few, new_epochs=epochs)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,6 +25,7 @@ from headstart.config.start_names import SCRATCH
 from headstart.errors import HeadstartError
 from headstart.models.classifiers import check_network, check_size, make_network
 from headstart.records.vouching import STUDY
+from headstart.studies.summary import read_summary
 from headstart.training.starts import move, read_published, read_source
 
 
@@ -82,9 +82,9 @@ def is_done(folder: str, out: Path) -> bool:
     if folder == "1c":
         return any((out / "steplr" / "starts").glob("colorization-1-*/scores.json"))
     if folder in ("1b", "1d"):
-        summary = out / "steplr" / STUDY
+        begun = (out / "steplr" / STUDY).exists()
         start = SCRATCH if folder == "1b" else "colorization"
-        records = json.loads(summary.read_bytes())["records"] if summary.exists() else []
+        records = read_summary(out / "steplr")["records"] if begun else []
         return any((row["start"], row["seed"]) == (start, 1) for row in records)
     return (out / folder / (STUDY if folder == NEW_DATA else "scores.json")).exists()
 

@@ -15,7 +15,7 @@ from headstart.assignment.settings import (
     Homework,
 )
 from headstart.config.begun import run_before, study_before
-from headstart.config.files import read_run_config, read_study_config
+from headstart.config.files import holds_study, read_run_config, read_study_config
 from headstart.config.options import RecipeOption, StudyOptions, TrainOptions
 from headstart.config.recipes import CLASSIFIER_ASSIGNMENT
 from headstart.config.records import PretextConfig, RunConfig, StudyConfig, on_device
@@ -149,14 +149,16 @@ def _networks(out: Path) -> tuple[str, str]:
     return recorded.get("2a", expected[0]), recorded.get("2b", expected[1])
 
 
-def recorded_run(out: Path) -> RunConfig | None:
+def recorded_part(out: Path) -> RunConfig | StudyConfig | None:
     """Return the recorded settings of the first part that has started; ``None`` if none has.
 
     Its device and threads are those of the whole homework.
     """
-    paths = (out / folder / "config.json" for folder in ("a", *CLASSIFIERS))
-    begun = next((path for path in paths if path.exists()), None)
-    return None if begun is None else read_run_config(begun)
+    for folder in ("a", *CLASSIFIERS, "steplr", NEW_DATA):
+        path = out / folder / "config.json"
+        if path.exists():
+            return read_study_config(path) if holds_study(path) else read_run_config(path)
+    return None
 
 
 def with_recorded_part2(homework: Homework, out: Path) -> Homework:

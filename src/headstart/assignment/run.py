@@ -36,6 +36,7 @@ from headstart.assignment.settings import (
 from headstart.assignment.sizes_file import FILE, write_chosen
 from headstart.config.records import StudyConfig
 from headstart.errors import Finding, InterruptedRun, UsageError
+from headstart.records.vouching import CONFIG
 from headstart.runs.folder import strangers
 from headstart.runs.run import train
 from headstart.studies.backends import Backend
@@ -49,28 +50,17 @@ from headstart.system.signals import Stopping
 from headstart.tasks.pretext import pictures_of
 from headstart.training.listener import Listener
 
-_OURS = (
-    ".lock",
-    "claims",
-    "a",
-    "steplr",
-    "constant",
-    *CLASSIFIERS,
-    NEW_DATA,
-    "figures",
-    "homework.json",
-    FILE,
-    "report.html",
-    "report.tex",
-    "report.pdf",
-)
+_PARTS = ("a", "steplr", "constant", *CLASSIFIERS, NEW_DATA)
 _STUDY = {"1b": "1(b)", "1c": "1(c)", "1d": "1(d)"}
 
 
 def refuse_strangers(out: Path) -> None:
-    """Refuse a folder that holds other files and no homework."""
-    begun = any((out / part).exists() for part in ("a", "steplr", *CLASSIFIERS, FILE))
-    if not begun and (files := strangers(out, _OURS)):
+    """Refuse a folder that holds other files and no homework.
+
+    Until a part has begun, a report or figures in the folder are somebody else's.
+    """
+    begun = (out / FILE).exists() or any(any((out / p).rglob(CONFIG)) for p in _PARTS)
+    if not begun and (files := strangers(out, (".lock", "claims", *_PARTS))):
         message = f"{out} is not empty and holds no homework"
         hint = "choose another --out"
         raise UsageError(Finding("not-a-homework", "error", message, hint, files))

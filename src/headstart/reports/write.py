@@ -63,8 +63,10 @@ def _refuse_other_files(out: Path, folder: Path) -> None:
     with disk_errors(out):
         if out.resolve() == folder.resolve() or not out.exists():
             return
-        names = tuple(path.name for path in out.iterdir() if path.name != "report")
-        source = out / "report" / _SOURCE
+        report = out / "report"
+        others = report.is_dir() and any(".tmp-" not in path.name for path in report.iterdir())
+        names = tuple(p.name for p in out.iterdir() if p.name != report.name or others)
+        source = report / _SOURCE
         same = source.is_file() and source.read_text() == _identity(folder)
     if "config.json" in names:
         what = "is itself a run or a study"

@@ -93,20 +93,26 @@ def _start_pictures(config: RunConfig, pictures: StartPictures | None, split: st
     return f"{sentence}; these {used}."
 
 
-def _groups(groups: Mapping[str, frozenset[str]], split: str) -> str:
+def _groups(groups: Mapping[str, frozenset[str | None]], split: str) -> str:
     """Say whether the scored patients or videos are new to the network."""
-    if not any(groups.values()):
+    if not any(of_split - {None} for of_split in groups.values()):
         return (
             "The patient or video of each picture is not known, so the scores say nothing about "
             "new patients or videos."
         )
-    held_out = groups.get(split, frozenset())
+    held_out = groups.get(split, frozenset()) - {None}
     number = f"{len(held_out)} {'group' if len(held_out) == 1 else 'groups'}"
     if shared := held_out & groups.get("train", frozenset()):
         return (
             f"{len(shared)} of the {number} (patients, videos) of the {split} split "
             f"{_is(len(shared))} also in the training split, so the scores say little about new "
             "ones."
+        )
+    if unknown := [name for name in ("train", split) if None in groups.get(name, ())]:
+        of = " and ".join(f"the {name} split" for name in unknown)
+        return (
+            f"The patient or video of some pictures of {of} is not known, so the scores say "
+            "nothing about new patients or videos."
         )
     return (
         f"The {split} split has {number} (patients, videos), none of them in the training split: "

@@ -36,12 +36,14 @@ class About:
         run: the run's folder; ``None`` for a file without one.
         config: the run's configuration; ``None`` for a file without a run.
         sheets: the run's figures by file name.
+        together: whether the networks of a study predict together.
     """
 
     name: str
     run: Path | None
     config: RunConfig | None
     sheets: Mapping[str, bytes]
+    together: bool = False
 
 
 def find_about(run_or_onnx: Path) -> About:
@@ -53,8 +55,10 @@ def find_about(run_or_onnx: Path) -> About:
     """
     run = run_or_onnx.parent if run_or_onnx.is_file() else run_or_onnx
     name = printable(run_or_onnx.resolve().name)
-    if not (run / CONFIG).exists() or not holds_run(run) or holds_study(run / CONFIG):
+    if not (run / CONFIG).exists() or not holds_run(run):
         return About(name, None, None, {})
+    if holds_study(run / CONFIG):
+        return About(name, None, None, {}, together=True)
     config = read_run_config(run / CONFIG)
     if not kind_at(run).predicts_masks:
         message = f"{run} is a classifier ({config.model}); serve shows segmentations only"
@@ -101,6 +105,8 @@ def worth(about: About) -> dict[str, Any]:
             "The file is not in its run's folder, so its scores are not known. To see them, keep "
             "the file beside the run's config.json and scores.json."
         )
+        if about.together:
+            reason = "Networks of a study predict together. Its report shows how they score."
         return {"missing": reason}
     try:
         records = read_records(about.run)

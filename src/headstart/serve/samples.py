@@ -88,7 +88,7 @@ def find_samples(
 
     split = config.score if config else "test"
     if config is None and data is None:
-        return none("The file is not in its run's folder, so the dataset is not known.")
+        return none("The dataset is not known; --data names it.")
     given = config.data if config else ""
     root = data or (data_folder(run, given) if run else Path(given))
     try:

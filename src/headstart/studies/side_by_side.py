@@ -113,6 +113,7 @@ def write_side_by_side(planned: Plan, out: Path, ledger: Ledger, stop: Callable[
             "pictures": [{"name": name, "why": reason} for name, reason in chosen],
             "picture_sha256": hashlib.sha256(png).hexdigest(),
         }
+        record.unlink(missing_ok=True)  # or it would name another picture, if this is killed
         write_atomic(record.with_suffix(".png"), png)
         write_atomic(record, json_text(sealed(content)))
 

@@ -101,21 +101,31 @@ class Slurm:
         """Submit what waits; return the jobs that SLURM says have ended."""
         if self._left:
             return self._leave()
-        if self._waiting and time.monotonic() >= self._looked + self._pause:
-            with alone(self._study, SUBMITTING):
-                self._adopt(self._queue())
-                self._submit_arrays()
-        if not self._jobs or time.monotonic() < self._looked + self._pause:
+        nothing = not self._waiting and not self._jobs
+        if nothing or time.monotonic() < self._looked + self._pause:
             time.sleep(seconds)
             return []
+        known = list(self._jobs)  # those that are submitted now are not in the answer yet
         try:
-            queued = self._queue()
+            queued = self._look_and_submit()
         except SlurmError as error:  # the controller restarts; jobs go on meanwhile
+            if not self._jobs:
+                raise
             self._say(f"SLURM gives no answer, jobs go on: {error.findings[0].message}")
             return []
         self._refuse_hopeless(queued)
-        over = [j for j in self._jobs if j not in queued or queued[j].state in _OVER]
+        over = [j for j in known if j not in queued or queued[j].state in _OVER]
         return [self._end_of(job) for job in over]
+
+    def _look_and_submit(self) -> dict[str, Queued]:
+        """Return the queue as it was before what waits is submitted."""
+        if not self._waiting:
+            return self._queue()
+        with alone(self._study, SUBMITTING):
+            queued = self._queue()
+            self._adopt(queued)
+            self._submit_arrays()
+        return queued
 
     def stop(self) -> None:
         """Leave the jobs to SLURM: they go on, and the same command takes them up again."""

@@ -19,7 +19,7 @@ from headstart.runs.folder import is_finished
 from headstart.studies.cells import cells
 from headstart.studies.ledger import Ledger, read_lines
 from headstart.studies.units import Unit, read_units
-from headstart.system.attempts import Attempt, attempts, last_lines, silent_for
+from headstart.system.attempts import Attempt, Ending, attempts, last_lines, silent_for
 from headstart.system.claims import DEAD_AFTER
 from headstart.tasks.lookup import labelled_task, task_named
 
@@ -146,7 +146,7 @@ def _status(out: Path, config: StudyConfig, unit: Unit, ledger: Ledger) -> UnitS
     if unit.name in ledger or is_finished(folder, task.finished):
         return UnitStatus(**facts, state="done")
     known = attempts(out, unit.name)
-    bad = [a for a in known if a.ending is not None and a.ending.outcome in _BAD]
+    bad = [a for a in known if a.ending is not None and _is_bad(a.ending)]
     if known and known[-1].ending is None:
         return UnitStatus(**facts, **_of_holder(known[-1]), tries=len(bad))
     if bad and bad[-1] is known[-1] and bad[-1].ending is not None:
@@ -161,6 +161,11 @@ def _status(out: Path, config: StudyConfig, unit: Unit, ledger: Ledger) -> UnitS
             log=last_lines(bad[-1].folder),
         )
     return UnitStatus(**facts, state="waiting", tries=len(bad))
+
+
+def _is_bad(ending: Ending) -> bool:
+    """Whether an attempt failed: a time limit that was too short is a failure, a Ctrl-C is not."""
+    return ending.outcome in _BAD or (ending.outcome, ending.code) == ("interrupted", "time-limit")
 
 
 def _of_holder(attempt: Attempt) -> dict[str, Any]:

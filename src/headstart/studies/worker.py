@@ -152,19 +152,21 @@ def claimed(
     if held is None:
         message = f"another process trains {name}"
         raise LockedError(Finding("claimed", "error", message, "nothing: it goes on"))
-    printing = _printing_to(held.attempt / LOG) if logs else contextlib.nullcontext()
     saved = _checkpoints_in(root / name)
-    with printing:
-        try:
-            with disk_errors(root), contextlib.suppress(FileNotFoundError):
-                refresh(root / name)  # its scores may have come from another machine
-            yield held
-        except BaseException as error:
-            if not isinstance(error, InterruptedRun | LockedError):
-                traceback.print_exc() if logs else None
-            with contextlib.suppress(HeadstartError):  # the disk may be why it ended
-                held.end(_ending_of(error, _checkpoints_in(root / name) != saved))
-            raise
+    try:
+        with _printing_to(held.attempt / LOG) if logs else contextlib.nullcontext():
+            try:
+                with disk_errors(root), contextlib.suppress(FileNotFoundError):
+                    refresh(root / name)  # its scores may have come from another machine
+                yield held
+            except BaseException as error:
+                if logs and not isinstance(error, InterruptedRun | LockedError):
+                    traceback.print_exc()
+                raise
+    except BaseException as error:
+        with contextlib.suppress(HeadstartError):  # the disk may be why it ended
+            held.end(_ending_of(error, _checkpoints_in(root / name) != saved))
+        raise
     held.end(Ending("finished"))
 
 

@@ -72,7 +72,7 @@ class CardFacts:
         sizes: distinct heights and widths of the training pictures; empty if not recorded.
         classes: grey level in masks by class name; None for a classification.
         overlaps: pictures that two splits share, by the names of the splits.
-        groups: videos or patients of each split; empty if unknown.
+        groups: videos or patients of each split, with None if that of a picture is unknown.
         weak: known weaknesses, one sentence each.
         usage: how to load the network without headstart, in Markdown.
         sheet: figure of predictions, in Markdown.
@@ -89,7 +89,7 @@ class CardFacts:
     sizes: tuple[tuple[int, int], ...]
     classes: dict[str, int | None]
     overlaps: Mapping[tuple[str, str], Overlap]
-    groups: dict[str, frozenset[str]]
+    groups: dict[str, frozenset[str | None]]
     weak: tuple[str, ...]
     usage: str
     sheet: str

@@ -252,7 +252,7 @@ def _card_facts(
         sizes=tuple(sorted(frozenset(train_split.sizes))),
         classes=dict(zip(names, greys, strict=True)),
         overlaps=shared,
-        groups={name: frozenset(f.group for f in frames if f.group) for name, frames in splits},
+        groups={name: frozenset(f.group for f in frames) for name, frames in splits},
         weak=tuple(weak_classes(scores, counts, names)),
         usage=usage,
         sheet="![predictions](predictions.png)",

@@ -56,6 +56,10 @@ def evaluate(
     dataset = open_data()
     if is_onnx(run_or_masks) or (run_or_masks / "config.json").exists():
         return EvaluateResult(*evaluated(run_or_masks, dataset, split, device, tta))
+    if not run_or_masks.is_dir():
+        message = f"there is no run or folder of masks {run_or_masks}"
+        hint = "give the folder that train wrote, its --out, or a folder of masks"
+        raise UsageError(Finding("no-run", "error", message, hint))
     if not kind_for(dataset).predicts_masks:
         message = f"{data} has classes, and {run_or_masks} is not a run"
         hint = "give the folder that train wrote, its --out"

@@ -92,7 +92,7 @@ def homework(
     from headstart.assignment.costs import costs_of, forecast
     from headstart.assignment.datasets import open_datasets
     from headstart.assignment.missing import not_run
-    from headstart.assignment.parts import recorded_run, with_recorded_part2
+    from headstart.assignment.parts import recorded_part, with_recorded_part2
     from headstart.assignment.run import do_homework, refuse_strangers
     from headstart.assignment.settings import (
         SCALES,
@@ -110,7 +110,7 @@ def homework(
     folder, tell = Path(out), tell or ignore
     asked = parse_parts(parts)
     needed = with_needed(asked)
-    before = recorded_run(folder)
+    before = recorded_part(folder)
     names = device_names(device)
     jobs = len(names) if jobs is None else jobs
     if threads is None:

@@ -92,8 +92,9 @@ class PredictResult:
 
     def to_json(self) -> dict[str, Any]:
         """Return an object of schema 1."""
+        findings = [finding.to_json() for finding in self.findings]
         if self.clip is not None:
-            return self.clip.to_json(self.folder)
+            return {**self.clip.to_json(self.folder), "findings": findings}
         files = {
             "masks": self.masks,
             "overlays": self.overlays,
@@ -106,8 +107,8 @@ class PredictResult:
             result["annotations"] = [str(path) for path in self.annotations]
         if self.clips:
             result["clips"] = [clip.prediction.to_json(clip.folder) for clip in self.clips]
-        if self.findings:
-            result["findings"] = [finding.to_json() for finding in self.findings]
+        if findings:
+            result["findings"] = findings
         return result
 
 

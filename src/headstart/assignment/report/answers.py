@@ -193,6 +193,8 @@ def _effect(c: Comparison, change: str) -> str:
             f"there is no verdict from {plural(c.seeds, 'seed')} (it takes {MIN_SEEDS}); the "
             f"difference in dice so far is {signed(c.difference)}"
         )
+    if c.verdict == "incomplete":
+        return "there is no verdict, because runs failed"
     if c.verdict == "practically equal":
         return f"the two are practically equal (dice {signed(c.difference)}, {_interval(c)})"
     if c.verdict == "no difference shown":
@@ -219,6 +221,8 @@ def headline(effects: Sequence[Effect], reason: str = "") -> str:
     if "too few seeds" in (with_steplr, without):
         seeds = plural(min(e.comparison.seeds for e in effects), "seed")
         return f"No verdict on colorization: {seeds}, and a verdict needs {MIN_SEEDS}."
+    if "incomplete" in (with_steplr, without):
+        return "No verdict on colorization: runs failed."
     statements = {
         "helps": "starting from colorization raises dice",
         "hurts": "starting from colorization lowers dice",

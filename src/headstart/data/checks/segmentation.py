@@ -296,21 +296,27 @@ def _where(chosen: Bool[np.ndarray, "n"], files: tuple[str, ...]) -> tuple[str, 
 def _groups(dataset: Dataset) -> list[Finding]:
     """Return a finding if groups (videos or patients) are unknown, or one is in several splits."""
     groups = {n: {f.group for f in frames} - {None} for n, frames in dataset.splits.items()}
+    hint = (
+        "the score says nothing about new patients; add a groups.csv with the columns stem and "
+        "group"
+    )
+    unknown = {n: sum(f.group is None for f in frames) for n, frames in dataset.splits.items()}
     if not any(groups.values()):
         message = "the data do not say which video or patient each frame comes from"
-        hint = (
-            "the score says nothing about new patients; add a groups.csv with the columns stem and "
-            "group"
-        )
         return [Finding("no-groups", "info", message, hint)]
+    findings = []
+    if any(unknown.values()):
+        counts = ", ".join(f"{count} of {name}" for name, count in unknown.items() if count)
+        message = f"the data do not say which video or patient some frames come from: {counts}"
+        findings.append(Finding("no-groups", "info", message, hint))
     places = defaultdict(list)
     for name, members in groups.items():
         for group in members:
             places[group].append(name)
     shared = sorted(f"{group} ({', '.join(p)})" for group, p in places.items() if len(p) > 1)
     if not shared:
-        return []
+        return findings
     more = f" and {len(shared) - 5} more" if len(shared) > 5 else ""
     message = f"groups in several splits: {', '.join(shared[:5])}{more}"
     hint = "keep all frames of a video or patient in one split"
-    return [Finding("group-across-splits", "warning", message, hint)]
+    return [*findings, Finding("group-across-splits", "warning", message, hint)]
