@@ -111,7 +111,7 @@ class Slurm:
         except SlurmError as error:  # the controller restarts; jobs go on meanwhile
             if not self._jobs:
                 raise
-            self._say(f"SLURM gives no answer, jobs go on: {error.findings[0].message}")
+            self._say(f"SLURM fails to answer, jobs go on: {error.findings[0].message}")
             return []
         self._refuse_hopeless(queued)
         over = [j for j in known if j not in queued or queued[j].state in _OVER]
