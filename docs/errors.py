@@ -45,7 +45,6 @@ class Use:
 
 
 @functools.cache
-@functools.cache
 def uses_in_source(package: Path = PACKAGE) -> list[Use]:
     """Return every use of a code in the package.
 

@@ -111,3 +111,10 @@ def test_a_study_says_device_and_threads_where_no_single_run_has_begun(tmp_path:
     (tmp_path / "steplr/config.json").write_text(to_json(config))
     begun = recorded_part(tmp_path)
     assert begun is not None and (begun.threads, begun.device) == (3, "cpu")
+
+
+def test_a_homework_of_which_nothing_could_be_run_goes_on(drawn: Path, tmp_path: Path) -> None:
+    out = tmp_path / "H"
+    for _ in range(2):
+        _, record = run(drawn, out, "--parts", "2a")
+        assert "--fashion-mnist" in record["part2"]["2a"]["not_run"]

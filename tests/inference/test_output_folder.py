@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,19 @@ def test_moved_with_their_pictures_predictions_are_still_theirs(
     for other in (tmp_path / "photos", Path("predictions")):
         with pytest.raises(UsageError, match="not-empty"):
             write(moved / "predictions", other)
+
+
+def test_predictions_of_an_older_version_are_still_theirs(tmp_path: Path) -> None:
+    out, photos = tmp_path / "predictions", tmp_path / "photos"
+    write(out, photos)
+    paths = "\n".join(ascii(str(photos / f"{k}.png")) for k in range(2))
+    mark = f"weights w\npictures {hashlib.sha256(paths.encode()).hexdigest()}\n"
+    (out / "made-of.txt").write_text(mark)
+    write(out, photos)
+    assert (out / "made-of.txt").read_text() != mark
+    (out / "made-of.txt").write_text(mark)
+    with pytest.raises(UsageError, match="not-empty"):
+        write(out, tmp_path / "others")
 
 
 def test_the_same_words_from_elsewhere_are_other_pictures(

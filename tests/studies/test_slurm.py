@@ -230,8 +230,18 @@ def test_while_units_wait_jobs_are_looked_at_and_silence_is_borne(
     with monkeypatch.context() as patched:
         patched.setattr(slurm_module, "queue", away)
         until(lambda: slurm.ends(0.01) == [] and any("jobs go on" in line for line in told))
-    (name,) = {q.name for q in cluster.queued.values()}
-    cluster.queued["11_1"] = Queued("11_1", name, "PENDING", "PartitionTimeLimit")
+    with monkeypatch.context() as patched:
+        cluster.refuses = "Invalid account or account/partition combination specified"
+        with pytest.raises(SlurmError, match="Invalid account"):  # which waiting does not help
+            until(lambda: slurm.ends(0.01))
+        cluster.refuses = "Unable to contact slurm controller (connect failure)"
+        cluster.end("11_1")
+        assert [end.unit for end in until(lambda: slurm.ends(0.01))] == ["runs/u1"]
+        cluster.refuses, cluster.limit = "", 2
+        until(lambda: slurm.ends(0.01) == [] and len(cluster.queued) == 2)
+    cluster.limit = 1
+    job, waiting = next(iter(cluster.queued.items()))
+    cluster.queued[job] = Queued(job, waiting.name, "PENDING", "PartitionTimeLimit")
     with pytest.raises(HeadstartError, match=r"slurm-never.*PartitionTimeLimit"):
         until(lambda: slurm.ends(0.01))
 

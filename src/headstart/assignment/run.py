@@ -35,8 +35,8 @@ from headstart.assignment.settings import (
 )
 from headstart.assignment.sizes_file import FILE, write_chosen
 from headstart.config.records import StudyConfig
-from headstart.errors import Finding, InterruptedRun, UsageError
-from headstart.records.vouching import CONFIG
+from headstart.errors import DataError, Finding, InterruptedRun, UsageError
+from headstart.records.vouching import CONFIG, parse_json
 from headstart.runs.folder import strangers
 from headstart.runs.run import train
 from headstart.studies.backends import Backend
@@ -60,10 +60,19 @@ def refuse_strangers(out: Path) -> None:
     Until a part has begun, a report or figures in the folder are somebody else's.
     """
     begun = (out / FILE).exists() or any(any((out / p).rglob(CONFIG)) for p in _PARTS)
+    begun = begun or _is_ours(out / "homework.json")
     if not begun and (files := strangers(out, (".lock", "claims", *_PARTS))):
         message = f"{out} is not empty and holds no homework"
         hint = "choose another --out"
         raise UsageError(Finding("not-a-homework", "error", message, hint, files))
+
+
+def _is_ours(record: Path) -> bool:
+    """Whether ``homework.json`` is a report's: of a homework of which no part could be run."""
+    try:
+        return set(parse_json(record.read_bytes(), record)) >= {"schema", "parts", "part2"}
+    except (OSError, DataError, TypeError):
+        return False
 
 
 def do_homework(

@@ -15,7 +15,9 @@ from headstart.system.disk import disk_errors, locked, sweep, write_atomic
 
 
 @contextlib.contextmanager
-def claimed(out: Path, weights: str, what: str, digest: str) -> Iterator[None]:
+def claimed(
+    out: Path, weights: str, what: str, digest: str, older: str | None = None
+) -> Iterator[None]:
     """Lock ``out`` and mark it as made with these weights from this input.
 
     The mark is written first, so that the same command can resume after a kill. A folder that is
@@ -26,21 +28,23 @@ def claimed(out: Path, weights: str, what: str, digest: str) -> Iterator[None]:
         weights: SHA-256 of the weights.
         what: the kind of input, in one word.
         digest: SHA-256 of the input.
+        older: the same as older versions computed it.
 
     Raises:
         UsageError: ``out`` holds something else.
         LockedError: another process is using ``out``.
         DiskError: it cannot be written.
     """
-    made_of = f"weights {weights}\n{what} {digest}\n"
-    _refuse_others(out, made_of, what)
+    made_of, older_mark = (f"weights {weights}\n{what} {d}\n" for d in (digest, older or digest))
+    ours = (made_of, older_mark)
+    _refuse_others(out, ours, what)
     with locked(out):
-        _refuse_others(out, made_of, what)  # another process may have written in the meantime
+        _refuse_others(out, ours, what)  # another process may have written in the meantime
         write_atomic(out / PREDICTIONS_MARK, made_of)
         yield
 
 
-def _refuse_others(out: Path, made_of: str, what: str) -> None:
+def _refuse_others(out: Path, made_of: Sequence[str], what: str) -> None:
     with disk_errors(out):
         # A clip that could not be read to its end leaves nothing but the mark.
         ours = (PREDICTIONS_MARK, ".lock")
@@ -50,7 +54,7 @@ def _refuse_others(out: Path, made_of: str, what: str) -> None:
             if ".tmp-" not in path.name and path.name not in ours and not _of_clips(path)
         ]
         mark = out / PREDICTIONS_MARK
-        if files and not (mark.exists() and mark.read_text() == made_of):
+        if files and not (mark.exists() and mark.read_text() in made_of):
             these = "these pictures" if what == "pictures" else f"this {what}"
             message = f"{out} is not empty and was not made with these weights from {these}"
             hint = "choose another --out: nothing is overwritten"
@@ -78,12 +82,16 @@ def claimed_pictures(
     Raises:
         UsageError, LockedError, DiskError: as [`claimed`][].
     """
-    places = [ascii(os.path.relpath(frame.image, out)) for frame in frames]
-    digest = hashlib.sha256("\n".join(places).encode())
-    with claimed(out, weights, "pictures", digest.hexdigest()):
+    places = [os.path.relpath(frame.image, out) for frame in frames]
+    digest, older = map(_digest, (places, [str(frame.image) for frame in frames]))
+    with claimed(out, weights, "pictures", digest, older):
         with disk_errors(out):
             parents = sorted({Path(), *(Path(frame.name).parent for frame in frames)})
             for folder in (out / name / parent for name in folders for parent in parents):
                 folder.mkdir(parents=True, exist_ok=True)
                 sweep(folder)
         yield
+
+
+def _digest(places: Sequence[str]) -> str:
+    return hashlib.sha256("\n".join(map(ascii, places)).encode()).hexdigest()

@@ -23,6 +23,8 @@ from headstart.tasks.lookup import labelled_task, task_named
 _GROUPS = {
     "no-groups": "The dataset does not say which video or patient a frame comes from. Without "
     "groups, the scores say nothing about new patients.",
+    "some-groups": "The dataset does not say which video or patient some frames come from, so the "
+    "scores say nothing about new patients.",
     "group-across-splits": "Some videos or patients are in more than one split: the scores are too "
     "optimistic for new patients.",
 }
@@ -126,19 +128,19 @@ def data_section(records: Records, data: DataCheck) -> dict[str, Any]:
 def _group_sentences(records: Records, data: DataCheck) -> list[str]:
     if not records.runs:
         return []
-    known = _GROUPS
-    if records.config.crossed is not None:  # they do not follow the splits of the dataset
-        known = {code: words for code, words in _GROUPS.items() if code == "no-groups"}
-    if sentences := [known[f.code] for f in data.findings if f.code in known]:
-        return sentences
+    crossed = records.config.crossed is not None
     if data.missing:
         return [
             "This report does not know whether the splits keep videos or patients apart. Without "
             "groups, the scores say nothing about new patients."
         ]
-    if records.config.crossed is not None:
-        return ["The frames of a video or patient are all in one fold."]
-    return ["No video or patient is in more than one split."]
+    codes = [f.code for f in data.findings if f.code in _GROUPS]
+    if crossed:  # folds do not follow the splits of the dataset
+        codes = [code for code in codes if code != "group-across-splits"]
+    sentences = [_GROUPS[code] for code in codes]
+    if crossed and "no-groups" not in codes:
+        sentences.append("The frames of a video or patient are all in one fold.")
+    return sentences or ["No video or patient is in more than one split."]
 
 
 def _finding(finding: Finding) -> dict[str, Any]:

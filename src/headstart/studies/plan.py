@@ -250,27 +250,28 @@ def _without_unlabelled(
 
 
 def _refuse_other_starts(out: Path, finished: Sequence[Cell], todo: Sequence[Cell]) -> None:
-    """Refuse a start whose weights are not the same for all runs: those that are left included.
+    """Refuse to train from a file that is not the one which finished runs started from.
 
-    Pretexts are trained anew for each seed, and their weights differ.
+    Pretexts are trained anew for each seed, and published weights come as several files.
 
     Raises:
-        DataError: a file, or the published weights, changed; every such start is named.
+        DataError: a file changed; every such start is named.
     """
     used: dict[str, set[str]] = {}
     for cell in finished:
         start = start_of_arm(cell.start)
-        if start in (SCRATCH, SCRATCH_LONGER, *PRETEXT_NAMES):
+        if start in (SCRATCH, SCRATCH_LONGER, IMAGENET, *PRETEXT_NAMES):
             continue
         if not (out / cell.run / ENVIRONMENT).exists():
             continue
         if (digest_of_start := read_environment(out / cell.run).data.get("start")) is not None:
             used.setdefault(start, set()).add(digest_of_start)
-    for start in {start_of_arm(cell.start) for cell in todo} & used.keys() - {IMAGENET}:
-        used[start].add(hashlib.sha256(weights_file(start).read_bytes()).hexdigest())
     findings = []
-    for start, digests in used.items():
-        if len(digests) > 1:
+    for start in dict.fromkeys(start_of_arm(cell.start) for cell in todo):
+        if start not in used:
+            continue
+        now = hashlib.sha256(weights_file(start).read_bytes()).hexdigest()
+        if used[start] != {now}:
             message = f"{out} was trained from other weights than those of the start {start} now"
             hint = "restore the file, or begin another study in another --out"
             findings.append(Finding("data-changed", "error", message, hint))

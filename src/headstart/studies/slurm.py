@@ -46,6 +46,12 @@ _LEAST_PAUSE = 2.0
 _SHARE = 0.05  # of the time may be spent on asking for the queue
 _OVER = ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "OUT_OF_MEMORY", "BOOT_FAIL")
 _LIMITS = ("MaxSubmit", "JobLimit", "limit on number of jobs", "Job count")
+# what commands say while the controller or its database is away
+_AWAY = (
+    "did not answer", "Unable to contact", "Socket timed out", "Connection refused",
+    "Connection timed out", "Communication connection failure", "Zero Bytes were transmitted",
+    "Transport endpoint", "temporarily unable",
+)  # fmt: skip
 # reasons to wait that do not pass: what is asked for is more than there is, or is not allowed
 _NEVER = (
     "AccountNotAllowed", "BadConstraints", "DependencyNeverSatisfied", "InvalidAccount",
@@ -53,6 +59,11 @@ _NEVER = (
     "QOSNotAllowed",
 )  # fmt: skip
 _PLACES = 100_000
+
+
+def _refuses(error: SlurmError) -> bool:
+    """Whether SLURM has answered, and waiting would not help."""
+    return not any(words in error.findings[0].message for words in _AWAY)
 
 
 class Slurm:
@@ -109,9 +120,9 @@ class Slurm:
         try:
             queued = self._look_and_submit()
         except SlurmError as error:  # the controller restarts; jobs go on meanwhile
-            if not self._jobs:
+            if not self._jobs or _refuses(error):
                 raise
-            self._say(f"SLURM fails to answer, jobs go on: {error.findings[0].message}")
+            self._say(f"SLURM gives no answer, jobs go on: {error.findings[0].message}")
             return []
         self._refuse_hopeless(queued)
         over = [j for j in known if j not in queued or queued[j].state in _OVER]
@@ -124,7 +135,12 @@ class Slurm:
         with alone(self._study, SUBMITTING):
             queued = self._queue()
             self._adopt(queued)
-            self._submit_arrays()
+            try:
+                self._submit_arrays()
+            except SlurmError as error:
+                if not self._jobs or _refuses(error):
+                    raise
+                self._say(f"SLURM gives no answer, jobs go on: {error.findings[0].message}")
         return queued
 
     def stop(self) -> None:

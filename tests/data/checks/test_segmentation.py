@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,14 @@ from typer.testing import CliRunner
 
 from headstart.cli.check import check
 from headstart.cli.describe import print_report
-from headstart.data.checks.segmentation import Report, SplitReport, UnlabelledReport, check_dataset
+from headstart.data.checks.segmentation import (
+    Report,
+    SplitReport,
+    UnlabelledReport,
+    _groups,
+    check_dataset,
+)
+from headstart.data.layouts.recognise import open_dataset
 from headstart.errors import DataError, Finding
 from headstart.scores.segmentation import trivial_scores
 from headstart.verbs.check import check as checked
@@ -329,3 +337,12 @@ def test_the_assignments_own_data(real: Path) -> None:
     assert {"label-map-commas", "class-absent", "near-duplicates", "no-groups"} <= set(by_code)
     assert len(by_code["train-in-unlabelled"]["files"]) == 300
     assert "6 of 50 test frames in unlabelled" in by_code["near-duplicates"]["message"]
+
+
+def test_groups_of_some_frames_alone(data: Path) -> None:
+    dataset = open_dataset(data)
+    known = tuple(replace(f, group="patient") for f in dataset.splits["train"])
+    partly = replace(dataset, splits={**dataset.splits, "train": known})
+    (finding,) = _groups(partly)
+    assert finding.code == "some-groups" and " of test" in finding.message
+    assert " of train" not in finding.message

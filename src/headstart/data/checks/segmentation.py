@@ -308,7 +308,7 @@ def _groups(dataset: Dataset) -> list[Finding]:
     if any(unknown.values()):
         counts = ", ".join(f"{count} of {name}" for name, count in unknown.items() if count)
         message = f"the data do not say which video or patient some frames come from: {counts}"
-        findings.append(Finding("no-groups", "info", message, hint))
+        findings.append(Finding("some-groups", "info", message, hint))
     places = defaultdict(list)
     for name, members in groups.items():
         for group in members:
