@@ -223,6 +223,10 @@ def test_while_units_wait_jobs_are_looked_at_and_silence_is_borne(
     cluster.limit = 1  # another study takes the place
     ends = until(lambda: slurm.ends(0.01))
     assert [end.unit for end in ends] == ["runs/u0"]
+    tries = len(list((tmp_path / "S/claims/slurm").iterdir()))
+    for _ in range(3):
+        until(lambda: slurm.ends(0.06) == [])
+    assert len(list((tmp_path / "S/claims/slurm").iterdir())) == tries
 
     def away(*_: Any) -> None:
         raise SlurmError(Finding("slurm", "error", "Unable to contact slurm controller"))

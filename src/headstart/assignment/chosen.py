@@ -99,18 +99,17 @@ def choose(
     limits = {g: free * _SHARES[g] / total for g in open_groups}
     now, over = replace(homework, chosen=sizes, seeds=seeds), 0.0
     spent: dict[str, float] = {}
+    args = (homework.seeds, price, squares, hours)
     for group in open_groups:
         if group == "2(c)" and {"2a", "2b"} & left_out.keys():
             left_out[NEW_DATA] = "It starts from 2(a) and 2(b), which do not fit"
             continue
         limit = limits[group] + over
-        args = (homework.seeds, price, squares, hours)
         now, seconds, out = _fitting(now, group, parts[group], limit, *args)
         left_out |= out
         spent[group], over = seconds, limit - seconds
     if "part 1" in open_groups and over > 0:  # what the later ones left
         limit = spent["part 1"] + over
-        args = (homework.seeds, price, squares, hours)
         now, _, out = _fitting(now, "part 1", parts["part 1"], limit, *args)
         left_out = {p: why for p, why in left_out.items() if group_of(p) != "part 1"} | out
     assert now.chosen is not None

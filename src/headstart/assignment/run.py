@@ -59,8 +59,11 @@ def refuse_strangers(out: Path) -> None:
 
     Until a part has begun, a report or figures in the folder are somebody else's.
     """
-    begun = (out / FILE).exists() or any(any((out / p).rglob(CONFIG)) for p in _PARTS)
-    begun = begun or _is_ours(out / "homework.json")
+    begun = (
+        (out / FILE).exists()
+        or any(any((out / part).rglob(CONFIG)) for part in _PARTS)
+        or _is_ours(out / "homework.json")
+    )
     if not begun and (files := strangers(out, (".lock", "claims", *_PARTS))):
         message = f"{out} is not empty and holds no homework"
         hint = "choose another --out"

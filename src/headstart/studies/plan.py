@@ -37,6 +37,7 @@ _OURS = (
     ".lock", "cache", "config.json", "ledger.jsonl", "study.json", "runs", "starts", "ensembles",
     "report", "report.html", "claims", "units.json",
 )  # fmt: skip
+_NAMED = (SCRATCH, SCRATCH_LONGER, IMAGENET, *PRETEXT_NAMES)  # any other start is a file
 _MAY_GROW = ("starts", "tunes", "labels", "seeds")
 _OF_PRETEXTS = ("pretext_recipe", "drop_leaks")
 
@@ -216,7 +217,7 @@ def _check(config: StudyConfig, dataset: Any, available: int, todo: tuple[Cell, 
         labelled_task(config.task).check(config)
     needed = {start_of_arm(cell.start) for cell in todo}
     for start in dict.fromkeys(map(start_of_arm, config.starts)):
-        if start in needed and start not in (SCRATCH, SCRATCH_LONGER, IMAGENET, *PRETEXT_NAMES):
+        if start in needed and start not in _NAMED:
             try:
                 weights_file(start)
             except UsageError as e:
@@ -257,21 +258,13 @@ def _refuse_other_starts(out: Path, finished: Sequence[Cell], todo: Sequence[Cel
     Raises:
         DataError: a file changed; every such start is named.
     """
-    used: dict[str, set[str]] = {}
-    for cell in finished:
-        start = start_of_arm(cell.start)
-        if start in (SCRATCH, SCRATCH_LONGER, IMAGENET, *PRETEXT_NAMES):
-            continue
-        if not (out / cell.run / ENVIRONMENT).exists():
-            continue
-        if (digest_of_start := read_environment(out / cell.run).data.get("start")) is not None:
-            used.setdefault(start, set()).add(digest_of_start)
     findings = []
     for start in dict.fromkeys(start_of_arm(cell.start) for cell in todo):
-        if start not in used:
+        if start in _NAMED:
             continue
-        now = hashlib.sha256(weights_file(start).read_bytes()).hexdigest()
-        if used[start] != {now}:
+        runs = [out / cell.run for cell in finished if start_of_arm(cell.start) == start]
+        used = {read_environment(r).data.get("start") for r in runs if (r / ENVIRONMENT).exists()}
+        if used - {None, hashlib.sha256(weights_file(start).read_bytes()).hexdigest()}:
             message = f"{out} was trained from other weights than those of the start {start} now"
             hint = "restore the file, or begin another study in another --out"
             findings.append(Finding("data-changed", "error", message, hint))

@@ -12,6 +12,7 @@ to reach its time limit hears SIGUSR1, saves, and asks SLURM to start it again.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import signal
@@ -61,9 +62,8 @@ _NEVER = (
 _PLACES = 100_000
 
 
-def _refuses(error: SlurmError) -> bool:
-    """Whether SLURM has answered, and waiting would not help."""
-    return not any(words in error.findings[0].message for words in _AWAY)
+def _says(error: SlurmError, words: Sequence[str]) -> bool:
+    return any(word in error.findings[0].message for word in words)
 
 
 class Slurm:
@@ -117,31 +117,21 @@ class Slurm:
             time.sleep(seconds)
             return []
         known = list(self._jobs)  # those that are submitted now are not in the answer yet
-        try:
-            queued = self._look_and_submit()
-        except SlurmError as error:  # the controller restarts; jobs go on meanwhile
-            if not self._jobs or _refuses(error):
-                raise
-            self._say(f"SLURM gives no answer, jobs go on: {error.findings[0].message}")
-            return []
+        waits = bool(self._waiting)
+        with alone(self._study, SUBMITTING) if waits else contextlib.nullcontext():
+            try:
+                queued = self._queue()
+            except SlurmError as error:  # the controller restarts; jobs go on meanwhile
+                if not self._jobs:
+                    raise
+                self._say(f"SLURM gives no answer, jobs go on: {error.findings[0].message}")
+                return []
+            if waits:
+                self._adopt(queued)
+                self._submit_arrays()
         self._refuse_hopeless(queued)
         over = [j for j in known if j not in queued or queued[j].state in _OVER]
         return [self._end_of(job) for job in over]
-
-    def _look_and_submit(self) -> dict[str, Queued]:
-        """Return the queue as it was before what waits is submitted."""
-        if not self._waiting:
-            return self._queue()
-        with alone(self._study, SUBMITTING):
-            queued = self._queue()
-            self._adopt(queued)
-            try:
-                self._submit_arrays()
-            except SlurmError as error:
-                if not self._jobs or _refuses(error):
-                    raise
-                self._say(f"SLURM gives no answer, jobs go on: {error.findings[0].message}")
-        return queued
 
     def stop(self) -> None:
         """Leave the jobs to SLURM: they go on, and the same command takes them up again."""
@@ -187,12 +177,11 @@ class Slurm:
             try:
                 job = self._submit_array([unit.name for unit in units])
             except SlurmError as error:
-                if not any(words in error.findings[0].message for words in _LIMITS):
-                    raise
-                if len(units) > 1:
+                full = _says(error, _LIMITS)
+                if full and len(units) > 1:
                     most = len(units) // 2
                     continue
-                if not self._jobs:
+                if not self._jobs or not (full or _says(error, _AWAY)):
                     raise
                 self._say(f"SLURM takes no more jobs for now: {error.findings[0].message}")
                 return
@@ -208,7 +197,13 @@ class Slurm:
         write_json(self._folder / f"{number}.json", {"units": list(units)})
         path = self._folder / f"{number}.sh"
         write_atomic(path, self.script(units, number))
-        return ask("sbatch", "--parsable", str(path.resolve())).strip().partition(";")[0]
+        try:
+            return ask("sbatch", "--parsable", str(path.resolve())).strip().partition(";")[0]
+        except SlurmError as error:
+            if _says(error, _LIMITS):  # so nothing runs, and it is tried again and again
+                path.unlink()
+                path.with_suffix(".json").unlink()
+            raise
 
     def script(self, units: Sequence[str], number: int = 1) -> str:
         """Return the script of the array of this number, with these units."""
