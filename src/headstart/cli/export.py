@@ -26,9 +26,8 @@ def export(
 
     Nothing is written unless both agree on real pictures. The file takes any number of pictures at
     once. For segmentation they may have any size, as long as it is the same for all (and, with an
-    encoder, not much smaller than in training); for classification, the training
-    size. predict, evaluate and serve accept it in place of a run; predict and serve then need no
-    PyTorch.
+    encoder, not much smaller than in training); for classification, the training size. predict,
+    evaluate and serve accept it in place of a run; predict and serve then need no PyTorch.
 
     Example: headstart export runs/first
     """

@@ -30,8 +30,8 @@ def pretrain(
     tile: bool = typer.Option(
         False,
         "--tile",
-        help="Train on tiles of --size, cut from the pictures at their own size. [default: where "
-        "that is the default of train; default size: 128 on a CPU, 256 on a GPU]",
+        help="Train on tiles of --size, cut from the pictures at their own size. [default: as in "
+        "train; default size: 128 on a CPU, 256 on a GPU]",
     ),
     squeeze: bool = typer.Option(
         False,

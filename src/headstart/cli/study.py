@@ -34,9 +34,9 @@ def study(
         "segmentation also colorization, chroma, masked-denoising, masked-colorization (pretexts; "
         "from the network's published weights: imagenet-colorization, ...), and scratch-longer, "
         "their control. "
-        "[default: scratch, imagenet and, if there are pictures without labels, a pretext, where "
-        "the network becomes timm/tf_efficientnet_lite0 or --hours chooses and the weights are "
-        "installed; else scratch,colorization; classification: scratch,imagenet]",
+        "[default: scratch,colorization; if headstart chooses timm/tf_efficientnet_lite0, "
+        "scratch,imagenet, and a pretext if there are pictures without labels; classification: "
+        "scratch,imagenet]",
     ),
     methods: str | None = typer.Option(
         None,

@@ -32,8 +32,7 @@ def train(
         "weights), a run's folder, a file of weights, or, for segmentation, a pretext: "
         "colorization, chroma, masked-denoising or masked-colorization, or the same from published "
         "weights, imagenet-colorization, ... [default: "
-        "imagenet where the network is not given either and becomes timm/tf_efficientnet_lite0; "
-        "else scratch]",
+        "imagenet if headstart chooses timm/tf_efficientnet_lite0; else scratch]",
     ),
     tune: str | None = typer.Option(
         None,

@@ -87,8 +87,7 @@ def seen_by_start(
     if config.start in (SCRATCH, IMAGENET):
         return {}
     folder = pretext_run if config.start_pretext else weights_file(config.start).parent
-    folded = isinstance(config, RunConfig) and config.folds is not None
-    opened = dataset if folded and isinstance(dataset, Dataset) else None
+    opened = dataset if config.folds is not None and isinstance(dataset, Dataset) else None
     leaks = leaks_of(folder, Path(config.data), opened)
     return {} if leaks is None else {"start_pictures": leaks}
 

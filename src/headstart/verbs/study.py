@@ -119,10 +119,9 @@ def study(
         task: what to learn; by default segmentation if the data have masks.
         model: ``"unet"``, or a classifier, torchvision's or ``timm/NAME``; for segmentation it
             becomes the encoder. The default is that of [`train`][headstart.verbs.train.train].
-        starts: the starts to compare, in a sequence or in a text with commas; by default, where
-            the network becomes that encoder or hours choose and its weights are on this machine,
-            scratch, ImageNet's weights, and a pretext if there are pictures without labels; else
-            scratch and colorization, or, for classification, scratch and ImageNet's weights.
+        starts: the starts to compare, in a sequence or in a text with commas; by default scratch
+            and colorization; if that encoder is chosen, scratch, ImageNet's weights, and a pretext
+            if there are pictures without labels; for classification scratch and ImageNet's weights.
         methods: ways to train from each start: ``"supervised"``, ``"semi-supervised"`` (from
             pictures without labels, too) and its control of equal cost, ``"supervised-longer"``;
             by default supervised.
