@@ -9,6 +9,8 @@ import os
 import random
 import signal
 import time
+import uuid
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -46,18 +48,25 @@ def units(count: int) -> list[Unit]:
 def write(name: str, root: Path, seconds: float = 0.0, fails: str = "", how: str = "") -> None:
     """Note who begins a unit and who ends it; this is the training."""
     with claimed(root, name, logs=how == "killed") as held:
-        if (root / name / "done").exists():
+        if is_done(root, name):
             return
         if name == fails:
             _fail(how)
-        (root / name).mkdir(parents=True, exist_ok=True)
         if "/a" in name:
-            assert (root / "starts/p/done").exists()
+            assert is_done(root, "starts/p")
         time.sleep(seconds)
         held.check()
-        with (root / name / "ends").open("a") as file:
-            file.write("end\n")
-        (root / name / "done").touch()
+        done(root, name)
+
+
+def done(root: Path, name: str) -> None:
+    """Finish a unit: one file for each time, so that no kill falls between two of them."""
+    (root / name).mkdir(parents=True, exist_ok=True)
+    (root / name / f"done-{uuid.uuid4().hex}").touch()
+
+
+def is_done(root: Path, name: str) -> bool:
+    return any((root / name).glob("done-*"))
 
 
 def _fail(how: str) -> None:
@@ -88,7 +97,7 @@ def coordinate(
     root: Path, works: list[Unit], jobs: int, train: Trained, tell: Callable[[str], None]
 ) -> tuple[list[str], Coordinator]:
     def finished(unit: Unit) -> bool:
-        return (root / unit.name / "done").exists()
+        return is_done(root, unit.name)
 
     with Stopping() as stopping, forked_workers():
         executor = ThisProcess(train) if jobs == 1 else Processes(measuring(train), jobs)
@@ -97,10 +106,8 @@ def coordinate(
 
 
 def ends(root: Path) -> dict[str, int]:
-    return {
-        path.parent.relative_to(root).as_posix(): len(path.read_text().splitlines())
-        for path in root.glob("*/*/ends")
-    }
+    """Return how often each unit was trained to its end."""
+    return dict(Counter(p.parent.relative_to(root).as_posix() for p in root.glob("*/*/done-*")))
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
@@ -223,12 +230,11 @@ def test_it_waits_for_what_others_train_and_takes_over_what_died(tmp_path: Path)
 
     def tell(line: str) -> None:
         told.append(line)
-        (tmp_path / "runs/b1").mkdir(parents=True)
-        (tmp_path / "runs/b1/done").touch()
+        done(tmp_path, "runs/b1")
 
     works = [Unit(name="runs/b0", about="b0"), Unit(name="runs/b1", about="b1")]
     names, made = coordinate(tmp_path, works, 1, functools.partial(write, root=tmp_path), tell)
-    assert names == ["runs/b0", "runs/b1"] and ends(tmp_path) == {"runs/b0": 1}
+    assert names == ["runs/b0", "runs/b1"] and ends(tmp_path) == {"runs/b0": 1, "runs/b1": 1}
     assert len(told) == 1 and "waiting for 1" in told[0]
     assert len(made.progress.finished) == 2
 
@@ -248,8 +254,11 @@ def test_an_error_of_the_caller_does_not_wait_for_runs(tmp_path: Path) -> None:
     with Stopping() as stopping, forked_workers():
         train = functools.partial(wait_for_a_signal, root=tmp_path)
         executor = Processes(measuring(train), 2)
-        done = tmp_path / "runs/b0/done"
-        args = (lambda unit: unit.name == "runs/b0" and done.exists(), executor, stopping)
+
+        def finished(unit: Unit) -> bool:
+            return unit.name == "runs/b0" and is_done(tmp_path, unit.name)
+
+        args = (finished, executor, stopping)
         work = Coordinator(tmp_path, works, *args, print).work()
         with pytest.raises(ZeroDivisionError), contextlib.closing(work):
             for _ in work:
