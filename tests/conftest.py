@@ -18,6 +18,7 @@ from hypothesis import settings
 from matplotlib.figure import Figure
 from PIL import Image
 from safetensors.torch import save_file
+from xdist.scheduler import LoadFileScheduling
 
 from headstart.config.recipes import ASSIGNMENT_AUGMENTED, DEFAULT, PRETEXT_DEFAULT
 from headstart.config.records import PretextConfig, RunConfig
@@ -49,22 +50,49 @@ torch.set_num_threads(1)  # as the runs in tests are; and the suite runs on seve
 # most of the time of a PDF figure.
 subset.Options._drop_tables_default += ["GDEF", "GPOS", "GSUB"]
 
+# Files that need what takes seconds to load: torch's exporter; the server of ``cli/command.py``.
+# One process loads it, and takes all of them.
+TOGETHER = (
+    (
+        "exports/test_to_onnx.py", "tasks/test_segmentation.py", "inference/test_members.py",
+        "inference/test_deep_pictures.py", "inference/test_timm_runs.py", "tasks/test_tiles.py",
+        "verbs/test_ignored_pixels.py", "verbs/test_passed_over.py", "inference/test_mirrored.py",
+        "tasks/test_code_snippets.py",
+    ),
+    (
+        "cli/test_main.py", "cli/test_video.py", "cli/test_suggest.py", "cli/test_serve.py",
+        "cli/test_train.py", "cli/test_forecast.py", "cli/test_doctor.py", "cli/test_explain.py",
+        "studies/test_hours.py", "studies/test_minutes.py",
+    ),
+)  # fmt: skip
+
 # The slowest files, slowest first. They start first, so that no worker waits long for another at
 # the end. ``test_rooms.py`` checks the names.
 LONG = (
-    "test_docs.py", "studies/test_study.py", "assignment/test_transfer.py",
-    "studies/test_stopping.py", "studies/test_ray.py", "runs/test_run.py",
-    "exports/test_to_onnx.py", "cli/test_main.py",
-    "inference/test_members.py", "test_old_folders.py", "models/test_encoder_unet.py",
-    "assignment/test_notebook.py", "tasks/test_segmentation.py", "reports/test_page.py",
-    "data/layouts/test_describing.py", "serve/test_browser.py", "studies/test_classifier_study.py",
-    "assignment/test_homework.py", "data/checks/test_classification.py", "verbs/test_verbs.py",
-    "runs/test_cross_validation.py", "data/layouts/test_people.py",
-    "data/checks/test_neighbours.py", "tasks/test_classification.py", "tasks/test_pretext.py",
-    "data/pictures/test_tiff.py", "cli/test_video.py", "studies/test_folds.py",
+    *TOGETHER[0], *TOGETHER[1], "test_docs.py", "studies/test_study.py",
+    "assignment/test_transfer.py", "studies/test_stopping.py", "studies/test_slurm.py",
+    "studies/test_ray.py", "runs/test_run.py", "test_old_folders.py", "models/test_encoder_unet.py",
+    "assignment/test_notebook.py", "reports/test_page.py", "data/layouts/test_describing.py",
+    "serve/test_browser.py", "studies/test_classifier_study.py", "assignment/test_homework.py",
+    "data/checks/test_classification.py", "verbs/test_verbs.py", "runs/test_cross_validation.py",
+    "data/layouts/test_people.py", "data/checks/test_neighbours.py", "tasks/test_classification.py",
+    "tasks/test_pretext.py", "data/pictures/test_tiff.py", "studies/test_folds.py",
     "inference/test_annotation_formats.py", "data/checks/test_contact_sheet.py",
-    "inference/test_clips.py", "runs/test_card.py", "tasks/test_code_snippets.py",
+    "inference/test_clips.py", "runs/test_card.py",
 )  # fmt: skip
+
+
+class _ByFile(LoadFileScheduling):
+    """All tests of a file go to one process, and so do the files of a row of ``TOGETHER``."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = super()._split_scope(nodeid).removeprefix("tests/")
+        return next((files[0] for files in TOGETHER if file in files), file)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadFileScheduling:
+    return _ByFile(config, log)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from PIL import Image
@@ -136,6 +136,7 @@ READERS: dict[str, Callable[[Files, list[np.ndarray]], list[np.ndarray]]] = {
 
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 @pytest.mark.parametrize("form", READERS)
+@settings(max_examples=40)
 @given(MAPS)
 def test_what_is_read_is_what_was_written(form: str, maps: list[np.ndarray]) -> None:
     # Three pictures, of which one shows all classes, are a dataset that the reader accepts.

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headstart.errors import DataError
@@ -146,6 +146,7 @@ def test_what_to_do_depends_on_the_record(
     assert advised in finding.hint and not_advised not in finding.hint
 
 
+@settings(max_examples=40)
 @given(record=st.dictionaries(st.text().filter(lambda name: name != "sha256"), VALUES))
 def test_a_sealed_record_comes_back_from_json(record: dict) -> None:
     path = Path("a.json")

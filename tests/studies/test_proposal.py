@@ -6,7 +6,7 @@ import math
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headstart.data.checks.small_test import ENOUGH
@@ -113,6 +113,7 @@ def test_few_test_pictures_are_answered_by_folds() -> None:
     assert any("too few labelled pictures" in line for line in asked(FULL, few_groups).lines)
 
 
+@settings(max_examples=30)
 @given(
     hours=st.floats(1e-3, 1e4),
     tested=st.integers(0, 40),

@@ -21,6 +21,8 @@ SHARES = {"train": 0.70, "validation": 0.15, "test": 0.15}
 def read_groups(path: Path) -> dict[str, str]:
     """Return the group of each stem, from a CSV file with the columns ``stem`` and ``group``.
 
+    Spaces around names do not count: a spreadsheet leaves some behind.
+
     Raises:
         DataError: the file is not UTF-8 text or not CSV, a column is missing, a row is incomplete,
             or a stem appears twice.
@@ -39,10 +41,11 @@ def read_groups(path: Path) -> dict[str, str]:
     groups: dict[str, str] = {}
     try:
         rows = csv.DictReader(io.StringIO(text, newline=""), strict=True)
-        if not {"stem", "group"} <= set(rows.fieldnames or ()):
+        rows.fieldnames = [name.strip() for name in rows.fieldnames or ()]
+        if not {"stem", "group"} <= set(rows.fieldnames):
             raise broken(f"the columns are {rows.fieldnames or 'none'}, expected stem and group")
         for row in rows:
-            stem, group = row["stem"], row["group"]
+            stem, group = (_stripped(row[column]) for column in ("stem", "group"))
             if not stem or not group:
                 raise broken(f"line {rows.line_num} lacks a stem or a group")
             if stem in groups:
@@ -51,6 +54,10 @@ def read_groups(path: Path) -> dict[str, str]:
     except csv.Error as error:
         raise broken(f"the file is not valid CSV: {error}") from error
     return groups
+
+
+def _stripped(name: str | None) -> str:
+    return unicodedata.normalize("NFC", name or "").strip()
 
 
 @dataclass(frozen=True)

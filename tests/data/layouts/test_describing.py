@@ -25,6 +25,7 @@ from tests.data.layouts.test_people import (
     SPLIT,
     labels,
     levels,
+    nested,
     pairs,
     picture,
     save,
@@ -190,13 +191,10 @@ def test_a_layout_that_the_folder_has_not(tmp_path: Path) -> None:
         open_dataset(tmp_path)
 
 
-def test_masks_of_a_class_that_is_called_background_need_their_layout(tmp_path: Path) -> None:
-    for k in range(COUNT):
-        save(tmp_path / f"data/img/{k}.png", picture(k))
-        save(tmp_path / f"data/bg/{k}.png", levels(k))
-        save(tmp_path / f"data/tool/{k}.png", levels(k + 50))
+def test_a_class_inside_another_needs_its_layout(tmp_path: Path) -> None:
+    """A description draws the classes in the order of their numbers."""
+    nested(tmp_path / "data")
     first = open_dataset(tmp_path / "data")
-    assert first.label_map.names == ("background", "bg", "tool")
     description, second = described(tmp_path / "data", tmp_path / "my.toml")
     assert description.layout == first.layout
     assert_same(second, first)

@@ -364,6 +364,27 @@ def _(root: Path) -> None:
     (root / "groups.csv").write_text("\n".join(lines))
 
 
+@case("groups.csv with the spaces of a spreadsheet", Meant(splits=False, groups=True))
+def _(root: Path) -> None:
+    pairs(root, "img/{k}.png", "gt/{k}.png")
+    lines = [f"{k} , {GROUP[k]}{' ' * (k % 3)}" for k in range(COUNT)]
+    (root / "groups.csv").write_text("\n".join(["stem , group", *lines]))
+
+
+simple("a folder called segmentation", "images/{k}.png", "segmentation/{k}.png", DRAWN)
+simple("splits in a folder called segmentation", "images/{s}/{k}.png", "segmentation/{s}/{k}.png",
+       Meant())  # fmt: skip
+simple("accents written in two ways", "photos/h\u00fcfte{k}.png", "truth/hu\u0308fte{k}.png", DRAWN)
+
+
+@case("a class of masks, and masks of the background", Meant(
+    splits=False, said=("Left out: 12 files such as void/0.png",)))  # fmt: skip
+def _(root: Path) -> None:
+    pairs(root, "images/{k}.png", "tumour/{k}.png")
+    for k in range(COUNT):
+        save(root / f"void/{k}.png", (labels(k) == 0).astype(np.uint8) * 255)
+
+
 @case("described: lists of names", Meant(layout="described"))
 def _(root: Path) -> None:
     pairs(root, "JPEG/{k}.png", "Class/{k}.png")
@@ -418,6 +439,34 @@ def refused(name: str, code: str, line: str) -> Callable[[Callable[[Path], None]
         REFUSED[name] = write, code, line
 
     return add
+
+
+@refused("pictures of two numbers with one mask", "same-stem", "a mask of its own")
+def _(root: Path) -> None:
+    for k in range(COUNT):
+        save(root / f"images/{k}_1.png", picture(k))
+        save(root / f"images/{k}_2.png", picture(k + 50))
+        save(root / f"labels/{k}.png", levels(k))
+
+
+@refused("pictures of two endings with one mask", "same-stem", "a mask of its own")
+def _(root: Path) -> None:
+    pairs(root, "photos/{k}.png", "labels/{k}.png")
+    save(root / "photos/3.bmp", picture(50))
+
+
+@refused("masks of the mirrored pictures alone", "image-without-mask", "add its mask")
+def _(root: Path) -> None:
+    pairs(root, "photos/{k}_flip.png", "labels/{k}_flip.png")
+    for k in range(COUNT):
+        save(root / f"photos/{k}.png", picture(k + 50))
+
+
+@refused("organs of which one has masks", "image-without-mask", "add its mask")
+def _(root: Path) -> None:
+    pairs(root, "photos/liver_{kk}.png", "labels/liver_{kk}.png")
+    for k in range(COUNT):
+        save(root / f"photos/spleen_{k:03}.png", picture(k + 50))
 
 
 @refused("colours without a mapping", "no-label-map", '"class_1": "#')
@@ -562,3 +611,93 @@ def test_each_of_two_readings_can_be_chosen(name: str, tmp_path: Path) -> None:
         frames.append({(f.image, f.masks) for part in dataset.splits.values() for f in part})
     assert len(frames) == 2 and not frames[0] & frames[1]
     assert len(frames[0]) == len(frames[1]) == COUNT
+
+
+def test_folders_of_one_split_stay_apart(tmp_path: Path) -> None:
+    """As for two videos whose frames have the same numbers."""
+    places = ["train1"] * 4 + ["train2"] * 5 + ["test"] * 3
+    numbers = [k - places.index(place) for k, place in enumerate(places)]
+    for k, (place, number) in enumerate(zip(places, numbers, strict=True)):
+        save(tmp_path / f"{place}/images/frame{number}.png", picture(k))
+        save(tmp_path / f"{place}/labels/frame{number}.png", levels(k))
+    dataset = open_dataset(tmp_path)
+    read = [frame for frames in dataset.splits.values() for frame in frames]
+    assert len(read) == COUNT and {frame.group for frame in read} == {"train1", "train2", None}
+    for frame in read:
+        place, number = frame.image.parts[-3], int(frame.image.stem.removeprefix("frame"))
+        k = places.index(place) + number
+        assert np.array_equal(read_labelled(frame, dataset.label_map, tmp_path)[1], labels(k))
+
+
+def test_a_split_of_one_picture_has_the_suffix_of_the_others(tmp_path: Path) -> None:
+    for k in range(COUNT):
+        split = "val" if k == 7 else SHORT[SPLIT[k]].replace("val", "train")
+        save(tmp_path / f"photos/{split}/{k}.png", picture(k))
+        save(tmp_path / f"truth/{split}/{k}_mask.png", levels(k))
+    splits = open_dataset(tmp_path).splits
+    assert {name: len(frames) for name, frames in splits.items()} == {
+        "train": 8, "validation": 1, "test": 3,
+    }  # fmt: skip
+
+
+def test_small_objects_in_other_places_are_no_field_of_view(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for k in range(COUNT):
+        save(tmp_path / f"images/{k}.png", rng.integers(0, 256, (96, 96, 3), dtype=np.uint8))
+        for name, side in (("disc", 30), ("lesion", 6)):
+            mask = np.zeros((96, 96), np.uint8)
+            top, left = rng.integers(0, 96 - side, 2)
+            mask[top : top + side, left : left + side] = 255
+            save(tmp_path / f"{name}/{k}.png", mask)
+    assert open_dataset(tmp_path).label_map.names == ("background", "disc", "lesion")
+
+
+def test_pictures_in_no_split_are_named(tmp_path: Path) -> None:
+    pairs(tmp_path, "{s}/images/{k}.png", "{s}/masks/{k}.png")
+    pairs(tmp_path, "images/{k}.png", "masks/{k}.png")
+    (warned,) = [f for f in open_dataset(tmp_path).findings if f.code == "passed-over"]
+    assert warned.files == ("images", "masks") and "in no split" in warned.message
+
+
+def test_groups_that_differ_in_capitals_are_named(tmp_path: Path) -> None:
+    pairs(tmp_path, "img/{k}.png", "gt/{k}.png")
+    lines = [f"{k},{GROUP[k].upper() if k > 5 else GROUP[k]}" for k in range(COUNT)]
+    (tmp_path / "groups.csv").write_text("\n".join(["stem,group", *lines]))
+    (warned,) = [f for f in open_dataset(tmp_path).findings if f.code == "groups-alike"]
+    assert "'P0' and 'p0'" in warned.message
+
+
+def test_our_own_folders_with_a_folder_below(tmp_path: Path) -> None:
+    for k in range(COUNT):
+        below = "p2/" if k % 2 else ""
+        save(tmp_path / f"images/{below}{k // 2}.png", picture(k))
+        save(tmp_path / f"masks/{below}{k // 2}.png", levels(k))
+    dataset = open_dataset(tmp_path)
+    read = [frame for frames in dataset.splits.values() for frame in frames]
+    assert sorted(str(frame.group) for frame in read) == ["None"] * 6 + ["p2"] * 6
+    for frame in read:
+        k = 2 * int(frame.image.stem) + (frame.group == "p2")
+        assert np.array_equal(read_labelled(frame, dataset.label_map, tmp_path)[1], labels(k))
+
+
+def nested(root: Path) -> None:
+    """A class inside another, before it in the alphabet."""
+    rows, columns = np.ogrid[:HEIGHT, :WIDTH]
+    for k in range(COUNT):
+        distance = (rows - 12) ** 2 + (columns - 10 - k) ** 2
+        save(root / f"images/{k}.png", picture(k))
+        save(root / f"cup/{k}.png", (distance < 16).astype(np.uint8) * 255)
+        save(root / f"disc/{k}.png", (distance < 81).astype(np.uint8) * 255)
+
+
+def test_a_class_inside_another_is_drawn_after_it(tmp_path: Path) -> None:
+    nested(tmp_path)
+    dataset = open_dataset(tmp_path)
+    assert dataset.label_map.names == ("background", "cup", "disc")
+    for frame in dataset.splits["train"]:
+        _, read = read_labelled(frame, dataset.label_map, tmp_path)
+        k = int(frame.image.stem)
+        around = np.asarray(Image.open(tmp_path / f"disc/{k}.png")) > 0
+        inside = np.asarray(Image.open(tmp_path / f"cup/{k}.png")) > 0
+        assert np.array_equal(read, np.where(inside, 1, np.where(around, 2, 0)))
+    assert any("the later of disc, cup counts: the inner one" in line for line in dataset.reading)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import combinations
@@ -33,7 +34,8 @@ class FolderFiles:
         split: the split that its path names; None if none.
         folders: its path below the dataset's folder, without the split.
         files: its pictures, in natural order.
-        stems: their names without ending; there may be many, and `Path.stem` takes its time.
+        stems: their names without ending, with composed accents; there may be many, and `Path.stem`
+            takes its time.
     """
 
     path: Path
@@ -52,12 +54,14 @@ class Arrangement:
         by_folder: whether a kind is a folder; otherwise it is an affix of the names.
         matched: number of pictures that have files of two kinds or more.
         affixes: prefix and suffix that the names of a kind share, by kind and split.
+        numbered: the kind that may have several numbered files of a picture; None if none.
     """
 
     kinds: Mapping[str, Mapping[Part, Mapping[str, tuple[Path, ...]]]]
     by_folder: bool
     matched: int
     affixes: Mapping[tuple[str, str | None], tuple[str, str]]
+    numbered: str | None = None
 
     def files(self, kind: str) -> list[Path]:
         """Return all files of a kind, in order."""
@@ -88,7 +92,7 @@ def find_places(root: Path) -> list[FolderFiles]:
             split, rest = _without_split(root, parts, splits)
             pictures.sort(key=natural_key)
             files = tuple(path / name for name in pictures)
-            stems = tuple(name[: name.rfind(".")] for name in pictures)
+            stems = tuple(unicodedata.normalize("NFC", n[: n.rfind(".")]) for n in pictures)
             places.append(FolderFiles(path, split, rest, files, stems))
     return places
 

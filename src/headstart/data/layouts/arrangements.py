@@ -12,6 +12,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 
 from headstart.data.layouts.arranged_files import (
@@ -114,19 +115,46 @@ def _without_lone_levels(
 
 
 def _with_keys(grouped: Mapping[str, Mapping[Part, list[FolderFiles]]]) -> Arrangement:
-    kinds, affixes = {}, {}
+    kinds = {}
     single = _kind_of_single_files(grouped)
+    affixes = _affixes(grouped) if single is None else {}
     for kind, parts in grouped.items():
         if single is not None:
             kinds[kind] = {part: {"": _files(found)} for part, found in parts.items()}
             continue
-        for split in {split for split, _ in parts}:
-            found = [place for (of, _), places in parts.items() if of == split for place in places]
-            affixes[kind, split] = constant_affixes([s for place in found for s in place.stems])
         kinds[kind] = {
             part: _by_key(found, affixes[kind, part[0]]) for part, found in parts.items()
         }
     return Arrangement(kinds, True, matched_pictures(kinds), affixes)
+
+
+def _affixes(
+    grouped: Mapping[str, Mapping[Part, list[FolderFiles]]],
+) -> dict[tuple[str, str | None], tuple[str, str]]:
+    """Return the prefix and suffix of the names of each kind, by kind and split.
+
+    Names of two kinds that are the same as they are stay so: where ``1_flip.png`` has a mask of the
+    same name and ``1.png`` has none, nothing is cut. A single file shows no affix; it has that of
+    the other splits.
+    """
+    stems: dict[tuple[str, str | None], set[str]] = defaultdict(set)
+    for kind, parts in grouped.items():
+        for (split, _), places in parts.items():
+            stems[kind, split].update(stem for place in places for stem in place.stems)
+    every = {
+        kind: [stem for (of, _), found in stems.items() if of == kind for stem in found]
+        for kind in grouped
+    }
+    affixes = {
+        (kind, split): constant_affixes(found if len(found) > 1 else every[kind])
+        for (kind, split), found in stems.items()
+    }
+    for (one, split), (other, of) in combinations(stems, 2):
+        of_one, of_other = stems[one, split], stems[other, of]
+        as_they_are = len(of_one & of_other) >= CLEAR * min(len(of_one), len(of_other))
+        if split == of and as_they_are and affixes[one, split] != affixes[other, split]:
+            affixes[one, split] = affixes[other, split] = ("", "")
+    return affixes
 
 
 def _with_objects(
@@ -146,10 +174,9 @@ def _with_objects(
             ]
             for part, places in parts.items()
         }
-        alone = _with_keys({kind: reduced})
-        kinds = {**one_each.kinds, **alone.kinds}
-        if (matched := matched_pictures(kinds)) > one_each.matched:
-            yield Arrangement(kinds, True, matched, {**one_each.affixes, **alone.affixes})
+        numbered = _with_keys({**grouped, kind: reduced})
+        if numbered.matched > one_each.matched:
+            yield replace(numbered, numbered=kind)
 
 
 def _files(places: list[FolderFiles]) -> tuple[Path, ...]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Bool, UInt8
 
 from headstart.data.pictures.reading import colour_codes, read_image, read_luma
 from headstart.data.pictures.reading_rules import ReadingRules
@@ -25,6 +25,7 @@ _FLAT = 8  # colours that cover nearly all of a mask, whatever its edges have
 _FLAT_SHARE = 0.9
 _NEAR_AN_END = 40  # grey levels from black or white: labels saved as JPEG
 _SAME = 0.97  # share of pixels that two files of a region have in common
+_IN_COMMON = 0.7  # Jaccard index of the smaller of its sides
 
 
 Look = Callable[[Path], UInt8[np.ndarray, "h w 3"] | None]
@@ -108,13 +109,22 @@ def colours_in(paths: Sequence[Path], look: Look) -> float:
 
 
 def _all_alike(samples: Sequence[UInt8[np.ndarray, "_ _ 3"]]) -> bool:
-    """Whether there are several files, and no two differ in more than a few pixels."""
+    """Whether there are several files, and no two differ in more than a few pixels.
+
+    Small objects in other places differ in few pixels, too, but have hardly one in common.
+    """
     if len(samples) < 3 or len({image.shape for image in samples}) > 1:
         return False
-    first = samples[0][..., 0] > 127
-    if bool(first.all()) or not bool(first.any()):
+    shown = [image[..., 0] > 127 for image in samples]
+    smaller = shown[0].mean() < 0.5  # is what they show smaller than what they do not?
+    first, *others = (each == smaller for each in shown)
+    if not bool(first.any()):
         return False
-    return all(float(((image[..., 0] > 127) == first).mean()) >= _SAME for image in samples[1:])
+    return all(
+        float((first == other).mean()) >= _SAME
+        and int((first & other).sum()) >= _IN_COMMON * int((first | other).sum())
+        for other in others
+    )
 
 
 def overlap(one: Sequence[Path], other: Sequence[Path], look: Look) -> float:
@@ -122,14 +132,30 @@ def overlap(one: Sequence[Path], other: Sequence[Path], look: Look) -> float:
 
     It is high for two observers of the same objects, and low for two classes.
     """
-    values = []
+    values = [
+        int((shown & also).sum()) / either
+        for shown, also in _pairs(one, other, look)
+        if (either := int((shown | also).sum()))
+    ]
+    return float(np.mean(values)) if values else 0.0
+
+
+def share_inside(one: Sequence[Path], other: Sequence[Path], look: Look) -> float:
+    """Return the mean share of what a few label files show that others of the pairs show, too."""
+    values = [
+        int((shown & also).sum()) / own
+        for shown, also in _pairs(one, other, look)
+        if (own := int(shown.sum()))
+    ]
+    return float(np.mean(values)) if values else 0.0
+
+
+def _pairs(
+    one: Sequence[Path], other: Sequence[Path], look: Look
+) -> Iterator[tuple[Bool[np.ndarray, "h w"], Bool[np.ndarray, "h w"]]]:
+    """Yield what a few pairs of label files show."""
     step = max(1, len(one) // _SAMPLED)
     for a, b in list(zip(one, other, strict=True))[::step][:_SAMPLED]:
         first, second = look(a), look(b)
-        if first is None or second is None or first.shape != second.shape:
-            continue
-        shown, also = first.max(2) > 0, second.max(2) > 0
-        either = int((shown | also).sum())
-        if either:
-            values.append(int((shown & also).sum()) / either)
-    return float(np.mean(values)) if values else 0.0
+        if first is not None and second is not None and first.shape == second.shape:
+            yield first.max(2) > 0, second.max(2) > 0

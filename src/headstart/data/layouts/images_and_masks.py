@@ -19,6 +19,7 @@ from pathlib import Path
 
 from headstart.data.files import listing, shown
 from headstart.data.label_map import LabelMap
+from headstart.data.layouts.annotations.annotation_files import holds_pictures
 from headstart.data.layouts.dataset import SPLITS
 from headstart.data.layouts.label_discovery import find_label_map
 from headstart.data.layouts.name_patterns import usual_split
@@ -73,7 +74,8 @@ def _has_images(folder: Path) -> bool:
             for of_kind in names.values()
         ]
         for of_kind, (kind, entries) in zip(stems, names.items(), strict=True):
-            if not of_kind and any((folder / kind / name).is_dir() for name in entries):
+            below = [folder / kind / name for name in entries if (folder / kind / name).is_dir()]
+            if any(not of_kind or holds_pictures(each) for each in below):
                 return False
         return not all(stems) or bool(stems[0] & stems[1])
     return not [name for name in others if name not in known]
@@ -100,7 +102,7 @@ def _find(search: FrameSearch) -> LabelMap | None:
     if pictures:
         search.unlabelled["train"] = tuple(Frame(stem, path) for stem, path in pictures.items())
     describe(search)
-    _say_left_out(search)
+    _say_left_out(search, with_splits)
     assign_groups(search)
     train_alone_is_no_split(search)
     draw_validation(search)
@@ -108,15 +110,21 @@ def _find(search: FrameSearch) -> LabelMap | None:
     return find_label_map(search, mask_files(search))
 
 
-def _say_left_out(search: FrameSearch) -> None:
-    """Name the folders with pictures that lie beside ``images`` and ``masks``."""
+def _say_left_out(search: FrameSearch, with_splits: bool) -> None:
+    """Name the folders with pictures that lie beside ``images`` and ``masks``, or the splits."""
     for parent in (search.root, *(search.root / split for split in SPLITS)):
         for name in listing(parent, search.root) if parent.is_dir() else ():
             folder = parent / name
-            if name in ("images", "masks", "unlabelled", *SPLITS) or not folder.is_dir():
+            unsorted = with_splits and parent == search.root and name in ("images", "masks")
+            known = name in ("images", "masks", "unlabelled", *SPLITS) and not unsorted
+            if known or not folder.is_dir():
                 continue
             pictures = [n for n in listing(folder, search.root) if n.lower().endswith(SUFFIXES)]
-            if pictures:
+            if pictures and unsorted:
+                message = f"{len(pictures)} files in {name}/ are left out: they are in no split"
+                hint = "move them into train/, validation/ or test/"
+                search.add_finding("passed-over", "warning", message, hint, [folder])
+            elif pictures:
                 search.reading.append(
                     f"Left out: {len(pictures)} files in {shown(folder, search.root)}, which lies "
                     "beside images/ and masks/"

@@ -61,12 +61,14 @@ def splits_of(siblings: Collection[str]) -> dict[str, tuple[str, str]]:
     """Return the split and the rest of the name of the folders beside each other that mean one.
 
     As [`split_of`][] for each, but a version is no part of a name's rest where it alone tells the
-    folders of different splits apart.
+    folders of different splits apart, and folders of one split stay apart by their whole names.
 
     >>> splits_of(["Training_Data", "Test_v2_Data", "notes"])
     {'Training_Data': ('train', 'Data'), 'Test_v2_Data': ('test', 'Data')}
     >>> splits_of(["Test_Data", "Test_v2_Data"])["Test_v2_Data"]  # two folders of one split
     ('test', 'v2_Data')
+    >>> splits_of(["train1", "train2", "test"])
+    {'train1': ('train', 'train1'), 'train2': ('train', 'train2'), 'test': ('test', '')}
     """
     words = [name for name in siblings if name.lower() in _SPLITS]  # split_of needs no others
     found = {name: of for name in siblings if (of := split_of(name, words)) is not None}
@@ -76,7 +78,8 @@ def splits_of(siblings: Collection[str]) -> dict[str, tuple[str, str]]:
     for rest, names in alike.items():
         if 1 < len(names) == len({found[name][0] for name in names}):
             found |= {name: (found[name][0], rest) for name in names}
-    return found
+    counts = Counter(found.values())
+    return {name: (of[0], name) if counts[of] > 1 else of for name, of in found.items()}
 
 
 def _without_version(name: str) -> str:

@@ -28,11 +28,23 @@ from headstart.data.layouts.pairing import (
     pictures_by_stem,
 )
 from headstart.data.pictures.frame import Frame
+from headstart.data.pictures.reading import SUFFIXES
 
 
 def recognises(root: Path) -> bool:
-    """Return whether the folder ``segmentation`` exists."""
-    return (root / "segmentation").is_dir()
+    """Return whether ``segmentation`` has splits that hold folders, or nothing yet.
+
+    A folder of masks may have this name, too.
+    """
+    folder = root / "segmentation"
+    if not folder.is_dir():
+        return False
+    splits = [folder / split for split in SPLITS if (folder / split).is_dir()]
+    if any((split / name).is_dir() for split in splits for name in listing(split, root)):
+        return True
+    held = [name for each in splits or [folder] for name in listing(each, root)]
+    with_pictures = any(name.lower().endswith(SUFFIXES) for name in held)
+    return not with_pictures and (bool(splits) or not held)
 
 
 def _find(search: FrameSearch) -> LabelMap | None:

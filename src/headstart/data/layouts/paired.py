@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from headstart.data.files import shown
-from headstart.data.label_map import LabelMap, map_of_levels
+from headstart.data.label_map import LabelMap
 from headstart.data.layouts.arranged_files import Arrangement, Key, Part, find_places
 from headstart.data.layouts.arrangements import arrangements
 from headstart.data.layouts.contents import look_into
@@ -53,10 +53,13 @@ def recognise(root: Path) -> Callable[[], Dataset] | None:
 
 def _arranged(root: Path) -> tuple[Arrangement, Roles] | None:
     look = look_into(root)
+    doubtful = None
     for arrangement in arrangements(find_places(root)):
         if (roles := find_roles(arrangement, root, look)) is not None:
-            return arrangement, roles
-    return None
+            if arrangement.numbered != roles.pictures:
+                return arrangement, roles
+            doubtful = doubtful or (arrangement, roles)  # 7_1 and 7_2 may be two pictures
+    return doubtful
 
 
 def _find(search: FrameSearch, arrangement: Arrangement, roles: Roles) -> LabelMap | None:
@@ -64,7 +67,7 @@ def _find(search: FrameSearch, arrangement: Arrangement, roles: Roles) -> LabelM
     _describe(search, arrangement, roles)
     mask_files = [path for kind in roles.masks for path in arrangement.files(kind)]
     label_map = (
-        _class_per_kind(search, roles.masks)
+        _class_per_kind(search, roles)
         if len(roles.masks) > 1
         else find_label_map(search, mask_files)
     )
@@ -72,10 +75,11 @@ def _find(search: FrameSearch, arrangement: Arrangement, roles: Roles) -> LabelM
     unlabelled: list[tuple[str | None, Path]] = []
     unpaired: list[Path] = []
     for part, pictures in arrangement.kinds[roles.pictures].items():
-        masks: list[Mapping[str, tuple[Path, ...]]] = [
-            arrangement.kinds[kind].get(part, {}) for kind in roles.masks
-        ]
-        if not any(masks):
+        masks = {
+            roles.masks.index(kind) + 1: arrangement.kinds[kind].get(part, {})
+            for kind in roles.drawn
+        }
+        if not any(masks.values()):
             unlabelled += [(part[0], path) for paths in pictures.values() for path in paths]
             continue
         _pair(search, part, pictures, masks, label_map or _UNKNOWN, group_of, unpaired)
@@ -152,35 +156,40 @@ def _set_unlabelled(search: FrameSearch, unlabelled: list[tuple[str | None, Path
     search.say_left_out(len(unlabelled) - len(pictures))
 
 
-def _class_per_kind(search: FrameSearch, kinds: tuple[str, ...]) -> LabelMap:
-    names = [kind.strip("_-. 0123456789") or kind for kind in kinds]
+def _class_per_kind(search: FrameSearch, roles: Roles) -> LabelMap:
+    names = [kind.strip("_-. 0123456789") or kind for kind in roles.masks]
     if len(set(names)) < len(names):  # they differ in their numbers only
-        names = [kind.strip("_-. ") or kind for kind in kinds]
-    label_map = map_of_levels({"background": 0, **{name: k for k, name in enumerate(names, 1)}})
-    search.reading.append(
-        f"Classes: {_listed(names)}, each with masks of its own; where they overlap, the later "
-        "class counts"
-    )
-    return label_map
+        names = list(roles.masks)
+    overlap = "where they overlap, the later class counts"
+    if roles.drawn != roles.masks:
+        order = [names[roles.masks.index(kind)] for kind in roles.drawn]
+        overlap = f"where they overlap, the later of {_listed(order)} counts: the inner one"
+    search.reading.append(f"Classes: {_listed(names)}, each with masks of its own; {overlap}")
+    return LabelMap(("background", *names), tuple(range(len(names) + 1)))
 
 
 def _pair(
     search: FrameSearch,
     part: Part,
     pictures: Mapping[str, tuple[Path, ...]],
-    masks: list[Mapping[str, tuple[Path, ...]]],
+    masks: Mapping[int, Mapping[str, tuple[Path, ...]]],
     label_map: LabelMap,
     group_of: Mapping[Key, str | None],
     unpaired: list[Path],
 ) -> None:
+    """Add the frames of a part; ``masks`` are its masks by class, in the order of drawing."""
     split, folders = part
     group = group_of[folders]
     frames = []
-    for key, (picture, *_) in pictures.items():
-        layers = [(path, k) for k, by_key in enumerate(masks, 1) for path in by_key.get(key, ())]
+    for key, (picture, *others) in pictures.items():
+        layers = [(path, k) for k, by_key in masks.items() for path in by_key.get(key, ())]
         if not layers:
-            unpaired.append(picture)
+            unpaired += [picture, *others]
             continue
+        if others:
+            message = "several pictures have the same mask, by their names"
+            hint = "keep one of them; or give each a mask of its own name"
+            search.add_finding("same-stem", "error", message, hint, [picture, *others])
         frames.append(Frame(picture.stem, picture, _mask(layers, len(masks), label_map), group))
     name = split or NO_SPLIT
     search.splits[name] = (*search.splits.get(name, ()), *frames)

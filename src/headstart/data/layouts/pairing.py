@@ -145,10 +145,7 @@ def read_frames(
 
 def _classes_alike(label_map: LabelMap) -> list[Finding]:
     """Return a warning of classes whose names differ only in capitals, or spaces around them."""
-    spellings: dict[str, list[str]] = {}
-    for name in label_map.names:
-        spellings.setdefault(name.strip().casefold(), []).append(ascii(name))
-    alike = [" and ".join(names) for names in spellings.values() if len(names) > 1]
+    alike = alike_names(label_map.names)
     if not alike:
         return []
     message = f"classes whose names differ only in capitals or spaces: {', '.join(alike[:5])}"
@@ -157,6 +154,18 @@ def _classes_alike(label_map: LabelMap) -> list[Finding]:
         "annotation tool, and export again"
     )
     return [Finding("classes-alike", "warning", message, hint)]
+
+
+def alike_names(names: Iterable[str]) -> list[str]:
+    """Return the names that differ only in capitals, or spaces around them, those alike together.
+
+    >>> alike_names(["tool", "Tool ", "vessel"])
+    ["'tool' and 'Tool '"]
+    """
+    spellings: dict[str, list[str]] = {}
+    for name in names:
+        spellings.setdefault(name.strip().casefold(), []).append(ascii(name))
+    return [" and ".join(alike) for alike in spellings.values() if len(alike) > 1]
 
 
 def composed(stem: str) -> str:

@@ -13,8 +13,9 @@ from itertools import combinations
 from pathlib import Path
 
 from headstart.data.files import shown
+from headstart.data.label_map import backgrounds
 from headstart.data.layouts.arranged_files import Arrangement, Key
-from headstart.data.layouts.contents import Look, colours_in, content_of, overlap
+from headstart.data.layouts.contents import Look, colours_in, content_of, overlap, share_inside
 from headstart.data.layouts.name_patterns import ordinal_free, outermost_difference
 from headstart.data.layouts.pattern_of import Patterns, patterns_of
 from headstart.errors import DataError, Finding
@@ -22,6 +23,7 @@ from headstart.errors import DataError, Finding
 _PICTURE_NAMES = ("images", "image", "imgs", "img", "pictures", "original", "originals", "rgb")
 _MORE_COLOURS = 4  # times as many as masks have
 _SAME_OBJECTS = 0.4  # mean Jaccard index from which on two masks show the same objects
+_INSIDE = 0.9  # share of a mask's objects from which on they lie inside those of another
 
 
 @dataclass(frozen=True)
@@ -32,12 +34,15 @@ class Roles:
         pictures: the kind that holds the pictures.
         masks: the kinds that hold masks: one, or one for each class.
         left_out: other kinds that pair, each with the reason.
-        regions: those of them that are nearly the same for every picture.
+        drawn: the kinds that hold masks in the order in which they are drawn: one whose objects lie
+            inside those of another after that.
+        regions: those left out that are nearly the same for every picture.
     """
 
     pictures: str
     masks: tuple[str, ...]
     left_out: dict[str, str]
+    drawn: tuple[str, ...]
     regions: tuple[str, ...] = ()
 
 
@@ -78,7 +83,13 @@ def find_roles(arrangement: Arrangement, root: Path, look: Look) -> Roles | None
         raise _two_readings(arrangement, root, [(picture_kind, kind) for kind in labels], "masks")
     again = "the same objects as in the masks, so perhaps by a second observer"
     left_out |= dict.fromkeys(observers, again)
-    return Roles(picture_kind, masks, left_out, tuple(regions))
+    named = tuple(kind for kind in masks if backgrounds([kind.strip("_-. 0123456789")]))
+    if 0 < len(named) < len(masks):
+        left_out |= dict.fromkeys(named, "the background is where no class is")
+        masks = tuple(kind for kind in masks if kind not in named)
+    return Roles(
+        picture_kind, masks, left_out, _inner_last(arrangement, masks, look), tuple(regions)
+    )
 
 
 def _common(arrangement: Arrangement, one: str, other: str) -> int:
@@ -189,14 +200,33 @@ def _masks(
     return ((usual,), [kind for kind in labels if kind != usual]) if usual else ((), [])
 
 
+def _inner_last(arrangement: Arrangement, masks: tuple[str, ...], look: Look) -> tuple[str, ...]:
+    """Return kinds of masks, those whose objects lie inside those of other kinds after these."""
+
+    def around(kind: str) -> int:
+        others = (other for other in masks if other != kind)
+        return sum(_share(arrangement, kind, other, look) >= _INSIDE for other in others)
+
+    return tuple(sorted(masks, key=around)) if len(masks) > 1 else masks
+
+
+def _share(arrangement: Arrangement, one: str, other: str, look: Look) -> float:
+    return share_inside(*_files_of_both(arrangement, one, other), look)
+
+
 def _overlap(arrangement: Arrangement, one: str, other: str, look: Look) -> float:
+    return overlap(*_files_of_both(arrangement, one, other), look)
+
+
+def _files_of_both(arrangement: Arrangement, one: str, other: str) -> tuple[list[Path], list[Path]]:
+    """Return the files of two kinds, of the pictures that have both."""
     pairs = [
         (paths[0], arrangement.kinds[other][part][key][0])
         for part, keys in arrangement.kinds[one].items()
         for key, paths in keys.items()
         if key in arrangement.kinds[other].get(part, {})
     ]
-    return overlap([a for a, _ in pairs], [b for _, b in pairs], look)
+    return [a for a, _ in pairs], [b for _, b in pairs]
 
 
 def groups_of(arrangement: Arrangement, pictures: str) -> dict[Key, str | None]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from headstart.data.files import natural_key, shown
 from headstart.data.groups import Matches, match_groups, read_groups, split
 from headstart.data.layouts.dataset import SPLITS
-from headstart.data.layouts.pairing import FrameSearch, pair
+from headstart.data.layouts.pairing import FrameSearch, alike_names, pair
 from headstart.data.pictures.frame import Frame
 from headstart.errors import DataError
 
@@ -117,8 +117,12 @@ def assign_groups(search: FrameSearch) -> None:
     given = iter(matches.groups)
     for name, frames in search.splits.items():
         search.splits[name] = tuple(replace(frame, group=next(given)) for frame in frames)
-    count = len({group for group in matches.groups if group is not None})
-    search.reading.append(f"Groups: {count}, from groups.csv")
+    found = {group for group in matches.groups if group is not None}
+    search.reading.append(f"Groups: {len(found)}, from groups.csv")
+    if alike := alike_names(sorted(found)):
+        message = f"groups whose names differ only in capitals: {', '.join(alike[:5])}"
+        hint = "they are different groups; if they mean one, write it one way in groups.csv"
+        search.add_finding("groups-alike", "warning", message, hint, [path])
 
 
 def _stems(split_name: str, frame: Frame, root: Path) -> list[str]:
