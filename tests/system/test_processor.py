@@ -36,6 +36,34 @@ def test_limits_of_containers_are_seen(tmp_path: Path) -> None:
     assert cores(tmp_path).limit == 2.0
 
 
+@pytest.mark.parametrize("version", [1, 2])
+def test_limits_of_jobs_are_seen(tmp_path: Path, version: int) -> None:
+    """A scheduler's job is in a group below the root; of its limits the smallest counts."""
+    (tmp_path / "self").mkdir()
+    (tmp_path / "meminfo").write_text("MemTotal:  1000 kB\nMemAvailable:   900 kB\n")
+    lines = "0::/slurm/job_7/step_0\n" if version == 2 else "9:cpu,cpuacct:/slurm/job_7\n"
+    lines += "" if version == 2 else "4:memory:/slurm/job_7/step_0\n"
+    (tmp_path / "self" / "cgroup").write_text(lines)
+    cpu = tmp_path / ("cpu/slurm" if version == 1 else "slurm") / "job_7"
+    of_memory = tmp_path / ("memory/slurm" if version == 1 else "slurm") / "job_7"
+    (of_memory / "step_0").mkdir(parents=True)
+    cpu.mkdir(parents=True, exist_ok=True)
+    if version == 1:
+        (cpu / "cpu.cfs_quota_us").write_text("300000")
+        (cpu / "cpu.cfs_period_us").write_text("100000")
+    else:
+        (cpu / "cpu.max").write_text("300000 100000\n")
+    limit = "memory.max" if version == 2 else "memory.limit_in_bytes"
+    used = "memory.current" if version == 2 else "memory.usage_in_bytes"
+    for folder, size in ((of_memory, 500_000), (of_memory / "step_0", 700_000)):
+        (folder / limit).write_text(f"{size}\n")
+        (folder / used).write_text("100000\n")
+        (folder / "memory.stat").write_text("")
+    assert cores(tmp_path, tmp_path).limit == 3.0
+    assert memory(tmp_path, tmp_path).limit == 500_000
+    assert available_memory(tmp_path, tmp_path) == 400_000
+
+
 @pytest.mark.parametrize(
     ("quota", "threads"),
     [("max 100000", 8), ("250000 100000", 2), ("50000 100000", 1), ("1600000 100000", 8)],

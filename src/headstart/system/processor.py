@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import platform
-from collections.abc import MutableMapping
+from collections.abc import Iterator, MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,7 +28,7 @@ class Cores:
     Attributes:
         machine: all cores of the machine.
         affinity: the cores that this process may be scheduled on.
-        limit: the container's CPU quota in cores, e.g. 1.5; None without a quota.
+        limit: the CPU quota of the container or job in cores, e.g. 1.5; None without a quota.
     """
 
     machine: int
@@ -36,27 +36,43 @@ class Cores:
     limit: float | None
 
 
-def cores(cgroup: Path = _CGROUP) -> Cores:
-    """Count the cores; ``cgroup`` is the folder that holds the container's quota."""
+def _control_groups(controller: str, cgroup: Path, proc: Path) -> Iterator[Path]:
+    """Yield the folders of this process's control groups, its own first, then those around it.
+
+    A job of a scheduler is not in the root: the limits are those of all groups on the way to it.
+    """
+    places = {"": "/", controller: "/"}  # of cgroups of version 2, and of version 1
+    with contextlib.suppress(OSError, ValueError):
+        for line in (proc / "self" / "cgroup").read_text().splitlines():
+            _, names, place = line.split(":", 2)
+            places |= dict.fromkeys(names.split(","), place)
+    for root, place in ((cgroup, places[""]), (cgroup / controller, places[controller])):
+        own = root if ".." in Path(place).parts else root / place.strip("/")
+        yield from (folder for folder in (own, *own.parents) if folder.is_relative_to(root))
+
+
+def cores(cgroup: Path = _CGROUP, proc: Path = _PROC) -> Cores:
+    """Count the cores; ``cgroup`` is the folder that holds the quotas."""
     machine = os.cpu_count() or 1
     affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else machine
-    limit = None
-    with contextlib.suppress(OSError, ValueError):
-        quota, period = (cgroup / "cpu.max").read_text().split()
-        limit = None if quota == "max" else int(quota) / int(period)
-    with contextlib.suppress(OSError, ValueError):  # cgroups of version 1
-        quota = (cgroup / "cpu" / "cpu.cfs_quota_us").read_text()
-        period = (cgroup / "cpu" / "cpu.cfs_period_us").read_text()
-        limit = int(quota) / int(period) if int(quota) > 0 else limit
-    return Cores(machine, affinity, limit)
+    limits = []
+    for folder in _control_groups("cpu", cgroup, proc):
+        with contextlib.suppress(OSError, ValueError):
+            quota, period = (folder / "cpu.max").read_text().split()
+            limits += [] if quota == "max" else [int(quota) / int(period)]
+        with contextlib.suppress(OSError, ValueError):  # cgroups of version 1
+            quota = (folder / "cpu.cfs_quota_us").read_text()
+            period = (folder / "cpu.cfs_period_us").read_text()
+            limits += [int(quota) / int(period)] if int(quota) > 0 else []
+    return Cores(machine, affinity, min(limits, default=None))
 
 
-def available_threads(cgroup: Path = _CGROUP) -> int:
+def available_threads(cgroup: Path = _CGROUP, proc: Path = _PROC) -> int:
     """Return how many threads can compute at once: ``max(1, min(affinity, floor(quota)))``.
 
     More threads than a container's quota would use it up early and then wait for the next period.
     """
-    counted = cores(cgroup)
+    counted = cores(cgroup, proc)
     quota = counted.affinity if counted.limit is None else int(counted.limit)
     return max(1, min(counted.affinity, quota))
 
@@ -103,7 +119,7 @@ class Memory:
     Attributes:
         total: the machine's memory.
         available: the memory that could be used now.
-        limit: the container's limit; None without one.
+        limit: that of the container or job; None without one.
     """
 
     total: int | None
@@ -112,24 +128,30 @@ class Memory:
 
 
 def memory(proc: Path = _PROC, cgroup: Path = _CGROUP) -> Memory:
-    """Read the machine's memory and the container's limit."""
+    """Read the machine's memory and the limit of the container or job."""
     sizes: dict[str, int] = {}
     with contextlib.suppress(OSError, ValueError, IndexError):
         for line in (proc / "meminfo").read_text().splitlines():
             name, rest = line.split(":", 1)
             sizes[name] = int(rest.split()[0]) * 1024
-    total, limit = sizes.get("MemTotal"), None
-    for path in (cgroup / "memory.max", cgroup / "memory" / "memory.limit_in_bytes"):
-        with contextlib.suppress(OSError, ValueError):
-            limit = int(path.read_text())
-            break
+    total = sizes.get("MemTotal")
+    limits = [limit for _, limit in _memory_limits(proc, cgroup)]
+    limit = min(limits, default=None)
     if limit is not None and total is not None and limit >= total:
         limit = None  # version 1 writes a huge number where there is no limit
     return Memory(total, sizes.get("MemAvailable"), limit)
 
 
+def _memory_limits(proc: Path, cgroup: Path) -> Iterator[tuple[Path, int]]:
+    """Yield the control groups that limit the memory of this process, with the limit in bytes."""
+    for folder in _control_groups("memory", cgroup, proc):
+        for name in ("memory.max", "memory.limit_in_bytes"):
+            with contextlib.suppress(OSError, ValueError):
+                yield folder, int((folder / name).read_text())
+
+
 def available_memory(proc: Path = _PROC, cgroup: Path = _CGROUP) -> int | None:
-    """Return the bytes that processes could take now, within the container's limit.
+    """Return the bytes that processes could take now, within the limit of the container or job.
 
     What files occupy in memory counts as available, as it is given up for other uses. None where
     it is unknown.
@@ -137,11 +159,11 @@ def available_memory(proc: Path = _PROC, cgroup: Path = _CGROUP) -> int | None:
     known, left = memory(proc, cgroup), []
     if known.available is not None:
         left.append(known.available)
-    for folder, name in ((cgroup, "memory.current"), (cgroup / "memory", "memory.usage_in_bytes")):
-        with contextlib.suppress(OSError, ValueError):
-            if known.limit is not None:
+    for folder, limit in _memory_limits(proc, cgroup):
+        for name in ("memory.current", "memory.usage_in_bytes"):
+            with contextlib.suppress(OSError, ValueError):
                 used = int((folder / name).read_text())
-                left.append(known.limit - used + _kept_of_files(folder / "memory.stat"))
+                left.append(limit - used + _kept_of_files(folder / "memory.stat"))
     return max(0, min(left)) if left else None
 
 

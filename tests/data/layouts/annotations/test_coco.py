@@ -20,6 +20,7 @@ from headstart.data.layouts.recognise import open_dataset
 from headstart.data.pictures.frame import Polygon, RunLengths
 from headstart.data.pictures.masks import read_labelled
 from headstart.data.pictures.shapes import draw, polygon_mask
+from headstart.errors import DataError
 from tests.data.layouts.annotations.annotated import (
     HEIGHT,
     NAMES,
@@ -269,6 +270,43 @@ def test_several_tasks_whose_pictures_share_names(tmp_path: Path) -> None:
         assert frame.image == tmp_path / task / f"images/{k}.png" and frame.group == task
         labels = read_labelled(frame, dataset.label_map, tmp_path)[1]
         assert np.array_equal(labels, mask_of(members[int(k)]))
+
+
+@pytest.mark.parametrize("number", [str, float, lambda side: None])
+def test_the_size_of_run_lengths_is_checked(tmp_path: Path, number: Any) -> None:
+    """Also where the picture's entry writes its sides in another way, or not at all."""
+    members = scenes()["train"]
+    text = content(members, outline=runs)
+    for entry, scene in zip(text["images"], members, strict=True):
+        entry |= {"height": number(HEIGHT), "width": number(WIDTH)}
+        save(tmp_path / f"{scene.stem}.png", scene.pixels)
+    write_json(tmp_path / "a.json", text)
+    open_dataset(tmp_path)
+    for scene in members:
+        save(tmp_path / f"{scene.stem}.png", np.zeros((2 * HEIGHT, 2 * WIDTH, 3), np.uint8))
+    (frame, *_) = open_dataset(tmp_path).splits["train"]
+    with pytest.raises(DataError, match="size-differs"):
+        read_labelled(frame, open_dataset(tmp_path).label_map, tmp_path)
+
+
+def test_a_picture_of_another_patient_is_no_substitute(tmp_path: Path) -> None:
+    members = scenes()["train"]
+    for patient in ("p1", "p2"):
+        for scene in members:
+            save(tmp_path / patient / f"{scene.stem}.png", scene.pixels)
+    write_json(tmp_path / "a.json", content(members[1:], "p1/"))
+    open_dataset(tmp_path)
+    (tmp_path / f"p1/{members[2].stem}.png").unlink()
+    error = faults(tmp_path)["annotated-picture-missing"]
+    assert f"only p2/{members[2].stem}.png has this name" in error.message
+
+
+def test_accents_may_be_written_in_two_ways(tmp_path: Path) -> None:
+    members = scenes()["train"]
+    for scene in members:
+        save(tmp_path / f"hu\u0308fte {scene.stem}.png", scene.pixels)
+    write_json(tmp_path / "a.json", content(members, "h\u00fcfte "))
+    assert sum(map(len, open_dataset(tmp_path).splits.values())) == len(members)
 
 
 def test_pictures_of_one_name_of_which_none_lies_beside_the_file(tmp_path: Path) -> None:

@@ -216,7 +216,47 @@ def test_several_tasks_whose_pictures_share_names(tmp_path: Path, overview: str)
         labels = read_labelled(frame, dataset.label_map, tmp_path)[1]
         assert labels.sum() == (int(k) + 5) * 9
     assert [frame.name for frame in dataset.unlabelled["train"]] == ["extra"]
-    assert "Groups: 3, the folders of the tasks" in dataset.reading
+    assert "Groups: 3, from folders: arm, leg, toe" in dataset.reading
+
+
+def test_folders_of_splits_are_splits(tmp_path: Path) -> None:
+    """Of tasks unpacked side by side, and in the names of one file's pictures."""
+    for how in ("tasks", "names"):
+        root, listed = tmp_path / how, ""
+        for split, count in (("train", 5), ("val", 3), ("test", 8)):
+            folder = root / split if how == "tasks" else root / "images" / split
+            images = ""
+            for k in range(count):
+                place = folder / "images" if how == "tasks" else folder
+                save_picture(place / f"{k}.png", f"{split}{k}")
+                name = f"{k}.png" if how == "tasks" else f"{split}/{k}.png"
+                images += image(name, polygon(f"0,0;{k + 5},0;{k + 5},9;0,9"))
+            if how == "tasks":
+                (folder / "annotations.xml").write_text(xml(images))
+            listed += images
+        if how == "names":
+            (root / "annotations.xml").write_text(xml(listed))
+        dataset = open_dataset(root)
+        counts = {name: len(frames) for name, frames in dataset.splits.items()}
+        assert counts == {"train": 5, "validation": 3, "test": 8}
+        assert {frame.group for frames in dataset.splits.values() for frame in frames} == {None}
+
+
+def test_patients_and_tasks_of_one_file_are_groups(tmp_path: Path) -> None:
+    folders, tasks = "", ""
+    for k in range(12):
+        save_picture(tmp_path / f"patients/images/p{k % 4}/{k}.png", f"{k}")
+        save_picture(tmp_path / f"tasks/images/{k}.png", f"{k}")
+        folders += image(f"p{k % 4}/{k}.png", polygon("0,0;9,0;9,9"))
+        tasks += image(f"{k}.png", polygon("0,0;9,0;9,9")).replace(
+            "<image", f'<image task_id="{k % 4}"'
+        )
+    (tmp_path / "patients/annotations.xml").write_text(xml(folders))
+    (tmp_path / "tasks/annotations.xml").write_text(xml(tasks))
+    for name, group in (("patients", "p{}"), ("tasks", "task {}")):
+        for frames in open_dataset(tmp_path / name).splits.values():
+            for frame in frames:
+                assert frame.group == group.format(int(frame.image.stem) % 4)
 
 
 def test_frames_of_a_video_have_no_ending_in_the_file(tmp_path: Path) -> None:

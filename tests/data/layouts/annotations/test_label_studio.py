@@ -31,7 +31,6 @@ from tests.data.layouts.annotations.annotated import (
     recognised_by,
     save,
     scenes,
-    without_empty,
     write_json,
 )
 
@@ -145,8 +144,9 @@ def test_an_arrangement_equals_the_plain_copy(tmp_path: Path, write: Any) -> Non
     write(tmp_path / "studio", made)
     assert recognised_by(tmp_path / "studio")[0] == "label-studio"
     read = open_dataset(tmp_path / "studio")
-    assert_same(read, plain_copy(tmp_path / "plain", without_empty(made)))
-    assert any("7 pictures with 28 annotations" in sentence for sentence in read.reading)
+    assert_same(read, plain_copy(tmp_path / "plain", made))
+    assert any("10 pictures with 28 annotations" in sentence for sentence in read.reading)
+    assert len(notes(read)["picture-without-annotations"].files) == 3
     assert any("PNG" in sentence for sentence in read.reading) == (write is png_export)
 
 
@@ -174,9 +174,15 @@ def test_a_picture_is_found_by_the_end_of_its_url(tmp_path: Path, url: str) -> N
 
 
 def test_pictures_without_annotations_are_unlabelled(tmp_path: Path) -> None:
+    """Those without a task, and those whose annotations were all cancelled."""
     made = scenes()
     export(tmp_path, made)
     save(tmp_path / "images" / "train" / "new.png", np.zeros((4, 4, 3), np.uint8))
+    path = tmp_path / "project-1-at-2024-05-01.json"
+    tasks = json.loads(path.read_text())
+    for entry in tasks:
+        entry["annotations"] = [a for a in entry["annotations"] if a["id"] == 1 or a["result"]]
+    write_json(path, tasks)
     dataset = open_dataset(tmp_path)
     unlabelled = {split: [f.name for f in frames] for split, frames in dataset.unlabelled.items()}
     assert unlabelled == {"train": ["new", "train1"], "validation": ["validation1"]}
@@ -185,7 +191,7 @@ def test_pictures_without_annotations_are_unlabelled(tmp_path: Path) -> None:
 def test_without_splits_the_tool_makes_them(tmp_path: Path) -> None:
     export(tmp_path, scenes(), name="images/{1}")
     dataset = open_dataset(tmp_path)
-    assert sum(map(len, dataset.splits.values())) == 7 and "split-by-tool" in notes(dataset)
+    assert sum(map(len, dataset.splits.values())) == 10 and "split-by-tool" in notes(dataset)
 
 
 def drawn(tmp_path: Path, *regions: dict[str, Any]) -> np.ndarray:
@@ -265,6 +271,10 @@ def rle(data: object) -> dict[str, Any]:
         (rle(pack([0] * 4)), "expected 64 x 32"),
         (rle(pack([0] * HEIGHT * WIDTH * 4)[:-3]), "too early"),
         (rle([0, 0, 0, 2, 57, 27, 252, 203, 252]), "more than the 2 values"),
+        (region("bitmask", "needle", {"imageDataURL": "data:,"}), "not read: bitmasklabels"),
+        (region("vector", "needle", {"vertices": [{"x": 1, "y": 1}]}), "not read: vectorlabels"),
+        (region("polygon", "needle", GOOD, to_name="right"), "several pictures"),
+        (region("polygon", "needle", GOOD, item_index=1), "several pictures"),
     ],
 )  # fmt: skip
 def test_faulty_regions_are_named(tmp_path: Path, broken: dict, word: str) -> None:

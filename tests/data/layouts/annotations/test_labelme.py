@@ -301,6 +301,16 @@ def test_a_missing_picture_is_named_and_nothing_outside_is_read(
     assert faults(root)["annotated-picture-missing"].files == ("train/train0.json",)
 
 
+def test_a_picture_of_another_patient_is_no_substitute(tmp_path: Path) -> None:
+    for patient in ("p1", "p2"):
+        beside(tmp_path, {patient: scenes()["train"]})
+    for path in tmp_path.glob("p2/*.json"):
+        path.unlink()
+    open_dataset(tmp_path)
+    (tmp_path / "p1/train0.png").unlink()
+    assert "train0.png" in faults(tmp_path)["annotated-picture-missing"].message
+
+
 def test_a_picture_with_two_files_is_an_error(tmp_path: Path) -> None:
     beside(tmp_path, scenes())
     write_json(tmp_path / "train" / "copy.json", content(scenes()["train"][0], "train0.png"))

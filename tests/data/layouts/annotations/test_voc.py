@@ -166,16 +166,25 @@ def test_pictures_in_subfolders(tmp_path: Path) -> None:
     drawn = scenes(none=6)
     root = voc(tmp_path, drawn)
     for folder in ("JPEGImages", "SegmentationClass"):
-        for patient in ("p1", "p2"):
+        for patient in ("p1", "p2", "p3"):
             shutil.copytree(root / folder, root / "copy" / folder / patient)
         shutil.rmtree(root / folder)
         shutil.move(root / "copy" / folder, root / folder)
-    listed = "".join(f"{p}/{name}\n" for p in ("p1", "p2") for name in drawn[""])
+    listed = "".join(f"{p}/{name}\n" for p in ("p1", "p2", "p3") for name in drawn[""])
     (root / "ImageSets/Segmentation/default.txt").write_text(listed)
     dataset = open_dataset(root)
-    names = {frame.name: frame.image for frames in dataset.splits.values() for frame in frames}
-    assert len(names) == 12
-    assert names["p2-f3"] == root / "JPEGImages/p2/f3.png"
+    read = {frame.name: frame for frames in dataset.splits.values() for frame in frames}
+    assert len(read) == 18
+    assert read["p2-f3"].image == root / "JPEGImages/p2/f3.png"
+    assert {frame.group for frame in read.values()} == {"p1", "p2", "p3"}
+    assert all(len({f.group for f in frames}) == 1 for frames in dataset.splits.values())
+
+
+def test_a_list_that_names_missing_pictures_says_so(tmp_path: Path) -> None:
+    root = voc(tmp_path, scenes(none=6))
+    with (root / "ImageSets/Segmentation/default.txt").open("a") as file:
+        file.write("missing\n")
+    assert "a list names" in faults(root)["annotated-picture-missing"].message
 
 
 def test_secret_test_masks_are_a_warning(tmp_path: Path) -> None:

@@ -81,7 +81,9 @@ def set_frames(
         unlabelled: split and path of pictures without labels. Those of the test split are left out,
             because nothing may be learned from them.
     """
-    groups = _groups([path for pictures in annotated.values() for path in pictures], search.root)
+    groups = folder_groups(
+        [path for pictures in annotated.values() for path in pictures], search.root
+    )
     if known := sorted({group for group in groups.values() if group}):
         listed = ", ".join(known[:5]) + (f" and {len(known) - 5} more" if len(known) > 5 else "")
         search.reading.append(f"Groups: {len(known)}, from the folders {listed}")
@@ -117,7 +119,7 @@ def set_frames(
     complete_splits(search, split_source)
 
 
-def _groups(paths: list[Path], root: Path) -> dict[Path, str | None]:
+def folder_groups(paths: list[Path], root: Path) -> dict[Path, str | None]:
     """Return the outermost folder that differs, such as a patient's, apart from split folders.
 
     None where there is no such folder, or where each has one picture.

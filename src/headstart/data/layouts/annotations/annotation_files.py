@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from headstart.data.files import is_junk, read_file, shown
+from headstart.data.layouts.pairing import composed
 from headstart.data.pictures.reading import SUFFIXES
 from headstart.errors import DataError, Finding
 
@@ -63,14 +64,18 @@ class PicturesByName:
 
     Annotation tools write a path relative to the export, a path of another machine, or the file's
     name alone. So the longest end of the named path that leads to one picture of the folder is
-    taken. A path never leads out of the folder.
+    taken, unless it leaves out a folder that there is: ``p1/7.png`` is not the ``7.png`` of another
+    patient. A path never leads out of the folder.
     """
 
     def __init__(self, folder: Path) -> None:
         """List the pictures in a folder."""
         self.folder = folder
         self.pictures = sorted(_pictures(folder))
-        self._by_path = {path.relative_to(folder).as_posix(): path for path in self.pictures}
+        self._by_path = {
+            composed(path.relative_to(folder).as_posix()): path for path in self.pictures
+        }
+        self._folders = {name for path in self._by_path for name in path.split("/")[:-1]}
         self._by_end: dict[str, Path | None] = {}  # None where several pictures end so
         self._by_file: dict[str, list[Path]] = {}  # filled when it is needed
         for name, path in self._by_path.items():
@@ -82,14 +87,14 @@ class PicturesByName:
         """Return the pictures whose files are called as the one that a name or path means."""
         if not self._by_file:
             for path in self.pictures:
-                self._by_file.setdefault(path.name, []).append(path)
-        return self._by_file.get(PurePosixPath(name.replace("\\", "/")).name, [])
+                self._by_file.setdefault(composed(path.name), []).append(path)
+        return self._by_file.get(PurePosixPath(composed(name).replace("\\", "/")).name, [])
 
     def why_not(self, name: str) -> str:
         """Return why [`find`][] finds no picture: there is none, or several fit."""
         like = self.like(name)
-        if len(like) == 1:  # a reader refuses it
-            return f"{shown(like[0], self.folder)} lies in the folder of another split"
+        if len(like) == 1:  # in the folder of another split, or patient
+            return f"only {shown(like[0], self.folder)} has this name, in another folder"
         if like:
             first, second = (shown(path, self.folder) for path in like[:2])
             such_as = ", such as" if like[2:] else ":"
@@ -98,11 +103,16 @@ class PicturesByName:
 
     def find(self, name: str) -> Path | None:
         """Return the picture that a name or path means; None if there is none, or several fit."""
-        parts = PurePosixPath(name.replace("\\", "/")).parts
+        parts = PurePosixPath(composed(name).replace("\\", "/")).parts
         for start in range(len(parts)):
             end = "/".join(parts[start:])
             if path := self._by_path.get(end) or self._by_end.get(end):
-                return path
+                left_out = self._folders.intersection(parts[:start])
+                return (
+                    path
+                    if left_out <= {*composed(path.relative_to(self.folder).as_posix()).split("/")}
+                    else None
+                )
         return None
 
 

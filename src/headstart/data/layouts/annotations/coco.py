@@ -53,7 +53,7 @@ from headstart.data.layouts.annotations.json_heads import head, json_files, look
 from headstart.data.layouts.name_patterns import usual_split
 from headstart.data.layouts.pairing import FrameSearch, export_layout
 from headstart.data.layouts.splitting import NO_SPLIT
-from headstart.data.pictures.frame import Shape, Shapes
+from headstart.data.pictures.frame import RunLengths, Shape, Shapes
 
 _OTHER_TASKS = ("captions", "image_info", "panoptic")
 _EXPORT = "export again from the annotation tool, as COCO with segmentation"
@@ -124,8 +124,13 @@ def _find(search: FrameSearch) -> LabelMap:
             if other := next((of for of, known in annotated.items() if path in known), None):
                 report_two_splits(reader, path, (other, split))
                 continue
-            size = picture_size(image.get("height"), image.get("width"))
+            size = picture_size(_whole(image.get("height")), _whole(image.get("width")))
             shapes = _shapes(reader, file, file.annotations.get(key, ()), grey_of, size, name)
+            sizes = {(s.height, s.width) for s in shapes if isinstance(s, RunLengths)}
+            if len(sizes) > 1:
+                place = ShapePlace(file.path, f"image {name[:200]}", None)
+                reader.refuse(place, "its run lengths are for several sizes of the picture")
+            size = size or next(iter(sizes), None)
             annotated[split][path] = (Shapes(file.path, tuple(shapes), size),)
     report_unfound(reader, find_pictures.all, unfound)
     background_only(reader, annotated, "COCO")
@@ -223,6 +228,19 @@ def _image_key(key: Any, images: dict[int | str, dict[str, Any]]) -> Any:
     if isinstance(key, str) and key not in images and key.isdecimal() and len(key) < 19:
         return int(key)
     return key
+
+
+def _whole(value: object) -> object:
+    """Return a number of pixels as some tools write it: 640.0, or "640".
+
+    >>> _whole("640"), _whole(640.0), _whole(None)
+    (640, 640, None)
+    """
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, str) and value.isdecimal() and len(value) < 9:
+        return int(value)
+    return value
 
 
 def _supercategories(files: list[_File]) -> set[str]:

@@ -8,10 +8,11 @@
 
 Polygons, boxes, ellipses and masks are drawn at the picture's size; areas with a higher ``z_order``
 cover those with a lower one, later areas earlier ones. Shapes without area are left out. Subsets
-called train, validation and test are the splits; without such, the tool splits the pictures. With
-several files in one folder, a file's name is the subset of its pictures. A picture in the file
-without shapes shows only background; a picture that no file mentions is unlabelled. Areas of a
-label called ``ignore`` are ignored.
+and folders called train, validation and test are the splits; without such, the tool splits the
+pictures. Other folders are groups; where there are none, the tasks of a project are. With several
+files in one folder, a file's name is the subset of its pictures. A picture in the file without
+shapes shows only background; a picture that no file mentions is unlabelled. Areas of a label called
+``ignore`` are ignored.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from pathlib import Path
 
 from headstart.data.files import natural_key, open_regular, shown
 from headstart.data.label_map import LabelMap, label_map_of
-from headstart.data.layouts.annotations.annotated_frames import split_of
+from headstart.data.layouts.annotations.annotated_frames import folder_groups, split_of
 from headstart.data.layouts.annotations.annotation_files import PicturesByName, no_pictures
 from headstart.data.layouts.annotations.cvat_xml import Annotations, CvatPicture, read_annotations
 from headstart.data.layouts.annotations.json_heads import every_file, first_files, subfolders
@@ -110,8 +111,6 @@ def _find(search: FrameSearch) -> LabelMap | None:
         f"{areas} polygons, boxes, ellipses and masks are drawn."
     )
     search.reading.append(classes_sentence(label_map, source))
-    if len(tasks) > 1:
-        search.reading.append(f"Groups: {len(tasks)}, the folders of the tasks.")
     folder = _picture_folder(root) if root in tasks else root  # contains all pictures
     _fill_splits(search, annotations, paths, levels, folder)
     every_picture = {path for pictures in tasks.values() for path in pictures.pictures}
@@ -251,19 +250,23 @@ def _fill_splits(
     levels: dict[str, int | None],
     folder: Path,
 ) -> None:
-    """Put the frames into the splits that their subsets name."""
-    several_tasks = len({picture.file.parent for picture in annotations.pictures}) > 1
-    splits = {p.subset: usual_split(p.subset) for p in annotations.pictures}
+    """Put the frames into the splits that their subsets, or else their folders, name."""
+    subsets = {p.subset: usual_split(p.subset) for p in annotations.pictures}
+    by_subset = any(subsets.values())
+    splits = {
+        k: (subsets[annotations.pictures[k].subset] if by_subset else None)
+        or split_of(search, path)
+        for k, path in paths.items()
+    }
     named = any(splits.values())
     by_split: dict[str, dict[Path, CvatPicture]] = defaultdict(dict)
     outside = []
     for k, path in paths.items():
-        picture = annotations.pictures[k]
-        split = splits[picture.subset] if named else NO_SPLIT
-        if split is None:
+        if named and not splits[k]:
             outside.append(path)
         else:
-            by_split[split][path] = picture
+            by_split[splits[k]][path] = annotations.pictures[k]
+    groups = _groups(search, annotations, paths)
     if outside:
         message = "annotated pictures of subsets that are no splits are left out"
         hint = "in CVAT, call the subsets Train, Validation and Test"
@@ -272,15 +275,28 @@ def _fill_splits(
         if split in by_split:
             names = frame_names(search, list(by_split[split]), folder)
             frames = [
-                Frame(name, path, (_shapes(picture, levels),), group)
+                Frame(name, path, (_shapes(by_split[split][path], levels),), groups[path])
                 for path, name in names.items()
-                for picture in [by_split[split][path]]
-                for group in [picture.file.parent.name if several_tasks else None]
             ]
             search.splits[split] = tuple(sorted(frames, key=lambda f: natural_key(f.name)))
     if named:
         counts = ", ".join(f"{len(frames)} {split}" for split, frames in search.splits.items())
-        search.reading.append(f"The splits are CVAT's subsets: {counts}.")
+        source = "CVAT's subsets" if by_subset else "those of the folders' names"
+        search.reading.append(f"The splits are {source}: {counts}.")
+
+
+def _groups(
+    search: FrameSearch, annotations: Annotations, paths: dict[int, Path]
+) -> dict[Path, str | None]:
+    """Return the groups of pictures, and name them: folders, or the tasks of one file."""
+    groups, source = folder_groups(list(paths.values()), search.root), "folders"
+    tasks = {path: annotations.pictures[k].task for k, path in paths.items()}
+    if not any(groups.values()) and len(set(tasks.values())) > 1:
+        groups = {path: f"task {task}" if task else None for path, task in tasks.items()}
+        source = "CVAT's tasks"
+    if known := sorted({group for group in groups.values() if group}):
+        search.reading.append(f"Groups: {len(known)}, from {source}: {', '.join(known[:5])}.")
+    return groups
 
 
 def _shapes(picture: CvatPicture, levels: dict[str, int | None]) -> Shapes:

@@ -8,7 +8,8 @@
 A task's picture is the file whose name ends its ``data.image``; the eight characters that Label
 Studio puts before the name of an upload may be missing. Of several annotations of a task the first
 that is not cancelled is read. The classes are the labels in alphabetical order. Later regions cover
-earlier ones. A task without annotations is unlabelled.
+earlier ones. A task without annotations is unlabelled; one that was submitted without regions shows
+only background.
 """
 
 from __future__ import annotations
@@ -68,7 +69,7 @@ def evidence(root: Path) -> Path | None:
 
 @dataclass(frozen=True)
 class _Task:
-    """A task with an annotation.
+    """A task.
 
     Attributes:
         path: the file that holds it.
@@ -76,6 +77,7 @@ class _Task:
         picture: its picture.
         regions: the regions of the annotation that is read, in order.
         pngs: label and file of its brush strokes as PNG.
+        submitted: whether it has an annotation, which may have no regions.
     """
 
     path: Path
@@ -83,6 +85,7 @@ class _Task:
     picture: Path
     regions: list[Region]
     pngs: list[tuple[str, Path]]
+    submitted: bool
 
 
 def _find(search: FrameSearch) -> LabelMap:
@@ -96,7 +99,7 @@ def _find(search: FrameSearch) -> LabelMap:
     unlabelled: set[Path] = set()
     for path in paths:
         for task in _read_tasks(path, by_name, reader):
-            if task.regions or task.pngs:
+            if task.submitted or task.pngs:
                 tasks.append(task)
             else:
                 unlabelled.add(task.picture)
@@ -142,7 +145,7 @@ def _is_brush(path: Path) -> bool:
 
 
 def _read_tasks(path: Path, by_name: PicturesByName, reader: ShapeReader) -> Iterator[_Task]:
-    """Return the tasks of a file; those without an annotation have neither regions nor PNGs."""
+    """Return the tasks of a file whose pictures are there."""
     root = reader.search.root
     content = read_json(path, root)
     if not isinstance(content, list) or not all(isinstance(task, dict) for task in content):
@@ -159,18 +162,37 @@ def _read_tasks(path: Path, by_name: PicturesByName, reader: ShapeReader) -> Ite
         if not isinstance(results, list) or not all(isinstance(r, dict) for r in results):
             reader.refuse(place, "the result of its annotation is not a list of objects")
             continue
+        for kind in _kinds_not_read(results):
+            message = f"{place.what} has regions of a kind that is not read: {kind}"
+            hint = "draw them as polygons, with the brush, or as boxes or ellipses"
+            reader.add_finding("bad-annotations", "error", message, hint, [path])
         pngs = _pngs(brushes[number], results, str((annotation or {}).get("id")))
         names = _picture_names(task.get("data"))
         if names and all(map(_is_brush, by_name.pictures)):
             raise no_pictures(names[-1], path, root)
+        if _of_several_pictures(results):
+            reader.refuse(place, "its regions belong to several pictures, which the file mixes")
+            continue
         fitting = map(by_name.find, names)
         annotated = next((picture for picture in fitting if picture is not None), None)
         if annotated is not None:
-            yield _Task(path, number, annotated, results, pngs)
+            yield _Task(path, number, annotated, results, pngs, annotation is not None)
         elif annotation is not None or pngs:
             message = f"{place.what} annotates {names[0][:200] if names else 'no picture'}"
             hint = "add its picture; it is found by the end of data.image"
             reader.add_finding("annotated-picture-missing", "error", message, hint, [path])
+
+
+def _of_several_pictures(results: list[Region]) -> bool:
+    """Whether regions were drawn on several pictures of a task; the export hides on which."""
+    shown = [region for region in results if _has_shape(region)]
+    return len({(str(r.get("to_name")), str(r.get("item_index") or 0)) for r in shown}) > 1
+
+
+def _kinds_not_read(results: list[Region]) -> list[str]:
+    """Return the kinds of regions that have a label and no known shape, such as bitmasks."""
+    unknown = (r for r in results if _labels(r) and not _has_shape(r) and "text" not in r["value"])
+    return sorted({str(region.get("type"))[:40] for region in unknown})
 
 
 def _annotation(task: dict[str, Any]) -> dict[str, Any] | None:

@@ -18,10 +18,12 @@ nowhere. Masks stored as grey levels are read as the numbers of the classes, and
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 from headstart.data.files import natural_key, open_regular, read_file
 from headstart.data.label_map import LabelMap, label_map_of
+from headstart.data.layouts.annotations.annotated_frames import folder_groups
 from headstart.data.layouts.annotations.annotation_files import PicturesByName, bad_annotations
 from headstart.data.layouts.dataset import SPLITS
 from headstart.data.layouts.frame_names import frame_names
@@ -59,6 +61,7 @@ def _find(search: FrameSearch) -> LabelMap | None:
     masks = _by_name(search, _MASKS)
     pairs, source = _classes(root)
     lists = _lists(search)
+    with_lists = bool(lists)
     if not lists:
         lists = {NO_SPLIT: list(masks)}
         search.reading.append(f"No list in {_LISTS}/ names a split: all masks are used.")
@@ -69,8 +72,14 @@ def _find(search: FrameSearch) -> LabelMap | None:
     if (root / _OBJECTS).is_dir():
         search.reading.append(f"{_OBJECTS}/ is left out: it tells objects apart, not classes.")
     label_map = label_map_of([*pairs, *_void(pairs)], source)
+    groups = folder_groups(list(pictures.values()), root)
+    if known := {group for group in groups.values() if group}:
+        search.reading.append(f"Groups: {len(known)}, from the folders in {_PICTURES}/.")
     for split, names in lists.items():
-        frames = _frames(search, split, names, pictures, masks)
+        frames = [
+            replace(frame, group=groups[frame.image])
+            for frame in _frames(search, split, names, pictures, masks, listed=with_lists)
+        ]
         if frames:
             search.splits[split] = _with_grey_masks(frames, pairs, label_map, root)
     listed = {name for names in lists.values() for name in names}
@@ -165,14 +174,24 @@ def _frames(
     names: list[str],
     pictures: dict[str, Path],
     masks: dict[str, Path],
+    listed: bool,
 ) -> list[Frame]:
-    """Return the frames of a split; report listed pictures and masks that are missing."""
+    """Return the frames of a split; report pictures and masks that are missing.
+
+    Args:
+        search: gets the faults.
+        split: its name.
+        names: of its pictures, without ending.
+        pictures: by name.
+        masks: by name.
+        listed: whether a list gives the names; else the masks do.
+    """
     root = search.root
     if missing := [root / _PICTURES / name for name in names if name not in pictures]:
-        message = "pictures that a list names are missing"
-        if split == NO_SPLIT:
-            message = "masks have no picture"
-        hint = f"add them to {_PICTURES}/, or take their names off the list"
+        message, others = "masks have no picture", "remove the masks"
+        if listed:
+            message, others = "pictures that a list names are missing", "shorten the list"
+        hint = f"add them to {_PICTURES}/, or {others}"
         search.add_finding("annotated-picture-missing", "error", message, hint, missing)
     present = [name for name in names if name in pictures]
     if lacking := [pictures[name] for name in present if name not in masks]:
