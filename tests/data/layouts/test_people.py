@@ -377,6 +377,14 @@ simple("splits in a folder called segmentation", "images/{s}/{k}.png", "segmenta
 simple("accents written in two ways", "photos/h\u00fcfte{k}.png", "truth/hu\u0308fte{k}.png", DRAWN)
 
 
+@case("masks of pictures that are not there", Meant(
+    splits=False, said=("Left out: 12 files such as more/30.png: masks that have",)))  # fmt: skip
+def _(root: Path) -> None:
+    pairs(root, "images/{k}.png", "truth/{k}.png")
+    for k in range(COUNT):
+        save(root / f"more/{k + 30}.png", levels(k))
+
+
 @case("a class of masks, and masks of the background", Meant(
     splits=False, said=("Left out: 12 files such as void/0.png",)))  # fmt: skip
 def _(root: Path) -> None:

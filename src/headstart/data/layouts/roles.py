@@ -33,7 +33,7 @@ class Roles:
     Attributes:
         pictures: the kind that holds the pictures.
         masks: the kinds that hold masks: one, or one for each class.
-        left_out: other kinds that pair, each with the reason.
+        left_out: other kinds that are no pictures without masks, each with the reason.
         drawn: the kinds that hold masks in the order in which they are drawn: one whose objects lie
             inside those of another after that.
         regions: those left out that are nearly the same for every picture.
@@ -68,7 +68,8 @@ def find_roles(arrangement: Arrangement, root: Path, look: Look) -> Roles | None
         if colours[1] >= _MORE_COLOURS * colours[0]:
             pictures, labels = [more], [fewer]
     paired = [p for p in pictures if any(_common(arrangement, p, kind) for kind in labels)]
-    labels = [kind for kind in labels if any(_common(arrangement, p, kind) for p in paired)]
+    alone = [kind for kind in labels if not any(_common(arrangement, p, kind) for p in paired)]
+    labels = [kind for kind in labels if kind not in alone]
     if not paired or not labels:
         return None
     picture_kind = _only(paired, _PICTURE_NAMES)
@@ -78,6 +79,7 @@ def find_roles(arrangement: Arrangement, root: Path, look: Look) -> Roles | None
     left_out = dict.fromkeys((p for p in paired if p != picture_kind), "other pictures")
     same = "nearly the same for every picture, so perhaps a field of view"
     left_out |= dict.fromkeys(regions, same)
+    left_out |= dict.fromkeys(alone, "masks that have the name of no picture")
     masks, observers = _masks(arrangement, labels, look)
     if not masks:
         raise _two_readings(arrangement, root, [(picture_kind, kind) for kind in labels], "masks")
