@@ -141,6 +141,17 @@ def other_weights(run: Path, out: Path) -> Path:
     return out
 
 
+def test_a_run_without_weights_is_named_beside_a_file(
+    exported: tuple[Path, dict], tmp_path: Path
+) -> None:
+    file = shutil.copy(exported[0] / "model.onnx", tmp_path)
+    for run in (tmp_path / "typo", tmp_path):
+        with pytest.raises(DataError) as caught:
+            export_run(run, tmp_path / "model.onnx")
+        assert str(run) in caught.value.findings[0].message
+    assert Path(file).read_bytes() == (exported[0] / "model.onnx").read_bytes()
+
+
 def test_nothing_is_overwritten(exported: tuple[Path, dict], tmp_path: Path) -> None:
     other = other_weights(exported[0], tmp_path / "other")
     model = other / "model.onnx"

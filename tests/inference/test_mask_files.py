@@ -134,6 +134,16 @@ def test_grey_colours_are_told_from_numbers(
     assert class_map(*values_in(path, tmp_path, GREYS)).tolist() == [[0, 1]]
 
 
+def test_what_is_ignored_does_not_say_how_a_mask_is_read(tmp_path: Path) -> None:
+    """As in masks of class numbers with 255 at the borders of objects."""
+    indices = np.random.default_rng(0).integers(0, 4, (9, 7), dtype=np.uint8)
+    counted = np.ones(indices.shape, bool)
+    indices[0], counted[0] = 255, False
+    Image.fromarray(indices).save(tmp_path / "a.png")
+    values, known = values_in(tmp_path / "a.png", tmp_path, MAP, counted)
+    assert np.array_equal(values[counted], indices[counted]) and set(known) == {0, 1, 2, 3}
+
+
 def test_grey_that_could_be_a_number_or_a_colour_is_refused(tmp_path: Path) -> None:
     inverted = LabelMap(("background", "tool"), (0, 1), (), ((255, 255, 255), (0, 0, 0)))
     Image.new("L", (4, 3)).save(tmp_path / "a.png")  # class 0, or all black: a tool

@@ -157,10 +157,35 @@ def test_folds_are_not_scored_on_pictures_that_they_have_seen(
     assert "the one of them that has not seen it" in together.findings[0].message
 
 
+def test_pictures_that_changed_since_are_recognised_by_their_names(
+    folded: Path, as_one_file: Path, drawn: Path, tmp_path: Path
+) -> None:
+    """A picture that went, or a corrected mask, does not make the others new to the networks."""
+    data = Path(shutil.copytree(drawn, tmp_path / "d"))
+    shutil.rmtree(data / "segmentation/test/0")
+    together = headstart.evaluate(folded, data, device="cpu")
+    counts = labelled_task("segmentation").read_counts(folded)
+    names = [f"test/{k}" for k in (1, 2, 3, 4)]
+    rows = [counts.frames.index(name) for name in names]
+    expected = segmentation_scores.score(counts.counts[rows], counts.names)
+    assert together.scores == {"split": "test", **expected}
+    for run in (folded, folded / "fold-1", as_one_file):
+        found = headstart.evaluate(run, data, device="cpu").findings
+        (warned,) = [f for f in found if f.code == "changed-since-folds"]
+        assert warned.severity == "warning" and "4 of 4 pictures of test" in warned.message
+
+
 def test_folds_are_scored_on_other_data(folded: Path, drawn: Path, tmp_path: Path) -> None:
-    shutil.copytree(drawn, tmp_path / "d")
-    shutil.rmtree(tmp_path / "d/segmentation/test/0")
-    assert headstart.evaluate(folded, tmp_path / "d", device="cpu").scores["frames"] == 4
+    for path in drawn.glob("segmentation/*/*/*"):
+        split, name, kind = *path.parts[-3:-1], path.stem.partition("_")[2]
+        folder = tmp_path / split / {"input": "images", "mask": "masks"}[kind]
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, folder / f"other {name}{path.suffix}")
+    shutil.copy(drawn / "mapping.json", tmp_path)
+    for run in (folded, folded / "fold-1"):
+        scored = headstart.evaluate(run, tmp_path, device="cpu")
+        assert scored.scores["frames"] == 5
+        assert not {f.code for f in scored.findings} - {"ensemble"}
 
 
 @pytest.fixture(scope="module")

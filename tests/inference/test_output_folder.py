@@ -19,6 +19,13 @@ def write(out: Path, pictures: Path) -> None:
             (out / "masks" / frame.name).write_bytes(b"")
 
 
+def test_a_mark_that_is_no_text_is_somebody_elses(tmp_path: Path) -> None:
+    (tmp_path / "made-of.txt").write_bytes("h\u00fcfte".encode("utf-16"))
+    (tmp_path / "notes.txt").touch()
+    with pytest.raises(UsageError, match="not-empty"):
+        write(tmp_path, tmp_path / "photos")
+
+
 def test_moved_with_their_pictures_predictions_are_still_theirs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

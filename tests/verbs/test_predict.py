@@ -173,6 +173,35 @@ def test_corrected_masks_are_kept(trained: Path, photos: Path, tmp_path: Path) -
     assert not (out / "annotations.json").exists()
 
 
+def test_clips_are_predicted_beside_masks_that_are_kept(trained: Path, tmp_path: Path) -> None:
+    source, out = tmp_path / "mixed", tmp_path / "out"
+    source.mkdir()
+    Image.new("RGB", (40, 32)).save(source / "a.png")
+    run_on(trained, source, out)
+    Image.new("L", (40, 32), 32).save(out / "masks/a.png")
+    make_clip(source / "b.mp4", range(2))
+    (source / "notes.txt").touch()
+    with pytest.raises(UsageError) as caught:
+        run_on(trained, source, out)
+    assert [f.code for f in caught.value.findings] == ["masks-differ", "passed-over"]
+    assert (out / "b/overlay.mp4").is_file()
+
+
+def test_a_link_to_a_picture_is_followed(trained: Path, tmp_path: Path) -> None:
+    (tmp_path / "far").mkdir()
+    Image.new("RGB", (40, 32)).save(tmp_path / "far/a.png")
+    (tmp_path / "link.png").symlink_to(tmp_path / "far/a.png")
+    run_on(trained, tmp_path / "link.png", tmp_path / "out")
+    assert tree(tmp_path / "out/masks") == {"link.png"}
+
+
+def test_a_description_of_a_dataset_needs_a_split(trained: Path, drawn: Path) -> None:
+    file = drawn.parent / "dataset.toml"
+    file.write_text(f'root = "{drawn.name}"\nlayout = "assignment"\n')
+    with pytest.raises(UsageError, match="needs-split"):
+        run_on(trained, file, drawn.parent / "out")
+
+
 def test_pictures_are_predicted_once_they_are_repaired_beside_a_clip_that_was(
     trained: Path, tmp_path: Path
 ) -> None:

@@ -71,7 +71,7 @@ def show_study(study: dict[str, Any]) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from headstart.studies.ensembles import together_sentence
+    from headstart.studies.ensembles import together_sentences
     from headstart.studies.looks import look_sentence
     from headstart.studies.wording import called, sentences
     from headstart.tasks.lookup import task_named
@@ -103,5 +103,5 @@ def show_study(study: dict[str, Any]) -> None:
     if looked := look_sentence(study.get("look")):
         console.print(escape(looked))
     measures = task_named("classification" if metric == "accuracy" else "segmentation").measures
-    for row in study.get("together", ()):
-        console.print(escape(together_sentence(row, measures)))
+    for told in together_sentences(study, measures):
+        console.print(escape(told))

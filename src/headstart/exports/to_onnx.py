@@ -94,7 +94,9 @@ def _existing(path: Path, run: Path) -> dict[str, Any]:
     except DataError as error:
         message = f"{path} exists and cannot be used"
         raise UsageError([*error.findings, Finding("not-ours", "error", message, hint)]) from None
-    if _digest(run) != file.facts.weights_sha256:
+    if (own := _digest(run)) is None:
+        read_finished_run(run)  # which says what is missing
+    if own != file.facts.weights_sha256:
         message = f"{path} was made from other weights than those of {run}"
         raise UsageError(Finding("other-weights", "error", message, hint))
     return _description(file, None)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from jaxtyping import Float, Float32, UInt8
+from PIL import Image
 
 from headstart.data.framing import resize_image
 from headstart.data.labelled_pictures import Labelled, read_labelled_pictures
@@ -131,7 +132,7 @@ class Classifier:
         run = start_session(file, [None, 3, *size], per_pixel=False, mirror=mirror)
 
         def to_input(picture: UInt8[np.ndarray, "_ _ _"]) -> Float32[np.ndarray, "3 h w"]:
-            enlarged = resized(picture.astype(np.float32) / np.float32(255), size)
+            enlarged = _of_size(picture.astype(np.float32) / np.float32(255), size)
             return np.repeat(enlarged, 3, axis=0) if len(enlarged) == 1 else enlarged
 
         def probabilities(pictures: Small) -> Float32[np.ndarray, "n k"]:
@@ -211,6 +212,16 @@ class Classifier:
 
 def _batches(pictures: Small, length: int) -> list[Small]:
     return [pictures[i : i + length] for i in range(0, len(pictures), length)]
+
+
+def _of_size(
+    picture: Float32[np.ndarray, "c h w"], size: tuple[int, int]
+) -> Float32[np.ndarray, "c h2 w2"]:
+    """Return a picture resized bilinearly, antialiased when it shrinks, as `prepared` does."""
+    if picture.shape[1] <= size[0] and picture.shape[2] <= size[1]:
+        return resized(picture, size)
+    bilinear = Image.Resampling.BILINEAR
+    return np.stack([np.asarray(Image.fromarray(c).resize(size[::-1], bilinear)) for c in picture])
 
 
 def not_above(

@@ -25,7 +25,7 @@ from headstart.inference.opening import kind_for, open_for_split
 from headstart.records.vouching import CONFIG, holds_run
 from headstart.scores import segmentation as segmentation_scores
 from headstart.tasks.lookup import labelled_task
-from headstart.tasks.out_of_fold import are_theirs
+from headstart.tasks.out_of_fold import are_theirs, changed_since, unseen_by
 
 
 def evaluate_run(
@@ -56,31 +56,35 @@ def evaluated(
     run: Path, dataset: Any, split: str, device: str = "auto", mirror: bool = False
 ) -> tuple[dict[str, Any], tuple[Finding, ...]]:
     """Return what [`evaluate_run`][] does, and which networks predict together, if several do."""
-    _refuse_seen(run, dataset)
+    seen = _refuse_seen(run, dataset, split)
     predictor, findings = open_for_split(run, dataset, split, device, mirror)
     scores = predictor.evaluate(dataset, split)
-    return {**scores, **({"tta": "mirror"} if mirror else {})}, findings
+    return {**scores, **({"tta": "mirror"} if mirror else {})}, (*seen, *findings)
 
 
-def _refuse_seen(run: Path, dataset: Any) -> None:
+def _refuse_seen(run: Path, dataset: Any, split: str) -> tuple[Finding, ...]:
     """Refuse to score networks of folds on pictures that they may have seen.
+
+    Returns:
+        A warning if the pictures have the names of those that folds were dealt from.
 
     Raises:
         UsageError: the run is one fold, or one file of several, and the dataset is theirs.
     """
     folder = run.parent if is_onnx(run) else run
     if not (folder / CONFIG).exists() or not holds_run(folder):
-        return
+        return ()
     members = members_of(folder)
     if members is not None and not is_onnx(run):
-        return  # each picture is predicted by those that have not seen it
+        return ()  # each picture is predicted by those that have not seen it
     fold = members.runs[0] if members else folder
     config = read_config(fold / CONFIG)
     if config.folds is None:
-        return
+        return ()
     if kind_for(dataset).task != config.task:  # opening the run says so
-        return
-    if are_theirs(labelled_task(config.task), fold, dataset):
+        return ()
+    task = labelled_task(config.task)
+    if are_theirs(task, fold, dataset):
         message = (
             f"{run} was trained in folds of these labelled pictures: whichever split is scored, "
             "it has seen some of its pictures in training"
@@ -90,6 +94,11 @@ def _refuse_seen(run: Path, dataset: Any) -> None:
             "networks that have not seen it"
         )
         raise UsageError(Finding("seen-in-training", "error", message, hint))
+    if split not in dataset.splits or not (fold.parent / CONFIG).exists():
+        return ()
+    unseen = unseen_by(task, [fold.parent], dataset.splits)
+    hint = "give the cross-validation or the study; or train again"
+    return changed_since(task, unseen, dataset, split, hint)
 
 
 def evaluate_masks(folder: Path, dataset: Dataset, split: str) -> dict[str, Any]:
@@ -145,7 +154,7 @@ def _read_prediction(
     truth: UInt8[np.ndarray, "h w"],
 ) -> UInt8[np.ndarray, "h w"]:
     """Return predicted classes; what is predicted where the truth is ignored has no effect."""
-    values, known = values_in(path, folder, label_map)
+    values, known = values_in(path, folder, label_map, truth != IGNORE)
     size = truth.shape
     if values.shape == size:
         values = np.where(truth == IGNORE, next(iter(known)), values)

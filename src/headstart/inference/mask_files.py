@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Int64, UInt8
+from jaxtyping import Bool, Int64, UInt8
 from PIL import Image
 
 from headstart.data.files import shown
@@ -15,6 +15,7 @@ from headstart.data.label_map import LabelMap
 from headstart.data.pictures.palettes import read_palette
 from headstart.data.pictures.reading import read_colours, read_mask
 from headstart.errors import DataError, Finding, UsageError
+from headstart.system.disk import disk_errors
 
 _SHOWN = 8  # values in a message
 
@@ -38,6 +39,19 @@ def mask_png(indices: UInt8[np.ndarray, "h w"], label_map: LabelMap) -> bytes:
     return buffer.getvalue()
 
 
+def holds_another(path: Path, mask: bytes) -> bool:
+    """Whether a file is there whose pixels are not those of a mask, or that cannot be read."""
+    with disk_errors(path):
+        if not path.exists() or (before := path.read_bytes()) == mask:
+            return False
+    try:
+        with Image.open(io.BytesIO(before)) as old, Image.open(io.BytesIO(mask)) as new:
+            forms = [(picture.mode, picture.size, picture.getpalette()) for picture in (old, new)]
+            return forms[0] != forms[1] or not np.array_equal(np.asarray(old), np.asarray(new))
+    except (OSError, ValueError, SyntaxError):
+        return True
+
+
 def masks_differ(out: Path, kept: Sequence[str]) -> UsageError:
     """Return the error for masks in ``out`` that differ from the predictions and are kept.
 
@@ -49,7 +63,10 @@ def masks_differ(out: Path, kept: Sequence[str]) -> UsageError:
 
 
 def values_in(
-    path: Path, root: Path, label_map: LabelMap
+    path: Path,
+    root: Path,
+    label_map: LabelMap,
+    counted: Bool[np.ndarray, "h2 w2"] | None = None,
 ) -> tuple[Int64[np.ndarray, "h w"], dict[int, int]]:
     """Return the values of a mask of a label map's classes, and the class index of known values.
 
@@ -60,6 +77,7 @@ def values_in(
         path: the mask.
         root: the folder that links must not leave.
         label_map: the classes.
+        counted: the pixels that say whether a grey mask holds numbers or colours; None: all do.
 
     Raises:
         DataError: the mask cannot be read, or its grey levels could be numbers as well as colours.
@@ -75,9 +93,10 @@ def values_in(
     if read_palette(path, root) or not _is_grey(colours):
         return colours, of_colour
     levels = colours & 255
-    as_levels = np.isin(levels, [*of_level]).all()
-    as_colours = np.isin(colours, [*of_colour]).all()
-    if as_levels and as_colours and not _same(levels, colours, of_level, of_colour):
+    some = counted if counted is not None and counted.shape == colours.shape else ...
+    as_levels = np.isin(levels[some], [*of_level]).all()
+    as_colours = np.isin(colours[some], [*of_colour]).all()
+    if as_levels and as_colours and not _same(levels[some], colours[some], of_level, of_colour):
         message = "the grey levels of the mask could be the numbers of classes, or their colours"
         hint = "save the mask in colours, with a palette or as RGB"
         raise DataError(Finding("ambiguous-mask", "error", message, hint, (shown(path, root),)))
@@ -127,8 +146,8 @@ def _is_grey(colours: Int64[np.ndarray, "h w"]) -> bool:
 
 
 def _same(
-    levels: Int64[np.ndarray, "h w"],
-    colours: Int64[np.ndarray, "h w"],
+    levels: Int64[np.ndarray, "..."],
+    colours: Int64[np.ndarray, "..."],
     of_level: dict[int, int],
     of_colour: dict[int, int],
 ) -> bool:

@@ -17,11 +17,11 @@ from headstart.errors import DataError, Finding, UsageError
 from headstart.inference import probability_files
 from headstart.inference.annotation_writer import write_annotations
 from headstart.inference.format_names import AnnotationFormat, ProbabilityFormat
-from headstart.inference.mask_files import mask_png, masks_differ
+from headstart.inference.mask_files import holds_another, mask_png, masks_differ
 from headstart.inference.output_folder import claimed_pictures
 from headstart.inference.segmenter import Segmenter, brought, maps_of, probability_rows
 from headstart.plots.overlay import overlay_with_legend
-from headstart.system.disk import disk_errors, write_atomic
+from headstart.system.disk import write_atomic
 from headstart.system.memory import give_back
 
 _KEPT_PIXELS = 16_000_000  # of a batch; larger pictures are read twice
@@ -133,7 +133,7 @@ def _predict_batch(
         if image is None:
             image = read_frame(picture.frame, root)
         mask, path = mask_png(indices, segmenter.label_map), out / "masks" / f"{name}.png"
-        if _holds_another(path, mask):
+        if holds_another(path, mask):
             kept.append(f"masks/{name}.png")
             continue
         write_atomic(path, mask)
@@ -155,19 +155,6 @@ def _write_probabilities(
         rows = probability_rows(segmenter.of(name), picture.small, size)
         probability_files.write_probabilities(out, name, rows, size, segmenter, form)
         give_back(len(segmenter.names) * size[0] * size[1])
-
-
-def _holds_another(path: Path, mask: bytes) -> bool:
-    """Whether a file is there whose pixels are not those of a mask, or that cannot be read."""
-    with disk_errors(path):
-        if not path.exists() or (before := path.read_bytes()) == mask:
-            return False
-    try:
-        with Image.open(io.BytesIO(before)) as old, Image.open(io.BytesIO(mask)) as new:
-            forms = [(picture.mode, picture.size, picture.getpalette()) for picture in (old, new)]
-            return forms[0] != forms[1] or not np.array_equal(np.asarray(old), np.asarray(new))
-    except (OSError, ValueError, SyntaxError):
-        return True
 
 
 def png(pixels: UInt8[np.ndarray, "h w *c"]) -> bytes:

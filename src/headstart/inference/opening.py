@@ -16,7 +16,7 @@ from headstart.inference.onnx_file import OnnxFile, is_onnx, read_onnx
 from headstart.inference.predictor import Predictor, PredictorKind
 from headstart.inference.segmenter import Segmenter
 from headstart.tasks.lookup import labelled_task
-from headstart.tasks.out_of_fold import Unseen, are_theirs, unseen_by
+from headstart.tasks.out_of_fold import Unseen, are_theirs, changed_since, unseen_by
 
 PREDICTORS: dict[str, PredictorKind] = {
     kind.task: kind for kind in (Segmenter, Classifier)
@@ -64,7 +64,8 @@ def open_for_split(
     """Return the trained network for a split of an opened dataset, and which networks predict.
 
     If folds were dealt from the labelled pictures of this dataset, networks of other folds have
-    seen each of them: it is then predicted by those that have not, one of each seed.
+    seen each of them: it is then predicted by those that have not, one of each seed. If these
+    pictures have changed since, they are recognised by their names, and a warning says so.
 
     Args:
         run_or_onnx: as of [`open_predictor`][].
@@ -85,12 +86,17 @@ def open_for_split(
         or members.task != kind.task
         or not members.crossed
         or split not in dataset.splits
-        or not are_theirs(task, members.runs[0], dataset)
     ):
         return open_predictor(run_or_onnx, device, kind, mirror), told(run_or_onnx)
     unseen = unseen_by(task, members.crossed, dataset.splits)
+    changed: tuple[Finding, ...] = ()
+    if not are_theirs(task, members.runs[0], dataset):
+        hint = "each is predicted by networks that saw none of its name; train again to be sure"
+        changed = changed_since(task, unseen, dataset, split, hint)
+        if not changed:  # pictures of somebody else
+            return open_predictor(run_or_onnx, device, kind, mirror), told(run_or_onnx)
     predictor = _out_of_fold(run_or_onnx, kind, unseen, split, device, mirror)
-    return predictor, told(run_or_onnx, unseen=True)
+    return predictor, (*told(run_or_onnx, unseen=True), *changed)
 
 
 def _out_of_fold(
@@ -114,9 +120,11 @@ def _out_of_fold(
 
     recent = functools.lru_cache(maxsize=1)(together)
     any_folds = next(iter(unseen.testers.values()))
-    whole: Predictor = replace(
-        together(any_folds), unseen=lambda name: recent(unseen.of(name, split))
-    )
+
+    def of(name: str) -> Any:  # what no fold knows, none has seen
+        return recent(unseen.of(name, split) if unseen.knows(name, split) else tuple(members))
+
+    whole: Predictor = replace(together(any_folds), unseen=of)
     return whole
 
 

@@ -54,7 +54,7 @@ def _refuse_others(out: Path, made_of: Sequence[str], what: str) -> None:
             if ".tmp-" not in path.name and path.name not in ours and not _of_clips(path)
         ]
         mark = out / PREDICTIONS_MARK
-        if files and not (mark.exists() and mark.read_text() in made_of):
+        if files and not (mark.exists() and mark.read_text(errors="replace") in made_of):
             these = "these pictures" if what == "pictures" else f"this {what}"
             message = f"{out} is not empty and was not made with these weights from {these}"
             hint = "choose another --out: nothing is overwritten"

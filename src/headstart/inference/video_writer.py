@@ -18,7 +18,7 @@ from headstart.data.framing import resize_image, resize_mask
 from headstart.data.label_map import LabelMap
 from headstart.data.pictures.clip import Clip, Picture
 from headstart.errors import DataError, Finding
-from headstart.inference.mask_files import mask_png, masks_differ
+from headstart.inference.mask_files import holds_another, mask_png, masks_differ
 from headstart.plots import curves
 from headstart.plots.overlay import enlarged, legend, overlay
 from headstart.system.disk import into_place, temporary_name
@@ -136,15 +136,16 @@ def _add_masks(new: Path, path: Path) -> None:
         into_place(new, path)
         return
     earlier = sorted(mask for mask in path.glob("*.png") if mask.stem.isdecimal())
-    if kept := [mask.name for mask in earlier if not _same_content(mask, new / mask.name)]:
+    if kept := [mask.name for mask in earlier if _differs(mask, new / mask.name)]:
         raise masks_differ(path, kept)
     for mask in sorted(new.iterdir()):
         mask.replace(path / mask.name)
     _flush(path)
 
 
-def _same_content(one: Path, other: Path) -> bool:
-    return other.exists() and one.read_bytes() == other.read_bytes()
+def _differs(mask: Path, new: Path) -> bool:
+    """Whether a mask shows other pixels than the new one; libraries compress in several ways."""
+    return not new.exists() or holds_another(mask, new.read_bytes())
 
 
 def _pick_encoder() -> str:

@@ -6,13 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-from jaxtyping import Int64
-
 from headstart.config.methods import parted
 from headstart.config.records import StudyConfig
 from headstart.errors import printable
 from headstart.reports.arms import Arm, Point, noun, point, verdict_classes
+from headstart.reports.data_check import DataCheck, groups_are_lost
 from headstart.reports.formatting import NONE, Entry, Table, duration, listed, number, plural
 from headstart.reports.records import Records
 from headstart.reports.sentences import left_out_of_verdicts
@@ -42,15 +40,13 @@ class ArmCost:
     chance: float | None
 
 
-def arm_costs(
-    records: Records, arms: Sequence[Arm], groups: Int64[np.ndarray, " n"] | None
-) -> list[ArmCost]:
+def arm_costs(records: Records, arms: Sequence[Arm], data: DataCheck) -> list[ArmCost]:
     """Return the arms of a study by budget, the best first; none without a verdict's classes.
 
     Args:
         records: the records of a study.
         arms: its arms.
-        groups: the group of each scored frame.
+        data: the result of checking the dataset, for the groups of the scored frames.
     """
     usable = verdict_classes(records)
     if records.study is None or usable is None or len(arms) < 2:
@@ -66,7 +62,8 @@ def arm_costs(
         pictures, seconds = _of_pretext(records, config, start)
         pictures += _pictures_of_runs(arm, config)
         seconds += sum(run.seconds for run in arm.runs) / len(arm.runs)
-        of_arm = point(arm, usable.classes, groups, pooled)
+        known = not groups_are_lost(records, data)
+        of_arm = point(arm, usable.classes, data.groups, pooled, with_interval=known)
         chance = chances.get((start, tune, arm.labels))
         rows.append(ArmCost(arm, of_arm, pictures, seconds, chance))
     return sorted(rows, key=lambda row: (row.arm.labels, -row.point.mean))

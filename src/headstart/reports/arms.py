@@ -176,8 +176,9 @@ def point(
     classes: Sequence[int],
     groups: Int64[np.ndarray, " n"] | None,
     score: PooledScore,
+    with_interval: bool = True,
 ) -> Point:
-    """Return an arm's mean score over ``classes``, with its interval.
+    """Return an arm's mean score over ``classes``, with its interval unless that is not wanted.
 
     Raises:
         DataError: the runs were not scored on the same frames.
@@ -190,6 +191,6 @@ def point(
             f"the runs of {arm.name} with {arm.labels} labels were scored on different frames: {e}"
         )
         raise DataError(Finding("bad-record", "error", message)) from None
-    low, high = interval(estimate)
+    low, high = interval(estimate) if with_interval else (None, None)
     each = tuple(mean_score(one[None], classes, groups, score).value for one in counts)
     return Point(arm.labels, estimate.value, low, high, each)

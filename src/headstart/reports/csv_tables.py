@@ -7,6 +7,7 @@ from typing import Any
 
 from headstart.reports.arm_costs import ArmCost
 from headstart.reports.records import Records
+from headstart.studies.wording import needed_seeds
 from headstart.system.spreadsheets import csv_text
 from headstart.tasks.lookup import task_named
 
@@ -18,7 +19,9 @@ _ARMS = (
     "start", "tune", "labels", "seeds", "score", "low", "high", "chance_to_be_best", "pictures",
     "seconds",
 )  # fmt: skip
-_SAVED = ("start", "against", "tune", "labels", "reaches", "low", "high", "level", "seeds")
+_SAVED = (
+    "start", "against", "tune", "labels", "smallest", "reaches", "low", "high", "level", "seeds",
+)  # fmt: skip
 
 
 def scores_csv(records: Records) -> str:
@@ -68,8 +71,18 @@ def arms_csv(costs: Sequence[ArmCost]) -> str:
 
 
 def labels_saved_csv(summary: dict[str, Any]) -> str:
-    """Return a line for each start; an empty field means "more than ``labels``"."""
-    return _csv(_SAVED, ([s.get(key) for key in _SAVED] for s in summary["labels_saved"]))
+    """Return a line for each start, and what its numbers of labels mean.
+
+    ``reaches``, ``low`` and ``high`` lie between ``smallest`` and ``labels``: ``smallest`` itself
+    means so many or fewer, and an empty field more than ``labels``. ``interval`` is ``no`` where
+    there are too few seeds for one; then ``low`` and ``high`` mean nothing.
+    """
+    needed = needed_seeds(summary)
+    rows = (
+        [*(s.get(key) for key in _SAVED), "yes" if s["seeds"] >= needed else "no"]
+        for s in summary["labels_saved"]
+    )
+    return _csv((*_SAVED, "interval"), rows)
 
 
 def _csv(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:

@@ -38,11 +38,14 @@ class DataCheck:
         missing: why the dataset could not be checked, in words; empty where it could.
         findings: the findings of ``headstart check``.
         groups: the video or patient of each scored frame, as numbers; None where it is not known.
+        grouped: whether the dataset says of any frame which video or patient it comes from; None
+            where it could not be read.
     """
 
     missing: str
     findings: tuple[Finding, ...]
     groups: Int64[np.ndarray, " n"] | None
+    grouped: bool | None = None
 
 
 def check_data(records: Records) -> DataCheck:
@@ -73,9 +76,11 @@ def check_data(records: Records) -> DataCheck:
         return DataCheck("", error.findings, None)
     if config is not None and config.folds is not None:
         task = labelled_task(config.task)
-        groups = numbered_groups(task.groups(task.pooled(dataset), LABELLED))
-        return DataCheck("", report.findings, groups)
-    return DataCheck("", report.findings, _scored_groups(records, report.groups))
+        known = task.groups(task.pooled(dataset), LABELLED)
+        grouped = any(group is not None for group in known)
+        return DataCheck("", report.findings, numbered_groups(known), grouped)
+    grouped = any(g is not None for of_split in report.groups.values() for g in of_split.values())
+    return DataCheck("", report.findings, _scored_groups(records, report.groups), grouped)
 
 
 def _config_of(records: Records) -> RunConfig | None:
@@ -125,20 +130,39 @@ def data_section(records: Records, data: DataCheck) -> dict[str, Any]:
     }
 
 
+def groups_of_verdicts(records: Records) -> int | None:
+    """Return the number of groups that a study's verdicts are about; None for frames, or a run."""
+    summary = records.study.summary if records.study else None
+    return summary.get("groups") if summary else None
+
+
+def groups_are_lost(records: Records, data: DataCheck) -> bool:
+    """Whether a study's verdicts are about groups of frames that the dataset no longer shows."""
+    return groups_of_verdicts(records) is not None and data.groups is None
+
+
 def _group_sentences(records: Records, data: DataCheck) -> list[str]:
     if not records.runs:
         return []
     crossed = records.config.crossed is not None
-    if data.missing:
+    if groups_are_lost(records, data):
+        return [
+            f"The verdicts are about {groups_of_verdicts(records)} videos or patients. Which frame "
+            "comes from which cannot be read here, so scores of single arms have no intervals, and "
+            "this report does not know whether the splits keep videos or patients apart."
+        ]
+    if data.grouped is None:
         return [
             "This report does not know whether the splits keep videos or patients apart. Without "
             "groups, the scores say nothing about new patients."
         ]
+    if not data.grouped:
+        return [_GROUPS["no-groups"]]
     codes = [f.code for f in data.findings if f.code in _GROUPS]
     if crossed:  # folds do not follow the splits of the dataset
         codes = [code for code in codes if code != "group-across-splits"]
     sentences = [_GROUPS[code] for code in codes]
-    if crossed and "no-groups" not in codes:
+    if crossed:
         sentences.append("The frames of a video or patient are all in one fold.")
     return sentences or ["No video or patient is in more than one split."]
 

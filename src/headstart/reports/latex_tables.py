@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from headstart.reports.arms import Arm, Spread
+from headstart.reports.formatting import plural, signed
 from headstart.reports.latex import escape, heading, row, small, tabular
 from headstart.reports.records import Records
+from headstart.studies.wording import level_words
 from headstart.tasks.lookup import task_named
 
 _SPACE = r"\addlinespace"
@@ -22,7 +24,7 @@ def scores_tex(records: Records, arms: Sequence[Arm]) -> str:
     for i, arm in enumerate(arms):
         if i == 0 or arm.labels != arms[i - 1].labels:
             body += [_SPACE] if i else []
-            body.append(heading(len(scores) + 1, f"{arm.labels} labels"))
+            body.append(heading(len(scores) + 1, plural(arm.labels, "label")))
         spreads = [arm.spread(score) for score in scores]
         body.append(row([escape(arm.name), *(_number(s.mean if s else None) for s in spreads)]))
         mark = f"{arm.collapsed} of {len(arm.runs)} collapsed" if arm.collapsed else ""
@@ -39,8 +41,10 @@ def comparisons_tex(summary: dict[str, Any]) -> str:
     """Return the differences in ``study.json`` with their intervals."""
     body: list[str] = []
     above = ""
+    several_tunes = len({c["tune"] for c in summary["comparisons"]}) > 1
     for c in summary["comparisons"]:
-        title = f"{c['labels']} labels, against {escape(c['against'])}"
+        title = f"{plural(c['labels'], 'label')}, against {escape(c['against'])}"
+        title += f", tune {escape(c['tune'])}" if several_tunes else ""
         if title != above:
             body += [_SPACE] if above else []
             body.append(heading(6, title))
@@ -48,7 +52,7 @@ def comparisons_tex(summary: dict[str, Any]) -> str:
         interval = level = "--"
         if c["low"] is not None:
             interval = f"{_signed(c['low'])} to {_signed(c['high'])}"
-            level = rf"{100 * c['level']:.4g}\,\%"
+            level = escape(level_words(c["level"])).replace(" ", r"\,")
         seeds, verdict = str(c["seeds"]), escape(c["verdict"])
         body.append(
             row([escape(c["start"]), _signed(c["difference"]), interval, level, seeds, verdict])
@@ -74,7 +78,7 @@ def _number(value: float | None) -> str:
 
 
 def _signed(value: float | None) -> str:
-    return "--" if value is None else f"${value:+.3f}$"
+    return "--" if value is None else f"${signed(value).replace('−', '-')}$"
 
 
 def _deviation(spread: Spread | None) -> str:

@@ -21,7 +21,12 @@ from headstart.plots.overlay import colour
 from headstart.reports import certainty, charts, figure_files, page_tables, provenance, sentences
 from headstart.reports.arm_costs import ArmCost, best_section
 from headstart.reports.arms import Arm, line_names, noun, point, trivial_score, verdict_classes
-from headstart.reports.data_check import DataCheck, data_section
+from headstart.reports.data_check import (
+    DataCheck,
+    data_section,
+    groups_are_lost,
+    groups_of_verdicts,
+)
 from headstart.reports.formatting import listed, number, plural
 from headstart.reports.records import Records
 from headstart.studies.side_by_side import Sheet, read_sheets
@@ -73,10 +78,11 @@ def _label_efficiency(
     if usable is None:
         return None
     pooled = labelled_task(records.config.task).score
-    lines = [
-        (name, [point(a, usable.classes, data.groups, pooled) for a in arms if a.line == i])
-        for i, name in enumerate(names)
+    known = not groups_are_lost(records, data)
+    points = [
+        (a.line, point(a, usable.classes, data.groups, pooled, with_interval=known)) for a in arms
     ]
+    lines = [(name, [p for line, p in points if line == i]) for i, name in enumerate(names)]
     measures, run = task_named(records.config.task).measures, records.runs[0]
     trivial = trivial_score(run, usable.classes, measures)
     score = f"{measures.headline} ({run.scores['split']})"
@@ -142,7 +148,8 @@ def render(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters["breakable"] = breakable
-    grouped = data.groups is not None
+    of_study = records.study is not None and records.study.summary is not None
+    grouped = (groups_of_verdicts(records) if of_study else data.groups) is not None
     content: dict[str, Any] = {
         "title": _title(records),
         "about": _about(records),

@@ -20,8 +20,8 @@ from headstart.reports.formatting import (
 )
 from headstart.reports.records import Records
 from headstart.scores.pooled import MIN_FRAMES
-from headstart.studies.ensembles import together_sentence
-from headstart.studies.wording import called
+from headstart.studies.ensembles import together_sentences
+from headstart.studies.wording import called, level_words
 from headstart.tasks.lookup import task_named
 from headstart.tasks.measures import Measures
 
@@ -34,7 +34,7 @@ def over_seeds(spread: Spread | None) -> Entry:
         return NONE
     if len(spread.values) == 1:
         return number(spread.mean)
-    return number(spread.mean), f"{spread.low:.2f}–{spread.high:.2f}"
+    return number(spread.mean), f"{number(spread.low)}–{number(spread.high)}"
 
 
 def scores_section(records: Records, arms: Sequence[Arm]) -> dict[str, Any]:
@@ -68,7 +68,7 @@ def scores_section(records: Records, arms: Sequence[Arm]) -> dict[str, Any]:
     caption += "everywhere."
     return {
         "table": Table(caption, ("start", *measures.scores), tuple(rows)),
-        "together": [printable(together_sentence(row, measures)) for row in together],
+        "together": list(map(printable, together_sentences(summary, measures))),
         "runs": _every_run(records, measures) if len(records.runs) > 1 else None,
         "reasons": [f"{score}: {why}." for score, why in scores.get("reasons", {}).items()],
         "left_out": _left_out(records),
@@ -132,7 +132,7 @@ def _comparison_row(c: Row, several_tunes: bool) -> tuple[Entry, ...]:
     pair = printable(called(c["start"])) + tune, f"against {printable(called(c['against']))}"
     interval: Entry = NONE
     if c["low"] is not None:
-        interval = f"{signed(c['low'])} to {signed(c['high'])}", f"{100 * c['level']:.4g} %"
+        interval = f"{signed(c['low'])} to {signed(c['high'])}", level_words(c["level"])
     labels, seeds = str(c["labels"]), str(c["seeds"])
     return (pair, labels, signed(c["difference"]), interval, seeds, c["verdict"])
 

@@ -12,7 +12,13 @@ from headstart.reports.formatting import listed, number, plural, signed
 from headstart.reports.records import PretextRecord, Records, RunRecord, StudyRecord
 from headstart.scores.pooled import MIN_FRAMES
 from headstart.studies.looks import look_sentence
-from headstart.studies.wording import called, more_sentences, needed_seeds, sentences
+from headstart.studies.wording import (
+    called,
+    level_words,
+    more_sentences,
+    needed_seeds,
+    sentences,
+)
 from headstart.tasks.lookup import task_named
 from headstart.tasks.measures import Measures
 
@@ -68,7 +74,8 @@ def _of_comparison(c: Row, several_references: bool, several_tunes: bool, summar
         head = f"{with_labels}no verdict on {start}, because runs of it or its reference failed:"
         return {"kind": "open", "head": head, "rest": f"{amount} over {c['seeds']} seeds."}
     ends = f"{signed(c['low'])} to {signed(c['high'])}"
-    rest = f"{amount} ({100 * c['level']:.3g}\u00a0% interval {ends})."
+    level = level_words(c["level"]).replace(" ", "\u00a0")
+    rest = f"{amount} ({level} interval {ends})."
     rest = " ".join([rest, *more_sentences(c, summary.get("groups"))])
     if c["verdict"] == "no difference shown":
         head = f"{with_labels}no difference shown for {start}:"
@@ -272,11 +279,11 @@ def verdict_scope(records: Records, grouped: bool) -> str:
     chosen, left_out = (
         listed([names[c] for c in classes]) for classes in (usable.classes, usable.left_out)
     )
-    few = f"fewer than {MIN_FRAMES} {measures.units}"
+    one_group = " or in a single group" if grouped else ""
+    few = f"fewer than {MIN_FRAMES} {measures.units}{one_group}"
     words = f"The verdict’s {measures.headline} is the mean over {chosen}."
     if usable.left_out:
-        one_group = " or in a single group" if grouped else ""
-        words += f" Classes left out (on {few}{one_group}): {left_out}."
+        words += f" Classes left out (on {few}): {left_out}."
     if usable.fallback:
         words += (
             f" Every class appears in {few}, so the verdict rests on very few {measures.units}."

@@ -42,7 +42,7 @@ def write_report(folder: Path, pictures: bool = True, out: Path | None = None) -
     _refuse_other_files(out, folder)
     records = read_records(folder)
     arms, data = arms_of(records), check_data(records)
-    costs = arm_costs(records, arms, data.groups)
+    costs = arm_costs(records, arms, data)
     figures = draw(records, arms, data, costs)
     page = render(records, arms, data, figures, costs, pictures, out)
     directory = out / "report"

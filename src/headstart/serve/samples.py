@@ -10,12 +10,13 @@ from PIL import Image
 
 from headstart.config.records import RunConfig
 from headstart.data.label_map import LabelMap
+from headstart.data.layouts.dataset import Dataset
 from headstart.data.layouts.recognise import open_dataset
 from headstart.data.pictures.frame import Frame, read_frame
 from headstart.data.pictures.in_flight import pixels_of
 from headstart.errors import DataError, printable
 from headstart.records.run_records import data_folder, looked_for
-from headstart.tasks.out_of_fold import are_theirs
+from headstart.tasks.out_of_fold import are_theirs, changed_since, unseen_by
 from headstart.tasks.segmentation import Segmentation
 
 _SIDE = 160  # pixels of a thumbnail's longer side
@@ -106,7 +107,7 @@ def find_samples(
         return none(f"{printable(str(root))} does not have the network's classes.")
     if not frames:
         return none(f"{printable(str(root))} has no {split} split.")
-    if fold is not None and are_theirs(Segmentation(), fold, dataset):
+    if fold is not None and _in_folds(fold, dataset, split):
         return none(
             f"The networks were trained in folds of the labelled frames of {printable(str(root))}: "
             "some of them have seen each. headstart predict and evaluate leave these out."
@@ -114,6 +115,15 @@ def find_samples(
     if run is not None and not _scored(run, frames):
         return none(f"The {split} split now has other frames than the run was scored on.")
     return Samples(split, frames, dataset.root, "", dataset.label_map)
+
+
+def _in_folds(fold: Path, dataset: Dataset, split: str) -> bool:
+    """Whether folds were dealt from the frames of a dataset, which may have changed since."""
+    task = Segmentation()
+    if are_theirs(task, fold, dataset):
+        return True
+    unseen = unseen_by(task, [fold.parent], dataset.splits)
+    return bool(changed_since(task, unseen, dataset, split, ""))
 
 
 def _scored(run: Path, frames: tuple[Frame, ...]) -> bool:

@@ -25,7 +25,7 @@ from headstart.scores.pooled import Groups, PooledScore
 from headstart.studies import statistics as stats
 from headstart.studies.ledger import Ledger
 from headstart.studies.plan import Plan
-from headstart.studies.wording import called
+from headstart.studies.wording import called, decimal, level_words
 from headstart.system.disk import disk_errors, json_text, write_atomic
 from headstart.tasks.lookup import labelled_task
 from headstart.tasks.measures import Measures
@@ -124,27 +124,37 @@ def read_ensembles(
     return rows
 
 
-def together_sentence(row: dict[str, Any], measures: Measures) -> str:
-    """Return how an ensemble scores, as a sentence.
+def together_sentences(study: dict[str, Any], measures: Measures) -> list[str]:
+    """Return how the ensembles of a ``study.json`` score, a sentence each.
 
     Args:
-        row: as [`read_ensembles`][] returns it.
+        study: the content of ``study.json``.
         measures: of the task.
 
     >>> from headstart.tasks.segmentation import MEASURES
-    >>> row = {"start": "scratch", "labels": 30, "seeds": 5, "difference": 0.031, "low": 0.012,
-    ...        "high": 0.05}
-    >>> print(together_sentence(row, MEASURES))  # doctest: +NORMALIZE_WHITESPACE
+    >>> row = {"start": "scratch", "tune": "all", "labels": 30, "seeds": 5, "difference": 0.031,
+    ...        "low": 0.012, "high": 0.05}
+    >>> print(*together_sentences({"together": [row]}, MEASURES))  # doctest: +NORMALIZE_WHITESPACE
     With 30 labels, the 5 seeds of scratch together score dice 0.031 higher than one of them on
     average (95 % interval over frames 0.012 to 0.050).
     """
+    rows = study.get("together", [])
+    several_tunes = len({row["tune"] for row in rows}) > 1
+    units = measures.units if study.get("groups") is None else "groups"
+    return [
+        _together_sentence(row, measures, units, f", tune {row['tune']}," if several_tunes else "")
+        for row in rows
+    ]
+
+
+def _together_sentence(row: dict[str, Any], measures: Measures, units: str, tune: str) -> str:
     direction = "lower" if row["difference"] < 0 else "higher"
     ends = ""
     if row["low"] is not None:
-        level = f"{100 * stats.LEVEL:g} %"
-        ends = f" ({level} interval over {measures.units} {row['low']:.3f} to {row['high']:.3f})"
-    seeds = f"the {row['seeds']} seeds of {called(row['start'])} together"
-    amount = f"{measures.headline} {abs(row['difference']):.3f} {direction}"
+        between = f"{decimal(row['low'])} to {decimal(row['high'])}"
+        ends = f" ({level_words(stats.LEVEL)} interval over {units} {between})"
+    seeds = f"the {row['seeds']} seeds of {called(row['start'])}{tune} together"
+    amount = f"{measures.headline} {decimal(abs(row['difference']))} {direction}"
     unseen = ""
     if "folds" in row:
         unseen = f"; each {measures.unit} is predicted by the {row['seeds']} networks that have "

@@ -105,6 +105,18 @@ def would_show(row: dict[str, Any], groups: int | None = None) -> str:
     return f"{difference} be shown neither {most}."
 
 
+def level_words(level: float) -> str:
+    """Return the level of an interval; never 100 %.
+
+    >>> level_words(0.95), level_words(1 - 0.05 / 6), level_words(0.99999)
+    ('95 %', '99.17 %', '99.999 %')
+    """
+    digits = 4
+    while (text := f"{100 * level:.{digits}g}") == "100" and level < 1:
+        digits += 1
+    return f"{text} %"
+
+
 def percent(chance: float) -> str:
     """Return a probability; never 0 or 100 %.
 
@@ -138,10 +150,10 @@ def sentence(
             reason = "runs failed"
         return f"{opening}no verdict on starting from {start} against {against}: {reason}."
     adjusted = f", adjusted for {c.among} comparisons (Holm)" if c.among > 1 else ""
-    ends = f"{_decimal(c.low)} to {_decimal(c.high)}"
-    support = f"({100 * c.level:.4g} % interval {ends}{adjusted}, {c.seeds} seeds)"
+    ends = f"{decimal(c.low)} to {decimal(c.high)}"
+    support = f"({level_words(c.level)} interval {ends}{adjusted}, {c.seeds} seeds)"
     direction = "lower" if c.difference < 0 else "higher"
-    amount = f"{metric} {_decimal(abs(c.difference))} {direction}"
+    amount = f"{metric} {decimal(abs(c.difference))} {direction}"
     if c.verdict == "no difference shown":
         both = f"between starting from {start} and from {against} (which is not the same as equal)"
         return f"{opening}no difference shown {both}: {amount} {support}."
@@ -163,7 +175,7 @@ def labels_sentence(
     (95 % interval 80 to more than 300 labels, 5 seeds).
     """
     reaches, low, high = (_budget(x, saved) for x in (saved.reaches, saved.low, saved.high))
-    ends = f"{100 * saved.level:.4g} % interval {low} to {high} labels"
+    ends = f"{level_words(saved.level)} interval {low} to {high} labels"
     support = f"{ends}, {saved.seeds} seeds"
     if saved.seeds < needed:
         support = f"no interval: too few seeds, {saved.seeds} of the {needed} needed"
@@ -171,10 +183,10 @@ def labels_sentence(
     return f"Starting from {start} reaches with {reaches} labels {goal} ({support})."
 
 
-def _decimal(value: float) -> str:
+def decimal(value: float) -> str:
     """Return three decimals, or the first non-zero digit so that small values do not show as 0.
 
-    >>> _decimal(0.0544), _decimal(-0.00021), _decimal(-0.0)
+    >>> decimal(0.0544), decimal(-0.00021), decimal(-0.0)
     ('0.054', '-0.0002', '0.000')
     """
     return f"{value:.1g}" if 0 < abs(value) < 0.0005 else f"{value + 0.0:.3f}"

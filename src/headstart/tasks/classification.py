@@ -115,6 +115,10 @@ class Classification:
         """See the interface; classes have no shapes."""
         return lambda _size: None
 
+    def names(self, dataset: ClassDataset, split: str) -> tuple[str, ...]:
+        """See the interface."""
+        return dataset.splits[split].names
+
     def groups(self, dataset: ClassDataset, split: str) -> tuple[None, ...]:
         """Return None for each picture: folders of classes record no groups."""
         return (None,) * len(dataset.splits[split].names)

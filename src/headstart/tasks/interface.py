@@ -261,6 +261,9 @@ class LabelledTask(Task, Protocol):
     def hidden_objects(self, dataset: Any, /) -> Hidden:
         """Return a function from the size of whole pictures to the objects that it would hide."""
 
+    def names(self, dataset: Any, split: str, /) -> tuple[str, ...]:
+        """Return the name of each picture in a split."""
+
     def groups(self, dataset: Any, split: str, /) -> tuple[str | None, ...]:
         """Return the video or patient of each picture in a split; None if unknown."""
 

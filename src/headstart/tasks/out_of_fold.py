@@ -44,15 +44,22 @@ class Unseen:
         Raises:
             DataError: no fold tested it.
         """
-        names = (name,) if split is None or not self._prefixed else (f"{split}/{name}", name)
-        for each in map(printable, names):
-            if each in self.testers:
-                return self.testers[each]
+        if (testers := self._testers_of(name, split)) is not None:
+            return testers
         message = (
             f"no fold tested {printable(name)}, so it is not known which networks have seen it"
         )
         hint = "restore the records of the folds from a copy"
         raise DataError(Finding("bad-record", "error", message, hint))
+
+    def knows(self, name: str, split: str | None = None) -> bool:
+        """Return whether a fold tested a picture of this name; the arguments are those of `of`."""
+        return self._testers_of(name, split) is not None
+
+    def _testers_of(self, name: str, split: str | None) -> tuple[Path, ...] | None:
+        names = (name,) if split is None or not self._prefixed else (f"{split}/{name}", name)
+        found = (self.testers[each] for each in map(printable, names) if each in self.testers)
+        return next(found, None)
 
     def grouped(self, names: Iterable[str]) -> list[tuple[tuple[Path, ...], list[int]]]:
         """Return the indices of pictures by the runs that have not seen them."""
@@ -105,7 +112,8 @@ def unseen_by(task: LabelledTask, runs: Sequence[Path], splits: Iterable[str] = 
 def are_theirs(task: LabelledTask, fold: Path, dataset: Any) -> bool:
     """Return whether the labelled pictures of a dataset are those that folds were dealt from.
 
-    It recognises the dataset as a whole, not after a change of any labelled picture.
+    It recognises the dataset as a whole, not after a change of any labelled picture; for that case
+    see [`changed_since`][].
 
     Args:
         task: its task.
@@ -116,6 +124,31 @@ def are_theirs(task: LabelledTask, fold: Path, dataset: Any) -> bool:
         return False
     now = task.hashes(dataset, read_run_config(fold / CONFIG), fold)
     return now[LABELLED] == read_environment(fold).data.get(LABELLED)
+
+
+def changed_since(
+    task: LabelledTask, unseen: Unseen, dataset: Any, split: str, hint: str
+) -> tuple[Finding, ...]:
+    """Return a warning if a dataset is probably that of some folds, changed since; else nothing.
+
+    It is if half or more of the pictures of a split have the names of pictures that they tested.
+
+    Args:
+        task: its task.
+        unseen: which folds tested what.
+        dataset: result of the task's ``open``, whose labelled pictures are not [`are_theirs`][].
+        split: the name of a split.
+        hint: what to do.
+    """
+    names = task.names(dataset, split)
+    known = sum(unseen.knows(name, split) for name in names)
+    if 2 * known < len(names) or not known:
+        return ()
+    message = (
+        f"{known} of {len(names)} pictures of {split} have the names of pictures that these folds "
+        "were trained on, but the labelled pictures have changed since"
+    )
+    return (Finding("changed-since-folds", "warning", message, hint),)
 
 
 def temperature_of_folds(folds: Iterable[Path]) -> tuple[float, int] | None:

@@ -128,6 +128,10 @@ class Segmentation:
         """See the interface."""
         return hidden_objects(dataset)
 
+    def names(self, dataset: Dataset, split: str) -> tuple[str, ...]:
+        """See the interface."""
+        return tuple(frame.name for frame in dataset.splits[split])
+
     def groups(self, dataset: Dataset, split: str) -> tuple[str | None, ...]:
         """See the interface."""
         return tuple(frame.group for frame in dataset.splits[split])

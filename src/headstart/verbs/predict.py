@@ -256,7 +256,7 @@ def _find(run: Path, source: Path, with_clips: bool) -> PictureFolder:
         DataError: there is nothing to predict, or names collide.
     """
     try:
-        found = recognise(source) if source.is_dir() else None
+        found = recognise(source) if source.is_dir() or source.suffix == ".toml" else None
     except OSError:  # a folder that may not be listed, which walking it reports
         found = None
     if found is not None:
@@ -304,13 +304,13 @@ def _predict_folder(
     step: Step | None,
 ) -> PredictResult:
     """Predict pictures, then clips; raise what is wrong with some after the others are done."""
-    faults: list[Finding] = []
+    faults: list[DataError | UsageError] = []
     result = PredictResult(out, 0)
     if folder.frames:
         try:
             result = _predict_frames(predictor, folder.frames, folder.root, out, extras)
-        except DataError as error:
-            faults += error.findings
+        except (DataError, UsageError) as error:  # UsageError: masks that were corrected are kept
+            faults.append(error)
     clips: list[PredictedClip] = []
 
     def segmenter() -> Segmenter:
@@ -320,13 +320,15 @@ def _predict_folder(
     for clip, name in clip_folders.items():
         try:
             prediction = _predict_clip(segmenter, clip, out / name, masks, step)
-        except DataError as error:
-            faults += error.findings
+        except (DataError, UsageError) as error:
+            faults.append(error)
         else:
             clips.append(PredictedClip(out / name, prediction))
-    if faults:
-        raise DataError(faults)
     warnings = tuple(finding for clip in clips for finding in clip.prediction.warnings)
+    if faults:
+        kind = UsageError if any(isinstance(e, UsageError) for e in faults) else DataError
+        of_others = (*folder.passed_over, *warnings)
+        raise kind([*(finding for error in faults for finding in error.findings), *of_others])
     return replace(result, clips=tuple(clips), findings=warnings)
 
 

@@ -16,6 +16,7 @@ from headstart.assignment.report.part1_records import (
 from headstart.config.recipe_records import Training
 from headstart.reports.formatting import listed, number, plural, signed
 from headstart.studies.statistics import MIN_SEEDS, Comparison
+from headstart.studies.wording import level_words, percent
 from headstart.training.collapse import learned_nothing
 
 _REPORTED_B, _REPORTED_D = 0.5295, 0.6991
@@ -62,9 +63,10 @@ absent class.'
         return "Every frame shows every class, so no class can be predicted where it is absent."
     if rate == 0:
         return "No class is predicted in a frame without it."
+    share = f"{100 * rate:.2g} %" if rate < 0.1 else percent(rate)
     return (
-        f"Stray pixels of an absent foreground class occur in {100 * rate:.2g} % of all pairs of "
-        "a frame and an absent class."
+        f"Stray pixels of an absent foreground class occur in {share} of all pairs of a frame and "
+        "an absent class."
     )
 
 
@@ -183,7 +185,7 @@ difference of +0.021 (reported: 0.6991 and 0.5295, +0.170).'
 
 def _interval(c: Comparison) -> str:
     ends = f"{signed(c.low)} to {signed(c.high)}"
-    return f"{100 * c.level:.3g} % interval {ends}, {plural(c.seeds, 'seed')}"
+    return f"{level_words(c.level)} interval {ends}, {plural(c.seeds, 'seed')}"
 
 
 def _effect(c: Comparison, change: str) -> str:

@@ -88,7 +88,8 @@ def draw_seeds(pairs: Sequence[Pair], trivial: dict[str, float | None]) -> Figur
 
 def _strip(axes: Axes, pairs: Sequence[Pair], score: str, trivial: float | None) -> None:
     drawn = [] if trivial is None else [trivial]
-    for i, schedule in enumerate((STEPLR, CONSTANT)):
+    schedules = [s for s in (STEPLR, CONSTANT) if any(pair.schedule == s for pair in pairs)]
+    for i, schedule in enumerate(schedules):
         of_schedule = [p for p in pairs if p.schedule == schedule]
         for pair in sorted(
             of_schedule, key=lambda p: p.seed == SEED
@@ -103,9 +104,10 @@ def _strip(axes: Axes, pairs: Sequence[Pair], score: str, trivial: float | None)
     if drawn:
         room = max(0.02, 0.08 * (max(drawn) - min(drawn)))
         axes.set_ylim(min(drawn) - room, max(drawn) + room)
-    axes.set_xlim(-0.5, 4.0)
+    names = {STEPLR: "StepLR", CONSTANT: "constant"}
+    axes.set_xlim(-0.5, 2.5 * len(schedules) - 1)
     axes.set_xticks(
-        [0, 1, 2.5, 3.5],
-        ["(b)\nStepLR", "(d)\nStepLR", "(b)\nconstant", "(d)\nconstant"],
+        [2.5 * i + k for i in range(len(schedules)) for k in (0, 1)],
+        [f"({part})\n{names[schedule]}" for schedule in schedules for part in "bd"],
     )
     axes.set_ylabel(score)

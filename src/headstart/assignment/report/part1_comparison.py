@@ -98,7 +98,7 @@ def _mean_and_range(pairs: tuple[Pair, ...], score: str) -> Rows:
 
 
 def effects_table(part1: Part1) -> Table | None:
-    """Return the four effects with their intervals; ``None`` if there are none."""
+    """Return the effects with their intervals; ``None`` if there are none."""
     if not part1.effects:
         return None
     rows: Rows = []
@@ -111,11 +111,13 @@ def effects_table(part1: Part1) -> Table | None:
         interval = "no interval" if c.low is None else f"{signed(c.low)} to {signed(c.high)}"
         held = f"with {effect.given}" if change == "colorization" else f"from {effect.given}"
         rows.append((held, (signed(c.difference), interval), str(c.seeds), c.verdict))
-    caption = (
-        "Differences in dice with their 95 % intervals over seeds and frames. The intervals are "
-        "not adjusted for each other: the chance that at least one of the four misses the truth "
-        "is above 5 %. The verdict follows from the interval."
-    )
+    caption = "Differences in dice with their 95 % intervals over seeds and frames."
+    if (several := len(part1.effects)) > 1:
+        caption += (
+            " The intervals are not adjusted for each other: the chance that at least one of the "
+            f"{several} misses the truth is above 5 %."
+        )
+    caption += " The verdict follows from the interval."
     return Table(caption, ("", "difference", "seeds", "verdict"), tuple(rows), left=(3,))
 
 

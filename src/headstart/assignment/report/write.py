@@ -21,7 +21,13 @@ from headstart.assignment.report import (
     part2_new_data,
     sizes_table,
 )
-from headstart.assignment.report.part1_records import Part1, kept_epoch, part1_json, read_part1
+from headstart.assignment.report.part1_records import (
+    CONSTANT,
+    Part1,
+    kept_epoch,
+    part1_json,
+    read_part1,
+)
 from headstart.assignment.report.part1_sections import Section
 from headstart.assignment.report.part2_classifiers import Part2, read_part2
 from headstart.errors import printable
@@ -149,6 +155,7 @@ def report_content(
         "part2": part2_classifiers.part2_sections(part2),
         "part2_summary": part2_classifiers.summary_table(part2),
         "better_start": part2_new_data.better_start(part2.new_data) if part2.new_data else [],
+        "with_constant": bool(part1.pairs_of(CONSTANT)),
         "limits": part1_comparison.limits(part1),
         "machines": part1_comparison.machines_table(part1, part2.all_runs),
         "command": printable(command),

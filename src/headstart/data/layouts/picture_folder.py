@@ -76,15 +76,17 @@ def walk(source: Path) -> PictureFolder:
     are passed over, like all files that are neither pictures nor clips.
 
     Args:
-        source: A folder, or one picture, whose folder is then ``root``.
+        source: A folder, or one picture, whose folder is then ``root``; a link to a picture is
+            followed, because it was named explicitly.
 
     Raises:
         DataError: A folder cannot be listed, or two pictures differ only in their endings, so that
             their masks would have the same name.
     """
     if not source.is_dir():
-        alone = (Frame(source.stem, source),) if source.exists() else ()
-        return PictureFolder(source.parent, alone)
+        image = source.resolve() if source.is_symlink() else source
+        alone = (Frame(source.stem, image),) if source.exists() else ()
+        return PictureFolder(image.parent, alone)
     pictures, clips, others = [], [], _Others()
     for parent, folders, names in os.walk(source, onerror=_not_listed):
         folders[:] = [name for name in folders if others.may_enter(Path(parent, name))]
