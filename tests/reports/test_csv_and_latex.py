@@ -60,6 +60,21 @@ def test_comparisons_are_those_of_the_study(study: Path, hostile: Path) -> None:
         assert (compared[0]["low"] == "") == ("too few seeds" in verdicts)
         saved = rows(csv_tables.labels_saved_csv(summary))
         assert [row["start"] for row in saved] == [s["start"] for s in summary["labels_saved"]]
+        of_few = "too few seeds" in verdicts
+        assert {row["interval"] for row in saved} == {"no" if of_few else "yes"}
+        assert all(float(row["smallest"]) <= float(row["labels"]) for row in saved)
+
+
+def test_tunings_of_one_start_are_told_apart(study: Path) -> None:
+    records = read_records(study).study
+    assert records is not None and records.summary is not None
+    (c, *_) = records.summary["comparisons"]
+    alone = latex_tables.comparisons_tex({"comparisons": [c]})
+    assert "tune" not in alone
+    small = c | {"tune": "head", "difference": -0.0003, "labels": 1}
+    both = latex_tables.comparisons_tex({"comparisons": [c, small]})
+    assert ", tune all" in both and "1 label, against scratch, tune head" in both
+    assert "$-0.0003$" in both
 
 
 @given(st.text())

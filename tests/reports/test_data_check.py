@@ -11,7 +11,7 @@ from PIL import Image
 
 from headstart.data.layouts.recognise import open_dataset
 from headstart.errors import DataError
-from headstart.reports.data_check import check_data
+from headstart.reports.data_check import DataCheck, check_data, data_section
 from headstart.reports.records import read_records
 
 
@@ -29,6 +29,31 @@ def test_other_data_in_the_place_of_the_runs_are_not_checked(
         picture.rotate(180).save(image)
     found = check_data(records)
     assert not found.findings and "are not those" in found.missing
+
+
+@pytest.mark.parametrize(
+    ("grouped", "said"),
+    [(True, "No video or patient is in more"), (False, "does not say which"), (None, "not know")],
+)
+def test_nothing_is_claimed_about_groups_that_are_not_known(
+    trained: Path, grouped: bool | None, said: str
+) -> None:
+    """As where pictures lie in folders of classes, or the dataset cannot be opened any more."""
+    section = data_section(read_records(trained), DataCheck("", (), None, grouped))
+    (sentence,) = section["groups"]
+    assert said in sentence
+
+
+def test_a_dataset_that_cannot_be_opened_says_nothing_about_groups(
+    trained: Path, drawn: Path, tmp_path: Path
+) -> None:
+    records = read_records(trained)
+    assert check_data(records).grouped is False and records.run is not None
+    shutil.copytree(drawn, tmp_path / "data")
+    (tmp_path / "data/mapping.json").write_text("{")
+    records = replace(records, run=records.run.model_copy(update={"data": str(tmp_path / "data")}))
+    found = check_data(records)
+    assert found.findings and found.grouped is None
 
 
 def test_a_damaged_record_is_no_finding_about_the_data(trained: Path, tmp_path: Path) -> None:

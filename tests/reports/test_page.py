@@ -72,7 +72,7 @@ def page(folder: Path, pictures: bool = True, drawn: bool = True) -> str:
 
 def render_records(records: Records, pictures: bool, drawn: bool = True) -> str:
     arms, data = arms_of(records), check_data(records)
-    costs = arm_costs(records, arms, data.groups)
+    costs = arm_costs(records, arms, data)
     figures = draw(records, arms, data, costs) if drawn else Figures()
     return render(records, arms, data, figures, costs, pictures, records.folder)
 
@@ -218,6 +218,9 @@ def test_what_the_intervals_generalise_to_is_said(study: Path, tmp_path: Path) -
     (out / "study.json").write_text(json.dumps(summary | {"groups": 4}))
     _, compared = first_sentence(out, tmp_path / "again")
     assert "4 videos or patients" in compared and "too narrow" not in compared
+    words = Page(page(out, drawn=False)).words
+    assert "The verdicts are about 4 videos or patients." in words
+    assert "or in a single group" in words and "on other groups, not" in words
 
 
 def test_a_study_that_is_not_complete_says_so(study: Path, tmp_path: Path) -> None:

@@ -153,7 +153,7 @@ def _cost(config: RunConfig, out: Path | None, data: Opened, measured: Measured)
 
 def time_of(part: str, cost: Cost, jobs: int) -> float:
     """Return the seconds of a part with so many runs at a time; 1(a) is one run."""
-    return cost.seconds / (1 if part == "1(a)" else jobs)
+    return cost.elapsed(1 if part == "1(a)" else jobs)
 
 
 def forecast(

@@ -306,4 +306,4 @@ def _show_plan(planned: StudyResult, json: bool) -> None:
     if math.isnan(cost.seconds):
         say(f"  {cost.size / 1e6:.0f} MB; how long it takes, a machine without a GPU cannot tell")
         return
-    say(f"  about {lasting(cost.seconds / planned.jobs)} on this machine, {cost.size / 1e6:.0f} MB")
+    say(f"  about {lasting(cost.elapsed(planned.jobs))} on this machine, {cost.size / 1e6:.0f} MB")

@@ -17,7 +17,9 @@ from headstart.config.task_settings import UNET
 from headstart.errors import Finding, UsageError
 
 _Config = TypeVar("_Config")
-_AS_BEGUN = ("model", "width", "folds", "starts", "tunes", "labels", "score", "pretext_recipe")
+_AS_BEGUN = (
+    "model", "width", "folds", "starts", "against", "tunes", "labels", "score", "pretext_recipe",
+)  # fmt: skip
 
 
 def run_before(options: TrainOptions, out: Path | None) -> RunConfig | None:

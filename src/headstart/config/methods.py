@@ -7,11 +7,13 @@ the training is the longer control, by its method: ``scratch``, ``scratch+semi-s
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from typing import Annotated, Literal
 
 from pydantic import Field
 
+from headstart.config.start_names import NAMED_STARTS, SCRATCH_LONGER
 from headstart.data.augmentation import StrongChanges
 from headstart.data.settings_files import FrozenModel
 
@@ -65,6 +67,29 @@ def crossed(starts: Iterable[str], methods: Iterable[str]) -> tuple[str, ...]:
         for method in methods
         for start in starts
     )
+
+
+def spelt_once(arms: Iterable[str], known: Iterable[str] = ()) -> tuple[str, ...]:
+    """Return arms without those that are another spelling of the path of a start.
+
+    Args:
+        arms: with names or paths as starts.
+        known: arms whose starts keep their spelling.
+
+    >>> spelt_once(["runs/a/", "scratch", "./runs/a"], known=["runs/a+semi-supervised"])
+    ('runs/a', 'scratch')
+    """
+    spelling: dict[str, str] = {}
+    named = (*NAMED_STARTS, SCRATCH_LONGER)
+
+    def spelt(arm: str) -> str:
+        start = start_of_arm(arm)
+        place = start if start in named else os.path.realpath(start)
+        return spelling.setdefault(place, start) + arm.removeprefix(start)
+
+    for arm in known:
+        spelt(arm)
+    return tuple(dict.fromkeys(map(spelt, arms)))
 
 
 class Teacher(FrozenModel):

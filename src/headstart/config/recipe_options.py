@@ -129,6 +129,24 @@ def lasting(recipe: _Recipe, epochs: int | None, steps: int | None, prefix: str 
     return recipe if epochs is None else recipe.with_epochs(epochs)
 
 
+def refuse_of_pretext(options: TrainOptions, start: str) -> None:
+    """Refuse options of a pretext for a start that is none.
+
+    Raises:
+        UsageError: names them.
+    """
+    given = {
+        "--pretext-recipe": options.pretext_recipe is not None,
+        "--pretext-epochs": options.pretext_epochs is not None,
+        "--pretext-steps": options.pretext_steps is not None,
+        "--drop-leaks": bool(options.drop_leaks),
+    }
+    if named := ", ".join(option for option, is_given in given.items() if is_given):
+        message = f"{named}: only for a start that is a pretext; the start is {start}"
+        hint = "leave it out, or choose a pretext, such as --start colorization"
+        raise UsageError(Finding("bad-setting", "error", message, hint))
+
+
 def refuse_minutes(options: TrainOptions) -> None:
     """Refuse a number of minutes that is none, or is given beside another length.
 

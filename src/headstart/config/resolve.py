@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from headstart.config.files import read_frame_names
-from headstart.config.methods import METHODS, SUPERVISED, crossed, parted
+from headstart.config.methods import METHODS, SUPERVISED, crossed, parted, spelt_once
 from headstart.config.option_values import (
     AUTO,
     Listed,
@@ -32,6 +32,7 @@ from headstart.config.recipe_options import (
     recipe_of_pretext,
     refuse_hours,
     refuse_minutes,
+    refuse_of_pretext,
     refuse_other_recipe,
     run_recipe,
 )
@@ -100,6 +101,8 @@ def run_config(
         pretext_recipe = recipe_of_pretext(options, recipe, shared.model, of_file, begun, problems)
     elif start not in (SCRATCH, IMAGENET, *PRETEXT_NAMES) and start != begun_from:
         problems.note(weights_file, start)
+    if start not in PRETEXT_NAMES:
+        problems.note(refuse_of_pretext, options, start)
     config = problems.value_of(
         make_run_config,
         None,
@@ -175,6 +178,7 @@ def study_config(
     settings = TASKS[task]
     threads = max(1, available_threads() // options.jobs)
     starts = problems.value_of(listed, None, options.starts or settings.starts)
+    starts = spelt_once(starts or (), before.starts if before else ())
     tunes = problems.value_of(listed, ("all",), _option_or(options.tunes, "all"))
     model = _model(options, settings, [parted(start)[0] for start in starts or ()], tunes)
     shared = _shared(options, model, settings, before, threads, problems)
@@ -201,7 +205,9 @@ def study_config(
         threads=shared.threads,
         precision=_option_or(options.precision, before.precision if before else None),
         starts=starts or settings.starts,
-        against=options.against if starts else None,
+        against=next(iter(spelt_once([options.against], starts)), None)
+        if options.against and starts
+        else None,
         tunes=tunes,
         labels=problems.value_of(_budgets, (1,), options.labels, training_pictures),
         seeds=problems.value_of(parse_seeds, (1,), options.seeds, looks),
@@ -242,7 +248,8 @@ def pretext_config(
         UsageError, DataError: options are wrong, or a file they name; every one is named.
     """
     problems = Problems()
-    encoder_starts = options.recipe in (None, "default") and is_published(options.pretext)
+    own = SEGMENTATION.names_another(options.recipe)
+    encoder_starts = is_published(options.pretext) and not own
     model = _option_or(options.model, ENCODER if encoder_starts else SEGMENTATION.model)
     shared = _shared(options, model, SEGMENTATION, before, available_threads(), problems)
     encoder = shared.model != UNET

@@ -13,6 +13,8 @@ PretextName = Literal[
 PRETEXT_NAMES: tuple[str, ...] = get_args(PretextName)
 OF_GREY = "masked-denoising"  # the only pretext that does not restore colours
 SCRATCH, SCRATCH_LONGER, IMAGENET = "scratch", "scratch-longer", "imagenet"
+NAMED_STARTS = (SCRATCH, IMAGENET, *PRETEXT_NAMES)
+"""Starts that are named on the command line rather than given as a file."""
 _FROM_IMAGENET = f"{IMAGENET}-"
 
 

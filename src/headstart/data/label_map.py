@@ -212,8 +212,16 @@ def parsed_value(value: object) -> int | Colour | None:
 
 
 def backgrounds(names: Iterable[str]) -> list[str]:
-    """Return the names that mean the background."""
-    return [n for n in names if n.lower().replace("_", " ").replace("-", " ") in BACKGROUNDS]
+    """Return the names that mean the background.
+
+    >>> backgrounds(["tool", "_background_", "Unlabeled"])
+    ['_background_', 'Unlabeled']
+    """
+
+    def plain(name: str) -> str:
+        return name.lower().replace("_", " ").replace("-", " ").strip()
+
+    return [name for name in names if plain(name) in BACKGROUNDS]
 
 
 def _ignored(pairs: Iterable[tuple[str, object]]) -> list[int | Colour | None]:

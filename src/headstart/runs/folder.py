@@ -9,15 +9,13 @@ from pathlib import Path
 
 from headstart.config.files import differences, read_config
 from headstart.config.records import PretextConfig, RunConfig
-from headstart.config.start_names import IMAGENET, PRETEXT_NAMES, SCRATCH
+from headstart.config.start_names import NAMED_STARTS
 from headstart.errors import Finding, Severity, UsageError
 from headstart.records.run_records import WEIGHTS
 from headstart.system.disk import disk_errors
 
 _OURS = (".lock", "cache")
 _PATHS = ("data: ", "pretext.data: ")  # may differ: hashes say whether the data are the same
-NAMED_STARTS = (SCRATCH, IMAGENET, *PRETEXT_NAMES)
-"""Starts that are named on the command line rather than given as a file."""
 
 
 def fresh_folder(out: Path) -> Path:

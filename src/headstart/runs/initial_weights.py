@@ -12,6 +12,7 @@ from headstart.config.records import PretextConfig, RunConfig, StudyConfig
 from headstart.config.start_files import weights_file
 from headstart.config.start_names import (
     IMAGENET,
+    NAMED_STARTS,
     PRETEXT_NAMES,
     SCRATCH,
     SCRATCH_LONGER,
@@ -19,7 +20,6 @@ from headstart.config.start_names import (
 )
 from headstart.data.layouts.dataset import Dataset
 from headstart.errors import DataError, Finding
-from headstart.runs.folder import NAMED_STARTS
 from headstart.tasks.interface import LabelledTask
 from headstart.tasks.lookup import labelled_task
 from headstart.tasks.pretext import leaks_of

@@ -8,11 +8,11 @@ from typing import Any
 
 from headstart.config.files import holds_study, read_config
 from headstart.config.records import PretextConfig, RunConfig, StudyConfig
+from headstart.config.start_names import NAMED_STARTS
 from headstart.data.layouts.dataset import Dataset
 from headstart.errors import DataError, Finding, UsageError
 from headstart.records.run_records import ENVIRONMENT, data_folder, read_environment
 from headstart.records.vouching import CONFIG, holds_run
-from headstart.runs.folder import NAMED_STARTS
 from headstart.tasks.pretext import PretextPictures, PretextTask, pictures_of
 
 

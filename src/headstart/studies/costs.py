@@ -51,6 +51,14 @@ class Cost:
     seconds: float
     size: int
 
+    def elapsed(self, jobs: int) -> float:
+        """Return the seconds until all is done where so many train at a time: wave by wave.
+
+        >>> Cost(15, 0, 1, 0, 15 * 60.0, 0).elapsed(32), Cost(10, 0, 1, 0, 600.0, 0).elapsed(4)
+        (60.0, 180.0)
+        """
+        return math.ceil(self.runs / jobs) * self.seconds / self.runs if self.runs else self.seconds
+
 
 NOTHING = Cost(0, 0, 0, 0, 0.0, 0)
 """The cost of a finished study."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
+from headstart.config.methods import start_of_arm
 from headstart.config.options import StudyOptions
 from headstart.config.records import PretextConfig, RunConfig, StudyConfig
 from headstart.config.start_names import IMAGENET, OF_GREY, PRETEXT_NAMES, SCRATCH
@@ -92,7 +93,7 @@ def proposed(
     def cost(design: Design) -> Cost:
         planned = unbegun(_config_of(design, facts, config, options, dataset), dataset)
         takes = cost_of_study(planned, True, measured.of_run, measured.of_pretext)
-        return replace(takes, seconds=takes.seconds / options.jobs)
+        return replace(takes, seconds=takes.elapsed(options.jobs))
 
     proposal = propose(facts, hours, cost)
     design = proposal.design
@@ -145,7 +146,7 @@ def _facts(options: StudyOptions, config: StudyConfig, dataset: Any) -> Facts:
         encoder=TASKS[config.task].unet and config.model != UNET,
         tile=_tile(options, config, task, dataset),
         hides=lambda size: (classes := hidden(size)) is not None and classes.most,
-        keeps_pretext=options.against in PRETEXT_NAMES or any(of_pretext),
+        keeps_pretext=start_of_arm(options.against or "") in PRETEXT_NAMES or any(of_pretext),
     )
 
 

@@ -73,6 +73,9 @@ def parse_slurm(text: str | Mapping[str, str] | None) -> dict[str, str]:
             message = f"--slurm {name}={value} is not understood"
             hint = "give sbatch's options by their long names: --slurm partition=gpu,time=2:00:00"
             findings.append(Finding("bad-slurm", "error", message, hint))
+        elif key == "cpus-per-task" and not re.fullmatch("[1-9][0-9]{0,3}", value):
+            message = f"--slurm {key}={value}; expected a number from 1"
+            findings.append(Finding("bad-slurm", "error", message, "such as cpus-per-task=4"))
         elif key in _OURS:
             message = f"--slurm {key} cannot be set: {_OURS[key]}"
             findings.append(Finding("bad-slurm", "error", message, f"leave {key} out"))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib.util
 from dataclasses import replace
 
+from headstart.config.methods import start_of_arm
 from headstart.config.option_values import AUTO, parse_size
 from headstart.config.options import Options, RecipeOption, StudyOptions, TrainOptions
 from headstart.config.records import PretextConfig, RunConfig, StudyConfig
@@ -51,7 +52,8 @@ def encoder_for_study(options: StudyOptions, task: TaskName, fitting_size: Fitti
     given = (options.model, options.starts, *of_pretext)
     if given != (None, None, None, None, None) or options.drop_leaks:
         return False
-    if options.against not in (None, SCRATCH, IMAGENET):  # a pretext of the U-Net's study
+    against = SCRATCH if options.against is None else start_of_arm(options.against)
+    if against not in (SCRATCH, IMAGENET):  # a pretext of the U-Net's study
         return False
     return _suits(options, options.recipe, task, fitting_size)
 

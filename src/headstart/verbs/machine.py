@@ -8,7 +8,7 @@ from typing import Any
 
 from headstart.config.begun import device_name
 from headstart.config.option_values import AUTO
-from headstart.config.options import Options
+from headstart.config.options import Options, TrainOptions
 from headstart.config.records import Config, RunConfig
 from headstart.data.training_size import ANY_SIZE, longest_side, tile_size
 from headstart.errors import Finding, UsageError
@@ -68,7 +68,13 @@ def on_this_machine(
             )
         else:
             changed["precision"] = pick_precision(device, segments=config.width is not None)
-    if before is None and options.size in (None, AUTO):
+    of_file = isinstance(options, TrainOptions) and options.config is not None
+    cut_otherwise = before is not None and config.framing != before.framing
+    if options.size == AUTO and (before is None or of_file):
+        fits = True
+    else:
+        fits = options.size is None and (before is None or (of_file and cut_otherwise))
+    if fits:
         tiles = config.framing == "tile"
         changed["size"] = size_that_fits(tiles, device, fitting_size, config.size)
     if isinstance(config, RunConfig) and config.pretext is not None:

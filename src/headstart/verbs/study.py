@@ -246,7 +246,7 @@ def study(
     )
     if before is None and encoder_for_study(options, problem.name, fitting_size):
         options = replace(options, model=ENCODER)
-        if not proposes or against is not None:
+        if not proposes or (against, methods) != (None, None):
             starts_of_encoder, _ = starts_for(ENCODER, problem.name, dataset)
             options = replace(options, starts=",".join(starts_of_encoder))
     config = _resolved(options, data, problem, dataset, before)

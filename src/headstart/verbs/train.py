@@ -15,10 +15,12 @@ from headstart.config.recipe_options import as_long_as
 from headstart.config.records import RunConfig
 from headstart.config.resolve import run_config
 from headstart.errors import Finding
+from headstart.records.run_records import SCORES
 from headstart.runs.seen_starts import refuse_seen_starts
-from headstart.studies.costs import Cost, cost_of_run
+from headstart.studies.costs import NOTHING, Cost, cost_of_run
 from headstart.studies.minutes import fitting_in, fitting_sentence
 from headstart.studies.pace import RunPace, pace_of_run
+from headstart.tasks.budgets import budget_too_large
 from headstart.tasks.lookup import find_task
 from headstart.tasks.pretext import colour_warnings, pictures_of
 from headstart.training.listener import SILENT, Listener, ignore
@@ -209,19 +211,25 @@ def train(
             hear(finding)
 
     from headstart.runs.cross_validation import cross_validate, in_fold
-    from headstart.runs.folder import fresh_folder
+    from headstart.runs.folder import check_folder, fresh_folder
     from headstart.runs.run import train as train_run
 
     if chosen.fold is not None:
         chosen = in_fold(chosen, dataset, chosen.fold)
         refuse_seen_starts(chosen, (chosen.start,), dataset)
     pace: RunPace | None = None
+    available = problem.sizes(dataset).pictures.get("train", 0)
+    if chosen.folds is None and chosen.labels is not None and chosen.labels > available:
+        raise budget_too_large(chosen.labels, available)
     if minutes is not None:
         begun = before if options.config is None else _begun(folder, fresh)
         chosen, pace = _in_minutes(chosen, options, minutes, begun, dataset, tell or ignore)
     folder = fresh_folder(folder) if fresh else folder
+    check_folder(chosen, folder)
     if dry_run:
-        return TrainResult(folder, chosen, {}, (), findings, cost_of_run(chosen, dataset, pace))
+        done = (folder / SCORES).exists()
+        cost = NOTHING if done else cost_of_run(chosen, dataset, pace)
+        return TrainResult(folder, chosen, {}, (), findings, cost)
     if forecast is not None and not (folder / "config.json").exists():
         forecast(chosen, cost_of_run(chosen, dataset, pace))
     run = train_run if chosen.folds is None or chosen.fold is not None else cross_validate

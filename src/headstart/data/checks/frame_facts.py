@@ -13,10 +13,11 @@ from jaxtyping import Int64
 from headstart.data.files import shown
 from headstart.data.layouts.dataset import Dataset
 from headstart.data.pictures.duplicates import Fingerprints, fingerprint, joined
-from headstart.data.pictures.frame import Frame, Layer, read_frame
+from headstart.data.pictures.frame import Frame, Layer, Shapes, read_frame
 from headstart.data.pictures.in_flight import in_order, pixels_of
 from headstart.data.pictures.mask_levels import pixels_by_level
 from headstart.data.pictures.masks import is_turned_too, read_labelled
+from headstart.data.pictures.opening import Header
 from headstart.data.pictures.reading import is_partly_painted, nearly_opaque, picture_header
 from headstart.errors import DataError, Finding
 
@@ -103,7 +104,8 @@ def _turned(frame: Frame, root: Path) -> list[Finding]:
     """Return a finding if EXIF rotates the image, and the mask does not say so too."""
     if frame.mask is None:
         return []
-    orientation = picture_header(frame.image, root, frame.rules).orientation
+    header = picture_header(frame.image, root, frame.rules)
+    orientation = header.orientation
     if is_turned_too(frame, root):
         message = (
             "the image is rotated by its EXIF orientation, and its mask has the size of the image "
@@ -112,14 +114,25 @@ def _turned(frame: Frame, root: Path) -> list[Finding]:
         hint = "no action is needed if the picture and its mask match"
         where = (shown(frame.image, root),)
         return [Finding("exif-orientation", "info", message, hint, where)]
-    if all(orientation == picture_header(mask, root).orientation for mask in frame.masks):
+    follow = all(orientation == picture_header(mask, root).orientation for mask in frame.masks)
+    layers = frame.mask if isinstance(frame.mask, tuple) else ()
+    shapes = [layer for layer in layers if isinstance(layer, Shapes)]
+    if follow and (orientation == 1 or all(_of_upright(each, header) for each in shapes)):
         return []
-    return [
-        Finding(
-            "exif-orientation",
-            "warning",
-            "the EXIF orientation rotates or mirrors the image, but not its mask",
-            "compare both; if they do not match, remove the orientation from the image",
-            (shown(frame.image, root),),
+    message = "the EXIF orientation rotates or mirrors the image, but not its mask"
+    if shapes:
+        message = (
+            "the EXIF orientation rotates or mirrors the image; its annotations are taken to be "
+            "drawn on it as it is shown, which nothing confirms"
         )
-    ]
+    hint = "compare both; if they do not match, remove the orientation from the image"
+    return [Finding("exif-orientation", "warning", message, hint, (shown(frame.image, root),))]
+
+
+def _of_upright(shapes: Shapes, header: Header) -> bool:
+    """Whether an annotation file gives the size of the picture as it is shown, and not as stored.
+
+    A text file of YOLO gives none.
+    """
+    stored = (header.height, header.width)
+    return shapes.path.suffix != ".txt" and shapes.size == header.upright != stored

@@ -38,6 +38,7 @@ from headstart.data.pictures.reading import (
     read_colours,
     read_luma,
     read_mask,
+    read_region,
 )
 from headstart.data.pictures.shapes import draw
 from headstart.errors import DataError, Finding
@@ -80,7 +81,7 @@ def read_labelled(
         labels = above if labels is None or broken else np.where(above == 0, labels, above)
     if frame.valid is not None:
         try:
-            outside = _placed(read_luma(frame.valid, root), frame.valid, frame, size, root)
+            outside = _placed(read_region(frame.valid, root), frame.valid, frame, size, root)
             if labels is not None and image is not None:
                 labels = np.where(outside == 0, np.uint8(IGNORE), labels)
         except DataError as e:

@@ -53,6 +53,7 @@ _DECODERS: dict[str, type[ImageFile.ImageFile]] = {
     "GIF": GifImagePlugin.GifImageFile,
 }
 _LOSSY_IN_TIFF = {"jpeg", "tiff_jpeg", "webp"}
+_PREMULTIPLIED = {"La": "LA", "RGBa": "RGBA"}  # which Pillow converts to nothing else
 
 # Pillow keeps a picture in blocks of 16 MB, which the C library does not give back to the system:
 # each thread would keep those of the largest picture it ever decoded. One large block is given back
@@ -136,10 +137,15 @@ def decode(
         raise damaged(name, error) from error
     if picture.mode == "I" or picture.mode.startswith("I;16"):
         samples = _native(np.array(picture))
+        if picture.mode == "I" and (_tag(picture, 258, 0), _tag(picture, 339, 1)) == (32, 1):
+            samples = samples.view(np.uint32)  # which Pillow reads as signed
         white_is_zero = _tag(picture, 262, 1) == 0 and samples.dtype == np.uint16
         if rules.value_range is not None and white_is_zero:
             samples = np.uint16(65_535) - samples  # 0 is white, which Pillow leaves to us
         return Stored(samples, container, lossy=False)
+    if picture.mode in _PREMULTIPLIED:
+        content = picture.convert(_PREMULTIPLIED[picture.mode])
+        return Stored(content, container, lossy=False)
     lossy = container in ("JPEG", "WEBP") or picture.info.get("compression") in _LOSSY_IN_TIFF
     return Stored(picture, container, lossy)
 

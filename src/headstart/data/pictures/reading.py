@@ -222,6 +222,24 @@ def read_luma(
     return luma
 
 
+def read_region(path: Path, root: Path) -> UInt8[np.ndarray, "h w"]:
+    """Return the mask of a region: 0 outside of it.
+
+    Outside is what is black; in a file whose edges are soft, or blurred by lossy compression, what
+    is darker than half the range.
+
+    Raises:
+        DataError: as for [`read_luma`][].
+    """
+    name = shown(path, root)
+    with open_regular(path, root) as file:
+        stored = decode(file, name)
+    picture = on_black_level(_eight_bit_picture(stored, name))
+    luma = np.array(picture.convert("RGB").convert("L"))
+    soft = describe_levels(np.bincount(luma.ravel(), minlength=256)) == "soft edges"
+    return np.where(luma < 128, np.uint8(0), luma) if stored.lossy or soft else luma
+
+
 def picture_header(path: Path, root: Path, rules: ReadingRules = NO_RULES) -> Header:
     """Return stored size and EXIF orientation; reads only the header.
 

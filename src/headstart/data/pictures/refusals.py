@@ -88,6 +88,16 @@ def too_many_channels(name: str, channels: int) -> DataError:
     )
 
 
+def grey_channels(name: str, channels: int) -> DataError:
+    """Return the error of a picture whose channels are grey levels, each of its own."""
+    return picture_error(
+        name,
+        "picture-channels",
+        f"the picture has {channels} grey channels, which its file does not mark as colours",
+        "save it as an RGB picture: in tifffile, with photometric='rgb'",
+    )
+
+
 def several_pages(name: str) -> DataError:
     """Return the error of a file with several pictures."""
     return picture_error(

@@ -18,6 +18,7 @@ from jaxtyping import Num
 
 from headstart.data.pictures.refusals import (
     damaged,
+    grey_channels,
     needs_extra,
     no_such_page,
     require_size,
@@ -170,7 +171,8 @@ def read_tiff(
     if samples.shape != (shape if directory.samples == 1 else (*shape, directory.samples)):
         raise damaged(name, f"its samples have the shape {samples.shape}")
     if directory.photometric == WHITE_IS_ZERO:
-        samples = samples.dtype.type(2 ** directory.bits[0] - 1) - samples
+        levels = samples[..., :-1] if directory.alpha else samples
+        np.subtract(levels.dtype.type(2 ** directory.bits[0] - 1), levels, out=levels)
     if directory.samples == 4 and not directory.alpha:
         samples = samples[..., :3]
     return samples, directory
@@ -188,6 +190,8 @@ def _require_readable(
     if directory.photometric not in (WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB):
         raise too_deep(name, f"in a colour space of its own ({directory.photometric})")
     if directory.extra != (1 if directory.samples in (2, 4) else 0):
+        if directory.photometric != _RGB and directory.samples in (3, 4):
+            raise grey_channels(name, directory.samples)
         raise too_many_channels(name, directory.samples)
     bits = set(directory.bits)
     if len(bits) > 1 or not bits <= {*range(8, 17), 32} or directory.kind not in (1, 2):
