@@ -29,6 +29,16 @@ def test_a_dry_run_trains_nothing_and_writes_nothing(drawn: Path, tmp_path: Path
     assert not (tmp_path / "out").exists()
 
 
+def test_a_dry_run_refuses_what_a_run_would(drawn: Path, trained: Path, tmp_path: Path) -> None:
+    for words, code in (
+        (("--labels", 99, "--out", tmp_path / "out"), "budget-too-large"),
+        (("--out", drawn), "not-a-run"),
+        (("--seed", 7, "--out", trained), "settings-differ"),
+    ):
+        done = command("train", drawn, *TINY, *words, "--dry-run")
+        assert done.returncode and code in done.stderr, words
+
+
 def test_the_steps_are_those_that_are_trained(drawn: Path, tmp_path: Path) -> None:
     heard: list[tuple[RunConfig, Cost]] = []
     settings = {"size": (16, 24), "width": 2, "threads": 1, "device": "cpu", "steps": 6}

@@ -31,6 +31,24 @@ def test_options_that_are_not_given_are_those_that_a_study_was_begun_with(drawn:
     assert more.labels == (12,)  # which the study adds to its own
 
 
+def test_a_study_keeps_its_reference_and_the_spelling_of_its_starts(
+    drawn: Path, trained: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(trained.parent)
+    spelt = [trained.name, f"{trained.name}/", f"./{trained.name}", str(trained)]
+    twice = study_config(StudyOptions(starts=["scratch", *spelt]), drawn, "segmentation", 12)
+    assert twice.starts == ("scratch", trained.name)
+    given = StudyOptions(starts=f"scratch,{trained.name}", against=trained.name)
+    begun = study_config(given, drawn, "segmentation", 12)
+    for other in spelt:
+        options = options_as_begun(StudyOptions(starts=f"scratch,{other}", seeds=7), begun)
+        again = study_config(options, drawn, "segmentation", 12, begun)
+        assert (again.starts, again.against) == (("scratch", trained.name), trained.name)
+    of_arms = StudyOptions(starts=f"scratch,{spelt[1]}", methods="supervised,supervised-longer")
+    arms = study_config(of_arms, drawn, "segmentation", 12, begun).starts
+    assert arms[1] == trained.name and arms[3] == f"{trained.name}+supervised-longer"
+
+
 @pytest.mark.parametrize("start", ["imagenet", "imagenet-chroma", "imagenet+semi-supervised"])
 def test_published_weights_cannot_join_a_study_of_the_unet(drawn: Path, start: str) -> None:
     begun = study_config(StudyOptions(starts="scratch"), drawn, "segmentation", 12)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,6 +22,7 @@ from headstart.config.recipes import (
 )
 from headstart.config.records import RunConfig, StudyConfig, make_run_config
 from headstart.config.resolve import pretext_config, run_config, study_config
+from headstart.config.task_settings import ENCODER
 from headstart.errors import DataError, HeadstartError, UsageError
 from headstart.system.processor import available_threads
 from headstart.tasks.lookup import find_task
@@ -164,6 +166,25 @@ def test_a_begun_study_and_a_begun_pretext(drawn: Path, tmp_path: Path) -> None:
     assert begun == pretext and pretext_config(PretextOptions(), drawn, begun).threads == 7
     with pytest.raises(DataError, match=r"error\[is-a-pretext\]"):
         run_before(TrainOptions(), tmp_path / "pretext")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"pretext_steps": 5}, {"pretext_epochs": 5, "start": "imagenet"}, {"drop_leaks": True},
+        {"pretext_recipe": "nonsense", "start": "scratch"},
+    ],
+)  # fmt: skip
+def test_options_of_a_pretext_are_for_a_pretext(drawn: Path, options: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match="only for a start that is a pretext"):
+        run_config(TrainOptions(**options), drawn)
+    run_config(TrainOptions(start="colorization", pretext_steps=5, drop_leaks=True), drawn)
+
+
+def test_a_recipe_of_ones_own_keeps_the_network_of_a_pretext(drawn: Path, tmp_path: Path) -> None:
+    (tmp_path / "my.toml").write_text('base = "default"\nname = "mine"\n')
+    options = PretextOptions(pretext="imagenet-colorization", recipe=str(tmp_path / "my.toml"))
+    assert pretext_config(options, drawn).model == ENCODER
 
 
 def test_a_file_of_names_is_the_labels(drawn: Path, tmp_path: Path) -> None:

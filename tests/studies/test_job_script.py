@@ -47,6 +47,9 @@ def test_what_cannot_be_asked_for_is_named_all_at_once() -> None:
             parse_slurm(f"{name}=1")
     with pytest.raises(UsageError, match="bad-slurm"):
         parse_slurm({"comment": "a\n#SBATCH --wrap=rm"})
+    for count in ("", "four", "4 cores", "0", "-1"):
+        with pytest.raises(UsageError, match="expected a number from 1"):
+            parse_slurm({"cpus-per-task": count})
 
 
 @pytest.mark.parametrize(

@@ -84,6 +84,10 @@ def test_a_study(drawn: Path, tmp_path: Path, at_hand: bool) -> None:
     assert compared(drawn, out, against="colorization") == own
     if at_hand:
         assert compared(drawn, out, against="imagenet") == three
+        arms = {"methods": "supervised,semi-supervised", "against": "scratch+semi-supervised"}
+        for options in (arms, {**arms, "hours": 8.0, "labels": None}):
+            network, starts = compared(drawn, out, **options)
+            assert network == ENCODER and starts[:3] == three[1] and len(starts) == 6, options
     several = "scratch,chroma,imagenet+semi-supervised"
     assert compared(drawn, out, starts=several) == (ENCODER, tuple(several.split(",")))
     for options in ({"model": "unet"}, {"pretext_steps": 3}, {"drop_leaks": True}):

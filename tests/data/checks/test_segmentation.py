@@ -239,6 +239,24 @@ def test_what_pretraining_sees(data: Path) -> None:
     assert report.to_json()["unlabelled"] == {"train": {"frames": 4, "height": None, "width": None}}
 
 
+@pytest.mark.parametrize("orientation", [1, 3, 6])
+def test_outlines_on_an_image_turned_by_exif(tmp_path: Path, orientation: int) -> None:
+    """A file that gives the size of the image as it is shown says that its outlines follow it."""
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    shown = (20, 16) if orientation == 6 else (16, 20)
+    images, annotations = [], []
+    for k in range(6):
+        save(picture(k), tmp_path / f"{k}.png", exif=exif)
+        images.append({"id": k, "file_name": f"{k}.png", "height": shown[0], "width": shown[1]})
+        outline = [[2, 2, 9, 2, 9, 9, 2, 9]]
+        annotations.append({"id": k, "image_id": k, "category_id": 1, "segmentation": outline})
+    text = {"images": images, "annotations": annotations, "categories": [{"id": 1, "name": "a"}]}
+    (tmp_path / "a.json").write_text(json.dumps(text))
+    found = codes(check_dataset(tmp_path)).get("exif-orientation")
+    assert (found is not None and found.severity == "warning") == (orientation == 3)
+
+
 def test_image_turned_by_exif(data: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 3

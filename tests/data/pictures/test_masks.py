@@ -102,6 +102,21 @@ def test_a_lying_mask_of_an_upright_picture_has_the_wrong_size(
     assert caught.value.findings[0].code == "size-differs"
 
 
+@pytest.mark.parametrize("ending", ["jpg", "png"])
+def test_a_blurred_region_ends_where_half_of_it_is_bright(tmp_path: Path, ending: str) -> None:
+    """In a JPEG, or where an edge is soft, hardly a pixel near it is black."""
+    rows, columns = np.ogrid[:256, :256]
+    distance = np.sqrt((rows - 128.0) ** 2 + (columns - 128.0) ** 2)
+    soft = np.clip(100.5 - distance, 0, 1) if ending == "png" else distance < 100
+    Image.fromarray((255 * soft).astype(np.uint8)).save(tmp_path / f"valid.{ending}", quality=75)
+    Image.fromarray(np.zeros((256, 256, 3), np.uint8)).save(tmp_path / "a.png")
+    Image.fromarray(np.zeros((256, 256), np.uint8)).save(tmp_path / "mask.png")
+    frame = Frame("a", tmp_path / "a.png", tmp_path / "mask.png")
+    _, labels = read_labelled(replace(frame, valid=tmp_path / f"valid.{ending}"), MAP, tmp_path)
+    wrong = (labels != IGNORE) != (distance < 100)
+    assert not wrong[np.abs(distance - 100) > 2].any()
+
+
 def test_the_region_that_counts_is_turned_too(frame: Frame, tmp_path: Path) -> None:
     valid = np.zeros((20, 30), np.uint8)
     valid[:, :15] = 255

@@ -104,7 +104,36 @@ READ = {
     ),
 }  # fmt: skip
 
+LARGE_32 = np.linspace(0, 2**32 - 1, 40 * 64).astype(np.uint32).reshape(40, 64)
+WHITE_ALPHA = np.stack([65535 - GREY_16, np.full_like(GREY_16, 65535)], 2)
+
+
+def test_32_bits_without_a_sign(tmp_path: Path) -> None:
+    """Pillow reads them as if half of them were negative."""
+    (tmp_path / "a.tif").write_bytes(written(LARGE_32))
+    rules = ReadingRules(value_range=(0, 2**32 - 1))
+    expected = in_range(LARGE_32, 0, 2**32 - 1)
+    assert np.array_equal(read_image(tmp_path / "a.tif", tmp_path, rules), three(expected))
+
+
+def test_alpha_is_not_inverted_where_0_is_white(tmp_path: Path) -> None:
+    content = written(WHITE_ALPHA, photometric="miniswhite", extrasamples=["unassalpha"])
+    (tmp_path / "a.tif").write_bytes(content)
+    assert np.array_equal(read_image(tmp_path / "a.tif", tmp_path, RANGE), three(in_range(GREY_16)))
+
+
+@pytest.mark.parametrize("extra", ["assocalpha", "unassalpha"])
+def test_opaque_alpha_of_grey(tmp_path: Path, extra: str) -> None:
+    samples = np.stack([GREY, np.full_like(GREY, 255)], 2)
+    (tmp_path / "a.tif").write_bytes(written(samples, extrasamples=[extra]))
+    assert np.array_equal(read_image(tmp_path / "a.tif", tmp_path), three(GREY))
+
+
 REFUSED = {
+    "three grey channels": (
+        written(RGB, photometric="minisblack", planarconfig="contig"), "picture-channels",
+        "3 grey channels",
+    ),
     "float": (written(GREY.astype(np.float32)), "picture-depth", "floating point"),
     "float, compressed": (
         written(GREY.astype(np.float32), compression="zstd"), "picture-depth", "floating point",
