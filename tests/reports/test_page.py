@@ -220,7 +220,7 @@ def test_what_the_intervals_generalise_to_is_said(study: Path, tmp_path: Path) -
     assert "4 videos or patients" in compared and "too narrow" not in compared
     words = Page(page(out, drawn=False)).words
     assert "The verdicts are about 4 videos or patients." in words
-    assert "or in a single group" in words and "on other groups, not" in words
+    assert "takes seeds and groups into account" in words
 
 
 def test_a_study_that_is_not_complete_says_so(study: Path, tmp_path: Path) -> None:

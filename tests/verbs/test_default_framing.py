@@ -66,5 +66,6 @@ def test_a_begun_folder_keeps_whole_pictures(lines: Path, tmp_path: Path) -> Non
     config = headstart.train(
         lines, out=tmp_path / "run", **SCRATCH, size="32x32", steps=1, score="validation"
     ).config
-    again = headstart.train(lines, out=tmp_path / "run", dry_run=True).config
+    same = {**SCRATCH, "steps": 1, "score": "validation"}
+    again = headstart.train(lines, out=tmp_path / "run", **same, dry_run=True).config
     assert (again.framing, again.size) == (config.framing, config.size) == ("pad", (32, 32))

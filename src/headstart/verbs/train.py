@@ -225,8 +225,8 @@ def train(
         begun = before if options.config is None else _begun(folder, fresh)
         chosen, pace = _in_minutes(chosen, options, minutes, begun, dataset, tell or ignore)
     folder = fresh_folder(folder) if fresh else folder
-    check_folder(chosen, folder)
     if dry_run:
+        check_folder(chosen, folder)
         done = (folder / SCORES).exists()
         cost = NOTHING if done else cost_of_run(chosen, dataset, pace)
         return TrainResult(folder, chosen, {}, (), findings, cost)
