@@ -142,7 +142,7 @@ def test_the_smallest_difference_shrinks_with_seeds_and_frames() -> None:
         return tuple(float(word) for word in words if word.startswith("0."))
 
     usual = smallest(FACTS, DESIGN)
-    assert len(usual) == 4 and usual[3] < usual[2] < usual[0] < usual[1]
+    assert len(usual) == 5 and usual[3] < usual[4] < usual[2] < usual[0] < usual[1]
     for other in (
         smallest(FACTS, replace(DESIGN, seeds=20)),
         smallest(FACTS, replace(DESIGN, folds=5)),  # on 400 frames
@@ -159,8 +159,9 @@ def test_the_numbers_are_those_of_the_committed_studies() -> None:
     """With 50 frames and five seeds: as the planner says from the studies on hw6 themselves.
 
     With 30 and 40 frames, as the intervals of the studies of membrane and drive were: 0.0005 and
-    0.005 to each side.
+    0.0014, and 0.005 to each side.
     """
     assert "0.02 to 0.12 in dice, if its 50 frames differ" in could_show(FACTS, DESIGN)
-    assert "and 0.0007 as electron micrographs" in could_show(replace(FACTS, tested=30), DESIGN)
+    cells = could_show(replace(FACTS, tested=30), DESIGN)
+    assert "and 0.0007 to 0.002 as electron micrographs" in cells
     assert "0.006 as photographs of the retina" in could_show(replace(FACTS, tested=40), DESIGN)

@@ -21,9 +21,9 @@ from headstart.studies.counts_of_runs import numbered_groups
 from headstart.tasks.lookup import labelled_task, task_named
 
 _GROUPS = {
-    "no-groups": "The dataset does not say which video or patient a frame comes from. Without "
+    "no-groups": "The dataset does not say which video or patient a {unit} comes from. Without "
     "groups, the scores say nothing about new patients.",
-    "some-groups": "The dataset does not say which video or patient some frames come from, so the "
+    "some-groups": "The dataset does not say which video or patient some {units} come from, so the "
     "scores say nothing about new patients.",
     "group-across-splits": "Some videos or patients are in more than one split: the scores are too "
     "optimistic for new patients.",
@@ -145,10 +145,13 @@ def _group_sentences(records: Records, data: DataCheck) -> list[str]:
     if not records.runs:
         return []
     crossed = records.config.crossed is not None
+    measures = task_named(records.config.task).measures
+    unit, units = measures.unit, measures.units
+    words = {code: text.format(unit=unit, units=units) for code, text in _GROUPS.items()}
     if groups_are_lost(records, data):
         return [
-            f"The verdicts are about {groups_of_verdicts(records)} videos or patients. Which frame "
-            "comes from which cannot be read here, so scores of single arms have no intervals, and "
+            f"The verdicts are about {groups_of_verdicts(records)} videos or patients. Which "
+            f"{unit} comes from which cannot be read here, so scores of single arms have no intervals, and "
             "this report does not know whether the splits keep videos or patients apart."
         ]
     if data.grouped is None:
@@ -157,13 +160,13 @@ def _group_sentences(records: Records, data: DataCheck) -> list[str]:
             "groups, the scores say nothing about new patients."
         ]
     if not data.grouped:
-        return [_GROUPS["no-groups"]]
+        return [words["no-groups"]]
     codes = [f.code for f in data.findings if f.code in _GROUPS]
     if crossed:  # folds do not follow the splits of the dataset
         codes = [code for code in codes if code != "group-across-splits"]
-    sentences = [_GROUPS[code] for code in codes]
+    sentences = [words[code] for code in codes]
     if crossed:
-        sentences.append("The frames of a video or patient are all in one fold.")
+        sentences.append(f"The {units} of a video or patient are all in one fold.")
     return sentences or ["No video or patient is in more than one split."]
 
 
