@@ -151,8 +151,9 @@ def _group_sentences(records: Records, data: DataCheck) -> list[str]:
     if groups_are_lost(records, data):
         return [
             f"The verdicts are about {groups_of_verdicts(records)} videos or patients. Which "
-            f"{unit} comes from which cannot be read here, so scores of single arms have no intervals, and "
-            "this report does not know whether the splits keep videos or patients apart."
+            f"{unit} comes from which cannot be read here, so scores of single arms have no "
+            "intervals, and this report does not know whether the splits keep videos or patients "
+            "apart."
         ]
     if data.grouped is None:
         return [
