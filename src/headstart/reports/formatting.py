@@ -86,15 +86,15 @@ def plural(count: int, noun: str) -> str:
 def flat(settings: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
     """Return settings as pairs of name and text, nested names joined by dots.
 
-    >>> flat({"batch": 5, "augmentation": {"flip": False}, "patience": None})
-    [('batch', '5'), ('augmentation.flip', 'no'), ('patience', 'none')]
+    >>> flat({"batch": 5, "augmentation": {"flip": False}, "patience": None, "seen": ()})
+    [('batch', '5'), ('augmentation.flip', 'no'), ('patience', 'none'), ('seen', 'none')]
     """
     rows = []
     for name, value in settings.items():
         if isinstance(value, Mapping):
             rows += flat(value, f"{prefix}{name}.")
         elif isinstance(value, list | tuple):
-            rows.append((prefix + name, ", ".join(map(str, value))))
+            rows.append((prefix + name, ", ".join(map(str, value)) or "none"))
         else:
             words = {None: "none", True: "yes", False: "no"}
             text = words[value] if value is None or isinstance(value, bool) else str(value)
