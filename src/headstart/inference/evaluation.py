@@ -96,8 +96,11 @@ def _refuse_seen(run: Path, dataset: Any, split: str) -> tuple[Finding, ...]:
         raise UsageError(Finding("seen-in-training", "error", message, hint))
     if split not in dataset.splits or not (fold.parent / CONFIG).exists():
         return ()
-    unseen = unseen_by(task, [fold.parent], dataset.splits)
     hint = "give the cross-validation or the study; or train again"
+    try:
+        unseen = unseen_by(task, [fold.parent], dataset.splits)
+    except DataError:  # other folds are not finished
+        return ()
     return changed_since(task, unseen, dataset, split, hint)
 
 

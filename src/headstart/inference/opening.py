@@ -122,7 +122,7 @@ def _out_of_fold(
     any_folds = next(iter(unseen.testers.values()))
 
     def of(name: str) -> Any:  # what no fold knows, none has seen
-        return recent(unseen.of(name, split) if unseen.knows(name, split) else tuple(members))
+        return recent(unseen.of(name, split) if unseen.key_of(name, split) else tuple(members))
 
     whole: Predictor = replace(together(any_folds), unseen=of)
     return whole

@@ -122,7 +122,10 @@ def _in_folds(fold: Path, dataset: Dataset, split: str) -> bool:
     task = Segmentation()
     if are_theirs(task, fold, dataset):
         return True
-    unseen = unseen_by(task, [fold.parent], dataset.splits)
+    try:
+        unseen = unseen_by(task, [fold.parent], dataset.splits)
+    except DataError:  # other folds are not finished
+        return False
     return bool(changed_since(task, unseen, dataset, split, ""))
 
 

@@ -119,6 +119,10 @@ class Classification:
         """See the interface."""
         return dataset.splits[split].names
 
+    def has_counts(self, _dataset: ClassDataset, _split: str, _index: int, _counts: Any) -> bool:
+        """Return True: whether an answer was right does not say what the picture shows."""
+        return True
+
     def groups(self, dataset: ClassDataset, split: str) -> tuple[None, ...]:
         """Return None for each picture: folders of classes record no groups."""
         return (None,) * len(dataset.splits[split].names)

@@ -264,6 +264,19 @@ class LabelledTask(Task, Protocol):
     def names(self, dataset: Any, split: str, /) -> tuple[str, ...]:
         """Return the name of each picture in a split."""
 
+    def has_counts(self, dataset: Any, split: str, index: int, counts: Any, /) -> bool:
+        """Return whether a picture's labels are those that counts of it were made with.
+
+        Args:
+            dataset: result of [`open`][].
+            split: a split.
+            index: of the picture in it.
+            counts: its row of [`read_counts`][].
+
+        Raises:
+            DataError: the picture or its labels cannot be read.
+        """
+
     def groups(self, dataset: Any, split: str, /) -> tuple[str | None, ...]:
         """Return the video or patient of each picture in a split; None if unknown."""
 

@@ -5,6 +5,7 @@ The other networks of a cross-validation learned from the picture, or it chose t
 
 from __future__ import annotations
 
+import functools
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ from headstart.records.run_records import ENVIRONMENT, read_environment
 from headstart.records.vouching import CONFIG
 from headstart.scores.calibration import mean_temperature
 from headstart.tasks.interface import LabelledTask
+
+_COMPARED = 8  # pictures, to tell whether those of the same names are the same
 
 
 @dataclass(frozen=True)
@@ -44,22 +47,18 @@ class Unseen:
         Raises:
             DataError: no fold tested it.
         """
-        if (testers := self._testers_of(name, split)) is not None:
-            return testers
+        if (key := self.key_of(name, split)) is not None:
+            return self.testers[key]
         message = (
             f"no fold tested {printable(name)}, so it is not known which networks have seen it"
         )
         hint = "restore the records of the folds from a copy"
         raise DataError(Finding("bad-record", "error", message, hint))
 
-    def knows(self, name: str, split: str | None = None) -> bool:
-        """Return whether a fold tested a picture of this name; the arguments are those of `of`."""
-        return self._testers_of(name, split) is not None
-
-    def _testers_of(self, name: str, split: str | None) -> tuple[Path, ...] | None:
+    def key_of(self, name: str, split: str | None = None) -> str | None:
+        """Return how ``testers`` names a picture; None if no fold tested one of its name."""
         names = (name,) if split is None or not self._prefixed else (f"{split}/{name}", name)
-        found = (self.testers[each] for each in map(printable, names) if each in self.testers)
-        return next(found, None)
+        return next((each for each in map(printable, names) if each in self.testers), None)
 
     def grouped(self, names: Iterable[str]) -> list[tuple[tuple[Path, ...], list[int]]]:
         """Return the indices of pictures by the runs that have not seen them."""
@@ -131,7 +130,8 @@ def changed_since(
 ) -> tuple[Finding, ...]:
     """Return a warning if a dataset is probably that of some folds, changed since; else nothing.
 
-    It is if half or more of the pictures of a split have the names of pictures that they tested.
+    It is if half or more of the pictures of a split have the names of pictures that they tested,
+    and half or more of a few of these have the same labels.
 
     Args:
         task: its task.
@@ -140,12 +140,23 @@ def changed_since(
         split: the name of a split.
         hint: what to do.
     """
-    names = task.names(dataset, split)
-    known = sum(unseen.knows(name, split) for name in names)
-    if 2 * known < len(names) or not known:
+    keys = [unseen.key_of(name, split) for name in task.names(dataset, split)]
+    known = [(i, key) for i, key in enumerate(keys) if key is not None]
+    few = known[:: max(1, len(known) // _COMPARED)][:_COMPARED]
+    counts = functools.cache(task.read_counts)
+
+    def same(index: int, key: str) -> bool:
+        of_fold = counts(unseen.testers[key][0])
+        try:
+            row = of_fold.counts[list(of_fold.frames).index(key)]
+            return task.has_counts(dataset, split, index, row)
+        except DataError:  # which predicting it says
+            return False
+
+    if 2 * len(known) < len(keys) or 2 * sum(same(*each) for each in few) < max(1, len(few)):
         return ()
     message = (
-        f"{known} of {len(names)} pictures of {split} have the names of pictures that these folds "
+        f"{len(known)} of {len(keys)} pictures of {split} have the names of those that these folds "
         "were trained on, but the labelled pictures have changed since"
     )
     return (Finding("changed-since-folds", "warning", message, hint),)

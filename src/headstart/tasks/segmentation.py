@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from jaxtyping import Integer
 
 from headstart.config.recipe_records import Recipe
 from headstart.config.recipes import ENCODER_RECIPES, RECIPES
@@ -20,9 +21,10 @@ from headstart.data.checks.segmentation import report_on
 from headstart.data.checks.thin_objects import Hidden, hidden_objects
 from headstart.data.decoded_frames import digest
 from headstart.data.files import natural_key
-from headstart.data.label_map import LabelMap
+from headstart.data.label_map import IGNORE, LabelMap
 from headstart.data.layouts.dataset import LABELLED, SPLITS, Dataset, pooled
 from headstart.data.layouts.recognise import open_dataset
+from headstart.data.pictures.masks import read_labelled
 from headstart.data.task import TaskName
 from headstart.data.training_size import size_for
 from headstart.errors import Finding
@@ -131,6 +133,15 @@ class Segmentation:
     def names(self, dataset: Dataset, split: str) -> tuple[str, ...]:
         """See the interface."""
         return tuple(frame.name for frame in dataset.splits[split])
+
+    def has_counts(
+        self, dataset: Dataset, split: str, index: int, counts: Integer[np.ndarray, "k 3"]
+    ) -> bool:
+        """See the interface; the pixels of each class are compared."""
+        classes = len(dataset.label_map.names)
+        labels = read_labelled(dataset.splits[split][index], dataset.label_map, dataset.root)[1]
+        pixels = np.bincount(labels[labels != IGNORE].ravel(), minlength=classes)
+        return bool(np.array_equal(pixels, counts[:, 0] + counts[:, 2]))
 
     def groups(self, dataset: Dataset, split: str) -> tuple[str | None, ...]:
         """See the interface."""

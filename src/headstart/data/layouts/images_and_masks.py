@@ -75,7 +75,9 @@ def _has_images(folder: Path) -> bool:
         ]
         for of_kind, (kind, entries) in zip(stems, names.items(), strict=True):
             below = [folder / kind / name for name in entries if (folder / kind / name).is_dir()]
-            if any(not of_kind or holds_pictures(each) for each in below):
+            # below masks/, there may be overlays and the like
+            pictures_below = kind == "images" and any(map(holds_pictures, below))
+            if below and (not of_kind or pictures_below):
                 return False
         return not all(stems) or bool(stems[0] & stems[1])
     return not [name for name in others if name not in known]

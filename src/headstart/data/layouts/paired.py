@@ -188,7 +188,7 @@ def _pair(
             continue
         if others:
             message = "several pictures have the same mask, by their names"
-            hint = "keep one of them; or give each a mask of its own name"
+            hint = "keep one of them; or copy the mask for each, under a name of its own"
             search.add_finding("same-stem", "error", message, hint, [picture, *others])
         frames.append(Frame(picture.stem, picture, _mask(layers, len(masks), label_map), group))
     name = split or NO_SPLIT

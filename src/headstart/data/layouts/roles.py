@@ -16,7 +16,11 @@ from headstart.data.files import shown
 from headstart.data.label_map import backgrounds
 from headstart.data.layouts.arranged_files import Arrangement, Key
 from headstart.data.layouts.contents import Look, colours_in, content_of, overlap, share_inside
-from headstart.data.layouts.name_patterns import ordinal_free, outermost_difference
+from headstart.data.layouts.name_patterns import (
+    ordinal_free,
+    outermost_difference,
+    usual_split,
+)
 from headstart.data.layouts.pattern_of import Patterns, patterns_of
 from headstart.errors import DataError, Finding
 
@@ -240,6 +244,7 @@ def groups_of(arrangement: Arrangement, pictures: str) -> dict[Key, str | None]:
     """
     parts = arrangement.kinds[pictures]
     folders = {folders for _, folders in parts}
+    others = {names: tuple(n for n in names if not usual_split(n)) for names in folders}
     sorted_only = all(
         split is None
         and names
@@ -251,8 +256,8 @@ def groups_of(arrangement: Arrangement, pictures: str) -> dict[Key, str | None]:
     )
     if len(folders) < 2 or sorted_only:
         return dict.fromkeys(folders)
-    same = outermost_difference(folders)
-    groups = {names: names[same] if len(names) > same else None for names in folders}
+    same = outermost_difference(list(others.values()))  # train1 and train2 are no patients
+    groups = {names: own[same] if len(own) > same else None for names, own in others.items()}
     counts: Counter[str | None] = Counter()
     for (_, names), keys in parts.items():
         counts[groups[names]] += len(keys)

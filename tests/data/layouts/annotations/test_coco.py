@@ -301,6 +301,16 @@ def test_a_picture_of_another_patient_is_no_substitute(tmp_path: Path) -> None:
     assert f"only p2/{members[2].stem}.png has this name" in error.message
 
 
+def test_a_folder_of_the_same_name_does_not_hide_pictures(tmp_path: Path) -> None:
+    members = scenes()["train"]
+    for scene in members:
+        save(tmp_path / "images" / f"{scene.stem}.png", scene.pixels)
+    save(tmp_path / "project/large.png", members[0].pixels)
+    for prefix in ("/mnt/project/images/", "project/"):
+        write_json(tmp_path / "a.json", content(members, prefix))
+        assert sum(map(len, open_dataset(tmp_path).splits.values())) == len(members)
+
+
 def test_accents_may_be_written_in_two_ways(tmp_path: Path) -> None:
     members = scenes()["train"]
     for scene in members:

@@ -242,21 +242,32 @@ def test_folders_of_splits_are_splits(tmp_path: Path) -> None:
         assert {frame.group for frames in dataset.splits.values() for frame in frames} == {None}
 
 
-def test_patients_and_tasks_of_one_file_are_groups(tmp_path: Path) -> None:
-    folders, tasks = "", ""
-    for k in range(12):
-        save_picture(tmp_path / f"patients/images/p{k % 4}/{k}.png", f"{k}")
-        save_picture(tmp_path / f"tasks/images/{k}.png", f"{k}")
-        folders += image(f"p{k % 4}/{k}.png", polygon("0,0;9,0;9,9"))
-        tasks += image(f"{k}.png", polygon("0,0;9,0;9,9")).replace(
-            "<image", f'<image task_id="{k % 4}"'
-        )
-    (tmp_path / "patients/annotations.xml").write_text(xml(folders))
-    (tmp_path / "tasks/annotations.xml").write_text(xml(tasks))
-    for name, group in (("patients", "p{}"), ("tasks", "task {}")):
-        for frames in open_dataset(tmp_path / name).splits.values():
+def test_patients_of_one_file_are_groups_if_they_suffice(tmp_path: Path) -> None:
+    for patients in (4, 2):
+        images, root = "", tmp_path / str(patients)
+        for k in range(12):
+            save_picture(root / f"images/p{k % patients}/{k}.png", f"{k}")
+            images += image(f"p{k % patients}/{k}.png", polygon("0,0;9,0;9,9"))
+        (root / "annotations.xml").write_text(xml(images))
+        for frames in open_dataset(root).splits.values():
             for frame in frames:
-                assert frame.group == group.format(int(frame.image.stem) % 4)
+                group = f"p{int(frame.image.stem) % 4}"
+                assert frame.group == (group if patients == 4 else None)
+
+
+@pytest.mark.parametrize("subset", ["", "Train"])
+def test_a_task_is_no_patient(tmp_path: Path, subset: str) -> None:
+    """Nor is a folder a split where not every picture lies in the folder of one."""
+    images = ""
+    for k in range(12):
+        folder = ("Train" if k < 8 else "Test") if subset else "test"
+        save_picture(tmp_path / f"images/{folder}/{k}.png", f"{k}")
+        drawn = image(f"{k}.png", polygon("0,0;9,0;9,9"), folder if subset else "")
+        images += drawn.replace("<image", f'<image task_id="{1 + k // 8}"')
+    (tmp_path / "annotations.xml").write_text(xml(images))
+    splits = open_dataset(tmp_path).splits
+    assert sum(map(len, splits.values())) == 12 and len(splits) == 3
+    assert {frame.group for frames in splits.values() for frame in frames} == {None}
 
 
 def test_frames_of_a_video_have_no_ending_in_the_file(tmp_path: Path) -> None:

@@ -64,8 +64,8 @@ class PicturesByName:
 
     Annotation tools write a path relative to the export, a path of another machine, or the file's
     name alone. So the longest end of the named path that leads to one picture of the folder is
-    taken, unless it leaves out a folder that there is: ``p1/7.png`` is not the ``7.png`` of another
-    patient. A path never leads out of the folder.
+    taken. ``p1/7.png`` is not the ``7.png`` of another patient, though: not where pictures in
+    ``p1`` and in the other folder have the same names. A path never leads out of the folder.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -75,7 +75,10 @@ class PicturesByName:
         self._by_path = {
             composed(path.relative_to(folder).as_posix()): path for path in self.pictures
         }
-        self._folders = {name for path in self._by_path for name in path.split("/")[:-1]}
+        self._names: dict[str, set[str]] = {}  # of the pictures in each folder
+        for name in self._by_path:
+            parent, _, file = name.rpartition("/")
+            self._names.setdefault(parent, set()).add(file)
         self._by_end: dict[str, Path | None] = {}  # None where several pictures end so
         self._by_file: dict[str, list[Path]] = {}  # filled when it is needed
         for name, path in self._by_path.items():
@@ -107,13 +110,19 @@ class PicturesByName:
         for start in range(len(parts)):
             end = "/".join(parts[start:])
             if path := self._by_path.get(end) or self._by_end.get(end):
-                left_out = self._folders.intersection(parts[:start])
-                return (
-                    path
-                    if left_out <= {*composed(path.relative_to(self.folder).as_posix()).split("/")}
-                    else None
-                )
+                alone = start == len(parts) - 1 > 0
+                return None if alone and self._numbered_alike(parts[-2], path) else path
         return None
+
+    def _numbered_alike(self, folder: str, path: Path) -> bool:
+        """Whether pictures in a folder of this name are called as those beside a picture."""
+        parent = composed(path.parent.relative_to(self.folder).as_posix()).removeprefix(".")
+        beside = self._names[parent]
+        return any(
+            names & beside
+            for other, names in self._names.items()
+            if other != parent and other.rpartition("/")[2] == folder
+        )
 
 
 def _pictures(folder: Path) -> Iterable[Path]:

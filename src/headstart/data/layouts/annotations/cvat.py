@@ -8,9 +8,9 @@
 
 Polygons, boxes, ellipses and masks are drawn at the picture's size; areas with a higher ``z_order``
 cover those with a lower one, later areas earlier ones. Shapes without area are left out. Subsets
-and folders called train, validation and test are the splits; without such, the tool splits the
-pictures. Other folders are groups; where there are none, the tasks of a project are. With several
-files in one folder, a file's name is the subset of its pictures. A picture in the file without
+called train, validation and test are the splits, or folders, if each picture lies in one; without
+such, the tool splits the pictures. Other folders are groups. With several files in one folder, a
+file's name is the subset of its pictures. A picture in the file without
 shapes shows only background; a picture that no file mentions is unlabelled. Areas of a label called
 ``ignore`` are ignored.
 """
@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -250,23 +250,22 @@ def _fill_splits(
     levels: dict[str, int | None],
     folder: Path,
 ) -> None:
-    """Put the frames into the splits that their subsets, or else their folders, name."""
+    """Put the frames into the splits that their subsets, or else all their folders, name."""
     subsets = {p.subset: usual_split(p.subset) for p in annotations.pictures}
+    folders = {k: split_of(search, path) for k, path in paths.items()}
     by_subset = any(subsets.values())
-    splits = {
-        k: (subsets[annotations.pictures[k].subset] if by_subset else None)
-        or split_of(search, path)
-        for k, path in paths.items()
-    }
-    named = any(splits.values())
+    by_folder = not by_subset and all(folders.values()) and "train" in folders.values()
     by_split: dict[str, dict[Path, CvatPicture]] = defaultdict(dict)
     outside = []
     for k, path in paths.items():
-        if named and not splits[k]:
+        picture = annotations.pictures[k]
+        split: str | None = subsets[picture.subset] if by_subset else NO_SPLIT
+        split = folders[k] if by_folder else split
+        if split is None:
             outside.append(path)
         else:
-            by_split[splits[k]][path] = annotations.pictures[k]
-    groups = _groups(search, annotations, paths)
+            by_split[split][path] = picture
+    groups = _groups(search, by_split, several=len({p.file for p in annotations.pictures}) > 1)
     if outside:
         message = "annotated pictures of subsets that are no splits are left out"
         hint = "in CVAT, call the subsets Train, Validation and Test"
@@ -279,23 +278,31 @@ def _fill_splits(
                 for path, name in names.items()
             ]
             search.splits[split] = tuple(sorted(frames, key=lambda f: natural_key(f.name)))
-    if named:
+    if by_subset or by_folder:
         counts = ", ".join(f"{len(frames)} {split}" for split, frames in search.splits.items())
         source = "CVAT's subsets" if by_subset else "those of the folders' names"
         search.reading.append(f"The splits are {source}: {counts}.")
 
 
 def _groups(
-    search: FrameSearch, annotations: Annotations, paths: dict[int, Path]
+    search: FrameSearch, by_split: Mapping[str, Mapping[Path, CvatPicture]], several: bool
 ) -> dict[Path, str | None]:
-    """Return the groups of pictures, and name them: folders, or the tasks of one file."""
-    groups, source = folder_groups(list(paths.values()), search.root), "folders"
-    tasks = {path: annotations.pictures[k].task for k, path in paths.items()}
-    if not any(groups.values()) and len(set(tasks.values())) > 1:
-        groups = {path: f"task {task}" if task else None for path, task in tasks.items()}
-        source = "CVAT's tasks"
+    """Return the groups of pictures, from their folders, and name them.
+
+    Args:
+        search: gets the sentence.
+        by_split: the pictures.
+        several: whether several tasks lie side by side. The folders of one task or project are
+            groups only if they suffice for the splits that are to be drawn.
+    """
+    groups = folder_groups([path for part in by_split.values() for path in part], search.root)
+    to_divide, needed = (by_split[NO_SPLIT], 3) if NO_SPLIT in by_split else ({}, 0)
+    if "train" in by_split and "validation" not in by_split:
+        to_divide, needed = by_split["train"], 2
+    if not several and len({groups[path] for path in to_divide} - {None}) < needed:
+        return dict.fromkeys(groups)
     if known := sorted({group for group in groups.values() if group}):
-        search.reading.append(f"Groups: {len(known)}, from {source}: {', '.join(known[:5])}.")
+        search.reading.append(f"Groups: {len(known)}, from folders: {', '.join(known[:5])}.")
     return groups
 
 

@@ -64,7 +64,6 @@ class CvatPicture:
         file: the annotation file.
         name: path of the picture, as CVAT knew it.
         subset: CVAT's name for the split; empty if there is none.
-        task: number of its task in an export of several; empty if there is none.
         size: height and width.
         areas: in the order of the file.
         faults: what is wrong with shapes that are not in ``areas``, and how many have each fault.
@@ -73,7 +72,6 @@ class CvatPicture:
     file: Path
     name: str
     subset: str
-    task: str
     size: tuple[int, int]
     areas: list[Area] = field(default_factory=list)
     faults: Counter[str] = field(default_factory=Counter)
@@ -210,8 +208,7 @@ def _picture(attributes: Mapping[str, str], file: Path) -> CvatPicture:
         height = width = 0
     if not name or not (min(height, width) > 0 and height * width <= MAX_PIXELS):
         raise _NotCvatError(f"an <image> has no name or no usable size: {name[:80] or 'no name'}")
-    subset, task = attributes.get("subset", ""), attributes.get("task_id", "")
-    return CvatPicture(file, name, subset, task, (height, width))
+    return CvatPicture(file, name, attributes.get("subset", ""), (height, width))
 
 
 def _area(tag: str, attributes: Mapping[str, str], size: tuple[int, int]) -> Shape:
