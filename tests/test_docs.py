@@ -246,9 +246,20 @@ RUN_HERE = [
 ]
 
 
+@pytest.fixture(scope="module")
+def studies() -> dict[str, Path]:
+    """By command, the folder of the study that it made on an earlier page."""
+    return {}
+
+
 @pytest.mark.parametrize("page", RUN_HERE, ids=lambda p: str(p.relative_to(ROOT)))
-def test_every_command_works(page: Path, prepared: Path, weights: Path, first: Path) -> None:
-    """The commands of a page run in one folder, in the order in which a reader would type them."""
+def test_every_command_works(
+    page: Path, prepared: Path, weights: Path, first: Path, studies: dict[str, Path]
+) -> None:
+    """The commands of a page run in one folder, in the order in which a reader would type them.
+
+    A study that an earlier page has run with the same words is taken over.
+    """
     here = prepared / f"{page.parent.name}-{page.stem}"
     shutil.copytree(prepared / "here", here)
     if f"--out {FIRST}\n" not in page.read_text():
@@ -262,9 +273,15 @@ def test_every_command_works(page: Path, prepared: Path, weights: Path, first: P
                 if arguments[0] in LISTENS:
                     continue
                 command = shell.joined(["headstart", *_smaller(arguments)])
+                out = arguments[arguments.index("--out") + 1] if "--out" in arguments else None
+            if command in studies:
+                shutil.copytree(studies[command], here / out)
+                continue
             status, said = shell.run(command, here)
             assert status == 0, f"{command}\nended with {status}:\n{said}"
             assert "Traceback" not in said, said
+            if arguments is not None and arguments[0] == "study" and out and (here / out).exists():
+                studies[command] = here / out
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
