@@ -268,10 +268,10 @@ class LabelledTask(Task, Protocol):
         """Return whether a picture's labels are those that counts of it were made with.
 
         Args:
-            dataset: result of [`open`][].
+            dataset: result of ``open``.
             split: a split.
             index: of the picture in it.
-            counts: its row of [`read_counts`][].
+            counts: its row of ``read_counts``.
 
         Raises:
             DataError: the picture or its labels cannot be read.
