@@ -190,6 +190,7 @@ def study_config(
     methods = problems.value_of(_methods, (SUPERVISED,), options.methods)
     if options.methods:
         starts = crossed(starts or settings.starts, methods)
+    against = options.against and spelt_once([options.against], starts)[0]
     had = before.looks if before else None
     looks = problems.value_of(parse_looks, None, _option_or(options.looks, had))
     config = problems.value_of(
@@ -205,9 +206,7 @@ def study_config(
         threads=shared.threads,
         precision=_option_or(options.precision, before.precision if before else None),
         starts=starts or settings.starts,
-        against=next(iter(spelt_once([options.against], starts)), None)
-        if options.against and starts
-        else None,
+        against=against if starts else None,
         tunes=tunes,
         labels=problems.value_of(_budgets, (1,), options.labels, training_pictures),
         seeds=problems.value_of(parse_seeds, (1,), options.seeds, looks),

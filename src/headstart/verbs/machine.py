@@ -70,11 +70,8 @@ def on_this_machine(
             changed["precision"] = pick_precision(device, segments=config.width is not None)
     of_file = isinstance(options, TrainOptions) and options.config is not None
     cut_otherwise = before is not None and config.framing != before.framing
-    if options.size == AUTO and (before is None or of_file):
-        fits = True
-    else:
-        fits = options.size is None and (before is None or (of_file and cut_otherwise))
-    if fits:
+    asked = options.size == AUTO or (options.size is None and (before is None or cut_otherwise))
+    if asked and (before is None or of_file):
         tiles = config.framing == "tile"
         changed["size"] = size_that_fits(tiles, device, fitting_size, config.size)
     if isinstance(config, RunConfig) and config.pretext is not None:
