@@ -16,6 +16,7 @@ inside functions are not checked: they would be wrapped anew at every call of th
 from __future__ import annotations
 
 import dataclasses
+import gc
 import inspect
 import os
 import shutil
@@ -25,6 +26,8 @@ from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 import jaxtyping
+
+gc.disable()  # until everything is imported: little of that is garbage
 
 if sys.dont_write_bytecode:
     sys.dont_write_bytecode = False

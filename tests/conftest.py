@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import gc
+import importlib
 import inspect
 import multiprocessing
 from collections.abc import Iterator
@@ -102,10 +104,28 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: place.get(item.path, len(LONG)))
 
 
+def pytest_collection(session: pytest.Session) -> None:
+    """Each process imports a share of the test modules first; pytest keeps them as bytecode.
+
+    Otherwise all processes, which come to a module at the same moment, compile every one.
+    """
+    worker = getattr(session.config, "workerinput", None)
+    if worker is None:
+        return
+    root, here = Path(__file__).parents[1], int(worker["workerid"].removeprefix("gw"))
+    modules = sorted(
+        p for given in session.config.args for p in root.joinpath(given).rglob("test_*.py")
+    )
+    for path in modules[here :: worker["workercount"]]:
+        with contextlib.suppress(Exception, pytest.skip.Exception):  # the collection will say it
+            importlib.import_module(".".join(path.relative_to(root).with_suffix("").parts))
+
+
 def pytest_collection_finish() -> None:
     """Let the garbage collector pass over what is imported by now; to visit it takes long."""
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 def pytest_sessionfinish() -> None:
@@ -283,6 +303,21 @@ def trained(drawn: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("trained") / "run"
     train(tiny(drawn), out, Silent())
     return out
+
+
+@pytest.fixture(scope="session")
+def exported(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict]:
+    """A copy of the run with its ONNX file, and what was answered. It takes long."""
+    import shutil
+
+    from headstart.exports.to_onnx import export_run
+
+    run = tmp_path_factory.mktemp("exported") / "run"
+    shutil.copytree(trained, run)
+    messages: list[str] = []
+    answer = export_run(run, tell=messages.append)
+    assert len(messages) == 2 and "export" in messages[0] and "8 pictures" in messages[1]
+    return run, answer
 
 
 @pytest.fixture(scope="session")

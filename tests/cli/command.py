@@ -57,16 +57,9 @@ def _server() -> subprocess.Popen[str]:
 
 def _serve() -> None:
     """Fork a child for each request, a line on stdin, and answer with its exit status."""
-    import torch
-
     import headstart.reports.write
     import headstart.studies.study  # noqa: F401
-    from headstart.config.recipes import DEFAULT
-    from headstart.training.step import make_optimizer
 
-    layer = torch.nn.Linear(1, 1)  # what a first optimizer step loads is loaded once, for all
-    layer(torch.zeros(1, 1)).sum().backward()
-    make_optimizer(layer, DEFAULT).step()
     gc.freeze()  # a collection in a child would copy the pages that it shares with this process
     for line in sys.stdin:
         child = os.fork()

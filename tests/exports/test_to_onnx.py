@@ -52,17 +52,6 @@ sys.meta_path.insert(0, Without())
 """
 
 
-@pytest.fixture(scope="module")
-def exported(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict]:
-    """A copy of the run with its file, and what was answered. Takes long: it is done once."""
-    run = tmp_path_factory.mktemp("exported") / "run"
-    shutil.copytree(trained, run)
-    messages: list[str] = []
-    answer = export_run(run, tell=messages.append)
-    assert len(messages) == 2 and "export" in messages[0] and "8 pictures" in messages[1]
-    return run, answer
-
-
 def without(missing: set[str], script: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     """Runs a script in a process that cannot import some packages."""
     code = WITHOUT.format(missing=missing) + script

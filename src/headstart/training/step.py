@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 
 import numpy as np
@@ -34,10 +35,31 @@ def learning_rate(recipe: Training, step: int, steps: int) -> float:
     return recipe.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - rise) / (steps - rise)))
 
 
+class _Uncompiled(torch.optim.Optimizer):
+    """The methods of Adam and AdamW without what tells torch's compiler to pass over them.
+
+    Telling it loads it, which takes two seconds of every training, and nothing is compiled here.
+    """
+
+    step = torch.no_grad()(inspect.unwrap(torch.optim.Adam.step))
+    zero_grad = inspect.unwrap(torch.optim.Optimizer.zero_grad)
+    add_param_group = inspect.unwrap(torch.optim.Optimizer.add_param_group)
+    state_dict = inspect.unwrap(torch.optim.Optimizer.state_dict)
+    load_state_dict = inspect.unwrap(torch.optim.Optimizer.load_state_dict)
+
+
+class _Adam(_Uncompiled, torch.optim.Adam):
+    """Adam."""
+
+
+class _AdamW(_Uncompiled, torch.optim.AdamW):
+    """AdamW."""
+
+
 def make_optimizer(model: nn.Module, recipe: Training) -> torch.optim.Optimizer:
     """Return a fused Adam or AdamW over the weights that require gradients."""
     weights = [p for p in model.parameters() if p.requires_grad]
-    kind = torch.optim.AdamW if recipe.optimizer == "adamw" else torch.optim.Adam
+    kind = _AdamW if recipe.optimizer == "adamw" else _Adam
     return kind(weights, lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True)
 
 
