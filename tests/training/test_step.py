@@ -19,7 +19,7 @@ from headstart.training.step import make_optimizer
 def test_an_optimizer_does_as_torchs_and_loads_no_compiler(
     recipe: Training, kind: type[torch.optim.Adam], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """To load the compiler takes two seconds of every training."""
+    """To load the compiler takes two seconds of a training."""
     torch.manual_seed(0)
     ours, theirs = nn.Linear(5, 3), nn.Linear(5, 3)
     theirs.load_state_dict(ours.state_dict())
