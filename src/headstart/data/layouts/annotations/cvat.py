@@ -10,9 +10,9 @@ Polygons, boxes, ellipses and masks are drawn at the picture's size; areas with 
 cover those with a lower one, later areas earlier ones. Shapes without area are left out. Subsets
 called train, validation and test are the splits, or folders, if each picture lies in one; without
 such, the tool splits the pictures. Other folders are groups. With several files in one folder, a
-file's name is the subset of its pictures. A picture in the file without
-shapes shows only background; a picture that no file mentions is unlabelled. Areas of a label called
-``ignore`` are ignored.
+file's name is the subset of its pictures. A picture in the file without shapes shows only
+background; a picture that no file mentions is unlabelled. Areas of a label called ``ignore`` are
+ignored.
 """
 
 from __future__ import annotations
