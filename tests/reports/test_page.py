@@ -24,7 +24,7 @@ from headstart.reports.records import Records, read_records
 from headstart.reports.sentences import opening, verdict_scope
 from headstart.reports.write import write_report
 from headstart.studies.summary import read_summary, write_summary
-from tests.conftest import drawn_figures
+from tests.fixtures import drawn_figures
 from tests.reports.conftest import HOSTILE, START
 from tests.reports.maker import make_study
 

@@ -23,7 +23,7 @@ from headstart.scores.calibration import fit_temperature
 from headstart.scores.pooled import pooled_dice
 from headstart.studies.study import study
 from headstart.tasks.lookup import labelled_task
-from tests.conftest import Silent
+from tests.fixtures import Silent
 from tests.studies.test_study import ignore, tiny_study
 
 

@@ -27,7 +27,7 @@ from headstart.scores.calibration import mean_temperature
 from headstart.studies.study import study
 from headstart.tasks.lookup import labelled_task
 from headstart.tasks.out_of_fold import folds_of, unseen_by
-from tests.conftest import Silent, tiny
+from tests.fixtures import Silent, tiny
 from tests.studies.test_study import ignore, tiny_study
 from tests.tasks.classifier_runs import classifier
 

@@ -19,7 +19,7 @@ from headstart.studies.minutes import BESIDE, VALIDATING, fitting_in
 from headstart.studies.pace import Pace, RunPace
 from headstart.tasks.interface import DatasetSize
 from tests.cli.command import headstart as command
-from tests.conftest import tiny
+from tests.fixtures import tiny
 from tests.tasks.classifier_runs import classifier
 
 SIZES = DatasetSize(3, {"train": 12, "validation": 4, "test": 5})

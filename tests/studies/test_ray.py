@@ -31,7 +31,7 @@ from headstart.system import claims
 from headstart.system.attempts import attempts, holder_of
 from headstart.system.signals import Stopping
 from headstart.verbs.study import study as study_verb
-from tests.conftest import Silent
+from tests.fixtures import Silent
 from tests.studies.test_study import tiny_study
 
 pytest.importorskip("ray", reason="Ray is not installed")

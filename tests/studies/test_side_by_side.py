@@ -24,7 +24,7 @@ from headstart.studies.side_by_side import AHEAD, BEHIND, TYPICAL, choose, read_
 from headstart.studies.study import study
 from headstart.studies.wording import called
 from headstart.tasks.lookup import labelled_task
-from tests.conftest import Silent, tiny
+from tests.fixtures import Silent, tiny
 from tests.studies.test_study import ignore, tiny_study
 
 TASK = labelled_task("segmentation")

@@ -22,7 +22,7 @@ from headstart.studies.coordinator import Coordinator
 from headstart.studies.study import study
 from headstart.tasks import pretext_training, segmentation_training
 from headstart.verbs.status import status
-from tests.conftest import Silent, forked_workers, tiny
+from tests.fixtures import Silent, forked_workers, tiny
 from tests.studies.test_study import tiny_study
 
 POINTS: dict[str, tuple[Any, str, int, int]] = {

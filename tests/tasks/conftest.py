@@ -12,7 +12,7 @@ from PIL import Image
 from headstart.data.decoded_frames import Decoded, decode
 from headstart.data.layouts.recognise import open_dataset
 from headstart.runs.run import train
-from tests.conftest import Silent
+from tests.fixtures import Silent
 from tests.tasks.classifier_runs import COLOURS, classifier
 
 

@@ -24,7 +24,7 @@ from headstart.runs.run import train
 from headstart.scores.frames_csv import read_answers_csv
 from headstart.tasks.budgets import labelled_indices
 from headstart.training.checkpoint import load_weights
-from tests.conftest import Silent
+from tests.fixtures import Silent
 from tests.tasks.classifier_runs import COLOURS, HEAD, RECIPE, SAME_BYTES, classifier
 
 

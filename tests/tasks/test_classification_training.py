@@ -23,7 +23,7 @@ from headstart.tasks.interface import Prepared
 from headstart.training.features import prepared
 from headstart.training.fit import fit
 from headstart.training.starts import Source, read_source
-from tests.conftest import Silent
+from tests.fixtures import Silent
 from tests.tasks.classifier_runs import HEAD, RECIPE, SIZE, classifier
 
 
