@@ -54,7 +54,7 @@ class _ByFile(LoadFileScheduling):
 def pytest_configure(config: pytest.Config) -> None:
     """Load the fixtures, and torch with them: not in the process that only hands out the tests."""
     if hasattr(config, "workerinput") or config.getoption("dist", "no") == "no":
-        config.pluginmanager.import_plugin("tests.fixtures")
+        config.pluginmanager.import_plugin("tests.tiny_runs")
 
 
 @pytest.hookimpl(optionalhook=True)

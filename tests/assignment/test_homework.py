@@ -34,7 +34,7 @@ from headstart.reports.records import RunRecord
 from headstart.scores.frames_csv import FrameCounts
 from headstart.studies.ledger import write_ledger
 from headstart.studies.statistics import Comparison, verdict
-from tests.fixtures import Silent
+from tests.tiny_runs import Silent
 
 RUNS = ("a", *(f"{s}/runs/{r}-all-12-1" for s in ("steplr", "constant")
                for r in ("scratch", "colorization")))  # fmt: skip

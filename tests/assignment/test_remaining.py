@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from headstart.assignment.remaining import Remaining
-from tests.fixtures import Silent
+from tests.tiny_runs import Silent
 
 
 def test_what_is_left_follows_the_parts() -> None:

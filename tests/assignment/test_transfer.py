@@ -25,7 +25,7 @@ from headstart.config.files import differences, read_run_config, read_study_conf
 from headstart.config.recipes import CLASSIFIER_ASSIGNMENT
 from headstart.errors import DataError, UsageError
 from tests.assignment.test_homework import app, read_page
-from tests.fixtures import Silent, forked_workers
+from tests.tiny_runs import Silent, forked_workers
 
 
 def not_run(homework: Homework, out: Path) -> dict[str, str]:

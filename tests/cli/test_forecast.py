@@ -14,7 +14,7 @@ from headstart.data.training_size import half_the_pixels
 from headstart.studies.costs import Cost
 from tests.cli.command import headstart as command
 from tests.cli.test_main import TINY
-from tests.fixtures import tiny
+from tests.tiny_runs import tiny
 
 
 def test_a_dry_run_trains_nothing_and_writes_nothing(drawn: Path, tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ from headstart.inference.segmenter import Segmenter
 from headstart.runs.run import train
 from headstart.scores.calibration import calibrated
 from headstart.training.checkpoint import load_weights, save_weights
-from tests.fixtures import CLASSIFIER, Silent
+from tests.tiny_runs import CLASSIFIER, Silent
 
 CPU = torch.device("cpu")
 ROOT = Path(__file__).parents[2]

@@ -27,7 +27,7 @@ from headstart.inference.evaluation import evaluate_run
 from headstart.inference.opening import open_classifier
 from headstart.runs.run import train
 from headstart.system.disk import locked
-from tests.fixtures import CLASSIFIER, Silent, tiny
+from tests.tiny_runs import CLASSIFIER, Silent, tiny
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,7 @@ from headstart.training.checkpoint import load_weights, save_weights
 from headstart.verbs.evaluate import evaluate
 from headstart.verbs.predict import predict
 from headstart.verbs.suggest import suggest
-from tests.fixtures import Silent, tiny
+from tests.tiny_runs import Silent, tiny
 
 DECLARED = {"percentile": '"percentile"', "a range": "[500, 15800]"}
 

@@ -28,7 +28,7 @@ from headstart.labelling.folder import write_suggestions
 from headstart.labelling.suggestion import suggest
 from headstart.runs.run import train
 from headstart.training.checkpoint import load_weights
-from tests.fixtures import Silent, tiny
+from tests.tiny_runs import Silent, tiny
 
 COLOURS = ((10, 20, 30), (255, 0, 0), (0, 255, 0), (0, 0, 255))
 MAP = LabelMap(("background", "a", "b", "c"), (0, 1, 2, 3), (), COLOURS)

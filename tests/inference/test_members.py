@@ -23,8 +23,8 @@ from headstart.runs.cross_validation import cross_validate
 from headstart.scores import segmentation as segmentation_scores
 from headstart.studies.study import study
 from headstart.tasks.lookup import labelled_task
-from tests.fixtures import Silent, tiny
 from tests.tasks.classifier_runs import classifier
+from tests.tiny_runs import Silent, tiny
 
 
 @pytest.fixture(scope="module")

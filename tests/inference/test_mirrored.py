@@ -17,8 +17,8 @@ from headstart.inference.classifier import Classifier
 from headstart.inference.opening import open_classifier, open_predictor, open_segmenter
 from headstart.models.averaged import Mirrored
 from headstart.runs.run import train
-from tests.fixtures import Silent
 from tests.tasks.classifier_runs import classifier
+from tests.tiny_runs import Silent
 
 PICTURES = np.random.default_rng(0).integers(0, 256, (3, 3, 16, 24), np.uint8)
 

@@ -29,7 +29,7 @@ from headstart.inference.predictor import Predictor
 from headstart.inference.segmenter import Segmenter
 from headstart.runs.run import train
 from headstart.tasks.lookup import LABELLED
-from tests.fixtures import CLASSIFIER, Silent, tiny_pretext
+from tests.tiny_runs import CLASSIFIER, Silent, tiny_pretext
 
 
 @pytest.fixture(scope="module")

@@ -24,7 +24,7 @@ from headstart.inference.masks import predict
 from headstart.inference.opening import open_classifier, open_segmenter
 from headstart.runs.run import train
 from headstart.serve.answer import answer
-from tests.fixtures import CLASSIFIER, Silent, tiny
+from tests.tiny_runs import CLASSIFIER, Silent, tiny
 
 pytest.importorskip("timm", reason="timm is not installed: headstart[timm]")
 

@@ -26,7 +26,7 @@ from headstart.labelling.suggestion import look, suggest, uncertainty
 from headstart.runs.run import train
 from headstart.scores.calibration import calibrated
 from headstart.verbs.suggest import suggest as suggest_verb
-from tests.fixtures import Silent, tiny
+from tests.tiny_runs import Silent, tiny
 
 CPU = torch.device("cpu")
 

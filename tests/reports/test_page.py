@@ -24,9 +24,9 @@ from headstart.reports.records import Records, read_records
 from headstart.reports.sentences import opening, verdict_scope
 from headstart.reports.write import write_report
 from headstart.studies.summary import read_summary, write_summary
-from tests.fixtures import drawn_figures
 from tests.reports.conftest import HOSTILE, START
 from tests.reports.maker import make_study
+from tests.tiny_runs import drawn_figures
 
 VOID = {"meta", "img", "br", "wbr", "link", "hr", "input"}
 

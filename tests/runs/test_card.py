@@ -12,7 +12,7 @@ from PIL import Image
 from headstart.data.drawn.dataset import write_dataset
 from headstart.runs import caveats
 from headstart.runs.run import train
-from tests.fixtures import Silent, started, tiny
+from tests.tiny_runs import Silent, started, tiny
 
 _SPLITS = "12 train, 4 validation, 5 test"
 

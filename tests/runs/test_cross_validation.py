@@ -26,8 +26,8 @@ from headstart.scores import segmentation as segmentation_scores
 from headstart.scores.frames_csv import read_frames_csv
 from headstart.tasks.lookup import labelled_task
 from headstart.training.checkpoint import load_weights, save_weights
-from tests.fixtures import Silent, started, tiny
 from tests.tasks.classifier_runs import classifier
+from tests.tiny_runs import Silent, started, tiny
 
 SAME_BYTES = ("scores.json", "frames.csv", "metrics.jsonl", "config.json", "README.md",
               "calibration.json")  # fmt: skip

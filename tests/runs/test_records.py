@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from headstart.runs.records import Recording
-from tests.fixtures import Silent
+from tests.tiny_runs import Silent
 
 
 def test_a_classifier_that_learns_nothing_is_called_collapsed_at_its_third_epoch(

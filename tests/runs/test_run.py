@@ -30,7 +30,7 @@ from headstart.scores import segmentation as segmentation_scores
 from headstart.system.devices import pick_device
 from headstart.system.disk import locked
 from headstart.training.checkpoint import load_weights
-from tests.fixtures import ASSIGNMENT_TINY, Silent, drawn_figures, tiny
+from tests.tiny_runs import ASSIGNMENT_TINY, Silent, drawn_figures, tiny
 
 SAME_BYTES = ("weights.safetensors", "metrics.jsonl", "scores.json", "frames.csv", "config.json",
               "README.md", "labels.txt", "calibration.json")  # fmt: skip

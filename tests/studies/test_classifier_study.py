@@ -21,7 +21,7 @@ from headstart.studies.study import study
 from headstart.studies.summary import read_summary
 from headstart.studies.wording import sentences
 from headstart.tasks.lookup import labelled_task
-from tests.fixtures import CLASSIFIER, Silent
+from tests.tiny_runs import CLASSIFIER, Silent
 
 NAMES = ("ape", "bee", "cat")
 

@@ -26,7 +26,7 @@ from headstart.system.attempts import attempts, last_lines
 from headstart.system.claims import claim
 from headstart.system.signals import Stopping
 from headstart.training.listener import ignore
-from tests.fixtures import forked_workers
+from tests.tiny_runs import forked_workers
 
 FORK = multiprocessing.get_context("fork")
 Trained = Callable[[str], object]

@@ -23,8 +23,8 @@ from headstart.scores.calibration import fit_temperature
 from headstart.scores.pooled import pooled_dice
 from headstart.studies.study import study
 from headstart.tasks.lookup import labelled_task
-from tests.fixtures import Silent
 from tests.studies.test_study import ignore, tiny_study
+from tests.tiny_runs import Silent
 
 
 @pytest.fixture(scope="module")

@@ -15,8 +15,8 @@ from headstart.studies.costs import cost_of_study
 from headstart.studies.plan import plan, scored_groups
 from headstart.studies.study import study
 from headstart.tasks.lookup import labelled_task
-from tests.fixtures import Silent, forked_workers
 from tests.studies.test_study import ignore, tiny_study
+from tests.tiny_runs import Silent, forked_workers
 
 
 @pytest.fixture(scope="module")

@@ -27,9 +27,9 @@ from headstart.scores.calibration import mean_temperature
 from headstart.studies.study import study
 from headstart.tasks.lookup import labelled_task
 from headstart.tasks.out_of_fold import folds_of, unseen_by
-from tests.fixtures import Silent, tiny
 from tests.studies.test_study import ignore, tiny_study
 from tests.tasks.classifier_runs import classifier
+from tests.tiny_runs import Silent, tiny
 
 TASK = labelled_task("segmentation")
 ARM = "ensembles/scratch-all-6"

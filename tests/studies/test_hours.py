@@ -21,7 +21,7 @@ from headstart.studies import step_time
 from headstart.studies.hours import starts_for, wants_proposal
 from tests.cli.command import headstart as command
 from tests.config.test_resolve import study_config
-from tests.fixtures import forked_workers
+from tests.tiny_runs import forked_workers
 
 study_verb = importlib.import_module("headstart.verbs.study")
 ON_CPU = {"threads": 1, "device": "cpu"}

@@ -20,7 +20,7 @@ from headstart.studies.units import Unit
 from headstart.studies.worker import claimed
 from headstart.system.devices import VISIBLE, CudaDevice, DeviceMemory
 from headstart.system.signals import Stopping
-from tests.fixtures import forked_workers
+from tests.tiny_runs import forked_workers
 
 TWO = (CudaDevice("cuda:0", "GPU-a"), CudaDevice("cuda:1", "MIG-b"))
 

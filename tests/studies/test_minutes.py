@@ -19,8 +19,8 @@ from headstart.studies.minutes import BESIDE, VALIDATING, fitting_in
 from headstart.studies.pace import Pace, RunPace
 from headstart.tasks.interface import DatasetSize
 from tests.cli.command import headstart as command
-from tests.fixtures import tiny
 from tests.tasks.classifier_runs import classifier
+from tests.tiny_runs import tiny
 
 SIZES = DatasetSize(3, {"train": 12, "validation": 4, "test": 5})
 SMALL = {"size": (16, 24), "width": 2, "threads": 1, "device": "cpu"}

@@ -19,9 +19,9 @@ from headstart.studies.cells import cells, pretext_config
 from headstart.studies.ledger import line_of, write_ledger
 from headstart.studies.plan import expected_steps, grown, plan, replanned
 from headstart.tasks.pretext import pictures_of
-from tests.fixtures import PRETEXT_TINY
 from tests.studies.test_ledger import TASK, write_finished
 from tests.studies.test_study import tiny_study
+from tests.tiny_runs import PRETEXT_TINY
 
 
 def test_settings_of_pretexts_are_of_the_study_that_has_some(drawn: Path) -> None:

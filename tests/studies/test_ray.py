@@ -31,8 +31,8 @@ from headstart.system import claims
 from headstart.system.attempts import attempts, holder_of
 from headstart.system.signals import Stopping
 from headstart.verbs.study import study as study_verb
-from tests.fixtures import Silent
 from tests.studies.test_study import tiny_study
+from tests.tiny_runs import Silent
 
 pytest.importorskip("ray", reason="Ray is not installed")
 pytestmark = [

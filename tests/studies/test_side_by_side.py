@@ -24,8 +24,8 @@ from headstart.studies.side_by_side import AHEAD, BEHIND, TYPICAL, choose, read_
 from headstart.studies.study import study
 from headstart.studies.wording import called
 from headstart.tasks.lookup import labelled_task
-from tests.fixtures import Silent, tiny
 from tests.studies.test_study import ignore, tiny_study
+from tests.tiny_runs import Silent, tiny
 
 TASK = labelled_task("segmentation")
 ARMS = {"starts": ("scratch", "scratch+supervised-longer"), "labels": (6,), "width": 4}

@@ -10,7 +10,7 @@ import pytest
 from headstart.studies import step_time
 from headstart.studies.pace import pace_of
 from headstart.tasks.interface import DatasetSize
-from tests.fixtures import tiny, tiny_pretext
+from tests.tiny_runs import tiny, tiny_pretext
 
 Timed = Callable[[object, Callable[[], None]], float]
 

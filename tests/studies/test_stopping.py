@@ -22,8 +22,8 @@ from headstart.studies.coordinator import Coordinator
 from headstart.studies.study import study
 from headstart.tasks import pretext_training, segmentation_training
 from headstart.verbs.status import status
-from tests.fixtures import Silent, forked_workers, tiny
 from tests.studies.test_study import tiny_study
+from tests.tiny_runs import Silent, forked_workers, tiny
 
 POINTS: dict[str, tuple[Any, str, int, int]] = {
     "planning again": (books, "replanned", 1, 0),

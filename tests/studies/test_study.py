@@ -25,7 +25,7 @@ from headstart.studies.plan import plan
 from headstart.studies.study import study
 from headstart.training.checkpoint import load_weights, save_weights
 from headstart.verbs.status import status
-from tests.fixtures import ASSIGNMENT_TINY, PRETEXT_TINY, Silent, tiny
+from tests.tiny_runs import ASSIGNMENT_TINY, PRETEXT_TINY, Silent, tiny
 
 RUN_FILES = ("frames.csv", "scores.json", "metrics.jsonl", "weights.safetensors")
 

@@ -20,8 +20,8 @@ from headstart.studies.units import read_units
 from headstart.studies.worker import train_unit
 from headstart.system.attempts import attempts, last_lines
 from headstart.system.claims import Ending, claim, end
-from tests.fixtures import Silent
 from tests.studies.test_study import ignore, tiny_study
+from tests.tiny_runs import Silent
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ from PIL import Image
 from headstart.data.decoded_frames import Decoded, decode
 from headstart.data.layouts.recognise import open_dataset
 from headstart.runs.run import train
-from tests.fixtures import Silent
 from tests.tasks.classifier_runs import COLOURS, classifier
+from tests.tiny_runs import Silent
 
 
 @pytest.fixture(scope="session")

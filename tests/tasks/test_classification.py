@@ -24,8 +24,8 @@ from headstart.runs.run import train
 from headstart.scores.frames_csv import read_answers_csv
 from headstart.tasks.budgets import labelled_indices
 from headstart.training.checkpoint import load_weights
-from tests.fixtures import Silent
 from tests.tasks.classifier_runs import COLOURS, HEAD, RECIPE, SAME_BYTES, classifier
+from tests.tiny_runs import Silent
 
 
 def changed(run: Path, before: dict[str, Tensor]) -> set[str]:

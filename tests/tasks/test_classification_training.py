@@ -23,8 +23,8 @@ from headstart.tasks.interface import Prepared
 from headstart.training.features import prepared
 from headstart.training.fit import fit
 from headstart.training.starts import Source, read_source
-from tests.fixtures import Silent
 from tests.tasks.classifier_runs import HEAD, RECIPE, SIZE, classifier
+from tests.tiny_runs import Silent
 
 
 def prepare(config: RunConfig, cache: Path) -> Prepared:

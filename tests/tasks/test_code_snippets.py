@@ -23,9 +23,9 @@ from headstart.models.classifiers import make_network, outline
 from headstart.runs.run import train
 from headstart.tasks.code_snippets import classifier_code, onnx_code
 from headstart.tasks.windows import class_map
-from tests.fixtures import Silent
 from tests.tasks.classifier_runs import classifier as tiny_classifier
 from tests.tasks.without_headstart import run_without_headstart
+from tests.tiny_runs import Silent
 
 
 def code_of(card: str) -> str:

@@ -23,7 +23,7 @@ from headstart.runs.run import train
 from headstart.serve.answer import answer
 from headstart.tasks.class_maps import class_maps
 from headstart.tasks.segmentation_batches import frame_batches
-from tests.fixtures import Silent, tiny
+from tests.tiny_runs import Silent, tiny
 
 CPU = torch.device("cpu")
 SIZE = 16, 16  # of pictures of 32 x 40: 13 x 16 within it

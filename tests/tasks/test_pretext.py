@@ -30,7 +30,7 @@ from headstart.tasks.pretext import (
     pictures_of,
     without_leaks,
 )
-from tests.fixtures import PRETEXT_TINY, Silent, started, tiny_pretext
+from tests.tiny_runs import PRETEXT_TINY, Silent, started, tiny_pretext
 
 SAME_BYTES = ("weights.safetensors", "metrics.jsonl", "scores.json", "leaks.json")
 

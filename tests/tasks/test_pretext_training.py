@@ -22,7 +22,7 @@ from headstart.tasks.pretext_training import restoration_batches, restored, triv
 from headstart.training.pretexts import (
     PRETEXTS,
 )
-from tests.fixtures import Silent, tiny_pretext
+from tests.tiny_runs import Silent, tiny_pretext
 
 CPU = torch.device("cpu")
 RECIPE = PRETEXT_DEFAULT.model_copy(update={"batch": 2})

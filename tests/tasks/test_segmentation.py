@@ -40,7 +40,7 @@ from headstart.studies.study import study
 from headstart.tasks.segmentation import frozen_at_random, hash_of_label_map
 from headstart.training.checkpoint import load_weights
 from headstart.training.starts import read_source
-from tests.fixtures import PRETEXT_TINY, Silent, forked_workers, tiny, tiny_pretext
+from tests.tiny_runs import PRETEXT_TINY, Silent, forked_workers, tiny, tiny_pretext
 
 SAME_BYTES = ("weights.safetensors", "metrics.jsonl", "scores.json", "frames.csv", "config.json",
               "README.md")  # fmt: skip

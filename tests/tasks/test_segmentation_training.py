@@ -20,8 +20,8 @@ from headstart.tasks.class_maps import class_maps
 from headstart.tasks.segmentation_training import frame_batches, one_value_at_bottleneck
 from headstart.training.losses import dice_cross_entropy_loss, dice_loss
 from headstart.training.placement import to_input
-from tests.fixtures import Silent, tiny
 from tests.scores.oracle import from_sklearn
+from tests.tiny_runs import Silent, tiny
 
 CPU = torch.device("cpu")
 

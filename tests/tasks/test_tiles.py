@@ -34,7 +34,7 @@ from headstart.tasks import windows
 from headstart.tasks.class_maps import segment
 from headstart.tasks.segmentation_batches import tile_batches
 from headstart.tasks.together import segment_together
-from tests.fixtures import Silent, started
+from tests.tiny_runs import Silent, started
 
 CPU = torch.device("cpu")
 TILE = 16, 24  # of pictures of 32 x 40

@@ -17,7 +17,7 @@ from headstart.errors import DataError, InterruptedRun
 from headstart.runs.cross_validation import cross_validate
 from headstart.runs.run import train
 from headstart.tasks.unlabelled import candidates
-from tests.fixtures import Silent, tiny
+from tests.tiny_runs import Silent, tiny
 
 FILES = ("weights.safetensors", "scores.json", "frames.csv", "metrics.jsonl", "leaks.json")
 

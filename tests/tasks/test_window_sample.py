@@ -26,8 +26,8 @@ from headstart.runs.run import train
 from headstart.tasks.segmentation_batches import tile_batches
 from headstart.tasks.window_sample import count_windows, own_truth, sample, windows_of
 from headstart.tasks.windows import _weights
-from tests.fixtures import Silent
 from tests.tasks.test_tiles import CPU, SAME_BYTES, TILE, tiled, whole
+from tests.tiny_runs import Silent
 
 __all__ = ["whole"]  # a fixture
 

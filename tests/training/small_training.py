@@ -15,7 +15,7 @@ from headstart.config.recipes import DEFAULT
 from headstart.seeding import generator
 from headstart.training.batch_source import Batches, BatchSource
 from headstart.training.fit import State, fit
-from tests.fixtures import Silent
+from tests.tiny_runs import Silent
 
 CPU = torch.device("cpu")
 COUNT, STEPS = 10, 3

@@ -21,7 +21,7 @@ from headstart.config.recipes import ASSIGNMENT, CLASSIFIER_DEFAULT, DEFAULT
 from headstart.errors import DataError
 from headstart.training.fit import finished, fit
 from headstart.training.step import learning_rate, make_optimizer, take_step
-from tests.fixtures import Silent
+from tests.tiny_runs import Silent
 from tests.training.small_training import CPU, STEPS, fitted, lines, same, short, small_model
 
 RECIPES = [

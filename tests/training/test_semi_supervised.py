@@ -21,7 +21,7 @@ from headstart.training.batch_source import Batches
 from headstart.training.collapse import nothing_confident
 from headstart.training.fit import State, fit
 from headstart.training.semi_supervised import SemiSupervised, sure_classes
-from tests.fixtures import Silent
+from tests.tiny_runs import Silent
 from tests.training.small_training import CPU, same
 
 STEPS = 12

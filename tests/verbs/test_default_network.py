@@ -16,7 +16,7 @@ from headstart.errors import UsageError
 from headstart.models import published
 from headstart.models.packaged_weights import packaged_file
 from headstart.verbs import default_network
-from tests.fixtures import Silent
+from tests.tiny_runs import Silent
 
 pytest.importorskip("timm", reason="timm is not installed: headstart[timm]")
 pytestmark = pytest.mark.usefixtures("untimed")

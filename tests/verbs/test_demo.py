@@ -9,7 +9,7 @@ import pytest
 
 from headstart.studies.summary import read_summary
 from headstart.verbs import demo
-from tests.fixtures import Silent
+from tests.tiny_runs import Silent
 
 
 @pytest.mark.parametrize("published", [False, True])

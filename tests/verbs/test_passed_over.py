@@ -10,7 +10,7 @@ import pytest
 
 import headstart
 from headstart.data.layouts.recognise import open_dataset
-from tests.fixtures import Silent
+from tests.tiny_runs import Silent
 
 TINY: dict[str, Any] = {"size": (16, 24), "width": 2, "epochs": 1, "threads": 1, "device": "cpu"}
 

@@ -26,7 +26,7 @@ from headstart.verbs.report import report
 from headstart.verbs.study import study
 from headstart.verbs.suggest import suggest
 from headstart.verbs.train import train
-from tests.fixtures import Silent, tiny
+from tests.tiny_runs import Silent, tiny
 
 TINY = {"size": (16, 24), "width": 2, "epochs": 1, "threads": 1, "device": "cpu"}
 

@@ -25,7 +25,7 @@ from headstart.data.pictures.masks import read_labelled
 from headstart.errors import DataError, Finding
 from headstart.runs.run import train
 from tests.endovis_release import CUT, INSTRUMENTS, SHIPPED, save, touch_release, write_release
-from tests.fixtures import Silent, tiny
+from tests.tiny_runs import Silent, tiny
 
 ASSIGNMENTS_NAMES = (  # of the frames that came with the assignment
     "Background_Tissue", "Bipolar_Forceps", "Prograsp_Forceps", "Large_Needle_Driver",
