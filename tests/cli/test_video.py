@@ -75,7 +75,7 @@ def test_what_is_wrong_is_said_before_torch_is_loaded(trained: Path, tmp_path: P
 
 def test_a_classifier_takes_no_clip(coloured: Path, tmp_path: Path) -> None:
     from headstart.config.records import make_run_config
-    from tests.fixtures import CLASSIFIER
+    from tests.tiny_runs import CLASSIFIER
 
     config = make_run_config(schema=1, data=str(coloured), threads=1, **CLASSIFIER)
     (tmp_path / "config.json").write_text(config.model_dump_json(by_alias=True))

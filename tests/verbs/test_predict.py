@@ -283,7 +283,7 @@ def test_a_clip_has_no_annotations(trained: Path, tmp_path: Path) -> None:
 
 def test_a_classifier_walks_but_has_no_annotations(coloured: Path, tmp_path: Path) -> None:
     from headstart.config.records import make_run_config
-    from tests.fixtures import CLASSIFIER
+    from tests.tiny_runs import CLASSIFIER
 
     config = make_run_config(schema=1, data=str(coloured), threads=1, **CLASSIFIER)
     (tmp_path / "config.json").write_text(config.model_dump_json(by_alias=True))
