@@ -23,7 +23,8 @@ TOGETHER = (
     (
         "cli/test_main.py", "cli/test_video.py", "cli/test_suggest.py", "cli/test_serve.py",
         "cli/test_train.py", "cli/test_forecast.py", "cli/test_doctor.py", "cli/test_explain.py",
-        "studies/test_hours.py", "studies/test_minutes.py",
+        "studies/test_hours.py", "studies/test_minutes.py", "studies/test_slurm.py",
+        "test_old_folders.py",
     ),
 )  # fmt: skip
 
@@ -31,10 +32,10 @@ TOGETHER = (
 # the end. ``test_rooms.py`` checks the names.
 LONG = (
     *TOGETHER[0], *TOGETHER[1], "test_docs.py", "studies/test_study.py",
-    "assignment/test_transfer.py", "studies/test_stopping.py", "studies/test_slurm.py",
-    "studies/test_ray.py", "runs/test_run.py", "test_old_folders.py", "models/test_encoder_unet.py",
-    "assignment/test_notebook.py", "reports/test_page.py", "data/layouts/test_describing.py",
-    "serve/test_browser.py", "studies/test_classifier_study.py", "assignment/test_homework.py",
+    "assignment/test_transfer.py", "studies/test_stopping.py", "studies/test_ray.py",
+    "runs/test_run.py", "models/test_encoder_unet.py", "reports/test_page.py",
+    "serve/test_browser.py", "assignment/test_notebook.py", "data/layouts/test_describing.py",
+    "studies/test_classifier_study.py", "assignment/test_homework.py",
     "data/checks/test_classification.py", "verbs/test_verbs.py", "runs/test_cross_validation.py",
     "data/layouts/test_people.py", "data/checks/test_neighbours.py", "tasks/test_classification.py",
     "tasks/test_pretext.py", "data/pictures/test_tiff.py", "studies/test_folds.py",

@@ -2,18 +2,14 @@
 
 ``tests/fixtures/make.py`` made them, with the version whose commit is the folder's name, and wrote
 down what that version makes of them. Commands run in processes of their own, from inside a copy,
-because people meet their old folders that way; a process takes several commands, because loading
-torch takes seconds.
+because people meet their old folders that way.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,36 +18,21 @@ import pytest
 
 from headstart.studies.summary import read_summary
 from headstart.system.disk import json_text
+from tests.cli.command import headstart
 from tests.fixtures import make
 
 OLD = Path(__file__).parent / "fixtures" / "e5cb359"
 STUDIES = ("finished", "half")
-MANY = """
-import contextlib, io, json, runpy, sys
-for words in json.load(sys.stdin):
-    sys.argv, said, status = ["headstart", *words.split()], io.StringIO(), 0
-    try:
-        with contextlib.redirect_stdout(said):
-            runpy.run_module("headstart", run_name="__main__", alter_sys=True)
-    except SystemExit as end:
-        status = end.code or 0
-    print(json.dumps([words, status, said.getvalue()]), flush=True)
-"""
-
-
-def start(command: list[str], folder: Path, given: str = "") -> subprocess.CompletedProcess[str]:
-    its = {**os.environ, "OMP_NUM_THREADS": "1"}  # as make.py: bits depend on it
-    whole = [sys.executable, *command]
-    return subprocess.run(whole, cwd=folder, env=its, input=given, capture_output=True, text=True)
 
 
 def run_all(folder: Path, *commands: str) -> dict[str, str]:
     """What each command says on stdout; every one ends with 0."""
-    done = start(["-c", MANY], folder, json.dumps(commands))
-    told = [json.loads(line) for line in done.stdout.splitlines()]
-    ended = [words for words, status, _ in told if status == 0]
-    assert ended == list(commands), done.stderr[-3000:]
-    return {words: said for words, _, said in told}
+    told = {}
+    for words in commands:
+        done = headstart(*words.split(), cwd=folder)
+        assert done.returncode == 0, (words, done.stderr)
+        told[words] = done.stdout
+    return told
 
 
 @pytest.fixture(scope="module")
@@ -247,7 +228,7 @@ def test_other_settings_in_an_old_folder_are_refused(tmp_path: Path) -> None:
     shutil.copytree(OLD, tmp_path / "copy")
     before = contents(tmp_path / "copy")
     words = make.CONTINUE.replace("--seed 3", "--seed 4").split()
-    done = start(["-m", "headstart", *words], tmp_path / "copy")
+    done = headstart(*words, cwd=tmp_path / "copy")
     assert done.returncode == 2 and "settings-differ" in done.stderr
     assert "seed: 3 -> 4" in done.stderr
     assert contents(tmp_path / "copy") == before

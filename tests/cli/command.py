@@ -57,9 +57,12 @@ def _server() -> subprocess.Popen[str]:
 
 def _serve() -> None:
     """Fork a child for each request, a line on stdin, and answer with its exit status."""
+    import torch
+
     import headstart.reports.write
     import headstart.studies.study  # noqa: F401
 
+    torch.set_num_threads(1)  # as the suite's own processes
     gc.freeze()  # a collection in a child would copy the pages that it shares with this process
     for line in sys.stdin:
         child = os.fork()

@@ -24,6 +24,7 @@ from headstart.studies.status import study_status
 from headstart.studies.units import Unit
 from headstart.system.attempts import attempts
 from headstart.system.signals import Stopping
+from tests.cli.command import headstart
 
 REPOSITORY = Path(__file__).parents[2]
 CLUSTER = REPOSITORY.parent / "shared/slurm/cluster"
@@ -370,18 +371,16 @@ STUDY = (
 )  # fmt: skip
 
 
-def study(data: Path, out: Path, *more: str) -> subprocess.Popen[str]:
-    words = [sys.executable, "-m", "headstart", "study", str(data), "--out", str(out), *STUDY]
-    return subprocess.Popen(
-        [*words, *more], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
+def study(data: Path, out: Path) -> tuple[str, ...]:
+    return ("study", str(data), "--out", str(out), *STUDY)
 
 
 @pytest.mark.usefixtures("cluster")
 def test_a_study_on_slurm_is_that_of_one_machine(drawn: Path, tmp_path: Path) -> None:
     """Its coordinator is killed while jobs run, and another finishes it."""
     on = ("--on", "slurm", "--slurm", "time=5")
-    child = study(drawn, tmp_path / "S", *on)
+    words = [sys.executable, "-m", "headstart", *study(drawn, tmp_path / "S"), *on]
+    child = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 120
     while not (tmp_path / "S/units.json").exists() or not queue(
         os.getuid(), name_of(tmp_path / "S")
@@ -389,13 +388,10 @@ def test_a_study_on_slurm_is_that_of_one_machine(drawn: Path, tmp_path: Path) ->
         assert child.poll() is None and time.monotonic() < deadline
         time.sleep(0.2)
     os.kill(child.pid, signal.SIGKILL)
-    child.communicate()
-    child = study(drawn, tmp_path / "S", *on)
-    said, _ = child.communicate(timeout=240)
-    assert child.returncode == 0, said
-    local = study(drawn, tmp_path / "L")
-    said, _ = local.communicate(timeout=120)
-    assert local.returncode == 0, said
+    child.wait()
+    for command in ((*study(drawn, tmp_path / "S"), *on), study(drawn, tmp_path / "L")):
+        done = headstart(*command)
+        assert done.returncode == 0, done
     for name in ("study.json", *(f"runs/scratch-all-6-{s}/frames.csv" for s in (1, 2, 3))):
         assert (tmp_path / "S" / name).read_bytes() == (tmp_path / "L" / name).read_bytes()
     status = study_status(tmp_path / "S")
@@ -412,12 +408,8 @@ def test_a_request_that_no_machine_meets_is_refused_at_once(
     drawn: Path, tmp_path: Path, cpus: str, code: str
 ) -> None:
     asked = f"cpus-per-task={cpus},time=5"
-    child = study(drawn, tmp_path / "S", "--on", "slurm", "--slurm", asked)
-    try:
-        said, _ = child.communicate(timeout=120)
-    finally:
-        child.kill()
-    assert child.returncode == 1 and f"error[{code}]" in said, said
+    done = headstart(*study(drawn, tmp_path / "S"), "--on", "slurm", "--slurm", asked)
+    assert done.returncode == 1 and f"error[{code}]" in done.stderr, done
     deadline = time.monotonic() + 20
     while queue(os.getuid(), name_of(tmp_path / "S")):  # cancelled, or never there
         assert time.monotonic() < deadline
