@@ -110,7 +110,7 @@ def test_killed_at_random_moments_and_continued_gives_the_same_bytes(
     drawn: Path, tmp_path: Path
 ) -> None:
     """SIGKILL; at least one kill while steps are taken, so that the test cannot pass idly."""
-    recipe = ASSIGNMENT_TINY.model_copy(update={"epochs": 60, "patience": None})
+    recipe = ASSIGNMENT_TINY.model_copy(update={"epochs": 30, "patience": None})
     config = tiny(drawn, recipe=recipe, width=3)
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     context = multiprocessing.get_context("fork")
