@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from headstart.assignment.chosen import SQUARES, Chosen, choose
-from headstart.assignment.settings import PARTS, SCALES, Homework
+from headstart.assignment.settings import BEYOND, PARTS, SCALES, Homework
 
 FULL = Homework("hw6", "full", 5, fashion_mnist="f", new_data="n")
 
@@ -54,13 +54,23 @@ def parts_of(chosen: Chosen) -> Homework:
 def test_everything_together_fits(hours: float) -> None:
     chosen = chosen_for(hours)
     assert hours_of(parts_of(chosen)) <= hours
-    assert chosen.left_out == {} or hours < 1
+    assert chosen.left_out.keys() <= set(BEYOND) or hours < 1
 
 
 def test_with_plenty_of_hours_it_is_the_assignment() -> None:
     chosen = chosen_for(10_000)
     assert chosen.sizes == replace(SCALES["full"], new_seeds=5)
     assert (chosen.seeds, chosen.left_out) == (5, {})
+
+
+def test_tunings_beyond_the_assignment_say_what_they_take() -> None:
+    """On the machine of ``hours_of``, each takes as long as 2(a): ten hours at 64 x 64."""
+    chosen = chosen_for(20, replace(FULL, parts=("2a", "2b")))
+    assert chosen.sizes.square == 64 and chosen.left_out.keys() == set(BEYOND)
+    assert chosen.left_out["2b-whole"] == (
+        "Beyond the assignment, and does not fit into --hours 20: 2(b′) and 2(b″) take about "
+        "20.0 hours together on this machine"
+    )
 
 
 def test_more_hours_never_give_smaller_pictures() -> None:

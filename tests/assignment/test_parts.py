@@ -80,7 +80,11 @@ def test_hours_are_kept_and_the_report_compares(
     assert chosen["hours"] == 1 and chosen["groups"] == ["part 1", "2(a), 2(b)"]
     assert read_run_config(out / "a" / "config.json").size == tuple(chosen["sizes"]["size"])
     words = read_page(out).words
-    for fact in ("256 × 320, width 32", "32 × 40, width 4", "the largest that fits --hours 1"):
+    for fact in (
+        "256 × 320, width 32",
+        "32 × 40, width 4",
+        "--model squeezenet1_1; otherwise the largest that fits --hours 1",
+    ):
         assert fact in words, fact
     again, same = run(drawn, out, *options[:-1], "2")
     assert "keeps the sizes chosen for 1 hours" in again and same == record

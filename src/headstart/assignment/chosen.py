@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 
 from headstart.assignment.settings import (
+    BEYOND,
     NEW_DATA,
     SCALES,
     Homework,
@@ -49,7 +50,8 @@ class Chosen:
         sizes: the sizes; of groups that were not chosen, those of the scale.
         seeds: number of seeds of part 1.
         groups: names in [`GROUPS`][headstart.assignment.chosen.GROUPS] that they were chosen for.
-        left_out: parts that do not fit, each with what it would take.
+        left_out: parts that do not fit, and folders of tunings beyond the assignment; each with
+            what it would take.
     """
 
     hours: float
@@ -113,6 +115,9 @@ def choose(
         now, _, out = _fitting(now, "part 1", parts["part 1"], limit, *args)
         left_out = {p: why for p, why in left_out.items() if group_of(p) != "part 1"} | out
     assert now.chosen is not None
+    of_part2 = parts["2(a), 2(b)"]
+    if "2(a), 2(b)" in open_groups and "2b" in of_part2 and not left_out.keys() & {"2a", "2b"}:
+        left_out |= _beyond(now, of_part2, price, hours)
     some_fit = [g for g in open_groups if not left_out.keys() >= set(parts[g])]
     groups = tuple(g for g in GROUPS if g in fixed or g in some_fit)
     return Chosen(hours, now.chosen, now.seeds, groups, left_out)
@@ -158,6 +163,21 @@ def _fitting(
         )
         kept = kept[:-1]
     return reduced, 0.0, left_out
+
+
+def _beyond(
+    homework: Homework, parts: tuple[str, ...], price: Price, hours: float
+) -> dict[str, str]:
+    """Return the tunings beyond the assignment that do not fit, with what they would take."""
+    if homework.sizes.extras or not SCALES[homework.scale].extras:
+        return {}
+    without = replace(homework, parts=parts)
+    takes = price(_with(without, extras=True)) - price(without)
+    reason = (
+        f"Beyond the assignment, and does not fit into --hours {hours:g}: 2(b′) and 2(b″) take "
+        f"about {lasting(takes)} together on this machine"
+    )
+    return dict.fromkeys(BEYOND, reason)
 
 
 def _steps(

@@ -58,13 +58,8 @@ def _not_chosen(homework: Homework, out: Path) -> dict[str, str]:
         part = part_of(folder)
         if folder in folders or is_done(folder, out):
             continue
-        if part in homework.left_out:
-            reasons[folder] = homework.left_out[part]
-            continue
-        if part in homework.parts:
-            reasons[folder] = (
-                f"Beyond the assignment, and left out to fit --hours {homework.hours:g}"
-            )
+        if (reason := homework.left_out.get(folder) or homework.left_out.get(part)) is not None:
+            reasons[folder] = reason
             continue
         alone = replace(homework, parts=with_needed([part]))
         reasons[folder] = f"Not chosen. To run it: {homework_command(alone, out)}"

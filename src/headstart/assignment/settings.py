@@ -80,6 +80,9 @@ CLASSIFIERS: Mapping[str, str] = {
 }
 """The trained layers of each run of part 2, by folder."""
 
+BEYOND = ("2b-whole", "2b-staged")
+"""The folders of the tunings beyond the assignment."""
+
 NEW_DATA = "2c"
 """The folder of the study on new data."""
 
@@ -164,7 +167,8 @@ class Homework:
         parts: names in [`PARTS`][headstart.assignment.settings.PARTS]: those that are run.
         chosen: sizes for ``hours``; ``None`` means those of ``scale``.
         hours: that the sizes were chosen for.
-        left_out: parts that do not fit into ``hours``, each with what it would take.
+        left_out: parts, and folders beyond the assignment, that do not fit into ``hours``; each
+            with what it would take.
     """
 
     data: str
@@ -192,7 +196,7 @@ def folders_of(homework: Homework) -> tuple[str, ...]:
     return tuple(
         folder
         for folder in CLASSIFIERS
-        if part_of(folder) in homework.parts and (folder in PARTS or homework.sizes.extras)
+        if part_of(folder) in homework.parts and (folder not in BEYOND or homework.sizes.extras)
     )
 
 

@@ -28,7 +28,7 @@ from headstart.tasks.classification import recipe_of
 PARTS = {
     "2a": Part(
         "All weights random",
-        "Does a VGG16 whose weights are all random reach an accuracy above 85 % on the test "
+        "Does {network}, whose weights are all random, reach an accuracy above 85 % on the test "
         "pictures?",
         0.85,
         0.9089,
@@ -36,7 +36,7 @@ PARTS = {
     ),
     "2b": Part(
         "ImageNet, a new last layer",
-        "Does a VGG16 with ImageNet’s weights, everything frozen but a new last layer, reach an "
+        "Does {network} with ImageNet’s weights, everything frozen but a new last layer, reach an "
         "accuracy above 60 %?",
         0.60,
         0.8562,
@@ -69,6 +69,12 @@ class Part2:
     configs: Mapping[str, RunConfig]
     new_data: Records | None
     not_run: Mapping[str, str]
+
+    @property
+    def network(self) -> str:
+        """Return the name of the classifier; where none was run, the assignment's."""
+        model = next((config.model for config in self.configs.values()), VGG16)
+        return "VGG16" if model == VGG16 else model
 
     @property
     def all_runs(self) -> tuple[RunRecord, ...]:
@@ -128,7 +134,8 @@ def part2_sections(part2: Part2) -> list[Section]:
     """Return the sections of 2(a), 2(b) and beyond, then 2(c)."""
     sections = []
     for folder, part in PARTS.items():
-        opening = (part_name(folder), f"part-{folder}", part.title, part.question)
+        question = part.question.format(network=part2.network)
+        opening = (part_name(folder), f"part-{folder}", part.title, question)
         if folder not in part2.runs:
             sections.append(Section(*opening, (), not_run=part2.not_run[folder]))
             continue

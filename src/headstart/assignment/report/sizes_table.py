@@ -30,7 +30,8 @@ def sizes_table(part1: Part1, part2: Part2, why: str) -> Table:
     for folder, part in CLASSIFIER_PARTS.items():
         asked = NONE if part.reported is None else _ASKED_2
         run, reason = _classifier(part2, folder), part2.not_run.get(folder, "")
-        rows.append(_row(part_name(folder), asked, run, reason, why))
+        option = "" if part2.network == "VGG16" else f"--model {part2.network}; otherwise "
+        rows.append(_row(part_name(folder), asked, run, reason, f"{option}{why}"))
     reason = part2.not_run.get(NEW_DATA, "")
     asked, run = "an opinion", _new_data(part2)
     rows.append((part_name(NEW_DATA), asked, run, "measured here"))
@@ -80,9 +81,8 @@ def _classifier(part2: Part2, folder: str) -> str:
     if folder not in part2.configs:
         return NONE
     config, run = part2.configs[folder], part2.runs[folder]
-    model = "VGG16" if config.model == VGG16 else config.model
     labels = "all pictures" if config.labels is None else plural(run.labels, "picture")
-    return f"{model}, {config.size[0]} × {config.size[1]}, {labels}"
+    return f"{part2.network}, {config.size[0]} × {config.size[1]}, {labels}"
 
 
 def _new_data(part2: Part2) -> str:
