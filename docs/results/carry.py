@@ -27,9 +27,10 @@ def main() -> None:
     study, copy = map(Path, sys.argv[1:])
     done = [json.loads(line)["run"] for line in (study / "ledger.jsonl").read_text().splitlines()]
     starts = [f"starts/{p.parent.name}" for p in study.glob("starts/*/scores.json")]
+    copy.mkdir(parents=True, exist_ok=True)
     for name in ("config.json", "ledger.jsonl", "study.json"):
-        copy.mkdir(parents=True, exist_ok=True)
-        shutil.copy(study / name, copy / name)
+        if (study / name).exists():
+            shutil.copy(study / name, copy / name)
     for folder in (*done, *sorted(starts)):
         (copy / folder).mkdir(parents=True, exist_ok=True)
         for name in RECORDS:

@@ -164,6 +164,22 @@ def suggest_table(record: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def recipes_table(record: dict[str, Any]) -> str:
+    """A row for each dataset and budget: the former recipe, the new one, the difference."""
+    lines = [
+        "| dataset | size, width | labels | test pictures | former | new | difference | constant |",
+        "|---|---|--:|--:|--:|--:|---|--:|",
+    ]
+    for row in record["rows"]:
+        old, new = (sum(row[name]) / row["seeds"] for name in ("old", "new"))
+        lines.append(
+            f"| {row['dataset']} | {row['size']}, {row['width']} | {row['labels']} "
+            f"| {row['frames']} | {old:.3f} | {new:.3f} | {row['difference']:+.3f} "
+            f"({row['low']:+.3f} to {row['high']:+.3f}) | {row['trivial']:.3f} |"
+        )
+    return "\n".join(lines)
+
+
 def _called(start: str) -> str:
     return Path(start).name.removesuffix(".safetensors")
 
@@ -185,7 +201,7 @@ def filled(page: str) -> str:
     """The page with what stands between ``<!-- KIND NAME -->`` and ``<!-- end -->`` made anew."""
     make = {"runs": runs_table, "classes": classes_table, "hardware": hardware}
     make |= {"study": study_table, "homework": homework_table, "effects": effects_table}
-    make["suggest"] = suggest_table
+    make |= {"suggest": suggest_table, "recipes": recipes_table}
 
     def one(match: re.Match[str]) -> str:
         record = json.loads((HERE / f"{match[2]}.json").read_bytes())
