@@ -88,11 +88,13 @@ def read(study: Path) -> tuple[list[dict[str, Any]], Runs]:
 
 
 def rows(studies: Path, dataset: str) -> list[dict[str, Any]]:
-    """Return a row for each budget that both studies have."""
+    """Return a row for each budget whose seeds both studies have."""
     (new, new_runs), (old, old_runs) = (read(studies / f"{dataset}-{r}") for r in ("new", "old"))
     table = []
     for key in sorted(new_runs.keys() & old_runs.keys(), key=lambda k: k[2]):
         seeds = sorted(new_runs[key].keys() & old_runs[key].keys())
+        if len(seeds) < SEEDS:
+            continue
         counts = of_seeds(new_runs[key], seeds), of_seeds(old_runs[key], seeds)
         difference = paired_difference(*counts, DICE.usable(counts[0][0], None).classes)
         low, high = interval(difference)

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from xdist.scheduler import LoadFileScheduling
 
+pytest.register_assert_rewrite("tests.tiny_runs")  # conftest.py of a room may import it first
+
 # Files that need what takes seconds to load: torch's exporter; the server of ``cli/command.py``.
 # One process loads it, and takes all of them.
 TOGETHER = (

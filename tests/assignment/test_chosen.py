@@ -68,8 +68,8 @@ def test_tunings_beyond_the_assignment_say_what_they_take() -> None:
     chosen = chosen_for(20, replace(FULL, parts=("2a", "2b")))
     assert chosen.sizes.square == 64 and chosen.left_out.keys() == set(BEYOND)
     assert chosen.left_out["2b-whole"] == (
-        "Beyond the assignment, and does not fit into --hours 20: 2(b′) and 2(b″) take about "
-        "20.0 hours together on this machine"
+        "Beyond the assignment, and does not fit into --hours 20: 2(b′) and 2(b″) would take about "
+        "20.0 hours more on this machine"
     )
 
 

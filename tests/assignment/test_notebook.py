@@ -1,6 +1,7 @@
 """The assignment's notebook, executed from top to bottom at a tiny scale.
 
 IPython runs its cells in this process, as it does in Jupyter's: a kernel would load torch again.
+Figures are blank, as in the whole suite.
 """
 
 from __future__ import annotations
@@ -21,8 +22,13 @@ NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "homework.py"
 def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[InteractiveShell]:
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
     without_history = Config({"HistoryManager": {"enabled": False}})
-    yield InteractiveShell.instance(config=without_history)
-    InteractiveShell.clear_instance()
+    monkeypatch.delenv("VIRTUAL_ENV", raising=False)  # IPython would look for packages there
+    shell = InteractiveShell.instance(config=without_history)
+    try:
+        yield shell
+    finally:
+        shell.cleanup()
+        InteractiveShell.clear_instance()
 
 
 def test_it_runs_and_shows_what_the_assignment_asks_for(
@@ -42,7 +48,7 @@ MODEL, WEIGHTS = "squeezenet1_1", {str(squeezenet)!r}"""
         with capture_output() as shown:
             done = shell.run_cell(cell)
         done.raise_error()
-        assert shown.stderr == "", cell
+        assert shown.stderr == "" and "Out[" not in shown.stdout, cell
         outputs += [output.data for output in shown.outputs]
 
     assert sum("image/png" in data for data in outputs) == 2 * 4 + 1 + 2 * 4 + 1

@@ -11,6 +11,7 @@ import gc
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -32,7 +33,7 @@ class Done:
 
 
 def headstart(*arguments: object, cwd: Path | None = None) -> Done:
-    """Run ``headstart ARGUMENTS`` and wait for it."""
+    """Run ``headstart ARGUMENTS`` and wait for it, for at most four minutes: then it is killed."""
     server = _server()
     assert server.stdin is not None and server.stdout is not None
     with tempfile.TemporaryDirectory() as folder:
@@ -68,12 +69,16 @@ def _serve() -> None:
         child = os.fork()
         if child == 0:
             out, err, arguments, cwd, environment = json.loads(line)
+            signal.signal(signal.SIGALRM, signal.SIG_DFL)
             os.environ.clear()
             os.environ.update(environment)
             os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
             with Path(out).open("wb") as stdout, Path(err).open("wb") as stderr:
                 become_headstart(stdout.fileno(), stderr.fileno(), arguments, Path(cwd))
+        signal.signal(signal.SIGALRM, lambda *_, child=child: os.kill(child, signal.SIGKILL))
+        signal.alarm(240)
         _, status = os.waitpid(child, 0)
+        signal.alarm(0)
         sys.stdout.write(f"{os.waitstatus_to_exitcode(status)}\n")
         sys.stdout.flush()
 

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from headstart.cli.main import app
 from headstart.data.layouts.dataset import frames_of
 from headstart.data.layouts.recognise import open_dataset
 from headstart.data.pictures.reading_rules import ReadingRules
 from headstart.errors import DataError
-from headstart.exports.to_onnx import export_run
 from headstart.inference.finished_run import read_finished_run
 from headstart.inference.onnx_file import read_onnx
 from headstart.runs.cross_validation import cross_validate
@@ -109,7 +109,15 @@ def test_pictures_to_label(run: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("run", [next(iter(DECLARED))], indirect=True)
 def test_a_file_of_the_run_reads_them_alike(run: Path, tmp_path: Path) -> None:
     file = tmp_path / "model.onnx"
-    export_run(run, file, pictures=data_of(run) / "test/images")
+    words = [
+        "export",
+        str(run),
+        "--out",
+        str(file),
+        "--pictures",
+        str(data_of(run) / "test/images"),
+    ]
+    app(words, standalone_mode=False)
     assert read_onnx(file).facts.rules == read_finished_run(run).facts.rules
     predict(file, data_of(run) / "test/images", out=tmp_path / "new")
     predict(run, data_of(run), out=tmp_path / "split", split="test")

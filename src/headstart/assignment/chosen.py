@@ -174,8 +174,8 @@ def _beyond(
     without = replace(homework, parts=parts)
     takes = price(_with(without, extras=True)) - price(without)
     reason = (
-        f"Beyond the assignment, and does not fit into --hours {hours:g}: 2(b′) and 2(b″) take "
-        f"about {lasting(takes)} together on this machine"
+        f"Beyond the assignment, and does not fit into --hours {hours:g}: 2(b′) and 2(b″) would "
+        f"take about {lasting(takes)} more on this machine"
     )
     return dict.fromkeys(BEYOND, reason)
 

@@ -61,8 +61,10 @@ def _not_chosen(homework: Homework, out: Path) -> dict[str, str]:
         if (reason := homework.left_out.get(folder) or homework.left_out.get(part)) is not None:
             reasons[folder] = reason
             continue
-        if part in homework.parts:  # sizes.json of an older version, which does not say more
-            reasons[folder] = "Beyond the assignment, and left out to fit --hours"
+        if part in homework.parts:  # beyond the assignment, and sizes.json has no more of it
+            reasons[folder] = (
+                f"Beyond the assignment, and left out to fit --hours {homework.hours:g}"
+            )
             continue
         alone = replace(homework, parts=with_needed([part]))
         reasons[folder] = f"Not chosen. To run it: {homework_command(alone, out)}"

@@ -12,7 +12,7 @@ from headstart.assignment.chosen import SQUARES, Chosen, choose
 from headstart.assignment.costs import costs_of, time_of
 from headstart.assignment.datasets import open_datasets
 from headstart.assignment.missing import not_run
-from headstart.assignment.settings import VGG16, Homework
+from headstart.assignment.settings import BEYOND, VGG16, Homework
 from headstart.config.recipe_options import MOST_MINUTES
 from headstart.errors import Finding, UsageError
 from headstart.models.classifiers import check_network, check_size
@@ -51,7 +51,11 @@ def with_sizes(
         raise UsageError(Finding("bad-setting", "error", message))
     before = read_chosen(out)
     if hours is None:
-        return (homework, None) if before is None else (_sized(homework, before), before)
+        if before is None:
+            return homework, None
+        # parts that did not fit are run; tunings beyond the assignment are not
+        beyond = {folder: why for folder, why in before.left_out.items() if folder in BEYOND}
+        return replace(_sized(homework, before), left_out=beyond), before
     if before is None and any((out / f / "config.json").exists() for f in ("a", "steplr", "2a")):
         message = f"{out} was begun without --hours, and its sizes cannot change"
         hint = "leave out --hours, or choose another --out"
