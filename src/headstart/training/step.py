@@ -38,7 +38,7 @@ def learning_rate(recipe: Training, step: int, steps: int) -> float:
 class _Uncompiled(torch.optim.Optimizer):
     """The methods of Adam and AdamW without what tells torch's compiler to pass over them.
 
-    Telling it loads it, which takes two seconds, and nothing is compiled here.
+    Telling it loads it, which takes a second or more, and nothing is compiled here.
     torchvision and timm load it themselves.
     """
 
