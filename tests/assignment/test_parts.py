@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
+from headstart.assignment.chosen import GROUPS, Chosen
 from headstart.assignment.missing import is_done
 from headstart.assignment.parts import recorded_part
-from headstart.assignment.settings import PARTS, parse_parts, with_needed
-from headstart.assignment.sizes_file import read_chosen
+from headstart.assignment.settings import PARTS, SCALES, Homework, parse_parts, with_needed
+from headstart.assignment.sizes_file import read_chosen, with_sizes, write_chosen
 from headstart.config.files import read_run_config, to_json
 from headstart.errors import DataError, UsageError
+from headstart.studies.hours import Measured
 from tests.assignment.test_homework import app, read_page
 from tests.studies.test_study import tiny_study
 
@@ -106,6 +109,17 @@ def test_what_fits_at_no_size_is_named_with_what_it_takes(drawn: Path, tmp_path:
         app(), ["--data", str(drawn), *TINY, "--out", str(out), "--hours", "0"]
     )
     assert isinstance(refused.exception, UsageError) and "--hours is 0" in str(refused.exception)
+
+
+def test_a_folder_goes_on_without_its_hours(tmp_path: Path) -> None:
+    """Parts that did not fit are run; tunings beyond the assignment keep the reason."""
+    left_out = {"2b-whole": "takes long", "2b-staged": "takes long", "2c": "does not fit"}
+    sizes = replace(SCALES["small"], extras=False)
+    write_chosen(Chosen(1.0, sizes, 1, tuple(GROUPS), left_out), tmp_path)
+    asked = Homework("hw6", "small", 5)
+    homework, _ = with_sizes(asked, None, tmp_path, 1, Measured(), print)
+    assert homework.left_out == {"2b-whole": "takes long", "2b-staged": "takes long"}
+    assert (homework.parts, homework.hours, homework.sizes) == (asked.parts, 1.0, sizes)
 
 
 def test_a_study_says_device_and_threads_where_no_single_run_has_begun(tmp_path: Path) -> None:
