@@ -53,13 +53,13 @@ from headstart.errors import Finding, HeadstartError, UsageError
 from headstart.models.unet import UNet
 from headstart.runs.records import environment
 from headstart.seeding import key
-from headstart.system.devices import pick_device
+from headstart.system.devices import pick_device, pick_precision
 from headstart.system.processor import available_threads
 from headstart.tasks.segmentation_batches import frame_batches
 from headstart.training.batch_source import Batches
 from headstart.training.fit import fit
 from headstart.training.listener import Row
-from headstart.training.placement import layout, low_precision
+from headstart.training.placement import layout
 from headstart.training.step import make_optimizer
 
 Part = Callable[[], int]  # trains for one round, returns the number of pictures
@@ -82,6 +82,7 @@ class Settings:
     rounds: int
     threads: int
     device: torch.device
+    precision: str  # of fit and the bound; the students' loop is in float32
 
     @property
     def steps(self) -> int:
@@ -123,7 +124,7 @@ def bound_round(settings: Settings, source: Batches, layout: torch.memory_format
 
     def train() -> int:
         for _ in range(settings.steps):
-            with torch.autocast(device.type, torch.bfloat16, enabled=low_precision(device)):
+            with torch.autocast(device.type, torch.bfloat16, enabled=source.half):
                 output = model(image)
             source.loss(output, target).backward()  # type: ignore[no-untyped-call]
             optimizer.step()
@@ -260,7 +261,7 @@ def measure(
     train, validation = decode(frames, *read, keep_truth=False), decode(held_out, *read)
     recipe, device = settings.recipe, settings.device
     source = frame_batches(train, validation, recipe, settings.classes, _SEED, device)
-    source = replace(source, half=low_precision(device))
+    source = replace(source, half=settings.precision == "bfloat16")
 
     def make_parts() -> dict[str, Part]:
         bounds = {f"bound {n}": bound_round(settings, source, f) for n, f in _LAYOUTS.items()}
@@ -332,6 +333,7 @@ def parse_arguments() -> argparse.Namespace:
     whole("--threads", default=available_threads(), help="CPU threads [default: %(default)s]")
     add("--workers", default="0,2", help="loader processes of the students' loop to try")
     add("--device", default="auto", help="cpu, cuda, or auto")
+    add("--precision", choices=("float32", "bfloat16"), help="[default: what a run would take]")
     add("--out", type=Path, help="a JSON file [default: standard output]")
     options = parser.parse_args()
     for name in ("width", "batch", "pictures", "rounds", "threads"):
@@ -346,7 +348,8 @@ def parse_arguments() -> argparse.Namespace:
 
 def run(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """Measure, and return the whole record."""
-    device, size = torch.device(pick_device(options.device)), parse_size(options.size)
+    name, size = pick_device(options.device), parse_size(options.size)
+    device = torch.device(name)
     changes = {"batch": options.batch, "patience": None}
     recipe = read_recipe(options.recipe).with_epochs(options.rounds + 1).model_copy(update=changes)
     dataset = open_or_draw(options.data, options.pictures, folder)
@@ -361,6 +364,7 @@ def run(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
         rounds=options.rounds,
         threads=options.threads,
         device=device,
+        precision=options.precision or pick_precision(name, segments=True),
     )
     measured = measure(settings, dataset, folder, options.workers)
     shown = {**vars(settings), "recipe": recipe.model_dump(mode="json"), "device": device.type}
