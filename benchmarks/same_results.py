@@ -278,7 +278,7 @@ HOMEWORK = (
     "--data data/frames --fashion-mnist data/idx --new-data data/birds --model squeezenet1_1 "
     f"--weights {SQUEEZENET} --scale tiny --threads 1 --device cpu"
 )
-PRETEXTS = "colorization,chroma,masked-denoising,masked-colorization"
+PRETEXTS = "colorization,chroma,masked-denoising,masked-colorization,vicreg"
 
 
 def stop_and_go_on(work: Path, name: str) -> None:

@@ -27,7 +27,7 @@ POINTS = {
     "planning": "headstart.studies.study:plan",
     "planning again": "headstart.studies.books:replanned",
     "decoding for a pretext": "headstart.tasks.pretext_training:_decoded",
-    "a pretext's fit": "headstart.tasks.pretext_training:restoration_batches",
+    "a pretext's fit": "headstart.tasks.pretext_training:pretext_batches",
     "a pretext's scoring": "headstart.tasks.pretext_training:_score",
     "decoding for a run": "headstart.tasks.segmentation_training:_decoded",
     "fit": "headstart.tasks.segmentation_batches:frame_batches",

@@ -18,7 +18,7 @@ from headstart.data.pictures.duplicates import joined
 from headstart.data.transforms import augment, augment_image
 from headstart.runs.run import train
 from headstart.seeding import generator
-from headstart.tasks.pretext_training import restoration_batches, restored, trivial_loss
+from headstart.tasks.pretext_training import pretext_batches, restored, trivial_loss
 from headstart.training.pretexts import (
     PRETEXTS,
 )
@@ -43,7 +43,7 @@ def pictures() -> Decoded:
 def test_a_step_is_a_function_of_seed_and_step(pictures):
     pretext = PRETEXTS["masked-colorization"]
     sources = [
-        restoration_batches(pretext, pictures, pictures.images, RECIPE, seed, CPU, SIZE)
+        pretext_batches(pretext, pictures, pictures.images, RECIPE, seed, CPU, SIZE)
         for seed in (1, 1, 2)
     ]
     batches = [source.batch(np.array([0, 3]), 7) for source in sources]
@@ -53,7 +53,7 @@ def test_a_step_is_a_function_of_seed_and_step(pictures):
 
 def test_validation_hides_always_the_same_and_can_be_stopped(pictures):
     pretext, held_out = PRETEXTS["masked-denoising"], pictures.images
-    source = restoration_batches(pretext, pictures, held_out, RECIPE, 1, CPU, SIZE)
+    source = pretext_batches(pretext, pictures, held_out, RECIPE, 1, CPU, SIZE)
     model = torch.nn.Conv2d(3, 3, 1)
     first = source.validate(model, lambda: False)
     assert first == source.validate(model, lambda: False) and set(first) == {"loss"}
@@ -70,10 +70,13 @@ def test_the_trivial_loss_is_that_of_the_trivial_answer(name, pictures):
         again = trivial_loss(pretext, pictures.images, one, 1, CPU)
         assert math.isclose(again, trivial, rel_tol=1e-5)
     if pretext.channels == 3:
-        source = restoration_batches(pretext, pictures, pictures.images, RECIPE, 1, CPU, SIZE)
+        source = pretext_batches(pretext, pictures, pictures.images, RECIPE, 1, CPU, SIZE)
         assert math.isclose(
             source.validate(torch.nn.Identity(), lambda: False)["loss"], trivial, rel_tol=1e-5
         )
+    elif name == "vicreg":  # any constant embedding
+        other = torch.full((10, pretext.channels, 16, 24), 3.0)
+        assert math.isclose(pretext.loss(other, other[:5, :3]), trivial, rel_tol=1e-5)
     else:  # no other constant histogram does better
         clean = torch.from_numpy(pictures.images) / 255
         for seed in range(5):
@@ -81,10 +84,11 @@ def test_the_trivial_loss_is_that_of_the_trivial_answer(name, pictures):
             assert float(pretext.loss(constant, clean)) > trivial
 
 
-def test_pictures_to_look_at(pictures):
-    model = torch.nn.Conv2d(3, 3, 1)
-    images = pictures.images
-    seen, answer, clean = restored(model, PRETEXTS["colorization"], images, RECIPE, 1, CPU)
+@pytest.mark.parametrize("name", ["colorization", "vicreg"])
+def test_pictures_to_look_at(pictures: Decoded, name: str) -> None:
+    pretext, images = PRETEXTS[name], pictures.images
+    model = torch.nn.Conv2d(3, pretext.channels, 1)
+    seen, answer, clean = restored(model, pretext, images, RECIPE, 1, CPU)
     assert seen.shape == answer.shape == clean.shape == (5, 16, 24, 3)
     assert min(answer.min(), seen.min()) >= 0 and max(answer.max(), clean.max()) <= 1
 

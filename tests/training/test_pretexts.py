@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 from headstart.config.recipes import PRETEXT_DEFAULT
-from headstart.config.start_names import PretextName, restoration
+from headstart.config.start_names import PretextName, pretext_itself
 from headstart.data.transforms import to_grey
 from headstart.training.pretexts import (
     PRETEXTS,
@@ -30,7 +30,7 @@ def rng(seed: int = 0) -> torch.Generator:
 
 
 def test_the_command_line_knows_each_pretext():
-    assert set(PRETEXTS) == set(map(restoration, get_args(PretextName)))
+    assert set(PRETEXTS) == set(map(pretext_itself, get_args(PretextName)))
 
 
 @pytest.mark.parametrize("name", PRETEXTS)
@@ -38,7 +38,8 @@ def test_what_is_seen_has_the_pictures_shape_and_grey_is_grey(name):
     pretext = PRETEXTS[name]
     clean = torch.rand(2, 3, 16, 24, generator=rng())
     seen = pretext.spoil(clean, rng(1), RECIPE)
-    assert seen.shape == clean.shape and not torch.equal(seen, clean)
+    assert seen.shape == (2 * pretext.views, 3, 16, 24)
+    assert not any(torch.equal(view, clean) for view in seen.chunk(pretext.views))
     assert pretext.grey == bool((seen == seen[:, :1]).all())
     assert torch.equal(seen, pretext.spoil(clean, rng(1), RECIPE))
     if name.startswith("masked"):
@@ -49,7 +50,8 @@ def test_what_is_seen_has_the_pictures_shape_and_grey_is_grey(name):
 def test_the_right_answer_costs_least_and_gradients_flow(name):
     pretext = PRETEXTS[name]
     clean = torch.rand(2, 3, 16, 24, generator=rng())
-    answer = torch.randn(2, pretext.channels, 16, 24, generator=rng(1), requires_grad=True)
+    shape = (2 * pretext.views, pretext.channels, 16, 24)
+    answer = torch.randn(shape, generator=rng(1), requires_grad=True)
     loss = pretext.loss(answer, clean)
     loss.backward()
     assert loss.shape == () and answer.grad is not None and answer.grad.abs().sum() > 0

@@ -15,8 +15,8 @@ def pretrain(
     data: Path = typer.Argument(..., help="A dataset, or any folder of pictures."),
     pretext: str = typer.Option(
         "colorization",
-        help="colorization, chroma, masked-denoising or masked-colorization; from the network's "
-        "published weights: imagenet-colorization, ...",
+        help="colorization, chroma, masked-denoising, masked-colorization or vicreg; from the "
+        "network's published weights: imagenet-colorization, ...",
     ),
     out: Path | None = typer.Option(None, help="The run's folder. [default: runs/PRETEXT]"),
     recipe: str | None = typer.Option(

@@ -31,9 +31,9 @@ def study(
     starts: str | None = typer.Option(
         None,
         help="Comma-separated: scratch, imagenet, folders of runs, files of weights; for "
-        "segmentation also colorization, chroma, masked-denoising, masked-colorization (pretexts; "
-        "from the network's published weights: imagenet-colorization, ...), and scratch-longer, "
-        "their control. "
+        "segmentation also colorization, chroma, masked-denoising, masked-colorization, vicreg "
+        "(pretexts; from the network's published weights: imagenet-colorization, ...), and "
+        "scratch-longer, their control. "
         "[default: scratch,colorization; if headstart chooses timm/tf_efficientnet_lite0, "
         "scratch,imagenet, and a pretext if there are pictures without labels; classification: "
         "scratch,imagenet]",

@@ -30,8 +30,8 @@ def train(
         None,
         help="Where the initial weights come from: scratch, imagenet (the classifier's published "
         "weights), a run's folder, a file of weights, or, for segmentation, a pretext: "
-        "colorization, chroma, masked-denoising or masked-colorization, or the same from published "
-        "weights, imagenet-colorization, ... [default: "
+        "colorization, chroma, masked-denoising, masked-colorization or vicreg, or the same from "
+        "published weights, imagenet-colorization, ... [default: "
         "imagenet if headstart chooses timm/tf_efficientnet_lite0; else scratch]",
     ),
     tune: str | None = typer.Option(

@@ -5,26 +5,26 @@ from __future__ import annotations
 from typing import Literal, get_args
 
 PretextName = Literal[
-    "colorization", "chroma", "masked-denoising", "masked-colorization",
+    "colorization", "chroma", "masked-denoising", "masked-colorization", "vicreg",
     "imagenet-colorization", "imagenet-chroma", "imagenet-masked-denoising",
-    "imagenet-masked-colorization",
+    "imagenet-masked-colorization", "imagenet-vicreg",
 ]  # fmt: skip
 """Pretexts from new weights, and the same from published ones."""
 PRETEXT_NAMES: tuple[str, ...] = get_args(PretextName)
-OF_GREY = "masked-denoising"  # the only pretext that does not restore colours
+OF_GREY = ("masked-denoising", "vicreg")  # pretexts that learn from grey pictures, too
 SCRATCH, SCRATCH_LONGER, IMAGENET = "scratch", "scratch-longer", "imagenet"
 NAMED_STARTS = (SCRATCH, IMAGENET, *PRETEXT_NAMES)
 """Starts that are named on the command line rather than given as a file."""
 _FROM_IMAGENET = f"{IMAGENET}-"
 
 
-def restoration(pretext: str) -> str:
-    """Return what a pretext restores, whatever weights it begins with.
+def pretext_itself(start: str) -> str:
+    """Return the name of a start's pretext, whatever weights it begins with.
 
-    >>> restoration("imagenet-colorization"), restoration("colorization")
+    >>> pretext_itself("imagenet-colorization"), pretext_itself("colorization")
     ('colorization', 'colorization')
     """
-    return pretext.removeprefix(_FROM_IMAGENET)
+    return start.removeprefix(_FROM_IMAGENET)
 
 
 def is_published(start: str) -> bool:

@@ -161,7 +161,7 @@ def starts_for(model: str, task: TaskName, dataset: Any) -> tuple[tuple[str, ...
     settings = TASKS[task]
     with_pretext, why = settings.starts, "colorization has scored highest so far"
     if settings.pretexts and colour_warnings(pictures_of(dataset), settings.starts):
-        with_pretext, why = (SCRATCH, OF_GREY), f"only {OF_GREY} needs no colour"
+        with_pretext, why = (SCRATCH, OF_GREY[0]), f"{OF_GREY[0]} needs no colour"
     if model == UNET:
         return with_pretext, f"of the pretexts, {why}"
     from headstart.models.published import at_hand

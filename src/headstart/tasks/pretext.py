@@ -15,7 +15,7 @@ from jaxtyping import Int64
 from headstart.config.files import holds_pretext, read_pretext_config
 from headstart.config.recipes import ENCODER_PRETEXT_RECIPES, PRETEXT_RECIPES
 from headstart.config.records import PretextConfig
-from headstart.config.start_names import OF_GREY, PRETEXT_NAMES, restoration
+from headstart.config.start_names import OF_GREY, PRETEXT_NAMES, pretext_itself
 from headstart.data.checks.colourless import colourless
 from headstart.data.checks.segmentation import report_on
 from headstart.data.decoded_frames import digest
@@ -171,7 +171,7 @@ class PretextTask:
         from headstart.models.encoder_unet import make_segmenter
         from headstart.training.pretexts import PRETEXTS
 
-        pretext = PRETEXTS[restoration(config.pretext)]
+        pretext = PRETEXTS[pretext_itself(config.pretext)]
         return make_segmenter(config.model, pretext.channels, config.width)
 
     def parts(self, network: Network, _config: PretextConfig) -> tuple[None, Network]:
@@ -209,11 +209,12 @@ def pictures_of(dataset: Dataset) -> PretextPictures:
 
 def colour_warnings(pictures: PretextPictures, starts: Iterable[str]) -> tuple[Finding, ...]:
     """Return a warning if pretexts among the starts restore colours that the pictures lack."""
-    names = [name for name in starts if name in PRETEXT_NAMES and restoration(name) != OF_GREY]
+    pretexts = [name for name in starts if name in PRETEXT_NAMES]
+    names = [name for name in pretexts if pretext_itself(name) not in OF_GREY]
     if not names or not colourless(pictures.train, pictures.root):
         return ()
     message = f"the pictures have no colour, so {' and '.join(names)} can learn little from them"
-    hint = f"{OF_GREY} restores grey pictures, too"
+    hint = f"{' and '.join(OF_GREY)} learn from grey pictures, too"
     return (Finding("no-colour", "warning", message, hint),)
 
 

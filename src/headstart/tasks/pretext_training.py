@@ -1,4 +1,4 @@
-"""Training a pretext: the network restores corrupted pictures, which need no labels."""
+"""Training a pretext, for example to restore corrupted pictures, which needs no labels."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from headstart.config.recipe_records import PretextRecipe
 from headstart.config.records import PretextConfig
-from headstart.config.start_names import restoration
+from headstart.config.start_names import pretext_itself
 from headstart.data.decoded_frames import Decoded, channel_statistics, decode
 from headstart.data.files import merged
 from headstart.data.folds import fold_splits
@@ -74,7 +74,7 @@ def prepare(config: PretextConfig, pictures: PretextPictures, cache: Path) -> Pr
         leaks = find_leaks(pictures, joined([train.prints, validation.prints]))
     record = leaks_record(leaks, pictures, config.drop_leaks)
     held_out = _held_out(validation, config)
-    pretext = PRETEXTS[restoration(config.pretext)]
+    pretext = PRETEXTS[pretext_itself(config.pretext)]
 
     def network(source: Source | None) -> tuple[nn.Module, Moved | None]:
         with torch.random.fork_rng(devices=[]):
@@ -92,7 +92,7 @@ def prepare(config: PretextConfig, pictures: PretextPictures, cache: Path) -> Pr
     def stages(model: nn.Module) -> tuple[Stage]:
         args = (pretext, train, held_out, recipe, config.seed, device, config.size)
         single = one_value_at_bottleneck(config.model, config.size)
-        source = restoration_batches(*args, repeat_single=single)
+        source = pretext_batches(*args, repeat_single=single)
         source = replace(source, half=in_bfloat16(config))
         steps = recipe.total_steps(len(train.names), len(train.names))
         return (Stage("", model, source, recipe, steps),)
@@ -209,7 +209,7 @@ def _rng(device: torch.device, seed: int, *purpose: str | int) -> torch.Generato
     return torch.Generator(device).manual_seed(key(seed, *purpose))
 
 
-def restoration_batches(
+def pretext_batches(
     pretext: Pretext,
     train: Decoded,
     validation: UInt8[np.ndarray, "n 3 h w"],
@@ -283,7 +283,7 @@ def trivial_loss(
     """Return the validation loss of the trivial answer, which needs no training.
 
     For pretexts that restore pictures it is the unchanged input; for histograms, the overall
-    histogram of the validation pictures at every pixel.
+    histogram of the validation pictures at every pixel; for embeddings, a constant one.
     """
 
     def batches() -> Iterator[tuple[int, Tensor]]:
@@ -313,12 +313,16 @@ def restored(
 ) -> tuple[
     Float[np.ndarray, "n h w 3"], Float[np.ndarray, "n h w 3"], Float[np.ndarray, "n h w 3"]
 ]:
-    """Return input, output and clean pictures for a figure, each in ``[0, 1]``."""
+    """Return input, output and clean pictures for a figure, each in ``[0, 1]``.
+
+    Of several views of a picture, the input is the last.
+    """
     model.eval()
     clean = to_input(torch.from_numpy(pictures), device)
     corrupted = pretext.spoil(clean, _rng(device, seed, "spoil shown"), recipe)
-    restoration = pretext.picture(model(corrupted), corrupted)
+    corrupted, output = (p.chunk(pretext.views)[-1] for p in (corrupted, model(corrupted)))
+    answer = pretext.picture(output, corrupted)
     first, second, third = (
-        p.movedim(1, -1).clamp(0, 1).cpu().numpy() for p in (corrupted, restoration, clean)
+        p.movedim(1, -1).clamp(0, 1).cpu().numpy() for p in (corrupted, answer, clean)
     )
     return first, second, third

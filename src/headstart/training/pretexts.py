@@ -1,4 +1,4 @@
-"""Pretexts: tasks that restore what was removed from a picture, and so need no labels.
+"""Pretexts: tasks that need no labels, such as to restore what was removed from a picture.
 
 A network trained on a pretext learns edges, textures and shapes; its weights are the start of
 another training.
@@ -9,6 +9,9 @@ another training.
 | ``chroma`` | grey picture | histograms of hue and chroma per pixel; cross-entropy |
 | ``masked-denoising`` | noisy picture, blocks hidden | clean picture; mean squared error |
 | ``masked-colorization`` | the same, in grey | clean colour picture; mean squared error |
+| ``vicreg`` | two changed copies of a picture | embeddings of each place, which agree |
+
+[`headstart.training.joint_embedding`][] has the loss of the last one.
 """
 
 from __future__ import annotations
@@ -24,6 +27,13 @@ from torch.nn import functional as F
 
 from headstart.config.recipe_records import PretextRecipe
 from headstart.data.transforms import to_grey
+from headstart.training.joint_embedding import (
+    CHANNELS,
+    agreement_loss,
+    constant,
+    in_colours,
+    recoloured,
+)
 
 _BINS = 32  # for hue and for chroma each, as in Larsson et al.
 _WINDOW = 7  # width in pixels of a histogram's neighbourhood
@@ -38,12 +48,15 @@ class Pretext:
         name: name on the command line.
         grey: whether the input is grey.
         channels: number of output channels.
-        spoil: function from clean pictures in ``[0, 1]`` to corrupted pictures of the same shape.
+        spoil: function from clean pictures in ``[0, 1]`` to corrupted ones of the same height and
+            width, ``views`` for each.
         loss: function from output and clean pictures to a scalar.
-        picture: function from output and corrupted pictures to restored pictures.
+        picture: function from output and corrupted pictures to what is shown of the output.
         trivial: function from corrupted pictures, and the sum over all batches of what ``summary``
             returns, to the trivial output, which needs no training.
         summary: function from clean pictures to what the trivial output depends on; None: nothing.
+        views: how many corrupted copies of a picture the network sees: first one copy of every
+            picture of the batch, then the next.
     """
 
     name: str
@@ -54,6 +67,7 @@ class Pretext:
     picture: Callable[[Tensor, Tensor], Tensor]
     trivial: Callable[[Tensor, Tensor | None], Tensor]
     summary: Callable[[Tensor], Tensor] | None = None
+    views: int = 1
 
 
 def grey_in_three(image: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 h w"]:
@@ -86,6 +100,11 @@ def _only_grey(image: Tensor, _: torch.Generator, __: PretextRecipe) -> Tensor:
 def _grey_and_hidden(image: Tensor, rng: torch.Generator, recipe: PretextRecipe) -> Tensor:
     # equal noise in all three channels, so that the picture stays grey
     return hide(to_grey(image), rng, recipe).expand(-1, 3, -1, -1)
+
+
+def _two_views(image: Tensor, rng: torch.Generator, recipe: PretextRecipe) -> Tensor:
+    first, second = recoloured(image, rng), recoloured(image, rng)
+    return torch.cat([first, hide(second, rng, recipe)])
 
 
 def _squared_error(output: Tensor, clean: Tensor) -> Tensor:
@@ -171,7 +190,7 @@ def _overall_histogram(corrupted: Tensor, sums: Tensor | None) -> Tensor:
     return logits[None, :, None, None].expand(len(corrupted), -1, *corrupted.shape[2:])
 
 
-PRETEXTS = {  # by what they restore
+PRETEXTS = {
     pretext.name: pretext
     for pretext in (
         Pretext("colorization", True, 3, _only_grey, _squared_error, _clamped, _unchanged_input),
@@ -195,11 +214,15 @@ PRETEXTS = {  # by what they restore
             _clamped,
             _unchanged_input,
         ),
+        Pretext(
+            "vicreg", False, CHANNELS, _two_views, agreement_loss, in_colours, constant, views=2
+        ),
     )
 }
 """All pretexts, by name.
 
 Sources: Larsson, Maire and Shakhnarovich 2017,
 arXiv:1703.04044, for ``chroma`` (histograms as in arXiv:1603.06668: 32 bins each, over 7 x 7
-pixels, hue weighted by 5 times the chroma); Brempong et al. 2022, arXiv:2205.11423, for denoising.
+pixels, hue weighted by 5 times the chroma); Brempong et al. 2022, arXiv:2205.11423, for denoising;
+Bardes et al. 2022, arXiv:2210.01571, for ``vicreg``.
 """

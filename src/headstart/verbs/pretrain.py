@@ -75,9 +75,10 @@ def pretrain(
 
     Args:
         data: a dataset, or any folder of pictures.
-        pretext: what the network has to restore: ``"colorization"``, ``"chroma"``,
-            ``"masked-denoising"`` or ``"masked-colorization"``; after ``imagenet-``, as in
-            ``"imagenet-colorization"``, from the published weights of its encoder.
+        pretext: what the network learns: to restore, with ``"colorization"``, ``"chroma"``,
+            ``"masked-denoising"`` or ``"masked-colorization"``, or that two views of a picture are
+            alike, with ``"vicreg"``; after ``imagenet-``, as in ``"imagenet-colorization"``, from
+            the published weights of its encoder.
         out: the pretext's folder; by default ``runs/PRETEXT``.
         recipe: a pretext recipe: its name, its ``.toml`` or ``.json`` file, or a value.
         size: height and width to train at; by default what fits the pictures, see
