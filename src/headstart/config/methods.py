@@ -100,13 +100,23 @@ class Teacher(FrozenModel):
     Attributes:
         batch: pictures without labels per step.
         confidence: the least probability of a class that the network learns from the teacher.
+        by_class: whether classes of which the teacher is less sure need less: ``confidence`` times
+            the mean probability of the pixels of a class in the batch, over that of the surest.
+        balance: in ``[0, 1]``; a pixel of a class with ``n`` sure pixels in the batch weighs
+            ``n ** -balance``, scaled so that the mean weight is 1. 0: all pixels weigh the same; 1:
+            all classes do.
         weight: of the loss on pictures without labels, beside that on labelled ones.
         ramp: the share of all steps during which the weight rises from 0.
+        dropped: the probability with which a channel of the coarsest features of these pictures is
+            set to 0 in the network, and not in the teacher.
         changes: what is done to the pictures that the network sees, and not to the teacher's.
     """
 
     batch: Annotated[int, Field(ge=1, le=65536)] = 10
     confidence: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    by_class: bool = False
+    balance: Annotated[float, Field(ge=0, le=1)] = 0.0
     weight: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
     ramp: Annotated[float, Field(ge=0, le=1)] = 0.2
+    dropped: Annotated[float, Field(ge=0, lt=1)] = 0.0
     changes: StrongChanges = StrongChanges()
