@@ -170,8 +170,8 @@ def of_case(effects: Effects, count: int) -> dict[str, Any]:
     return {
         "equality": equality(effects, at_margin, count),
         "six, any wrong": six(effects, at_margin, 4 * count),
-        "seeds_planned": [plans_of_seeds(effects, size, count) for size in (0.02, 0.05)],
-        "frames_planned": [plans_of_frames(effects, size, count // 2) for size in (0.02, 0.05)],
+        "seeds_planned": [plans_of_seeds(effects, size, 2 * count) for size in (0.02, 0.05)],
+        "frames_planned": [plans_of_frames(effects, size, 2 * count) for size in (0.02, 0.05)],
         "looks": several_looks(effects, at_margin, 4 * count),
     }
 

@@ -47,14 +47,23 @@ def test_more_seeds_or_frames_show_a_smaller_difference() -> None:
     estimate = exact(5, 40, (0.1, 0.1, 0.3))
     sizes = [power.smallest_difference(estimate, 0.95, n) for n in (5, 8, 20)]
     assert sizes == sorted(sizes, reverse=True)
-    for size in (0.3, 0.15):
-        seeds = power.seeds_for(estimate, size, 0.95)
-        assert seeds is not None
-        assert power.power(estimate, size, 0.95, seeds) >= power.POWER
-        if seeds > 5:
-            assert power.power(estimate, size, 0.95, seeds - 1) < power.POWER
+    asked_for = [power.seeds_for(estimate, size, 0.95) for size in (0.5, 0.15, 0.1)]
+    assert asked_for[0] == 5 and asked_for == sorted(asked_for)
+    for size, seeds in zip((0.15, 0.1), asked_for[1:], strict=True):
+        likely = [n for n in range(5, 60) if power.power(estimate, size, 0.95, n) >= power.POWER]
+        assert seeds is not None and seeds > min(likely)  # the variances may be larger than seen
     units = power.units_for(exact(5, 40, (0.0, 0.3, 0.1)), 0.1, 0.95)
     assert units is not None and units > 40
+
+
+def test_frames_are_asked_for_only_if_seeds_surely_do_not_stand_in_the_way() -> None:
+    """The same number of frames would do with the variances seen, were they the true ones."""
+    size = 0.15
+    known = [exact(400, 40, (sd, 0.3, 0.1)) for sd in (0.0, 0.06)]
+    for estimate in known:
+        assert (power.power(estimate, size, 0.95, seeds=5, units=200) or 0) > 0.9
+    assert power.units_for(exact(5, 40, (0.0, 0.3, 0.1)), size, 0.95) is not None
+    assert power.units_for(exact(5, 40, (0.06, 0.3, 0.1)), size, 0.95) is None
 
 
 def test_what_nothing_would_show_is_none() -> None:

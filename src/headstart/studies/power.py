@@ -7,10 +7,16 @@ difference then has the variance
     ``var_seeds / S + var_frames / U + var_rest / (S * U)``
 
 A difference of a given size is found if it exceeds half the interval. Two things are uncertain: the
-variances, which a few seeds have shown, and what the seeds or frames to come will show. The power
-is a mean over both: over the variances that the observed mean squares allow (``MS * df / chi2``;
-O'Hagan and others 2005 call such a mean assurance), and over the mean squares of the members that
-are added. Those that are there stay, and their mean squares are known: a study grows.
+variances, which a few seeds have shown, and what the seeds or frames to come will show. For each of
+the variances that the observed mean squares allow (``MS * df / chi2``), the power is a mean over
+the mean squares of the members that are added. Those that are there stay, and their mean squares
+are known: a study grows. The power that is told is what three of five of these variances reach.
+
+Numbers to go on to are asked for more carefully, because studies in which the variances happened to
+look small are those that ask for few. So many seeds are asked for that the power suffices with four
+of five of the likely variances. More frames cannot make up for seeds that differ, and five seeds
+hardly say whether they do; a number of frames is therefore given only if, with nearly all variances
+that even half as many degrees of freedom would allow, some number would do.
 
 ``benchmarks/power.py`` measures how often studies that go on to the number asked for find the
 difference, and how often they were told to.
@@ -30,7 +36,9 @@ POWER = 0.8  # the chance of finding a difference that "would be shown"
 MOST_SEEDS, MOST_UNITS = 200, 5000  # beyond these nobody goes on
 
 _CASES = 12  # equally likely values that stand for a distribution
-_TRUST = 1.5  # times the degrees of freedom of what was observed; benchmarks/power.py
+# times the degrees of freedom of what was observed: frames have heavy tails (benchmarks/power.py)
+_TRUST, _LESS_TRUST = (1.0, 0.5), (0.5, 0.5)
+_LIKELY, _CAREFUL, _NEARLY_ALL = 0.4, 0.2, 0.01  # quantiles of the power over the variances
 
 
 def better_on_another_seed(estimate: Estimate) -> float | None:
@@ -61,7 +69,7 @@ def power(
     seeds: int | None = None,
     units: int | None = None,
 ) -> float | None:
-    """Return how often a true difference of ``size`` would be found.
+    """Return how often a true difference of ``size`` would be found, with the likely variances.
 
     Args:
         estimate: a comparison; None is returned if it has fewer than five seeds.
@@ -72,8 +80,7 @@ def power(
     """
     if estimate.squares is None or estimate.seeds < MIN_SEEDS:
         return None
-    halves, ses = _halves(estimate, level, seeds, units)
-    return _found(halves, ses, size)
+    return float(np.quantile(_powers(estimate, size, level, seeds, units), _LIKELY))
 
 
 def smallest_difference(
@@ -86,7 +93,8 @@ def smallest_difference(
     low, high = 0.0, float((halves + 6 * ses).max())  # which is always found
     for _ in range(50):
         middle = (low + high) / 2
-        low, high = (low, middle) if _found(halves, ses, middle) >= POWER else (middle, high)
+        found = float(np.quantile(_found(halves, ses, middle), _LIKELY))
+        low, high = (low, middle) if found >= POWER else (middle, high)
     return high
 
 
@@ -95,38 +103,76 @@ def seeds_for(estimate: Estimate, size: float, level: float) -> int | None:
 
     None: more than ``MOST_SEEDS`` would be needed, or the comparison has fewer than five.
     """
-    return _fewest(lambda n: power(estimate, size, level, seeds=n), estimate.seeds, MOST_SEEDS)
+    if estimate.squares is None or estimate.seeds < MIN_SEEDS:
+        return None
+
+    def careful(seeds: int) -> float:
+        return float(np.quantile(_powers(estimate, size, level, seeds=seeds), _CAREFUL))
+
+    return _fewest(careful, estimate.seeds, MOST_SEEDS)
 
 
 def units_for(estimate: Estimate, size: float, level: float) -> int | None:
-    """Return how many test frames, or groups of them, would; as [`seeds_for`][]."""
-    return _fewest(lambda n: power(estimate, size, level, units=n), estimate.units, MOST_UNITS)
+    """Return how many test frames, or groups of them, would.
+
+    None: more than ``MOST_UNITS`` would be needed, these seeds do not say whether any number would
+    do, or there are fewer than five.
+    """
+    if estimate.squares is None or estimate.seeds < MIN_SEEDS:
+        return None
+    with_most = _powers(estimate, size, level, units=MOST_UNITS, trust=_LESS_TRUST)
+    if np.quantile(with_most, _NEARLY_ALL) < POWER:
+        return None
+
+    def likely(units: int) -> float:
+        return float(np.quantile(_powers(estimate, size, level, units=units), _LIKELY))
+
+    return _fewest(likely, estimate.units, MOST_UNITS)
 
 
-def _fewest(chance: Callable[[int], float | None], low: int, most: int) -> int | None:
+def _fewest(chance: Callable[[int], float], low: int, most: int) -> int | None:
     """Return the smallest number from ``low`` at which a chance that grows reaches ``POWER``."""
-    if (chance(most) or 0.0) < POWER:
+    if chance(most) < POWER:
         return None
     high = most
     while low < high:
         middle = (low + high) // 2
-        if (chance(middle) or 0.0) >= POWER:
+        if chance(middle) >= POWER:
             high = middle
         else:
             low = middle + 1
     return low
 
 
-def _found(halves: Any, ses: Any, size: float) -> float:
-    """Return how often a difference of ``size`` exceeds half the interval, over all cases."""
+def _powers(
+    estimate: Estimate,
+    size: float,
+    level: float,
+    seeds: int | None = None,
+    units: int | None = None,
+    trust: tuple[float, float] = _TRUST,
+) -> Any:
+    """Return how often a difference of ``size`` is found, for each likely pair of variances."""
+    halves, ses = _halves(estimate, level, seeds, units, trust)
+    return _found(halves, ses, size)
+
+
+def _found(halves: Any, ses: Any, size: float) -> Any:
+    """Return how often a difference exceeds half the interval, in the right direction."""
     from scipy.special import ndtr
 
     with np.errstate(divide="ignore", invalid="ignore"):
-        above, below = ndtr((size - halves) / ses), ndtr((-size - halves) / ses)
-    return float(np.mean(np.where(ses > 0, above + below, size > halves)))
+        found = np.where(ses > 0, ndtr((size - halves) / ses), size > halves)
+    return np.broadcast_to(found, (_CASES,) * 3).mean(-1)
 
 
-def _halves(estimate: Estimate, level: float, seeds: int | None, units: int | None) -> Any:
+def _halves(
+    estimate: Estimate,
+    level: float,
+    seeds: int | None,
+    units: int | None,
+    trust: tuple[float, float] = _TRUST,
+) -> Any:
     """Return half the interval and the standard error of the study to come, in many likely cases.
 
     The axes are: the true variance between seeds, that between units, and the mean square that the
@@ -143,7 +189,7 @@ def _halves(estimate: Estimate, level: float, seeds: int | None, units: int | No
         (0, of_seeds, estimate.seeds, seeds, units / estimate.units),
         (1, of_units, estimate.units, units, seeds / estimate.seeds),
     ):
-        likely = square / _shares(_TRUST * (had - 1))
+        likely = square / _shares(trust[axis] * (had - 1))
         true = _with_more(likely, rest, ratio).reshape((-1, 1, 1) if axis == 0 else (-1, 1))
         sides.append((true, float(_with_more(square, rest, ratio)), had, now))
     (fewer, seen, had, few), (other, seen_of_other, had_of_other, more) = sorted(

@@ -250,7 +250,7 @@ def outlook(
     Returns:
         ``better_on_another_seed``: the probability of it. Where no difference is shown:
         ``seeds_needed`` and ``frames_needed`` (or groups), with which a difference as large as the
-        margin would be found in four of five studies; None: more than anybody would try.
+        margin would be found in four of five studies; None: these runs name no number.
     """
     result: dict[str, Any] = {"better_on_another_seed": power.better_on_another_seed(estimate)}
     if comparison.verdict == "no difference shown" and comparison.margin is not None:

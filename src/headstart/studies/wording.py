@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from headstart.config.methods import SUPERVISED, parted
-from headstart.studies import power
 from headstart.studies import statistics as stats
 from headstart.studies.labels_saved import LabelsSaved
 
@@ -93,16 +92,17 @@ def would_show(row: dict[str, Any], groups: int | None = None) -> str:
 
     >>> would_show({"margin": 0.02, "seeds_needed": 12, "frames_needed": 160})
     'A difference of 0.02 would probably be shown with 12 seeds or 160 test pictures.'
+    >>> would_show({"margin": 0.02, "seeds_needed": None, "frames_needed": None})
+    'These runs do not say how many seeds or test pictures would show a difference of 0.02.'
     """
     seeds, units = row.get("seeds_needed"), row.get("frames_needed")
     noun = "test pictures" if groups is None else "test groups"
     ways = [f"{seeds} seeds"] if seeds else []
     ways += [f"{units} {noun}"] if units else []
-    difference = f"A difference of {row['margin']:g} would"
+    difference = f"difference of {row['margin']:g}"
     if ways:
-        return f"{difference} probably be shown with {' or '.join(ways)}."
-    most = f"with {power.MOST_SEEDS} seeds nor with {power.MOST_UNITS} {noun}"
-    return f"{difference} be shown neither {most}."
+        return f"A {difference} would probably be shown with {' or '.join(ways)}."
+    return f"These runs do not say how many seeds or {noun} would show a {difference}."
 
 
 def level_words(level: float) -> str:
