@@ -207,7 +207,7 @@ def test_a_plan_says_what_its_seeds_could_show(tmp_path, records):
     planned = prospects(records, tmp_path, config(margin=0.005), None)[1]
     assert planned["margin"] == 0.005 and planned["groups"] is None
     said = would_show(planned)
-    assert "0.005" in said and (str(planned["seeds_needed"]) in said or "neither" in said)
+    assert "0.005" in said and (str(planned["seeds_needed"]) in said or "do not say" in said)
     told = compare(records, tmp_path, config(margin=0.005), None)["comparisons"][1]
     asked = [row["seeds_needed"] or 999 for row in (told, planned)]
     assert asked[0] <= asked[1], "the plan is for the first of two comparisons, the hardest"

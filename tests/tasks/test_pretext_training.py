@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from headstart.data.transforms import augment, augment_image
 from headstart.runs.run import train
 from headstart.seeding import generator
 from headstart.tasks.pretext_training import pretext_batches, restored, trivial_loss
+from headstart.training.joint_embedding import agreement_loss
 from headstart.training.pretexts import (
     PRETEXTS,
 )
@@ -58,6 +60,25 @@ def test_validation_hides_always_the_same_and_can_be_stopped(pictures):
     first = source.validate(model, lambda: False)
     assert first == source.validate(model, lambda: False) and set(first) == {"loss"}
     assert source.validate(model, lambda: True) is None
+
+
+def test_pictures_that_are_compared_are_validated_beside_others_than_their_neighbours() -> None:
+    """Eight of each of two pictures: in order, no batch would hold anything that varies."""
+    two = np.random.default_rng(0).integers(0, 256, (2, 3, 16, 24), np.uint8)
+    names, sizes = tuple(map(str, range(16))), ((16, 24),) * 16
+    images = two.repeat(8, axis=0)
+    many = Decoded(names, images, None, np.zeros((16, 1), bool), (), sizes, "x", joined(()))
+    recipe = RECIPE.model_copy(update={"batch": 8, "noise": 0.0, "hidden": 0.0})
+    pretext = replace(PRETEXTS["vicreg"], spoil=lambda clean, _, __: torch.cat([clean, clean]))
+    model = torch.nn.Conv2d(3, pretext.channels, 1)
+    torch.nn.init.normal_(model.weight, std=10, generator=rng())
+    source = pretext_batches(pretext, many, images, recipe, 1, CPU, SIZE)
+    scores = source.validate(model, lambda: False)
+    assert scores is not None and scores["loss"] != pytest.approx(1.98, abs=0.1)
+    clean = torch.from_numpy(images)
+    with torch.no_grad():
+        alike = agreement_loss(model(torch.from_numpy(images[:8]).repeat(2, 1, 1, 1) / 255), clean)
+    assert float(alike) == pytest.approx(1.98, abs=0.001)
 
 
 @pytest.mark.parametrize("name", PRETEXTS)

@@ -13,10 +13,10 @@ the mean squares of the members that are added. Those that are there stay, and t
 are known: a study grows. The power that is told is what three of five of these variances reach.
 
 Numbers to go on to are asked for more carefully, because studies in which the variances happened to
-look small are those that ask for few. So many seeds are asked for that the power suffices with four
-of five of the likely variances. More frames cannot make up for seeds that differ, and five seeds
-hardly say whether they do; a number of frames is therefore given only if, with nearly all variances
-that even half as many degrees of freedom would allow, some number would do.
+look small are those that ask for few: so many that the power suffices with four of five of the
+likely variances. More frames cannot make up for seeds that differ, and five seeds hardly say
+whether they do; a number of frames is therefore given only if, with nearly all variances that even
+half as many degrees of freedom would allow, some number would do.
 
 ``benchmarks/power.py`` measures how often studies that go on to the number asked for find the
 difference, and how often they were told to.
@@ -37,7 +37,7 @@ MOST_SEEDS, MOST_UNITS = 200, 5000  # beyond these nobody goes on
 
 _CASES = 12  # equally likely values that stand for a distribution
 # times the degrees of freedom of what was observed: frames have heavy tails (benchmarks/power.py)
-_TRUST, _LESS_TRUST = (1.0, 0.5), (0.5, 0.5)
+_TRUST, _LESS_TRUST = (1.0, 0.1), (0.5, 0.1)
 _LIKELY, _CAREFUL, _NEARLY_ALL = 0.4, 0.2, 0.01  # quantiles of the power over the variances
 
 
@@ -124,10 +124,10 @@ def units_for(estimate: Estimate, size: float, level: float) -> int | None:
     if np.quantile(with_most, _NEARLY_ALL) < POWER:
         return None
 
-    def likely(units: int) -> float:
-        return float(np.quantile(_powers(estimate, size, level, units=units), _LIKELY))
+    def careful(units: int) -> float:
+        return float(np.quantile(_powers(estimate, size, level, units=units), _CAREFUL))
 
-    return _fewest(likely, estimate.units, MOST_UNITS)
+    return _fewest(careful, estimate.units, MOST_UNITS)
 
 
 def _fewest(chance: Callable[[int], float], low: int, most: int) -> int | None:

@@ -235,6 +235,8 @@ def pretext_batches(
             [`at_least_two`][headstart.training.batch_source.at_least_two].
     """
     images = resident(torch.from_numpy(train.images), device)
+    if pretext.views > 1:  # neighbours, as in a video, would hardly differ within a batch
+        validation = validation[generator(seed, "validation order").permutation(len(validation))]
     held_out = resident(torch.from_numpy(validation), device)
     window = surroundings(recipe.augmentation, size)
     margin = np.array([(w - t) // 2 for w, t in zip(window, size, strict=True)])
