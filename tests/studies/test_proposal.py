@@ -164,4 +164,4 @@ def test_the_numbers_are_those_of_the_committed_studies() -> None:
     assert "0.02 to 0.12 in dice, if its 50 frames differ" in could_show(FACTS, DESIGN)
     cells = could_show(replace(FACTS, tested=30), DESIGN)
     assert "and 0.0008 to 0.002 as electron micrographs" in cells
-    assert "0.006 as photographs of the retina" in could_show(replace(FACTS, tested=40), DESIGN)
+    assert "0.007 as photographs of the retina" in could_show(replace(FACTS, tested=40), DESIGN)
