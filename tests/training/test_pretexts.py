@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 from headstart.config.recipes import PRETEXT_DEFAULT
-from headstart.config.start_names import PretextName, pretext_itself
+from headstart.config.start_names import PretextName, pretext_itself, views
 from headstart.data.transforms import to_grey
 from headstart.training.pretexts import (
     PRETEXTS,
@@ -108,3 +108,8 @@ def test_hidden_blocks_are_blocks_of_the_mean_and_about_their_share():
 def test_sizes_that_no_block_divides():
     seen = hide(torch.rand(1, 3, 9, 13, generator=rng()), rng(), RECIPE)
     assert seen.shape == (1, 3, 9, 13)
+
+
+def test_forecasts_and_costs_know_how_many_copies_of_a_picture_are_seen() -> None:
+    assert {name: views(name) for name in PRETEXTS} == {n: p.views for n, p in PRETEXTS.items()}
+    assert views("imagenet-vicreg") == 2 and views("scratch") == views("runs/vicreg") == 1

@@ -27,6 +27,15 @@ def pretext_itself(start: str) -> str:
     return start.removeprefix(_FROM_IMAGENET)
 
 
+def views(start: str) -> int:
+    """Return how many changed copies of each picture the network of a pretext sees in a step.
+
+    >>> views("imagenet-vicreg"), views("colorization")
+    (2, 1)
+    """
+    return 2 if pretext_itself(start) == "vicreg" else 1
+
+
 def is_published(start: str) -> bool:
     """Return whether a start begins with published weights, perhaps with a pretext after them.
 

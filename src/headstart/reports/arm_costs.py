@@ -8,6 +8,7 @@ from typing import Any
 
 from headstart.config.methods import parted
 from headstart.config.records import StudyConfig
+from headstart.config.start_names import views
 from headstart.errors import printable
 from headstart.reports.arms import Arm, Point, noun, point, verdict_classes
 from headstart.reports.data_check import DataCheck, groups_are_lost
@@ -85,7 +86,8 @@ def _of_pretext(records: Records, config: StudyConfig, start: str) -> tuple[floa
         return 0.0, 0.0
     seeds = len({p.seed for p in pretexts})  # with folds, a seed may have several
     steps = sum(p.scores["steps"] for p in pretexts) / seeds
-    return steps * config.pretext_recipe.batch, sum(p.seconds for p in pretexts) / seeds
+    pictures = steps * config.pretext_recipe.batch * views(pretexts[0].pretext)
+    return pictures, sum(p.seconds for p in pretexts) / seeds
 
 
 def best_section(records: Records, rows: Sequence[ArmCost]) -> dict[str, Any] | None:

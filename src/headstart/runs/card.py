@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from headstart.config.records import PretextConfig, RunConfig
-from headstart.config.start_names import SCRATCH, pretext_itself
+from headstart.config.start_names import SCRATCH, views
 from headstart.errors import printable
 from headstart.records.calibration import Calibration, read_calibration
 from headstart.records.run_records import (
@@ -136,8 +136,7 @@ def _pretext_card(
     height, width = config.size
     start = environment.start
     begun = [] if start is None else [f"Start: {_moved(_start_name(config.start), start)}"]
-    compares = pretext_itself(config.pretext) == "vicreg"
-    shown = "embedding, in colours" if compares else "restoration"
+    shown = "embedding, in colours" if views(config.pretext) > 1 else "restoration"
     blocks = [
         f"# {config.model}, pretext `{config.pretext}`, {printable(config.recipe.name)} recipe",
         f"Trained at {height}x{width} (height x width) on pictures without labels, seed "

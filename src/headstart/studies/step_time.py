@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from headstart.config.methods import Teacher
 from headstart.config.records import PretextConfig, RunConfig
+from headstart.config.start_names import views
 from headstart.tasks.class_maps import answer_of, each_class_map, frame_counts
 from headstart.tasks.lookup import task_named
 from headstart.tasks.window_sample import count_windows
@@ -50,7 +51,9 @@ def _timed(config: Config, step: Callable[[], None]) -> float:
 
 def _pictures(config: Config) -> Tensor:
     device = torch.device(config.device)
-    image = torch.rand(config.recipe.batch, 3, *config.size, device=device)
+    count = config.recipe.batch
+    count *= views(config.pretext) if isinstance(config, PretextConfig) else 1
+    image = torch.rand(count, 3, *config.size, device=device)
     return image.contiguous(memory_format=layout(device))
 
 
@@ -147,7 +150,7 @@ def seconds_of_prediction(
     def predict() -> None:
         rest(inputs)
 
-    seconds = _timed(config, predict) * pictures / len(inputs)
+    seconds = _timed(config, predict) * pictures / config.recipe.batch
     if own_size is None:
         return seconds
     with torch.no_grad():

@@ -101,7 +101,7 @@ def in_colours(output: Float[Tensor, "b d h w"], _corrupted: Tensor) -> Float[Te
     Each component is scaled so that two standard deviations reach from grey to full colour. Its
     sign is that of its largest weight.
     """
-    values = output.float().transpose(0, 1).flatten(1)
+    values = output.float().cpu().transpose(0, 1).flatten(1)  # not every GPU has eigenvectors
     values = values - values.mean(1, keepdim=True)
     size, vectors = torch.linalg.eigh(values @ values.T / values.shape[1])
     vectors = vectors[:, -3:].flip(1)

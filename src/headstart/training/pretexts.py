@@ -26,6 +26,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from headstart.config.recipe_records import PretextRecipe
+from headstart.config.start_names import views
 from headstart.data.transforms import to_grey
 from headstart.training.joint_embedding import (
     CHANNELS,
@@ -215,7 +216,14 @@ PRETEXTS = {
             _unchanged_input,
         ),
         Pretext(
-            "vicreg", False, CHANNELS, _two_views, agreement_loss, in_colours, constant, views=2
+            "vicreg",
+            False,
+            CHANNELS,
+            _two_views,
+            agreement_loss,
+            in_colours,
+            constant,
+            views=views("vicreg"),
         ),
     )
 }
