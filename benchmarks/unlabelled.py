@@ -78,7 +78,8 @@ def train_once(
         run = headstart.train(
             data, out=Path(out) / "run", model=model, start=start, recipe=recipe, size=case.size,
             tile=case.tile, width=16, steps=candidate.get("steps", STEPS), labels=case.labels,
-            seed=seed, score="validation", threads=threads, drop_leaks=True,
+            seed=seed, score="validation", threads=threads,
+            drop_leaks=True if "start" in candidate else None,  # a teacher always does
         )  # fmt: skip
     scores = run.scores
     return {

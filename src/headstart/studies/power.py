@@ -38,6 +38,7 @@ MOST_SEEDS, MOST_UNITS = 200, 5000  # beyond these nobody goes on
 _CASES = 12  # equally likely values that stand for a distribution
 # times the degrees of freedom of what was observed: frames have heavy tails (benchmarks/power.py)
 _TRUST, _LESS_TRUST = (1.0, 0.1), (0.5, 0.1)
+_LEAST_FREEDOM = 4.0  # of frames, where there are so many
 _LIKELY, _CAREFUL, _NEARLY_ALL = 0.4, 0.2, 0.01  # quantiles of the power over the variances
 
 
@@ -189,7 +190,10 @@ def _halves(
         (0, of_seeds, estimate.seeds, seeds, units / estimate.units),
         (1, of_units, estimate.units, units, seeds / estimate.seeds),
     ):
-        likely = square / _shares(trust[axis] * (had - 1))
+        freedom = trust[axis] * (had - 1)
+        if axis == 1:  # a tenth of few would allow any variance
+            freedom = max(freedom, min(had - 1, _LEAST_FREEDOM))
+        likely = square / _shares(freedom)
         true = _with_more(likely, rest, ratio).reshape((-1, 1, 1) if axis == 0 else (-1, 1))
         sides.append((true, float(_with_more(square, rest, ratio)), had, now))
     (fewer, seen, had, few), (other, seen_of_other, had_of_other, more) = sorted(

@@ -99,7 +99,7 @@ def in_colours(output: Float[Tensor, "b d h w"], _corrupted: Tensor) -> Float[Te
     """Return embeddings as colours in ``[0, 1]``: their three principal components.
 
     Each component is scaled so that two standard deviations reach from grey to full colour. Its
-    sign is that of its largest weight.
+    sign is such that its largest weight is positive.
     """
     values = output.float().cpu().transpose(0, 1).flatten(1)  # not every GPU has eigenvectors
     values = values - values.mean(1, keepdim=True)
