@@ -95,22 +95,27 @@ def train_once(case: Case, data: Path, recipe: Recipe, seed: int, threads: int) 
     }
 
 
+Dice = Mapping[tuple[str, str, int], float]
+"""From candidate, case and seed to its score."""
+
+
+def beside_control(dice: Dice, candidate: str, control: str, case: str) -> str:
+    """Return the mean of a candidate and its mean difference to a control, over common seeds."""
+    seeds = [s for c, k, s in dice if (c, k) == (candidate, case) and (control, case, s) in dice]
+    if not seeds:
+        return ""
+    mine = mean(dice[candidate, case, s] for s in seeds)
+    gain = mean(dice[candidate, case, s] - dice[control, case, s] for s in seeds)
+    return f"{mine:.3f} {gain:+.3f} ({len(seeds)} seeds)"
+
+
 def table(rows: list[dict[str, Any]]) -> str:
     """Return means, and mean differences to ``default`` over the seeds that both have."""
     dice = {(r["candidate"], r["case"], r["seed"]): r["dice"] for r in rows}
     lines = [f"{'':20}" + "".join(f"{case:>28}" for case in CASES)]
     for candidate in CANDIDATES:
-        line = f"{candidate:20}"
-        for case in CASES:
-            seeds = [s for c, k, s in dice if (c, k) == (candidate, case)]
-            both = [s for s in seeds if ("default", case, s) in dice]
-            if not both:
-                line += f"{'':28}"
-                continue
-            mine = mean(dice[candidate, case, s] for s in both)
-            gain = [dice[candidate, case, s] - dice["default", case, s] for s in both]
-            line += f"{mine:14.3f} {mean(gain):+.3f} ({len(both)} seeds)"[:28].rjust(28)
-        lines.append(line)
+        cells = (beside_control(dice, candidate, "default", case) for case in CASES)
+        lines.append(f"{candidate:20}" + "".join(f"{cell:>28}" for cell in cells))
     return "\n".join(lines)
 
 

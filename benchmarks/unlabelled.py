@@ -17,8 +17,9 @@ import tempfile
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from statistics import mean
 from typing import Any
+
+from recipes import beside_control
 
 import headstart
 from headstart.config.methods import Teacher
@@ -96,19 +97,9 @@ def table(rows: list[Row], model: str) -> str:
     dice = {(r["candidate"], r["case"], r["seed"]): r["dice"] for r in rows if r["model"] == model}
     lines = [f"{'':32}" + "".join(f"{case:>26}" for case in CASES)]
     for candidate, changes in CANDIDATES.items():
-        line, control = f"{candidate:32}", "supervised"
-        if "teacher" in changes:
-            control = "supervised, longer"
-        for case in CASES:
-            seeds = [s for c, k, s in dice if (c, k) == (candidate, case)]
-            both = [s for s in seeds if (control, case, s) in dice]
-            if not both:
-                line += f"{'':26}"
-                continue
-            mine = mean(dice[candidate, case, s] for s in both)
-            gain = mean(dice[candidate, case, s] - dice[control, case, s] for s in both)
-            line += f"{mine:10.3f} {gain:+.3f} ({len(both)} seeds)".rjust(26)
-        lines.append(line.rstrip())
+        control = "supervised, longer" if "teacher" in changes else "supervised"
+        cells = (beside_control(dice, candidate, control, case) for case in CASES)
+        lines.append(f"{candidate:32}" + "".join(f"{cell:>26}" for cell in cells).rstrip())
     return "\n".join(lines)
 
 

@@ -94,7 +94,7 @@ PRETEXT_DEFAULT = PretextRecipe(
     augmentation=Augmentation(rotation=10.0, scale=1.2, border="reflection"),
 )
 """The optimizer, schedule and geometric augmentation of the recipe ``default``. Colours stay as
-they are: they are what the pretext predicts."""
+they are: most pretexts predict them, and ``vicreg`` changes them itself."""
 
 ENCODER_DEFAULT = DEFAULT.model_copy(update={"learning_rate": 3e-3, "standardise": False})
 """For networks with a classifier as encoder, which standardise as ImageNet's weights expect:

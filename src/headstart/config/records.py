@@ -101,7 +101,7 @@ class PretextConfig(_Settings):
         model: the network, as in a run.
         width: channels of the network's finest level.
         seed: fixes order, augmentation and new weights.
-        pretext: what the network has to restore; see [`headstart.training.pretexts`][].
+        pretext: what the network learns; see [`headstart.training.pretexts`][].
         drop_leaks: leave out copies and near-duplicates of validation and test frames.
         folds: number of folds of the run that starts from it; null: it is not cross-validated.
         fold: the fold whose test and validation pictures it does not see; null: none of its

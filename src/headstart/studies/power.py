@@ -132,7 +132,12 @@ def units_for(estimate: Estimate, size: float, level: float) -> int | None:
 
 
 def _fewest(chance: Callable[[int], float], low: int, most: int) -> int | None:
-    """Return the smallest number from ``low`` at which a chance that grows reaches ``POWER``."""
+    """Return a number from ``low`` at which a chance reaches ``POWER``: the smallest, if it grows.
+
+    With one frame more, unknown frames come in, and the chance may fall before it grows.
+    """
+    if chance(low) >= POWER:
+        return low
     if chance(most) < POWER:
         return None
     high = most

@@ -11,7 +11,6 @@ from torch import Tensor, nn
 
 from headstart.config.methods import Teacher
 from headstart.config.records import PretextConfig, RunConfig
-from headstart.config.start_names import views
 from headstart.tasks.class_maps import answer_of, each_class_map, frame_counts
 from headstart.tasks.lookup import task_named
 from headstart.tasks.window_sample import count_windows
@@ -51,8 +50,7 @@ def _timed(config: Config, step: Callable[[], None]) -> float:
 
 def _pictures(config: Config) -> Tensor:
     device = torch.device(config.device)
-    count = config.recipe.batch
-    count *= views(config.pretext) if isinstance(config, PretextConfig) else 1
+    count = config.recipe.batch * task_named(config.task).views(config)
     image = torch.rand(count, 3, *config.size, device=device)
     return image.contiguous(memory_format=layout(device))
 

@@ -148,6 +148,10 @@ class Classification:
         of_head = {"tune": "head", "recipe": recipe.of_head()}
         return config.model_copy(update=of_head), config
 
+    def views(self, _config: RunConfig) -> int:
+        """See the interface."""
+        return 1
+
     def new_network(self, config: RunConfig, num_classes: int) -> Network:
         """See the interface."""
         from headstart.models.classifiers import make_network

@@ -211,6 +211,9 @@ class Task(Protocol):
     def trainings(self, config: Any, /) -> tuple[Any, ...]:
         """Return the configurations of a run's trainings, in order."""
 
+    def views(self, config: Any, /) -> int:
+        """Return how many copies of each picture the network sees in a step."""
+
     def new_network(self, config: Any, num_classes: int, /) -> Any:
         """Return a network with new weights, drawn from torch's global generator.
 

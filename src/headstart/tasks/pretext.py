@@ -15,7 +15,7 @@ from jaxtyping import Int64
 from headstart.config.files import holds_pretext, read_pretext_config
 from headstart.config.recipes import ENCODER_PRETEXT_RECIPES, PRETEXT_RECIPES
 from headstart.config.records import PretextConfig
-from headstart.config.start_names import OF_GREY, PRETEXT_NAMES, pretext_itself
+from headstart.config.start_names import OF_GREY, PRETEXT_NAMES, pretext_itself, views
 from headstart.data.checks.colourless import colourless
 from headstart.data.checks.segmentation import report_on
 from headstart.data.decoded_frames import digest
@@ -165,6 +165,10 @@ class PretextTask:
     def trainings(self, config: PretextConfig) -> tuple[PretextConfig, ...]:
         """See the interface."""
         return (config,)
+
+    def views(self, config: PretextConfig) -> int:
+        """See the interface."""
+        return views(config.pretext)
 
     def new_network(self, config: PretextConfig, _num_classes: int = 0) -> Network:
         """See the interface; the pretext sets the number of output channels."""

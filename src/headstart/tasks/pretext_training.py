@@ -235,8 +235,9 @@ def pretext_batches(
             [`at_least_two`][headstart.training.batch_source.at_least_two].
     """
     images = resident(torch.from_numpy(train.images), device)
+    order = np.arange(len(validation))
     if pretext.views > 1:  # neighbours, as in a video, would hardly differ within a batch
-        validation = validation[generator(seed, "validation order").permutation(len(validation))]
+        order = generator(seed, "validation order").permutation(len(validation))
     held_out = resident(torch.from_numpy(validation), device)
     window = surroundings(recipe.augmentation, size)
     margin = np.array([(w - t) // 2 for w, t in zip(window, size, strict=True)])
@@ -266,7 +267,7 @@ def pretext_batches(
         for start in range(0, len(held_out), recipe.batch):
             if stop():
                 return None
-            clean = to_input(held_out[start : start + recipe.batch], device)
+            clean = to_input(rows(held_out, order[start : start + recipe.batch]), device)
             corrupted = pretext.spoil(clean, _rng(device, seed, "spoil validation", start), recipe)
             total += pretext.loss(model(corrupted), clean).to(total.dtype) * len(clean)
         return {"loss": total.item() / len(held_out)}

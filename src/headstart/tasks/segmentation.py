@@ -166,6 +166,10 @@ class Segmentation:
         """See the interface."""
         return (config,)
 
+    def views(self, _config: RunConfig) -> int:
+        """See the interface."""
+        return 1
+
     def new_network(self, config: RunConfig | StudyConfig, num_classes: int) -> Network:
         """See the interface."""
         from headstart.models.encoder_unet import make_segmenter

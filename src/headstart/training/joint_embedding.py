@@ -43,9 +43,8 @@ def recoloured(image: Float[Tensor, "b 3 h w"], rng: torch.Generator) -> Float[T
 
 
 def cells(output: Float[Tensor, "b d h w"]) -> Float[Tensor, "b d p"]:
-    """Return the mean embedding of each cell of 4 x 4 pixels."""
-    side = [min(_CELL, n) for n in output.shape[2:]]
-    return F.avg_pool2d(output.float(), side).flatten(2)
+    """Return the mean embedding of each cell of 4 x 4 pixels, of fewer at the border."""
+    return F.avg_pool2d(output.float(), _CELL, ceil_mode=True).flatten(2)
 
 
 def apart(embeddings: Float[Tensor, "b d p"]) -> Float[Tensor, "b d p"]:
